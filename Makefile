@@ -1,0 +1,62 @@
+# make run     the whole job, from a fresh machine to the comparison
+# make test    everything the tests need, then all of them
+# make help    all targets
+
+PYTHON ?= python3
+DRIVER = .venv/bin/python -m driver
+EXPERIMENT ?= resnet8-cifar10
+
+.DEFAULT_GOAL := help
+.PHONY: help setup images run list report fetch doctor check format test unit docker-host lock sample train clean
+
+help:  ## show the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+.venv/lock.sha256: driver/requirements-dev.lock images/base/install
+	rm -rf .venv
+	PYTHON=$(PYTHON) sh images/base/install driver/requirements-dev.lock .venv
+	sha256sum driver/requirements-dev.lock > $@
+
+setup: .venv/lock.sha256  ## what the driver needs, in .venv
+
+images: setup  ## build the images, where a Docker daemon answers
+	@if docker info >/dev/null 2>&1; then $(DRIVER) doctor --fix && docker compose build; fi
+
+run: images  ## fetch, convert, quantize, measure, compare
+	$(DRIVER) run --experiment $(EXPERIMENT)
+
+list report fetch: setup  ## the driver's commands
+	$(DRIVER) $@ --experiment $(EXPERIMENT)
+
+doctor: setup  ## what this host has and lacks
+	$(DRIVER) doctor
+
+check: setup  ## format, lint, types
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+
+format: setup  ## rewrite the code as `check` wants it
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+test: check images  ## check, then unit, contract and end-to-end tests
+	.venv/bin/python -m pytest
+
+unit: setup  ## the tests that need neither Docker nor a framework
+	.venv/bin/python -m pytest tests/unit tests/contract
+
+docker-host:  ## install and start Docker Engine and Compose v2 on this Debian host
+	.ci/docker-host
+
+lock: setup  ## write the hashed locks anew from the requirements.in files
+	.venv/bin/python -m driver.lock
+
+sample: setup  ## make the embedded sample anew from the full data set
+	.venv/bin/python -m driver.sample
+
+train: images  ## train the default model anew (an hour and more)
+	$(DRIVER) run trained
+
+clean:  ## remove what was made, except downloads
+	rm -rf .venv .venvs .mypy_cache .pytest_cache .ruff_cache

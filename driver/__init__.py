@@ -1,0 +1,1 @@
+"""The driver: plans an experiment, starts the images that make its artifacts, and compares what they measured."""

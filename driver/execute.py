@@ -1,0 +1,64 @@
+"""Carry out a plan: image after image, each started only if it has something to do."""
+
+import fcntl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from typing import Protocol
+
+from driver.engine import Engine, Event
+from shared import store
+from shared.contract import Plan, Step
+from shared.errors import CrossquantError, StageError
+from shared.freshness import Freshness
+
+
+class Display(Protocol):
+    """Shows events to a person."""
+
+    def event(self, event: Event) -> None: ...
+
+
+def run(plan: Plan, steps: Sequence[Step], engine: Engine, display: Display, force: bool) -> bool:
+    """Make the artifacts of `steps`. True if a stage failed or was skipped because one did.
+
+    A failure stops only what needs its result; everything else still runs.
+    """
+    failed = False
+    for image, group in groupby(steps, key=lambda step: step.image):
+        batch = list(group)
+        freshness = Freshness(plan)
+        if not force and all(freshness.done(step) for step in batch):
+            continue
+        arguments = [step.output for step in batch] + (["--force"] if force else [])
+        for event in engine.start(plan, image, arguments):
+            display.event(event)
+            failed |= event.get("status") in ("failed", "skipped")
+            stop_on_error(event)
+    return failed
+
+
+def stop_on_error(event: Event) -> None:
+    """A runner that says `error` broke the contract, and did nothing."""
+    if event["event"] == "error":
+        kind = StageError if event["exit_code"] == StageError.exit_code else CrossquantError
+        raise kind(event["message"])
+
+
+@contextmanager
+def lock(experiment: str) -> Iterator[None]:
+    """Held while a driver works on an experiment's folder. CrossquantError if another one does."""
+    folder = store.volumes() / experiment
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("w")
+    except OSError as error:
+        raise CrossquantError(
+            f"{folder} is not writable ({error.strerror}): change its owner, or set CROSSQUANT_VOLUMES"
+        ) from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CrossquantError(f"another run works on {folder}: wait for it, or stop it") from None
+        yield

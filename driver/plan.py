@@ -1,0 +1,117 @@
+"""From an experiment to its steps: pure, and tested without a container."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+from driver.catalog import Catalog, Stage
+from driver.experiment import Experiment
+from shared import store
+from shared.contract import SCHEMA, Plan, Step
+from shared.errors import CrossquantError
+
+
+def make(experiment: Experiment, catalog: Catalog, inputs: dict[str, str], cpus: int) -> Plan:
+    """The whole plan, its steps in an order in which each image is started as seldom as can be.
+
+    `inputs` has the folder, below the volumes' root, of each artifact that `fetch` brings; `cpus` how many there are.
+    """
+    steps = list(expand(experiment, catalog))
+    locations = {step.output: f"{experiment.name}/{step.image}/{step.output}" for step in steps}
+    ordered = [step for batch in batches(steps, set(inputs)) for step in batch]
+    return Plan(
+        schema=SCHEMA,
+        experiment=experiment.name,
+        threads=min(experiment.limits.cpus, cpus),
+        stage_seconds=experiment.limits.stage_seconds,
+        code={image: store.code_hash(image) for image in catalog},
+        locations={**inputs, **locations},
+        steps=tuple(ordered),
+    )
+
+
+def expand(experiment: Experiment, catalog: Catalog) -> Iterator[Step]:
+    """Every step of every image, `{recipe}`, `{variant}` and patterns filled in."""
+    steps: list[Step] = []
+    for image, stages in catalog.items():
+        made = [step for stage in stages for step in of_stage(stage, image, experiment)]
+        variants = [step.output for step in made if step.output.startswith(f"{image}.")]
+        for step in made:
+            if "{variant}" in step.output:
+                steps += [fill(step, variant) for variant in variants]
+            else:
+                steps.append(step)
+    outputs = [step.output for step in steps]
+    for step in steps:
+        found = [name for name in outputs for glob in step.optional if fnmatchcase(name, glob)]
+        yield replace(step, optional=tuple(found))
+
+
+def of_stage(stage: Stage, image: str, experiment: Experiment) -> Iterator[Step]:
+    if not stage.takes_recipe:
+        given = experiment.options.get(stage.run, {})
+        yield step(stage, image, stage.output, stage.parameters(given, (stage.run,)))
+        return
+    for name, given in experiment.recipes.get(image, {}).items():
+        parameters = stage.parameters(given, ("recipes", image, name))
+        yield step(stage, image, stage.output.replace("{recipe}", name), parameters)
+
+
+def step(stage: Stage, image: str, output: str, parameters: dict[str, Any]) -> Step:
+    return Step(output, image, stage.run, stage.inputs, stage.optional, parameters, stage.default)
+
+
+def fill(template: Step, variant: str) -> Step:
+    inputs = tuple(name.replace("{variant}", variant) for name in template.inputs)
+    return replace(template, output=template.output.replace("{variant}", variant), inputs=inputs)
+
+
+def batches(steps: Iterable[Step], there: set[str]) -> Iterator[list[Step]]:
+    """Cut `steps` into batches of one image each; every step comes after those it needs.
+
+    Of the images that can go on, the one goes first that can do all it has left to do; else the one that can do most.
+    """
+    left, there = list(steps), set(there)
+    everything = there | {step.output for step in left}
+    while left:
+        best: list[Step] = []
+        for image in dict.fromkeys(step.image for step in left):
+            mine = [step for step in left if step.image == image]
+            batch = possible(mine, there, everything)
+            if len(batch) == len(mine):
+                best = batch
+                break
+            best = max(best, batch, key=len)
+        if not best:
+            stuck = left[0]
+            absent = [name for name in stuck.inputs if name not in everything]
+            raise CrossquantError(f"'{stuck.output}' needs {absent or stuck.inputs}: no stage makes it")
+        yield best
+        there |= {step.output for step in best}
+        left = [step for step in left if step not in best]
+
+
+def possible(steps: list[Step], there: set[str], everything: set[str]) -> list[Step]:
+    """Those of `steps` (of one image) that can be made in a row from what is `there`, in order."""
+    there, batch, waiting = set(there), [], list(steps)
+    while ready := [s for s in waiting if needs(s, everything) <= there]:
+        batch.append(ready[0])
+        there.add(ready[0].output)
+        waiting.remove(ready[0])
+    return batch
+
+
+def needs(step: Step, everything: set[str]) -> set[str]:
+    return set(step.inputs) | (set(step.optional) & everything)
+
+
+def select(plan: Plan, targets: Iterable[str]) -> list[Step]:
+    """The steps that `targets` need, in order; all default ones where there is no target."""
+    wanted = {plan.step(name).output for name in targets}
+    if not wanted:
+        return [step for step in plan.steps if step.default]
+    for step in reversed(plan.steps):
+        if step.output in wanted:
+            wanted |= set(step.inputs) | set(step.optional)
+    return [step for step in plan.steps if step.output in wanted]

@@ -1,0 +1,126 @@
+"""The comparison for people: a table on the terminal, Markdown for a pull request; JSON for programs."""
+
+import dataclasses
+import json
+from pathlib import Path
+from statistics import NormalDist
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from driver.comparison import Comparison, Variant
+from driver.display import STYLES
+from driver.gates import Gate
+from shared.store import write_atomically
+
+HEADINGS = (
+    "variant",
+    "accuracy %",
+    "Δ points",
+    "agreement %",
+    "max |Δp|",
+    "size KB",
+    "p50 ms",
+    "p90 ms",
+    "images/s",
+)
+
+
+def write(comparison: Comparison, folder: Path) -> None:
+    """`comparison.json` and `comparison.md` in `folder`."""
+    data = dataclasses.asdict(comparison)
+    write_atomically(folder / "comparison.json", json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+    write_atomically(folder / "comparison.md", markdown(comparison))
+
+
+def show(comparison: Comparison, console: Console) -> None:
+    for line in notes(comparison):
+        console.print(Text(line, "bold yellow"), soft_wrap=True)
+    console.print(Text(title(comparison), "bold"), soft_wrap=True)
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column(HEADINGS[0], no_wrap=True)
+    for heading in HEADINGS[1:]:
+        table.add_column(heading.replace(" ", "\n"), justify="right", no_wrap=True)
+    for row in comparison.variants:
+        name = Text(row.name, STYLES[row.status] if row.status != "ok" else "")
+        table.add_row(name, *cells(row))
+    console.print(table)
+    for row in comparison.variants:
+        if row.reason:
+            said = Text(f"{row.name} {row.status}: ", STYLES[row.status]).append(row.reason, "default")
+            console.print(said, soft_wrap=True)
+    broken = [gate for gate in comparison.gates if not gate.holds]
+    for gate in broken:
+        console.print(Text(f"gate fails: {sentence(gate)}", "bold red"), soft_wrap=True)
+    if not broken:
+        console.print(Text(f"all {len(comparison.gates)} gates hold", "green"))
+
+
+def title(comparison: Comparison) -> str:
+    images = comparison.dataset["test_images"]
+    name = comparison.dataset["name"]
+    return f"{comparison.experiment}: {images:,} test images of {name}, against {comparison.reference}"
+
+
+def notes(comparison: Comparison) -> list[str]:
+    """What the reader must know before the figures."""
+    if not comparison.dataset["sample"]:
+        return []
+    images = comparison.dataset["test_images"]
+    return [
+        f"Embedded sample: {images:,} test images instead of 10,000. An accuracy is known to "
+        f"±{half_width(images):.1f} points here, to ±{half_width(10_000):.1f} on the full set (95%, at 87%)."
+    ]
+
+
+def half_width(images: int, accuracy: float = 0.87) -> float:
+    """Half the 95% interval of an accuracy, in points, by the normal approximation."""
+    return 100 * NormalDist().inv_cdf(0.975) * float((accuracy * (1 - accuracy) / images) ** 0.5)
+
+
+def cells(row: Variant) -> list[str]:
+    """The row's figures as text, in the order of HEADINGS; its status first where that is not `ok`."""
+    latency = row.latency_ms
+    formatted = [
+        (None if row.accuracy is None else 100 * row.accuracy, "{:.2f}"),
+        (row.delta_pp, "{:+.2f}"),
+        (None if row.agreement is None else 100 * row.agreement, "{:.2f}"),
+        (row.max_abs_diff, "{:.1e}"),
+        (None if row.size_bytes is None else row.size_bytes / 1000, "{:,.0f}"),
+        (latency and latency.p50, "{:.3f}"),
+        (latency and latency.p90, "{:.3f}"),
+        (row.images_per_second, "{:,.0f}"),
+    ]
+    texts = ["–" if value is None else form.format(value) for value, form in formatted]
+    return texts if row.status == "ok" else [row.status, *texts[1:]]
+
+
+def sentence(gate: Gate) -> str:
+    most = "least" if gate.bound == "min" else "most"
+    return f"{gate.variant} has {gate.figure} {gate.value:g}, at {most} {gate.limit:g} is asked for"
+
+
+def markdown(comparison: Comparison) -> str:
+    """A page that fits a pull request's comment."""
+    lines = [f"# {title(comparison)}", ""]
+    lines += [line for note in notes(comparison) for line in (f"> **{note}**", "")]
+    lines += ["| " + " | ".join(HEADINGS) + " |", "|---" + "|---:" * (len(HEADINGS) - 1) + "|"]
+    lines += ["| " + " | ".join([f"`{row.name}`", *cells(row)]) + " |" for row in comparison.variants]
+    reasons = [f"- `{row.name}` {row.status}: {row.reason}" for row in comparison.variants if row.reason]
+    lines += ["", *reasons] if reasons else []
+    broken = [f"- **gate fails**: {sentence(gate)}" for gate in comparison.gates if not gate.holds]
+    lines += ["", *(broken or [f"All {len(comparison.gates)} gates hold."])]
+    lines += ["", *provenance(comparison)]
+    return "\n".join(lines) + "\n"
+
+
+def provenance(comparison: Comparison) -> list[str]:
+    machine = comparison.host
+    int8 = ", ".join(machine["int8_instructions"]) or "no int8 instructions"
+    lines = [f"Host: {machine['cpu']}, {machine['cores']} cores, {int8}. One thread; p50 and p90 at batch 1."]
+    for image, versions in comparison.versions.items():
+        named = ", ".join(f"{name} {version}" for name, version in versions.items())
+        lines.append(f"{image}: {named}.")
+    return ["  \n".join(lines)]

@@ -1,0 +1,75 @@
+"""The engine for a host without Docker: one virtual environment an image, from the same lock."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from driver.engine import Event
+from driver.experiment import Limits
+from shared.contract import Plan
+from shared.errors import CrossquantError, StageError
+from shared.store import ROOT, file_sha256
+
+FOLDER = ROOT / ".venvs"
+
+
+class VenvEngine:
+    """CPUs are pinned as in a container. Memory is not limited, the network not cut off: that takes a container."""
+
+    name = "venv"
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+
+    def start(self, plan: Plan, image: str, arguments: Sequence[str]) -> Iterator[Event]:
+        python = ensure(image)
+        cpus = sorted(os.sched_getaffinity(0))[: plan.threads]
+        process = subprocess.Popen(
+            [python, "-m", "shared.stage", image, *arguments],
+            cwd=ROOT,
+            env={**os.environ, "EXPERIMENT": plan.experiment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,  # Ctrl-C comes to the driver alone, which then stops the stage
+        )
+        os.sched_setaffinity(process.pid, cpus)
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                yield json.loads(line)
+            if process.wait() not in (0, 2, 3):
+                raise StageError(f"the stages of image '{image}' were killed: run again")
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+
+
+def ensure(image: str) -> Path:
+    """The interpreter of the image's environment, which is made if it is missing or its lock has changed."""
+    lock = ROOT / "images" / image / "requirements.lock"
+    folder = FOLDER / image
+    stamp = folder / "lock.sha256"
+    if stamp.exists() and stamp.read_text() == file_sha256(lock):
+        return folder / "bin" / "python"
+    print(f"making the environment of image '{image}' (once)", flush=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    install(lock, folder)
+    stamp.write_text(file_sha256(lock))
+    return folder / "bin" / "python"
+
+
+def install(lock: Path, folder: Path) -> None:
+    """Run the script that the images use, so that both engines install in one way."""
+    command = ["sh", str(ROOT / "images" / "base" / "install"), str(lock), str(folder)]
+    environment = {**os.environ, "PYTHON": sys.executable}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        shutil.rmtree(folder, ignore_errors=True)
+        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+        raise CrossquantError(f"the environment of {lock.parent.name} can't be made: {last[:300]}")

@@ -1,0 +1,48 @@
+"""YAML as plain data, with the line of every key, so that an error can name it."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from shared.errors import CrossquantError, FieldError
+
+Lines = dict[tuple[str, ...], int]
+
+
+def load(path: Path) -> tuple[Any, Lines]:
+    """The content of `path` and the line (from 1) of each key and list item, by its path."""
+    try:
+        with path.open() as file:
+            root = yaml.compose(file, yaml.SafeLoader)
+    except OSError as error:
+        raise CrossquantError(f"{path} can't be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CrossquantError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if root is None:
+        raise CrossquantError(f"{path} is empty")
+    lines: Lines = {}
+    walk(root, (), lines, path)
+    return yaml.safe_load(path.read_text()), lines
+
+
+def walk(node: yaml.Node, at: tuple[str, ...], lines: Lines, path: Path) -> None:
+    lines.setdefault(at, node.start_mark.line + 1)
+    if isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            walk(item, (*at, str(number)), lines, path)
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            child, line = (*at, str(key.value)), key.start_mark.line + 1
+            if child in lines:
+                raise CrossquantError(f"{path}:{line}: {'.'.join(child)}: this key stands twice")
+            lines[child] = line
+            walk(value, child, lines, path)
+
+
+def located(path: Path, lines: Lines, error: FieldError) -> CrossquantError:
+    """`error` with the file and the line of the field, or of the nearest one around it that is there."""
+    at = error.path
+    while at not in lines:
+        at = at[:-1]
+    return CrossquantError(f"{path}:{lines[at]}: {error}")

@@ -1,0 +1,18 @@
+"""How long the Keras model takes."""
+
+from pathlib import Path
+
+from images.keras.model import load
+from shared import timing
+
+
+def run(
+    dataset: Path,
+    available: dict[str, Path],
+    out: Path,
+    *,
+    rounds: int,
+    calls: int,
+    batch_size: int,
+) -> None:
+    timing.measure(available, dataset, out, load, rounds=rounds, calls=calls, batch_size=batch_size)

@@ -1,0 +1,56 @@
+"""Make computed Reshape targets constant: a quantizer that traces the graph can't follow a shape that is data.
+
+tf2onnx now and then leaves Flatten as Shape, Slice, Concat and Reshape. Where the inferred shape of the result has at
+most one unknown dimension, that dimension is -1 and the rest is known.
+"""
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+
+def constant_reshapes(model: onnx.ModelProto) -> int:
+    """Rewrite `model` in place; the number of Reshape nodes that were changed."""
+    graph = model.graph
+    constants = {tensor.name for tensor in graph.initializer}
+    shapes = known_shapes(model)
+    changed = 0
+    for node in graph.node:
+        if node.op_type != "Reshape" or node.input[1] in constants:
+            continue
+        target = shapes.get(node.output[0])
+        if target is None or target.count(-1) > 1:
+            continue
+        name = f"{node.output[0]}_shape"
+        graph.initializer.append(numpy_helper.from_array(np.array(target, np.int64), name))
+        node.input[1] = name
+        changed += 1
+    if changed:
+        drop_unused(graph)
+    return changed
+
+
+def known_shapes(model: onnx.ModelProto) -> dict[str, list[int]]:
+    """Shape of each tensor that inference knows the rank of, -1 for a dimension that it doesn't know."""
+    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    shapes = {}
+    for item in (*inferred.value_info, *inferred.output):
+        tensor = item.type.tensor_type
+        if tensor.HasField("shape"):
+            dims = tensor.shape.dim
+            shapes[item.name] = [d.dim_value if d.HasField("dim_value") else -1 for d in dims]
+    return shapes
+
+
+def drop_unused(graph: onnx.GraphProto) -> None:
+    """Remove the nodes and initializers whose results nothing reads any more."""
+    while True:
+        read = {name for node in graph.node for name in node.input}
+        read |= {item.name for item in graph.output}
+        idle = [node for node in graph.node if not read.intersection(node.output)]
+        if not idle:
+            break
+        for node in idle:
+            graph.node.remove(node)
+    for tensor in [tensor for tensor in graph.initializer if tensor.name not in read]:
+        graph.initializer.remove(tensor)

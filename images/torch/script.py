@@ -1,0 +1,29 @@
+"""A TorchScript file: how PyTorch variants are shipped, and what every measurement loads."""
+
+from pathlib import Path
+
+import torch
+
+from shared import threads
+from shared.predictions import Model
+
+FILE = "model.pt"
+
+
+def save(module: torch.nn.Module, example: torch.Tensor, out: Path) -> None:
+    """Trace `module` on `example`, (n, height, width, channels) float32, freeze it and write it."""
+    traced = torch.jit.trace(module, example)
+    torch.jit.save(torch.jit.freeze(traced), out / FILE)
+
+
+def load(variant: Path, thread_count: int) -> Model:
+    """The model in `variant` on `thread_count` threads."""
+    torch.set_num_threads(thread_count)
+    threads.check("PyTorch", thread_count, torch.get_num_threads())
+    module = torch.jit.load(variant / FILE)
+
+    def model(images):  # noqa: ANN001, ANN202
+        with torch.inference_mode():
+            return module(torch.from_numpy(images)).numpy()
+
+    return model

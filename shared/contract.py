@@ -1,0 +1,165 @@
+"""What crosses a process: frozen dataclasses in JSON. A missing, unknown or mistyped field is a named error."""
+
+import dataclasses
+import json
+import types
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from shared.errors import CrossquantError, FieldError
+
+SCHEMA = 1
+Status = Literal["ok", "unsupported", "failed", "skipped"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One run of one stage. `optional` inputs are those the stage takes if they are there (`onnx.*`)."""
+
+    output: str
+    image: str
+    run: str
+    inputs: tuple[str, ...]
+    optional: tuple[str, ...]
+    parameters: dict[str, Any]
+    default: bool  # made by a run that names no target
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a stage runner must know; the driver writes it to `plan.json` in the experiment's folder.
+
+    `code` holds the code hash of each image, `locations` the folder of each artifact below the volumes' root.
+    """
+
+    schema: int
+    experiment: str
+    threads: int
+    stage_seconds: int
+    code: dict[str, str]
+    locations: dict[str, str]
+    steps: tuple[Step, ...]
+
+    def step(self, output: str) -> Step:
+        for step in self.steps:
+            if step.output == output:
+                return step
+        known = ", ".join(step.output for step in self.steps)
+        raise CrossquantError(f"unknown artifact '{output}': this experiment makes {known}")
+
+
+@dataclass(frozen=True)
+class File:
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Seal:
+    """`artifact.json`: what a finished artifact is and all that it was made from.
+
+    `inputs` maps each input to its digest ("" for an optional one that wasn't there); `peak_bytes` is the largest
+    resident memory of the process that ran the stage.
+    """
+
+    schema: int
+    name: str
+    status: Literal["ok", "unsupported"]
+    reason: str
+    files: dict[str, File]
+    inputs: dict[str, str]
+    code: str
+    parameters: dict[str, Any]
+    versions: dict[str, str]
+    image_id: str
+    seconds: float
+    peak_bytes: int
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why there is no artifact: kept beside the artifacts, and removed when the stage succeeds."""
+
+    name: str
+    status: Literal["failed", "skipped"]
+    reason: str
+
+
+def encode(value: Any) -> str:
+    return json.dumps(dataclasses.asdict(value), indent=1, sort_keys=True) + "\n"
+
+
+def read(kind: type[T], path: Path) -> T:
+    """The dataclass that `path` holds as JSON. CrossquantError names the file and the field that is wrong."""
+    try:
+        return typing.cast(T, decode(kind, json.loads(path.read_text())))
+    except FileNotFoundError:
+        raise CrossquantError(f"{path} is missing: run `python -m driver fetch` first") from None
+    except ValueError as error:
+        raise CrossquantError(f"{path} is not JSON ({error}): delete it and run again") from None
+    except FieldError as error:
+        raise CrossquantError(f"{path}: {error}: delete it and run again") from None
+
+
+def decode(kind: Any, data: Any, path: tuple[str, ...] = ()) -> Any:
+    """`data` as `kind`, checked all the way down. FieldError says where `data` is not what `kind` asks for."""
+    if dataclasses.is_dataclass(kind):
+        return _decode_fields(kind, data, path)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any:
+        return data
+    if origin is Literal:
+        wanted = "one of " + ", ".join(map(str, arguments))
+        return _checked(data in arguments, data, path, wanted)
+    if origin in (types.UnionType, typing.Union):
+        return _decode_union(arguments, data, path)
+    if origin is tuple:
+        _checked(isinstance(data, list | tuple), data, path, "a list")
+        return tuple(decode(arguments[0], item, (*path, str(i))) for i, item in enumerate(data))
+    if origin is dict:
+        _checked(isinstance(data, dict), data, path, "a mapping")
+        return {str(key): decode(arguments[1], data[key], (*path, str(key))) for key in data}
+    if kind is float and type(data) is int:
+        return float(data)
+    return _checked(type(data) is kind, data, path, _name(kind))
+
+
+def _decode_fields(kind: Any, data: Any, path: tuple[str, ...]) -> Any:
+    _checked(isinstance(data, dict), data, path, "a mapping")
+    hints = typing.get_type_hints(kind)
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    for key in data:
+        if key not in fields:
+            raise FieldError((*path, str(key)), f"unknown key; known are {', '.join(fields)}")
+    for name, field in fields.items():
+        if name not in data and _required(field):
+            raise FieldError((*path, name), "is missing")
+    return kind(**{key: decode(hints[key], data[key], (*path, key)) for key in data})
+
+
+def _required(field: dataclasses.Field[Any]) -> bool:
+    missing = dataclasses.MISSING
+    return field.default is missing and field.default_factory is missing
+
+
+def _decode_union(kinds: tuple[Any, ...], data: Any, path: tuple[str, ...]) -> Any:
+    for kind in kinds:
+        try:
+            return decode(kind, data, path)
+        except FieldError:
+            continue
+    return _checked(False, data, path, " or ".join(_name(kind) for kind in kinds))
+
+
+def _checked(good: bool, data: Any, path: tuple[str, ...], wanted: str) -> Any:
+    if not good:
+        raise FieldError(path, f"must be {wanted}, not {data!r}")
+    return data
+
+
+def _name(kind: Any) -> str:
+    names = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+    return names.get(kind, "nothing" if kind is type(None) else str(kind))

@@ -1,0 +1,44 @@
+"""Images as every framework sees them: one preprocessing, one way to batch, one way to draw by class."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Indices = NDArray[np.int64]
+
+
+def preprocess(images: NDArray[np.uint8]) -> Floats:
+    """(n, height, width, channels) uint8 to the model's input: float32, the raw values 0-255, same layout."""
+    return np.ascontiguousarray(images, dtype=np.float32)
+
+
+def batches(path: Path, size: int) -> Iterator[Floats]:
+    """Preprocessed batches of the uint8 images in the `.npy` file at `path`, in order; the last may be short.
+
+    The file is mapped, not read: memory doesn't grow with the number of images.
+    """
+    images = np.load(path, mmap_mode="r")
+    for start in range(0, len(images), size):
+        yield preprocess(images[start : start + size])
+
+
+def draw_by_class(labels: NDArray[np.uint8], per_class: int, random: np.random.Generator) -> Indices:
+    """Indices of `per_class` images of each class, sorted. ValueError where a class has too few."""
+    drawn = [_draw(np.flatnonzero(labels == label), per_class, random) for label in np.unique(labels)]
+    return np.sort(np.concatenate(drawn))
+
+
+def _draw(members: Indices, count: int, random: np.random.Generator) -> Indices:
+    if len(members) < count:
+        raise ValueError(f"a class has {len(members)} images, {count} are asked for")
+    return random.choice(members, count, replace=False)
+
+
+def validation_split(labels: NDArray[np.uint8], images: int, seed: int) -> tuple[Indices, Indices]:
+    """Indices (train, validation), disjoint; `images` of them for validation, the same number of each class."""
+    per_class = images // len(np.unique(labels))
+    validation = draw_by_class(labels, per_class, np.random.default_rng(seed))
+    return np.setdiff1d(np.arange(len(labels)), validation), validation

@@ -1,0 +1,55 @@
+"""Every variant's answer to every test image, written as it is computed."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import CrossquantError
+from shared.images import Floats, batches
+from shared.progress import report
+
+Model = Callable[[Floats], Floats]
+FILE = "probabilities.npy"
+
+
+def predict(model: Model, dataset: Path, out: Path, batch_size: int) -> None:
+    """Write `probabilities.npy`, (images, classes) float32, in the order of the data set.
+
+    `model` maps a preprocessed batch (n, height, width, channels) to (n, classes). Memory doesn't grow with the number
+    of images: they are mapped, and so is the result. CrossquantError where an answer is not finite.
+    """
+    total = len(np.load(dataset / "x_test.npy", mmap_mode="r"))
+    answers: np.memmap[Any, np.dtype[np.float32]] | None = None
+    done = 0
+    for batch in batches(dataset / "x_test.npy", batch_size):
+        answer = checked(model(batch), len(batch))
+        if answers is None:
+            shape = (total, answer.shape[1])
+            answers = np.lib.format.open_memmap(out / FILE, "w+", np.float32, shape)
+        answers[done : done + len(batch)] = answer
+        done += len(batch)
+        report(done, total)
+    if answers is not None:
+        answers.flush()
+
+
+def checked(answer: Floats, images: int) -> Floats:
+    if answer.ndim != 2 or len(answer) != images:
+        raise CrossquantError(
+            f"the model answers {answer.shape} to {images} images: it must answer one row of probabilities an image"
+        )
+    if not np.isfinite(answer).all():
+        raise CrossquantError("the model answers NaN or infinity: look at its weights and ranges")
+    return answer
+
+
+def at_chance(probabilities: Floats, labels: NDArray[np.uint8]) -> bool:
+    """Is the accuracy that of guessing? True up to three standard errors above 1/classes: such a variant is broken."""
+    images, classes = probabilities.shape
+    chance = 1 / classes
+    accuracy = float((probabilities.argmax(axis=1) == labels).mean())
+    spread: float = (chance * (1 - chance) / images) ** 0.5
+    return bool(accuracy <= chance + 3 * spread)

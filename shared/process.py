@@ -1,0 +1,181 @@
+"""One stage in one fork: its output goes to its log, its outcome comes back through a pipe."""
+
+import errno
+import importlib
+import json
+import os
+import select
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from shared import progress, store
+from shared.contract import SCHEMA, Plan, Seal, Status, Step
+from shared.errors import CrossquantError, Unsupported
+
+
+@dataclass(frozen=True)
+class Outcome:
+    status: Status
+    reason: str = ""
+    seconds: float = 0.0
+    peak_bytes: int = 0
+
+    @property
+    def sealable(self) -> bool:
+        return self.status in ("ok", "unsupported")
+
+    @property
+    def failure_status(self) -> Literal["failed", "skipped"]:
+        return "skipped" if self.status == "skipped" else "failed"
+
+
+def preload(plan: Plan, steps: Sequence[Step]) -> None:
+    """Import the modules of `steps`, and with them the framework. A module that can't be imported fails in its fork."""
+    log = store.log_path(plan, steps[0].output).with_name("import.log")
+    with _output_to(log):
+        for name in {f"images.{step.image}.{step.run}" for step in steps}:
+            try:
+                importlib.import_module(name)
+            except ImportError:
+                traceback.print_exc()
+
+
+def run(plan: Plan, step: Step, digests: dict[str, str], folder: Path) -> Outcome:
+    """Run `step` in a fork, its result written below `folder`; never raises for what the stage does."""
+    started = time.monotonic()
+    readable, writable = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(readable)
+        _child(plan, step, digests, folder, writable)
+    os.close(writable)
+    try:
+        reply, in_time = _receive(readable, started + plan.stage_seconds)
+    except BaseException:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        raise
+    finally:
+        os.close(readable)
+    if not in_time:
+        os.kill(child, signal.SIGKILL)
+    _, ended, usage = os.wait4(child, 0)
+    status, reason = _explain(plan, step, reply, in_time, ended)
+    return Outcome(status, reason, time.monotonic() - started, usage.ru_maxrss * 1024)
+
+
+def seal(plan: Plan, step: Step, digests: dict[str, str], outcome: Outcome, folder: Path) -> Seal:
+    if outcome.status == "unsupported":
+        for path in folder.iterdir():
+            path.unlink()
+    return Seal(
+        schema=SCHEMA,
+        name=step.output,
+        status="unsupported" if outcome.status == "unsupported" else "ok",
+        reason=outcome.reason,
+        files=store.list_files(folder),
+        inputs=digests,
+        code=plan.code[step.image],
+        parameters=step.parameters,
+        versions={item.metadata["Name"]: item.version for item in metadata.distributions()},
+        image_id=os.environ.get("CROSSQUANT_IMAGE_ID", ""),
+        seconds=round(outcome.seconds, 3),
+        peak_bytes=outcome.peak_bytes,
+    )
+
+
+def _child(plan: Plan, step: Step, digests: dict[str, str], folder: Path, pipe: int) -> None:
+    """The fork's whole life; it ends here, whatever happens."""
+    status, reason = "failed", "the stage ended without a word"
+    try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        progress.connect(os.dup(1), step.output)
+        with _output_to(store.log_path(plan, step.output)):
+            status, reason = _call(plan, step, digests, folder)
+    finally:
+        os.write(pipe, json.dumps([status, reason]).encode())
+        os._exit(0)
+
+
+def _call(plan: Plan, step: Step, digests: dict[str, str], folder: Path) -> tuple[str, str]:
+    try:
+        module = importlib.import_module(f"images.{step.image}.{step.run}")
+        paths: list[Any] = [store.artifact_path(plan, name) for name in step.inputs]
+        if step.optional:
+            there = [name for name in step.optional if digests[name]]
+            paths.append({name: store.artifact_path(plan, name) for name in there})
+        module.run(*paths, folder, **step.parameters)
+    except Unsupported as error:
+        return "unsupported", str(error)
+    except CrossquantError as error:
+        return "failed", str(error)
+    except BaseException as error:  # the process boundary: what a framework raises becomes the row's reason
+        traceback.print_exc()
+        return "failed", describe(error, store.log_path(plan, step.output))
+    return "ok", ""
+
+
+def describe(error: BaseException, log: Path) -> str:
+    """One line for an exception that no stage foresaw."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "the disk is full: free some space and run again"
+    if isinstance(error, MemoryError):
+        return "out of memory: raise limits.memory"
+    first = (str(error).strip().splitlines() or [""])[0][:300]
+    return f"{type(error).__name__}: {first} (see {log})"
+
+
+def _receive(pipe: int, deadline: float) -> tuple[bytes, bool]:
+    """All that the fork writes, and whether it ended before `deadline`."""
+    received = b""
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([pipe], [], [], left)[0]:
+            return received, False
+        block = os.read(pipe, 65536)
+        if not block:
+            return received, True
+        received += block
+
+
+def _explain(plan: Plan, step: Step, reply: bytes, in_time: bool, ended: int) -> tuple[Status, str]:
+    if not in_time:
+        limit = plan.stage_seconds
+        return "failed", f"not ready after {limit} s: raise limits.stage_seconds"
+    if os.WIFSIGNALED(ended) or not reply:
+        name = signal.Signals(os.WTERMSIG(ended)).name if os.WIFSIGNALED(ended) else "no signal"
+        hint = " (out of memory? raise limits.memory)" if name == "SIGKILL" else ""
+        return "failed", f"killed by {name}{hint}; see {store.log_path(plan, step.output)}"
+    status, reason = json.loads(reply)
+    return status, reason
+
+
+class _output_to:  # noqa: N801 - reads as a verb in a with statement
+    """Send this process's stdout and stderr, down to the file descriptors, to a log file."""
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+
+    def __enter__(self) -> None:
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.saved = os.dup(1), os.dup(2)
+        target = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        os.dup2(target, 1)
+        os.dup2(target, 2)
+        os.close(target)
+
+    def __exit__(self, *_: object) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, saved in enumerate(self.saved, start=1):
+            os.dup2(saved, number)
+            os.close(saved)

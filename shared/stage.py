@@ -1,0 +1,153 @@
+"""The entrypoint of every image: `python -m shared.stage IMAGE OUTPUT…` makes the named artifacts, in the plan's order.
+
+The framework is imported once, here; each stage then runs in a fork of this process, so that a crash, a thread setting
+or a leak in one stage touches no other. Nothing may run a framework's operator before the fork.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from shared import process, progress, store, threads
+from shared.contract import Failure, Plan, Step, read
+from shared.errors import CrossquantError, StageError
+from shared.freshness import Freshness
+from shared.process import Outcome
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0: all made (or refused by the framework); 2: wrong use; 3: a stage failed, unless --keep-going."""
+    arguments = parse(argv)
+    signal.signal(signal.SIGTERM, _interrupt)
+    progress.connect(os.dup(1), arguments.image)
+    try:
+        return run(arguments)
+    except CrossquantError as error:
+        progress.emit("error", message=str(error), exit_code=error.exit_code)
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="shared.stage", description="Make artifacts of one image.")
+    parser.add_argument("image", help="folder below images/")
+    parser.add_argument("outputs", nargs="*", metavar="OUTPUT", help="artifacts (default: all)")
+    parser.add_argument("--force", action="store_true", help="make them even if they are fresh")
+    parser.add_argument(
+        "--keep-going",
+        action="store_true",
+        help="exit 0 when a stage fails: the failure is on the volume, and the comparison tells",
+    )
+    return parser.parse_args(argv)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    experiment = os.environ.get("EXPERIMENT") or "resnet8-cifar10"
+    plan = read(Plan, store.plan_path(experiment))
+    check_code(plan, arguments.image)
+    threads.limit(plan.threads)
+    folder = writable_folder(experiment, arguments.image)
+    store.remove_partials(folder)
+    runner = Runner(plan, arguments.force)
+    failed = runner.run(select(plan, arguments.image, arguments.outputs))
+    return StageError.exit_code if failed and not arguments.keep_going else 0
+
+
+def check_code(plan: Plan, image: str) -> None:
+    if image not in plan.code:
+        raise CrossquantError(f"unknown image '{image}': this plan has {', '.join(plan.code)}")
+    if plan.code[image] != store.code_hash(image):
+        raise CrossquantError(f"image '{image}' was built from other code than the plan: run `docker compose build`")
+
+
+def writable_folder(experiment: str, image: str) -> Path:
+    folder = store.volumes() / experiment / image
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CrossquantError(f"{folder} can't be made: {error.strerror}") from None
+    if not os.access(folder, os.W_OK):
+        raise CrossquantError(
+            f"{folder} is not writable by uid {os.getuid()}: change its owner, or CROSSQUANT_UID in .env"
+        )
+    return folder
+
+
+def select(plan: Plan, image: str, outputs: Sequence[str]) -> list[Step]:
+    """The steps that make `outputs`, in the plan's order, whatever the order of the arguments."""
+    wanted = {plan.step(output).output for output in outputs}
+    steps = [step for step in plan.steps if step.output in wanted or (step.default and not wanted)]
+    for step in steps:
+        if wanted and step.image != image:
+            raise CrossquantError(f"'{step.output}' is made by image '{step.image}', not '{image}'")
+    return [step for step in steps if step.image == image]
+
+
+class Runner:
+    """Runs steps one after the other; remembers what it has made."""
+
+    def __init__(self, plan: Plan, force: bool) -> None:
+        self.plan, self.force = plan, force
+        self.freshness = Freshness(plan)
+        self.imported = False
+
+    def run(self, steps: Sequence[Step]) -> bool:
+        """True if a step failed, or was skipped because one did."""
+        outcomes = [self.make(step, steps) for step in steps]
+        return any(outcome.status in ("failed", "skipped") for outcome in outcomes)
+
+    def make(self, step: Step, steps: Sequence[Step]) -> Outcome:
+        inputs = self.freshness.inputs(step)
+        if inputs.missing:
+            reason = f"its input {inputs.missing} is missing or out of date"
+            return self.conclude(step, Outcome("skipped", reason))
+        if inputs.void or (self.freshness.done(step) and not self.force):
+            progress.emit("fresh", output=step.output)
+            return Outcome("ok")
+        if not self.imported:
+            self.import_stages(steps)
+        progress.emit("start", output=step.output)
+        started = time.monotonic()
+        final = store.artifact_path(self.plan, step.output)
+        with store.temporary(final) as folder:
+            outcome = process.run(self.plan, step, inputs.digests, folder)
+            if outcome.sealable:
+                seal = process.seal(self.plan, step, inputs.digests, outcome, folder)
+                store.publish(folder, final, seal)
+        return self.conclude(step, outcome, time.monotonic() - started)
+
+    def import_stages(self, steps: Sequence[Step]) -> None:
+        """Import what the steps that are not done will need, once, before the first fork."""
+        todo = [step for step in steps if self.force or not self.freshness.done(step)]
+        process.preload(self.plan, todo)
+        self.imported = True
+
+    def conclude(self, step: Step, outcome: Outcome, seconds: float = 0.0) -> Outcome:
+        self.freshness.forget(step.output)
+        if outcome.status in ("failed", "skipped"):
+            store.record_failure(self.plan, Failure(step.output, outcome.failure_status, outcome.reason))
+        else:
+            store.failure_path(self.plan, step.output).unlink(missing_ok=True)
+        progress.emit(
+            "end",
+            output=step.output,
+            status=outcome.status,
+            reason=outcome.reason,
+            seconds=round(seconds, 3),
+        )
+        return outcome
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())
