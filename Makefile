@@ -5,6 +5,9 @@
 PYTHON ?= python3
 DRIVER = .venv/bin/python -m driver
 EXPERIMENT ?= resnet8-cifar10
+# No index address in a lock: it must install from any mirror.
+COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+TORCH_FROM = --find-links wheels --extra-index-url https://download.pytorch.org/whl/cpu
 
 .DEFAULT_GOAL := help
 .PHONY: help setup images run list report fetch doctor check format test unit docker-host lock sample train clean
@@ -50,7 +53,12 @@ docker-host:  ## install and start Docker Engine and Compose v2 on this Debian h
 	.ci/docker-host
 
 lock: setup  ## write the hashed locks anew from the requirements.in files
-	.venv/bin/python -m driver.lock
+	$(COMPILE) driver/requirements.in -o driver/requirements.lock
+	$(COMPILE) driver/requirements-dev.in -o driver/requirements-dev.lock
+	$(COMPILE) images/keras/requirements.in -o images/keras/requirements.lock
+	$(COMPILE) images/onnx/requirements.in -o images/onnx/requirements.lock
+	$(COMPILE) --override images/torch/requirements.overrides $(TORCH_FROM) \
+		images/torch/requirements.in -o images/torch/requirements.lock
 
 sample: setup  ## make the embedded sample anew from the full data set
 	.venv/bin/python -m driver.sample

@@ -4,6 +4,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,6 +21,7 @@ from shared.errors import CrossquantError, StageError
 from shared.freshness import Freshness
 
 INTERRUPTED = 130
+PLAIN_WIDTH = 120  # columns
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -89,16 +91,17 @@ def add_sample(add: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    console = Console()
+    console = make_console()
     chosen = load(arguments)
     with execute.lock(chosen.name), Terminal(console) as terminal:
         made = prepare(chosen, arguments.sample, terminal)
         steps = plan.select(made, arguments.targets)
-        engine = choose_engine(arguments.engine, chosen, console)
-        failed = execute.run(made, steps, engine, terminal, arguments.force)
+        engine = partial(choose_engine, arguments.engine, chosen, terminal)
+        freshness = Freshness(made)
+        failed = execute.run(freshness, steps, engine, terminal, arguments.force)
     if arguments.targets:
         return StageError.exit_code if failed else 0
-    return conclude(made, chosen, console)
+    return conclude(freshness, chosen, console)
 
 
 def list_stages(arguments: argparse.Namespace) -> int:
@@ -109,18 +112,18 @@ def list_stages(arguments: argparse.Namespace) -> int:
     for step in made.steps:
         inputs = ", ".join(step.inputs + step.optional)
         table.add_row(step.output, step.image, step.run, freshness.state(step), inputs)
-    Console().print(table)
+    make_console().print(table)
     return 0
 
 
 def make_report(arguments: argparse.Namespace) -> int:
     chosen = load(arguments)
-    return conclude(current_plan(chosen), chosen, Console())
+    return conclude(Freshness(current_plan(chosen)), chosen, make_console())
 
 
 def fetch_inputs(arguments: argparse.Namespace) -> int:
     chosen = load(arguments)
-    with execute.lock(chosen.name), Terminal(Console()) as terminal:
+    with execute.lock(chosen.name), Terminal(make_console()) as terminal:
         prepare(chosen, arguments.sample, terminal)
     return 0
 
@@ -128,7 +131,7 @@ def fetch_inputs(arguments: argparse.Namespace) -> int:
 def doctor(arguments: argparse.Namespace) -> int:
     from driver import doctor as examination  # the Docker SDK takes a quarter of a second to import
 
-    return examination.run(Console(), arguments.fix)
+    return examination.run(make_console(), arguments.fix)
 
 
 def load(arguments: argparse.Namespace) -> Experiment:
@@ -152,7 +155,7 @@ def current_plan(chosen: Experiment) -> Plan:
     return plan.make(chosen, catalog.load(), inputs, host.cores())
 
 
-def choose_engine(name: str, chosen: Experiment, console: Console) -> Engine:
+def choose_engine(name: str, chosen: Experiment, terminal: Terminal) -> Engine:
     """The engine that was asked for; for `auto`, Docker where a daemon answers."""
     from driver.venv_engine import VenvEngine
 
@@ -165,17 +168,23 @@ def choose_engine(name: str, chosen: Experiment, console: Console) -> Engine:
     except CrossquantError:
         if name == "docker":
             raise
-    console.print("no Docker daemon answers: using virtual environments; `make docker-host` sets Docker up")
+    terminal.say("no Docker daemon answers: using virtual environments; `make docker-host` sets Docker up")
     return VenvEngine(chosen.limits)
 
 
-def conclude(made: Plan, chosen: Experiment, console: Console) -> int:
-    result = comparison.compare(made, chosen)
+def conclude(freshness: Freshness, chosen: Experiment, console: Console) -> int:
+    result = comparison.compare(freshness, chosen)
     folder = store.volumes() / chosen.name / "comparison"
     report.write(result, folder)
     report.show(result, console)
     console.print(f"written to {shown(folder)}/", soft_wrap=True, highlight=False)
     return result.exit_code
+
+
+def make_console() -> Console:
+    """Eighty columns cut a table where no terminal says how wide it is."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PLAIN_WIDTH)
 
 
 def shown(path: Path) -> Path:

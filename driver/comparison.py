@@ -70,9 +70,9 @@ class Comparison:
         return 0 if all(gate.holds for gate in self.gates) else 1
 
 
-def compare(plan: Plan, experiment: Experiment) -> Comparison:
+def compare(freshness: Freshness, experiment: Experiment) -> Comparison:
     """What the volume holds now, judged. A variant that isn't up to date is a row without figures."""
-    evidence = Evidence(plan)
+    plan, evidence = freshness.plan, Evidence(freshness)
     reference = evidence.probabilities(experiment.reference)
     rows = tuple(evidence.row(step, reference) for step in variants(plan))
     return Comparison(
@@ -101,9 +101,8 @@ def recipe(step: Step) -> str:
 class Evidence:
     """Reads the artifacts that are up to date, and only those."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.freshness = Freshness(plan)
+    def __init__(self, freshness: Freshness) -> None:
+        self.plan, self.freshness = freshness.plan, freshness
         self.timings = self._timings()
 
     def path(self, name: str) -> Path | None:
@@ -158,7 +157,7 @@ class Evidence:
         if path.exists():
             failure = read(Failure, path)
             return failure.status, f"{name}: {failure.reason}"
-        return "skipped", f"{name} has not been made: run `python -m driver run {name}`"
+        return "skipped", f"{name} is missing or out of date: run `python -m driver run {name}`"
 
     def versions(self) -> dict[str, dict[str, str]]:
         """Per image, what its requirements name, as installed where its artifacts were made."""

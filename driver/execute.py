@@ -1,14 +1,14 @@
 """Carry out a plan: image after image, each started only if it has something to do."""
 
 import fcntl
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from typing import Protocol
 
 from driver.engine import Engine, Event
 from shared import store
-from shared.contract import Plan, Step
+from shared.contract import Step
 from shared.errors import CrossquantError, StageError
 from shared.freshness import Freshness
 
@@ -19,22 +19,27 @@ class Display(Protocol):
     def event(self, event: Event) -> None: ...
 
 
-def run(plan: Plan, steps: Sequence[Step], engine: Engine, display: Display, force: bool) -> bool:
+def run(
+    freshness: Freshness, steps: Sequence[Step], choose: Callable[[], Engine], display: Display, force: bool
+) -> bool:
     """Make the artifacts of `steps`. True if a stage failed or was skipped because one did.
 
     A failure stops only what needs its result; everything else still runs.
     """
     failed = False
+    engine: Engine | None = None  # chosen when the first image has something to do
     for image, group in groupby(steps, key=lambda step: step.image):
         batch = list(group)
-        freshness = Freshness(plan)
         if not force and all(freshness.done(step) for step in batch):
             continue
         arguments = [step.output for step in batch] + (["--force"] if force else [])
-        for event in engine.start(plan, image, arguments):
+        engine = engine or choose()
+        for event in engine.start(freshness.plan, image, arguments):
             display.event(event)
             failed |= event.get("status") in ("failed", "skipped")
             stop_on_error(event)
+        for step in batch:
+            freshness.forget(step.output)
     return failed
 
 

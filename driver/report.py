@@ -15,17 +15,7 @@ from driver.display import STYLES
 from driver.gates import Gate
 from shared.store import write_atomically
 
-HEADINGS = (
-    "variant",
-    "accuracy %",
-    "Δ points",
-    "agreement %",
-    "max |Δp|",
-    "size KB",
-    "p50 ms",
-    "p90 ms",
-    "images/s",
-)
+HEADINGS = ("variant", "top-1 %", "Δ pp", "agree %", "max |Δp|", "size KB", "p50 ms", "p90 ms", "images /s")
 
 
 def write(comparison: Comparison, folder: Path) -> None:
@@ -55,7 +45,7 @@ def show(comparison: Comparison, console: Console) -> None:
     for gate in broken:
         console.print(Text(f"gate fails: {sentence(gate)}", "bold red"), soft_wrap=True)
     if not broken:
-        console.print(Text(f"all {len(comparison.gates)} gates hold", "green"))
+        console.print(Text(verdict(comparison), "green" if comparison.gates else "yellow"))
 
 
 def title(comparison: Comparison) -> str:
@@ -97,6 +87,12 @@ def cells(row: Variant) -> list[str]:
     return texts if row.status == "ok" else [row.status, *texts[1:]]
 
 
+def verdict(comparison: Comparison) -> str:
+    """For a comparison in which no gate fails."""
+    count = len(comparison.gates)
+    return f"All {count} gates hold." if count else "No gate was checked: there is no row that has figures, or no gate."
+
+
 def sentence(gate: Gate) -> str:
     most = "least" if gate.bound == "min" else "most"
     return f"{gate.variant} has {gate.figure} {gate.value:g}, at {most} {gate.limit:g} is asked for"
@@ -111,7 +107,7 @@ def markdown(comparison: Comparison) -> str:
     reasons = [f"- `{row.name}` {row.status}: {row.reason}" for row in comparison.variants if row.reason]
     lines += ["", *reasons] if reasons else []
     broken = [f"- **gate fails**: {sentence(gate)}" for gate in comparison.gates if not gate.holds]
-    lines += ["", *(broken or [f"All {len(comparison.gates)} gates hold."])]
+    lines += ["", *(broken or [verdict(comparison)])]
     lines += ["", *provenance(comparison)]
     return "\n".join(lines) + "\n"
 

@@ -29,7 +29,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run(arguments)
     except CrossquantError as error:
         progress.emit("error", message=str(error), exit_code=error.exit_code)
-        print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130
