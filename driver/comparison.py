@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,8 +166,9 @@ class Evidence:
         for step in variants(self.plan):
             seal = self.freshness.current(step.output)
             if seal is not None and step.image not in found:
-                named = direct_requirements(step.image)
-                found[step.image] = {key: seal.versions[key] for key in sorted(seal.versions) if key in named}
+                installed = {normalized(name): version for name, version in seal.versions.items()}
+                named = sorted(direct_requirements(step.image))
+                found[step.image] = {name: installed[normalized(name)] for name in named}
         return found
 
     def _timings(self) -> dict[str, dict[str, Any]]:
@@ -222,3 +224,8 @@ def direct_requirements(image: str) -> set[str]:
     """Names of the packages that the image's requirements.in asks for."""
     lines = (store.ROOT / "images" / image / "requirements.in").read_text().splitlines()
     return {line.split("==")[0].strip() for line in lines if line and not line.startswith("#")}
+
+
+def normalized(name: str) -> str:
+    """A package's name as the index compares it (PEP 503): the installed one may be spelt otherwise."""
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -102,7 +102,8 @@ def markdown(comparison: Comparison) -> str:
     """A page that fits a pull request's comment."""
     lines = [f"# {title(comparison)}", ""]
     lines += [line for note in notes(comparison) for line in (f"> **{note}**", "")]
-    lines += ["| " + " | ".join(HEADINGS) + " |", "|---" + "|---:" * (len(HEADINGS) - 1) + "|"]
+    headings = [heading.replace("|", "\\|") for heading in HEADINGS]
+    lines += ["| " + " | ".join(headings) + " |", "|---" + "|---:" * (len(HEADINGS) - 1) + "|"]
     lines += ["| " + " | ".join([f"`{row.name}`", *cells(row)]) + " |" for row in comparison.variants]
     reasons = [f"- `{row.name}` {row.status}: {row.reason}" for row in comparison.variants if row.reason]
     lines += ["", *reasons] if reasons else []
