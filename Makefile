@@ -63,7 +63,7 @@ lock: setup  ## write the hashed locks anew from the requirements.in files
 sample: setup  ## make the embedded sample anew from the full data set
 	.venv/bin/python -m driver.sample
 
-train: images  ## train the default model anew (an hour and more)
+train: images  ## train the default model anew (an hour on two cores)
 	$(DRIVER) run trained
 
 clean:  ## remove what was made, except downloads
