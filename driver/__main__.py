@@ -17,7 +17,7 @@ from driver.engine import Engine
 from driver.experiment import Experiment
 from shared import store
 from shared.contract import Plan, encode, read
-from shared.errors import CrossquantError, StageError
+from shared.errors import CrossquantError, StageError, explain
 from shared.freshness import Freshness
 
 INTERRUPTED = 130
@@ -31,11 +31,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.command(arguments))
     except CrossquantError as error:
-        Console(stderr=True).print(f"error: {error}", style="bold red", soft_wrap=True, markup=False)
-        return error.exit_code
+        return refuse(str(error), error.exit_code)
+    except OSError as error:
+        return refuse(explain(error), StageError.exit_code)
     except KeyboardInterrupt:
         print("stopped: finished artifacts are kept, run again to go on", file=sys.stderr)
         return INTERRUPTED
+
+
+def refuse(message: str, exit_code: int) -> int:
+    Console(stderr=True).print(f"error: {message}", style="bold red", soft_wrap=True, markup=False)
+    return exit_code
 
 
 def parser() -> argparse.ArgumentParser:

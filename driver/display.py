@@ -60,7 +60,9 @@ class Terminal:
 
     def event(self, event: Event) -> None:
         output = event.get("output", "")
-        if event["event"] == "start":
+        if event["event"] == "note":
+            self.say(event["message"])
+        elif event["event"] == "start":
             self.tasks[output] = self.progress.add_task(output, total=None)
         elif event["event"] == "progress":
             self._advance(output, event["done"], event["total"])

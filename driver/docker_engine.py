@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import docker
@@ -34,24 +35,32 @@ class DockerEngine:
         except (DockerException, requests.RequestException) as error:
             raise CrossquantError(f"no Docker daemon answers: start it, or --engine venv ({error})") from None
 
-    def start(self, plan: Plan, image: str, arguments: Sequence[str]) -> Iterator[Event]:
+    def start(self, plan: Plan, image: str, arguments: Sequence[str]) -> Generator[Event, None, None]:
         self.clear(plan)
         for left in reversed(range(self.limits.retries + 1)):
-            container = self.create(plan, image, arguments)
-            try:
-                yield from follow(container)
-                ended = wait(container)
-            except (APIError, requests.RequestException) as error:
-                raise StageError(
-                    f"the Docker daemon went away while image '{image}' ran: start it and run again; "
-                    f"what is finished is kept ({type(error).__name__})"
-                ) from None
-            finally:
-                remove(container)
+            ended = yield from self.attempt(plan, image, arguments)
             if ended in (0, 2, 3):
                 return
             if not left:
                 raise StageError(f"the container of image '{image}' was killed (exit code {ended}): run again")
+            yield {"event": "note", "message": f"the container of image '{image}' was killed: starting it again"}
+
+    def attempt(self, plan: Plan, image: str, arguments: Sequence[str]) -> Generator[Event, None, int]:
+        """One container's whole life; returns its exit code."""
+        container = self.create(plan, image, arguments)
+        try:
+            yield from follow(container)
+            ended = wait(container)
+        except (APIError, requests.RequestException) as error:
+            raise StageError(
+                f"the Docker daemon went away while image '{image}' ran: start it and run again; "
+                f"what is finished is kept ({type(error).__name__})"
+            ) from None
+        finally:
+            remove(container)
+        if ended.out_of_memory:
+            raise StageError(f"image '{image}' ran out of memory: raise limits.memory (now {self.limits.memory})")
+        return ended.code
 
     def clear(self, plan: Plan) -> None:
         """Remove what a driver that was killed left running: the experiment's lock says that it is nobody's."""
@@ -106,8 +115,16 @@ def follow(container: Container) -> Iterator[Event]:
         yield from (json.loads(line) for line in lines)
 
 
-def wait(container: Container) -> int:
-    return int(container.wait()["StatusCode"])
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out_of_memory: bool  # and died of it: a stage that does is reported by the runner
+
+
+def wait(container: Container) -> Ended:
+    code = int(container.wait()["StatusCode"])
+    container.reload()
+    return Ended(code, code not in (0, 2, 3) and container.attrs["State"]["OOMKilled"])
 
 
 def remove(container: Container) -> None:

@@ -1,6 +1,6 @@
 """What runs a stage command. Two engines: containers, and virtual environments for a host without Docker."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any, Protocol
 
 from shared.contract import Plan
@@ -17,4 +17,4 @@ class Engine(Protocol):
 
     name: str
 
-    def start(self, plan: Plan, image: str, arguments: Sequence[str]) -> Iterator[Event]: ...
+    def start(self, plan: Plan, image: str, arguments: Sequence[str]) -> Generator[Event, None, None]: ...

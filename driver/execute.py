@@ -2,13 +2,13 @@
 
 import fcntl
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import groupby
 from typing import Protocol
 
 from driver.engine import Engine, Event
 from shared import store
-from shared.contract import Step
+from shared.contract import Plan, Step
 from shared.errors import CrossquantError, StageError
 from shared.freshness import Freshness
 
@@ -34,12 +34,23 @@ def run(
             continue
         arguments = [step.output for step in batch] + (["--force"] if force else [])
         engine = engine or choose()
-        for event in engine.start(freshness.plan, image, arguments):
-            display.event(event)
-            failed |= event.get("status") in ("failed", "skipped")
-            stop_on_error(event)
+        failed |= run_image(freshness.plan, image, arguments, engine, display)
         for step in batch:
             freshness.forget(step.output)
+    return failed
+
+
+def run_image(plan: Plan, image: str, arguments: Sequence[str], engine: Engine, display: Display) -> bool:
+    """One start of one image. True if a stage failed or was skipped. However it ends, nothing half-written stays."""
+    failed = False
+    try:
+        with closing(engine.start(plan, image, arguments)) as events:
+            for event in events:
+                display.event(event)
+                failed |= event.get("status") in ("failed", "skipped")
+                stop_on_error(event)
+    finally:
+        store.remove_partials(store.volumes() / plan.experiment / image)
     return failed
 
 

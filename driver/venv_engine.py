@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from driver.engine import Event
@@ -25,13 +25,13 @@ class VenvEngine:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
 
-    def start(self, plan: Plan, image: str, arguments: Sequence[str]) -> Iterator[Event]:
+    def start(self, plan: Plan, image: str, arguments: Sequence[str]) -> Generator[Event, None, None]:
         python = ensure(image)
         cpus = sorted(os.sched_getaffinity(0))[: plan.threads]
         process = subprocess.Popen(
             [python, "-m", "shared.stage", image, *arguments],
             cwd=ROOT,
-            env={**os.environ, "EXPERIMENT": plan.experiment},
+            env={**os.environ, "EXPERIMENT": plan.experiment, "PROGRESS": "json"},
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,

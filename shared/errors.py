@@ -1,5 +1,9 @@
 """The one exception family. `main` of the driver and of the stage runner print it; nobody else catches it to print."""
 
+import errno
+
+DISK_FULL = "the disk is full: free some space and run again; what is finished is kept"
+
 
 class CrossquantError(Exception):
     """Something the user can mend: its text is one line that names the thing and the fix."""
@@ -25,3 +29,11 @@ class FieldError(CrossquantError):
     def __init__(self, path: tuple[str, ...], problem: str) -> None:
         super().__init__(f"{'.'.join(path)}: {problem}" if path else problem)
         self.path, self.problem = path, problem
+
+
+def explain(error: OSError) -> str:
+    """One line for what the operating system refuses."""
+    if error.errno == errno.ENOSPC:
+        return DISK_FULL
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}: mend that and run again"

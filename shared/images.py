@@ -18,11 +18,12 @@ def preprocess(images: NDArray[np.uint8]) -> Floats:
 def batches(path: Path, size: int) -> Iterator[Floats]:
     """Preprocessed batches of the uint8 images in the `.npy` file at `path`, in order; the last may be short.
 
-    The file is mapped, not read: memory doesn't grow with the number of images.
+    Memory doesn't grow with the number of images: each batch has a mapping of its own, gone with the batch, since the
+    pages of one that stays would count as this process's as long as nothing else asks for them.
     """
-    images = np.load(path, mmap_mode="r")
-    for start in range(0, len(images), size):
-        yield preprocess(images[start : start + size])
+    total = len(np.load(path, mmap_mode="r"))
+    for start in range(0, total, size):
+        yield preprocess(np.load(path, mmap_mode="r")[start : start + size])
 
 
 def draw_by_class(labels: NDArray[np.uint8], per_class: int, random: np.random.Generator) -> Indices:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,21 +18,18 @@ def predict(model: Model, dataset: Path, out: Path, batch_size: int) -> None:
     """Write `probabilities.npy`, (images, classes) float32, in the order of the data set.
 
     `model` maps a preprocessed batch (n, height, width, channels) to (n, classes). Memory doesn't grow with the number
-    of images: they are mapped, and so is the result. CrossquantError where an answer is not finite.
+    of images: each batch's answer is written at once. CrossquantError where an answer is not finite.
     """
-    total = len(np.load(dataset / "x_test.npy", mmap_mode="r"))
-    answers: np.memmap[Any, np.dtype[np.float32]] | None = None
-    done = 0
-    for batch in batches(dataset / "x_test.npy", batch_size):
-        answer = checked(model(batch), len(batch))
-        if answers is None:
-            shape = (total, answer.shape[1])
-            answers = np.lib.format.open_memmap(out / FILE, "w+", np.float32, shape)
-        answers[done : done + len(batch)] = answer
-        done += len(batch)
-        report(done, total)
-    if answers is not None:
-        answers.flush()
+    total, done = len(np.load(dataset / "x_test.npy", mmap_mode="r")), 0
+    with (out / FILE).open("wb") as file:
+        for batch in batches(dataset / "x_test.npy", batch_size):
+            answer = checked(model(batch), len(batch))
+            if not done:
+                header = {"descr": "<f4", "fortran_order": False, "shape": (total, answer.shape[1])}
+                np.lib.format.write_array_header_1_0(file, header)
+            file.write(np.ascontiguousarray(answer, dtype="<f4").tobytes())
+            done += len(batch)
+            report(done, total)
 
 
 def checked(answer: Floats, images: int) -> Floats:

@@ -1,6 +1,5 @@
 """One stage in one fork: its output goes to its log, its outcome comes back through a pipe."""
 
-import errno
 import importlib
 import json
 import os
@@ -17,7 +16,7 @@ from typing import Any, Literal
 
 from shared import progress, store
 from shared.contract import SCHEMA, Plan, Seal, Status, Step
-from shared.errors import CrossquantError, Unsupported
+from shared.errors import DISK_FULL, CrossquantError, Unsupported
 
 
 @dataclass(frozen=True)
@@ -68,6 +67,8 @@ def run(plan: Plan, step: Step, digests: dict[str, str], folder: Path) -> Outcom
         os.kill(child, signal.SIGKILL)
     _, ended, usage = os.wait4(child, 0)
     status, reason = _explain(plan, step, reply, in_time, ended)
+    if status == "failed" and store.is_full(folder):
+        reason = DISK_FULL  # each framework says it in another way, some by dying
     return Outcome(status, reason, time.monotonic() - started, usage.ru_maxrss * 1024)
 
 
@@ -124,8 +125,6 @@ def _call(plan: Plan, step: Step, digests: dict[str, str], folder: Path) -> tupl
 
 def describe(error: BaseException, log: Path) -> str:
     """One line for an exception that no stage foresaw."""
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return "the disk is full: free some space and run again"
     if isinstance(error, MemoryError):
         return "out of memory: raise limits.memory"
     first = (str(error).strip().splitlines() or [""])[0][:300]

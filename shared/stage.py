@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from shared import process, progress, store, threads
 from shared.contract import Failure, Plan, Step, read
-from shared.errors import CrossquantError, StageError
+from shared.errors import CrossquantError, StageError, explain
 from shared.freshness import Freshness
 from shared.process import Outcome
 
@@ -30,6 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CrossquantError as error:
         progress.emit("error", message=str(error), exit_code=error.exit_code)
         return error.exit_code
+    except OSError as error:
+        progress.emit("error", message=explain(error), exit_code=StageError.exit_code)
+        return StageError.exit_code
     except KeyboardInterrupt:
         return 130
 

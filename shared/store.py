@@ -13,6 +13,7 @@ from shared.errors import CrossquantError
 SEAL = "artifact.json"
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = 1 << 20  # bytes
+LEAST_FREE = 1 << 18  # bytes; with fewer, what failed failed for want of space
 
 
 def volumes() -> Path:
@@ -121,3 +122,8 @@ def remove_partials(folder: Path) -> None:
     """What a killed process left; for the owner of `folder` alone, when nothing else writes there."""
     for path in folder.glob(".*.partial"):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def is_full(folder: Path) -> bool:
+    """Is the disk that holds `folder` as good as full?"""
+    return shutil.disk_usage(folder).free < LEAST_FREE

@@ -35,7 +35,8 @@ def check_shapes(model: keras.Model, dataset: Path) -> None:
         raise CrossquantError(f"the model has {counts}: it must have one of each")
     images = np.load(dataset / "x_test.npy", mmap_mode="r").shape[1:]
     expected = tuple(model.input_shape[1:])
-    if any(size not in (None, given) for size, given in zip(expected, images, strict=True)):
+    fits = len(expected) == len(images) and all(a in (None, b) for a, b in zip(expected, images, strict=True))
+    if not fits:
         raise CrossquantError(f"the model takes images of {expected}, the data set has {images}")
     classes = int(np.load(dataset / "y_test.npy").max()) + 1
     if len(model.output_shape) != 2 or model.output_shape[1] < classes:

@@ -11,7 +11,7 @@ from torch.ao.nn.quantized import Conv2d, Linear
 from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 
 from images.torch.convert import to_module
-from images.torch.script import save
+from images.torch.script import QUANTIZED_JSON, save
 from shared.guards import check_quantized
 from shared.progress import report
 
@@ -34,7 +34,8 @@ def run(model: Path, calibration: Path, out: Path, *, backend: str, activation: 
         quantized = count(converted, QUANTIZED)
         check_quantized("PyTorch", quantized, total, own_check(config))
         save(converted, batch(images, 0), out)
-    (out / "quantized.json").write_text(json.dumps({"quantized": quantized, "operators": total}))
+    about = {"engine": backend, "quantized": quantized, "operators": total}
+    (out / QUANTIZED_JSON).write_text(json.dumps(about))
 
 
 def qconfig(backend: str, activation: torch.dtype, weight: torch.dtype) -> quantization.QConfig:

@@ -1,5 +1,6 @@
 """A TorchScript file: how PyTorch variants are shipped, and what every measurement loads."""
 
+import json
 from pathlib import Path
 
 import torch
@@ -7,7 +8,7 @@ import torch
 from shared import threads
 from shared.predictions import Model
 
-FILE = "model.pt"
+FILE, QUANTIZED_JSON = "model.pt", "quantized.json"
 
 
 def save(module: torch.nn.Module, example: torch.Tensor, out: Path) -> None:
@@ -17,7 +18,12 @@ def save(module: torch.nn.Module, example: torch.Tensor, out: Path) -> None:
 
 
 def load(variant: Path, thread_count: int) -> Model:
-    """The model in `variant` on `thread_count` threads."""
+    """The model in `variant` on `thread_count` threads.
+
+    Quantized weights are packed as the file is loaded, for the engine that is set then: it must be the recipe's.
+    """
+    if (variant / QUANTIZED_JSON).exists():
+        torch.backends.quantized.engine = json.loads((variant / QUANTIZED_JSON).read_text())["engine"]
     torch.set_num_threads(thread_count)
     threads.check("PyTorch", thread_count, torch.get_num_threads())
     module = torch.jit.load(variant / FILE)
