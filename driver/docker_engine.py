@@ -12,6 +12,7 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
 from docker.types import Mount
 
+from driver import host
 from driver.engine import Event
 from driver.experiment import Limits
 from shared.contract import Plan
@@ -94,7 +95,7 @@ def settings(plan: Plan, image: str, limits: Limits, image_id: str) -> dict[str,
         "network_mode": "none",
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true"],
-        "cpuset_cpus": f"0-{plan.threads - 1}",
+        "cpuset_cpus": ",".join(map(str, host.cpus()[: plan.threads])),
         "mem_limit": limits.memory_bytes,
         "environment": {"EXPERIMENT": plan.experiment, "CROSSQUANT_IMAGE_ID": image_id},
         "labels": {LABEL: plan.experiment},

@@ -11,7 +11,7 @@ from shared.contract import decode
 from shared.errors import CrossquantError, FieldError
 
 FOLDER = Path(__file__).parent / "experiments"
-DEFAULT = FOLDER / "resnet8-cifar10.yaml"
+DEFAULT = "resnet8-cifar10"
 UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 

@@ -10,20 +10,30 @@ INT8 = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8
 
 def describe() -> dict[str, Any]:
     """CPU, its 8-bit instructions, cores that may be used, memory (bytes), kernel."""
-    info = cpu_info()
-    flags = set((info.get("flags") or info.get("Features") or "").split())
     return {
-        "cpu": info.get("model name", platform.processor() or platform.machine()),
-        "int8_instructions": [flag for flag in INT8 if flag in flags],
+        "cpu": cpu_info().get("model name", platform.processor() or platform.machine()),
+        "int8_instructions": int8_instructions(),
         "cores": cores(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
     }
 
 
+def int8_instructions() -> list[str]:
+    """Those of INT8 that the CPU says it has."""
+    info = cpu_info()
+    flags = set((info.get("flags") or info.get("Features") or "").split())
+    return [flag for flag in INT8 if flag in flags]
+
+
+def cpus() -> list[int]:
+    """Numbers of the CPUs that this process may run on."""
+    return sorted(os.sched_getaffinity(0))
+
+
 def cores() -> int:
-    """CPUs that this process may run on."""
-    return len(os.sched_getaffinity(0))
+    """How many they are."""
+    return len(cpus())
 
 
 def cpu_info() -> dict[str, str]:

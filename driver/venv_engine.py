@@ -5,9 +5,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
+from driver import host
 from driver.engine import Event
 from driver.experiment import Limits
 from shared.contract import Plan
@@ -22,12 +23,11 @@ class VenvEngine:
 
     name = "venv"
 
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
+    def __init__(self, limits: Limits, say: Callable[[str], None]) -> None:
+        self.limits, self.say = limits, say
 
     def start(self, plan: Plan, image: str, arguments: Sequence[str]) -> Generator[Event, None, None]:
-        python = ensure(image)
-        cpus = sorted(os.sched_getaffinity(0))[: plan.threads]
+        python = ensure(image, self.say)
         process = subprocess.Popen(
             [python, "-m", "shared.stage", image, *arguments],
             cwd=ROOT,
@@ -37,7 +37,7 @@ class VenvEngine:
             text=True,
             start_new_session=True,  # Ctrl-C comes to the driver alone, which then stops the stage
         )
-        os.sched_setaffinity(process.pid, cpus)
+        os.sched_setaffinity(process.pid, host.cpus()[: plan.threads])
         assert process.stdout is not None
         try:
             for line in process.stdout:
@@ -50,14 +50,14 @@ class VenvEngine:
                 process.wait()
 
 
-def ensure(image: str) -> Path:
+def ensure(image: str, say: Callable[[str], None] = print) -> Path:
     """The interpreter of the image's environment, which is made if it is missing or its lock has changed."""
     lock = ROOT / "images" / image / "requirements.lock"
     folder = FOLDER / image
     stamp = folder / "lock.sha256"
     if stamp.exists() and stamp.read_text() == file_sha256(lock):
         return folder / "bin" / "python"
-    print(f"making the environment of image '{image}' (once)", flush=True)
+    say(f"making the environment of image '{image}' (once)")
     shutil.rmtree(folder, ignore_errors=True)
     install(lock, folder)
     stamp.write_text(file_sha256(lock))

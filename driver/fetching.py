@@ -27,15 +27,19 @@ class Fetched:
 
 def fetch(experiment: Experiment, want_sample: bool, say: Say, report: download.Report) -> Fetched:
     """Fetch what isn't there yet. `say` hears a line for each source that was tried."""
-    model = f"inputs/models/{experiment.name}"
-    fetch_model(experiment, store.volumes() / model, report)
-    name = experiment.dataset.name
-    full = store.volumes() / "inputs" / name
-    use_sample = want_sample or not fetch_dataset(experiment, full, say, report)
-    if use_sample:
-        name += "-sample"
-        keep_sample(store.volumes() / "inputs" / name)
-    return Fetched({"input.model": model, "input.dataset": f"inputs/{name}"}, use_sample)
+    full = locations(experiment, sample=False)
+    fetch_model(experiment, store.volumes() / full["input.model"], report)
+    if not want_sample and fetch_dataset(experiment, store.volumes() / full["input.dataset"], say, report):
+        return Fetched(full, False)
+    part = locations(experiment, sample=True)
+    keep_sample(store.volumes() / part["input.dataset"])
+    return Fetched(part, True)
+
+
+def locations(experiment: Experiment, *, sample: bool) -> dict[str, str]:
+    """The folders of the input artifacts below the volumes' root, whether they are there or not."""
+    data = experiment.dataset.name + ("-sample" if sample else "")
+    return {"input.model": f"inputs/models/{experiment.name}", "input.dataset": f"inputs/{data}"}
 
 
 def fetch_model(experiment: Experiment, final: Path, report: download.Report) -> None:

@@ -13,6 +13,7 @@ from rich.text import Text
 from driver.comparison import Comparison, Variant
 from driver.display import STYLES
 from driver.gates import Gate
+from shared.contract import Status
 from shared.store import write_atomically
 
 HEADINGS = ("variant", "top-1 %", "Δ pp", "agree %", "max |Δp|", "size KB", "p50 ms", "p90 ms", "images /s")
@@ -29,23 +30,28 @@ def show(comparison: Comparison, console: Console) -> None:
     for line in notes(comparison):
         console.print(Text(line, "bold yellow"), soft_wrap=True)
     console.print(Text(title(comparison), "bold"), soft_wrap=True)
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     table.add_column(HEADINGS[0], no_wrap=True)
     for heading in HEADINGS[1:]:
         table.add_column(heading.replace(" ", "\n"), justify="right", no_wrap=True)
     for row in comparison.variants:
-        name = Text(row.name, STYLES[row.status] if row.status != "ok" else "")
-        table.add_row(name, *cells(row))
+        table.add_row(Text(row.name, STYLES[row.status] if row.status != "ok" else ""), *cells(row))
     console.print(table)
-    for row in comparison.variants:
-        if row.reason:
-            said = Text(f"{row.name} {row.status}: ", STYLES[row.status]).append(row.reason, "default")
-            console.print(said, soft_wrap=True)
+    for name, status, reason in reasons(comparison):
+        console.print(Text(f"{name} {status}: ", STYLES[status]).append(reason, "default"), soft_wrap=True)
     broken = [gate for gate in comparison.gates if not gate.holds]
     for gate in broken:
         console.print(Text(f"gate fails: {sentence(gate)}", "bold red"), soft_wrap=True)
     if not broken:
         console.print(Text(verdict(comparison), "green" if comparison.gates else "yellow"))
+
+
+def reasons(comparison: Comparison) -> list[tuple[str, Status, str]]:
+    """(name, status, reason) of all that has no figures, or not all of them."""
+    rows: list[tuple[str, Status, str]] = [
+        (row.name, row.status, row.reason) for row in comparison.variants if row.reason
+    ]
+    return rows + [(failure.name, failure.status, failure.reason) for failure in comparison.failures]
 
 
 def title(comparison: Comparison) -> str:
@@ -105,8 +111,8 @@ def markdown(comparison: Comparison) -> str:
     headings = [heading.replace("|", "\\|") for heading in HEADINGS]
     lines += ["| " + " | ".join(headings) + " |", "|---" + "|---:" * (len(HEADINGS) - 1) + "|"]
     lines += ["| " + " | ".join([f"`{row.name}`", *cells(row)]) + " |" for row in comparison.variants]
-    reasons = [f"- `{row.name}` {row.status}: {row.reason}" for row in comparison.variants if row.reason]
-    lines += ["", *reasons] if reasons else []
+    said = [f"- `{name}` {status}: {reason}" for name, status, reason in reasons(comparison)]
+    lines += ["", *said] if said else []
     broken = [f"- **gate fails**: {sentence(gate)}" for gate in comparison.gates if not gate.holds]
     lines += ["", *(broken or [verdict(comparison)])]
     lines += ["", *provenance(comparison)]

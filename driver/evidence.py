@@ -1,0 +1,114 @@
+"""What the volume holds for a comparison: seals, predictions, timings. Only what is up to date counts."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driver import metrics
+from shared import predictions, store
+from shared.contract import Failure, Plan, Seal, Status, Step, read
+from shared.freshness import Freshness
+
+
+class Evidence:
+    """Reads the artifacts that are up to date, and only those."""
+
+    def __init__(self, freshness: Freshness) -> None:
+        self.plan, self.freshness = freshness.plan, freshness
+        self.timings = self._timings()
+
+    def path(self, name: str) -> Path | None:
+        return store.artifact_path(self.plan, name) if self.seal(name) else None
+
+    def dataset(self) -> dict[str, Any]:
+        path, labels = self.path("dataset"), self.labels()
+        about = json.loads((path / "about.json").read_text()) if path else {}
+        count = 0 if labels is None else len(labels)
+        return {
+            "name": about.get("name", ""),
+            "test_images": count,
+            "sample": about.get("sample", False),
+        }
+
+    def seal(self, name: str) -> Seal | None:
+        seal = self.freshness.current(name)
+        return seal if seal is not None and seal.status == "ok" else None
+
+    def labels(self) -> NDArray[np.uint8] | None:
+        path = self.path("dataset")
+        return np.load(path / "y_test.npy") if path else None
+
+    def probabilities(self, variant: str) -> NDArray[np.float32] | None:
+        path = self.path(f"predictions.{variant}")
+        return np.load(path / predictions.FILE) if path else None
+
+    def status(self, step: Step) -> tuple[Status, str]:
+        """Of the variant itself, or of its predictions if only they went wrong."""
+        for name in (step.output, f"predictions.{step.output}"):
+            seal = self.freshness.current(name)
+            if seal is None:
+                failure = self.failure(name)
+                return failure.status, f"{name}: {failure.reason}"
+            if seal.status == "unsupported":
+                return "unsupported", seal.reason
+        return "ok", ""
+
+    def failures(self) -> tuple[Failure, ...]:
+        """What no row tells: stages that make no variant and no predictions, such as latency, and have no result."""
+        told = {name for step in variants(self.plan) for name in (step.output, f"predictions.{step.output}")}
+        others = [step for step in self.plan.steps if step.default and step.output not in told]
+        lacking = [step.output for step in others if not self.freshness.done(step)]
+        return tuple(self.failure(name) for name in lacking)
+
+    def failure(self, name: str) -> Failure:
+        """Why `name` has no result."""
+        path = store.failure_path(self.plan, name)
+        if path.exists():
+            return read(Failure, path)
+        return Failure(name, "skipped", f"missing or out of date: run `python -m driver run {name}`")
+
+    def versions(self) -> dict[str, dict[str, str]]:
+        """Per image, what its requirements name, as installed where its artifacts were made."""
+        found: dict[str, dict[str, str]] = {}
+        for step in variants(self.plan):
+            seal = self.freshness.current(step.output)
+            if seal is not None and step.image not in found:
+                installed = {normalized(name): version for name, version in seal.versions.items()}
+                named = sorted(direct_requirements(step.image))
+                found[step.image] = {name: installed[normalized(name)] for name in named}
+        return found
+
+    def _timings(self) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
+        for step in self.plan.steps:
+            path = self.path(step.output) if step.run == "latency" else None
+            if path is not None:
+                samples = json.loads((path / "samples.json").read_text())
+                found |= {name: metrics.timing(raw) for name, raw in samples.items()}
+        return found
+
+
+def variants(plan: Plan) -> list[Step]:
+    """The steps that make a variant: those whose predictions are made too. Float ones come first."""
+    outputs = {step.output for step in plan.steps}
+    found = [step for step in plan.steps if f"predictions.{step.output}" in outputs]
+    return sorted(found, key=lambda step: recipe(step) != "fp32")
+
+
+def recipe(step: Step) -> str:
+    return step.output.removeprefix(f"{step.image}.")
+
+
+def direct_requirements(image: str) -> set[str]:
+    """Names of the packages that the image's requirements.in asks for."""
+    lines = (store.ROOT / "images" / image / "requirements.in").read_text().splitlines()
+    return {line.split("==")[0].strip() for line in lines if line and not line.startswith("#")}
+
+
+def normalized(name: str) -> str:
+    """A package's name as the index compares it (PEP 503): the installed one may be spelt otherwise."""
+    return re.sub(r"[-_.]+", "-", name).lower()
