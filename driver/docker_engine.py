@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -20,7 +21,7 @@ from shared.errors import CrossquantError, StageError
 from shared.store import volumes
 
 APP = "/app/volumes"
-LABEL = "crossquant"
+LABEL = "crossquant.folder"  # on each container, with the experiment's folder: another checkout's are not ours
 
 
 class DockerEngine:
@@ -66,8 +67,8 @@ class DockerEngine:
     def clear(self, plan: Plan) -> None:
         """Remove what a driver that was killed left running: the experiment's lock says that it is nobody's."""
         try:
-            label = f"{LABEL}={plan.experiment}"
-            for container in self.client.containers.list(all=True, filters={"label": label}):
+            mine: dict[str, str | list[str] | bool] = {"label": f"{LABEL}={folder(plan)}"}
+            for container in self.client.containers.list(all=True, filters=mine):
                 remove(container)
         except (APIError, requests.RequestException) as error:
             raise StageError(f"the Docker daemon went away: start it and run again ({error})") from None
@@ -86,7 +87,7 @@ class DockerEngine:
 
 def settings(plan: Plan, image: str, limits: Limits, image_id: str) -> dict[str, Any]:
     """What the container may do: read the volume, write its own folder, and nothing else."""
-    own = volumes() / plan.experiment / image
+    own = folder(plan) / image
     own.mkdir(parents=True, exist_ok=True)
     return {
         "user": f"{os.getuid()}:{os.getgid()}",
@@ -98,12 +99,17 @@ def settings(plan: Plan, image: str, limits: Limits, image_id: str) -> dict[str,
         "cpuset_cpus": ",".join(map(str, host.cpus()[: plan.threads])),
         "mem_limit": limits.memory_bytes,
         "environment": {"EXPERIMENT": plan.experiment, "CROSSQUANT_IMAGE_ID": image_id},
-        "labels": {LABEL: plan.experiment},
+        "labels": {LABEL: str(folder(plan))},
         "mounts": [
             Mount(APP, str(volumes().resolve()), type="bind", read_only=True),
-            Mount(f"{APP}/{plan.experiment}/{image}", str(own.resolve()), type="bind"),
+            Mount(f"{APP}/{plan.experiment}/{image}", str(own), type="bind"),
         ],
     }
+
+
+def folder(plan: Plan) -> Path:
+    """Where the experiment's artifacts lie on this host."""
+    return volumes().resolve() / plan.experiment
 
 
 def follow(container: Container) -> Iterator[Event]:

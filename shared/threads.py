@@ -1,10 +1,14 @@
 """How many threads a framework may use, and the proof that it does."""
 
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from shared.errors import CrossquantError
 
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+TOLERANCE = 0.5  # of a core: a pool's other threads wake up now and then
 
 
 def limit(count: int) -> None:
@@ -28,5 +32,21 @@ def check(framework: str, asked: int, answered: int) -> None:
     if asked != answered:
         raise CrossquantError(
             f"{framework} runs {answered} threads instead of {asked}: timings would be of something else; "
+            f"unset what sets its threads in the environment and run again"
+        )
+
+
+@contextmanager
+def at_most(count: int, who: str) -> Iterator[None]:
+    """Raise where more than `count` threads of this process work at once, whatever the framework says of itself.
+
+    The proof is in the seconds: those of all its threads on a CPU, against those of the clock.
+    """
+    computed, started = time.process_time(), time.perf_counter()
+    yield
+    busy = (time.process_time() - computed) / (time.perf_counter() - started)
+    if busy > count + TOLERANCE:
+        raise CrossquantError(
+            f"{who} keeps {busy:.1f} cores busy where {count} may work: timings would be of something else; "
             f"unset what sets its threads in the environment and run again"
         )
