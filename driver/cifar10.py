@@ -3,6 +3,7 @@
 import hashlib
 import json
 import tarfile
+import zlib
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
@@ -31,9 +32,12 @@ def decode(archive: Path) -> Arrays:
                 return _binary(tar, names)
             if "test_batch.png" in names:
                 return _sprites(tar, names)
-    except (tarfile.TarError, OSError, EOFError, ValueError, KeyError) as error:
-        raise CrossquantError(f"{archive} can't be read: {error}; delete it and run again") from None
-    raise CrossquantError(f"{archive} holds no CIFAR-10: neither test_batch.bin nor test_batch.png")
+    except (tarfile.TarError, OSError, EOFError, ValueError, KeyError, zlib.error) as error:
+        reason = " ".join(str(error).split())
+        raise CrossquantError(f"{archive} can't be read: {reason}; delete it and run again") from None
+    raise CrossquantError(
+        f"{archive} holds no CIFAR-10: neither test_batch.bin nor test_batch.png; delete it and run again"
+    )
 
 
 def sums(arrays: Arrays) -> dict[str, str]:

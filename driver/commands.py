@@ -29,9 +29,12 @@ def run(arguments: argparse.Namespace) -> int:
         engine = partial(choose_engine, arguments.engine, chosen, terminal)
         freshness = Freshness(made)
         failed = execute.run(freshness, steps, engine, terminal, arguments.force)
-    if arguments.targets:
-        return StageError.exit_code if failed else 0
-    return conclude(freshness, chosen, console)
+    if not arguments.targets:
+        return conclude(freshness, chosen, console)
+    for target in arguments.targets:
+        if freshness.current(target):
+            console.print(f"{target}: {shown(store.artifact_path(made, target))}/", soft_wrap=True, highlight=False)
+    return StageError.exit_code if failed else 0
 
 
 def list_stages(arguments: argparse.Namespace) -> int:

@@ -33,7 +33,7 @@ def over_https(url: str, target: Path, report: Report) -> None:
 
 def _stream(url: str, partial: Path, report: Report) -> None:
     have = partial.stat().st_size if partial.exists() else 0
-    headers = {"Range": f"bytes={have}-"} if have else {}
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     timeout = (CONNECT_SECONDS, READ_SECONDS)
     with requests.get(url, headers=headers, stream=True, timeout=timeout, verify=_bundle()) as answer:
         if answer.status_code == requests.codes.requested_range_not_satisfiable:
@@ -44,10 +44,13 @@ def _stream(url: str, partial: Path, report: Report) -> None:
         done = have if resumed else 0
         total = done + int(answer.headers.get("Content-Length", 0))
         with partial.open("ab" if resumed else "wb") as file:
-            for block in answer.iter_content(BLOCK):
-                file.write(block)
-                done += len(block)
-                report(done, total)
+            try:
+                for block in answer.iter_content(BLOCK):
+                    file.write(block)
+                    done += len(block)
+                    report(done, total)
+            except requests.exceptions.ChunkedEncodingError:  # cut off: what came is kept, and told below
+                pass
         if done < total:
             raise requests.ConnectionError(f"only {done} of {total} bytes came: run again")
 

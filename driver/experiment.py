@@ -1,12 +1,12 @@
 """Experiment files: one YAML, checked to the last key before anything runs."""
 
-import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from driver import yaml_lines
+from driver import checks, yaml_lines
 from driver.catalog import Catalog
+from shared import store
 from shared.contract import decode
 from shared.errors import CrossquantError, FieldError
 
@@ -27,6 +27,10 @@ class Source:
     path: str = ""
     url: str = ""
     npm: str = ""
+
+    @property
+    def downloaded(self) -> bool:
+        return bool(self.url or self.npm)
 
     def __str__(self) -> str:
         return f"volumes/inputs/{self.input}" if self.input else self.path or self.url or self.npm
@@ -75,9 +79,6 @@ class Gates:
     quantized: dict[str, Bound] = field(default_factory=dict)
 
 
-GATED = ("accuracy", "drop_pp", "changed")
-
-
 @dataclass(frozen=True)
 class Experiment:
     """`options` holds what the file says for stages by the name of their `run`: `{"latency": {"rounds": 20}}`."""
@@ -115,8 +116,8 @@ def parse(data: Any, catalog: Catalog) -> Experiment:
     except FieldError as error:
         raise with_stages(error, stages) from None
     experiment = replace(experiment, options=options)
-    check(experiment, catalog)
-    check_options(experiment, catalog)
+    checks.check(experiment, catalog)
+    checks.check_options(experiment, catalog)
     return experiment
 
 
@@ -128,57 +129,9 @@ def with_stages(error: FieldError, stages: set[str]) -> FieldError:
     return error
 
 
-def check(experiment: Experiment, catalog: Catalog) -> None:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", experiment.name) or experiment.name == "inputs":
-        raise FieldError(("name",), "must be lower-case letters, digits, '.', '_' and '-'")
-    check_recipes(experiment, catalog)
-    check_sources(("model", "sources"), experiment.model.sources)
-    check_sources(("dataset", "sources"), experiment.dataset.sources)
-    check_limits(experiment.limits)
-    for kind in ("float", "quantized"):
-        for figure in getattr(experiment.gates, kind):
-            if figure not in GATED:
-                raise FieldError(("gates", kind, figure), f"unknown key; known are {', '.join(GATED)}")
-
-
-def check_recipes(experiment: Experiment, catalog: Catalog) -> None:
-    for image, recipes in experiment.recipes.items():
-        if image not in catalog or not any(stage.takes_recipe for stage in catalog[image]):
-            known = [name for name in catalog if any(s.takes_recipe for s in catalog[name])]
-            raise FieldError(("recipes", image), f"no such image; known are {', '.join(known)}")
-        for recipe in recipes:
-            if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", recipe) or recipe == "fp32":
-                raise FieldError(("recipes", image, recipe), "is not a name for a recipe")
-
-
-def check_options(experiment: Experiment, catalog: Catalog) -> None:
-    """FieldError for a setting that its stage doesn't have, or a value that it doesn't allow."""
-    for image, stages in catalog.items():
-        for stage in stages:
-            if stage.takes_recipe:
-                for name, given in experiment.recipes.get(image, {}).items():
-                    stage.parameters(given, ("recipes", image, name))
-            else:
-                stage.parameters(experiment.options.get(stage.run, {}), (stage.run,))
-
-
-def check_sources(path: tuple[str, ...], sources: tuple[Source, ...]) -> None:
-    for number, source in enumerate(sources):
-        if sum(map(bool, (source.input, source.path, source.url, source.npm))) != 1:
-            raise FieldError((*path, str(number)), "must have one of input, path, url, npm")
-
-
-def check_limits(limits: Limits) -> None:
-    if not re.fullmatch(r"[1-9][0-9]*[kmgKMG]", limits.memory):
-        raise FieldError(("limits", "memory"), f"must be like 512m or 4g, not {limits.memory}")
-    for name in ("cpus", "stage_seconds"):
-        if getattr(limits, name) < 1:
-            raise FieldError(("limits", name), "must be at least 1")
-
-
 def find(name: str) -> Path:
-    """The file that `--experiment` means: a path, or the name of one of ours."""
-    for path in (Path(name), FOLDER / f"{name}.yaml"):
+    """The file that `--experiment` means: a path, the name of one in volumes/inputs/, or the name of one of ours."""
+    for path in (Path(name), store.volumes() / "inputs" / f"{name}.yaml", FOLDER / f"{name}.yaml"):
         if path.is_file():
             return path
     known = ", ".join(sorted(path.stem for path in FOLDER.glob("*.yaml")))

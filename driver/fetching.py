@@ -1,5 +1,6 @@
 """Bring the experiment's data set and model onto the volume. The only step that uses the network."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -61,7 +62,9 @@ def keep_model(path: Path, wanted: str, source: Source, final: Path, sealed: Sea
     """Copy `path` into the sealed folder `final`, unless it is there already."""
     found = store.file_sha256(path)
     if wanted and found != wanted:
-        raise CrossquantError(f"{source} has the SHA-256 {found[:12]}, {wanted[:12]} is expected")
+        if source.downloaded:
+            path.unlink()
+        raise CrossquantError(f"{source} has the SHA-256 {found[:12]}, {wanted[:12]} is expected: get the right file")
     if sealed and [file.sha256 for file in sealed.files.values()] == [found]:
         return
     with store.temporary(final) as folder:
@@ -84,12 +87,12 @@ def fetch_dataset(experiment: Experiment, final: Path, say: Say, report: downloa
             arrays = cifar10.decode(path)
             cifar10.check(arrays, dataset.sha256, str(source))
         except CrossquantError:
-            if not source.input:
+            if source.downloaded:
                 path.unlink()
             raise
         keep_full(arrays, str(source), final)
         say(f"{dataset.name}: from {source}")
-        if not source.input and not source.path:
+        if source.downloaded:
             path.unlink()
         return True
     return False
@@ -104,7 +107,8 @@ def obtain(source: Source, report: download.Report) -> Path:
             raise CrossquantError(f"{source} is not there")
         return path
     if source.url:
-        path = inputs / "downloads" / source.url.rsplit("/", 1)[1]
+        own = hashlib.sha256(source.url.encode()).hexdigest()[:12]  # two addresses may end in one name
+        path = inputs / "downloads" / own / source.url.rsplit("/", 1)[1]
         if not path.is_file():
             download.over_https(source.url, path, report)
         return path

@@ -37,7 +37,7 @@ def measured(row: Variant, figure: str) -> float | None:
     if figure == "accuracy":
         return row.accuracy
     if figure == "drop_pp":
-        return None if row.delta_pp is None else -row.delta_pp
+        return None if row.delta_pp is None else 0.0 - row.delta_pp
     return None if row.agreement is None else round(1 - row.agreement, 9)
 
 

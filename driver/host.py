@@ -11,7 +11,7 @@ INT8 = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8
 def describe() -> dict[str, Any]:
     """CPU, its 8-bit instructions, cores that may be used, memory (bytes), kernel."""
     return {
-        "cpu": cpu_info().get("model name", platform.processor() or platform.machine()),
+        "cpu": cpu_info().get("model name") or platform.machine(),
         "int8_instructions": int8_instructions(),
         "cores": cores(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),

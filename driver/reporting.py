@@ -30,7 +30,7 @@ def show(comparison: Comparison, console: Console) -> None:
     for line in notes(comparison):
         console.print(Text(line, "bold yellow"), soft_wrap=True)
     console.print(Text(title(comparison), "bold"), soft_wrap=True)
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
     table.add_column(HEADINGS[0], no_wrap=True)
     for heading in HEADINGS[1:]:
         table.add_column(heading.replace(" ", "\n"), justify="right", no_wrap=True)

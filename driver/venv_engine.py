@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Sequence
@@ -16,6 +17,7 @@ from shared.errors import CrossquantError, StageError
 from shared.store import ROOT, file_sha256
 
 FOLDER = ROOT / ".venvs"
+PATIENCE = 10  # seconds
 
 
 class VenvEngine:
@@ -45,9 +47,18 @@ class VenvEngine:
             if process.wait() not in (0, 2, 3):
                 raise StageError(f"the stages of image '{image}' were killed: run again")
         finally:
-            if process.poll() is None:
-                process.terminate()
-                process.wait()
+            stop(process)
+
+
+def stop(process: "subprocess.Popen[str]") -> None:
+    """End the runner and its stage: as a container's would be, by force where they don't by themselves."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def ensure(image: str, say: Callable[[str], None] = print) -> Path:

@@ -13,17 +13,20 @@ Lines = dict[tuple[str, ...], int]
 def load(path: Path) -> tuple[Any, Lines]:
     """The content of `path` and the line (from 1) of each key and list item, by its path."""
     try:
-        with path.open() as file:
-            root = yaml.compose(file, yaml.SafeLoader)
+        text = path.read_text()
+        root, data = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
     except OSError as error:
         raise CrossquantError(f"{path} can't be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise CrossquantError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if root is None:
         raise CrossquantError(f"{path} is empty")
     lines: Lines = {}
-    walk(root, (), lines, path)
-    return yaml.safe_load(path.read_text()), lines
+    try:
+        walk(root, (), lines, path)
+    except RecursionError:
+        raise CrossquantError(f"{path} refers to itself: write out what the alias stands for") from None
+    return data, lines
 
 
 def walk(node: yaml.Node, at: tuple[str, ...], lines: Lines, path: Path) -> None:

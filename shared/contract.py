@@ -6,11 +6,11 @@ import types
 import typing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from shared.errors import CrossquantError, FieldError
 
-SCHEMA = 1
+SCHEMA: Final = 1
 Status = Literal["ok", "unsupported", "failed", "skipped"]
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ class Plan:
     `code` holds the code hash of each image, `locations` the folder of each artifact below the volumes' root.
     """
 
-    schema: int
+    schema: Literal[1]
     experiment: str
     threads: int
     stage_seconds: int
@@ -65,7 +65,7 @@ class Seal:
     resident memory of the process that ran the stage.
     """
 
-    schema: int
+    schema: Literal[1]
     name: str
     status: Literal["ok", "unsupported"]
     reason: str

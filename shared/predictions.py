@@ -25,8 +25,14 @@ def predict(model: Model, dataset: Path, out: Path, batch_size: int) -> None:
         for batch in batches(dataset / "x_test.npy", batch_size):
             answer = checked(model(batch), len(batch))
             if not done:
-                header = {"descr": "<f4", "fortran_order": False, "shape": (total, answer.shape[1])}
+                classes = answer.shape[1]
+                header = {"descr": "<f4", "fortran_order": False, "shape": (total, classes)}
                 np.lib.format.write_array_header_1_0(file, header)
+            if answer.shape[1] != classes:
+                raise CrossquantError(
+                    f"the model answers {answer.shape[1]} classes after {classes}: "
+                    "it must answer the same number to every batch"
+                )
             file.write(np.ascontiguousarray(answer, dtype="<f4").tobytes())
             done += len(batch)
             report(done, total)

@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import select
+import shutil
 import signal
 import sys
 import time
@@ -17,6 +18,8 @@ from typing import Any, Literal
 from shared import progress, store
 from shared.contract import SCHEMA, Plan, Seal, Status, Step
 from shared.errors import DISK_FULL, CrossquantError, Unsupported
+
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ def preload(plan: Plan, steps: Sequence[Step]) -> None:
         for name in {f"images.{step.image}.{step.run}" for step in steps}:
             try:
                 importlib.import_module(name)
-            except ImportError:
+            except Exception:
                 traceback.print_exc()
 
 
@@ -50,12 +53,14 @@ def run(plan: Plan, step: Step, digests: dict[str, str], folder: Path) -> Outcom
     """Run `step` in a fork, its result written below `folder`; never raises for what the stage does."""
     started = time.monotonic()
     readable, writable = os.pipe()
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # while Python forks, an exception of a handler is lost
     child = os.fork()
     if child == 0:
         os.close(readable)
         _child(plan, step, digests, folder, writable)
-    os.close(writable)
     try:
+        os.close(writable)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         reply, in_time = _receive(readable, started + plan.stage_seconds)
     except BaseException:
         os.kill(child, signal.SIGKILL)
@@ -75,7 +80,7 @@ def run(plan: Plan, step: Step, digests: dict[str, str], folder: Path) -> Outcom
 def seal(plan: Plan, step: Step, digests: dict[str, str], outcome: Outcome, folder: Path) -> Seal:
     if outcome.status == "unsupported":
         for path in folder.iterdir():
-            path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     return Seal(
         schema=SCHEMA,
         name=step.output,
@@ -97,12 +102,15 @@ def _child(plan: Plan, step: Step, digests: dict[str, str], folder: Path, pipe: 
     status, reason = "failed", "the stage ended without a word"
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         progress.connect(os.dup(1), step.output)
         with _output_to(store.log_path(plan, step.output)):
             status, reason = _call(plan, step, digests, folder)
     finally:
-        os.write(pipe, json.dumps([status, reason]).encode())
-        os._exit(0)
+        try:
+            os.write(pipe, json.dumps([status, reason]).encode())
+        finally:  # whoever should have read it may be dead
+            os._exit(0)
 
 
 def _call(plan: Plan, step: Step, digests: dict[str, str], folder: Path) -> tuple[str, str]:
@@ -127,8 +135,8 @@ def describe(error: BaseException, log: Path) -> str:
     """One line for an exception that no stage foresaw."""
     if isinstance(error, MemoryError):
         return "out of memory: raise limits.memory"
-    first = (str(error).strip().splitlines() or [""])[0][:300]
-    return f"{type(error).__name__}: {first} (see {log})"
+    first = [type(error).__name__, *str(error).strip().splitlines()[:1]]
+    return f"{': '.join(first)[:300]} (see {log})"
 
 
 def _receive(pipe: int, deadline: float) -> tuple[bytes, bool]:
@@ -148,10 +156,13 @@ def _explain(plan: Plan, step: Step, reply: bytes, in_time: bool, ended: int) ->
     if not in_time:
         limit = plan.stage_seconds
         return "failed", f"not ready after {limit} s: raise limits.stage_seconds"
-    if os.WIFSIGNALED(ended) or not reply:
-        name = signal.Signals(os.WTERMSIG(ended)).name if os.WIFSIGNALED(ended) else "no signal"
+    log = store.log_path(plan, step.output)
+    if os.WIFSIGNALED(ended):
+        name = signal.Signals(os.WTERMSIG(ended)).name
         hint = " (out of memory? raise limits.memory)" if name == "SIGKILL" else ""
-        return "failed", f"killed by {name}{hint}; see {store.log_path(plan, step.output)}"
+        return "failed", f"killed by {name}{hint}; see {log}"
+    if not reply:
+        return "failed", f"ended by itself with exit code {os.WEXITSTATUS(ended)}; see {log}"
     status, reason = json.loads(reply)
     return status, reason
 

@@ -56,4 +56,6 @@ def _sentence(event: str, fields: dict[str, Any]) -> str:
     if event == "end":
         seconds = f"{fields['seconds']:.1f} s"
         return f"{fields['output']:<28} {fields['status']:<11} {seconds}  {fields['reason']}".rstrip()
+    if event == "fresh":
+        return f"{fields['output']:<28} fresh"
     return f"error: {fields['message']}" if event == "error" else ""

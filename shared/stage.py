@@ -107,10 +107,11 @@ class Runner:
 
     def make(self, step: Step, steps: Sequence[Step]) -> Outcome:
         inputs = self.freshness.inputs(step)
-        if inputs.missing:
+        if inputs.missing and not inputs.void:
             reason = f"its input {inputs.missing} is missing or out of date"
             return self.conclude(step, Outcome("skipped", reason))
         if inputs.void or (self.freshness.done(step) and not self.force):
+            store.failure_path(self.plan, step.output).unlink(missing_ok=True)
             progress.emit("fresh", output=step.output)
             return Outcome("ok")
         if not self.imported:
@@ -123,6 +124,8 @@ class Runner:
             if outcome.sealable:
                 seal = process.seal(self.plan, step, inputs.digests, outcome, folder)
                 store.publish(folder, final, seal)
+            else:
+                store.discard(final)  # made anew by force: the old result would look like this one's
         return self.conclude(step, outcome, time.monotonic() - started)
 
     def import_stages(self, steps: Sequence[Step]) -> None:

@@ -100,8 +100,12 @@ def temporary(final: Path) -> Iterator[Path]:
 def publish(folder: Path, final: Path, seal: Seal) -> None:
     """Seal `folder` and put it in the place of `final`, in one rename."""
     write_atomically(folder / SEAL, encode(seal))
-    shutil.rmtree(final, ignore_errors=True)
+    discard(final)
     folder.rename(final)
+
+
+def discard(final: Path) -> None:
+    shutil.rmtree(final, ignore_errors=True)
 
 
 def write_atomically(path: Path, text: str) -> None:

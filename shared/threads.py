@@ -42,9 +42,10 @@ def at_most(count: int, who: str) -> Iterator[None]:
 
     The proof is in the seconds: those of all its threads on a CPU, against those of the clock.
     """
-    computed, started = time.process_time(), time.perf_counter()
+    started, computed = time.perf_counter(), time.process_time()  # the clock's window encloses the CPUs'
     yield
-    busy = (time.process_time() - computed) / (time.perf_counter() - started)
+    computed = time.process_time() - computed
+    busy = computed / (time.perf_counter() - started)
     if busy > count + TOLERANCE:
         raise CrossquantError(
             f"{who} keeps {busy:.1f} cores busy where {count} may work: timings would be of something else; "

@@ -6,9 +6,8 @@ import pytest
 
 
 @pytest.fixture
-def volumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def volumes(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder in the place of volumes/."""
-    folder = tmp_path / "volumes"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("volumes")
     monkeypatch.setenv("CROSSQUANT_VOLUMES", str(folder))
     return folder

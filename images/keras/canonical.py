@@ -1,4 +1,4 @@
-"""One ONNX file for one model: tf2onnx numbers its names anew in every process, and orders nodes by them."""
+"""One ONNX file for one model: tf2onnx numbers names and unknown sizes anew, and orders nodes by them."""
 
 import onnx
 
@@ -6,8 +6,8 @@ import onnx
 def canonical(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy with nodes in the order of a depth-first walk from the outputs, and names that follow from it.
 
-    The names of the model's inputs and outputs stay. Initializers are in the order of their first use. Graph
-    attributes (If, Loop) are left as they are: tf2onnx makes none for a feed-forward model.
+    The names of the model's inputs and outputs stay, their unknown sizes are named anew. Initializers are in the order
+    of their first use. Graph attributes (If, Loop) are left as they are: tf2onnx makes none for a feed-forward model.
     """
     result = onnx.ModelProto()
     result.CopyFrom(model)
@@ -25,6 +25,7 @@ def canonical(model: onnx.ModelProto) -> onnx.ModelProto:
         tensor.name = names[tensor.name]
     replace(graph.node, nodes)
     replace(graph.initializer, kept)
+    name_sizes(graph)
     del graph.value_info[:]
     graph.name, graph.doc_string, result.doc_string = "model", "", ""
     return onnx.shape_inference.infer_shapes(result)
@@ -62,6 +63,15 @@ def rename(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> dict[str, str
             if name not in fixed:
                 names[name] = f"{node.op_type}_{number}_output_{position}"
     return names
+
+
+def name_sizes(graph: onnx.GraphProto) -> None:
+    """Call the unknown sizes of inputs and outputs `batch` on the first axis, else size_0, size_1 … as they come."""
+    names: dict[str, str] = {}
+    for item in (*graph.input, *graph.output):
+        for axis, dim in enumerate(item.type.tensor_type.shape.dim):
+            if dim.dim_param:
+                dim.dim_param = names.setdefault(dim.dim_param, f"size_{len(names)}") if axis else "batch"
 
 
 def replace(field: object, items: list) -> None:

@@ -1,5 +1,6 @@
 """Read the user's model file, whatever its age, and keep it in the one format that later stages read."""
 
+import zipfile
 from pathlib import Path
 
 import keras
@@ -22,14 +23,20 @@ def run(source: Path, dataset: Path, out: Path) -> None:
 
 
 def read(path: Path) -> keras.Model:
+    if path.suffix == ".keras" and not zipfile.is_zipfile(path):  # Keras calls it "not found"
+        raise CrossquantError(
+            f"Keras {keras.__version__} can't load {path.name}: it is no .keras archive, or is cut short: get it again"
+        )
     try:
         return keras.models.load_model(path, compile=False)
-    except (ValueError, TypeError, OSError, KeyError) as error:
+    except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
         first = str(error).strip().splitlines()[0][:200]
         raise CrossquantError(f"Keras {keras.__version__} can't load {path.name}: {first}") from error
 
 
 def check_shapes(model: keras.Model, dataset: Path) -> None:
+    if not getattr(model, "inputs", None):
+        raise CrossquantError("the model was never built and has no input: give it a keras.Input and save it again")
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         counts = f"{len(model.inputs)} inputs and {len(model.outputs)} outputs"
         raise CrossquantError(f"the model has {counts}: it must have one of each")

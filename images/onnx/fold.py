@@ -7,7 +7,7 @@ import onnx
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from images.onnx.reshape import constant_reshapes
-from images.onnx.session import FILE, open_session
+from images.onnx.session import FILE, open_session, read
 from shared.errors import CrossquantError
 
 
@@ -18,6 +18,7 @@ def run(exported: Path, out: Path, *, enabled: bool) -> None:
     a point of accuracy and doubles the latency. With `enabled` false the graph stays as it was, to show just that.
     """
     target = out / FILE
+    read(exported / FILE)
     if enabled:
         quant_pre_process(exported / FILE, target, skip_symbolic_shape=False)
         model = onnx.load(target)

@@ -2,13 +2,25 @@
 
 from pathlib import Path
 
+import onnx
 import onnxruntime
+from google.protobuf.message import DecodeError
+from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from shared import threads
 from shared.errors import CrossquantError
 from shared.predictions import Model
 
 FILE = "model.onnx"
+REFUSALS = (
+    state.Fail,
+    state.InvalidArgument,
+    state.InvalidGraph,
+    state.InvalidProtobuf,
+    state.NoSuchFile,
+    state.NotImplemented,
+    state.RuntimeException,
+)
 
 
 def load(variant: Path, thread_count: int) -> Model:
@@ -26,8 +38,19 @@ def open_session(path: Path, thread_count: int) -> onnxruntime.InferenceSession:
     before = threads.running()
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except onnxruntime.capi.onnxruntime_pybind11_state.Fail as error:
-        raise CrossquantError(f"ONNX Runtime can't load {path.name}: {error}") from error
+    except REFUSALS as error:
+        first = str(error).strip().splitlines()[0]
+        raise CrossquantError(f"ONNX Runtime can't load {path.name}: {first}") from error
     # The calling thread works too: a pool of n threads starts n - 1.
     threads.check("ONNX Runtime", thread_count, threads.running() - before + 1)
     return session
+
+
+def read(path: Path) -> onnx.ModelProto:
+    try:
+        model = onnx.load(path)
+    except DecodeError as error:
+        raise CrossquantError(f"{path.name} is no ONNX file, or is cut short: {error}") from error
+    if not model.graph.node:
+        raise CrossquantError(f"{path.name} is no ONNX file, or is cut short: it has no operators")
+    return model

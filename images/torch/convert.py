@@ -11,6 +11,7 @@ from shared.errors import Unsupported
 
 torchvision_free.install()
 from onnx2torch import convert  # noqa: E402 - after the placeholder
+from onnx2torch.node_converters.matmul import OnnxMatMul  # noqa: E402, F401
 from onnx2torch.node_converters.reshape import OnnxReshape  # noqa: E402
 
 

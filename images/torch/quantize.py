@@ -10,13 +10,14 @@ from torch.ao.nn.intrinsic import quantized as fused
 from torch.ao.nn.quantized import Conv2d, Linear
 from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 
-from images.torch.convert import to_module
+from images.torch.convert import OnnxMatMul, to_module
 from images.torch.script import QUANTIZED_JSON, save
+from shared.errors import Unsupported
 from shared.guards import check_quantized
 from shared.progress import report
 
 TYPES = {"qint8": torch.qint8, "quint8": torch.quint8}
-COMPUTING = (torch.nn.Conv2d, torch.nn.Linear)
+COMPUTING = (torch.nn.Conv2d, torch.nn.Linear, OnnxMatMul)
 QUANTIZED = (Conv2d, Linear, fused.ConvReLU2d, fused.LinearReLU)
 BATCH = 100
 
@@ -53,11 +54,14 @@ def quantize(
     module: torch.fx.GraphModule, mapping: quantization.QConfigMapping, images: np.ndarray
 ) -> torch.fx.GraphModule:
     """`module` in 8 bits, its ranges observed over `images`, (n, height, width, channels) float32."""
-    prepared = prepare_fx(module, mapping, example_inputs=(batch(images, 0),))
+    try:
+        prepared = prepare_fx(module, mapping, example_inputs=(batch(images, 0),))
+    except torch.fx.proxy.TraceError as error:
+        raise Unsupported(f"PyTorch's FX graph mode can't trace this model: {error}") from error
     for start in range(0, len(images), BATCH):
         prepared(batch(images, start))
         report(min(start + BATCH, len(images)), len(images))
-    return convert_fx(prepared, qconfig_mapping=mapping)
+    return convert_fx(prepared)
 
 
 def batch(images: np.ndarray, start: int) -> torch.Tensor:

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from shared import threads
+from shared.errors import Unsupported
 from shared.predictions import Model
 
 FILE, QUANTIZED_JSON = "model.pt", "quantized.json"
@@ -14,7 +15,14 @@ FILE, QUANTIZED_JSON = "model.pt", "quantized.json"
 def save(module: torch.nn.Module, example: torch.Tensor, out: Path) -> None:
     """Trace `module` on `example`, (n, height, width, channels) float32, freeze it and write it."""
     traced = torch.jit.trace(module, example)
-    torch.jit.save(torch.jit.freeze(traced), out / FILE)
+    frozen = torch.jit.freeze(traced)
+    try:
+        frozen(example[:1])
+    except RuntimeError as error:
+        raise Unsupported(
+            f"PyTorch's trace holds its example's batch of {len(example)}: a Reshape target is computed; fold the graph"
+        ) from error
+    torch.jit.save(frozen, out / FILE)
 
 
 def load(variant: Path, thread_count: int) -> Model:

@@ -1,6 +1,7 @@
-"""Unit tests start nothing: what they test is pure, or speaks to files and to servers of their own."""
+"""Unit tests start nothing and touch no real volume: they speak to files and to servers of their own."""
 
 import subprocess
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -12,3 +13,8 @@ def no_subprocess(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.fail(f"a unit test starts a subprocess: {arguments}")
 
     monkeypatch.setattr(subprocess, "Popen", refuse)
+
+
+@pytest.fixture(autouse=True)
+def own_volumes(volumes: Path) -> None:
+    """Also for a test that doesn't ask for the folder."""

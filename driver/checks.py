@@ -1,0 +1,91 @@
+"""What an experiment must be beyond its types: each check names the field and what it may be."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from shared.errors import FieldError
+
+if TYPE_CHECKING:
+    from driver.catalog import Catalog
+    from driver.experiment import Dataset, Experiment, Gates, Limits, Source
+
+NAME = r"[a-z0-9][a-z0-9._-]*"
+RESERVED = ("inputs", "models", "downloads")  # folders below volumes/ and volumes/inputs/
+NAME_RULE = f"must be lower-case letters, digits, '.', '_' and '-', and none of {', '.join(RESERVED)}"
+ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+GATED = ("accuracy", "drop_pp", "changed")
+
+
+def check(experiment: Experiment, catalog: Catalog) -> None:
+    if not re.fullmatch(NAME, experiment.name) or experiment.name in RESERVED:
+        raise FieldError(("name",), NAME_RULE)
+    check_recipes(experiment, catalog)
+    check_reference(experiment, catalog)
+    check_sources(("model", "sources"), experiment.model.sources)
+    check_dataset(experiment.dataset)
+    check_limits(experiment.limits)
+    check_gates(experiment.gates)
+
+
+def check_recipes(experiment: Experiment, catalog: Catalog) -> None:
+    for image, recipes in experiment.recipes.items():
+        if image not in catalog or not any(stage.takes_recipe for stage in catalog[image]):
+            known = [name for name in catalog if any(s.takes_recipe for s in catalog[name])]
+            raise FieldError(("recipes", image), f"no such image; known are {', '.join(known)}")
+        for recipe in recipes:
+            if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", recipe) or recipe == "fp32":
+                raise FieldError(("recipes", image, recipe), "is not a name for a recipe")
+
+
+def check_reference(experiment: Experiment, catalog: Catalog) -> None:
+    known = [f"{image}.{recipe}" for image in catalog for recipe in ("fp32", *experiment.recipes.get(image, {}))]
+    if experiment.reference not in known:
+        raise FieldError(("reference",), f"must be one of {', '.join(known)}, not {experiment.reference}")
+
+
+def check_options(experiment: Experiment, catalog: Catalog) -> None:
+    """FieldError for a setting that its stage doesn't have, or a value that it doesn't allow."""
+    for image, stages in catalog.items():
+        for stage in stages:
+            if stage.takes_recipe:
+                for name, given in experiment.recipes.get(image, {}).items():
+                    stage.parameters(given, ("recipes", image, name))
+            else:
+                stage.parameters(experiment.options.get(stage.run, {}), (stage.run,))
+
+
+def check_dataset(dataset: Dataset) -> None:
+    if not re.fullmatch(NAME, dataset.name) or dataset.name in RESERVED:
+        raise FieldError(("dataset", "name"), NAME_RULE)
+    check_sources(("dataset", "sources"), dataset.sources)
+    if set(dataset.sha256) != set(ARRAYS):
+        raise FieldError(("dataset", "sha256"), f"must have the sums of {', '.join(ARRAYS)}, all of them")
+
+
+def check_gates(gates: Gates) -> None:
+    for kind in ("float", "quantized"):
+        for figure, bound in getattr(gates, kind).items():
+            if figure not in GATED:
+                raise FieldError(("gates", kind, figure), f"unknown key; known are {', '.join(GATED)}")
+            if bound.min is None and bound.max is None:
+                raise FieldError(("gates", kind, figure), "must have min, max or both")
+
+
+def check_sources(path: tuple[str, ...], sources: tuple[Source, ...]) -> None:
+    if not sources:
+        raise FieldError(path, "must name at least one source")
+    for number, source in enumerate(sources):
+        if sum(map(bool, (source.input, source.path, source.url, source.npm))) != 1:
+            raise FieldError((*path, str(number)), "must have one of input, path, url, npm")
+
+
+def check_limits(limits: Limits) -> None:
+    if not re.fullmatch(r"[1-9][0-9]*[kmgKMG]", limits.memory):
+        raise FieldError(("limits", "memory"), f"must be like 512m or 4g, not {limits.memory}")
+    for name in ("cpus", "stage_seconds"):
+        if getattr(limits, name) < 1:
+            raise FieldError(("limits", name), "must be at least 1")
+    if limits.retries < 0:
+        raise FieldError(("limits", "retries"), "must be at least 0")

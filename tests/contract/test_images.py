@@ -1,0 +1,148 @@
+"""What every folder below images/ owes the others; a new one is held to it by being there."""
+
+import ast
+import re
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from driver import catalog
+from driver.catalog import Stage
+from shared.store import ROOT
+
+IMAGES = sorted(path.parent.name for path in ROOT.glob("images/*/stages.toml"))
+STAGES = [pytest.param(image, stage, id=f"{image}-{stage.run}") for image in IMAGES for stage in catalog.load()[image]]
+TYPES = {"bool": bool, "int": int, "float": float, "str": str}
+
+per_image = pytest.mark.parametrize("image", IMAGES)
+per_stage = pytest.mark.parametrize(("image", "stage"), STAGES)
+
+
+def folder(image: str) -> Path:
+    return ROOT / "images" / image
+
+
+def run_of(image: str, stage: Stage) -> ast.arguments:
+    """The arguments of the stage's `run`, read without importing its framework."""
+    tree = ast.parse((folder(image) / f"{stage.run}.py").read_text())
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "run"]
+    assert len(functions) == 1, f"{image}/{stage.run}.py must have one function run"
+    return functions[0].args
+
+
+def requirements(path: Path) -> dict[str, str]:
+    """Name to pinned version, as a requirements file has them."""
+    return dict(re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", path.read_text(), re.MULTILINE))
+
+
+def imports(path: Path) -> set[str]:
+    """Top-level packages that a file imports, wherever it does."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+@per_image
+def test_the_folder_has_its_files_and_is_no_package(image: str) -> None:
+    names = {path.name for path in folder(image).iterdir()}
+    assert {"Dockerfile", "requirements.in", "requirements.lock", "stages.toml"} <= names
+    assert "__init__.py" not in names, "with one, `import torch` can find our folder"
+
+
+@per_image
+def test_the_lock_pins_what_is_asked_for_with_hashes(image: str) -> None:
+    asked, locked = (requirements(folder(image) / f"requirements.{kind}") for kind in ("in", "lock"))
+    assert asked
+    assert asked.items() <= locked.items()
+    entries = re.split(r"^(?=\S)", (folder(image) / "requirements.lock").read_text(), flags=re.MULTILINE)
+    for entry in filter(None, entries):
+        assert re.match(r"[\w.-]+==\S+ .*\\\n    --hash=sha256:[0-9a-f]{64}", entry), entry
+
+
+@per_image
+def test_the_lock_names_no_index(image: str) -> None:
+    assert "://" not in (folder(image) / "requirements.lock").read_text()
+
+
+def test_torch_is_the_cpu_build() -> None:
+    locked = requirements(ROOT / "images/torch/requirements.lock")
+    assert locked["torch"].endswith("+cpu")
+    assert not [name for name in locked if name.startswith(("nvidia", "cuda", "triton"))]
+
+
+@per_stage
+def test_run_takes_the_inputs_the_output_and_the_options(image: str, stage: Stage) -> None:
+    arguments = run_of(image, stage)
+    names = [argument.arg for argument in arguments.args]
+    assert len(names) == len(stage.inputs) + bool(stage.optional) + 1
+    assert names[-1] == "out"
+    assert not arguments.defaults
+    assert {argument.arg for argument in arguments.kwonlyargs} == set(stage.options)
+    assert not any(arguments.kw_defaults), "defaults stand in stages.toml, where the driver reads them"
+
+
+@per_stage
+def test_options_have_the_type_that_run_says(image: str, stage: Stage) -> None:
+    for argument in run_of(image, stage).kwonlyargs:
+        assert isinstance(argument.annotation, ast.Name)
+        assert type(stage.options[argument.arg].default) is TYPES[argument.annotation.id]
+
+
+@per_image
+def test_the_image_has_a_compose_service_that_builds_it(image: str) -> None:
+    service = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"][image]
+    assert service["image"] == f"crossquant-{image}"
+    assert service["build"]["dockerfile"] == f"images/{image}/Dockerfile"
+    assert service["network_mode"] == "none"
+
+
+@per_image
+def test_the_dockerfile_starts_the_one_entrypoint(image: str) -> None:
+    text = (folder(image) / "Dockerfile").read_text()
+    assert f'ENTRYPOINT ["python", "-m", "shared.stage", "{image}"]' in text
+    assert 'CMD ["--keep-going"]' in text
+    assert "ARG BASE_IMAGE=python:3.11-slim-bookworm" in text
+    assert "# syntax=" not in text, "it would be pulled from a registry"
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("shared/*.py")), ids=lambda path: path.stem)
+def test_shared_imports_the_standard_library_and_numpy_alone(path: Path) -> None:
+    assert imports(path) <= set(sys.stdlib_module_names) | {"numpy", "shared"}
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("driver/*.py")), ids=lambda path: path.stem)
+def test_the_driver_imports_no_framework(path: Path) -> None:
+    frameworks = {"tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "onnx2torch", "torch", "images"}
+    assert not imports(path) & frameworks
+
+
+def test_no_service_has_the_docker_socket() -> None:
+    services: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    mounts = [mount for service in services.values() for mount in service.get("volumes", [])]
+    assert mounts
+    assert not [mount for mount in mounts if "docker.sock" in mount or "/var/run" in mount]
+
+
+def test_only_fetch_has_a_network() -> None:
+    services: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    assert [name for name, service in services.items() if service.get("network_mode") != "none"] == ["fetch"]
+
+
+def test_a_lock_of_the_driver_pins_the_python_packages_of_ours() -> None:
+    asked = {line.split("#")[0].strip() for line in (ROOT / "driver/requirements.in").read_text().splitlines()}
+    locked = {name.lower() for name in requirements(ROOT / "driver/requirements.lock")}
+    assert {name.lower() for name in asked if name} <= locked
+
+
+def test_pyproject_and_the_images_agree_on_python() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["project"]["requires-python"] == ">=3.11"
+    assert "--python-version 3.11" in (ROOT / "Makefile").read_text()

@@ -1,0 +1,200 @@
+"""Runs of the real driver with the real frameworks, on the embedded sample, through both engines."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from driver import probes
+from shared.store import ROOT
+
+DEFAULT = ROOT / "driver" / "experiments" / "resnet8-cifar10.yaml"
+ENGINES = ["venv", pytest.param("docker", marks=pytest.mark.docker)]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("docker") and (lack := docker_lack()):
+        pytest.skip(lack)
+    if item.get_closest_marker("mounts") and os.geteuid() != 0:
+        pytest.skip("mounting a small or read-only disk needs root")
+
+
+def docker_lack() -> str:
+    """Why tests of containers can't run here; "" where they can."""
+    if probes.connect() is None:
+        return "no Docker daemon answers: `make docker-host` sets one up"
+    return "" if probes.compose_version() else "no Compose v2: `make docker-host` installs it"
+
+
+@dataclass(frozen=True)
+class Done:
+    """A driver that has ended."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    def made(self) -> list[str]:
+        """The artifacts whose stages ran, in order: each has a line with its seconds."""
+        return re.findall(r"^(\S+) +(?:ok|unsupported|failed) +[0-9.]+ s\b", self.stdout, re.MULTILINE)
+
+
+class Driver:
+    """`python -m driver` on a volume of its own."""
+
+    def __init__(self, volumes: Path, engine: str = "venv") -> None:
+        self.volumes, self.engine = volumes, engine
+        self.environment = {**os.environ, "CROSSQUANT_VOLUMES": str(volumes), "COLUMNS": "120"}
+
+    def __call__(self, *arguments: str, **environment: str) -> Done:
+        done = subprocess.run(
+            self.command(*arguments),
+            check=False,
+            cwd=ROOT,
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def run(self, *arguments: str, **environment: str) -> Done:
+        return self("run", "--sample", "--engine", self.engine, *arguments, **environment)
+
+    def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            self.command("run", "--sample", "--engine", self.engine, *arguments),
+            cwd=ROOT,
+            env=self.environment | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    @staticmethod
+    def command(*arguments: str) -> list[str]:
+        return [sys.executable, "-m", "driver", *arguments]
+
+    def comparison(self, experiment: str = "resnet8-cifar10") -> dict[str, Any]:
+        path = self.volumes / experiment / "comparison" / "comparison.json"
+        content: dict[str, Any] = json.loads(path.read_text())
+        return content
+
+    def rows(self, experiment: str = "resnet8-cifar10") -> dict[str, dict[str, Any]]:
+        return {row["name"]: row for row in self.comparison(experiment)["variants"]}
+
+    def seal(self, artifact: str, image: str, experiment: str = "resnet8-cifar10") -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self.folder(artifact, image, experiment) / "artifact.json").read_text())
+        return content
+
+    def folder(self, artifact: str, image: str, experiment: str = "resnet8-cifar10") -> Path:
+        return self.volumes / experiment / image / artifact
+
+    def leftovers(self) -> list[Path]:
+        """What a stage or a download left half-written."""
+        return [path for path in self.volumes.rglob("*") if path.name.endswith((".partial", ".part"))]
+
+
+Edit = Callable[[dict[str, Any]], object]
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> Callable[[Edit], str]:
+    """Write the default experiment with a change, and give the file's name for --experiment."""
+
+    def write(edit: Edit) -> str:
+        content = yaml.safe_load(DEFAULT.read_text())
+        edit(content)
+        path = tmp_path / "experiment.yaml"
+        path.write_text(yaml.safe_dump(content, sort_keys=False))
+        return str(path)
+
+    return write
+
+
+@pytest.fixture(params=ENGINES)
+def driver(request: pytest.FixtureRequest, tmp_path: Path) -> Driver:
+    """A driver with an empty volume, for each engine."""
+    return Driver(tmp_path / "volumes", request.param)
+
+
+@pytest.fixture
+def docker_driver(tmp_path: Path) -> Driver:
+    return Driver(tmp_path / "volumes", "docker")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The default experiment on the embedded sample, run once for all tests that only look."""
+
+    driver: Driver
+    done: Done
+
+
+Finish = Callable[[str], Finished]
+
+
+@pytest.fixture(scope="session")
+def finish(tmp_path_factory: pytest.TempPathFactory) -> Finish:
+    """Run the default experiment by the engine that is named; once, however often it is asked for."""
+
+    @cache
+    def run(engine: str) -> Finished:
+        driver = Driver(tmp_path_factory.mktemp(engine) / "volumes", engine)
+        return Finished(driver, driver.run())
+
+    return run
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def finished(request: pytest.FixtureRequest, finish: Finish) -> Finished:
+    return finish(request.param)
+
+
+def read_until(process: "subprocess.Popen[str]", beginning: str) -> str:
+    """All that `process` prints up to the line that starts with `beginning`; fails if it ends before."""
+    assert process.stdout is not None
+    seen = ""
+    for line in process.stdout:
+        seen += line
+        if line.startswith(beginning):
+            return seen
+    pytest.fail(f"the driver ended before '{beginning}': {seen}{process.stderr.read() if process.stderr else ''}")
+
+
+def end(process: "subprocess.Popen[str]") -> Done:
+    stdout, stderr = process.communicate()
+    return Done(process.returncode, stdout, stderr)
+
+
+@pytest.fixture
+def started(driver: Driver) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
+    """Start drivers that do not outlive the test."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str, **environment: str) -> "subprocess.Popen[str]":
+        processes.append(driver.start(*arguments, **environment))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            process.communicate()
+
+
+def containers(of: Driver) -> list[Any]:
+    """Containers of this driver's volume, in whatever state."""
+    client = probes.connect()
+    assert client is not None
+    found = client.containers.list(all=True)
+    return [item for item in found if item.labels.get("crossquant.folder", "").startswith(str(of.volumes.resolve()))]

@@ -1,0 +1,212 @@
+"""The main job, for real, through both engines: what it makes and what it says."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Driver, Edit, Finish, Finished
+
+from driver.sample import load as load_sample
+
+FLOAT = ["keras.fp32", "onnx.fp32", "torch.fp32"]
+QUANTIZED = ["onnx.int8", "onnx.uint8", "onnx.u8s8", "torch.int8", "torch.x86"]
+ALL = [*FLOAT, *QUANTIZED, "torch.uint8"]
+
+
+def image_of(variant: str) -> str:
+    return variant.partition(".")[0]
+
+
+def test_it_succeeds_and_every_gate_holds(finished: Finished) -> None:
+    assert finished.done.exit_code == 0, finished.done.stdout + finished.done.stderr
+    gates = finished.driver.comparison()["gates"]
+    assert len(gates) == 16
+    assert all(gate["holds"] for gate in gates)
+
+
+def test_every_row_is_there_in_the_pipeline_s_order(finished: Finished) -> None:
+    assert list(finished.driver.rows()) == ALL
+    lines = [line.split()[0] for line in finished.done.stdout.splitlines() if line.split()[:1]]
+    assert [word for word in lines if word in ALL][-10:-1] == ALL
+
+
+def test_the_sample_is_named_on_terminal_and_page(finished: Finished) -> None:
+    note = "Embedded sample: 2,000 test images instead of 10,000."
+    assert note in finished.done.stdout
+    page = finished.driver.volumes / "resnet8-cifar10" / "comparison" / "comparison.md"
+    assert note in page.read_text().splitlines()[2]
+    assert finished.driver.comparison()["dataset"] == {"name": "cifar10", "test_images": 2000, "sample": True}
+
+
+@pytest.mark.parametrize("variant", FLOAT)
+def test_float_variants_answer_as_keras_does(finished: Finished, variant: str) -> None:
+    row = finished.driver.rows()[variant]
+    assert row["status"] == "ok"
+    assert row["accuracy"] > 0.85
+    assert row["agreement"] == 1.0
+    assert row["delta_pp"] == 0.0
+    assert row["max_abs_diff"] < 1e-4
+
+
+@pytest.mark.parametrize("variant", QUANTIZED)
+def test_quantized_variants_keep_the_accuracy_in_a_third_of_the_size(finished: Finished, variant: str) -> None:
+    rows = finished.driver.rows()
+    row = rows[variant]
+    assert row["status"] == "ok"
+    assert row["accuracy"] > 0.85
+    assert abs(row["delta_pp"]) < 2
+    assert 0.9 < row["agreement"] < 1, "8-bit answers are never all those of the float model"
+    assert row["size_bytes"] < rows["onnx.fp32"]["size_bytes"] / 2.5
+
+
+@pytest.mark.parametrize("variant", QUANTIZED)
+def test_every_computing_operator_is_quantized(finished: Finished, variant: str) -> None:
+    about = json.loads((finished.driver.folder(variant, image_of(variant)) / "quantized.json").read_text())
+    assert (about["quantized"], about["operators"]) == (10, 10)
+
+
+def test_torch_uint8_is_unsupported_in_the_framework_s_own_words(finished: Finished) -> None:
+    row = finished.driver.rows()["torch.uint8"]
+    assert row["status"] == "unsupported"
+    assert row["accuracy"] is None
+    assert row["reason"] == (
+        "PyTorch quantized 0 of 10 convolutions and linear layers, without an error; PyTorch's eager mode says: "
+        "Weight observer must have a dtype of qint8, got torch.quint8"
+    )
+    assert finished.driver.seal("torch.uint8", "torch")["status"] == "unsupported"
+
+
+@pytest.mark.parametrize("variant", [*FLOAT, *QUANTIZED])
+def test_latency_is_from_all_rounds_and_its_samples_are_kept(finished: Finished, variant: str) -> None:
+    row = finished.driver.rows()[variant]
+    assert row["latency_ms"]["samples"] == 400
+    assert 0 < row["latency_ms"]["p50"] <= row["latency_ms"]["p90"]
+    assert row["images_per_second"] > 0
+    folder = finished.driver.folder(f"latency.{image_of(variant)}", image_of(variant))
+    samples = json.loads((folder / "samples.json").read_text())[variant]
+    assert np.shape(samples["latency"]) == (20, 20)
+    assert samples["threads"] == 1
+
+
+@pytest.mark.parametrize("variant", [*FLOAT, *QUANTIZED])
+def test_every_answer_to_every_image_is_kept(finished: Finished, variant: str) -> None:
+    path = finished.driver.folder(f"predictions.{variant}", image_of(variant)) / "probabilities.npy"
+    answers = np.load(path)
+    assert answers.shape == (2000, 10)
+    assert np.allclose(answers.sum(axis=1), 1, atol=0.02)
+    labels = load_sample()["y_test"]
+    assert finished.driver.rows()[variant]["accuracy"] == (answers.argmax(axis=1) == labels).mean()
+
+
+def test_both_frameworks_quantize_with_the_same_calibration_images(finished: Finished) -> None:
+    seals = [finished.driver.seal(variant, image_of(variant)) for variant in QUANTIZED]
+    assert len({seal["inputs"]["calibration"] for seal in seals}) == 1
+    manifest = json.loads((finished.driver.folder("calibration", "keras") / "manifest.json").read_text())
+    images = np.load(finished.driver.folder("calibration", "keras") / "images.npy")
+    sample = load_sample()
+    assert manifest["split"] == "train"
+    assert manifest["indices"] == sample["train_indices"].tolist()
+    assert images.dtype == np.float32
+    assert np.array_equal(images, sample["x_train"])
+
+
+def test_onnx_runtime_and_pytorch_start_from_the_same_file(finished: Finished) -> None:
+    names = [*QUANTIZED, "torch.fp32"]
+    assert len({finished.driver.seal(name, image_of(name))["inputs"]["onnx.fp32"] for name in names}) == 1
+
+
+def test_seals_say_what_made_them(finished: Finished) -> None:
+    seal = finished.driver.seal("onnx.u8s8", "onnx")
+    assert seal["parameters"]["per_channel"] is True
+    assert seal["versions"]["onnxruntime"] == finished.driver.comparison()["versions"]["onnx"]["onnxruntime"]
+    assert seal["image_id"].startswith("sha256:") == (finished.driver.engine == "docker")
+
+
+def test_nothing_half_written_stays(finished: Finished) -> None:
+    assert finished.driver.leftovers() == []
+
+
+def test_a_second_run_starts_nothing(finished: Finished) -> None:
+    seals = {path: path.stat().st_mtime_ns for path in finished.driver.volumes.rglob("artifact.json")}
+    done = finished.driver.run()
+    assert done.exit_code == 0
+    assert done.made() == []
+    assert {path: path.stat().st_mtime_ns for path in finished.driver.volumes.rglob("artifact.json")} == seals
+
+
+def test_list_shows_every_stage_and_that_it_is_fresh(finished: Finished) -> None:
+    done = finished.driver("list")
+    assert done.exit_code == 0
+    cells = [[cell.strip() for cell in line.split("│")[1:]] for line in done.stdout.splitlines()]
+    states = {row[0]: row[3] for row in cells if row and row[0]}
+    assert states.pop("trained") == "absent"
+    assert states.pop("predictions.torch.uint8") == "void"
+    assert set(states.values()) == {"fresh"}
+    assert set(ALL) <= set(states)
+
+
+def test_report_makes_the_same_comparison_again(finished: Finished) -> None:
+    before = finished.driver.comparison()
+    done = finished.driver("report")
+    assert done.exit_code == 0
+    assert finished.driver.comparison() == before
+
+
+def test_a_gate_that_fails_is_named_and_exits_with_1(finished: Finished, experiment: Callable[[Edit], str]) -> None:
+    strict = experiment(lambda content: content["gates"]["quantized"].update(accuracy={"min": 0.999}))
+    done = finished.driver("report", "--experiment", strict)
+    assert done.exit_code == 1
+    assert "gate fails: onnx.int8 has accuracy 0.8" in done.stdout
+    assert ", at least 0.999 is asked for" in done.stdout
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("artifact", ["calibration", "exported", "onnx.fp32", "onnx.int8", "onnx.uint8", "onnx.u8s8"])
+def test_both_engines_make_the_same_bytes(finish: Finish, artifact: str) -> None:
+    image = "onnx" if artifact.startswith("onnx") else "keras"
+    assert (
+        finish("venv").driver.seal(artifact, image)["files"] == finish("docker").driver.seal(artifact, image)["files"]
+    )
+
+
+def test_one_stage_alone_is_made_with_all_it_needs(driver: Driver) -> None:
+    done = driver.run("predictions.onnx.uint8")
+    assert done.exit_code == 0
+    needed = ["dataset", "calibration", "keras.fp32", "exported", "onnx.fp32", "onnx.uint8", "predictions.onnx.uint8"]
+    assert done.made() == needed
+    assert done.stdout.splitlines()[-1].startswith("predictions.onnx.uint8: ")
+    assert not driver.folder("torch.fp32", "torch").exists()
+
+
+def test_a_changed_recipe_reruns_its_subtree_alone(driver: Driver, experiment: Callable[[Edit], str]) -> None:
+    assert driver.run("predictions.onnx.u8s8", "predictions.onnx.uint8").exit_code == 0
+    changed = experiment(lambda content: content["recipes"]["onnx"]["u8s8"].update(per_channel=False))
+    done = driver.run("predictions.onnx.u8s8", "predictions.onnx.uint8", "--experiment", changed)
+    assert done.made() == ["onnx.u8s8", "predictions.onnx.u8s8"]
+
+
+def test_force_makes_it_again(driver: Driver) -> None:
+    assert driver.run("dataset").made() == ["dataset"]
+    assert driver.run("dataset").made() == []
+    assert driver.run("dataset", "--force").made() == ["dataset"]
+
+
+def test_the_unfolded_graph_is_what_tf2onnx_left(driver: Driver) -> None:
+    done = driver.run("onnx.fp32", "--experiment", "unfolded")
+    assert done.exit_code == 0
+    exported = driver.seal("exported", "keras", "unfolded")["files"]["model.onnx"]
+    assert driver.seal("onnx.fp32", "onnx", "unfolded")["files"]["model.onnx"] == exported
+
+
+def test_files_belong_to_the_caller(finished: Finished) -> None:
+    owner = finished.driver.volumes.stat().st_uid
+    assert {path.stat().st_uid for path in finished.driver.volumes.rglob("*")} == {owner}
+
+
+def test_doctor_tells_what_this_host_has(tmp_path: Path) -> None:
+    done = Driver(tmp_path)("doctor")
+    assert done.exit_code == 0
+    found = {line[6:22].strip() for line in done.stdout.splitlines() if line.startswith(("has", "lacks"))}
+    assert {"Docker", "Compose", "torch wheel", "npm", "disk", "int8"} <= found

@@ -1,0 +1,203 @@
+"""Loading: whatever a user hands over is a model for the images, or one line says why not."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from images.keras import load
+from images.keras import model as callable_model
+from shared.errors import CrossquantError
+from tests.images.keras import keras_models as models
+
+THREADS = """
+import json, os, sys
+from pathlib import Path
+import numpy
+from images.keras.model import load
+from shared import threads
+def started(count):
+    readable, writable = os.pipe()
+    if os.fork() == 0:
+        before = threads.running()
+        load(Path(sys.argv[1]), count)(numpy.zeros((64, 8, 8, 3), numpy.float32))
+        os.write(writable, str(threads.running() - before).encode())
+        os._exit(0)
+    os.close(writable)
+    return int(os.read(readable, 64))
+print(json.dumps([started(1), started(4)]))
+"""
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    """Images of the models' shape, of ten classes."""
+    folder = tmp_path / "dataset"
+    folder.mkdir()
+    np.save(folder / "x_test.npy", np.zeros((20, *models.SHAPE), np.uint8))
+    np.save(folder / "y_test.npy", np.arange(20, dtype=np.uint8) % models.CLASSES)
+    return folder
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """The folder of the user's model file."""
+    folder = tmp_path / "source"
+    folder.mkdir()
+    return folder
+
+
+def refused(source: Path, dataset: Path, out: Path) -> str:
+    """The one line of the error; nothing is written."""
+    with pytest.raises(CrossquantError) as caught:
+        load.run(source, dataset, out)
+    assert not list(out.iterdir())
+    assert len(str(caught.value).splitlines()) == 1
+    return str(caught.value)
+
+
+def dense(shape: tuple[int | None, ...] = models.SHAPE, classes: int = models.CLASSES) -> keras.Model:
+    inputs = keras.Input(shape)
+    return keras.Model(inputs, layers.Dense(classes)(layers.Flatten()(inputs)))
+
+
+def two_inputs() -> keras.Model:
+    one, two = keras.Input(models.SHAPE), keras.Input(models.SHAPE)
+    return keras.Model([one, two], layers.Dense(10)(layers.Flatten()(layers.Add()([one, two]))))
+
+
+def two_outputs() -> keras.Model:
+    inputs = keras.Input(models.SHAPE)
+    x = layers.Flatten()(inputs)
+    return keras.Model(inputs, [layers.Dense(10)(x), layers.Dense(10)(x)])
+
+
+def feature_map() -> keras.Model:
+    inputs = keras.Input(models.SHAPE)
+    return keras.Model(inputs, layers.Conv2D(10, 1)(inputs))
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.h5"])
+def test_both_formats_load_with_the_same_answers(name: str, source: Path, dataset: Path, out: Path):
+    model = models.flatten_after_pooling()
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.save(source / name)
+    load.run(source, dataset, out)
+    kept = keras.models.load_model(out / "model.keras")
+    images = models.images(3)
+    np.testing.assert_array_equal(kept(images).numpy(), model(images).numpy())
+    assert not kept.compiled
+
+
+def test_any_size_of_images_and_more_classes_than_needed_fit(source: Path, dataset: Path, out: Path):
+    inputs = keras.Input((None, None, 3))
+    keras.Model(inputs, layers.Dense(11)(layers.GlobalAveragePooling2D()(inputs))).save(source / "model.keras")
+    load.run(source, dataset, out)
+    assert (out / "model.keras").exists()
+
+
+@pytest.mark.parametrize("names", [[], ["model.txt"], ["one.keras", "two.h5"]], ids=["none", "text", "two"])
+def test_not_exactly_one_model_file(names: list[str], source: Path, dataset: Path, out: Path):
+    for name in names:
+        (source / name).write_text("")
+    assert refused(source, dataset, out) == "the model must be one .keras or .h5 file"
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: dense((9, 9, 3)), "the model takes images of (9, 9, 3), the data set has (8, 8, 3)"),
+        (lambda: dense((192,)), "the model takes images of (192,), the data set has (8, 8, 3)"),
+        (lambda: dense(classes=9), "the model answers (9,), the data set has 10 classes"),
+        (feature_map, "the model answers (8, 8, 10), the data set has 10 classes"),
+        (two_inputs, "the model has 2 inputs and 1 outputs: it must have one of each"),
+        (two_outputs, "the model has 1 inputs and 2 outputs: it must have one of each"),
+    ],
+    ids=["shape", "rank", "classes", "feature map", "two inputs", "two outputs"],
+)
+def test_a_model_that_is_not_one_for_the_images(
+    build: Callable[[], keras.Model], message: str, source: Path, dataset: Path, out: Path
+):
+    build().save(source / "model.keras")
+    assert refused(source, dataset, out) == message
+
+
+def test_a_model_that_was_never_built(source: Path, dataset: Path, out: Path):
+    keras.Sequential([layers.Flatten(), layers.Dense(10)]).save(source / "model.keras")
+    assert "input" in refused(source, dataset, out)
+
+
+def noise(_: bytes) -> bytes:
+    return b"this is no model"
+
+
+def cut(whole: bytes) -> bytes:
+    return whole[: len(whole) // 2]
+
+
+def one_byte_changed(whole: bytes) -> bytes:
+    position = len(whole) * 2 // 3
+    return whole[:position] + bytes([whole[position] ^ 255]) + whole[position + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("model.keras", noise),
+        ("model.keras", cut),
+        ("model.keras", one_byte_changed),
+        ("model.h5", noise),
+        ("model.h5", cut),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.__name__,
+)
+def test_a_damaged_file(name: str, damage: Callable[[bytes], bytes], source: Path, dataset: Path, out: Path):
+    models.residual().save(source / name)
+    (source / name).write_bytes(damage((source / name).read_bytes()))
+    message = refused(source, dataset, out)
+    assert message.startswith(f"Keras {keras.__version__} can't load {name}: ")
+    assert "File not found" not in message  # it is there
+
+
+def test_an_archive_that_is_no_model(source: Path, dataset: Path, out: Path):
+    with zipfile.ZipFile(source / "model.keras", "w") as archive:
+        archive.writestr("other.txt", "")
+    message = refused(source, dataset, out)
+    assert message.startswith(f"Keras {keras.__version__} can't load model.keras: ")
+    assert "config.json" in message
+
+
+def test_code_inside_a_model_is_not_run(source: Path, dataset: Path, out: Path):
+    inputs = keras.Input(models.SHAPE)
+    x = layers.Flatten()(layers.Lambda(lambda x: x * 2)(inputs))
+    keras.Model(inputs, layers.Dense(10)(x)).save(source / "model.keras")
+    assert "`Lambda` layer" in refused(source, dataset, out)
+
+
+def test_threads_that_can_not_take_effect_any_more_are_refused(tmp_path: Path):
+    """TensorFlow fixes its threads with the first operator of a process."""
+    folder = models.saved(models.residual, tmp_path)
+    tf.constant(1) + 1
+    other = tf.config.threading.get_intra_op_parallelism_threads() + 1
+    with pytest.raises((CrossquantError, RuntimeError)) as caught:
+        callable_model.load(folder, other)
+    assert "thread" in str(caught.value) or "Intra op parallelism cannot be modified" in str(caught.value)
+
+
+def test_tensorflow_starts_the_threads_asked_for(tmp_path: Path):
+    """In forks of one process that has imported TensorFlow, as stages run; the environment asks for others."""
+    folder = models.saved(models.flatten_after_pooling, tmp_path)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TF_NUM_INTRAOP_THREADS": "7"}
+    command = [sys.executable, "-c", THREADS, str(folder)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    one, four = json.loads(done.stdout)
+    assert four - one == 3

@@ -1,0 +1,28 @@
+"""These tests run inside the onnx image's environment alone (`tests/inside.py`); elsewhere they are not collected."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+collect_ignore_glob = [] if importlib.util.find_spec("onnxruntime") else ["test_*.py"]
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """Where a stage is to write."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def calibration(tmp_path: Path) -> Path:
+    """120 images: not a multiple of the quantizer's batch."""
+    from tests.images.models import images  # noqa: PLC0415 - needs onnx
+
+    folder = tmp_path / "calibration"
+    folder.mkdir()
+    np.save(folder / "images.npy", images(120))
+    return folder

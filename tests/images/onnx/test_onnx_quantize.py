@@ -1,0 +1,124 @@
+"""ONNX Runtime's quantizer: what the recipe asks for is what the file holds."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto
+
+from images.onnx import fold
+from images.onnx.quantize import BATCH, Reader, count, run
+from images.onnx.session import load
+from shared.errors import Unsupported
+from tests.images import models
+
+RECIPES = {
+    "int8": {"activation": "int8", "weight": "int8", "per_channel": False, "calibrate": "minmax"},
+    "uint8": {"activation": "uint8", "weight": "uint8", "per_channel": False, "calibrate": "minmax"},
+    "u8s8": {"activation": "uint8", "weight": "int8", "per_channel": True, "calibrate": "minmax"},
+}
+TYPES = {"int8": TensorProto.INT8, "uint8": TensorProto.UINT8}
+
+
+@pytest.fixture
+def folded(tmp_path: Path) -> Path:
+    folder = tmp_path / "folded"
+    folder.mkdir()
+    fold.run(models.convolutional(tmp_path / "exported"), folder, enabled=True)
+    return folder
+
+
+def dequantized(model: onnx.ModelProto) -> tuple[list[onnx.NodeProto], dict[str, onnx.TensorProto]]:
+    """The operators that compute, and by name the initializers."""
+    computing = [node for node in model.graph.node if node.op_type in ("Conv", "Gemm")]
+    return computing, {tensor.name: tensor for tensor in model.graph.initializer}
+
+
+def stored(model: onnx.ModelProto, position: int) -> list[tuple[onnx.TensorProto | None, onnx.TensorProto]]:
+    """What each operator's operand `position` is dequantized from: (values or None, scale, zero point)."""
+    computing, constants = dequantized(model)
+    makers = {node.output[0]: node for node in model.graph.node if node.op_type == "DequantizeLinear"}
+    sources = [makers[node.input[position]] for node in computing]
+    return [tuple(constants.get(name) for name in source.input) for source in sources]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_all_operators_are_quantized_with_the_types_asked_for(name: str, folded: Path, calibration: Path, out: Path):
+    recipe = RECIPES[name]
+    run(folded, calibration, out, **recipe)
+    model = onnx.load(out / models.FILE)
+    assert json.loads((out / "quantized.json").read_text()) == {"quantized": 3, "operators": 3}
+    assert count(model) == (3, 3)
+    weights = stored(model, 1)
+    assert [values.data_type for values, _, _ in weights] == [TYPES[recipe["weight"]]] * 3
+    assert [tensor.data_type for _, _, tensor in stored(model, 0)] == [TYPES[recipe["activation"]]] * 3
+    scales = [list(scale.dims) for _, scale, _ in weights]
+    assert scales == ([[8], [8], [10]] if recipe["per_channel"] else [[], [], []])
+
+
+@pytest.mark.parametrize("calibrate", ["minmax", "entropy", "percentile"])
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_quantized_file_answers_nearly_as_the_float_one(
+    name: str, calibrate: str, folded: Path, calibration: Path, out: Path
+):
+    run(folded, calibration, out, **{**RECIPES[name], "calibrate": calibrate})
+    images = models.images(20)
+    expected, found = load(folded, 1)(images), load(out, 1)(images)
+    assert 0 < np.abs(found - expected).max() < 0.05
+    assert (found.argmax(axis=1) == expected.argmax(axis=1)).all()
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_quantizing_twice_gives_the_same_bytes(name: str, folded: Path, calibration: Path, tmp_path: Path):
+    made = []
+    for turn in ("first", "second"):
+        (tmp_path / turn).mkdir()
+        run(folded, calibration, tmp_path / turn, **RECIPES[name])
+        made.append((tmp_path / turn / models.FILE).read_bytes())
+    assert made[0] == made[1]
+
+
+def test_the_ranges_come_from_all_calibration_images(folded: Path, calibration: Path, out: Path):
+    """The brightest pixel is in the last image: a reader that drops a short batch gives another scale."""
+    images = np.load(calibration / "images.npy") / 2
+    images[-1, 0, 0, 0] = 510
+    np.save(calibration / "images.npy", images.astype(np.float32))
+    run(folded, calibration, out, **RECIPES["uint8"])
+    [scale] = [tensor for tensor in onnx.load(out / models.FILE).graph.initializer if tensor.name == "image_scale"]
+    assert float(onnx.numpy_helper.to_array(scale)) == pytest.approx(510 / 255)
+
+
+def test_a_reader_yields_every_image_once_in_order(calibration: Path):
+    reader = Reader(calibration / "images.npy", "image")
+    batches = list(iter(reader.get_next, None))
+    assert all(list(batch) == ["image"] and 0 < len(batch["image"]) <= BATCH for batch in batches)
+    joined = np.concatenate([batch["image"] for batch in batches])
+    assert joined.dtype == np.float32
+    np.testing.assert_array_equal(joined, models.images(120))
+    assert reader.get_next() is None  # used up
+
+
+def test_a_model_without_anything_to_quantize_is_unsupported(tmp_path: Path, calibration: Path, out: Path):
+    graph = models.Graph()
+    graph.add("Mul", graph.constant(1, 8, 8, 3))
+    graph.add("ReduceMean", axes=[1, 2], keepdims=0)
+    with pytest.raises(Unsupported) as caught:
+        run(graph.save(tmp_path / "model", ("batch", 3)), calibration, out, **RECIPES["int8"])
+    found = "ONNX Runtime quantized 0 of 0 convolutions and linear layers, without an error"
+    assert str(caught.value) == found
+    assert not (out / "quantized.json").exists()
+
+
+def test_the_count_of_a_float_model_is_none_of_all(folded: Path):
+    assert count(onnx.load(folded / models.FILE)) == (0, 3)
+
+
+@pytest.mark.parametrize("position", [0, 1])
+def test_an_operator_with_one_float_operand_does_not_count(position: int, folded: Path, calibration: Path, out: Path):
+    run(folded, calibration, out, **RECIPES["int8"])
+    model = onnx.load(out / models.FILE)
+    computing, _ = dequantized(model)
+    computing[0].input[position] = "image"
+    assert count(model) == (2, 3)

@@ -1,0 +1,181 @@
+"""PyTorch's FX quantizer: all layers in 8 bits, or words that say why not."""
+
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.ao import quantization
+
+from images.torch import convert, quantize, script
+from shared import threads
+from shared.errors import CrossquantError, Unsupported
+from tests.images import models
+
+NONE_OF_THREE = "PyTorch quantized 0 of 3 convolutions and linear layers, without an error"
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model, 120 calibration images, and room for what is made of them: quantizing takes seconds."""
+    folder = tmp_path_factory.mktemp("shared")
+    models.convolutional(folder)
+    np.save(folder / "images.npy", models.images(120))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def quantized(shared: Path) -> Callable[[str], Path]:
+    """By backend, the artifact of the default recipe; made once."""
+
+    @cache
+    def make(backend: str) -> Path:
+        out = shared / backend
+        out.mkdir()
+        run(shared, shared, out, backend=backend)
+        return out
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def converted(shared: Path) -> Callable[[str], torch.fx.GraphModule]:
+    """By backend, the quantized module before it is traced and written; made once."""
+
+    @cache
+    def make(backend: str) -> torch.fx.GraphModule:
+        torch.backends.quantized.engine = backend
+        config = quantize.qconfig(backend, torch.quint8, torch.qint8)
+        mapping = quantization.get_default_qconfig_mapping(backend).set_global(config)
+        with torch.no_grad():
+            return quantize.quantize(convert.to_module(shared), mapping, models.images(120))
+
+    return make
+
+
+def run(source: Path, calibration: Path, out: Path, **recipe: str) -> None:
+    defaults = {"backend": "fbgemm", "activation": "quint8", "weight": "qint8"}
+    quantize.run(source, calibration, out, **{**defaults, **recipe})
+
+
+def counted(folder: Path) -> dict[str, object]:
+    return json.loads((folder / script.QUANTIZED_JSON).read_text())
+
+
+@pytest.mark.parametrize("backend", ["fbgemm", "x86"])
+def test_every_layer_is_quantized_with_signed_weights(backend: str, converted: Callable[[str], torch.fx.GraphModule]):
+    module = converted(backend)
+    layers = [layer for layer in module.modules() if isinstance(layer, quantize.QUANTIZED)]
+    assert len(layers) == 3
+    assert {layer.weight().dtype for layer in layers} == {torch.qint8}
+    assert quantize.count(module, quantize.COMPUTING) == 0
+
+
+@pytest.mark.parametrize("backend", ["fbgemm", "x86", "onednn", "qnnpack"])
+def test_the_file_is_written_with_its_engine_and_counts(backend: str, quantized: Callable[[str], Path]):
+    folder = quantized(backend)
+    assert counted(folder) == {"engine": backend, "quantized": 3, "operators": 3}
+    code = str(torch.jit.load(folder / script.FILE).inlined_graph)
+    assert code.count("quantized::conv2d") == 2
+    assert code.count("quantized::linear") == 1
+
+
+@pytest.mark.parametrize("backend", ["fbgemm", "x86"])
+def test_the_loaded_file_answers_as_the_converted_module(
+    backend: str, quantized: Callable[[str], Path], converted: Callable[[str], torch.fx.GraphModule]
+):
+    folder, module = quantized(backend), converted(backend)
+    torch.backends.quantized.engine = backend
+    images = models.images(7)
+    with torch.inference_mode():
+        expected = module(torch.from_numpy(images)).numpy()
+    np.testing.assert_array_equal(script.load(folder, 1)(images), expected)
+
+
+def test_the_quantized_file_answers_nearly_as_the_float_one(shared: Path, quantized: Callable[[str], Path], out: Path):
+    convert.run(shared, out)
+    images = models.images(20)
+    difference = np.abs(script.load(quantized("fbgemm"), 1)(images) - script.load(out, 1)(images)).max()
+    assert 0 < difference < 0.05
+
+
+@pytest.mark.parametrize("default", ["qnnpack", "onednn", "fbgemm"])
+def test_loading_sets_the_recipes_engine_whatever_the_process_has(default: str, quantized: Callable[[str], Path]):
+    """Weights are packed for the engine of the moment: the wrong one gives another speed and other roundings."""
+    folder = quantized("x86")
+    torch.backends.quantized.engine = default
+    script.load(folder, 1)(models.images(3))
+    assert torch.backends.quantized.engine == "x86"
+
+
+def test_quantizing_sets_the_recipes_engine(shared: Path, out: Path):
+    """Weights are packed for it as they are converted."""
+    torch.backends.quantized.engine = "x86"
+    run(shared, shared, out, backend="qnnpack")
+    assert torch.backends.quantized.engine == "qnnpack"
+
+
+def test_the_ranges_come_from_all_calibration_images(
+    shared: Path, quantized: Callable[[str], Path], tmp_path: Path, out: Path
+):
+    """The same model over the first full batch alone: if the short one were dropped, the answers would be the same."""
+    np.save(tmp_path / "images.npy", models.images(120)[: quantize.BATCH])
+    run(shared, tmp_path, out)
+    images = models.images(20)
+    assert (script.load(quantized("fbgemm"), 1)(images) != script.load(out, 1)(images)).any()
+
+
+def test_unsigned_weights_are_unsupported_in_pytorchs_own_words(shared: Path, out: Path):
+    with pytest.raises(Unsupported) as caught:
+        run(shared, shared, out, weight="quint8")
+    own = "PyTorch's eager mode says: Weight observer must have a dtype of qint8, got torch.quint8"
+    assert str(caught.value) == f"{NONE_OF_THREE}; {own}"
+    assert not list(out.iterdir())
+
+
+def test_signed_activations_are_unsupported(shared: Path, out: Path):
+    with pytest.raises(Unsupported) as caught:
+        run(shared, shared, out, activation="qint8")
+    assert str(caught.value).startswith(NONE_OF_THREE)
+    assert not list(out.iterdir())
+
+
+def test_a_matrix_product_that_stays_float_is_counted(shared: Path, tmp_path: Path, out: Path):
+    """A dense layer without bias is a MatMul, which FX leaves in float: "1 of 1" would hide it."""
+    graph = models.Graph()
+    graph.add("Transpose", perm=[0, 3, 1, 2])
+    graph.convolution(3, 4)
+    graph.add("GlobalAveragePool")
+    graph.add("Flatten")
+    graph.add("MatMul", graph.weight(4, 10))
+    run(graph.save(tmp_path), shared, out)
+    assert counted(out) == {"engine": "fbgemm", "quantized": 1, "operators": 2}
+
+
+def test_a_model_without_anything_to_quantize_is_unsupported(shared: Path, tmp_path: Path, out: Path):
+    graph = models.Graph()
+    graph.add("Mul", graph.constant(1, 8, 8, 3))
+    graph.add("Relu")
+    with pytest.raises(Unsupported) as caught:
+        run(graph.save(tmp_path, ("batch", 8, 8, 3)), shared, out)
+    assert str(caught.value) == "PyTorch quantized 0 of 0 convolutions and linear layers, without an error"
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_model_runs_on_the_threads_asked_for(count: int, quantized: Callable[[str], Path]):
+    torch.set_num_threads(3)
+    script.load(quantized("fbgemm"), count)
+    assert torch.get_num_threads() == count
+
+
+def test_other_threads_than_asked_for_are_refused():
+    torch.set_num_threads(2)
+    with pytest.raises(CrossquantError) as caught:
+        threads.check("PyTorch", 1, torch.get_num_threads())
+    assert str(caught.value) == (
+        "PyTorch runs 2 threads instead of 1: timings would be of something else; "
+        "unset what sets its threads in the environment and run again"
+    )

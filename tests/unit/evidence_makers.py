@@ -1,0 +1,124 @@
+"""Volumes written by hand: sealed artifacts and failures as the stages would leave them, with figures of the test's."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from driver import catalog, experiment, plan
+from driver.experiment import Experiment
+from shared import store
+from shared.contract import SCHEMA, Failure, Plan, Seal, Step, encode
+from shared.freshness import Freshness
+
+CLASSES = 10
+LABELS = np.tile(np.arange(CLASSES, dtype=np.uint8), 10)
+ORDER = (
+    "keras.fp32",
+    "onnx.fp32",
+    "torch.fp32",
+    "onnx.int8",
+    "onnx.uint8",
+    "onnx.u8s8",
+    "torch.int8",
+    "torch.x86",
+    "torch.uint8",
+)
+INPUTS = {"input.model": "inputs/models/resnet8-cifar10", "input.dataset": "inputs/cifar10"}
+SAMPLES = {"batch_size": 50, "threads": 1, "latency": [[0.001, 0.002]], "throughput": [[0.1]]}
+
+
+def default_experiment(**changes: Any) -> Experiment:
+    chosen = experiment.load(experiment.find(experiment.DEFAULT), catalog.load())
+    return replace(chosen, **changes)
+
+
+def answers(wrong: int, sure: float = 0.91) -> np.ndarray:
+    """Probabilities for LABELS whose first `wrong` rows have the next class on top."""
+    top = LABELS.astype(int)
+    top[:wrong] = (top[:wrong] + 1) % CLASSES
+    found = np.full((len(LABELS), CLASSES), (1 - sure) / (CLASSES - 1), np.float32)
+    found[np.arange(len(LABELS)), top] = sure
+    return found
+
+
+class Volume:
+    """The folder of one experiment, artifact by artifact."""
+
+    def __init__(self, chosen: Experiment) -> None:
+        self.experiment = chosen
+        self.plan: Plan = plan.make(chosen, catalog.load(), INPUTS, 2)
+        store.write_atomically(store.plan_path(chosen.name), encode(self.plan))
+
+    def seal(self, name: str, files: Mapping[str, Any] | None = None, refused: str = "", **changes: Any) -> None:
+        """Seal `name`; arrays are saved as .npy, all else as JSON. With `refused`, as `unsupported`."""
+        final = store.artifact_path(self.plan, name)
+        with store.temporary(final) as folder:
+            for file, content in (files or {}).items():
+                if isinstance(content, np.ndarray):
+                    np.save(folder / file, content)
+                elif isinstance(content, bytes):
+                    (folder / file).write_bytes(content)
+                else:
+                    (folder / file).write_text(json.dumps(content))
+            store.publish(folder, final, replace(self._seal(name, refused), files=store.list_files(folder), **changes))
+
+    def _seal(self, name: str, refused: str) -> Seal:
+        steps = {step.output: step for step in self.plan.steps}
+        made = steps.get(name)
+        return Seal(
+            schema=SCHEMA,
+            name=name,
+            status="unsupported" if refused else "ok",
+            reason=refused,
+            files={},
+            inputs=Freshness(self.plan).inputs(made).digests if made else {},
+            code=self.plan.code[made.image] if made else "",
+            parameters=made.parameters if made else {},
+            versions=versions(made) if made else {},
+            image_id="",
+            seconds=1.0,
+            peak_bytes=1,
+        )
+
+    def fail(self, name: str, reason: str, status: str = "failed") -> None:
+        store.record_failure(self.plan, Failure(name, status, reason))
+
+    def remove(self, name: str) -> None:
+        (store.artifact_path(self.plan, name) / store.SEAL).unlink()
+
+    def start(self, sample: bool = False) -> "Volume":
+        """Everything up to the data set and the exported model; no variant but keras.fp32."""
+        self.seal("input.model", {"model.keras": b"weights"})
+        self.seal("input.dataset", {"about.json": {"name": "cifar10", "sample": sample}})
+        self.seal("dataset", {"y_test.npy": LABELS, "about.json": {"name": "cifar10", "sample": sample}})
+        self.seal("calibration", {"images.npy": np.zeros(1)})
+        self.variant("keras.fp32", answers(10))
+        self.seal("exported", {"model.onnx": b"exported"})
+        return self
+
+    def variant(self, name: str, found: np.ndarray, size: int = 1000) -> None:
+        self.seal(name, {"model.bin": b"x" * size, "notes.txt": b"not shipped"})
+        self.seal(f"predictions.{name}", {"probabilities.npy": found})
+
+    def latency(self, image: str, *names: str, samples: Mapping[str, Any] = SAMPLES) -> None:
+        self.seal(f"latency.{image}", {"samples.json": dict.fromkeys(names, samples)})
+
+    def whole(self, sample: bool = False) -> "Volume":
+        """A run in which all went well: ten in a hundred answers are wrong, and torch refuses uint8."""
+        self.start(sample)
+        for name in ORDER[1:-1]:
+            self.variant(name, answers(10))
+        self.seal("torch.uint8", refused="PyTorch quantized 0 of 10")
+        for image in self.plan.code:
+            self.latency(image, *(name for name in ORDER[:-1] if name.startswith(image)))
+        return self
+
+
+def versions(step: Step) -> dict[str, str]:
+    """As installed in the step's image: what its requirements name, spelt otherwise, and one package more."""
+    lines = (store.ROOT / "images" / step.image / "requirements.in").read_text().splitlines()
+    named = [line.partition("==") for line in lines if not line.startswith("#")]
+    return {name.replace("-", "_").title(): pin or "9.9" for name, _, pin in named} | {"absl-py": "2.0"}

@@ -1,0 +1,108 @@
+"""What the images say they can make: found by folder, checked to the last key."""
+
+import pytest
+
+from driver import catalog
+from driver.catalog import Option, Stage
+from shared.errors import CrossquantError, FieldError
+from shared.store import ROOT
+
+GOOD = """
+[[stage]]
+run = "count"
+inputs = ["dataset"]
+output = "counted"
+[stage.options]
+share = { default = 0.5, min = 0, max = 1 }
+unit = { default = "one", values = ["one", "ten"] }
+"""
+
+
+def written(root, text, image="extra"):
+    path = root / "images" / image / "stages.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    return path
+
+
+def test_images_are_found_by_folder(tmp_path):
+    written(tmp_path, GOOD, "zebra")
+    written(tmp_path, GOOD, "ant")
+    (tmp_path / "images" / "base").mkdir()
+    found = catalog.load(tmp_path)
+    assert list(found) == ["ant", "zebra"]
+    options = {"share": Option(0.5, min=0, max=1), "unit": Option("one", ("one", "ten"))}
+    assert found["ant"] == (Stage("count", "counted", ("dataset",), options=options),)
+
+
+def test_every_stage_of_ours_has_its_file():
+    found = catalog.load()
+    assert set(found) == {"keras", "onnx", "torch"}
+    lacking = [f"{image}/{stage.run}.py" for image, stages in found.items() for stage in stages
+               if not (ROOT / "images" / image / f"{stage.run}.py").is_file()]  # fmt: skip
+    assert lacking == []
+
+
+def test_every_default_of_ours_is_allowed():
+    for image, stages in catalog.load().items():
+        for stage in stages:
+            wanted = {name: option.default for name, option in stage.options.items()}
+            assert stage.parameters({}, (image, stage.run)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("run =", "runs =", "stage.0.runs: unknown key; known are run, output, inputs, optional, default, options"),
+        ('output = "counted"\n', "", "stage.0.output: is missing"),
+        ('["dataset"]', '"dataset"', "stage.0.inputs: must be a list, not 'dataset'"),
+        ("max = 1", "most = 1", "stage.0.options.share.most: unknown key; known are default, values, min, max"),
+        ("default = 0.5, ", "", "stage.0.options.share.default: is missing"),
+        ("[[stage]]", "[[stages]]", "stages: unknown key; known are stage"),
+    ],
+)
+def test_a_wrong_key_is_named_with_its_file(tmp_path, old, new, message):
+    path = written(tmp_path, GOOD.replace(old, new))
+    with pytest.raises(CrossquantError) as caught:
+        catalog.load(tmp_path)
+    assert str(caught.value) == f"{path}: {message}"
+
+
+def test_what_is_not_toml_is_named_with_its_file(tmp_path):
+    path = written(tmp_path, "[[stage]\n")
+    with pytest.raises(CrossquantError) as caught:
+        catalog.load(tmp_path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "line 1" in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [0, 0.25, 1.0])
+def test_a_value_at_the_limits_is_allowed(value):
+    assert Option(0.5, min=0, max=1).check(value, ("share",)) == value
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        (Option(0.5, min=0), -0.1, "at: must be at least 0, not -0.1"),
+        (Option(0.5, max=1), 1.01, "at: must be at most 1, not 1.01"),
+        (Option(1), 1.0, "at: must be a whole number, not 1.0"),
+        (Option(1), True, "at: must be a whole number, not True"),
+        (Option(True), 1, "at: must be true or false, not 1"),
+        (Option("one", ("one", "ten")), "two", "at: must be one of one, ten, not two"),
+    ],
+)
+def test_a_value_that_is_not_allowed(option, value, message):
+    with pytest.raises(FieldError) as caught:
+        option.check(value, ("at",))
+    assert str(caught.value) == message
+
+
+def test_given_values_take_the_place_of_defaults():
+    stage = Stage("count", "counted", (), options={"a": Option(1), "b": Option(2)})
+    assert stage.parameters({"b": 3}, ()) == {"a": 1, "b": 3}
+
+
+@pytest.mark.parametrize(("output", "takes"), [("onnx.{recipe}", True), ("predictions.{variant}", False)])
+def test_only_recipes_make_a_stage_take_recipes(output, takes):
+    assert Stage("any", output, ()).takes_recipe is takes

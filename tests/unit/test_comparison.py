@@ -1,0 +1,288 @@
+"""The comparison of volumes written by hand: every figure, every status, and nothing that is out of date."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from evidence_makers import LABELS, ORDER, Volume, answers, default_experiment, versions
+
+from driver import comparison, evidence, host, reporting
+from driver.experiment import Bound, Gates
+from driver.metrics import Latency
+from shared import store
+from shared.contract import Failure
+from shared.freshness import Freshness
+
+pytestmark = pytest.mark.usefixtures("volumes")
+MACHINE = {"cpu": "Some CPU", "int8_instructions": ["avx2"], "cores": 2, "memory_bytes": 1 << 30, "system": "Linux"}
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch):
+    monkeypatch.setattr(host, "describe", lambda: dict(MACHINE))
+
+
+@pytest.fixture
+def volume():
+    return Volume(default_experiment())
+
+
+def compare(volume):
+    return comparison.compare(Freshness(volume.plan), volume.experiment)
+
+
+def rows(compared):
+    return {row.name: row for row in compared.variants}
+
+
+def lacking(name):
+    return f"missing or out of date: run `python -m driver run {name}`"
+
+
+def test_a_run_in_which_all_went_well(volume):
+    compared = compare(volume.whole())
+    assert tuple(row.name for row in compared.variants) == ORDER
+    assert [row.status for row in compared.variants] == ["ok"] * 8 + ["unsupported"]
+    assert compared.dataset == {"name": "cifar10", "test_images": 100, "sample": False}
+    assert (compared.schema, compared.experiment, compared.reference) == (1, "resnet8-cifar10", "keras.fp32")
+    assert compared.host == MACHINE
+    assert compared.failures == ()
+    assert compared.exit_code == 0
+
+
+def test_the_figures_of_a_row(volume):
+    volume.start()
+    volume.variant("onnx.fp32", answers(10))
+    volume.variant("onnx.int8", answers(15, sure=0.82), size=1234)
+    volume.latency("onnx", "onnx.int8")
+    row = rows(compare(volume))["onnx.int8"]
+    assert (row.image, row.recipe, row.status, row.reason) == ("onnx", "int8", "ok", "")
+    assert (row.accuracy, row.delta_pp, row.agreement) == (0.85, -5.0, 0.95)
+    assert row.max_abs_diff == pytest.approx(0.89, abs=1e-6), "0.91 against 0.02, where the top is another"
+    assert row.size_bytes == 1234, "of model.* alone"
+    assert row.latency_ms == Latency(pytest.approx(1.5), pytest.approx(1.9), 2)
+    assert row.images_per_second == pytest.approx(500.0)
+    assert row.quantized
+
+
+def test_the_reference_of_the_experiment_is_what_rows_are_held_against():
+    volume = Volume(default_experiment(reference="onnx.fp32")).start()
+    volume.variant("onnx.fp32", answers(14))
+    compared = compare(volume)
+    assert compared.reference == "onnx.fp32"
+    assert rows(compared)["keras.fp32"].delta_pp == 4.0
+    assert rows(compared)["onnx.fp32"].delta_pp == 0.0
+    assert not rows(compared)["onnx.fp32"].quantized
+
+
+def test_without_the_reference_there_are_no_differences(volume):
+    volume.whole()
+    volume.remove("predictions.keras.fp32")
+    row = rows(compare(volume))["onnx.int8"]
+    assert row.accuracy == 0.9
+    assert (row.delta_pp, row.agreement, row.max_abs_diff) == (None, None, None)
+
+
+def test_what_the_framework_refuses_is_a_result(volume):
+    compared = compare(volume.whole())
+    row = rows(compared)["torch.uint8"]
+    assert (row.status, row.reason) == ("unsupported", "PyTorch quantized 0 of 10")
+    assert (row.accuracy, row.size_bytes, row.latency_ms) == (None, None, None)
+    assert compared.exit_code == 0
+
+
+@pytest.mark.parametrize("status", ["failed", "skipped"])
+@pytest.mark.parametrize("name", ["onnx.int8", "predictions.onnx.int8"])
+def test_a_variant_without_a_result_has_its_reason(volume, name, status):
+    volume.whole()
+    volume.remove(name)
+    volume.fail(name, "killed by SIGKILL", status)
+    compared = compare(volume)
+    row = rows(compared)["onnx.int8"]
+    assert (row.status, row.reason) == (status, f"{name}: killed by SIGKILL")
+    assert (row.accuracy, row.latency_ms) == (None, None)
+    assert compared.exit_code == 3
+    assert [other.status for other in compared.variants if other is not row] == ["ok"] * 7 + ["unsupported"]
+
+
+def test_a_variant_that_is_not_there_says_how_to_make_it(volume):
+    volume.whole()
+    volume.remove("torch.int8")
+    row = rows(compare(volume))["torch.int8"]
+    assert (row.status, row.reason) == ("skipped", f"torch.int8: {lacking('torch.int8')}")
+
+
+def test_an_empty_volume_has_every_row_and_no_figure(volume):
+    compared = compare(volume)
+    assert tuple(row.name for row in compared.variants) == ORDER
+    assert {row.status for row in compared.variants} == {"skipped"}
+    assert {row.accuracy for row in compared.variants} == {None}
+    assert compared.dataset == {"name": "", "test_images": 0, "sample": False}
+    assert (compared.gates, compared.versions) == ((), {})
+    assert compared.exit_code == 3
+
+
+def test_a_variant_at_chance_has_failed(volume):
+    """Of 100 images in ten classes, up to 19 right ones are no better than guessing."""
+    volume.start()
+    volume.variant("onnx.fp32", answers(10))
+    volume.variant("onnx.int8", answers(81))
+    volume.variant("onnx.uint8", answers(80))
+    volume.latency("onnx", "onnx.fp32", "onnx.int8", "onnx.uint8")
+    found = rows(compare(volume))
+    assert found["onnx.int8"].status == "failed"
+    assert found["onnx.int8"].reason == "answers no better than chance: 19.00% with 10 classes"
+    assert found["onnx.int8"].accuracy == 0.19
+    assert (found["onnx.int8"].latency_ms, found["onnx.int8"].images_per_second) == (None, None)
+    assert found["onnx.uint8"].status == "ok"
+    assert found["onnx.uint8"].latency_ms is not None
+
+
+def test_a_variant_at_chance_gives_exit_code_3(volume):
+    volume.whole()
+    volume.variant("onnx.int8", answers(99))
+    volume.latency("onnx", "onnx.fp32")
+    assert compare(volume).exit_code == 3
+
+
+def test_a_failed_latency_is_told_though_it_makes_no_row(volume):
+    volume.whole()
+    volume.remove("latency.onnx")
+    volume.fail("latency.onnx", "runs 4 threads instead of 1")
+    compared = compare(volume)
+    assert compared.failures == (Failure("latency.onnx", "failed", "runs 4 threads instead of 1"),)
+    assert compared.exit_code == 3
+    row = rows(compared)["onnx.int8"]
+    assert (row.status, row.accuracy, row.latency_ms) == ("ok", 0.9, None)
+    assert rows(compared)["torch.int8"].latency_ms is not None
+
+
+def test_a_latency_that_is_not_there_is_told(volume):
+    volume.whole()
+    volume.remove("latency.keras")
+    compared = compare(volume)
+    assert compared.failures == (Failure("latency.keras", "skipped", lacking("latency.keras")),)
+    assert compared.exit_code == 3
+
+
+def test_a_failed_export_is_told_by_its_rows_and_by_itself(volume):
+    volume.start()
+    volume.remove("exported")
+    volume.fail("exported", "op Erfc is not supported")
+    failures = {failure.name: failure.reason for failure in compare(volume).failures}
+    assert failures["exported"] == "op Erfc is not supported"
+
+
+def test_training_that_nobody_asked_for_is_no_failure(volume):
+    assert "trained" not in [failure.name for failure in compare(volume.whole()).failures]
+
+
+def test_an_export_that_the_framework_refuses_is_no_failure(volume):
+    """What needs it has nothing to do; the rows say why there is nothing."""
+    volume.start()
+    volume.seal("exported", refused="op Erfc is not supported")
+    assert "exported" not in [failure.name for failure in compare(volume).failures]
+
+
+def test_a_changed_recipe_takes_its_old_result_off_the_table(volume):
+    volume.whole()
+    recipes = volume.experiment.recipes
+    other = {**recipes, "onnx": {**recipes["onnx"], "int8": {"per_channel": True}}}
+    changed = Volume(replace(volume.experiment, recipes=other))
+    found = rows(compare(changed))
+    assert (found["onnx.int8"].status, found["onnx.int8"].accuracy) == ("skipped", None)
+    assert found["onnx.int8"].size_bytes is None
+    assert found["onnx.int8"].latency_ms is None
+    assert (found["onnx.uint8"].status, found["onnx.uint8"].accuracy) == ("ok", 0.9)
+
+
+def test_a_changed_model_takes_every_old_result_off_the_table(volume):
+    volume.whole()
+    volume.seal("input.model", {"model.keras": b"other weights"})
+    found = rows(compare(volume))
+    assert {row.status for row in found.values()} == {"skipped"}
+    assert {row.accuracy for row in found.values()} == {None}
+
+
+def test_predictions_of_an_older_variant_do_not_count(volume):
+    volume.whole()
+    volume.seal("torch.x86", {"model.pt": b"another build"})
+    row = rows(compare(volume))["torch.x86"]
+    assert (row.status, row.accuracy) == ("skipped", None)
+    assert row.reason == f"predictions.torch.x86: {lacking('predictions.torch.x86')}"
+
+
+def test_timings_of_an_older_variant_do_not_count(volume):
+    volume.whole()
+    volume.variant("torch.x86", answers(12), size=7)
+    found = rows(compare(volume))
+    assert (found["torch.x86"].accuracy, found["torch.x86"].latency_ms) == (0.88, None)
+    assert [failure.name for failure in compare(volume).failures] == ["latency.torch"]
+
+
+def test_versions_are_of_what_the_requirements_name(volume):
+    found = compare(volume.whole()).versions
+    assert list(found) == ["keras", "onnx", "torch"]
+    assert list(found["onnx"]) == ["numpy", "onnx", "onnxruntime", "sympy"]
+    step = volume.plan.step("keras.fp32")
+    assert found["keras"]["tensorflow-cpu"] == versions(step)["Tensorflow_Cpu"]
+    assert "absl-py" not in found["keras"]
+
+
+@pytest.mark.parametrize("name", ["Ruamel.Yaml_clib", "ruamel-yaml-clib", "ruamel__yaml--clib"])
+def test_names_of_packages_as_the_index_compares_them(name):
+    assert evidence.normalized(name) == "ruamel-yaml-clib"
+
+
+@pytest.mark.parametrize(("least", "code"), [(0.9, 0), (0.91, 1)])
+def test_gates_set_the_exit_code(least, code):
+    gates = Gates(quantized={"accuracy": Bound(min=least)})
+    compared = compare(Volume(default_experiment(gates=gates)).whole())
+    assert [gate.variant for gate in compared.gates] == list(ORDER[3:-1])
+    assert {gate.holds for gate in compared.gates} == {code == 0}
+    assert compared.exit_code == code
+
+
+def test_a_failure_weighs_more_than_a_gate():
+    volume = Volume(default_experiment(gates=Gates(float={"accuracy": Bound(min=1.0)}))).whole()
+    volume.remove("latency.torch")
+    assert compare(volume).exit_code == 3
+
+
+def test_the_json_file_has_exactly_the_fields_that_are_promised(volume):
+    compared = compare(volume.whole())
+    folder = store.volumes() / "comparison"
+    reporting.write(compared, folder)
+    data = json.loads((folder / "comparison.json").read_text())
+    assert set(data) == {
+        "schema", "experiment", "reference", "dataset", "variants", "host", "versions", "gates", "failures",
+    }  # fmt: skip
+    assert data["schema"] == 1
+    assert set(data["dataset"]) == {"name", "test_images", "sample"}
+    for row in data["variants"]:
+        assert set(row) == {
+            "name", "image", "recipe", "status", "reason", "accuracy", "delta_pp", "agreement", "max_abs_diff",
+            "size_bytes", "latency_ms", "images_per_second",
+        }  # fmt: skip
+    assert [row["name"] for row in data["variants"]] == list(ORDER)
+    assert set(data["variants"][0]["latency_ms"]) == {"p50", "p90", "samples"}
+    assert data["variants"][-1]["latency_ms"] is None
+    assert {frozenset(gate) for gate in data["gates"]} == {
+        frozenset(("variant", "figure", "bound", "limit", "value", "holds"))
+    }
+    assert data["failures"] == []
+
+
+def test_a_failure_in_the_json_file(volume):
+    volume.whole()
+    volume.remove("latency.onnx")
+    volume.fail("latency.onnx", "no time")
+    reporting.write(compare(volume), store.volumes())
+    data = json.loads((store.volumes() / "comparison.json").read_text())
+    assert data["failures"] == [{"name": "latency.onnx", "status": "failed", "reason": "no time"}]
+
+
+def test_the_labels_of_these_tests_are_ten_of_each_class():
+    assert np.bincount(LABELS).tolist() == [10] * 10
+    assert (answers(15).argmax(axis=1) == LABELS).sum() == 85

@@ -1,0 +1,118 @@
+"""Progress for people: plain lines in a log, bars on a terminal."""
+
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from driver.display import Terminal
+
+
+def event(kind, output="onnx.int8", **fields):
+    return {"event": kind, "output": output, **fields}
+
+
+def end(status="ok", seconds=1.25, reason="", output="onnx.int8"):
+    return event("end", output, status=status, seconds=seconds, reason=reason)
+
+
+def plain(*events):
+    """The lines of a run whose stdout is no terminal."""
+    with Terminal(Console(file=StringIO(), width=40)) as terminal:
+        for each in events:
+            terminal.event(each)
+    return terminal.console.file.getvalue().splitlines()
+
+
+@pytest.fixture
+def clock():
+    """A list whose last item is the time."""
+    return [0.0]
+
+
+@pytest.fixture
+def live(clock):
+    """A Terminal on a terminal, at the time that `clock` says."""
+    console = Console(force_terminal=True, file=StringIO(), width=100, get_time=lambda: clock[-1], color_system=None)
+    with Terminal(console) as terminal:
+        yield terminal
+
+
+def drawn(terminal):
+    """What stands on the terminal after one more refresh."""
+    terminal.console.file.seek(0)
+    terminal.console.file.truncate()
+    terminal.progress.refresh()
+    return terminal.console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("ended", "line"),
+    [
+        (end(), "onnx.int8                    ok            1.2 s"),
+        (end(seconds=123.4), "onnx.int8                    ok          123.4 s"),
+        (end("unsupported", 2.0, "says no"), "onnx.int8                    unsupported   2.0 s  says no"),
+        (end("skipped", 0.0, "its input is missing"), "onnx.int8                    skipped      its input is missing"),
+        (
+            end("failed", 0.1, "a reason [with brackets] that is longer than the line of forty columns"),
+            "onnx.int8                    failed        0.1 s  "
+            "a reason [with brackets] that is longer than the line of forty columns",
+        ),
+    ],
+)
+def test_the_end_of_a_stage_is_one_line(ended, line):
+    assert plain(ended) == [line]
+
+
+def test_without_a_terminal_only_ends_and_notes_are_lines():
+    lines = plain(
+        event("fresh"),
+        event("start"),
+        event("progress", done=5, total=10),
+        event("note", message="the container was killed"),
+        end(),
+    )
+    assert lines == ["the container was killed", "onnx.int8                    ok            1.2 s"]
+
+
+def test_a_download_without_a_terminal_says_nothing():
+    with Terminal(Console(file=StringIO())) as terminal:
+        terminal.download(1 << 20, 2 << 20)
+    assert terminal.console.file.getvalue() == ""
+
+
+def test_a_bar_with_what_is_done_and_the_rate(live, clock):
+    live.event(event("start"))
+    assert "onnx.int8" in drawn(live)
+    for second in range(5):
+        clock.append(float(second))
+        live.event(event("progress", done=250 * second, total=10_000))
+    shown = drawn(live)
+    assert "1000/10000" in shown
+    assert "250/s" in shown
+    assert "0:00:36" in shown, "9,000 images at 250 a second"
+
+
+def test_the_bar_goes_when_the_stage_ends(live):
+    live.event(event("start"))
+    live.event(event("progress", done=1, total=2))
+    live.event(end())
+    assert "onnx.int8                    ok " in live.console.file.getvalue()
+    assert "onnx.int8" not in drawn(live)
+
+
+def test_progress_of_a_stage_whose_start_was_not_seen(live):
+    live.event(event("progress", done=1, total=2))
+    assert "1/2" in drawn(live)
+
+
+def test_a_download_shows_kilobytes_and_goes_with_the_next_line(live):
+    live.download(512 << 10, 2 << 20)
+    assert " 512/2048" in drawn(live)
+    live.say("cifar10: from a file")
+    assert "download" not in drawn(live)
+
+
+def test_a_download_of_unknown_length(live):
+    live.download(512 << 10, 0)
+    assert "512/?" in drawn(live)

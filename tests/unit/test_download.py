@@ -1,0 +1,209 @@
+"""Downloads from a server of the test's own: whole, resumed, cut off, refused."""
+
+import gzip
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from driver import download
+from shared.errors import CrossquantError
+
+CONTENT = bytes(range(256)) * 4096  # 1 MiB: several blocks
+FOUR_BLOCKS = [(n * download.BLOCK, len(CONTENT)) for n in range(1, 5)]
+
+
+@dataclass
+class Server:
+    """Serves `content` at every path in the manner that its fields say; remembers the headers of each request."""
+
+    content: bytes = CONTENT
+    ranges: bool = True
+    cut_after: int | None = None
+    status: int = 200
+    length: bool = True
+    compresses: bool = False
+    seen: list[dict[str, str]] = field(default_factory=list)
+    url: str = ""
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        self.seen.append(dict(handler.headers))
+        asked = handler.headers.get("Range")
+        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and self.ranges else None
+        if self.status != 200 or (start is not None and start >= len(self.content)):
+            handler.send_error(self.status if self.status != 200 else 416)
+            return
+        body = self.content
+        packed = self.compresses and "gzip" in handler.headers.get("Accept-Encoding", "")
+        body = (gzip.compress(body) if packed else body)[start or 0 :]
+        handler.send_response(200 if start is None else 206)
+        if packed:
+            handler.send_header("Content-Encoding", "gzip")
+        if start is not None:
+            handler.send_header("Content-Range", f"bytes {start}-{len(self.content) - 1}/{len(self.content)}")
+        if self.length:
+            handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body[: self.cut_after])
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A loopback server, which no proxy of this host stands before."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    manner = Server()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            manner.answer(self)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        manner.url = f"http://127.0.0.1:{http.server_port}/data/a.bin"
+        yield manner
+        http.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def target(tmp_path):
+    return tmp_path / "downloads" / "a.bin"
+
+
+@pytest.fixture
+def part(target):
+    return target.with_name("a.bin.part")
+
+
+def fetch(server, target):
+    """The progress that was reported."""
+    reports = []
+    download.over_https(server.url, target, lambda done, total: reports.append((done, total)))
+    return reports
+
+
+def refused(server, target):
+    with pytest.raises(CrossquantError) as caught:
+        fetch(server, target)
+    message = str(caught.value)
+    assert message.startswith(f"{server.url}: ")
+    return message.removeprefix(f"{server.url}: ")
+
+
+def begun(part, content=CONTENT[:1000]):
+    part.parent.mkdir(parents=True)
+    part.write_bytes(content)
+
+
+def test_a_whole_download(server, target):
+    assert fetch(server, target) == FOUR_BLOCKS
+    assert target.read_bytes() == CONTENT
+    assert "Range" not in server.seen[0]
+    assert [path.name for path in target.parent.iterdir()] == ["a.bin"]
+
+
+def test_an_interrupted_download_is_gone_on_with(server, target, part):
+    begun(part)
+    reports = fetch(server, target)
+    assert [headers["Range"] for headers in server.seen] == ["bytes=1000-"]
+    assert target.read_bytes() == CONTENT
+    assert reports[0] == (1000 + download.BLOCK, len(CONTENT))
+    assert reports[-1] == (len(CONTENT), len(CONTENT))
+    assert not part.exists()
+
+
+def test_a_server_that_knows_no_ranges_starts_anew(server, target, part):
+    server.ranges = False
+    begun(part, b"old" * 1000)
+    assert fetch(server, target) == FOUR_BLOCKS
+    assert server.seen[0]["Range"] == "bytes=3000-"
+    assert target.read_bytes() == CONTENT
+
+
+def test_a_connection_cut_in_the_middle_keeps_what_came(server, target, part):
+    server.cut_after = 3 * download.BLOCK
+    assert refused(server, target) == f"only {server.cut_after} of {len(CONTENT)} bytes came: run again"
+    assert not target.exists()
+    assert part.read_bytes() == CONTENT[: server.cut_after]
+    server.cut_after = None
+    fetch(server, target)
+    assert server.seen[1]["Range"] == f"bytes={3 * download.BLOCK}-"
+    assert target.read_bytes() == CONTENT
+
+
+def test_an_unknown_length_is_reported_as_zero(server, target):
+    server.length = False
+    reports = fetch(server, target)
+    assert {total for _, total in reports} == {0}
+    assert reports[-1][0] == len(CONTENT)
+    assert target.read_bytes() == CONTENT
+
+
+def test_bytes_are_asked_for_as_they_are(server, target):
+    """Of a stream that the server compresses on its way, no part could be gone on with."""
+    server.compresses = True
+    fetch(server, target)
+    assert server.seen[0].get("Accept-Encoding") == "identity"
+    assert target.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("status", [403, 404, 503])
+def test_a_refusal_is_told_by_its_number(server, target, part, status):
+    server.status = status
+    begun(part)
+    assert refused(server, target) == f"HTTP {status}"
+    assert not target.exists()
+    assert part.read_bytes() == CONTENT[:1000]
+
+
+def test_a_part_that_the_server_does_not_have_is_dropped(server, target, part):
+    """The file at this address is another one now, and shorter."""
+    begun(part, b"x" * len(CONTENT))
+    assert refused(server, target) == "the download began anew in the middle: run again"
+    assert not part.exists()
+    fetch(server, target)
+    assert "Range" not in server.seen[1]
+    assert target.read_bytes() == CONTENT
+
+
+def test_no_connection(server, target):
+    server.url = "http://127.0.0.1:1/a.bin"
+    assert refused(server, target) == "no connection"
+    assert list(target.parent.iterdir()) == []
+
+
+def test_no_npm_client(tmp_path, monkeypatch):
+    monkeypatch.setattr(download.shutil, "which", lambda *_, **__: None)
+    with pytest.raises(CrossquantError) as caught:
+        download.by_npm("some@1.0", tmp_path / "some.tgz", lambda *_: None)
+    assert str(caught.value) == "some@1.0: no npm client; `make setup` installs one"
+
+
+@pytest.fixture
+def bundles(tmp_path, monkeypatch):
+    for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    secret = tmp_path / "ca"
+    monkeypatch.setattr(download, "CA_SECRET", secret)
+    return secret
+
+
+def test_the_usual_authorities_where_the_host_names_none(bundles):
+    assert download._bundle() is True
+    bundles.touch()
+    assert download._bundle() is True
+
+
+def test_the_authorities_of_the_host_and_of_compose(bundles, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", "/host.pem")
+    assert download._bundle() == "/host.pem"
+    bundles.write_text("certificates")
+    assert download._bundle() == str(bundles)
+    assert download._npm_environment()["NODE_EXTRA_CA_CERTS"] == str(bundles)

@@ -1,0 +1,350 @@
+"""Experiment files: ours load, and every mistake is refused with its file, line, key and what would be right."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from driver import catalog, experiment
+from driver.catalog import Option, Stage
+from driver.experiment import Bound, Limits, Source
+from shared.errors import CrossquantError
+
+OURS = sorted(experiment.FOLDER.glob("*.yaml"))
+CATALOG = {
+    "keras": (Stage("calibration", "calibration", (), options={"images": Option(1000, min=10), "seed": Option(0)}),),
+    "onnx": (
+        Stage("fold", "onnx.fp32", (), options={"enabled": Option(True)}),
+        Stage("export", "exported", (), options={"opset": Option(17, min=13, max=18)}),
+        Stage(
+            "quantize",
+            "onnx.{recipe}",
+            (),
+            options={"weight": Option("int8", ("int8", "uint8")), "per_channel": Option(False)},
+        ),
+    ),
+}
+TEXT = """\
+name: tiny
+model:
+  sources:
+    - path: model.keras
+  sha256: 00ff
+dataset:
+  name: cifar10
+  sources:
+    - input: a.tar.gz
+    - url: https://example.org/a.tar.gz
+  sha256: {x_train: a0, y_train: a1, x_test: a2, y_test: a3}
+calibration: {images: 100}
+recipes:
+  onnx:
+    int8: {weight: int8}
+gates:
+  float:
+    accuracy: {min: 0.85}
+limits: {cpus: 1, memory: 4g, stage_seconds: 900, retries: 1}
+"""
+TOP = "name, model, dataset, recipes, reference, gates, limits, calibration, export, fold"
+
+
+def load(folder: Path, text: str) -> experiment.Experiment:
+    path = folder / "tiny.yaml"
+    path.write_text(text)
+    return experiment.load(path, CATALOG)
+
+
+def refused(folder: Path, text: str) -> str:
+    """The message without the folder."""
+    with pytest.raises(CrossquantError) as caught:
+        load(folder, text)
+    assert caught.value.exit_code == 2
+    return str(caught.value).replace(f"{folder}/", "")
+
+
+def test_all_that_the_file_says_arrives(tmp_path):
+    loaded = load(tmp_path, TEXT + "reference: onnx.fp32\n")
+    assert (loaded.name, loaded.reference) == ("tiny", "onnx.fp32")
+    assert loaded.model == experiment.Model((Source(path="model.keras"),), "00ff")
+    assert loaded.dataset.sources == (Source(input="a.tar.gz"), Source(url="https://example.org/a.tar.gz"))
+    assert loaded.dataset.sha256 == {"x_train": "a0", "y_train": "a1", "x_test": "a2", "y_test": "a3"}
+    assert loaded.recipes == {"onnx": {"int8": {"weight": "int8"}}}
+    assert loaded.gates.float == {"accuracy": Bound(min=0.85)}
+    assert loaded.limits == Limits(1, "4g", 900, 1)
+    assert loaded.options == {"calibration": {"images": 100}}
+
+
+def test_what_may_be_left_out(tmp_path):
+    text = re.sub(r"calibration:.*\n", "", TEXT).partition("gates:")[0]
+    loaded = load(tmp_path, text)
+    assert loaded.reference == "keras.fp32"
+    assert loaded.gates == experiment.Gates()
+    assert loaded.limits == Limits()
+    assert loaded.options == {}
+
+
+UNKNOWN_KEYS = {
+    "top": ("name: tiny", "name: tiny\nrecipe: {}", f":2: recipe: unknown key; known are {TOP}"),
+    "options": (
+        "name: tiny",
+        "name: tiny\noptions: {}",
+        ":2: options: unknown key; write the name of the stage instead",
+    ),
+    "recipe-stage": ("name: tiny", "name: tiny\nquantize: {}", f":2: quantize: unknown key; known are {TOP}"),
+    "model": ("  sha256: 00ff", "  sha265: 00ff", ":5: model.sha265: unknown key; known are sources, sha256"),
+    "dataset": ("  name: cifar10", "  nmae: cifar10", ":7: dataset.nmae: unknown key; known are name, sources, sha256"),
+    "source": (
+        "- url: https",
+        "- uri: https",
+        ":10: dataset.sources.1.uri: unknown key; known are input, path, url, npm",
+    ),
+    "recipe": (
+        "int8: {weight: int8}",
+        "int8: {wieght: int8}",
+        ":15: recipes.onnx.int8.wieght: unknown key; known are weight, per_channel",
+    ),
+    "image": ("  onnx:", "  onxn:", ":14: recipes.onxn: no such image; known are onnx"),
+    "image-without-recipes": ("  onnx:", "  keras:", ":14: recipes.keras: no such image; known are onnx"),
+    "gates": ("  float:", "  floats:", ":17: gates.floats: unknown key; known are float, quantized"),
+    "figure": (
+        "accuracy: {min",
+        "acuracy: {min",
+        ":18: gates.float.acuracy: unknown key; known are accuracy, drop_pp, changed",
+    ),
+    "bound": ("{min: 0.85}", "{least: 0.85}", ":18: gates.float.accuracy.least: unknown key; known are min, max"),
+    "limits": (
+        "{cpus: 1,",
+        "{cpu: 1,",
+        ":19: limits.cpu: unknown key; known are cpus, memory, stage_seconds, retries",
+    ),
+    "stage": ("calibration:", "calibraton:", f":12: calibraton: unknown key; known are {TOP}"),
+    "stage-option": (
+        "name: tiny",
+        "name: tiny\nfold: {enabeld: true}",
+        ":2: fold.enabeld: unknown key; known are enabled",
+    ),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "message"), UNKNOWN_KEYS.values(), ids=UNKNOWN_KEYS)
+def test_unknown_keys_name_the_known_ones(tmp_path, old, new, message):
+    assert old in TEXT
+    assert refused(tmp_path, TEXT.replace(old, new)) == "tiny.yaml" + message
+
+
+WRONG_TYPES = {
+    "text": ("name: tiny", "name: 8", ":1: name: must be a text, not 8"),
+    "nothing": ("  name: cifar10", "  name:", ":7: dataset.name: must be a text, not None"),
+    "list": (
+        "    - path: model.keras",
+        "    path: model.keras",
+        ":3: model.sources: must be a list, not {'path': 'model.keras'}",
+    ),
+    "source": ("- input: a.tar.gz", "- a.tar.gz", ":9: dataset.sources.0: must be a mapping, not 'a.tar.gz'"),
+    "mapping": (
+        "limits: {cpus: 1, memory: 4g, stage_seconds: 900, retries: 1}",
+        "limits: 2",
+        ":19: limits: must be a mapping, not 2",
+    ),
+    "number": ("{min: 0.85}", "{min: 85%}", ":18: gates.float.accuracy.min: must be a number or nothing, not '85%'"),
+    "whole-number": ("cpus: 1", "cpus: 1.5", ":19: limits.cpus: must be a whole number, not 1.5"),
+    "true-is-no-number": ("cpus: 1", "cpus: true", ":19: limits.cpus: must be a whole number, not True"),
+    "recipe": ("int8: {weight: int8}", "int8: fast", ":15: recipes.onnx.int8: must be a mapping, not 'fast'"),
+    "recipe-option": (
+        "weight: int8}",
+        "per_channel: 1}",
+        ":15: recipes.onnx.int8.per_channel: must be true or false, not 1",
+    ),
+    "stage": ("{images: 100}", "100", ":12: calibration: must be a mapping, not 100"),
+    "stage-option": ("images: 100", "images: '100'", ":12: calibration.images: must be a whole number, not '100'"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "message"), WRONG_TYPES.values(), ids=WRONG_TYPES)
+def test_wrong_types_say_what_is_asked_for(tmp_path, old, new, message):
+    assert old in TEXT
+    assert refused(tmp_path, TEXT.replace(old, new)) == "tiny.yaml" + message
+
+
+WRONG_VALUES = {
+    "choice": ("weight: int8", "weight: int4", ":15: recipes.onnx.int8.weight: must be one of int8, uint8, not int4"),
+    "too-small": ("images: 100", "images: 9", ":12: calibration.images: must be at least 10, not 9"),
+    "too-large": ("name: tiny", "name: tiny\nexport: {opset: 19}", ":2: export.opset: must be at most 18, not 19"),
+    "cpus": ("cpus: 1", "cpus: 0", ":19: limits.cpus: must be at least 1"),
+    "seconds": ("stage_seconds: 900", "stage_seconds: 0", ":19: limits.stage_seconds: must be at least 1"),
+    "retries": ("retries: 1", "retries: -1", ":19: limits.retries: must be at least 0"),
+    "memory": ("memory: 4g", "memory: 4 GB", ":19: limits.memory: must be like 512m or 4g, not 4 GB"),
+    "no-memory": ("memory: 4g", "memory: 0g", ":19: limits.memory: must be like 512m or 4g, not 0g"),
+    "name": (
+        "name: tiny",
+        "name: My Model",
+        ":1: name: must be lower-case letters, digits, '.', '_' and '-', and none of inputs, models, downloads",
+    ),
+    "name-is-a-path": (
+        "name: tiny",
+        "name: ../tiny",
+        ":1: name: must be lower-case letters, digits, '.', '_' and '-', and none of inputs, models, downloads",
+    ),
+    "no-source": (
+        "sources:\n    - path: model.keras",
+        "sources: []",
+        ":3: model.sources: must name at least one source",
+    ),
+    "sums": (
+        "x_train:",
+        "x_trian:",
+        ":11: dataset.sha256: must have the sums of x_train, y_train, x_test, y_test, all of them",
+    ),
+    "empty-gate": ("{min: 0.85}", "{}", ":18: gates.float.accuracy: must have min, max or both"),
+    "data-set-is-a-path": (
+        "name: cifar10",
+        "name: ../x",
+        ":7: dataset.name: must be lower-case letters, digits, '.', '_' and '-', and none of inputs, models, downloads",
+    ),
+    "name-is-taken": (
+        "name: tiny",
+        "name: inputs",
+        ":1: name: must be lower-case letters, digits, '.', '_' and '-', and none of inputs, models, downloads",
+    ),
+    "recipe-name": ("    int8:", "    In T8:", ":15: recipes.onnx.In T8: is not a name for a recipe"),
+    "recipe-name-with-dot": ("    int8:", "    int8.v2:", ":15: recipes.onnx.int8.v2: is not a name for a recipe"),
+    "recipe-name-is-taken": ("    int8:", "    fp32:", ":15: recipes.onnx.fp32: is not a name for a recipe"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "message"), WRONG_VALUES.values(), ids=WRONG_VALUES)
+def test_wrong_values_say_what_is_allowed(tmp_path, old, new, message):
+    assert old in TEXT
+    assert refused(tmp_path, TEXT.replace(old, new)) == "tiny.yaml" + message
+
+
+@pytest.mark.parametrize("source", ["{}", "{input: ''}", "{input: a, npm: b@1}", "{input: a, path: b, url: c, npm: d}"])
+@pytest.mark.parametrize(
+    ("old", "place"), [("path: model.keras", ":4: model.sources.0"), ("input: a.tar.gz", ":9: dataset.sources.0")]
+)
+def test_a_source_is_exactly_one_of_four(tmp_path, source, old, place):
+    text = TEXT.replace(old, source)
+    assert refused(tmp_path, text) == f"tiny.yaml{place}: must have one of input, path, url, npm"
+
+
+@pytest.mark.parametrize("key", ["input", "path", "url", "npm"])
+def test_each_of_the_four_is_a_source(tmp_path, key):
+    loaded = load(tmp_path, TEXT.replace("path: model.keras", f"{key}: there"))
+    assert loaded.model.sources == (Source(**{key: "there"}),)
+
+
+@pytest.mark.parametrize("key", ["name", "model", "dataset", "recipes"])
+def test_a_missing_key_is_named(tmp_path, key):
+    text = re.sub(rf"^{key}:.*\n(?: .*\n)*", "", TEXT, flags=re.MULTILINE)
+    assert refused(tmp_path, text) == f"tiny.yaml:1: {key}: is missing"
+
+
+def test_a_missing_key_below_is_placed_at_its_mapping(tmp_path):
+    text = TEXT.replace("  name: cifar10\n", "")
+    assert refused(tmp_path, text) == "tiny.yaml:6: dataset.name: is missing"
+
+
+def test_a_reference_that_nobody_makes_is_refused(tmp_path):
+    message = refused(tmp_path, TEXT + "reference: onnx.fp23\n")
+    assert message.startswith("tiny.yaml:20: reference: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (TEXT + "name: again\n", ":20: name: this key stands twice"),
+        (TEXT.replace("{cpus: 1,", "{cpus: 1, cpus: 2,"), ":19: limits.cpus: this key stands twice"),
+        (
+            TEXT.replace("    int8: {weight: int8}\n", "    int8: {}\n    int8: {}\n"),
+            ":16: recipes.onnx.int8: this key stands twice",
+        ),
+        ("", " is empty"),
+        ("# nothing but a comment\n", " is empty"),
+        ("- a list\n", ":1: must be a mapping"),
+        ("just words\n", ":1: must be a mapping"),
+    ],
+)
+def test_files_that_are_no_mapping_of_single_keys(tmp_path, text, message):
+    assert refused(tmp_path, text) == "tiny.yaml" + message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name: {tiny\n",
+        "a: b: c\n",
+        "\tname: tiny\n",
+        "a: 'open\n",
+        "a: *nowhere\n",
+        "name: !python tiny\n",
+        "{[1]: 2}: 3\n",
+    ],
+)
+def test_what_is_not_yaml_is_said_in_one_line(tmp_path, text):
+    message = refused(tmp_path, text)
+    assert message.startswith("tiny.yaml is not YAML: ")
+    assert "\n" not in message
+    assert re.search(r"line \d+, column \d+", message)
+
+
+def test_a_date_that_is_none_is_said_in_one_line(tmp_path):
+    assert refused(tmp_path, "name: 2026-13-45\n").startswith("tiny.yaml is not YAML: ")
+
+
+def test_bytes_that_are_no_text(tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_bytes(b"name: \xff\xfe\n")
+    with pytest.raises(CrossquantError, match=rf"^{re.escape(str(path))} is not YAML: "):
+        experiment.load(path, CATALOG)
+
+
+def test_a_missing_file(tmp_path):
+    path = tmp_path / "none.yaml"
+    with pytest.raises(CrossquantError) as caught:
+        experiment.load(path, CATALOG)
+    assert str(caught.value) == f"{path} can't be read: No such file or directory"
+
+
+def test_an_experiment_is_found_by_path_and_by_name(tmp_path, volumes):
+    (volumes / "inputs").mkdir()
+    for mine in (tmp_path / "mine.yaml", volumes / "inputs" / "theirs.yaml"):
+        mine.write_text(TEXT)
+    assert experiment.find(str(tmp_path / "mine.yaml")) == tmp_path / "mine.yaml"
+    assert experiment.find("theirs") == volumes / "inputs" / "theirs.yaml"
+    assert experiment.find("unfolded") == experiment.FOLDER / "unfolded.yaml"
+
+
+@pytest.mark.usefixtures("volumes")
+def test_an_unknown_experiment_names_ours():
+    with pytest.raises(CrossquantError) as caught:
+        experiment.find("resnet9")
+    ours = "mlperf-tiny, resnet8-cifar10, unfolded"
+    assert str(caught.value) == f"no experiment 'resnet9': give a YAML file, or one of {ours}"
+
+
+@pytest.mark.parametrize(
+    ("memory", "wanted"), [("512k", 512 << 10), ("512m", 512 << 20), ("4g", 4 << 30), ("4G", 4 << 30)]
+)
+def test_memory_in_bytes(memory, wanted):
+    assert Limits(memory=memory).memory_bytes == wanted
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
+def test_ours_load_and_are_named_like_their_file(path):
+    loaded = experiment.load(path, catalog.load())
+    assert loaded.name == path.stem
+    assert set(loaded.dataset.sha256) == {"x_train", "y_train", "x_test", "y_test"}
+
+
+def test_ours_differ_only_where_they_mean_to():
+    """They repeat each other so that each can be read alone; nothing but this test keeps them the same."""
+    loaded = {path.stem: experiment.load(path, catalog.load()) for path in OURS}
+    default = loaded.pop(experiment.DEFAULT)
+    assert set(loaded) == {"mlperf-tiny", "unfolded"}
+    for other in loaded.values():
+        options = {name: given for name, given in other.options.items() if name != "fold"}
+        assert replace(other, name=default.name, model=default.model, options=options) == default
+    assert loaded["unfolded"].options["fold"] == {"enabled": False}
+    assert loaded["unfolded"].model == default.model
+    assert "fold" not in loaded["mlperf-tiny"].options

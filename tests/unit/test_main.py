@@ -1,0 +1,213 @@
+"""The command line: what is wrong use, what it says in one line, and the exit code of each end."""
+
+import errno
+import signal
+
+import pytest
+from evidence_makers import ORDER, Volume, default_experiment
+from rich.console import Console
+
+from driver import __main__ as command_line
+from driver import commands, host, plan
+from shared.errors import CrossquantError, StageError
+
+COMMANDS = ("run", "list", "report", "fetch", "doctor")
+
+
+@pytest.fixture(autouse=True)
+def termination():
+    """`main` sets a handler for SIGTERM; it is not to outlive the test."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def ends(monkeypatch):
+    """Make `report` end by raising the error, or with the exit code, that it is given."""
+
+    def set_end(end):
+        def report(_):
+            if isinstance(end, BaseException):
+                raise end
+            return end
+
+        monkeypatch.setattr(commands, "report", report)
+
+    return set_end
+
+
+def run(capsys, *arguments):
+    """(exit code, stderr)"""
+    code = command_line.main(arguments)
+    return code, capsys.readouterr().err
+
+
+def test_help_names_every_command():
+    text = command_line.parser().format_help()
+    listed = [line.split()[0] for line in text.splitlines() if line.startswith("    ") and line.strip()]
+    assert [name for name in listed if name in COMMANDS] == list(COMMANDS)
+    assert " | ".join(COMMANDS) in command_line.__doc__
+
+
+@pytest.mark.parametrize("arguments", [[], ["quantise"], ["run", "--engine", "podman"], ["list", "--sample"]])
+def test_what_argparse_refuses_is_wrong_use(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        command_line.main(arguments)
+    assert caught.value.code == 2
+    assert "usage: python -m driver" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", COMMANDS[:-1])
+def test_an_unknown_experiment(volumes, capsys, command):
+    code, said = run(capsys, command, "--experiment", "resnet9")
+    assert code == 2
+    ours = "mlperf-tiny, resnet8-cifar10, unfolded"
+    assert said == f"error: no experiment 'resnet9': give a YAML file, or one of {ours}\n"
+    assert list(volumes.iterdir()) == []
+
+
+@pytest.mark.usefixtures("volumes")
+def test_an_unknown_target(capsys):
+    known = ", ".join(step.output for step in Volume(default_experiment()).plan.steps)
+    code, said = run(capsys, "run", "--sample", "onnx.int9")
+    assert code == 2
+    assert said == f"error: unknown artifact 'onnx.int9': this experiment makes {known}\n"
+
+
+def test_a_report_of_nothing_says_what_to_do_first(volumes, capsys):
+    code, said = run(capsys, "report")
+    assert code == 2
+    path = volumes / "resnet8-cifar10" / "plan.json"
+    assert said == f"error: {path} is missing: run `python -m driver fetch` first\n"
+
+
+def test_an_error_is_one_line_whatever_is_in_it(capsys, ends):
+    ends(CrossquantError("[red]a path[/red] " + "and more " * 20 + "{of} it"))
+    code, said = run(capsys, "report")
+    assert code == 2
+    assert said == "error: [red]a path[/red] " + "and more " * 20 + "{of} it\n"
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "said"),
+    [
+        (0, 0, ""),
+        (1, 1, ""),
+        (3, 3, ""),
+        (StageError("killed"), 3, "error: killed\n"),
+        (KeyboardInterrupt(), 130, "stopped: finished artifacts are kept, run again to go on\n"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/v/a"),
+            3,
+            "error: the disk is full: free some space and run again; what is finished is kept\n",
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/v/a"),
+            3,
+            "error: /v/a: Permission denied: mend that and run again\n",
+        ),
+    ],
+)
+def test_how_a_command_ends(capsys, ends, end, code, said):
+    ends(end)
+    assert run(capsys, "report") == (code, said)
+
+
+def test_a_mistake_of_our_own_is_not_hidden(ends):
+    ends(ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        command_line.main(["report"])
+
+
+def test_termination_is_an_interruption(capsys, monkeypatch):
+    monkeypatch.setattr(commands, "report", lambda _: signal.raise_signal(signal.SIGTERM))
+    code, said = run(capsys, "report")
+    assert (code, said) == (130, "stopped: finished artifacts are kept, run again to go on\n")
+
+
+def test_the_defaults_of_run():
+    arguments = command_line.parser().parse_args(["run"])
+    assert (arguments.targets, arguments.engine, arguments.force, arguments.sample) == ([], "auto", False, False)
+    assert arguments.experiment == "resnet8-cifar10"
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    described = {"cpu": "Some CPU", "int8_instructions": [], "cores": 2}
+    monkeypatch.setattr(host, "describe", lambda: described)
+    monkeypatch.setattr(host, "cores", lambda: 2)
+
+
+@pytest.mark.usefixtures("machine")
+def test_a_report_compares_what_is_there(volumes, capsys):
+    Volume(default_experiment()).whole()
+    assert command_line.main(["report"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in ORDER)
+    assert out.endswith(f"written to {volumes}/resnet8-cifar10/comparison/\n")
+    assert (volumes / "resnet8-cifar10" / "comparison" / "comparison.json").is_file()
+
+
+@pytest.mark.usefixtures("volumes", "machine")
+def test_a_list_has_every_step_and_its_state(capsys):
+    volume = Volume(default_experiment()).whole()
+    volume.remove("onnx.int8")
+    assert command_line.main(["list"]) == 0
+    lines = [line.split("│") for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    states = {cells[1].strip(): cells[4].strip() for cells in lines if cells[1].strip()}
+    assert list(states) == [step.output for step in volume.plan.steps]
+    assert (states["onnx.int8"], states["predictions.onnx.int8"], states["latency.onnx"]) == (
+        "absent",
+        "stale",
+        "stale",
+    )
+    assert (states["trained"], states["onnx.uint8"], states["predictions.torch.uint8"]) == ("absent", "fresh", "void")
+
+
+def test_a_list_needs_no_fetch(volumes, capsys):
+    assert command_line.main(["list"]) == 0
+    assert "keras.fp32" in capsys.readouterr().out
+    assert list(volumes.iterdir()) == []
+
+
+@pytest.mark.usefixtures("volumes")
+def test_what_a_failed_target_does_to_the_exit_code(monkeypatch):
+    for failed, code in ((True, 3), (False, 0)):
+        monkeypatch.setattr(commands.execute, "run", lambda *_, answer=failed: answer)
+        assert command_line.main(["run", "--sample", "dataset"]) == code
+
+
+@pytest.mark.usefixtures("volumes", "machine")
+def test_a_run_without_targets_ends_with_the_comparison(capsys, monkeypatch):
+    monkeypatch.setattr(commands.execute, "run", lambda *_: False)
+    assert command_line.main(["run", "--sample"]) == 3
+    assert "keras.fp32 skipped: keras.fp32: missing or out of date" in capsys.readouterr().out
+
+
+def test_fetch_leaves_inputs_and_a_plan(volumes):
+    assert command_line.main(["fetch", "--sample"]) == 0
+    assert (volumes / "inputs" / "cifar10-sample" / "artifact.json").is_file()
+    assert (volumes / "inputs" / "models" / "resnet8-cifar10" / "artifact.json").is_file()
+    assert (volumes / "resnet8-cifar10" / "plan.json").is_file()
+
+
+@pytest.mark.usefixtures("volumes")
+def test_the_plan_on_the_volume_is_the_plan_of_today():
+    command_line.main(["fetch", "--sample"])
+    made = commands.current_plan(default_experiment())
+    assert made == plan.make(
+        default_experiment(),
+        commands.catalog.load(),
+        {
+            "input.model": "inputs/models/resnet8-cifar10",
+            "input.dataset": "inputs/cifar10-sample",
+        },
+        host.cores(),
+    )
+
+
+def test_a_table_is_not_cut_where_no_terminal_says_how_wide_it_is(monkeypatch):
+    assert commands.make_console().width == commands.PLAIN_WIDTH
+    monkeypatch.setattr(commands, "Console", lambda **options: Console(force_terminal=True, **{"width": 77, **options}))
+    assert commands.make_console().width == 77

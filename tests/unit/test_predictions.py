@@ -1,0 +1,159 @@
+"""Every answer is written in order as it comes, checked, and in memory that doesn't grow with the images."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from null_image import pictures
+
+from shared import predictions
+from shared.errors import CrossquantError
+
+MEGABYTE = 1 << 20
+
+
+def first_pixels(batch: np.ndarray) -> np.ndarray:
+    """A model that answers with the first three pixels: each image has an answer of its own."""
+    return batch.reshape(len(batch), -1)[:, :3]
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    np.save(tmp_path / "x_test.npy", pictures(10))
+    return tmp_path
+
+
+def answers(dataset: Path) -> np.ndarray:
+    return np.load(dataset / "probabilities.npy")
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 5, 10, 64])
+def test_answers_are_in_the_order_of_the_images_whatever_the_batch(dataset: Path, batch_size):
+    predictions.predict(first_pixels, dataset, dataset, batch_size)
+    assert answers(dataset).dtype == np.float32
+    assert (answers(dataset) == pictures(10).reshape(10, -1)[:, :3]).all()
+
+
+def test_the_model_gets_preprocessed_batches_and_a_short_last_one(dataset: Path):
+    seen = []
+
+    def model(batch):
+        seen.append(batch)
+        return first_pixels(batch)
+
+    predictions.predict(model, dataset, dataset, 4)
+    assert [len(batch) for batch in seen] == [4, 4, 2]
+    assert {batch.dtype for batch in seen} == {np.dtype(np.float32)}
+
+
+def test_the_file_is_what_numpy_would_have_written(dataset: Path):
+    predictions.predict(first_pixels, dataset, dataset, 4)
+    np.save(dataset / "expected.npy", pictures(10).reshape(10, -1)[:, :3].astype(np.float32))
+    assert (dataset / "probabilities.npy").read_bytes() == (dataset / "expected.npy").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "turned",
+    [
+        lambda answer: answer.astype(np.float64),
+        lambda answer: answer.astype(">f4"),
+        np.asfortranarray,
+        lambda answer: np.repeat(answer, 2, axis=1)[:, ::2],
+    ],
+    ids=["float64", "big endian", "Fortran order", "strided"],
+)
+def test_answers_of_any_layout_are_written_alike(dataset: Path, turned):
+    predictions.predict(lambda batch: turned(first_pixels(batch)), dataset, dataset, 4)
+    assert (answers(dataset) == pictures(10).reshape(10, -1)[:, :3]).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("bad_batch", [0, 2])
+def test_an_answer_that_is_not_finite_is_refused(dataset: Path, value, bad_batch):
+    turns = iter(range(3))
+
+    def model(batch):
+        answer = first_pixels(batch).copy()
+        if next(turns) == bad_batch:
+            answer[-1, -1] = value
+        return answer
+
+    with pytest.raises(CrossquantError) as caught:
+        predictions.predict(model, dataset, dataset, 4)
+    assert str(caught.value) == "the model answers NaN or infinity: look at its weights and ranges"
+
+
+@pytest.mark.parametrize("shape", [(4,), (3, 10), (5, 10), (1, 10), (4, 1, 10)])
+def test_an_answer_of_another_shape_is_refused(dataset: Path, shape):
+    with pytest.raises(CrossquantError) as caught:
+        predictions.predict(lambda _: np.zeros(shape, np.float32), dataset, dataset, 4)
+    assert str(caught.value) == (
+        f"the model answers {shape} to 4 images: it must answer one row of probabilities an image"
+    )
+
+
+def test_a_number_of_classes_that_changes_between_batches_is_refused(dataset: Path):
+    """Else the file's header and its content disagree."""
+    classes = iter([10, 10, 5])
+    with pytest.raises(CrossquantError):
+        predictions.predict(lambda batch: np.zeros((len(batch), next(classes)), np.float32), dataset, dataset, 4)
+
+
+def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path):
+    small, large = (generate(tmp_path / str(count), count) for count in (1_000, 66_000))
+    assert (large / "x_test.npy").stat().st_size > 200 * 1000 * 1000
+    assert peak_bytes(large) - peak_bytes(small) < 40 * MEGABYTE
+
+
+def generate(folder: Path, count: int) -> Path:
+    """A data set of `count` black pictures."""
+    folder.mkdir()
+    np.lib.format.open_memmap(folder / "x_test.npy", "w+", np.uint8, (count, 32, 32, 3))
+    return folder
+
+
+def peak_bytes(dataset: Path) -> int:
+    """The largest resident memory of a fork that answers constants to all of `dataset`."""
+    child = os.fork()
+    if child == 0:
+        try:
+            predictions.predict(lambda batch: np.ones((len(batch), 10), np.float32), dataset, dataset, 250)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    _, status, usage = os.wait4(child, 0)
+    assert status == 0
+    assert answers(dataset).shape == (len(np.load(dataset / "x_test.npy", mmap_mode="r")), 10)
+    return usage.ru_maxrss * 1024
+
+
+def right(count: int, images: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """(probabilities, labels) of which the first `count` agree."""
+    labels = np.arange(images) % classes
+    answered = np.where(np.arange(images) < count, labels, (labels + 1) % classes)
+    return np.eye(classes, dtype=np.float32)[answered], labels.astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("images", "classes", "limit"),
+    [(900, 10, 117), (10_000, 10, 1090), (100, 2, 65), (200, 10, 32)],
+    ids=["3 errors of 1 %", "3 errors of 0.3 %", "2 classes", "few images"],
+)
+def test_chance_ends_three_standard_errors_above_guessing(images, classes, limit):
+    assert predictions.at_chance(*right(limit - 1, images, classes))
+    assert predictions.at_chance(*right(limit, images, classes))
+    assert not predictions.at_chance(*right(limit + 1, images, classes))
+
+
+def test_a_model_that_always_names_one_class_is_at_chance():
+    constant = np.tile(np.eye(10, dtype=np.float32)[3], (1000, 1))
+    assert predictions.at_chance(constant, (np.arange(1000) % 10).astype(np.uint8))
+
+
+def test_a_model_worse_than_guessing_is_at_chance():
+    assert predictions.at_chance(*right(0, 100, 10))
+
+
+def test_a_model_that_is_always_right_is_not():
+    assert predictions.at_chance(*right(100, 100, 10)) is False

@@ -1,0 +1,190 @@
+"""The comparison for people: all of it, on a terminal of eighty columns and in Markdown."""
+
+from dataclasses import replace
+from io import StringIO
+
+import pytest
+from evidence_makers import ORDER
+from rich.console import Console
+
+from driver import reporting
+from driver.comparison import Comparison, Variant
+from driver.gates import Gate
+from driver.metrics import Latency
+from shared.contract import Failure
+
+FULL = {"name": "cifar10", "test_images": 10_000, "sample": False}
+SAMPLE = {"name": "cifar10", "test_images": 2_000, "sample": True}
+MACHINE = {"cpu": "Some CPU", "int8_instructions": ["avx2", "avx512_vnni"], "cores": 2}
+GOOD = Gate("onnx.int8", "accuracy", "min", 0.85, 0.8777, True)
+BAD = Gate("torch.int8", "drop_pp", "max", 2.0, 2.53, False)
+REFUSED = "Weight observer must have a dtype of qint8, got torch.quint8"
+
+
+def variant(name, **changes):
+    """A row whose every figure takes as much room as it may in practice."""
+    image, _, recipe = name.partition(".")
+    row = Variant(name, image, recipe, "ok", "", 0.8777, -10.55, 0.9615, 5.7e-1, 12_345_678)
+    return replace(row, latency_ms=Latency(123.456, 234.567, 400), images_per_second=123_456.0, **changes)
+
+
+def empty(name, status, reason):
+    image, _, recipe = name.partition(".")
+    return Variant(name, image, recipe, status, reason)
+
+
+def comparison(**changes):
+    rows = tuple(variant(name) for name in ORDER[:-1])
+    refused = empty("torch.uint8", "unsupported", REFUSED)
+    versions = {"onnx": {"numpy": "2.4.6", "onnxruntime": "1.32.0"}, "torch": {"torch": "2.13.0+cpu"}}
+    made = Comparison(1, "resnet8-cifar10", "keras.fp32", FULL, (*rows, refused), MACHINE, versions, (GOOD,))
+    return replace(made, **changes)
+
+
+def shown(made, width=80):
+    console = Console(file=StringIO(), width=width)
+    reporting.show(made, console)
+    return console.file.getvalue().splitlines()
+
+
+def table(lines):
+    """The cells of each row of the Markdown table in `lines`."""
+    rows = [line for line in lines if line.startswith("|")]
+    return [[cell.strip() for cell in row.replace("\\|", "¦").strip("|").split("|")] for row in rows]
+
+
+CELLS = ["87.77", "-10.55", "96.15", "5.7e-01", "12,346", "123.456", "234.567", "123,456"]
+
+
+def test_nothing_is_cut_at_eighty_columns():
+    lines = shown(comparison())
+    assert "…" not in "\n".join(lines)
+    for name in ORDER[:-1]:
+        (line,) = [line for line in lines if line.startswith(name + " ")]
+        assert line.split() == [name, *CELLS]
+        assert len(line) <= 80
+    (line,) = [line for line in lines if line.split()[:2] == ["torch.uint8", "unsupported"]]
+    assert line.split() == ["torch.uint8", "unsupported", *["–"] * 7]
+
+
+def test_the_head_of_the_terminal_text():
+    lines = shown(comparison())
+    assert lines[0] == "resnet8-cifar10: 10,000 test images of cifar10, against keras.fp32"
+    words = " ".join(lines[1:3]).split()
+    assert sorted(words) == sorted(" ".join(reporting.HEADINGS).split())
+
+
+def test_a_reason_follows_the_table():
+    assert f"torch.uint8 unsupported: {REFUSED}" in shown(comparison())
+
+
+def test_a_long_reason_is_one_line_and_its_brackets_stay():
+    reason = "[red] " + "very " * 30 + "long"
+    assert f"onnx.int8 failed: {reason}" in shown(comparison(variants=(empty("onnx.int8", "failed", reason),)))
+
+
+def test_a_failed_stage_that_makes_no_row_follows_the_table():
+    lines = shown(comparison(failures=(Failure("latency.onnx", "failed", "no time"),)))
+    assert "latency.onnx failed: no time" in lines
+
+
+@pytest.mark.parametrize(
+    ("gates", "last"),
+    [
+        ((GOOD,), "All 1 gates hold."),
+        ((), "No gate was checked: there is no row that has figures, or no gate."),
+        ((GOOD, BAD), "gate fails: torch.int8 has drop_pp 2.53, at most 2 is asked for"),
+        (
+            (replace(GOOD, value=0.84, holds=False),),
+            "gate fails: onnx.int8 has accuracy 0.84, at least 0.85 is asked for",
+        ),
+    ],
+)
+def test_the_last_line_is_the_verdict(gates, last):
+    made = comparison(gates=gates)
+    assert shown(made)[-1] == last
+    markdown = reporting.markdown(made)
+    assert last.replace("gate fails", "- **gate fails**") in markdown.splitlines()
+
+
+def test_gates_that_hold_are_no_verdict_beside_one_that_fails():
+    made = comparison(gates=(GOOD, BAD))
+    assert "hold." not in "\n".join(shown(made)) + reporting.markdown(made)
+
+
+NOTE = (
+    "Embedded sample: 2,000 test images instead of 10,000. An accuracy is known to ±1.5 points here, "
+    "to ±0.7 on the full set (95%, at 87%)."
+)
+
+
+def test_the_sample_is_told_before_anything_else():
+    made = comparison(dataset=SAMPLE)
+    assert shown(made)[:2] == [NOTE, "resnet8-cifar10: 2,000 test images of cifar10, against keras.fp32"]
+    assert reporting.markdown(made).splitlines()[:4] == [f"# {shown(made)[1]}", "", f"> **{NOTE}**", ""]
+
+
+def test_the_full_set_needs_no_note():
+    assert "sample" not in "\n".join(shown(comparison())) + reporting.markdown(comparison())
+
+
+@pytest.mark.parametrize(("images", "points"), [(10_000, 0.659), (2_000, 1.474), (200, 4.661)])
+def test_half_the_interval_of_an_accuracy(images, points):
+    """1.96 standard errors of a share of 87%."""
+    assert reporting.half_width(images) == pytest.approx(points, abs=0.001)
+
+
+def test_the_markdown_table_has_every_row():
+    head, rule, *rows = table(reporting.markdown(comparison()).splitlines())
+    assert head == [heading.replace("|", "¦") for heading in reporting.HEADINGS]
+    assert rule == ["---", *["---:"] * 8]
+    assert [row[0] for row in rows] == [f"`{name}`" for name in ORDER]
+    assert rows[0][1:] == CELLS
+    assert rows[-1][1:] == ["unsupported", *["–"] * 7]
+
+
+def test_a_pipe_in_a_reason_does_not_break_the_markdown_table():
+    rows = (variant("keras.fp32"), empty("onnx.int8", "failed", "a | b || c"), variant("torch.fp32"))
+    lines = reporting.markdown(comparison(variants=rows)).splitlines()
+    assert {len(row) for row in table(lines)} == {9}
+    assert len(table(lines)) == 5
+    assert "- `onnx.int8` failed: a | b || c" in lines
+
+
+def test_markdown_tells_reasons_failures_and_where_the_figures_come_from():
+    made = comparison(failures=(Failure("latency.onnx", "skipped", "no time"),))
+    lines = reporting.markdown(made).splitlines()
+    assert f"- `torch.uint8` unsupported: {REFUSED}" in lines
+    assert "- `latency.onnx` skipped: no time" in lines
+    assert lines[-3:] == [
+        "Host: Some CPU, 2 cores, avx2, avx512_vnni. One thread; p50 and p90 at batch 1.  ",
+        "onnx: numpy 2.4.6, onnxruntime 1.32.0.  ",
+        "torch: torch 2.13.0+cpu.",
+    ]
+
+
+def test_a_host_without_int8_instructions_says_so():
+    text = reporting.markdown(comparison(host={**MACHINE, "int8_instructions": []}))
+    assert "2 cores, no int8 instructions." in text
+
+
+def test_a_row_at_chance_shows_its_status_in_place_of_its_accuracy():
+    row = variant("onnx.int8", status="failed", reason="answers no better than chance")
+    assert reporting.cells(row) == ["failed", *CELLS[1:]]
+
+
+def test_figures_that_are_not_there_are_dashes():
+    row = replace(variant("onnx.int8"), delta_pp=None, agreement=None, max_abs_diff=None, latency_ms=None)
+    assert reporting.cells(row) == ["87.77", "–", "–", "–", "12,346", "–", "–", "123,456"]
+
+
+def test_nought_is_a_figure():
+    row = replace(variant("onnx.int8"), accuracy=0.0, delta_pp=0.0, max_abs_diff=0.0)
+    assert reporting.cells(row)[:4] == ["0.00", "+0.00", "96.15", "0.0e+00"]
+
+
+def test_both_files_are_written_and_nothing_else(tmp_path):
+    made = comparison()
+    reporting.write(made, tmp_path / "comparison")
+    assert sorted(path.name for path in (tmp_path / "comparison").iterdir()) == ["comparison.json", "comparison.md"]
+    assert (tmp_path / "comparison" / "comparison.md").read_text() == reporting.markdown(made)

@@ -1,0 +1,643 @@
+"""The stage runner, by an image without a framework: every outcome, each in its place, and none hides another."""
+
+import errno
+import importlib
+import json
+import os
+import shutil
+import signal
+import sys
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import replace
+from pathlib import Path
+
+import null_image
+import numpy as np
+import pytest
+from null_image import IMAGE, INPUT, REFUSAL, keep_input, step
+
+from shared import process, progress, stage, store, threads
+from shared.contract import SCHEMA, Failure, File, Plan, Seal, encode, read
+from shared.errors import DISK_FULL
+
+HELLO = File("2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824", 5)  # SHA-256 of "hello"
+
+
+class Runner:
+    """Runs `python -m shared.stage` in this process, on a plan, and keeps what it says."""
+
+    def __init__(self, images: Path, capture: pytest.CaptureFixture[str]) -> None:
+        self.images, self.capture = images, capture
+        self.events: list[dict] = []
+
+    def __call__(self, plan: Plan, *arguments: str, image: str = IMAGE) -> int:
+        """The exit code. Every line that comes out must be an event."""
+        store.write_atomically(store.plan_path(plan.experiment), encode(plan))
+        forget_stages()
+        with own_streams():
+            code = stage.main([image, *arguments])
+        os.close(progress._channel.stream)
+        self.listen()
+        return code
+
+    def listen(self) -> None:
+        self.events = [json.loads(line) for line in self.capture.readouterr().out.splitlines()]
+
+    def named(self, event: str) -> list[str]:
+        return [each["output"] for each in self.events if each["event"] == event]
+
+    @property
+    def ends(self) -> dict[str, tuple[str, str]]:
+        """Status and reason of each artifact, in order."""
+        return {e["output"]: (e["status"], e["reason"]) for e in self.events if e["event"] == "end"}
+
+    @property
+    def error(self) -> dict:
+        (error,) = self.events
+        assert error.pop("event") == "error"
+        return error
+
+
+@contextmanager
+def own_streams():
+    """Python's streams on the file descriptors 1 and 2, buffered, as a process has them; pytest's are elsewhere."""
+    with (
+        open(1, "w", closefd=False) as out,
+        open(2, "w", closefd=False) as err,
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        yield
+
+
+def forget_stages() -> None:
+    """Import the null stages anew: each run of the real runner is a process of its own."""
+    for name in [name for name in sys.modules if name.startswith(f"images.{IMAGE}")]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+
+
+@pytest.fixture
+def run(tmp_path, volumes, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):  # noqa: ARG001
+    """A runner on a checkout that holds the null image alone, with the input artifact in place."""
+    terminate = signal.getsignal(signal.SIGTERM)
+    root = tmp_path / "checkout"
+    images = null_image.install(root)
+    monkeypatch.setattr(store, "ROOT", root)
+    monkeypatch.syspath_prepend(str(root))
+    monkeypatch.setenv("EXPERIMENT", null_image.EXPERIMENT)
+    for name in ("PROGRESS", "CROSSQUANT_IMAGE_ID"):
+        monkeypatch.delenv(name, raising=False)
+    for name in threads.VARIABLES:
+        monkeypatch.setenv(name, "64")
+    monkeypatch.setattr(progress, "_channel", progress._Channel())
+    keep_input(null_image.plan(), "input ")
+    yield Runner(images, capfd)
+    monkeypatch.undo()
+    signal.signal(signal.SIGTERM, terminate)
+    forget_stages()
+
+
+def path(name: str) -> Path:
+    return store.artifact_path(null_image.plan(step(name), code={}), name)
+
+
+def log(name: str) -> Path:
+    return path(name).parent / "logs" / f"{name}.log"
+
+
+def seal(name: str) -> Seal | None:
+    return store.open_sealed(path(name), name)
+
+
+def text(name: str) -> str:
+    return (path(name) / "text.txt").read_text()
+
+
+def failures() -> dict[str, Failure]:
+    """All failures that are on the volume."""
+    found = [read(Failure, file) for file in sorted((path("").parent / "null" / "failures").glob("*"))]
+    return {failure.name: failure for failure in found}
+
+
+def partials() -> list[Path]:
+    return list(store.volumes().rglob("*.partial"))
+
+
+# ok
+
+
+def test_a_stage_that_succeeds_is_sealed_with_all_that_it_was_made_from(run, monkeypatch):
+    monkeypatch.setenv("CROSSQUANT_IMAGE_ID", "sha256:1")
+    plan = null_image.plan(step("made", inputs=(), text="hello"), step("next", inputs=("made", INPUT), text="!"))
+    assert run(plan) == 0
+    assert run.ends == {"made": ("ok", ""), "next": ("ok", "")}
+    found = seal("made")
+    assert found == Seal(
+        schema=SCHEMA,
+        name="made",
+        status="ok",
+        reason="",
+        files={"text.txt": HELLO},
+        inputs={},
+        code=store.code_hash(IMAGE),
+        parameters={"text": "hello"},
+        versions=found.versions,
+        image_id="sha256:1",
+        seconds=found.seconds,
+        peak_bytes=found.peak_bytes,
+    )
+    assert found.versions["numpy"] == np.__version__
+    assert seal("next").inputs == {"made": store.digest(found), INPUT: store.digest(input_seal())}
+    assert text("next") == "helloinput !"
+
+
+def input_seal() -> Seal:
+    return store.open_sealed(store.volumes() / "inputs/data", INPUT)
+
+
+def test_the_events_tell_start_and_end_of_each_stage(run):
+    assert run(null_image.plan(step("made"), step("next", inputs=("made",)))) == 0
+    assert all(event.pop("seconds") >= 0 for event in run.events if event["event"] == "end")
+    assert run.events == [
+        {"event": "start", "output": "made"},
+        {"event": "end", "output": "made", "status": "ok", "reason": ""},
+        {"event": "start", "output": "next"},
+        {"event": "end", "output": "next", "status": "ok", "reason": ""},
+    ]
+
+
+def test_nothing_but_artifacts_and_logs_is_left(run):
+    run(null_image.plan(step("made")))
+    assert sorted(each.name for each in path("made").parent.iterdir()) == ["logs", "made"]
+    assert sorted(each.name for each in path("made").iterdir()) == [store.SEAL, "text.txt"]
+
+
+def test_each_stage_has_a_peak_memory_of_its_own(run):
+    steps = (step("small"), step("large", "allocate", megabytes=96), step("after"))
+    assert run(null_image.plan(*steps)) == 0
+    small, large, after = (seal(each.output).peak_bytes for each in steps)
+    assert large - small > 64 << 20
+    assert large - after > 64 << 20
+
+
+def test_a_stage_may_use_the_threads_of_the_plan(run):
+    run(null_image.plan(step("made", "show_threads"), threads=3))
+    assert text("made") == "3"
+
+
+# what a stage prints
+
+
+def test_what_a_stage_prints_goes_to_its_log_and_never_among_the_events(run, monkeypatch):
+    monkeypatch.setattr(progress, "JSON_INTERVAL", 0.0)
+    assert run(null_image.plan(step("quiet"), step("made", "talk"))) == 0
+    assert sorted(log("made").read_text().splitlines()) == [
+        "complained",
+        "complained by a library",
+        "printed",
+        "written by a library",
+    ]
+    assert log("quiet").read_text() == ""
+    assert {"event": "progress", "output": "made", "done": 1, "total": 2} in run.events
+    assert [event["event"] for event in run.events] == ["start", "end", "start", "progress", "end"]
+
+
+def test_what_an_import_prints_is_no_event_either(run):
+    (run.images / "loud.py").write_text("print('a banner')\nfrom null_image import write as run\n")
+    assert run(null_image.plan(step("made", "loud"))) == 0
+    assert log("import").read_text() == "a banner\n"
+
+
+def test_a_log_has_the_last_run_alone(run):
+    for _ in range(2):
+        run(null_image.plan(step("made", "fail")))
+    assert log("made").read_text().count("Traceback") == 1
+
+
+def test_a_person_reads_a_line_an_artifact(run, monkeypatch, capfd):
+    monkeypatch.setenv("PROGRESS", "plain")
+    monkeypatch.setattr(run, "listen", lambda: None)
+    assert run(null_image.plan(step("refused", "refuse"), step("void", inputs=("refused",)))) == 0
+    lines = [line.split() for line in capfd.readouterr().out.splitlines()]
+    assert lines == [["refused", "unsupported", lines[0][2], "s", *REFUSAL.split()], ["void", "fresh"]]
+
+
+# unsupported
+
+
+@pytest.mark.parametrize("half", ["half.txt", "half/model.txt"])
+def test_a_refusal_is_sealed_with_its_reason_and_without_files(run, half):
+    assert run(null_image.plan(step("made", "refuse", half=half))) == 0
+    assert run.ends == {"made": ("unsupported", REFUSAL)}
+    found = seal("made")
+    assert (found.status, found.reason, found.files) == ("unsupported", REFUSAL, {})
+    assert [each.name for each in path("made").iterdir()] == [store.SEAL]
+    assert failures() == {}
+
+
+def test_a_refusal_is_not_tried_again(run):
+    plan = null_image.plan(step("made", "refuse"))
+    assert (run(plan), run(plan)) == (0, 0)
+    assert run.events == [{"event": "fresh", "output": "made"}]
+
+
+def test_a_refusal_takes_the_place_of_an_older_result(run):
+    run(null_image.plan(step("made", text="old")))
+    run(null_image.plan(step("made", "refuse", half="new.txt")))
+    assert [each.name for each in path("made").iterdir()] == [store.SEAL]
+
+
+def test_what_depends_on_a_refusal_is_void_and_no_failure(run):
+    steps = step("made", "refuse"), step("next", inputs=("made",)), step("last", inputs=("next", INPUT))
+    assert run(null_image.plan(*steps, step("other"))) == 0
+    assert run.named("start") == ["made", "other"]
+    assert run.named("fresh") == ["next", "last"]
+    assert failures() == {}
+    assert not path("next").exists()
+
+
+def test_what_is_void_stays_void_by_force(run):
+    assert run(null_image.plan(step("made", "refuse"), step("next", inputs=("made",))), "--force") == 0
+    assert run.named("start") == ["made"]
+
+
+def test_a_refused_input_makes_void_even_where_another_input_failed(run):
+    """Mending the other would change nothing."""
+    steps = step("failed", "fail"), step("refused", "refuse"), step("next", inputs=("failed", "refused"))
+    assert run(null_image.plan(*steps)) == 3
+    assert list(failures()) == ["failed"]
+
+
+# failed and skipped
+
+
+@pytest.mark.parametrize(
+    ("stage_name", "parameters", "reason"),
+    [
+        ("stop", {"message": "images is 7: make it 10"}, "images is 7: make it 10"),
+        ("fail", {}, "RuntimeError: the first line (see {log})"),
+        ("exhaust", {}, "out of memory: raise limits.memory"),
+        ("leave", {"code": 0}, "SystemExit: 0 (see {log})"),
+        ("leave", {"code": 1}, "SystemExit: 1 (see {log})"),
+        ("vanish", {}, "ended by itself with exit code 7; see {log}"),
+        ("die", {"number": signal.SIGKILL}, "killed by SIGKILL (out of memory? raise limits.memory); see {log}"),
+        ("die", {"number": signal.SIGABRT}, "killed by SIGABRT; see {log}"),
+        ("die", {"number": signal.SIGTERM}, "killed by SIGTERM; see {log}"),
+        ("write_forever", {}, "not ready after 1 s: raise limits.stage_seconds"),
+        ("absent", {}, "ModuleNotFoundError: No module named 'images.null.absent' (see {log})"),
+        ("write", {"txet": ""}, "TypeError: write() got an unexpected keyword argument 'txet' (see {log})"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and " " not in value else "",
+)
+def test_a_failure_is_recorded_never_sealed_and_stops_nothing_else(run, stage_name, parameters, reason):
+    steps = step("made", stage_name, **parameters), step("next", inputs=("made",)), step("other")
+    seconds = 1 if stage_name == "write_forever" else 60
+    assert run(null_image.plan(*steps, stage_seconds=seconds)) == 3
+    reason = reason.format(log=log("made"))
+    skipped = "its input made is missing or out of date"
+    assert run.ends == {"made": ("failed", reason), "next": ("skipped", skipped), "other": ("ok", "")}
+    assert failures() == {"made": Failure("made", "failed", reason), "next": Failure("next", "skipped", skipped)}
+    assert [name for name in ("made", "next", "other") if path(name).exists()] == ["other"]
+    assert partials() == []
+
+
+def test_the_log_of_a_failure_has_the_whole_traceback(run):
+    run(null_image.plan(step("made", "fail")))
+    assert "RuntimeError: the first line\nthe second line\n" in log("made").read_text()
+    assert 'raise RuntimeError("the first line' in log("made").read_text()
+
+
+def test_a_foreseen_failure_has_no_traceback(run):
+    run(null_image.plan(step("made", "stop", message="mend this")))
+    assert log("made").read_text() == ""
+
+
+@pytest.mark.parametrize("source", ["raise RuntimeError('operator nms does not exist')", "import absent", "def run(:"])
+def test_a_stage_that_can_not_be_imported_is_one_failure_among_others(run, source):
+    (run.images / "broken.py").write_text(source)
+    assert run(null_image.plan(step("made", "broken"), step("other"))) == 3
+    assert {name: status for name, (status, _) in run.ends.items()} == {"made": "failed", "other": "ok"}
+
+
+def test_a_long_message_is_cut_to_one_readable_line():
+    reason = process.describe(ValueError("x" * 1000 + "\nmore"), Path("made.log"))
+    assert reason == f"ValueError: {'x' * 288} (see made.log)"
+
+
+def test_a_full_disk_is_named_however_the_stage_died_of_it(run, monkeypatch):
+    monkeypatch.setattr(store, "is_full", lambda _: True)
+    assert run(null_image.plan(step("made", "die", number=signal.SIGABRT), step("other"))) == 3
+    assert run.ends == {"made": ("failed", DISK_FULL), "other": ("ok", "")}
+
+
+def test_keep_going_exits_with_0_and_the_failure_is_on_the_volume(run):
+    assert run(null_image.plan(step("made", "fail"), step("next", inputs=("made",))), "--keep-going") == 0
+    assert {name: failure.status for name, failure in failures().items()} == {"made": "failed", "next": "skipped"}
+
+
+def test_keep_going_does_not_forgive_wrong_use(run):
+    assert run(null_image.plan(step("made")), "absent", "--keep-going") == 2
+
+
+def test_a_failure_is_forgotten_when_the_stage_succeeds(run):
+    run(null_image.plan(step("made", "fail"), step("next", inputs=("made",))))
+    assert run(null_image.plan(step("made"), step("next", inputs=("made",)))) == 0
+    assert failures() == {}
+
+
+def test_a_failure_is_forgotten_when_the_old_settings_are_back(run):
+    good, bad = (null_image.plan(step("made", "write", text="1")), null_image.plan(step("made", "die", number=6)))
+    assert run(good) == 0
+    store.record_failure(good, Failure("made", "failed", "of other settings"))
+    assert run(good) == 0
+    assert failures() == {}
+    assert run(bad) == 3
+
+
+def test_a_failure_is_tried_again(run):
+    plan = null_image.plan(step("made", "fail"))
+    assert (run(plan), run(plan)) == (3, 3)
+    assert run.named("start") == ["made"]
+
+
+def test_an_old_result_is_not_passed_on_when_the_new_one_fails(run):
+    run(null_image.plan(step("made", text="old"), step("next", inputs=("made",))))
+    plan = null_image.plan(step("made", "fail"), step("next", inputs=("made",)))
+    assert run(plan) == 3
+    assert run.ends["next"] == ("skipped", "its input made is missing or out of date")
+    assert run(plan, "next") == 3, "nor by a run of the second stage alone"
+
+
+def test_an_absent_input_skips(run):
+    shutil.rmtree(store.volumes() / "inputs")
+    assert run(null_image.plan(step("made"))) == 3
+    assert run.ends == {"made": ("skipped", f"its input {INPUT} is missing or out of date")}
+
+
+def test_optional_inputs_are_taken_as_far_as_they_are_there(run):
+    given = ("good", "refused", "failed", "absent")
+    steps = step("good", text="good"), step("refused", "refuse"), step("failed", "fail"), step("absent", default=False)
+    assert run(null_image.plan(*steps, step("made", "gather", optional=given))) == 3
+    assert run.ends["made"] == ("ok", "")
+    assert json.loads((path("made") / "texts.json").read_text()) == {"good": "input good"}
+    assert seal("made").inputs == {
+        INPUT: store.digest(input_seal()),
+        "good": store.digest(seal("good")),
+        **dict.fromkeys(("refused", "failed", "absent"), ""),
+    }
+
+
+def test_a_stage_with_no_optional_input_at_all_still_runs(run):
+    steps = step("later", default=False), step("made", "gather", optional=("later",))
+    assert run(null_image.plan(*steps)) == 0
+    assert json.loads((path("made") / "texts.json").read_text()) == {}
+
+
+# what runs again
+
+
+def test_a_second_run_says_fresh_and_runs_nothing(run):
+    plan = null_image.plan(step("made"), step("next", inputs=("made",)), step("all", "gather", optional=("made",)))
+    run(plan)
+    before = {each: each.stat().st_mtime_ns for each in store.volumes().rglob("*") if each.name != "plan.json"}
+    assert run(plan) == 0
+    assert run.events == [{"event": "fresh", "output": name} for name in ("made", "next", "all")]
+    after = {each: each.stat().st_mtime_ns for each in before}
+    assert {each.name for each in before if before[each] != after[each]} <= {null_image.EXPERIMENT}
+
+
+def test_a_second_run_imports_no_stage(run):
+    plan = null_image.plan(step("made"))
+    run(plan)
+    assert f"images.{IMAGE}.write" in sys.modules
+    run(plan)
+    assert f"images.{IMAGE}.write" not in sys.modules
+
+
+def chain(**second: str) -> Plan:
+    """first → second → third, and one beside."""
+    return null_image.plan(
+        step("first", text="1"),
+        step("second", inputs=("first",), **second),
+        step("third", inputs=("second",), text="3"),
+        step("beside", text="b"),
+    )
+
+
+def test_a_changed_parameter_reruns_its_subtree_alone(run):
+    run(chain(text="2"))
+    assert run(chain(text="two")) == 0
+    assert run.named("start") == ["second", "third"]
+    assert run.named("fresh") == ["first", "beside"]
+    assert text("third") == "input 1two3"
+    assert seal("second").parameters == {"text": "two"}
+
+
+def test_a_change_that_leaves_the_content_alone_reruns_no_more_than_itself(run):
+    run(chain(text="2"))
+    assert run(chain(text="2", note="without effect")) == 0
+    assert run.named("start") == ["second"]
+
+
+def test_a_changed_input_reruns_all_that_reads_it(run):
+    plan = null_image.plan(step("made"), step("next", inputs=("made",)), step("apart", inputs=(), text="apart"))
+    run(plan)
+    keep_input(plan, "other ")
+    assert run(plan) == 0
+    assert run.named("start") == ["made", "next"]
+    assert text("next") == "other "
+
+
+def test_edited_code_reruns_the_image(run):
+    run(chain(text="2"))
+    (run.images / "write.py").write_text("from null_image import write as run  # edited\n")
+    assert run(chain(text="2")) == 0
+    assert run.named("start") == ["first", "second", "third", "beside"]
+
+
+def test_force_runs_what_is_fresh(run):
+    run(chain(text="2"))
+    assert run(chain(text="2"), "--force") == 0
+    assert run.named("start") == ["first", "second", "third", "beside"]
+
+
+def test_force_that_fails_leaves_no_old_result(run, monkeypatch):
+    assert run(null_image.plan(step("made"))) == 0
+    monkeypatch.setattr(process, "run", lambda *_: process.Outcome("failed", "no luck"))
+    assert run(null_image.plan(step("made")), "--force") == 3
+    assert seal("made") is None
+
+
+def test_force_is_for_the_named_artifacts_alone(run):
+    run(chain(text="2"))
+    assert run(chain(text="2"), "third", "--force") == 0
+    assert [event["output"] for event in run.events] == ["third", "third"]
+
+
+def test_named_artifacts_are_made_in_the_order_of_the_plan(run):
+    assert run(chain(text="2"), "second", "beside", "first") == 0
+    assert run.named("start") == ["first", "second", "beside"]
+
+
+def test_a_run_that_names_nothing_makes_the_default_ones_of_this_image(run):
+    plan = null_image.plan(step("made"), step("extra", default=False), step("elsewhere", image="other"))
+    assert run(plan) == 0
+    assert list(run.ends) == ["made"]
+    assert run(plan, "extra") == 0
+    assert list(run.ends) == ["extra"]
+
+
+# refused runs
+
+
+def test_code_other_than_the_plans_is_refused(run):
+    plan = null_image.plan(step("made"))
+    (run.images / "write.py").write_text("# edited after the plan was made\n")
+    assert run(plan) == 2
+    assert run.error == {
+        "message": "image 'null' was built from other code than the plan: run `docker compose build`",
+        "exit_code": 2,
+    }
+    assert not path("made").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "image", "message"),
+    [
+        (["absent"], IMAGE, "unknown artifact 'absent': this experiment makes made, elsewhere"),
+        (["made", "elsewhere"], IMAGE, "'elsewhere' is made by image 'other', not 'null'"),
+        ([], "absent", "unknown image 'absent': this plan has null, other"),
+    ],
+    ids=["artifact", "image of artifact", "image"],
+)
+def test_a_name_that_the_plan_does_not_have_is_refused(run, arguments, image, message):
+    assert run(null_image.plan(step("made"), step("elsewhere", image="other")), *arguments, image=image) == 2
+    assert run.error == {"message": message, "exit_code": 2}
+    assert not path("made").exists()
+
+
+def test_a_missing_plan_names_the_command_that_makes_it(run, monkeypatch):
+    monkeypatch.setenv("EXPERIMENT", "another")
+    assert run(null_image.plan(step("made"))) == 2
+    assert run.error["message"] == f"{store.plan_path('another')} is missing: run `python -m driver fetch` first"
+
+
+def test_a_mistyped_plan_names_its_field(run):
+    assert run(replace(null_image.plan(step("made")), threads="2")) == 2
+    plan = store.plan_path(null_image.EXPERIMENT)
+    assert run.error["message"] == f"{plan}: threads: must be a whole number, not '2': delete it and run again"
+
+
+@pytest.mark.parametrize("arguments", [[], [IMAGE, "--fource"]])
+def test_a_wrong_command_line_exits_with_2(arguments):
+    with pytest.raises(SystemExit) as caught:
+        stage.main(arguments)
+    assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("name", [INPUT, "made"])
+def test_a_file_changed_after_sealing_is_refused(run, name):
+    plan = null_image.plan(step("made"), step("next", inputs=("made",)))
+    run(plan)
+    folder = store.artifact_path(plan, name)
+    (folder / "text.txt").write_text("INPUT ")
+    assert run(plan) == 2
+    assert run.events[-1]["message"] == f"artifact '{name}' changed after it was sealed: delete {folder} and run again"
+    assert run.named("start") == []
+
+
+def test_a_folder_that_can_not_be_made_is_refused(run):
+    folder = path("made").parent
+    folder.parent.mkdir()
+    folder.write_text("a file in its place")
+    assert run(null_image.plan(step("made"))) == 2
+    assert run.error["message"] == f"{folder} can't be made: File exists"
+
+
+def test_a_folder_of_another_owner_is_refused(run, monkeypatch):
+    monkeypatch.setattr(stage.os, "access", lambda *_: False)
+    assert run(null_image.plan(step("made"))) == 2
+    assert run.error["message"] == (
+        f"{path('made').parent} is not writable by uid {os.getuid()}: change its owner, or CROSSQUANT_UID in .env"
+    )
+
+
+def test_what_the_system_refuses_while_sealing_is_one_line_and_exit_code_3(run, monkeypatch):
+    def publish(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(store, "publish", publish)
+    assert run(null_image.plan(step("made"))) == 3
+    assert run.events[-1] == {"event": "error", "message": DISK_FULL, "exit_code": 3}
+    assert partials() == []
+
+
+# stopped runs
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_runner_stops_its_stage_and_leaves_nothing_half_written(run, number):
+    assert run(null_image.plan(step("made", "stop_runner", number=number), step("other"))) == 130
+    assert [event["event"] for event in run.events] == ["start"]
+    assert partials() == []
+    assert [each.name for each in path("made").parent.iterdir()] == ["logs"]
+    assert not children()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_runner_stopped_in_the_very_moment_of_the_fork_leaves_no_stage_behind(run, monkeypatch, number):
+    fork = os.fork
+
+    def fork_and_stop() -> int:
+        child = fork()
+        if child:
+            os.kill(os.getpid(), number)
+        return child
+
+    monkeypatch.setattr(os, "fork", fork_and_stop)
+    assert run(null_image.plan(step("made", "write_forever"))) == 130
+    assert not children()
+    assert partials() == []
+
+
+def children() -> bool:
+    """Has this process a child that still runs, or that nobody waited for?"""
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def killed(run: Runner, plan: Plan) -> None:
+    """Run `plan` in a fork which a stage kills, and wait until its last descendant is gone."""
+    readable, writable = os.pipe()
+    runner = os.fork()
+    if runner == 0:
+        try:
+            run(plan)
+        finally:
+            os._exit(1)
+    os.close(writable)
+    _, status = os.waitpid(runner, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    assert os.read(readable, 1) == b"", "the end of the last process that holds the pipe"
+    os.close(readable)
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next(run):
+    run(null_image.plan(step("made", text="old")))
+    killed(run, null_image.plan(step("made", "outlive_runner", quietly=True)))
+    assert len(partials()) == 1
+    assert text("made") == "input old", "the old artifact is as it was"
+    assert run(null_image.plan(step("made", text="new"))) == 0
+    assert partials() == []
+    assert text("made") == "input new"
+
+
+def test_a_stage_that_outlives_its_runner_ends_without_a_word(run):
+    killed(run, null_image.plan(step("made", "outlive_runner", quietly=False)))
+    run.listen()
+    assert run.events == [{"event": "start", "output": "made"}]
+    assert seal("made") is None

@@ -1,0 +1,235 @@
+"""Artifacts are believed only after they have been read again, and nothing half-written is ever found."""
+
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import null_image
+import pytest
+from null_image import EXPERIMENT, IMAGE, INPUT, step
+
+from shared import store
+from shared.contract import Failure, File, encode, read
+from shared.errors import CrossquantError
+
+ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # SHA-256 of "abc", FIPS 180-2
+FILES = {"model.onnx": "weights", "deep/about.json": "{}"}
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout with shared/ and two images."""
+    folder = tmp_path / "checkout"
+    for name in ("shared/stage.py", "images/null/write.py", "images/null/requirements.lock", "images/other/write.py"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+    monkeypatch.setattr(store, "ROOT", folder)
+    return folder
+
+
+@pytest.fixture
+def plan(volumes: Path):  # noqa: ARG001
+    return null_image.plan(step("made"), code={IMAGE: "c0de"})
+
+
+@pytest.fixture
+def made(plan) -> Path:
+    """The folder of a sealed artifact."""
+    null_image.keep(plan, "made", FILES)
+    return store.artifact_path(plan, "made")
+
+
+def test_the_volumes_are_in_the_checkout_unless_the_environment_says_otherwise(root, monkeypatch):
+    monkeypatch.delenv("CROSSQUANT_VOLUMES", raising=False)
+    assert store.volumes() == root / "volumes"
+    monkeypatch.setenv("CROSSQUANT_VOLUMES", "")
+    assert store.volumes() == root / "volumes"
+    monkeypatch.setenv("CROSSQUANT_VOLUMES", "/elsewhere")
+    assert store.volumes() == Path("/elsewhere")
+
+
+def test_everything_of_an_experiment_is_in_its_folder(volumes, plan):
+    assert store.plan_path(EXPERIMENT) == volumes / "tiny/plan.json"
+    assert store.artifact_path(plan, "made") == volumes / "tiny/null/made"
+    assert store.artifact_path(plan, INPUT) == volumes / "inputs/data"
+    assert store.failure_path(plan, "made") == volumes / "tiny/null/failures/made.json"
+    assert store.log_path(plan, "made") == volumes / "tiny/null/logs/made.log"
+
+
+@pytest.mark.usefixtures("volumes")
+def test_a_name_with_a_dot_keeps_all_of_it_in_its_log():
+    dotted = null_image.plan(step("onnx.int8"), code={})
+    assert store.log_path(dotted, "onnx.int8").name == "onnx.int8.log"
+
+
+def test_a_file_is_hashed_whole(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("abc")
+    for block in (1, 2, 3, 1 << 20):
+        monkeypatch.setattr(store, "BLOCK", block)
+        assert store.file_sha256(tmp_path / "file") == ABC
+
+
+def test_every_file_but_the_seal_is_listed(tmp_path):
+    (tmp_path / "deep").mkdir()
+    for name in ("a.txt", "deep/b.txt", ".hidden", store.SEAL):
+        (tmp_path / name).write_text("abc")
+    expected = File(ABC, 3)
+    assert store.list_files(tmp_path) == {".hidden": expected, "a.txt": expected, "deep/b.txt": expected}
+
+
+def test_a_sealed_artifact_opens(made):
+    seal = store.open_sealed(made, "made")
+    assert seal == read(type(seal), made / store.SEAL)
+    assert sorted(seal.files) == sorted(FILES)
+
+
+def test_a_folder_without_a_seal_is_no_artifact(tmp_path):
+    (tmp_path / "model.onnx").write_text("weights")
+    assert store.open_sealed(tmp_path, "made") is None
+    assert store.open_sealed(tmp_path / "absent", "made") is None
+
+
+def overwrite(made: Path) -> None:
+    """As many bytes, and the times as they were: only a hash sees it."""
+    path = made / "model.onnx"
+    shutil.copy2(path, made.parent / "times")
+    path.write_text("WEIGHTS")
+    shutil.copystat(made.parent / "times", path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        overwrite,
+        lambda made: (made / "model.onnx").write_text("weights and more"),
+        lambda made: (made / "model.onnx").unlink(),
+        lambda made: (made / "model.onnx").rename(made / "model2.onnx"),
+        lambda made: (made / "deep" / "extra").write_text(""),
+        lambda made: shutil.rmtree(made / "deep"),
+    ],
+    ids=["overwritten", "longer", "removed", "renamed", "added", "folder removed"],
+)
+def test_a_change_after_sealing_is_refused(made, change):
+    change(made)
+    with pytest.raises(CrossquantError) as caught:
+        store.open_sealed(made, "made")
+    assert str(caught.value) == f"artifact 'made' changed after it was sealed: delete {made} and run again"
+
+
+def test_a_broken_seal_is_named(made):
+    (made / store.SEAL).write_text("{}")
+    with pytest.raises(CrossquantError) as caught:
+        store.open_sealed(made, "made")
+    assert str(caught.value) == f"{made / store.SEAL}: schema: is missing: delete it and run again"
+
+
+def test_a_digest_is_of_the_content_alone(plan):
+    first = null_image.keep(plan, "made", FILES)
+    moved = null_image.keep(plan, "made", FILES, parameters={"a": 1}, code="other", inputs={INPUT: "d"})
+    assert store.digest(moved) == store.digest(first)
+
+
+@pytest.mark.parametrize(
+    ("files", "fields"),
+    [
+        (FILES | {"model.onnx": "Weights"}, {}),
+        ({"model2.onnx": "weights", "deep/about.json": "{}"}, {}),
+        ({"model.onnx": "weights"}, {}),
+        (FILES, {"status": "unsupported"}),
+        (FILES, {"reason": "no kernel"}),
+    ],
+    ids=["content", "name", "fewer files", "status", "reason"],
+)
+def test_a_digest_changes_with(plan, files, fields):
+    assert store.digest(null_image.keep(plan, "made", FILES)) != store.digest(
+        null_image.keep(plan, "made", files, **fields)
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        (lambda root: (root / "shared/stage.py").write_text("edited"), False),
+        (lambda root: (root / "images/null/write.py").write_text("edited"), False),
+        (lambda root: (root / "images/null/requirements.lock").write_text("numpy==2"), False),
+        (lambda root: (root / "images/null/write.py").rename(root / "images/null/writes.py"), False),
+        (lambda root: (root / "images/null/stages.toml").write_text(""), False),
+        (lambda root: (root / "images/other/write.py").write_text("edited"), True),
+        (lambda root: (root / "README.md").write_text("edited"), True),
+        (lambda root: (root / "images/null/__pycache__").mkdir(), True),
+        (lambda root: write_below(root / "shared/__pycache__/stage.pyc"), True),
+    ],
+    ids=["shared", "stage", "lock", "name", "new file", "other image", "readme", "cache", "compiled"],
+)
+def test_the_code_hash_covers_shared_and_the_image_alone(root, change, same):
+    before = store.code_hash("null")
+    change(root)
+    assert (store.code_hash("null") == before) == same
+
+
+def write_below(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"compiled")
+
+
+def test_the_code_hash_does_not_depend_on_where_the_checkout_is(root, tmp_path, monkeypatch):
+    before = store.code_hash("null")
+    shutil.copytree(root, tmp_path / "moved")
+    monkeypatch.setattr(store, "ROOT", tmp_path / "moved")
+    assert store.code_hash("null") == before
+    assert store.code_hash("other") != before
+
+
+def test_a_temporary_folder_is_beside_its_artifact_and_gone_afterwards(tmp_path):
+    with store.temporary(tmp_path / "null" / "made") as folder:
+        assert folder.parent == tmp_path / "null"
+        assert list(folder.iterdir()) == []
+        (folder / "deep").mkdir()
+    assert list((tmp_path / "null").iterdir()) == []
+
+
+def test_a_temporary_folder_is_gone_after_an_error_too(tmp_path):
+    with pytest.raises(KeyboardInterrupt), store.temporary(tmp_path / "made") as folder:
+        (folder / "half.txt").write_text("half")
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_publishing_replaces_the_old_artifact_whole(plan, made):
+    null_image.keep(plan, "made", {"new.txt": "new"})
+    assert sorted(path.name for path in made.rglob("*")) == [store.SEAL, "new.txt"]
+    assert [path.name for path in made.parent.iterdir()] == ["made"]
+
+
+def test_writing_leaves_the_old_text_until_the_new_is_whole(tmp_path):
+    path = tmp_path / "plan.json"
+    store.write_atomically(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        store.write_atomically(path, "new \udc80")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failure_is_recorded_and_replaced(plan):
+    for reason in ("first", "second"):
+        store.record_failure(plan, Failure("made", "failed", reason))
+    path = store.failure_path(plan, "made")
+    assert path.read_text() == encode(Failure("made", "failed", "second"))
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_only_what_a_killed_process_left_is_removed(made):
+    folder = made.parent
+    (folder / ".made.17.partial" / "deep").mkdir(parents=True)
+    (folder / ".plan.json.17.partial").write_text("{")
+    (folder / "made.partial").mkdir()
+    (folder / ".lock").write_text("")
+    store.remove_partials(folder)
+    assert sorted(path.name for path in folder.iterdir()) == [".lock", "made", "made.partial"]
+
+
+@pytest.mark.parametrize(("free", "full"), [(0, True), (store.LEAST_FREE - 1, True), (store.LEAST_FREE, False)])
+def test_a_disk_with_next_to_nothing_free_is_full(tmp_path, monkeypatch, free, full):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1 << 30, (1 << 30) - free, free))
+    assert store.is_full(tmp_path) is full
