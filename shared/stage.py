@@ -47,7 +47,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         action="store_true",
         help="exit 0 when a stage fails: the failure is on the volume, and the comparison tells",
     )
-    return parser.parse_args(argv)
+    return parser.parse_intermixed_args(argv)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -219,7 +219,7 @@ def test_stopped_by_hand(driver: Driver, started: Start, endless: str, with_sign
     done = end(process)
     assert done.exit_code == 130
     assert done.stderr == "stopped: finished artifacts are kept, run again to go on\n"
-    assert {"dataset", "calibration", "keras.fp32", "predictions.keras.fp32"} <= sealed(driver)
+    assert {"dataset", "keras.fp32", "predictions.keras.fp32"} <= sealed(driver)
     assert driver.leftovers() == []
     if driver.engine == "docker":
         assert containers(driver) == []
@@ -235,8 +235,7 @@ def test_a_driver_that_was_killed_leaves_a_container_that_the_next_run_removes(
     process.kill()
     process.communicate()
     assert len(containers(docker_driver)) == 1
-    assert docker_driver.run("exported").made() == []
-    assert docker_driver.run("exported", "--force").exit_code == 0
+    assert docker_driver.run("exported").made() == ["exported"]
     assert containers(docker_driver) == []
     assert docker_driver.leftovers() == []
 
@@ -287,9 +286,9 @@ def wait_for_stage(driver: Driver) -> None:
 @pytest.mark.docker
 def test_a_stage_that_needs_more_memory_than_it_may(docker_driver: Driver, experiment: Write) -> None:
     small = experiment(lambda content: content["limits"].update(memory="200m"))
-    done = docker_driver.run("dataset", "--experiment", small)
+    done = docker_driver.run("keras.fp32", "--experiment", small)
     assert done.exit_code == 3
-    assert "raise limits.memory" in done.stdout + done.stderr
+    assert done.stderr == "error: image 'keras' ran out of memory: raise limits.memory (now 200m)\n"
     assert containers(docker_driver) == []
     assert docker_driver.leftovers() == []
 
