@@ -4,6 +4,7 @@ import argparse
 from functools import partial
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -41,7 +42,7 @@ def list_stages(arguments: argparse.Namespace) -> int:
     """A table of all steps of the experiment, in the order in which a run makes them."""
     made = current_plan(load(arguments))
     freshness = Freshness(made)
-    table = Table("artifact", "image", "stage", "state", "inputs")
+    table = Table("artifact", "image", "stage", "state", "inputs", box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for step in made.steps:
         inputs = ", ".join(step.inputs + step.optional)
         table.add_row(step.output, step.image, step.run, freshness.state(step), inputs)

@@ -17,6 +17,7 @@ from shared.errors import CrossquantError, StageError
 from shared.store import ROOT, file_sha256
 
 FOLDER = ROOT / ".venvs"
+PYTHON = (3, 11)
 PATIENCE = 10  # seconds
 
 
@@ -75,10 +76,21 @@ def ensure(image: str, say: Callable[[str], None] = print) -> Path:
     return folder / "bin" / "python"
 
 
+def interpreter() -> str:
+    """The Python that the images' locks are made for: this one, or another on this host."""
+    if sys.version_info[:2] == PYTHON:
+        return sys.executable
+    name = "python" + ".".join(map(str, PYTHON))
+    found = shutil.which(name)
+    if found is None:
+        raise CrossquantError(f"the venv engine needs {name}, which is not on this host: install it, or use Docker")
+    return found
+
+
 def install(lock: Path, folder: Path) -> None:
     """Run the script that the images use, so that both engines install in one way."""
     command = ["sh", str(ROOT / "images" / "base" / "install"), str(lock), str(folder)]
-    environment = {**os.environ, "PYTHON": sys.executable}
+    environment = {**os.environ, "PYTHON": interpreter()}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         shutil.rmtree(folder, ignore_errors=True)

@@ -139,8 +139,8 @@ def test_a_second_run_starts_nothing(finished: Finished) -> None:
 def test_list_shows_every_stage_and_that_it_is_fresh(finished: Finished) -> None:
     done = finished.driver("list")
     assert done.exit_code == 0
-    cells = [[cell.strip() for cell in line.split("│")[1:]] for line in done.stdout.splitlines()]
-    states = {row[0]: row[3] for row in cells if row and row[0]}
+    rows = [line.split() for line in done.stdout.splitlines()[2:] if not line.startswith(" ")]
+    states = {name: state for name, _, _, state, *_ in rows}
     assert states.pop("trained") == "absent"
     assert states.pop("predictions.torch.uint8") == "void"
     assert set(states.values()) == {"fresh"}
