@@ -1,4 +1,4 @@
-"""The command line: `python -m driver run | list | report | fetch | doctor`."""
+"""The command line: `python -m driver run | list | report | diff | fetch | doctor`."""
 
 import argparse
 import signal
@@ -39,7 +39,7 @@ def refuse(message: str, exit_code: int) -> int:
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m driver", description=__doc__)
     subparsers = top.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_run, add_list, add_report, add_fetch, add_doctor):
+    for add in (add_run, add_list, add_report, add_diff, add_fetch, add_doctor):
         add(subparsers)
     return top
 
@@ -51,6 +51,7 @@ def add_run(to: Commands) -> None:
     add.add_argument("--force", action="store_true", help="make them even if they are fresh")
     add_experiment(add)
     add_sample(add)
+    add_junit(add)
     add.set_defaults(command=commands.run)
 
 
@@ -63,7 +64,15 @@ def add_list(to: Commands) -> None:
 def add_report(to: Commands) -> None:
     add = to.add_parser("report", help="compare what is on the volume, running nothing")
     add_experiment(add)
+    add_junit(add)
     add.set_defaults(command=commands.report)
+
+
+def add_diff(to: Commands) -> None:
+    add = to.add_parser("diff", help="two runs side by side: versions, accuracy, size, latency")
+    add.add_argument("before", metavar="RUN_A", help="the folder of an experiment's run, or its name below volumes/")
+    add.add_argument("after", metavar="RUN_B")
+    add.set_defaults(command=commands.diff)
 
 
 def add_fetch(to: Commands) -> None:
@@ -86,6 +95,10 @@ def add_experiment(add: argparse.ArgumentParser) -> None:
 
 def add_sample(add: argparse.ArgumentParser) -> None:
     add.add_argument("--sample", action="store_true", help="use the embedded sample of the data")
+
+
+def add_junit(add: argparse.ArgumentParser) -> None:
+    add.add_argument("--junit", metavar="FILE", help="write the gates as JUnit XML, for a CI server")
 
 
 def _interrupt(*_: object) -> NoReturn:

@@ -33,13 +33,19 @@ class Option:
 
 @dataclass(frozen=True)
 class Stage:
-    """One `[[stage]]` of a stages.toml; `{recipe}` and `{variant}` in its names stand for many."""
+    """One `[[stage]]` of a stages.toml; `{recipe}` and `{variant}` in its names stand for many.
+
+    `repeat` names the option that says how often the stage is run, image after image in turn; `tool` the package whose
+    work the stage is.
+    """
 
     run: str
     output: str
     inputs: tuple[str, ...]
     optional: tuple[str, ...] = ()
     default: bool = True
+    repeat: str = ""
+    tool: str = ""
     options: dict[str, Option] = field(default_factory=dict)
 
     @property

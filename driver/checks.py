@@ -71,6 +71,8 @@ def check_gates(gates: Gates) -> None:
                 raise FieldError(("gates", kind, figure), f"unknown key; known are {', '.join(GATED)}")
             if bound.min is None and bound.max is None:
                 raise FieldError(("gates", kind, figure), "must have min, max or both")
+            if bound.confidence is not None and not 0 < bound.confidence < 1:
+                raise FieldError(("gates", kind, figure, "confidence"), "must be between 0 and 1, such as 0.95")
 
 
 def check_sources(path: tuple[str, ...], sources: tuple[Source, ...]) -> None:

@@ -8,10 +8,12 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from driver import catalog, comparison, execute, experiment, fetching, host, plan, reporting
+from driver import catalog, execute, experiment, fetching, host, plan, reporting, tables
 from driver.display import Terminal
 from driver.engine import Engine
+from driver.evidence import Evidence
 from driver.experiment import Experiment
+from driver.results import Comparison
 from shared import store
 from shared.contract import Plan, encode, read
 from shared.errors import CrossquantError, StageError
@@ -31,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
         freshness = Freshness(made)
         failed = execute.run(freshness, steps, engine, terminal, arguments.force)
     if not arguments.targets:
-        return conclude(freshness, chosen, console)
+        return conclude(freshness, chosen, console, arguments)
     for target in arguments.targets:
         if freshness.current(target):
             console.print(f"{target}: {shown(store.artifact_path(made, target))}/", soft_wrap=True, highlight=False)
@@ -54,7 +56,15 @@ def report(arguments: argparse.Namespace) -> int:
     """Compare what is on the volume; nothing is run."""
     chosen = load(arguments)
     read(Plan, store.plan_path(chosen.name))
-    return conclude(Freshness(current_plan(chosen)), chosen, make_console())
+    return conclude(Freshness(current_plan(chosen)), chosen, make_console(), arguments)
+
+
+def diff(arguments: argparse.Namespace) -> int:
+    """Two runs side by side."""
+    from driver import difference  # SciPy and statsmodels take a second to import
+
+    difference.show(difference.load(arguments.before), difference.load(arguments.after), make_console())
+    return 0
 
 
 def fetch(arguments: argparse.Namespace) -> int:
@@ -111,14 +121,29 @@ def choose_engine(name: str, chosen: Experiment, terminal: Terminal) -> Engine:
     return VenvEngine(chosen.limits, terminal.say)
 
 
-def conclude(freshness: Freshness, chosen: Experiment, console: Console) -> int:
-    """Judge, write and show; the exit code is the comparison's."""
-    result = comparison.compare(freshness, chosen)
+def conclude(freshness: Freshness, chosen: Experiment, console: Console, arguments: argparse.Namespace) -> int:
+    """Judge and show; the exit code is the comparison's. What was judged before is not judged again."""
     folder = store.volumes() / chosen.name / "comparison"
-    reporting.write(result, folder)
+    evidence = Evidence(freshness)
+    result = reporting.earlier(folder, evidence.fingerprint(chosen))
+    if result is None:
+        result = judge(evidence, chosen, folder, experiment.find(arguments.experiment).read_text())
+    if arguments.junit:
+        store.write_atomically(Path(arguments.junit), tables.junit(result))
     reporting.show(result, console)
     console.print(f"written to {shown(folder)}/", soft_wrap=True, highlight=False)
     return result.exit_code
+
+
+def judge(evidence: Evidence, chosen: Experiment, folder: Path, text: str) -> Comparison:
+    """Compare, and write the comparison in all its forms; `text` is the experiment's file."""
+    from driver import comparison, material, page  # SciPy, statsmodels and Matplotlib take two seconds to import
+
+    result = comparison.compare(evidence, chosen)
+    shown = page.html(result, material.collect(evidence, result.reference, text))
+    store.write_atomically(folder / "comparison.html", shown)
+    reporting.write(result, folder)  # last: its fingerprint says that all is written
+    return result
 
 
 def make_console() -> Console:

@@ -1,96 +1,110 @@
 """One comparison from the raw evidence: every figure of every framework by the same code."""
 
-from dataclasses import dataclass, replace
+import gc
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from driver import gates, host, metrics
+from driver import gates, host, legs, metrics, outputs, statistics, verdict
 from driver.evidence import Evidence, recipe, variants
 from driver.experiment import Experiment
-from driver.metrics import Latency
-from shared.contract import SCHEMA, Failure, Seal, Status, Step
-from shared.errors import StageError
-from shared.freshness import Freshness
+from driver.results import Cold, Comparison, Losing, Timing, Variant
+from shared.contract import SCHEMA, Seal, Step
 from shared.predictions import at_chance
 
-
-@dataclass(frozen=True)
-class Variant:
-    """A row. `delta_pp` is in percentage points; figures that there are none of are None."""
-
-    name: str
-    image: str
-    recipe: str
-    status: Status
-    reason: str = ""
-    accuracy: float | None = None
-    delta_pp: float | None = None
-    agreement: float | None = None
-    max_abs_diff: float | None = None
-    size_bytes: int | None = None
-    latency_ms: Latency | None = None
-    images_per_second: float | None = None
-
-    @property
-    def quantized(self) -> bool:
-        return self.recipe != "fp32"
+Answers = dict[str, NDArray[np.float32]]
+Labels = NDArray[np.uint8]
+Timings = Mapping[str, tuple[Timing, ...]]  # by variant
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """`comparison.json`. `failures` has the stages that make no row, such as latency, and have no result."""
-
-    schema: int
-    experiment: str
-    reference: str
-    dataset: dict[str, Any]
-    variants: tuple[Variant, ...]
-    host: dict[str, Any]
-    versions: dict[str, dict[str, str]]
-    gates: tuple[gates.Gate, ...]
-    failures: tuple[Failure, ...] = ()
-
-    @property
-    def exit_code(self) -> int:
-        """3 where a row or another stage has failed, else 1 where a gate doesn't hold, else 0."""
-        if self.failures or any(row.status in ("failed", "skipped") for row in self.variants):
-            return StageError.exit_code
-        return 0 if all(gate.holds for gate in self.gates) else 1
-
-
-def compare(freshness: Freshness, experiment: Experiment) -> Comparison:
+def compare(evidence: Evidence, experiment: Experiment) -> Comparison:
     """What the volume holds now, judged. A variant that isn't up to date is a row without figures."""
-    plan, evidence = freshness.plan, Evidence(freshness)
-    reference = evidence.probabilities(experiment.reference)
-    rows = tuple(row(evidence, step, reference) for step in variants(plan))
+    gc.freeze()  # statsmodels collects garbage in every Holm correction: 70 ms, unless there is little to look at
+    steps, labels = variants(evidence.plan), evidence.labels()
+    answers = {step.output: found for step in steps if (found := evidence.probabilities(step.output)) is not None}
+    passes = evidence.passes()
+    tables = {image: metrics.timings(group) for image, group in passes.items()}
+    rows = corrected([row(evidence, step, answers, labels, experiment.reference) for step in steps])
+    rows = timed(rows, tables, evidence.cold())
+    checked = tuple(gates.evaluate(experiment.gates, rows))
+    noise = tuple(floor for image, table in tables.items() if (floor := metrics.noise(image, table)))
     return Comparison(
         schema=SCHEMA,
         experiment=experiment.name,
         reference=experiment.reference,
         dataset=evidence.dataset(),
-        variants=rows,
+        variants=tuple(rows),
         host=host.describe(),
         versions=evidence.versions(),
-        gates=tuple(gates.evaluate(experiment.gates, rows)),
+        gates=checked,
         failures=evidence.failures(),
+        legs=() if labels is None else legs.compare(evidence, answers, labels),
+        noise=noise,
+        warnings=metrics.warnings(passes),
+        verdict=verdict.judge(rows, experiment.reference, checked, noise, experiment.gates),
+        digests=evidence.digests(),
+        evidence=evidence.fingerprint(experiment),
     )
 
 
-def row(evidence: Evidence, step: Step, reference: NDArray[np.float32] | None) -> Variant:
-    """All that is known of one variant; against `reference`, its probabilities, where there are any."""
+def row(evidence: Evidence, step: Step, answers: Answers, labels: Labels | None, reference: str) -> Variant:
+    """All that is known of one variant but its timings; against the reference, where that has answers."""
     status, reason = evidence.status(step)
     known = Variant(step.output, step.image, recipe(step), status, reason)
     if seal := evidence.seal(step.output):
         known = replace(known, size_bytes=size(seal))
-    answers, labels = evidence.probabilities(step.output), evidence.labels()
-    if answers is None or labels is None:
+    own = answers.get(step.output)
+    if own is None or labels is None:
         return known
-    known = replace(known, **metrics.figures(answers, labels, reference))
-    if at_chance(answers, labels):
-        return replace(known, status="failed", reason=chance_reason(answers, labels))
-    return replace(known, **evidence.timings.get(step.output, {}))
+    known = replace(known, **metrics.figures(own, labels, answers.get(reference)), **spread(own, labels))
+    if (base := answers.get(reference)) is not None:
+        known = against(known, base, own, labels)
+    if at_chance(own, labels):
+        return replace(known, status="failed", reason=chance_reason(own, labels))
+    return known
+
+
+def spread(own: NDArray[np.float32], labels: Labels) -> dict[str, Any]:
+    """What the answers say by themselves: interval of the accuracy, calibration error, and a count for each class."""
+    top = own.argmax(axis=1)
+    return {
+        "interval": statistics.wilson(int((top == labels).sum()), len(labels)),
+        "ece": statistics.calibration_error(own, labels),
+        "classes": tuple(statistics.per_class(top, labels, own.shape[1])),
+    }
+
+
+def against(known: Variant, base: NDArray[np.float32], own: NDArray[np.float32], labels: Labels) -> Variant:
+    """The row with its pairs, its drift and the classes that lose."""
+    before, after = base.argmax(axis=1) == labels, own.argmax(axis=1) == labels
+    losing = statistics.classes_that_lose(before, after, labels, own.shape[1])
+    return replace(
+        known,
+        paired=statistics.paired(before, after),
+        drift=outputs.drift(base, own),
+        losing=tuple(Losing(label, pairs) for label, pairs in losing if verdict.p_value(pairs) < verdict.SIGNIFICANT),
+    )
+
+
+def corrected(rows: Sequence[Variant]) -> list[Variant]:
+    """Holm's correction over the rows of quantized variants, which are many tests; float ones are held to be equal."""
+    family = [item for item in rows if item.paired is not None and item.quantized]
+    pairs = statistics.holm([item.paired for item in family if item.paired is not None])
+    found = {item.name: pair for item, pair in zip(family, pairs, strict=True)}
+    return [replace(item, paired=found.get(item.name, item.paired)) for item in rows]
+
+
+def timed(rows: Sequence[Variant], tables: Mapping[str, Timings], cold: Mapping[str, Cold]) -> list[Variant]:
+    """The rows with their timings: only those whose answers are sound were timed."""
+    return [
+        replace(item, **metrics.row(tables.get(item.image, {}).get(item.name, ())), cold=cold.get(item.name))
+        if item.status == "ok"
+        else item
+        for item in rows
+    ]
 
 
 def size(seal: Seal) -> int:
@@ -98,6 +112,6 @@ def size(seal: Seal) -> int:
     return sum(file.size for name, file in seal.files.items() if name.startswith("model."))
 
 
-def chance_reason(answers: NDArray[np.float32], labels: NDArray[np.uint8]) -> str:
+def chance_reason(answers: NDArray[np.float32], labels: Labels) -> str:
     accuracy = float((answers.argmax(axis=1) == labels).mean())
     return f"answers no better than chance: {accuracy:.2%} with {answers.shape[1]} classes"

@@ -1,17 +1,23 @@
 """What the volume holds for a comparison: seals, predictions, timings. Only what is up to date counts."""
 
+import hashlib
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from driver import metrics
+from driver import host, metrics
+from driver.experiment import Experiment
+from driver.results import Cold
 from shared import predictions, store
 from shared.contract import Failure, Plan, Seal, Status, Step, read
 from shared.freshness import Freshness
+from shared.startup import Start
+from shared.timing import Timings
 
 
 class Evidence:
@@ -19,7 +25,6 @@ class Evidence:
 
     def __init__(self, freshness: Freshness) -> None:
         self.plan, self.freshness = freshness.plan, freshness
-        self.timings = self._timings()
 
     def path(self, name: str) -> Path | None:
         return store.artifact_path(self.plan, name) if self.seal(name) else None
@@ -32,6 +37,7 @@ class Evidence:
             "name": about.get("name", ""),
             "test_images": count,
             "sample": about.get("sample", False),
+            "classes": about.get("classes", []),
         }
 
     def seal(self, name: str) -> Seal | None:
@@ -66,10 +72,13 @@ class Evidence:
 
     def failure(self, name: str) -> Failure:
         """Why `name` has no result."""
+        unknown = f"missing or out of date: run `python -m driver run {name}`"
+        return self.recorded(name) or Failure(name, "skipped", unknown)
+
+    def recorded(self, name: str) -> Failure | None:
+        """The failure that the stage of `name` left."""
         path = store.failure_path(self.plan, name)
-        if path.exists():
-            return read(Failure, path)
-        return Failure(name, "skipped", f"missing or out of date: run `python -m driver run {name}`")
+        return read(Failure, path) if path.exists() else None
 
     def versions(self) -> dict[str, dict[str, str]]:
         """Per image, what its requirements name, as installed where its artifacts were made."""
@@ -77,19 +86,48 @@ class Evidence:
         for step in variants(self.plan):
             seal = self.freshness.current(step.output)
             if seal is not None and step.image not in found:
-                installed = {normalized(name): version for name, version in seal.versions.items()}
+                installed = self.installed(step.output)
                 named = sorted(direct_requirements(step.image))
                 found[step.image] = {name: installed[normalized(name)] for name in named}
         return found
 
-    def _timings(self) -> dict[str, dict[str, Any]]:
-        found: dict[str, dict[str, Any]] = {}
+    def installed(self, name: str) -> dict[str, str]:
+        """Versions of the packages that `name` was made with, by their normalized names."""
+        seal = self.freshness.current(name)
+        return {normalized(package): version for package, version in seal.versions.items()} if seal else {}
+
+    def passes(self) -> dict[str, list[Timings]]:
+        """Of each image, what its latency stage wrote, in the order of the turns."""
+        found: dict[str, list[Timings]] = {}
         for step in self.plan.steps:
             path = self.path(step.output) if step.run == "latency" else None
             if path is not None:
-                samples = json.loads((path / "samples.json").read_text())
-                found |= {name: metrics.timing(raw) for name, raw in samples.items()}
+                found.setdefault(step.image, []).append(read(Timings, path / "samples.json"))
         return found
+
+    def cold(self) -> dict[str, Cold]:
+        """Of each variant, the median cold start."""
+        found: dict[str, Cold] = {}
+        for step in self.plan.steps:
+            path = self.path(step.output) if step.run == "startup" else None
+            if path is not None:
+                starts = json.loads((path / "starts.json").read_text())
+                found |= {name: metrics.middle([Start(**start) for start in all_of]) for name, all_of in starts.items()}
+        return found
+
+    def fingerprint(self, experiment: Experiment) -> str:
+        """One digest of all that a comparison is made from: what is on the volume, the experiment, our own code."""
+        states = {step.output: self.freshness.state(step) for step in self.plan.steps}
+        failures = [asdict(failure) for step in self.plan.steps if (failure := self.recorded(step.output))]
+        own = store.tree_hash("shared", "driver")
+        everything = [self.digests(), states, failures, asdict(experiment), own, host.describe()]
+        return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
+
+    def digests(self) -> dict[str, str]:
+        """The digest of each artifact and input that is up to date."""
+        names = [*self.plan.locations]
+        seals = {name: self.freshness.current(name) for name in names}
+        return {name: store.digest(seal) for name, seal in seals.items() if seal is not None}
 
 
 def variants(plan: Plan) -> list[Step]:

@@ -67,8 +67,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class Bound:
+    """At least, at most; of the point or, with a `confidence` (0-1), of the worse end of the figure's interval."""
+
     min: float | None = None
     max: float | None = None
+    confidence: float | None = None
 
 
 @dataclass(frozen=True)

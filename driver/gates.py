@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from driver.results import Gate
+
 if TYPE_CHECKING:
-    from driver.comparison import Variant
     from driver.experiment import Bound, Gates
-
-
-@dataclass(frozen=True)
-class Gate:
-    """`figure` of `variant` is `value`, and must be at least or at most `limit` (`bound`: min or max)."""
-
-    variant: str
-    figure: str
-    bound: str
-    limit: float
-    value: float
-    holds: bool
+    from driver.results import Variant
 
 
 def evaluate(limits: Gates, rows: Iterable[Variant]) -> Iterator[Gate]:
@@ -30,7 +19,7 @@ def evaluate(limits: Gates, rows: Iterable[Variant]) -> Iterator[Gate]:
         for figure, bound in bounds.items():
             value = measured(row, figure)
             if value is not None:
-                yield from check(row.name, figure, bound, value)
+                yield from check(row, figure, bound, value)
 
 
 def measured(row: Variant, figure: str) -> float | None:
@@ -41,8 +30,31 @@ def measured(row: Variant, figure: str) -> float | None:
     return None if row.agreement is None else round(1 - row.agreement, 9)
 
 
-def check(variant: str, figure: str, bound: Bound, value: float) -> Iterator[Gate]:
+def check(row: Variant, figure: str, bound: Bound, point: float) -> Iterator[Gate]:
+    """With a confidence, it is the worse end of the interval that must hold, not the point."""
+    low = high = point
+    if bound.confidence is not None:
+        low, high = interval(row, figure, bound.confidence)
     if bound.min is not None:
-        yield Gate(variant, figure, "min", bound.min, value, value >= bound.min)
+        yield Gate(row.name, figure, "min", bound.min, low, low >= bound.min, bound.confidence)
     if bound.max is not None:
-        yield Gate(variant, figure, "max", bound.max, value, value <= bound.max)
+        yield Gate(row.name, figure, "max", bound.max, high, high <= bound.max, bound.confidence)
+
+
+def interval(row: Variant, figure: str, confidence: float) -> tuple[float, float]:
+    """Of the figure, at `confidence`."""
+    from driver import statistics  # noqa: PLC0415 - SciPy takes half a second to import
+
+    if figure == "accuracy":
+        right, total = (sum(getattr(count, name) for count in row.classes) for name in ("right", "total"))
+        found = statistics.wilson(right, total, confidence)
+        return found.low, found.high
+    pairs, drift = row.paired, row.drift
+    assert pairs is not None  # or there would be no point
+    assert drift is not None
+    if figure == "changed":
+        found = statistics.wilson(drift.changed, drift.images, confidence)
+        return found.low, found.high
+    counts = (pairs.both_right, pairs.only_reference, pairs.only_variant, pairs.both_wrong)
+    found = statistics.newcombe(*counts, confidence)
+    return 0.0 - found.high, 0.0 - found.low

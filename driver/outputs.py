@@ -3,47 +3,17 @@
 Outputs are probabilities, (images, classes) float32, as the variants gave them: a row may sum to 1 only nearly.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import entropy
 
+from driver.results import Changed, Drift
+
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 TINY = float(np.finfo(np.float32).tiny)
-
-
-@dataclass(frozen=True)
-class Drift:
-    """`changed` images have another top-1; `agreement` is the share of the others, 0-1.
-
-    `max_abs` and `mean_abs` are differences of a probability. `sqnr_db` is signal to noise in decibels, None where
-    nothing differs. Means over images: `cosine` (1: the same direction), and `kl`, the Kullback-Leibler divergence of
-    the variant from the reference, in nats, of rows that were made to sum to 1.
-    """
-
-    images: int
-    changed: int
-    agreement: float
-    max_abs: float
-    mean_abs: float
-    sqnr_db: float | None
-    cosine: float
-    kl: float
-
-
-@dataclass(frozen=True)
-class Changed:
-    """An image whose answer changed; `index` is its place in the test set, a margin that of `margin`."""
-
-    index: int
-    label: int
-    reference_answer: int
-    variant_answer: int
-    reference_margin: float
-    variant_margin: float
 
 
 def drift(reference: Floats, variant: Floats) -> Drift:

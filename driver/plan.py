@@ -1,6 +1,6 @@
 """From an experiment to its steps: pure, and tested without a container."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -19,7 +19,8 @@ def make(experiment: Experiment, catalog: Catalog, inputs: dict[str, str], cpus:
     """
     steps = list(expand(experiment, catalog))
     locations = {step.output: f"{experiment.name}/{step.image}/{step.output}" for step in steps}
-    ordered = [step for batch in batches(steps, set(inputs)) for step in batch]
+    first = [step for batch in batches([step for step in steps if step.turn == 1], set(inputs)) for step in batch]
+    ordered = first + in_turn(steps, first)
     return Plan(
         schema=SCHEMA,
         experiment=experiment.name,
@@ -50,8 +51,11 @@ def expand(experiment: Experiment, catalog: Catalog) -> Iterator[Step]:
 
 def of_stage(stage: Stage, image: str, experiment: Experiment) -> Iterator[Step]:
     if not stage.takes_recipe:
-        given = experiment.options.get(stage.run, {})
-        yield step(stage, image, stage.output, stage.parameters(given, (stage.run,)))
+        parameters = stage.parameters(experiment.options.get(stage.run, {}), (stage.run,))
+        turns = parameters.pop(stage.repeat, 1)
+        for turn in range(1, turns + 1):
+            output = stage.output if turn == 1 else f"{stage.output}.{turn}"
+            yield replace(step(stage, image, output, parameters), turn=turn)
         return
     for name, given in experiment.recipes.get(image, {}).items():
         parameters = stage.parameters(given, ("recipes", image, name))
@@ -59,7 +63,7 @@ def of_stage(stage: Stage, image: str, experiment: Experiment) -> Iterator[Step]
 
 
 def step(stage: Stage, image: str, output: str, parameters: dict[str, Any]) -> Step:
-    return Step(output, image, stage.run, stage.inputs, stage.optional, parameters, stage.default)
+    return Step(output, image, stage.run, stage.inputs, stage.optional, parameters, stage.default, tool=stage.tool)
 
 
 def fill(template: Step, variant: str) -> Step:
@@ -90,6 +94,13 @@ def batches(steps: Iterable[Step], there: set[str]) -> Iterator[list[Step]]:
         yield best
         there |= {step.output for step in best}
         left = [step for step in left if step not in best]
+
+
+def in_turn(steps: Iterable[Step], first: Sequence[Step]) -> list[Step]:
+    """The later turns of what is repeated: turn after turn, in each the images in the order of `first`."""
+    images = list(dict.fromkeys(step.image for step in first))
+    later = [step for step in steps if step.turn > 1]
+    return sorted(later, key=lambda step: (step.turn, images.index(step.image)))
 
 
 def possible(steps: list[Step], there: set[str], everything: set[str]) -> list[Step]:

@@ -1,4 +1,4 @@
-"""The comparison for people: a table on the terminal, Markdown for a pull request; JSON for programs."""
+"""The comparison for people: a table on the terminal; and the files that a run leaves in `comparison/`."""
 
 import dataclasses
 import json
@@ -10,20 +10,33 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from driver.comparison import Comparison, Variant
 from driver.display import STYLES
-from driver.gates import Gate
-from shared.contract import Status
+from driver.results import Comparison, Gate, Variant
+from shared.contract import Status, read
+from shared.errors import CrossquantError
 from shared.store import write_atomically
 
 HEADINGS = ("variant", "top-1 %", "Δ pp", "agree %", "max |Δp|", "size KB", "p50 ms", "p90 ms", "images /s")
 
 
 def write(comparison: Comparison, folder: Path) -> None:
-    """`comparison.json` and `comparison.md` in `folder`."""
+    """`comparison.json`, `.md` and `.csv` in `folder`."""
+    from driver import tables  # noqa: PLC0415 - it uses this module
+
     data = dataclasses.asdict(comparison)
     write_atomically(folder / "comparison.json", json.dumps(data, indent=1, ensure_ascii=False) + "\n")
-    write_atomically(folder / "comparison.md", markdown(comparison))
+    write_atomically(folder / "comparison.md", tables.markdown(comparison))
+    write_atomically(folder / "comparison.csv", tables.csv_text(comparison))
+
+
+def earlier(folder: Path, fingerprint: str) -> Comparison | None:
+    """The comparison in `folder`, if it was made from just this evidence."""
+    path = folder / "comparison.json"
+    try:
+        found = read(Comparison, path) if path.exists() else None
+    except CrossquantError:  # of another version: it is made anew
+        return None
+    return found if found is not None and found.evidence == fingerprint else None
 
 
 def show(comparison: Comparison, console: Console) -> None:
@@ -39,11 +52,18 @@ def show(comparison: Comparison, console: Console) -> None:
     console.print(table)
     for name, status, reason in reasons(comparison):
         console.print(Text(f"{name} {status}: ", STYLES[status]).append(reason, "default"), soft_wrap=True)
+    show_verdict(comparison, console)
+
+
+def show_verdict(comparison: Comparison, console: Console) -> None:
+    """The verdict in words, then the gates: the last line is what the exit code says."""
+    for number, sentence in enumerate(comparison.verdict.sentences):
+        console.print(Text(sentence, "bold" if not number else ""), soft_wrap=True)
     broken = [gate for gate in comparison.gates if not gate.holds]
     for gate in broken:
-        console.print(Text(f"gate fails: {sentence(gate)}", "bold red"), soft_wrap=True)
+        console.print(Text(f"gate fails: {gate_sentence(gate)}", "bold red"), soft_wrap=True)
     if not broken:
-        console.print(Text(verdict(comparison), "green" if comparison.gates else "yellow"))
+        console.print(Text(gates_hold(comparison), "green" if comparison.gates else "yellow"))
 
 
 def reasons(comparison: Comparison) -> list[tuple[str, Status, str]]:
@@ -63,11 +83,12 @@ def title(comparison: Comparison) -> str:
 def notes(comparison: Comparison) -> list[str]:
     """What the reader must know before the figures."""
     if not comparison.dataset["sample"]:
-        return []
+        return list(comparison.warnings)
     images = comparison.dataset["test_images"]
     return [
         f"Embedded sample: {images:,} test images instead of 10,000. An accuracy is known to "
-        f"±{half_width(images):.1f} points here, to ±{half_width(10_000):.1f} on the full set (95%, at 87%)."
+        f"±{half_width(images):.1f} points here, to ±{half_width(10_000):.1f} on the full set (95%, at 87%).",
+        *comparison.warnings,
     ]
 
 
@@ -93,37 +114,13 @@ def cells(row: Variant) -> list[str]:
     return texts if row.status == "ok" else [row.status, *texts[1:]]
 
 
-def verdict(comparison: Comparison) -> str:
+def gates_hold(comparison: Comparison) -> str:
     """For a comparison in which no gate fails."""
     count = len(comparison.gates)
     return f"All {count} gates hold." if count else "No gate was checked: there is no row that has figures, or no gate."
 
 
-def sentence(gate: Gate) -> str:
+def gate_sentence(gate: Gate) -> str:
     most = "least" if gate.bound == "min" else "most"
-    return f"{gate.variant} has {gate.figure} {gate.value:g}, at {most} {gate.limit:g} is asked for"
-
-
-def markdown(comparison: Comparison) -> str:
-    """A page that fits a pull request's comment."""
-    lines = [f"# {title(comparison)}", ""]
-    lines += [line for note in notes(comparison) for line in (f"> **{note}**", "")]
-    headings = [heading.replace("|", "\\|") for heading in HEADINGS]
-    lines += ["| " + " | ".join(headings) + " |", "|---" + "|---:" * (len(HEADINGS) - 1) + "|"]
-    lines += ["| " + " | ".join([f"`{row.name}`", *cells(row)]) + " |" for row in comparison.variants]
-    said = [f"- `{name}` {status}: {reason}" for name, status, reason in reasons(comparison)]
-    lines += ["", *said] if said else []
-    broken = [f"- **gate fails**: {sentence(gate)}" for gate in comparison.gates if not gate.holds]
-    lines += ["", *(broken or [verdict(comparison)])]
-    lines += ["", *provenance(comparison)]
-    return "\n".join(lines) + "\n"
-
-
-def provenance(comparison: Comparison) -> list[str]:
-    machine = comparison.host
-    int8 = ", ".join(machine["int8_instructions"]) or "no int8 instructions"
-    lines = [f"Host: {machine['cpu']}, {machine['cores']} cores, {int8}. One thread; p50 and p90 at batch 1."]
-    for image, versions in comparison.versions.items():
-        named = ", ".join(f"{name} {version}" for name, version in versions.items())
-        lines.append(f"{image}: {named}.")
-    return ["  \n".join(lines)]
+    sure = f" with {gate.confidence:.0%} confidence" if gate.confidence is not None else ""
+    return f"{gate.variant} has {gate.figure} {gate.value:g}{sure}, at {most} {gate.limit:g} is asked for"

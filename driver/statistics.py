@@ -6,7 +6,7 @@ minus reference. All arrays have one entry an image, in the same order.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,39 +16,10 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
+from driver.results import Count, Interval, Paired
+
 Right = NDArray[np.bool_]
 Classes = NDArray[np.integer[Any]]
-
-
-@dataclass(frozen=True)
-class Interval:
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Paired:
-    """Two variants on the same images: how many images each got right, and what follows.
-
-    `p_value` is McNemar's exact one for "neither is better"; `p_holm` the same after Holm's correction, in a family.
-    """
-
-    both_right: int
-    only_reference: int
-    only_variant: int
-    both_wrong: int
-    delta_pp: float
-    interval_pp: Interval
-    p_value: float
-    p_holm: float | None = None
-
-
-@dataclass(frozen=True)
-class Count:
-    """`right` of the `total` images of a class."""
-
-    right: int
-    total: int
 
 
 def wilson(successes: int, total: int, confidence: float = 0.95) -> Interval:

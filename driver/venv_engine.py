@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from driver import host
@@ -58,7 +59,10 @@ def stop(process: "subprocess.Popen[str]") -> None:
         try:
             process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            for group in (*map(int, children), process.pid):  # a stage leads a group of its own
+                with suppress(ProcessLookupError):
+                    os.killpg(group, signal.SIGKILL)
             process.wait()
 
 

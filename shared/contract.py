@@ -17,7 +17,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Step:
-    """One run of one stage. `optional` inputs are those the stage takes if they are there (`onnx.*`)."""
+    """One run of one stage. `optional` inputs are those the stage takes if they are there (`onnx.*`).
+
+    A stage that is repeated has a step for each `turn`, from 1; the images take turns.
+    """
 
     output: str
     image: str
@@ -26,6 +29,8 @@ class Step:
     optional: tuple[str, ...]
     parameters: dict[str, Any]
     default: bool  # made by a run that names no target
+    turn: int = 1
+    tool: str = ""  # the package whose work this is
 
 
 @dataclass(frozen=True)

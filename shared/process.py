@@ -9,7 +9,8 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -53,23 +54,25 @@ def run(plan: Plan, step: Step, digests: dict[str, str], folder: Path) -> Outcom
     """Run `step` in a fork, its result written below `folder`; never raises for what the stage does."""
     started = time.monotonic()
     readable, writable = os.pipe()
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # while Python forks, an exception of a handler is lost
-    child = os.fork()
-    if child == 0:
-        os.close(readable)
-        _child(plan, step, digests, folder, writable)
+    child = 0
     try:
-        os.close(writable)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+        with _held_back():
+            child = os.fork()
+            if child == 0:
+                os.close(readable)
+                _child(plan, step, digests, folder, writable)
+            os.setpgid(child, child)  # with whatever the stage starts, so that all of it can be ended
+            os.close(writable)
         reply, in_time = _receive(readable, started + plan.stage_seconds)
     except BaseException:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        if child:
+            os.killpg(child, signal.SIGKILL)
+            os.waitpid(child, 0)
         raise
     finally:
         os.close(readable)
     if not in_time:
-        os.kill(child, signal.SIGKILL)
+        os.killpg(child, signal.SIGKILL)
     _, ended, usage = os.wait4(child, 0)
     status, reason = _explain(plan, step, reply, in_time, ended)
     if status == "failed" and store.is_full(folder):
@@ -101,8 +104,9 @@ def _child(plan: Plan, step: Step, digests: dict[str, str], folder: Path, pipe: 
     """The fork's whole life; it ends here, whatever happens."""
     status, reason = "failed", "the stage ended without a word"
     try:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+        os.setpgid(0, 0)
+        for number in STOPPING:
+            signal.signal(number, signal.SIG_DFL)
         progress.connect(os.dup(1), step.output)
         with _output_to(store.log_path(plan, step.output)):
             status, reason = _call(plan, step, digests, folder)
@@ -137,6 +141,23 @@ def describe(error: BaseException, log: Path) -> str:
         return "out of memory: raise limits.memory"
     first = [type(error).__name__, *str(error).strip().splitlines()[:1]]
     return f"{': '.join(first)[:300]} (see {log})"
+
+
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """Let a signal to stop take effect at the end of the block: what a handler raises while Python forks is lost.
+
+    By handlers, not by a mask: a mask is one thread's, and frameworks have others, which take the signal.
+    """
+    caught: list[int] = []
+    handlers = {number: signal.signal(number, lambda got, _: caught.append(got)) for number in STOPPING}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if caught:
+        raise KeyboardInterrupt
 
 
 def _receive(pipe: int, deadline: float) -> tuple[bytes, bool]:

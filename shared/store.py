@@ -64,8 +64,13 @@ def digest(seal: Seal) -> str:
 
 def code_hash(image: str) -> str:
     """One hash of all that a stage's result depends on in the code: `shared/` and `images/<image>/`, lock included."""
+    return tree_hash("shared", f"images/{image}")
+
+
+def tree_hash(*folders: str) -> str:
+    """One hash of the names and contents of all files below these folders of the checkout."""
     total = hashlib.sha256()
-    for folder in ("shared", f"images/{image}"):
+    for folder in folders:
         for path in sorted((ROOT / folder).rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 total.update(f"{path.relative_to(ROOT).as_posix()} {file_sha256(path)}\n".encode())

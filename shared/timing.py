@@ -3,70 +3,114 @@
 import json
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
-from shared import threads
+from shared import machine, threads
+from shared.errors import StageError
 from shared.images import Floats, preprocess
 from shared.predictions import FILE, Model, at_chance
 from shared.progress import report
 
 WARM_UP = 20  # calls: TorchScript compiles on the first ones, ONNX Runtime fills its arena
+TWIN = " again"  # ends the name under which the first variant is timed a second time: an A/A pair
+
+Load = Callable[[Path, int], Model]
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Seconds of each single call: `latency` at batch 1, `throughput` at `batch_size`; in rounds, in order."""
+    """Seconds of each single call of `variant` on `batch` images with `threads` threads, (rounds, calls)."""
 
-    batch_size: int
+    variant: str
+    batch: int
     threads: int
-    latency: list[list[float]]
-    throughput: list[list[float]]
+    seconds: tuple[tuple[float, ...], ...]
 
 
-def measure(
-    available: Mapping[str, Path],
-    dataset: Path,
-    out: Path,
-    load: Callable[[Path, int], Model],
-    *,
-    rounds: int,
-    calls: int,
-    batch_size: int,
-) -> None:
-    """Write `samples.json`: `{variant: Samples}` for every variant in `available` that answered soundly.
+@dataclass(frozen=True)
+class Timings:
+    """`samples.json`: everything that was timed in one start of the image, and how quiet the machine was."""
 
-    One thread, and CrossquantError where a framework takes more. A round is `calls` calls of each variant at batch 1,
-    then one of each at `batch_size`.
+    machine: machine.Machine
+    samples: tuple[Samples, ...]
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much to time: `rounds` of `calls` calls at batch 1 and of one call at `batch`."""
+
+    rounds: int
+    calls: int
+    batch: int
+
+
+def measure(available: Mapping[str, Path], dataset: Path, out: Path, load: Load, size: Size) -> None:
+    """Write `samples.json` (Timings) for every variant in `available` that answered soundly.
+
+    On one thread, then on all that the stage may use; each in a process of its own, since TensorFlow fixes its threads
+    with the first operator. CrossquantError where a framework takes more than it may.
     """
-    models = {name: load(available[name], 1) for name in sound(available, dataset)}
-    images = preprocess(np.load(dataset / "x_test.npy", mmap_mode="r")[:batch_size])
+    models = {name: available[name] for name in sound(available, dataset)}
+    images = preprocess(np.load(dataset / "x_test.npy", mmap_mode="r")[: size.batch])
+    counts = sorted({1, threads.allowed()})
+    with machine.watch() as watch:
+        found = [samples for count in counts for samples in apart(models, load, images, size, count)]
+    (out / "samples.json").write_text(json.dumps(asdict(Timings(watch.seen, tuple(found)))))
+
+
+def apart(models: Mapping[str, Path], load: Load, images: Floats, size: Size, count: int) -> list[Samples]:
+    """`interleaved` in a fork of this process; what it raises is raised here."""
+    with ProcessPoolExecutor(1, get_context("fork")) as pool:
+        try:
+            return pool.submit(interleaved, models, load, images, size, count).result()
+        except BrokenProcessPool:
+            raise StageError("the timing process was killed (out of memory? raise limits.memory)") from None
+
+
+def interleaved(paths: Mapping[str, Path], load: Load, images: Floats, size: Size, count: int) -> list[Samples]:
+    """Samples of all variants (A B C, A B C, …) on `count` threads, at batch 1 and at that of `images`.
+
+    The first variant is loaded and timed a second time under another name: what these two differ by is noise.
+    """
+    twins = {name + TWIN: paths[name] for name in list(paths)[:1]}
+    models = {name: load(path, count) for name, path in (*paths.items(), *twins.items())}
     one = np.ascontiguousarray(images[:1])
-    samples = {name: Samples(len(images), 1, [], []) for name in models}
     for name, model in models.items():
-        timed(model, one, WARM_UP)
-        timed(model, images, 1)
-        with threads.at_most(1, name):
-            timed(model, images, 2)
-    for turn in range(rounds):
+        warm_up(name, model, one, images, count)
+    single: dict[str, list[tuple[float, ...]]] = {name: [] for name in models}
+    many: dict[str, list[tuple[float, ...]]] = {name: [] for name in models}
+    for turn in range(size.rounds):
         for name, model in models.items():
-            samples[name].latency.append(timed(model, one, calls))
+            single[name].append(timed(model, one, size.calls))
         for name, model in models.items():
-            samples[name].throughput.append(timed(model, images, 1))
-        report(turn + 1, rounds)
-    (out / "samples.json").write_text(json.dumps({key: asdict(s) for key, s in samples.items()}))
+            many[name].append(timed(model, images, 1))
+        report(turn + 1, size.rounds)
+    batches = ((1, single), (len(images), many))
+    return [Samples(name, batch, count, tuple(found[name])) for batch, found in batches for name in models]
 
 
-def timed(model: Model, images: Floats, calls: int) -> list[float]:
+def warm_up(name: str, model: Model, one: Floats, images: Floats, count: int) -> None:
+    """Call until nothing is done for the first time; then look at the threads."""
+    timed(model, one, WARM_UP)
+    timed(model, images, 1)
+    with threads.at_most(count, name):
+        timed(model, images, 2)
+
+
+def timed(model: Model, images: Floats, calls: int) -> tuple[float, ...]:
     """Seconds that each of `calls` calls takes."""
     seconds = []
     for _ in range(calls):
         start = time.perf_counter()
         model(images)
         seconds.append(time.perf_counter() - start)
-    return seconds
+    return tuple(seconds)
 
 
 def sound(available: Mapping[str, Path], dataset: Path) -> list[str]:

@@ -10,6 +10,7 @@ from tf2onnx.convert import from_keras
 
 from images.keras.canonical import canonical
 from images.keras.model import FILE
+from images.keras.reshape import constant_reshapes
 from shared.errors import CrossquantError
 
 
@@ -32,6 +33,7 @@ def convert(source: keras.Model, opset: int) -> onnx.ModelProto:
         for number, tensor in enumerate(model.inputs)
     ]
     converted, _ = from_keras(model, input_signature=signature, opset=opset)
+    constant_reshapes(converted)
     return canonical(converted)
 
 

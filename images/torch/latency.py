@@ -1,4 +1,4 @@
-"""How long each TorchScript file takes in PyTorch."""
+"""How long each TorchScript file takes, call by call."""
 
 from pathlib import Path
 
@@ -15,4 +15,4 @@ def run(
     calls: int,
     batch_size: int,
 ) -> None:
-    timing.measure(available, dataset, out, load, rounds=rounds, calls=calls, batch_size=batch_size)
+    timing.measure(available, dataset, out, load, timing.Size(rounds, calls, batch_size))

@@ -41,7 +41,7 @@ def test_the_readme_has_every_option(name: str) -> None:
 
 @pytest.mark.parametrize("target", re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
 def test_make_targets_are_told_in_readme_or_contributing(target: str) -> None:
-    assert f"make {target}" in README + (ROOT / "CONTRIBUTING.md").read_text()
+    assert re.search(rf"make .*\b{target}\b", README + (ROOT / "CONTRIBUTING.md").read_text())
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())

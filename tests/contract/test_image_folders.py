@@ -85,7 +85,7 @@ def test_run_takes_the_inputs_the_output_and_the_options(image: str, stage: Stag
     assert len(names) == len(stage.inputs) + bool(stage.optional) + 1
     assert names[-1] == "out"
     assert not arguments.defaults
-    assert {argument.arg for argument in arguments.kwonlyargs} == set(stage.options)
+    assert {argument.arg for argument in arguments.kwonlyargs} == set(stage.options) - {stage.repeat}
     assert not any(arguments.kw_defaults), "defaults stand in stages.toml, where the driver reads them"
 
 

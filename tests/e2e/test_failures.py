@@ -247,7 +247,7 @@ def kill_container(driver: Driver) -> None:
 
 @pytest.mark.docker
 def test_a_container_that_is_killed_is_started_again(docker_driver: Driver, experiment: Write) -> None:
-    long = experiment(lambda content: content.update(latency={"rounds": 300}))
+    long = experiment(lambda content: content.update(latency={"rounds": 100}))
     process = docker_driver.start("latency.keras", "--experiment", long)
     read_until(process, "predictions.keras.fp32 ")
     kill_container(docker_driver)

@@ -1,8 +1,11 @@
 """The main job, for real, through both engines: what it makes and what it says."""
 
+import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -37,7 +40,8 @@ def test_the_sample_is_named_on_terminal_and_page(finished: Finished) -> None:
     assert note in finished.done.stdout
     page = finished.driver.volumes / "resnet8-cifar10" / "comparison" / "comparison.md"
     assert note in page.read_text().splitlines()[2]
-    assert finished.driver.comparison()["dataset"] == {"name": "cifar10", "test_images": 2000, "sample": True}
+    dataset = finished.driver.comparison()["dataset"]
+    assert (dataset["name"], dataset["test_images"], dataset["sample"]) == ("cifar10", 2000, True)
 
 
 @pytest.mark.parametrize("variant", FLOAT)
@@ -79,15 +83,84 @@ def test_torch_uint8_is_unsupported_in_the_framework_s_own_words(finished: Finis
 
 
 @pytest.mark.parametrize("variant", [*FLOAT, *QUANTIZED])
-def test_latency_is_from_all_rounds_and_its_samples_are_kept(finished: Finished, variant: str) -> None:
+def test_latency_is_from_all_passes_and_its_samples_are_kept(finished: Finished, variant: str) -> None:
     row = finished.driver.rows()[variant]
-    assert row["latency_ms"]["samples"] == 400
-    assert 0 < row["latency_ms"]["p50"] <= row["latency_ms"]["p90"]
+    assert row["latency_ms"]["samples"] == 3 * 7 * 20
+    assert 0 < row["latency_ms"]["p50"] <= row["latency_ms"]["p90"] <= row["latency_ms"]["p99"]
     assert row["images_per_second"] > 0
-    folder = finished.driver.folder(f"latency.{image_of(variant)}", image_of(variant))
-    samples = json.loads((folder / "samples.json").read_text())[variant]
-    assert np.shape(samples["latency"]) == (20, 20)
-    assert samples["threads"] == 1
+    for turn in ("", ".2", ".3"):
+        folder = finished.driver.folder(f"latency.{image_of(variant)}{turn}", image_of(variant))
+        samples = json.loads((folder / "samples.json").read_text())["samples"]
+        shapes = {
+            (each["batch"], each["threads"]): np.shape(each["seconds"])
+            for each in samples
+            if each["variant"] == variant
+        }
+        assert shapes == {(1, 1): (7, 20), (1, 2): (7, 20), (64, 1): (7, 1), (64, 2): (7, 1)}
+
+
+def test_the_images_are_timed_in_turn(finished: Finished) -> None:
+    passes = [f"latency.{image}{turn}" for turn in ("", ".2", ".3") for image in ("keras", "onnx", "torch")]
+    assert [name for name in finished.done.made() if name.startswith("latency.")] == passes
+    assert [item["image"] for item in finished.driver.comparison()["noise"]] == ["keras", "onnx", "torch"]
+    assert not [line for line in finished.driver.comparison()["warnings"] if "one after the other" in line]
+
+
+@pytest.mark.parametrize("variant", [*FLOAT, *QUANTIZED])
+def test_a_cold_start_is_from_a_fresh_process(finished: Finished, variant: str) -> None:
+    cold = finished.driver.rows()[variant]["cold"]
+    assert 0 < cold["imported"] < cold["loaded"] < cold["answered"]
+    assert cold["peak_bytes"] > 50e6
+
+
+def test_legs_say_what_each_tool_lost(finished: Finished) -> None:
+    legs = {(leg["before"], leg["after"]): leg for leg in finished.driver.comparison()["legs"]}
+    assert len(legs) == 7
+    export, convert = legs["keras.fp32", "onnx.fp32"], legs["onnx.fp32", "torch.fp32"]
+    assert export["tools"][0].startswith("tf2onnx ") and convert["tools"][0].startswith("onnx2torch ")
+    assert export["drift"]["changed"] == convert["drift"]["changed"] == 0
+    assert min(leg["drift"]["sqnr_db"] for leg in (export, convert)) > 100
+    assert 10 < legs["onnx.fp32", "onnx.int8"]["drift"]["sqnr_db"] < 30
+
+
+def test_the_verdict_names_a_variant_and_tells_every_other_one_why_not(finished: Finished) -> None:
+    verdict = finished.driver.comparison()["verdict"]
+    assert verdict["ship"] in QUANTIZED
+    assert verdict["sentences"][0].startswith(f"Ship {verdict['ship']}: not significantly worse (")
+    told = [line.split()[1].rstrip(":") for line in verdict["sentences"] if line.startswith("Not ")]
+    assert sorted([*told, verdict["ship"]]) == sorted(ALL)
+    assert all(line in finished.done.stdout for line in verdict["sentences"])
+
+
+def test_the_files_of_the_comparison(finished: Finished) -> None:
+    folder = finished.driver.volumes / "resnet8-cifar10" / "comparison"
+    assert {path.name for path in folder.iterdir()} == {f"comparison.{kind}" for kind in ("json", "md", "csv", "html")}
+    assert len((folder / "comparison.md").read_text().splitlines()) < 100
+    with (folder / "comparison.csv").open() as file:
+        assert [row["name"] for row in csv.DictReader(file)] == ALL
+
+
+def test_gates_as_junit(finished: Finished, tmp_path: Path) -> None:
+    assert finished.driver("report", "--junit", str(tmp_path / "gates.xml")).exit_code == 0
+    suite = ElementTree.parse(tmp_path / "gates.xml").getroot()
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors"), suite.get("skipped")) == (
+        "17",
+        "0",
+        "0",
+        "1",
+    )
+
+
+def test_two_runs_side_by_side(finish: Finish, tmp_path: Path) -> None:
+    one = finish("venv").driver
+    copy = tmp_path / "yesterday"
+    shutil.copytree(one.volumes / "resnet8-cifar10", copy)
+    done = one("diff", str(copy), "resnet8-cifar10")
+    assert done.exit_code == 0
+    assert done.stdout.splitlines()[1] == "the same versions"
+    rows = {line.split()[0]: line.split() for line in done.stdout.splitlines() if line.split()[:1]}
+    accuracy = f"{100 * one.rows()['onnx.int8']['accuracy']:.2f}"
+    assert rows["onnx.int8"][1:7] == [accuracy, accuracy, "+0.00", "−0.18…+0.18", "1", "0"]
 
 
 @pytest.mark.parametrize("variant", [*FLOAT, *QUANTIZED])

@@ -1,17 +1,20 @@
 """Volumes written by hand: sealed artifacts and failures as the stages would leave them, with figures of the test's."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
+from null_image import pictures
 
 from driver import catalog, experiment, plan
 from driver.experiment import Experiment
 from shared import store
 from shared.contract import SCHEMA, Failure, Plan, Seal, Step, encode
 from shared.freshness import Freshness
+from shared.machine import Machine
+from shared.timing import TWIN, Samples, Timings
 
 CLASSES = 10
 LABELS = np.tile(np.arange(CLASSES, dtype=np.uint8), 10)
@@ -27,7 +30,11 @@ ORDER = (
     "torch.uint8",
 )
 INPUTS = {"input.model": "inputs/models/resnet8-cifar10", "input.dataset": "inputs/cifar10"}
-SAMPLES = {"batch_size": 50, "threads": 1, "latency": [[0.001, 0.002]], "throughput": [[0.1]]}
+START = {"imported": 0.5, "loaded": 0.75, "answered": 1.0, "peak_bytes": 1 << 20}
+Rounds = Sequence[Sequence[float]]
+SINGLE, MANY = ((0.001, 0.002),), ((0.1,),)  # seconds of each call, in one round
+BATCH = 50
+QUIET = Machine(started=0.0, seconds=10.0, others=0.0, steal=0.0, slowest_mhz=0.0, fastest_mhz=0.0)
 
 
 def default_experiment(**changes: Any) -> Experiment:
@@ -44,12 +51,26 @@ def answers(wrong: int, sure: float = 0.91) -> np.ndarray:
     return found
 
 
+def timings(
+    *names: str, single: Rounds = SINGLE, many: Rounds = MANY, twin: Rounds | None = None, **machine: float
+) -> Timings:
+    """What one start of an image writes: all variants alike, on one thread and on two; the first one's twin as well."""
+    found = [
+        Samples(name, batch, threads, twin if name.endswith(TWIN) and twin and batch == 1 else rounds)
+        for threads in (1, 2)
+        for batch, rounds in ((1, single), (BATCH, many))
+        for name in (*names, *(first + TWIN for first in names[:1]))
+    ]
+    return Timings(replace(QUIET, **machine), tuple(found))
+
+
 class Volume:
     """The folder of one experiment, artifact by artifact."""
 
     def __init__(self, chosen: Experiment) -> None:
         self.experiment = chosen
         self.plan: Plan = plan.make(chosen, catalog.load(), INPUTS, 2)
+        self.freshness = Freshness(self.plan)
         store.write_atomically(store.plan_path(chosen.name), encode(self.plan))
 
     def seal(self, name: str, files: Mapping[str, Any] | None = None, refused: str = "", **changes: Any) -> None:
@@ -64,6 +85,7 @@ class Volume:
                 else:
                     (folder / file).write_text(json.dumps(content))
             store.publish(folder, final, replace(self._seal(name, refused), files=store.list_files(folder), **changes))
+        self.freshness.forget(name)
 
     def _seal(self, name: str, refused: str) -> Seal:
         steps = {step.output: step for step in self.plan.steps}
@@ -74,7 +96,7 @@ class Volume:
             status="unsupported" if refused else "ok",
             reason=refused,
             files={},
-            inputs=Freshness(self.plan).inputs(made).digests if made else {},
+            inputs=self.freshness.inputs(made).digests if made else {},
             code=self.plan.code[made.image] if made else "",
             parameters=made.parameters if made else {},
             versions=versions(made) if made else {},
@@ -88,13 +110,15 @@ class Volume:
 
     def remove(self, name: str) -> None:
         (store.artifact_path(self.plan, name) / store.SEAL).unlink()
+        self.freshness.forget(name)
 
     def start(self, sample: bool = False) -> "Volume":
         """Everything up to the data set and the exported model; no variant but keras.fp32."""
         self.seal("input.model", {"model.keras": b"weights"})
         self.seal("input.dataset", {"about.json": {"name": "cifar10", "sample": sample}})
-        self.seal("dataset", {"y_test.npy": LABELS, "about.json": {"name": "cifar10", "sample": sample}})
-        self.seal("calibration", {"images.npy": np.zeros(1)})
+        about, images = {"name": "cifar10", "sample": sample}, pictures(len(LABELS))
+        self.seal("dataset", {"x_test.npy": images, "y_test.npy": LABELS, "about.json": about})
+        self.seal("calibration", {"images.npy": images[:20].astype(np.float32)})
         self.variant("keras.fp32", answers(10))
         self.seal("exported", {"model.onnx": b"exported"})
         return self
@@ -103,8 +127,15 @@ class Volume:
         self.seal(name, {"model.bin": b"x" * size, "notes.txt": b"not shipped"})
         self.seal(f"predictions.{name}", {"probabilities.npy": found})
 
-    def latency(self, image: str, *names: str, samples: Mapping[str, Any] = SAMPLES) -> None:
-        self.seal(f"latency.{image}", {"samples.json": dict.fromkeys(names, samples)})
+    def latency(self, image: str, *names: str, **changes: Any) -> None:
+        """Every turn of the image's timings, as of a run in which the images took turns."""
+        for step in self.plan.steps:
+            if (step.image, step.run) == (image, "latency"):
+                found = timings(*names, **{"started": float(self.plan.steps.index(step)), **changes})
+                self.seal(step.output, {"samples.json": asdict(found)})
+
+    def startup(self, image: str, *names: str, starts: Sequence[Mapping[str, float]] = (START,)) -> None:
+        self.seal(f"startup.{image}", {"starts.json": {name: list(starts) for name in names}})
 
     def whole(self, sample: bool = False) -> "Volume":
         """A run in which all went well: ten in a hundred answers are wrong, and torch refuses uint8."""
@@ -113,7 +144,9 @@ class Volume:
             self.variant(name, answers(10))
         self.seal("torch.uint8", refused="PyTorch quantized 0 of 10")
         for image in self.plan.code:
-            self.latency(image, *(name for name in ORDER[:-1] if name.startswith(image)))
+            names = [name for name in ORDER[:-1] if name.startswith(image)]
+            self.latency(image, *names)
+            self.startup(image, *names)
         return self
 
 

@@ -53,7 +53,11 @@ def test_every_default_of_ours_is_allowed():
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("run =", "runs =", "stage.0.runs: unknown key; known are run, output, inputs, optional, default, options"),
+        (
+            "run =",
+            "runs =",
+            "stage.0.runs: unknown key; known are run, output, inputs, optional, default, repeat, tool, options",
+        ),
         ('output = "counted"\n', "", "stage.0.output: is missing"),
         ('["dataset"]', '"dataset"', "stage.0.inputs: must be a list, not 'dataset'"),
         ("max = 1", "most = 1", "stage.0.options.share.most: unknown key; known are default, values, min, max"),
@@ -106,3 +110,30 @@ def test_given_values_take_the_place_of_defaults():
 @pytest.mark.parametrize(("output", "takes"), [("onnx.{recipe}", True), ("predictions.{variant}", False)])
 def test_only_recipes_make_a_stage_take_recipes(output, takes):
     assert Stage("any", output, ()).takes_recipe is takes
+
+
+def test_a_stage_says_what_repeats_it_and_whose_work_it_is(tmp_path):
+    text = GOOD.replace('run = "count"', 'run = "count"\nrepeat = "times"\ntool = "abacus"')
+    path = written(tmp_path, text + "times = { default = 2, min = 1 }\n")
+    (stage,) = catalog.read(path)
+    assert (stage.repeat, stage.tool) == ("times", "abacus")
+    assert stage.parameters({"times": 5}, ())["times"] == 5
+    (plain,) = catalog.read(written(tmp_path, GOOD, "plain"))
+    assert (plain.repeat, plain.tool) == ("", "")
+
+
+def test_what_repeats_a_stage_of_ours_is_an_option_of_it_that_is_at_least_one():
+    repeated = [(stage, stage.options[stage.repeat]) for stages in catalog.load().values() for stage in stages
+                if stage.repeat]  # fmt: skip
+    assert [stage.run for stage, _ in repeated] == ["latency"] * 3
+    for _, option in repeated:
+        assert type(option.default) is int
+        assert option.min == 1
+
+
+def test_a_tool_of_ours_is_asked_for_by_its_image():
+    """Its version is read from the seal, where it is as the image installs it."""
+    for image, stages in catalog.load().items():
+        lock = (ROOT / "images" / image / "requirements.lock").read_text()
+        for tool in {stage.tool for stage in stages} - {""}:
+            assert f"\n{tool}==" in "\n" + lock

@@ -3,13 +3,15 @@
 import json
 from dataclasses import replace
 
+import evidence_makers
 import numpy as np
 import pytest
 from evidence_makers import LABELS, ORDER, Volume, answers, default_experiment, versions
 
 from driver import comparison, evidence, host, reporting
+from driver.evidence import Evidence
 from driver.experiment import Bound, Gates
-from driver.metrics import Latency
+from driver.results import Latency
 from shared import store
 from shared.contract import Failure
 from shared.freshness import Freshness
@@ -29,7 +31,7 @@ def volume():
 
 
 def compare(volume):
-    return comparison.compare(Freshness(volume.plan), volume.experiment)
+    return comparison.compare(Evidence(Freshness(volume.plan)), volume.experiment)
 
 
 def rows(compared):
@@ -44,7 +46,7 @@ def test_a_run_in_which_all_went_well(volume):
     compared = compare(volume.whole())
     assert tuple(row.name for row in compared.variants) == ORDER
     assert [row.status for row in compared.variants] == ["ok"] * 8 + ["unsupported"]
-    assert compared.dataset == {"name": "cifar10", "test_images": 100, "sample": False}
+    assert compared.dataset == {"name": "cifar10", "test_images": 100, "sample": False, "classes": []}
     assert (compared.schema, compared.experiment, compared.reference) == (1, "resnet8-cifar10", "keras.fp32")
     assert compared.host == MACHINE
     assert compared.failures == ()
@@ -61,7 +63,9 @@ def test_the_figures_of_a_row(volume):
     assert (row.accuracy, row.delta_pp, row.agreement) == (0.85, -5.0, 0.95)
     assert row.max_abs_diff == pytest.approx(0.89, abs=1e-6), "0.91 against 0.02, where the top is another"
     assert row.size_bytes == 1234, "of model.* alone"
-    assert row.latency_ms == Latency(pytest.approx(1.5), pytest.approx(1.9), 2)
+    assert row.latency_ms == Latency(pytest.approx(1.5), pytest.approx(1.9), pytest.approx(1.99), 6), (
+        "three turns of two"
+    )
     assert row.images_per_second == pytest.approx(500.0)
     assert row.quantized
 
@@ -118,7 +122,7 @@ def test_an_empty_volume_has_every_row_and_no_figure(volume):
     assert tuple(row.name for row in compared.variants) == ORDER
     assert {row.status for row in compared.variants} == {"skipped"}
     assert {row.accuracy for row in compared.variants} == {None}
-    assert compared.dataset == {"name": "", "test_images": 0, "sample": False}
+    assert compared.dataset == {"name": "", "test_images": 0, "sample": False, "classes": []}
     assert (compared.gates, compared.versions) == ((), {})
     assert compared.exit_code == 3
 
@@ -153,9 +157,20 @@ def test_a_failed_latency_is_told_though_it_makes_no_row(volume):
     compared = compare(volume)
     assert compared.failures == (Failure("latency.onnx", "failed", "runs 4 threads instead of 1"),)
     assert compared.exit_code == 3
+    assert rows(compared)["onnx.int8"].latency_ms.samples == 4, "of the two turns that are there"
+
+
+def test_without_any_turn_there_are_no_timings(volume):
+    volume.whole()
+    for name in ("latency.onnx", "latency.onnx.2", "latency.onnx.3"):
+        volume.remove(name)
+    compared = compare(volume)
+    assert [failure.name for failure in compared.failures] == ["latency.onnx", "latency.onnx.2", "latency.onnx.3"]
     row = rows(compared)["onnx.int8"]
-    assert (row.status, row.accuracy, row.latency_ms) == ("ok", 0.9, None)
+    assert (row.status, row.accuracy, row.latency_ms, row.timings) == ("ok", 0.9, None, ())
+    assert row.cold is not None
     assert rows(compared)["torch.int8"].latency_ms is not None
+    assert [noise.image for noise in compared.noise] == ["keras", "torch"]
 
 
 def test_a_latency_that_is_not_there_is_told(volume):
@@ -218,7 +233,8 @@ def test_timings_of_an_older_variant_do_not_count(volume):
     volume.variant("torch.x86", answers(12), size=7)
     found = rows(compare(volume))
     assert (found["torch.x86"].accuracy, found["torch.x86"].latency_ms) == (0.88, None)
-    assert [failure.name for failure in compare(volume).failures] == ["latency.torch"]
+    repeated = ["latency.torch", "startup.torch", "latency.torch.2", "latency.torch.3"]
+    assert [failure.name for failure in compare(volume).failures] == repeated
 
 
 def test_versions_are_of_what_the_requirements_name(volume):
@@ -256,20 +272,34 @@ def test_the_json_file_has_exactly_the_fields_that_are_promised(volume):
     reporting.write(compared, folder)
     data = json.loads((folder / "comparison.json").read_text())
     assert set(data) == {
-        "schema", "experiment", "reference", "dataset", "variants", "host", "versions", "gates", "failures",
+        "schema", "experiment", "reference", "dataset", "variants", "host", "versions", "gates", "failures", "legs",
+        "noise", "warnings", "verdict", "digests", "evidence",
     }  # fmt: skip
     assert data["schema"] == 1
-    assert set(data["dataset"]) == {"name", "test_images", "sample"}
+    assert set(data["dataset"]) == {"name", "test_images", "sample", "classes"}
     for row in data["variants"]:
         assert set(row) == {
             "name", "image", "recipe", "status", "reason", "accuracy", "delta_pp", "agreement", "max_abs_diff",
-            "size_bytes", "latency_ms", "images_per_second",
+            "size_bytes", "latency_ms", "images_per_second", "interval", "paired", "drift", "ece", "classes", "losing",
+            "timings", "cold",
         }  # fmt: skip
     assert [row["name"] for row in data["variants"]] == list(ORDER)
-    assert set(data["variants"][0]["latency_ms"]) == {"p50", "p90", "samples"}
+    assert set(data["variants"][0]["latency_ms"]) == {"p50", "p90", "p99", "samples"}
+    assert set(data["variants"][0]["timings"][0]) == {
+        "batch", "threads", "p50", "p90", "p99", "samples", "images_per_second", "passes",
+    }  # fmt: skip
+    assert set(data["variants"][0]["cold"]) == {"imported", "loaded", "answered", "peak_bytes"}
+    assert set(data["variants"][3]["paired"]) == {
+        "both_right", "only_reference", "only_variant", "both_wrong", "delta_pp", "interval_pp", "p_value", "p_holm",
+    }  # fmt: skip
+    assert {frozenset(leg) for leg in data["legs"]} == {
+        frozenset(("kind", "before", "after", "tools", "drift", "paired"))
+    }
+    assert [set(noise) for noise in data["noise"]] == [{"image", "twin_of", "share"}] * 3
+    assert set(data["verdict"]) == {"ship", "sentences"}
     assert data["variants"][-1]["latency_ms"] is None
     assert {frozenset(gate) for gate in data["gates"]} == {
-        frozenset(("variant", "figure", "bound", "limit", "value", "holds"))
+        frozenset(("variant", "figure", "bound", "limit", "value", "holds", "confidence"))
     }
     assert data["failures"] == []
 
@@ -286,3 +316,151 @@ def test_a_failure_in_the_json_file(volume):
 def test_the_labels_of_these_tests_are_ten_of_each_class():
     assert np.bincount(LABELS).tolist() == [10] * 10
     assert (answers(15).argmax(axis=1) == LABELS).sum() == 85
+
+
+def test_what_a_row_says_beyond_the_main_table(volume):
+    """Ten wrong in the reference; the same ten and five more here: all of the first classes in the first rows."""
+    volume.whole()
+    volume.variant("onnx.int8", answers(15, sure=0.82))
+    found = rows(compare(volume))
+    row = found["onnx.int8"]
+    pairs = row.paired
+    assert (pairs.both_right, pairs.only_reference, pairs.only_variant, pairs.both_wrong) == (85, 5, 0, 10)
+    assert (row.drift.images, row.drift.changed) == (100, 5)
+    assert row.interval.low < 0.85 < row.interval.high
+    assert row.ece == pytest.approx(0.03, abs=1e-6), "85 of 100 are right, and it is always 82% sure"
+    assert [(count.right, count.total) for count in row.classes] == [(8, 10)] * 5 + [(9, 10)] * 5
+    assert row.losing == (), "one image of ten is not significant"
+    assert found["keras.fp32"].paired.p_value == 1.0
+
+
+def test_a_class_that_loses_significantly_is_named(volume):
+    volume.whole()
+    worse = answers(10)
+    worse[LABELS == 3] = answers(100)[LABELS == 3]
+    volume.variant("onnx.int8", worse)
+    (losing,) = rows(compare(volume))["onnx.int8"].losing
+    assert (losing.label, losing.paired.only_reference, losing.paired.only_variant) == (3, 9, 0)
+    assert losing.paired.p_holm == pytest.approx(10 * 2 / 2**9), "ten classes were looked at"
+
+
+def test_holm_corrects_over_the_quantized_rows_alone(volume):
+    """Five are compared; the surest loss counts five times, and the float rows are no part of it."""
+    volume.whole()
+    volume.variant("torch.x86", answers(18))
+    found = rows(compare(volume))
+    assert [found[name].paired.p_holm for name in ORDER[:3]] == [None] * 3
+    assert found["torch.x86"].paired.p_holm == pytest.approx(5 * found["torch.x86"].paired.p_value)
+    assert found["torch.x86"].paired.p_value == pytest.approx(2 / 2**8)
+
+
+def test_the_verdict_is_of_these_rows(volume):
+    volume.whole()
+    volume.latency("onnx", "onnx.fp32", "onnx.int8", single=[[0.0001]])
+    volume.variant("onnx.fp32", answers(10), size=50)
+    volume.variant("onnx.int8", answers(10), size=40)
+    for name in ("onnx.uint8", "onnx.u8s8"):
+        volume.variant(name, answers(10))
+    volume.latency("onnx", "onnx.fp32", "onnx.int8", single=[[0.0001]])
+    verdict = compare(volume).verdict
+    assert verdict.ship == "onnx.int8"
+    assert verdict.sentences[0] == (
+        "Ship onnx.int8: not significantly worse (+0.00 points, 95% −3.53…+3.53, p = 1), 15.0× faster and 25.0× "
+        "smaller than keras.fp32 on this CPU."
+    )
+
+
+def test_the_noise_is_of_each_image_and_its_first_variant(volume):
+    found = compare(volume.whole()).noise
+    assert [(noise.image, noise.twin_of, noise.share) for noise in found] == [
+        (image, f"{image}.fp32", 0.0) for image in ("keras", "onnx", "torch")
+    ]
+
+
+def test_a_busy_machine_is_told(volume):
+    volume.whole()
+    volume.latency("torch", "torch.fp32", others=1.5)
+    assert compare(volume).warnings == ("Busy machine: other processes kept up to 1.5 cores busy during the timings.",)
+
+
+def test_a_gate_with_a_confidence_and_no_reference_is_no_mistake():
+    gates = Gates(quantized={"accuracy": Bound(min=0.5, confidence=0.95)})
+    volume = Volume(default_experiment(gates=gates)).whole()
+    volume.remove("predictions.keras.fp32")
+    found = compare(volume).gates
+    assert [gate.variant for gate in found] == list(ORDER[3:-1])
+    assert [gate.value for gate in found] == pytest.approx([0.8256] * 5, abs=1e-4)
+
+
+@pytest.fixture
+def other_labels(monkeypatch):
+    """Label the images otherwise, in the volume and in the answers."""
+
+    def set_labels(labels):
+        monkeypatch.setattr(evidence_makers, "LABELS", labels)
+
+    return set_labels
+
+
+def test_a_test_set_of_one_image(volume, other_labels):
+    """One right answer of one is no better than chance: nothing can be said, and nothing breaks."""
+    other_labels(LABELS[:1])
+    compared = compare(volume.whole())
+    assert compared.dataset["test_images"] == 1
+    assert [row.status for row in compared.variants] == ["failed"] * 8 + ["unsupported"]
+    assert compared.verdict.ship == ""
+    assert compared.verdict.sentences[0] == "Ship nothing: no variant is sound and not significantly worse."
+    assert compared.exit_code == 3
+
+
+def test_all_right(volume):
+    volume.whole()
+    for name in ORDER[:-1]:
+        volume.variant(name, answers(0))
+    for image in volume.plan.code:
+        names = [name for name in ORDER[:-1] if name.startswith(image)]
+        volume.latency(image, *names)
+        volume.startup(image, *names)
+    compared = compare(volume)
+    row = rows(compared)["onnx.int8"]
+    assert (row.accuracy, row.interval.high, row.delta_pp, row.agreement) == (1.0, pytest.approx(1.0), 0.0, 1.0)
+    assert (row.drift.sqnr_db, row.drift.kl, row.paired.p_value, row.paired.p_holm) == (None, 0.0, 1.0, 1.0)
+    assert compared.exit_code == 0
+    assert compared.verdict.ship
+
+
+def test_all_wrong(volume):
+    volume.start()
+    for name in ORDER[1:-1]:
+        volume.variant(name, answers(100))
+    volume.variant("keras.fp32", answers(100))
+    volume.seal("exported", {"model.onnx": b"exported"})
+    for name in ORDER[1:-1]:
+        volume.variant(name, answers(100))
+    compared = compare(volume)
+    assert {row.status for row in compared.variants[:-1]} == {"failed"}
+    row = rows(compared)["onnx.int8"]
+    assert (row.accuracy, row.interval.low, row.paired.both_wrong) == (0.0, pytest.approx(0.0, abs=1e-12), 100)
+    assert compared.verdict.ship == ""
+    assert compared.exit_code == 3
+
+
+def test_a_hundred_variants():
+    names = [f"r{number}" for number in range(97)]
+    chosen = default_experiment(recipes={"onnx": {name: {} for name in names}})
+    volume = Volume(chosen).start()
+    volume.variant("onnx.fp32", answers(10))
+    volume.variant("torch.fp32", answers(10))
+    for number, name in enumerate(names):
+        volume.variant(f"onnx.{name}", answers(10 + number % 9))
+    for image in volume.plan.code:
+        made = [name for name in volume.plan.step(f"latency.{image}").optional if name.startswith(image)]
+        volume.latency(image, *made)
+        volume.startup(image, *made)
+    compared = compare(volume)
+    assert len(compared.variants) == 100
+    assert {row.status for row in compared.variants} == {"ok"}
+    assert len(compared.legs) == 99
+    assert len(compared.verdict.sentences) == 100
+    surest = min((row.paired for row in compared.variants if row.quantized), key=lambda pairs: pairs.p_value)
+    assert surest.p_holm == pytest.approx(97 * surest.p_value)

@@ -112,7 +112,11 @@ UNKNOWN_KEYS = {
         "acuracy: {min",
         ":18: gates.float.acuracy: unknown key; known are accuracy, drop_pp, changed",
     ),
-    "bound": ("{min: 0.85}", "{least: 0.85}", ":18: gates.float.accuracy.least: unknown key; known are min, max"),
+    "bound": (
+        "{min: 0.85}",
+        "{least: 0.85}",
+        ":18: gates.float.accuracy.least: unknown key; known are min, max, confidence",
+    ),
     "limits": (
         "{cpus: 1,",
         "{cpu: 1,",

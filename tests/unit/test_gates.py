@@ -1,13 +1,13 @@
 """Gates: which bound meets which row, and what holds at the limit and just beyond it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from driver import gates
-from driver.comparison import Variant
 from driver.experiment import Bound, Gates
-from driver.gates import Gate
+from driver.results import Count, Drift, Gate, Interval, Paired, Variant
 
 
 def row(name="onnx.int8", **figures):
@@ -67,3 +67,78 @@ def test_a_row_without_the_figure_has_no_gate():
     limits = Gates(quantized={figure: Bound(min=0.0) for figure in ("accuracy", "drop_pp", "changed")})
     assert list(gates.evaluate(limits, [row()])) == []
     assert only(limits, row(accuracy=0.5)).figure == "accuracy"
+
+
+def counted(both_right=850, only_reference=20, only_variant=10, both_wrong=120, name="onnx.int8"):
+    """A row with the figures that follow from these counts; 25 more images are wrong in another way."""
+    right, before = both_right + only_variant, both_right + only_reference
+    images = before + only_variant + both_wrong
+    changed = only_reference + only_variant + 25
+    return row(
+        name,
+        accuracy=right / images,
+        delta_pp=100 * (right - before) / images,
+        agreement=1 - changed / images,
+        paired=Paired(both_right, only_reference, only_variant, both_wrong, -1.0, Interval(-2.1, 0.1), 0.1),
+        drift=Drift(images, changed, 1 - changed / images, 0.5, 0.1, 20.0, 0.99, 0.01),
+        classes=(Count(right, images),),
+    )
+
+
+WILSON_860 = {0.95: (0.8371, 0.8802), 0.9: (0.8409, 0.8771)}
+"""860 of 1000, by Wilson's formula with z = 1.960 and 1.645."""
+
+
+@pytest.mark.parametrize("confidence", WILSON_860)
+@pytest.mark.parametrize(("bound", "end"), [("min", 0), ("max", 1)])
+def test_with_a_confidence_the_worse_end_of_an_accuracy_must_hold(confidence, bound, end):
+    value = WILSON_860[confidence][end]
+    beyond = 0.001 if bound == "min" else -0.001
+    for limit, holds in ((value - beyond, True), (value + beyond, False)):
+        limits = Gates(quantized={"accuracy": Bound(**{bound: limit}, confidence=confidence)})
+        gate = only(limits, counted())
+        assert gate == Gate("onnx.int8", "accuracy", bound, limit, pytest.approx(value, abs=1e-4), holds, confidence)
+
+
+def test_with_a_confidence_the_larger_drop_must_hold():
+    """Newcombe's interval of 20 against 10 discordant images in 1000, method 10: from -0.1 to 2.1 points lost."""
+    (least, most) = gates.evaluate(Gates(quantized={"drop_pp": Bound(min=-1, max=2, confidence=0.95)}), [counted()])
+    assert (least.bound, least.value, least.holds) == ("min", pytest.approx(-0.09, abs=0.03), True)
+    assert (most.bound, most.value, most.holds) == ("max", pytest.approx(2.13, abs=0.03), False)
+    assert only(Gates(quantized={"drop_pp": Bound(max=2)}), counted()).holds, "the point alone would hold"
+
+
+def test_a_drop_mirrors_a_gain():
+    lost, gained = counted(), counted(only_reference=10, only_variant=20)
+    limits = Gates(quantized={"drop_pp": Bound(min=-9, max=9, confidence=0.95)})
+    (low, high), (other_low, other_high) = (list(gates.evaluate(limits, [each])) for each in (lost, gained))
+    assert (low.value, high.value) == (pytest.approx(-other_high.value), pytest.approx(-other_low.value))
+
+
+def test_with_a_confidence_the_larger_share_of_changed_answers_must_hold():
+    """55 of 1000."""
+    limits = Gates(float={"changed": Bound(max=0.06, confidence=0.95)})
+    gate = only(limits, counted(name="onnx.fp32"))
+    assert gate == Gate("onnx.fp32", "changed", "max", 0.06, pytest.approx(0.0710, abs=1e-4), False, 0.95)
+
+
+def test_nothing_changed_is_not_surely_nothing():
+    row = counted(both_right=1000, only_reference=0, only_variant=0, both_wrong=0, name="onnx.fp32")
+    limits = Gates(float={"changed": Bound(max=0.0001, confidence=0.95)})
+    row = replace(row, agreement=1.0, drift=replace(row.drift, changed=0))
+    assert only(limits, row).value == pytest.approx(0.00383, abs=1e-5)
+
+
+def test_more_confidence_asks_for_more():
+    values = [
+        only(Gates(quantized={"accuracy": Bound(min=0.5, confidence=level)}), counted()).value
+        for level in (0.5, 0.9, 0.99)
+    ]
+    assert values == sorted(values, reverse=True)
+    assert len(set(values)) == 3
+
+
+def test_an_accuracy_without_a_reference_has_an_interval_too():
+    alone = replace(counted(), delta_pp=None, agreement=None, paired=None, drift=None)
+    gate = only(Gates(quantized={"accuracy": Bound(min=0.8, confidence=0.95)}), alone)
+    assert (gate.value, gate.holds) == (pytest.approx(WILSON_860[0.95][0], abs=1e-4), True)

@@ -1,10 +1,16 @@
 """Figures that can be worked out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from evidence_makers import BATCH, QUIET, timings
+from pytest import approx
 
 from driver import metrics
-from driver.metrics import Latency
+from driver.results import Cold, Latency, Noise, Timing
+from shared.startup import Start
+from shared.timing import TWIN, Samples, Timings
 
 LABELS = np.array([0, 1, 2, 0], np.uint8)
 REFERENCE = np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.1, 0.1, 0.8], [0.1, 0.6, 0.3]], np.float32)  # 3 of 4 right
@@ -58,10 +64,148 @@ def test_a_difference_in_either_direction_counts():
 
 
 def test_timings_over_all_rounds():
-    """Eleven calls of 1 to 11 ms; of three batches of 64, the median takes 0.1 s."""
+    """Eleven calls of 1 to 11 ms; of three batches of 50, the median takes 0.1 s."""
     rounds = [[0.011, 0.001, 0.002, 0.003, 0.004], [0.005, 0.006, 0.007, 0.008, 0.009, 0.010]]
-    raw = {"batch_size": 64, "threads": 1, "latency": rounds, "throughput": [[0.1], [0.05], [0.9]]}
-    found = metrics.timing(raw)
-    assert found["latency_ms"] == Latency(pytest.approx(6.0), pytest.approx(10.0), 11)
-    assert found["images_per_second"] == pytest.approx(640.0)
-    assert set(found) == {"latency_ms", "images_per_second"}
+    table = metrics.timings([timings("a", single=rounds, many=[[0.1], [0.05], [0.9]])])
+    found = metrics.row(table["a"])
+    assert found["latency_ms"] == Latency(approx(6.0), approx(10.0), approx(10.9), 11)
+    assert found["images_per_second"] == approx(500.0)
+    assert found["timings"] == table["a"]
+    assert set(found) == {"latency_ms", "images_per_second", "timings"}
+
+
+def test_a_table_has_each_batch_size_and_number_of_threads():
+    table = metrics.timings([timings("a", "b")])
+    assert list(table) == ["a", "b", "a" + TWIN]
+    for each in table.values():
+        assert [(timing.threads, timing.batch) for timing in each] == [(1, 1), (1, BATCH), (2, 1), (2, BATCH)]
+
+
+def passes(*milliseconds, **machine):
+    """A start for each of `milliseconds`, with three calls around it."""
+    return [
+        timings("a", single=[[each / 1000, (each - 1) / 1000, (each + 1) / 1000]], started=float(turn), **machine)
+        for turn, each in enumerate(milliseconds)
+    ]
+
+
+def test_a_figure_is_the_median_over_the_passes_of_that_of_each():
+    """All calls in one heap would give 5 ms as well, yet 42 ms for p90."""
+    (found, *_) = metrics.timings(passes(4, 50, 5))["a"]
+    assert found == Timing(
+        batch=1, threads=1, p50=approx(5.0), p90=approx(5.8), p99=approx(5.98), samples=9,
+        images_per_second=approx(200.0), passes=(approx(4.0), approx(50.0), approx(5.0)),
+    )  # fmt: skip
+
+
+def test_a_variant_that_one_pass_lacks_has_the_figures_of_the_others():
+    table = metrics.timings([timings("a", "b"), timings("a")])
+    assert [table[name][0].samples for name in ("a", "b")] == [4, 2]
+
+
+def test_the_main_table_is_of_one_thread():
+    one, two = Timing(1, 1, 5, 6, 7, 9, 200, (5,)), Timing(1, 2, 3, 4, 5, 9, 333, (3,))
+    many, more = Timing(64, 1, 100, 0, 0, 9, 640, (100,)), Timing(64, 2, 50, 0, 0, 9, 1280, (50,))
+    found = metrics.row((one, many, two, more))
+    assert (found["latency_ms"], found["images_per_second"]) == (Latency(5, 6, 7, 9), 640)
+    assert metrics.row(()) == {"timings": ()}
+
+
+def test_images_a_second_where_the_larger_batch_is_one_image_too():
+    """`batch_size: 1` is allowed, and so is a test set of a single image."""
+    single, many = (Samples("a", 1, 1, (calls,)) for calls in ((0.001, 0.003), (0.002,)))
+    table = metrics.timings([Timings(QUIET, (single, many))])["a"]
+    assert [each.passes for each in table] == [(approx(2.0),)], "one p50 a pass"
+    assert metrics.row(table)["images_per_second"] == approx(500.0)
+
+
+def noisy(*shares):
+    """Passes in which the twin is slower by these shares."""
+    return metrics.timings([timings("a", "b", single=[[0.01]], twin=[[0.01 * (1 + share)]]) for share in shares])
+
+
+def test_noise_is_by_what_the_twin_differs_at_most():
+    assert metrics.noise("onnx", noisy(0.01, -0.04, 0.02)) == Noise("onnx", "a", approx(0.04))
+
+
+def test_noise_of_larger_batches_does_not_count():
+    one, other = (Timing(batch, 1, 5, 5, 5, 1, 1, (5.0,)) for batch in (1, 50))
+    table = {"a": (one, other), "a" + TWIN: (one, replace(other, passes=(9.0,)))}
+    assert metrics.noise("onnx", table) == Noise("onnx", "a", 0.0)
+
+
+def test_noise_of_more_threads_than_one_does_not_count():
+    """The verdict is on one thread."""
+    one, two = (Timing(1, threads, 5, 5, 5, 1, 1, (5.0,)) for threads in (1, 2))
+    table = {"a": (one, two), "a" + TWIN: (replace(one, passes=(5.1,)), replace(two, passes=(6.0,)))}
+    assert metrics.noise("onnx", table) == Noise("onnx", "a", approx(0.02))
+
+
+def test_without_a_twin_nothing_is_known_of_the_noise():
+    assert metrics.noise("onnx", {}) is None
+
+
+STARTS = [Start(0.1, 0.2, answered, int(1000 * answered)) for answered in (3.0, 1.0, 2.0)]
+
+
+@pytest.mark.parametrize(("count", "answered"), [(1, 3.0), (2, 3.0), (3, 2.0)])
+def test_of_several_cold_starts_the_one_in_the_middle_is_told_whole(count, answered):
+    assert metrics.middle(STARTS[:count]) == Cold(0.1, 0.2, answered, int(1000 * answered))
+
+
+def machines(**changes):
+    """Two images in turn, with one pass on a machine that was not quiet."""
+    return {
+        "keras": [timings("a", started=1.0), timings("a", started=3.0, **changes)],
+        "onnx": [timings("b", started=2.0), timings("b", started=4.0)],
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"others": 0.25}, "Busy machine: other processes kept up to 0.2 cores busy during the timings."),
+        ({"steal": 0.034}, "Shared machine: the hypervisor took up to 3% of the CPU time during the timings."),
+        (
+            {"slowest_mhz": 1500.0, "fastest_mhz": 3000.0},
+            "Throttled machine: some CPUs ran slower than others by a fifth or more during the timings.",
+        ),
+    ],
+)
+def test_what_makes_timings_doubtful_is_one_sentence(changes, sentence):
+    assert metrics.warnings(machines(**changes)) == (sentence,)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"others": 0.1}, {"steal": 0.01}, {"slowest_mhz": 2400.0, "fastest_mhz": 3000.0}, {"fastest_mhz": 3000.0}],
+)
+def test_a_quiet_machine_needs_no_warning(changes):
+    assert metrics.warnings(machines(**changes)) == ()
+
+
+def test_every_warning_is_given():
+    loud = machines(others=1.0, steal=0.5, slowest_mhz=1.0, fastest_mhz=2.0)
+    kinds = [line.split()[0] for line in metrics.warnings(loud)]
+    assert kinds == ["Busy", "Shared", "Throttled"]
+
+
+NOT_IN_TURN = "The images were timed one after the other, not in turn: a drift of the machine is not evened out."
+
+
+@pytest.mark.parametrize(
+    ("starts", "lines"),
+    [
+        ({"keras": [1, 4], "onnx": [2, 5], "torch": [3, 6]}, ()),
+        ({"keras": [1, 4], "onnx": [3, 5], "torch": [2, 6]}, ()),
+        ({"keras": [1, 2], "onnx": [3, 4]}, (NOT_IN_TURN,)),
+        ({"keras": [1, 4], "onnx": [2, 3]}, ()),
+        ({"keras": [1, 3], "onnx": [2, 6], "torch": [4, 5]}, (NOT_IN_TURN,)),
+        ({"keras": [1, 2, 3]}, ()),
+        ({"keras": [1], "onnx": [2]}, ()),
+        ({}, ()),
+    ],
+)
+def test_images_that_were_not_timed_in_turn_are_told(starts, lines):
+    passes = {image: [timings("a", started=float(each)) for each in times] for image, times in starts.items()}
+    assert metrics.warnings(passes) == lines

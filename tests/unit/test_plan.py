@@ -33,8 +33,18 @@ def step(output, image, *inputs, optional=(), default=True):
     return Step(output, image, "run", inputs, optional, {}, default)
 
 
-def test_the_default_experiment_starts_each_image_once():
-    assert starts(plan.select(make(), [])) == ["keras", "onnx", "torch"]
+def test_the_default_experiment_starts_each_image_once_and_again_for_each_turn_of_the_timings():
+    assert starts(plan.select(make(), [])) == ["keras", "onnx", "torch"] * 3
+
+
+def test_one_pass_of_the_timings_needs_no_second_start():
+    made = make(default_experiment(options={"latency": {"passes": 1}}))
+    assert starts(plan.select(made, [])) == ["keras", "onnx", "torch"]
+    assert [step.output for step in made.steps if step.run == "latency"] == [
+        "latency.keras",
+        "latency.onnx",
+        "latency.torch",
+    ]
 
 
 def test_the_whole_default_plan():
@@ -42,7 +52,8 @@ def test_the_whole_default_plan():
     wanted = {"dataset", "calibration", "exported", "trained"}
     for image in ("keras", "onnx", "torch"):
         variants = [f"{image}.{recipe}" for recipe in ("fp32", *recipes.get(image, []))]
-        wanted |= {*variants, *(f"predictions.{name}" for name in variants), f"latency.{image}"}
+        wanted |= {*variants, *(f"predictions.{name}" for name in variants), f"startup.{image}"}
+        wanted |= {f"latency.{image}{turn}" for turn in ("", ".2", ".3")}
     made = outputs(make().steps)
     assert len(made) == len(set(made))
     assert set(made) == wanted
@@ -189,4 +200,61 @@ def test_a_fourth_image_enters_the_plan_by_its_folder(tmp_path):
     assert sorted(outputs(steps)) == ["extra.fp32", "extra.w4", "latency.extra", *predictions]
     assert made.step("extra.w4").parameters == {"bits": 4}
     assert sorted(made.step("latency.extra").optional) == ["extra.fp32", "extra.w4", *predictions]
-    assert sorted(starts(plan.select(made, []))) == ["extra", "keras", "onnx", "torch"]
+    found = starts(plan.select(made, []))
+    assert sorted(found[:4]) == ["extra", "keras", "onnx", "torch"]
+    assert found[4:] == [image for image in found[:4] if image != "extra"] * 2, "it repeats no timings"
+
+
+def timed_in_turn(passes):
+    return plan.select(make(default_experiment(options={"latency": {"passes": passes}})), [])
+
+
+def test_the_images_take_turns_after_all_else():
+    later = outputs(timed_in_turn(3))[-6:]
+    assert later == [f"latency.{image}.{turn}" for turn in (2, 3) for image in ("keras", "onnx", "torch")]
+
+
+def test_a_turn_reads_what_the_first_one_reads_and_no_other_turn():
+    made = make()
+    first, *others = (made.step(f"latency.onnx{turn}") for turn in ("", ".2", ".3"))
+    assert (first.turn, [each.turn for each in others]) == (1, [2, 3])
+    for each in others:
+        assert replace(each, output=first.output, turn=1) == first
+    assert not [name for step in made.steps for name in (*step.inputs, *step.optional) if name.startswith("latency.")]
+
+
+def test_one_pass_more_leaves_the_others_as_they_were():
+    """The number of passes is no parameter of a pass: what was timed stays fresh."""
+    before, after = timed_in_turn(2), timed_in_turn(3)
+    assert after[: len(before)] == before
+    assert outputs(after[len(before) :]) == ["latency.keras.3", "latency.onnx.3", "latency.torch.3"]
+    assert "passes" not in after[-1].parameters
+
+
+def test_a_turn_is_a_target():
+    selected = outputs(plan.select(make(), ["latency.keras.2"]))
+    assert selected == ["dataset", "keras.fp32", "predictions.keras.fp32", "latency.keras.2"]
+
+
+def test_a_cold_start_needs_no_timings():
+    selected = outputs(plan.select(make(), ["startup.keras"]))
+    assert selected == ["dataset", "keras.fp32", "predictions.keras.fp32", "startup.keras"]
+
+
+def test_later_turns_follow_the_images_of_the_first():
+    steps = [replace(step(f"{image}.{turn}", image), turn=turn) for image in ("one", "two") for turn in (2, 3)]
+    found = plan.in_turn(steps, [step("x", "two"), step("y", "one"), step("z", "two")])
+    assert outputs(found) == ["two.2", "one.2", "two.3", "one.3"]
+
+
+def test_a_step_knows_the_tool_of_its_stage():
+    made = make()
+    found = {name: made.step(name).tool for name in ("exported", "onnx.fp32", "onnx.int8", "torch.fp32", "torch.int8")}
+    assert found == {
+        "exported": "tf2onnx",
+        "onnx.fp32": "onnxruntime",
+        "onnx.int8": "onnxruntime",
+        "torch.fp32": "onnx2torch",
+        "torch.int8": "torch",
+    }
+    assert made.step("dataset").tool == ""

@@ -7,10 +7,8 @@ import pytest
 from evidence_makers import ORDER
 from rich.console import Console
 
-from driver import reporting
-from driver.comparison import Comparison, Variant
-from driver.gates import Gate
-from driver.metrics import Latency
+from driver import reporting, tables
+from driver.results import Comparison, Gate, Latency, Variant
 from shared.contract import Failure
 
 FULL = {"name": "cifar10", "test_images": 10_000, "sample": False}
@@ -25,7 +23,7 @@ def variant(name, **changes):
     """A row whose every figure takes as much room as it may in practice."""
     image, _, recipe = name.partition(".")
     row = Variant(name, image, recipe, "ok", "", 0.8777, -10.55, 0.9615, 5.7e-1, 12_345_678)
-    return replace(row, latency_ms=Latency(123.456, 234.567, 400), images_per_second=123_456.0, **changes)
+    return replace(row, latency_ms=Latency(123.456, 234.567, 345.678, 400), images_per_second=123_456.0, **changes)
 
 
 def empty(name, status, reason):
@@ -103,13 +101,13 @@ def test_a_failed_stage_that_makes_no_row_follows_the_table():
 def test_the_last_line_is_the_verdict(gates, last):
     made = comparison(gates=gates)
     assert shown(made)[-1] == last
-    markdown = reporting.markdown(made)
+    markdown = tables.markdown(made)
     assert last.replace("gate fails", "- **gate fails**") in markdown.splitlines()
 
 
 def test_gates_that_hold_are_no_verdict_beside_one_that_fails():
     made = comparison(gates=(GOOD, BAD))
-    assert "hold." not in "\n".join(shown(made)) + reporting.markdown(made)
+    assert "hold." not in "\n".join(shown(made)) + tables.markdown(made)
 
 
 NOTE = (
@@ -121,11 +119,11 @@ NOTE = (
 def test_the_sample_is_told_before_anything_else():
     made = comparison(dataset=SAMPLE)
     assert shown(made)[:2] == [NOTE, "resnet8-cifar10: 2,000 test images of cifar10, against keras.fp32"]
-    assert reporting.markdown(made).splitlines()[:4] == [f"# {shown(made)[1]}", "", f"> **{NOTE}**", ""]
+    assert tables.markdown(made).splitlines()[:4] == [f"# {shown(made)[1]}", "", f"> **{NOTE}**", ""]
 
 
 def test_the_full_set_needs_no_note():
-    assert "sample" not in "\n".join(shown(comparison())) + reporting.markdown(comparison())
+    assert "sample" not in "\n".join(shown(comparison())) + tables.markdown(comparison())
 
 
 @pytest.mark.parametrize(("images", "points"), [(10_000, 0.659), (2_000, 1.474), (200, 4.661)])
@@ -135,7 +133,7 @@ def test_half_the_interval_of_an_accuracy(images, points):
 
 
 def test_the_markdown_table_has_every_row():
-    head, rule, *rows = table(reporting.markdown(comparison()).splitlines())
+    head, rule, *rows = table(tables.markdown(comparison()).splitlines())
     assert head == [heading.replace("|", "¦") for heading in reporting.HEADINGS]
     assert rule == ["---", *["---:"] * 8]
     assert [row[0] for row in rows] == [f"`{name}`" for name in ORDER]
@@ -145,7 +143,7 @@ def test_the_markdown_table_has_every_row():
 
 def test_a_pipe_in_a_reason_does_not_break_the_markdown_table():
     rows = (variant("keras.fp32"), empty("onnx.int8", "failed", "a | b || c"), variant("torch.fp32"))
-    lines = reporting.markdown(comparison(variants=rows)).splitlines()
+    lines = tables.markdown(comparison(variants=rows)).splitlines()
     assert {len(row) for row in table(lines)} == {9}
     assert len(table(lines)) == 5
     assert "- `onnx.int8` failed: a | b || c" in lines
@@ -153,7 +151,7 @@ def test_a_pipe_in_a_reason_does_not_break_the_markdown_table():
 
 def test_markdown_tells_reasons_failures_and_where_the_figures_come_from():
     made = comparison(failures=(Failure("latency.onnx", "skipped", "no time"),))
-    lines = reporting.markdown(made).splitlines()
+    lines = tables.markdown(made).splitlines()
     assert f"- `torch.uint8` unsupported: {REFUSED}" in lines
     assert "- `latency.onnx` skipped: no time" in lines
     assert lines[-3:] == [
@@ -164,7 +162,7 @@ def test_markdown_tells_reasons_failures_and_where_the_figures_come_from():
 
 
 def test_a_host_without_int8_instructions_says_so():
-    text = reporting.markdown(comparison(host={**MACHINE, "int8_instructions": []}))
+    text = tables.markdown(comparison(host={**MACHINE, "int8_instructions": []}))
     assert "2 cores, no int8 instructions." in text
 
 
@@ -183,8 +181,12 @@ def test_nought_is_a_figure():
     assert reporting.cells(row)[:4] == ["0.00", "+0.00", "96.15", "0.0e+00"]
 
 
-def test_both_files_are_written_and_nothing_else(tmp_path):
+def test_the_files_are_written_and_nothing_else(tmp_path):
     made = comparison()
     reporting.write(made, tmp_path / "comparison")
-    assert sorted(path.name for path in (tmp_path / "comparison").iterdir()) == ["comparison.json", "comparison.md"]
-    assert (tmp_path / "comparison" / "comparison.md").read_text() == reporting.markdown(made)
+    assert sorted(path.name for path in (tmp_path / "comparison").iterdir()) == [
+        "comparison.csv",
+        "comparison.json",
+        "comparison.md",
+    ]
+    assert (tmp_path / "comparison" / "comparison.md").read_text() == tables.markdown(made)

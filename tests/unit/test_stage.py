@@ -641,3 +641,16 @@ def test_a_stage_that_outlives_its_runner_ends_without_a_word(run):
     run.listen()
     assert run.events == [{"event": "start", "output": "made"}]
     assert seal("made") is None
+
+
+@pytest.mark.parametrize("ended", ["in-time", "stopped"])
+def test_what_a_stage_has_started_ends_with_it(run, monkeypatch, ended):
+    """Where time is up, or the runner is stopped: a process that the stage left would keep the machine busy."""
+    readable, writable = os.pipe()
+    if ended == "stopped":
+        monkeypatch.setattr(process, "_receive", lambda *_: signal.raise_signal(signal.SIGTERM))
+    code = run(null_image.plan(step("made", "start_helper", pipe=writable), stage_seconds=1))
+    os.close(writable)
+    assert code == (130 if ended == "stopped" else 3)
+    with os.fdopen(readable, "rb") as pipe:
+        assert pipe.read() == b"", "the helper was alive"

@@ -9,7 +9,6 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from images.onnx import fold
-from images.onnx.reshape import constant_reshapes
 from images.onnx.session import load
 from shared.errors import CrossquantError
 from tests.images import models
@@ -56,32 +55,6 @@ def test_without_folding_the_bytes_stay(tmp_path: Path, out: Path):
     source = models.convolutional(tmp_path / "exported")
     fold.run(source, out, enabled=False)
     assert (out / models.FILE).read_bytes() == (source / models.FILE).read_bytes()
-
-
-def test_constant_reshapes_needs_no_help_from_onnx_runtime(tmp_path: Path):
-    """Folding hides it: ONNX Runtime's own optimizer mends this graph too, in some versions."""
-    source = models.computed_flatten(tmp_path)
-    images = models.images(3)
-    expected = reference(source, images)
-    model = onnx.load(source / models.FILE)
-    assert constant_reshapes(model) == 1
-    assert not {"Shape", "Slice", "Concat"} & {node.op_type for node in model.graph.node}
-    onnx.checker.check_model(model, full_check=True)
-    np.testing.assert_array_equal(ReferenceEvaluator(model).run(None, {"image": images})[0], expected)
-
-
-def test_two_unknown_dimensions_are_left_computed(tmp_path: Path):
-    model = onnx.load(models.two_unknown(tmp_path) / models.FILE)
-    before = model.SerializeToString()
-    assert constant_reshapes(model) == 0
-    assert model.SerializeToString() == before
-
-
-def test_a_constant_target_is_left_alone(tmp_path: Path):
-    model = onnx.load(models.zero_dimension(tmp_path) / models.FILE)
-    before = model.SerializeToString()
-    assert constant_reshapes(model) == 0
-    assert model.SerializeToString() == before
 
 
 def test_an_input_that_folding_loses_is_an_error(tmp_path: Path):

@@ -1,7 +1,7 @@
 """Make computed Reshape targets constant: a quantizer that traces the graph can't follow a shape that is data.
 
-tf2onnx now and then leaves Flatten as Shape, Slice, Concat and Reshape. Where the inferred shape of the result has at
-most one unknown dimension, that dimension is -1 and the rest is known.
+tf2onnx leaves Flatten as Shape, Slice, Concat and Reshape now and then, for the same model. Where the inferred shape of
+the result has at most one unknown dimension, that dimension is -1 and the rest is known.
 """
 
 import numpy as np

@@ -1,0 +1,58 @@
+"""The raw evidence that the page shows and `comparison.json` doesn't hold."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driver import outputs
+from driver.evidence import Evidence, variants
+from driver.page import Material
+from driver.results import Changed
+from shared.timing import TWIN
+
+Images = NDArray[np.uint8]
+
+
+def collect(evidence: Evidence, reference: str, experiment_text: str) -> Material:
+    """From what is up to date on the volume."""
+    return Material(
+        changed=changed(evidence, reference),
+        seconds=seconds(evidence),
+        test_images=images(evidence, "dataset", "x_test.npy"),
+        calibration_images=images(evidence, "calibration", "images.npy"),
+        experiment_text=experiment_text,
+    )
+
+
+def changed(evidence: Evidence, reference: str) -> dict[str, tuple[Changed, ...]]:
+    """Of each variant, the images whose top-1 is not the reference's."""
+    base, labels = evidence.probabilities(reference), evidence.labels()
+    if base is None or labels is None:
+        return {}
+    found = {}
+    for step in variants(evidence.plan):
+        own = evidence.probabilities(step.output)
+        if own is not None and step.output != reference:
+            found[step.output] = tuple(outputs.changed_images(base, own, labels))
+    return found
+
+
+def seconds(evidence: Evidence) -> dict[str, tuple[float, ...]]:
+    """Of each variant, every call at batch 1 on one thread, of all passes."""
+    found: dict[str, tuple[float, ...]] = {}
+    samples = [each for group in evidence.passes().values() for once in group for each in once.samples]
+    for each in samples:
+        if (each.batch, each.threads) == (1, 1) and not each.variant.endswith(TWIN):
+            calls = tuple(second for turn in each.seconds for second in turn)
+            found[each.variant] = found.get(each.variant, ()) + calls
+    return found
+
+
+def images(evidence: Evidence, artifact: str, file: str) -> Images | None:
+    """Pixels as they were before preprocessing, mapped: only those that are shown are read."""
+    path = evidence.path(artifact)
+    if path is None:
+        return None
+    found: NDArray[Any] = np.load(path / file, mmap_mode="r")
+    return found if found.dtype == np.uint8 else found.astype(np.uint8)

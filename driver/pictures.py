@@ -1,0 +1,49 @@
+"""Pictures inside the page, as data: single images of the test set, and all calibration images on one sheet."""
+
+import base64
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Pixels = NDArray[np.uint8]
+LARGEST = 96  # pixels of a side: larger images are made smaller
+SHEET = 1280  # pixels of the sheet's width
+MOST = 2000  # images on a sheet
+
+
+def uri(picture: Image.Image, **options: object) -> str:
+    file = BytesIO()
+    picture.save(file, "WEBP", method=4, **options)
+    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def single(image: Pixels) -> str:
+    """One image, (h, w, c), as it is, unless it is large."""
+    picture = from_pixels(image)
+    if max(picture.size) <= LARGEST:
+        return uri(picture, lossless=True, quality=60)
+    picture.thumbnail((LARGEST, LARGEST))
+    return uri(picture, quality=80)
+
+
+def from_pixels(image: Pixels) -> Image.Image:
+    """Grey, colour, or colour with transparency; of any other number of channels the first."""
+    channels = image.shape[2]
+    return Image.fromarray(np.ascontiguousarray(image if channels in (3, 4) else image[:, :, 0])).convert("RGB")
+
+
+def sheet(images: Pixels) -> tuple[str, int, int, int]:
+    """The first images, (n, h, w, c), side by side: the picture, its width and height, and how many they are."""
+    shown = images[:MOST]
+    columns = min(len(shown), 40 if len(shown) > 400 else 20)
+    _, height, width, _ = shown.shape
+    side = min(1.0, SHEET / (columns * width))
+    tile = max(1, round(width * side)), max(1, round(height * side))
+    whole = Image.new("RGB", (columns * tile[0], -(-len(shown) // columns) * tile[1]), (127, 127, 127))
+    for number, image in enumerate(shown):
+        picture = from_pixels(image)
+        small = picture if picture.size == tile else picture.resize(tile)
+        whole.paste(small, (number % columns * tile[0], number // columns * tile[1]))
+    return uri(whole, quality=75), *whole.size, len(shown)

@@ -1,0 +1,224 @@
+"""What a comparison says, as data: `comparison.json` is one Comparison. Nothing here computes or imports SciPy."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from shared.contract import Failure, Status
+from shared.errors import StageError
+
+
+@dataclass(frozen=True)
+class Interval:
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Two variants on the same images: how many images each got right, and what follows.
+
+    `p_value` is McNemar's exact one for "neither is better"; `p_holm` the same after Holm's correction, in a family.
+    """
+
+    both_right: int
+    only_reference: int
+    only_variant: int
+    both_wrong: int
+    delta_pp: float
+    interval_pp: Interval
+    p_value: float
+    p_holm: float | None = None
+
+
+@dataclass(frozen=True)
+class Count:
+    """`right` of the `total` images of a class."""
+
+    right: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Drift:
+    """`changed` images have another top-1; `agreement` is the share of the others, 0-1.
+
+    `max_abs` and `mean_abs` are differences of a probability. `sqnr_db` is signal to noise in decibels, None where
+    nothing differs. Means over images: `cosine` (1: the same direction), and `kl`, the Kullback-Leibler divergence of
+    the variant from the reference, in nats, of rows that were made to sum to 1.
+    """
+
+    images: int
+    changed: int
+    agreement: float
+    max_abs: float
+    mean_abs: float
+    sqnr_db: float | None
+    cosine: float
+    kl: float
+
+
+@dataclass(frozen=True)
+class Changed:
+    """An image whose answer changed; `index` is its place in the test set, a margin that of the first over the second
+    class.
+    """
+
+    index: int
+    label: int
+    reference_answer: int
+    variant_answer: int
+    reference_margin: float
+    variant_margin: float
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Of one call at batch 1 on one thread, in milliseconds: the median over the passes of each pass's percentile."""
+
+    p50: float
+    p90: float
+    p99: float
+    samples: int
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Of one batch size and thread count, in milliseconds a call; `passes` has the p50 of each pass."""
+
+    batch: int
+    threads: int
+    p50: float
+    p90: float
+    p99: float
+    samples: int
+    images_per_second: float
+    passes: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Cold:
+    """From a fresh process to its first answer, in seconds; the largest resident memory of that process."""
+
+    imported: float
+    loaded: float
+    answered: float
+    peak_bytes: int
+
+
+@dataclass(frozen=True)
+class Losing:
+    """A class of which a variant gets significantly fewer right."""
+
+    label: int
+    paired: Paired
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A row. `delta_pp` is in percentage points; figures that there are none of are None.
+
+    `interval` is of the accuracy, 0-1; `paired` and `drift` are against the reference; `ece` is the expected
+    calibration error, 0-1; `classes` has a count for each class.
+    """
+
+    name: str
+    image: str
+    recipe: str
+    status: Status
+    reason: str = ""
+    accuracy: float | None = None
+    delta_pp: float | None = None
+    agreement: float | None = None
+    max_abs_diff: float | None = None
+    size_bytes: int | None = None
+    latency_ms: Latency | None = None
+    images_per_second: float | None = None
+    interval: Interval | None = None
+    paired: Paired | None = None
+    drift: Drift | None = None
+    ece: float | None = None
+    classes: tuple[Count, ...] = ()
+    losing: tuple[Losing, ...] = ()
+    timings: tuple[Timing, ...] = ()
+    cold: Cold | None = None
+
+    @property
+    def quantized(self) -> bool:
+        return self.recipe != "fp32"
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A step between two variants, what its tools lost on the way, and how often an answer went from right to wrong."""
+
+    kind: str
+    before: str
+    after: str
+    tools: tuple[str, ...]
+    drift: Drift
+    paired: Paired
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Of an image's timings: by what share two timings of one and the same file differ, at most of all passes."""
+
+    image: str
+    twin_of: str
+    share: float
+
+
+@dataclass(frozen=True)
+class Gate:
+    """`figure` of `variant` is `value`, and must be at least or at most `limit` (`bound`: min or max).
+
+    With a `confidence`, `value` is the worse end of the figure's interval at that confidence.
+    """
+
+    variant: str
+    figure: str
+    bound: Literal["min", "max"]
+    limit: float
+    value: float
+    holds: bool
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`ship` names the variant, "" where none can be shipped. The first sentence is the verdict; the rest say why."""
+
+    ship: str
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`comparison.json`.
+
+    `failures` has the stages that make no row, such as latency, and have no result; `warnings` what makes the timings
+    doubtful; `digests` the digest of each artifact that was looked at; `evidence` one digest of all this was made from.
+    """
+
+    schema: Literal[1]
+    experiment: str
+    reference: str
+    dataset: dict[str, Any]
+    variants: tuple[Variant, ...]
+    host: dict[str, Any]
+    versions: dict[str, dict[str, str]]
+    gates: tuple[Gate, ...]
+    failures: tuple[Failure, ...] = ()
+    legs: tuple[Leg, ...] = ()
+    noise: tuple[Noise, ...] = ()
+    warnings: tuple[str, ...] = ()
+    verdict: Verdict = Verdict("", ())
+    digests: dict[str, str] | None = None
+    evidence: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        """3 where a row or another stage has failed, else 1 where a gate doesn't hold, else 0."""
+        if self.failures or any(row.status in ("failed", "skipped") for row in self.variants):
+            return StageError.exit_code
+        return 0 if all(gate.holds for gate in self.gates) else 1

@@ -1,0 +1,227 @@
+"""The page in a real browser: it fits, it needs no network, and no one is locked out."""
+
+import json
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+
+from driver import download, page
+from shared.errors import CrossquantError
+from shared.store import ROOT
+
+sys.path.append(str(ROOT / "tests" / "unit"))  # where a run of these tests alone has no such path
+
+import comparisons
+
+CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+AXE = "axe-core@4.14.1"
+SCHEMES = ["light", "dark"]
+SCREENS = {"phone": (390, 844), "desktop": (1280, 900)}
+PAGES = {
+    "default": comparisons.comparison,
+    "troubled": comparisons.troubled,
+    "nothing": comparisons.nothing,
+    "hostile": comparisons.hostile,
+    "hundred": comparisons.hundred,
+}
+
+Browser = webdriver.Chrome
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    if not (CHROMIUM.exists() and DRIVER.exists()):
+        pytest.skip("no Chromium: `apt-get install -y chromium chromium-driver` installs it")
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The address of each page."""
+    folder = tmp_path_factory.mktemp("pages")
+    found = {}
+    for name, make in PAGES.items():
+        made = make()
+        path = folder / f"{name}.html"
+        path.write_text(page.html(made, comparisons.material(made)), encoding="utf-8")
+        found[name] = path.as_uri()
+    return found
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The source of axe-core, from the registry of npm packages."""
+    archive = tmp_path_factory.mktemp("axe") / "axe.tgz"
+    try:
+        download.by_npm(AXE, archive, lambda *_: None)
+    except CrossquantError as error:
+        pytest.skip(f"no axe-core: {error}")
+    with tarfile.open(archive) as tar:
+        file = tar.extractfile("package/axe.min.js")
+        assert file is not None
+        return file.read().decode()
+
+
+def look(browser: Browser, address: str, scheme: str = "light", screen: str = "desktop") -> None:
+    width, height = SCREENS[screen]
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": screen == "phone"}
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    browser.get(address)
+
+
+def requests(browser: Browser) -> list[str]:
+    """Addresses that were asked for since the last call, beyond what the page holds itself."""
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    sent = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    return [address for address in sent if not address.startswith("data:")]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_asks_for_nothing_and_logs_nothing(browser: Browser, pages: dict[str, str], name: str):
+    browser.get_log("performance")
+    browser.get_log("browser")
+    look(browser, pages[name])
+    assert requests(browser) == [pages[name]]
+    assert browser.get_log("browser") == []
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_never_scrolls_sideways(browser: Browser, pages: dict[str, str], name: str, screen: str):
+    look(browser, pages[name], screen=screen)
+    browser.execute_script("document.querySelectorAll('details').forEach(found => found.open = true)")
+    scrolled, seen = browser.execute_script(
+        "const root = document.documentElement; return [root.scrollWidth, root.clientWidth]"
+    )
+    assert scrolled <= seen
+    outside = browser.execute_script(
+        "return [...document.querySelectorAll('body *')].filter(found => !found.closest('.scroll, pre, .hidden, .skip')"
+        " && found.getBoundingClientRect().right > innerWidth + 1).map(found => found.outerHTML.slice(0, 80))"
+    )
+    assert outside == []
+
+
+def test_rows_plots_and_pictures_are_seen(browser: Browser, pages: dict[str, str]):
+    look(browser, pages["default"])
+    browser.execute_script("document.querySelectorAll('details').forEach(found => found.open = true)")
+    rows = browser.find_elements(By.CSS_SELECTOR, "tr[data-variant]")
+    assert [row.find_element(By.TAG_NAME, "code").text for row in rows] == [*comparisons.FIGURES, "torch.uint8"]
+    for plot in ("accuracy-latency", "accuracy-size", "latency", "calibration"):
+        svg = browser.find_element(By.CSS_SELECTOR, f'svg[data-plot="{plot}"]')
+        assert svg.size["width"] > 400
+        assert svg.size["height"] > 200
+        assert len(svg.find_elements(By.CSS_SELECTOR, "g.mark")) == len(comparisons.FIGURES)
+    loaded = "return [...document.images].map(image => image.complete && image.naturalWidth > 0)"
+    found = browser.execute_script(loaded)
+    assert len(found) == 5 * 24 + 1
+    assert all(found)
+
+
+@pytest.mark.parametrize("name", ["default", "hundred"])
+def test_labels_of_a_plot_do_not_overlap(browser: Browser, pages: dict[str, str], name: str):
+    """In the browser's own font, which is not the one that the labels were measured in."""
+    look(browser, pages[name])
+    found = browser.execute_script(
+        "return [...document.querySelectorAll('svg[data-plot]')].map(svg => [...svg.querySelectorAll('text')].map("
+        "text => { const box = text.getBoundingClientRect();"
+        " return [text.textContent, box.left + 1, box.right, box.top + 2, box.bottom] }))"
+    )
+    assert len(found) == 4
+    assert [pair for texts in found for pair in combinations(texts, 2) if overlap(*pair)] == []
+
+
+def overlap(one: list[float], other: list[float]) -> bool:
+    """Of (text, left, right, top, bottom)."""
+    return one[1] < other[2] and other[1] < one[2] and one[3] < other[4] and other[3] < one[4]
+
+
+def test_the_schemes_differ_and_plots_follow(browser: Browser, pages: dict[str, str]):
+    colours = {}
+    for scheme in SCHEMES:
+        look(browser, pages["default"], scheme)
+        colours[scheme] = browser.execute_script(
+            "const of = (what, key) => getComputedStyle(document.querySelector(what))[key];"
+            "return [of('body', 'backgroundColor'), of('body', 'color'), of('svg text', 'fill')]"
+        )
+    assert not set(colours["light"]) & set(colours["dark"])
+    for _, ink, text in colours.values():
+        assert text == ink
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("name", ["default", "troubled", "nothing"])
+def test_no_one_is_locked_out(browser: Browser, pages: dict[str, str], axe: str, name: str, scheme: str):
+    look(browser, pages[name], scheme)
+    browser.execute_script("document.querySelectorAll('details').forEach(found => found.open = true)")
+    browser.execute_script(axe)
+    found = browser.execute_async_script("const done = arguments[0]; axe.run().then(result => done(result.violations))")
+    assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found if rule["impact"] in ("serious", "critical")] == []
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_text_in_plots_and_coloured_cells_can_be_read(browser: Browser, pages: dict[str, str], scheme: str):
+    """Contrast of every colour pair that the style sheet allows for text, from its own variables."""
+    look(browser, pages["default"], scheme)
+    style = "return getComputedStyle(document.documentElement).getPropertyValue(arguments[0]).trim()"
+    grounds = ["card", "page", "soft", *(f"{kind}-{level}" for kind in ("loss", "gain") for level in (1, 2, 3))]
+    pairs = [("ink", ground) for ground in grounds]
+    pairs += [(text, ground) for text in ("muted", "accent", "good", "bad", "warn") for ground in ("card", "soft")]
+    pairs += [("muted", "page"), ("muted", "good-soft"), ("good", "good-soft"), ("warn", "warn-soft")]
+    for text, ground in pairs:
+        values = [luminance(browser.execute_script(style, f"--{name}")) for name in (text, ground)]
+        assert (max(values) + 0.05) / (min(values) + 0.05) >= 4.5, (text, ground)
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of #rgb or #rrggbb (WCAG 2.2)."""
+    digits = colour.removeprefix("#")
+    digits = digits if len(digits) == 6 else "".join(2 * digit for digit in digits)
+    parts = [int(digits[place : place + 2], 16) / 255 for place in (0, 2, 4)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_the_page_prints_whole(browser: Browser, pages: dict[str, str]):
+    """Nothing is hidden on paper behind a summary that no one can open there."""
+    look(browser, pages["default"])
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        shown = browser.execute_script(
+            "return [...document.querySelectorAll('details > :not(summary)')].map(found => found.checkVisibility())"
+        )
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert shown
+    assert all(shown)
+
+
+def test_importing_the_page_imports_no_plots():
+    code = "import sys, driver.page; print([name for name in ('matplotlib', 'jinja2', 'PIL') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

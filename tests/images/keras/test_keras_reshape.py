@@ -1,0 +1,72 @@
+"""Computed Reshape targets become constant, so that what tf2onnx leaves now and then is what it leaves every time."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from images.keras import export
+from images.keras.canonical import canonical
+from images.keras.reshape import constant_reshapes
+from tests.images import models
+from tests.images.keras import keras_models
+
+
+def reference(folder: Path, images: np.ndarray) -> np.ndarray:
+    return ReferenceEvaluator(str(folder / models.FILE)).run(None, {"image": images})[0]
+
+
+def test_a_computed_target_becomes_constant(tmp_path: Path):
+    source = models.computed_flatten(tmp_path)
+    images = models.images(3)
+    expected = reference(source, images)
+    model = onnx.load(source / models.FILE)
+    assert constant_reshapes(model) == 1
+    assert not {"Shape", "Slice", "Concat"} & {node.op_type for node in model.graph.node}
+    onnx.checker.check_model(model, full_check=True)
+    np.testing.assert_array_equal(ReferenceEvaluator(model).run(None, {"image": images})[0], expected)
+
+
+def test_two_unknown_dimensions_are_left_computed(tmp_path: Path):
+    model = onnx.load(models.two_unknown(tmp_path) / models.FILE)
+    before = model.SerializeToString()
+    assert constant_reshapes(model) == 0
+    assert model.SerializeToString() == before
+
+
+def test_a_constant_target_is_left_alone(tmp_path: Path):
+    model = onnx.load(models.zero_dimension(tmp_path) / models.FILE)
+    before = model.SerializeToString()
+    assert constant_reshapes(model) == 0
+    assert model.SerializeToString() == before
+
+
+def computed(model: onnx.ModelProto) -> onnx.ModelProto:
+    """`model` with the target of its Reshape computed from its input's shape, as tf2onnx leaves it now and then."""
+    graph = model.graph
+    (at,) = [number for number, node in enumerate(graph.node) if node.op_type == "Reshape"]
+    data, target = graph.node[at].input
+    (sizes,) = [numpy_helper.to_array(tensor) for tensor in graph.initializer if tensor.name == target]
+    values = {"start": [0], "end": [1], "rest": sizes[1:].tolist()}
+    graph.initializer.extend(helper.make_tensor(name, TensorProto.INT64, [1], value) for name, value in values.items())
+    graph.node[at].input[1] = "target"
+    nodes = [
+        helper.make_node("Shape", [data], ["shape"]),
+        helper.make_node("Slice", ["shape", "start", "end"], ["first"]),
+        helper.make_node("Concat", ["first", "rest"], ["target"], axis=0),
+    ]
+    for node in reversed(nodes):
+        graph.node.insert(at, node)
+    return model
+
+
+def test_both_ways_in_which_tf2onnx_leaves_flatten_give_the_same_bytes():
+    usual = export.convert(keras_models.flatten_after_pooling(), 17)
+    other = onnx.ModelProto.FromString(usual.SerializeToString())
+    other = computed(other)
+    del other.graph.value_info[:]
+    assert len(canonical(other).graph.node) == len(usual.graph.node) + 3
+    assert constant_reshapes(other) == 1
+    assert canonical(other).SerializeToString() == usual.SerializeToString()

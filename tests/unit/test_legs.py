@@ -1,0 +1,106 @@
+"""The way of the model: which variant was made from which, by what tools, and what was lost on each leg."""
+
+from dataclasses import replace
+
+import pytest
+from evidence_makers import LABELS, ORDER, Volume, answers, default_experiment, versions
+
+from driver import legs
+from driver.evidence import Evidence
+from driver.evidence import variants as variants_of
+from shared.freshness import Freshness
+
+pytestmark = pytest.mark.usefixtures("volumes")
+ORIGINS = {
+    "keras.fp32": "",
+    "onnx.fp32": "keras.fp32",
+    "torch.fp32": "onnx.fp32",
+    "onnx.int8": "onnx.fp32",
+    "onnx.uint8": "onnx.fp32",
+    "onnx.u8s8": "onnx.fp32",
+    "torch.int8": "torch.fp32",
+    "torch.x86": "torch.fp32",
+    "torch.uint8": "torch.fp32",
+}
+
+
+@pytest.fixture
+def volume():
+    return Volume(default_experiment())
+
+
+def evidence(volume):
+    return Evidence(Freshness(volume.plan))
+
+
+def compare(volume, found):
+    return {leg.after: leg for leg in legs.compare(evidence(volume), found, LABELS)}
+
+
+def test_where_each_variant_comes_from(volume):
+    """onnx.fp32 from keras.fp32, over `exported`, which is no variant; a quantized one from its own framework's."""
+    known = evidence(volume)
+    found = {step.output: legs.origin(known, step)[0] for step in variants_of(volume.plan)}
+    assert found == ORIGINS
+
+
+def test_the_kinds_of_the_legs(volume):
+    known = evidence(volume)
+    found = {step.output: legs.kind(legs.origin(known, step)[0], step) for step in variants_of(volume.plan)}
+    del found["keras.fp32"]
+    assert found == {
+        "onnx.fp32": "Keras→ONNX",
+        "torch.fp32": "ONNX→PyTorch",
+        **dict.fromkeys(ORDER[3:], "FP32→INT8"),
+    }
+
+
+def test_the_tools_of_a_leg_in_the_order_of_their_work_with_their_versions(volume):
+    """As installed where the artifact was made, however the package spells its own name."""
+    known = evidence(volume.whole())
+    found = {step.output: legs.origin(known, step)[1] for step in variants_of(volume.plan)}
+    keras, onnx, torch = (versions(volume.plan.step(f"{image}.fp32")) for image in ("keras", "onnx", "torch"))
+    assert found["onnx.fp32"] == (f"tf2onnx {keras['Tf2Onnx']}", f"onnxruntime {onnx['Onnxruntime']}")
+    assert found["torch.fp32"] == (f"onnx2torch {torch['Onnx2Torch']}",)
+    assert found["onnx.int8"] == (f"onnxruntime {onnx['Onnxruntime']}",)
+    assert found["torch.int8"] == (f"torch {torch['Torch']}",)
+
+
+def test_a_tool_whose_artifact_is_not_there_has_no_version(volume):
+    assert legs.tool(evidence(volume), volume.plan.step("exported")) == "tf2onnx"
+
+
+def test_a_leg_for_each_variant_but_the_first_in_the_order_of_the_rows(volume):
+    found = legs.compare(evidence(volume), dict.fromkeys(ORDER, answers(10)), LABELS)
+    assert [leg.after for leg in found] == list(ORDER[1:])
+    assert [(leg.after, leg.before) for leg in found] == [pair for pair in ORIGINS.items() if pair[1]]
+
+
+def test_a_leg_tells_what_was_lost_on_it_alone(volume):
+    """The reference has 10 wrong, ONNX Runtime's float 12, its int8 15: the last leg lost three."""
+    found = {"keras.fp32": answers(10), "onnx.fp32": answers(12), "onnx.int8": answers(15)}
+    leg = compare(volume, found)["onnx.int8"]
+    pairs = leg.paired
+    assert (pairs.both_right, pairs.only_reference, pairs.only_variant, pairs.both_wrong) == (85, 3, 0, 12)
+    assert (leg.drift.images, leg.drift.changed, pairs.delta_pp) == (100, 3, -3.0)
+
+
+@pytest.mark.parametrize("absent", ["onnx.fp32", "torch.fp32"])
+def test_a_missing_variant_takes_its_legs_and_no_others(volume, absent):
+    found = compare(volume, {name: answers(10) for name in ORDER if name != absent})
+    assert list(found) == [name for name, before in ORIGINS.items() if before and absent not in (name, before)]
+
+
+def test_without_answers_there_are_no_legs(volume):
+    assert compare(volume, {}) == {}
+    assert compare(volume, {"onnx.int8": answers(3)}) == {}
+
+
+def test_the_inputs_that_are_no_models_lead_nowhere(volume):
+    """Whatever their order: images to calibrate with are not what a variant was made from."""
+    steps = [
+        replace(step, inputs=("dataset", "calibration", *step.inputs)) if step.output == "torch.fp32" else step
+        for step in volume.plan.steps
+    ]
+    volume.plan = replace(volume.plan, steps=tuple(steps))
+    assert legs.origin(evidence(volume), volume.plan.step("torch.fp32"))[0] == "onnx.fp32"

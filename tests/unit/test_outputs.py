@@ -1,0 +1,174 @@
+"""Outputs that were moved by a known amount, and the definitions written out."""
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+
+from driver import outputs
+from driver.results import Changed
+
+REFERENCE = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4], [0.5, 0.25, 0.25]], np.float32)
+VARIANT = np.array([[0.6, 0.3, 0.1], [0.5, 0.4, 0.1], [0.1, 0.8, 0.1], [0.45, 0.3, 0.25]], np.float32)
+LABELS = np.array([0, 1, 2, 1], np.uint8)
+
+
+def made(images, classes, seed=1, noise=0.05):
+    """(reference, variant) whose rows sum to 0.99..1.01."""
+    random = np.random.default_rng(seed)
+    rows = random.dirichlet([0.5] * classes, images) * random.uniform(0.99, 1.01, (images, 1))
+    return rows.astype(np.float32), np.abs(rows + random.normal(0, noise, rows.shape)).astype(np.float32)
+
+
+def pair(reference, variant):
+    return outputs.drift(np.array([reference], np.float32), np.array([variant], np.float32))
+
+
+def test_drift_by_hand():
+    found = outputs.drift(REFERENCE, VARIANT)
+    assert (found.images, found.changed, found.agreement) == (4, 2, 0.5)
+    assert found.max_abs == pytest.approx(0.5)
+    assert found.mean_abs == pytest.approx((0.2 + 0.8 + 1.0 + 0.1) / 12)
+    signal, noise = 0.54 + 0.66 + 0.34 + 0.375, 0.02 + 0.32 + 0.38 + 0.005
+    assert found.sqnr_db == pytest.approx(10 * math.log10(signal / noise), abs=1e-5)
+
+
+@pytest.mark.parametrize(("images", "classes"), [(1, 2), (1, 10), (300, 2), (300, 10)])
+def test_drift_by_its_definitions(images, classes):
+    reference, variant = made(images, classes)
+    p, q = reference.astype(float).tolist(), variant.astype(float).tolist()
+    differences = [abs(a - b) for one, other in zip(p, q, strict=True) for a, b in zip(one, other, strict=True)]
+    changed = sum(one.index(max(one)) != other.index(max(other)) for one, other in zip(p, q, strict=True))
+    rows = list(zip(p, q, strict=True))
+    cosines = [sum(x * y for x, y in zip(a, b, strict=True)) / math.hypot(*a) / math.hypot(*b) for a, b in rows]
+    kl = [sum(x / sum(a) * math.log(x * sum(b) / sum(a) / y) for x, y in zip(a, b, strict=True) if x) for a, b in rows]
+    found = outputs.drift(reference, variant)
+    signal = sum(x * x for one in p for x in one)
+    assert (found.images, found.changed) == (images, changed)
+    assert found.agreement == pytest.approx(1 - changed / images)
+    assert found.max_abs == pytest.approx(max(differences))
+    assert found.mean_abs == pytest.approx(sum(differences) / len(differences))
+    assert found.sqnr_db == pytest.approx(10 * math.log10(signal / sum(x * x for x in differences)))
+    assert found.cosine == pytest.approx(sum(cosines) / images)
+    assert found.kl == pytest.approx(sum(kl) / images)
+
+
+@pytest.mark.parametrize("reference", [REFERENCE, REFERENCE[:1], made(500, 10)[0], made(500, 2)[0]])
+def test_identical_outputs_have_no_drift(reference):
+    found = outputs.drift(reference, reference.copy())
+    assert (found.changed, found.agreement, found.max_abs, found.mean_abs, found.kl) == (0, 1.0, 0.0, 0.0, 0.0)
+    assert found.sqnr_db is None
+    assert found.cosine == pytest.approx(1.0)
+    assert found.cosine <= 1
+
+
+def test_sqnr_in_decibels():
+    """Noise of a tenth of the signal's amplitude is 20 dB below it."""
+    assert pair([1.0, 0.0], [0.9, 0.0]).sqnr_db == pytest.approx(20, abs=1e-5)
+
+
+def test_kl_goes_from_the_reference_to_the_variant():
+    assert pair([1.0, 0.0], [0.5, 0.5]).kl == pytest.approx(math.log(2))
+    assert pair([0.5, 0.5], [0.75, 0.25]).kl == pytest.approx(0.5 * math.log(4 / 3))
+
+
+def test_kl_is_finite_where_the_variant_rules_out_the_answer():
+    """ln of 1 over the smallest normal float32."""
+    assert pair([1.0, 0.0], [0.0, 1.0]).kl == pytest.approx(126 * math.log(2))
+
+
+def test_kl_is_not_below_nothing_where_rows_sum_to_more_and_to_less():
+    found = pair([0.79, 0.2], [0.81, 0.205])
+    assert 0 <= found.kl < 1e-4
+
+
+def test_cosine_sees_a_direction_and_no_length():
+    assert pair([0.8, 0.2], [0.4, 0.1]).cosine == pytest.approx(1.0)
+    assert pair([1.0, 0.0], [0.0, 1.0]).cosine == pytest.approx(0.0, abs=1e-30)
+    assert pair([1.0, 0.0], [0.5, 0.5]).cosine == pytest.approx(math.sqrt(0.5))
+
+
+def test_cosine_is_at_most_one():
+    """Unclipped, rounding makes it 1.0000000000000002."""
+    row = [0.47, 0.44, 0.08]
+    assert pair(row, row).cosine == 1.0
+
+
+def test_a_row_rounded_to_zeros_has_finite_figures():
+    """Eight bits hold no probability under 1/256: with a thousand classes a whole row may be zeros."""
+    found = pair([0.001] * 1000, [0.0] * 1000)
+    assert found.cosine == pytest.approx(1.0)
+    assert found.kl == pytest.approx(0.0, abs=1e-9)
+    assert found.sqnr_db == pytest.approx(0.0)
+
+
+def test_small_differences_of_float32_are_not_lost():
+    """One probability of ten thousand images is off by the last bit."""
+    reference, _ = made(10_000, 10)
+    variant = reference.copy()
+    variant[5000, 3] = np.nextafter(variant[5000, 3], np.float32(2))
+    found = outputs.drift(reference, variant)
+    assert found.max_abs == float(variant[5000, 3]) - float(reference[5000, 3]) > 0
+    assert found.mean_abs == pytest.approx(found.max_abs / 100_000, rel=1e-12, abs=0)
+    assert found.sqnr_db is not None
+
+
+def test_drift_goes_into_json():
+    """Plain numbers: no numpy scalar, no infinity."""
+    for found in (outputs.drift(REFERENCE, VARIANT), outputs.drift(REFERENCE, REFERENCE)):
+        data = dataclasses.asdict(found)
+        assert json.loads(json.dumps(data, allow_nan=False)) == data
+    changed = [dataclasses.asdict(one) for one in outputs.changed_images(REFERENCE, VARIANT, LABELS)]
+    assert json.loads(json.dumps(changed)) == changed
+
+
+def test_outputs_of_other_images_are_refused():
+    """Numpy would compare one image with all."""
+    with pytest.raises(ValueError) as error:
+        outputs.drift(REFERENCE, VARIANT[:1])
+    assert str(error.value) == "outputs of (4, 3) and (1, 3): give both of the same images and classes"
+
+
+def test_margin_is_best_less_second():
+    assert outputs.margin(REFERENCE) == pytest.approx([0.5, 0.7, 0.1, 0.25])
+
+
+def test_margin_of_a_tie_and_of_two_classes():
+    probabilities = np.array([[0.5, 0.5], [0.25, 0.75]], np.float32)
+    assert outputs.margin(probabilities).tolist() == [0.0, 0.5]
+    assert outputs.margin(probabilities[:1]).tolist() == [0.0]
+
+
+def test_changed_images_with_the_surest_first():
+    assert outputs.changed_images(REFERENCE, VARIANT, LABELS) == [
+        Changed(2, 2, 2, 1, pytest.approx(0.1), pytest.approx(0.7)),
+        Changed(1, 1, 1, 0, pytest.approx(0.7), pytest.approx(0.1)),
+    ]
+
+
+def test_changed_images_of_equal_margins_keep_their_order():
+    """Every third one has the larger margin."""
+    variant = np.tile(np.array([[0.75, 0.25], [0.625, 0.375], [0.625, 0.375]], np.float32), (300, 1))
+    found = outputs.changed_images(variant[:, ::-1], variant, np.zeros(900, np.uint8))
+    order = [one.index for one in found]
+    assert order == [*range(0, 900, 3), *(index for index in range(900) if index % 3)]
+
+
+def test_changed_images_are_those_that_drift_counts():
+    reference, variant = made(1000, 10)
+    labels = np.random.default_rng(2).integers(0, 10, 1000)
+    found = outputs.changed_images(reference, variant, labels)
+    margins = [one.variant_margin for one in found]
+    assert len(found) == outputs.drift(reference, variant).changed > 0
+    assert margins == sorted(margins, reverse=True)
+    for one in found:
+        assert one.label == labels[one.index]
+        assert one.reference_answer == reference[one.index].argmax() != one.variant_answer
+        assert one.variant_answer == variant[one.index].argmax()
+
+
+def test_no_changed_images():
+    assert outputs.changed_images(REFERENCE, REFERENCE, LABELS) == []
+    assert outputs.changed_images(REFERENCE[:1], VARIANT[:1], LABELS[:1]) == []
