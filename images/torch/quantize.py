@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch._inductor  # FX loads it on its first trace: a second that every fork would pay again
 from torch.ao import quantization
 from torch.ao.nn.intrinsic import quantized as fused
 from torch.ao.nn.quantized import Conv2d, Linear

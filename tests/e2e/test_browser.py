@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
 
+import comparisons
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
@@ -16,10 +17,6 @@ from selenium.webdriver.common.by import By
 from driver import download, page
 from shared.errors import CrossquantError
 from shared.store import ROOT
-
-sys.path.append(str(ROOT / "tests" / "unit"))  # where a run of these tests alone has no such path
-
-import comparisons
 
 CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 FLAGS = (

@@ -150,7 +150,15 @@ def compared(volume):
     folder = store.volumes() / "comparison"
     found = comparison.compare(evidence(volume), volume.experiment)
     reporting.write(found, folder)
+    (folder / "comparison.html").write_text("the page")
     return found, folder
+
+
+@pytest.mark.parametrize("kind", ["md", "csv", "html"])
+def test_one_that_lost_a_file_is_made_anew(compared, kind):
+    found, folder = compared
+    (folder / f"comparison.{kind}").unlink()
+    assert reporting.earlier(folder, found.evidence) is None
 
 
 def test_an_earlier_comparison_of_the_same_evidence_is_read_back_whole(compared, volume):
