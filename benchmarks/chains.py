@@ -115,7 +115,7 @@ def walk(setting: Setting) -> float | None:
         process = script(setting, image)
         _, said = process.communicate()
         if process.returncode:
-            print(f"bare_{image}.py died: {last_line(said)}", file=sys.stderr)
+            print(f"bare_{image}.py died ({process.returncode}): {last_line(said)}", file=sys.stderr)
             return None
     return time.perf_counter() - started
 

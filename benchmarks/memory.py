@@ -71,6 +71,6 @@ def of_scripts(setting: Setting) -> dict[str, int]:
             _, ended, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(ended)
         if ended:
-            raise CrossquantError(f"bare_{image}.py died ({last_line(said)}): run again")
+            raise CrossquantError(f"bare_{image}.py died ({process.returncode}; {last_line(said)}): run again")
         peaks[image] = usage.ru_maxrss * 1024
     return peaks

@@ -140,8 +140,9 @@ def judge(evidence: Evidence, chosen: Experiment, folder: Path, text: str) -> Co
     from driver import comparison, material, page  # SciPy, statsmodels and Matplotlib take two seconds to import
 
     result = comparison.compare(evidence, chosen)
-    shown = page.html(result, material.collect(evidence, result.reference, text))
-    store.write_atomically(folder / "comparison.html", shown)
+    raw = material.collect(evidence, result.reference, text)
+    store.write_atomically(folder / "comparison.html", page.html(result, raw))
+    store.write_atomically(folder / "changed.csv", tables.changed_text(raw.changed))
     reporting.write(result, folder)  # last: its fingerprint says that all is written
     return result
 

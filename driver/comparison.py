@@ -74,6 +74,7 @@ def spread(own: NDArray[np.float32], labels: Labels) -> dict[str, Any]:
         "interval": statistics.wilson(int((top == labels).sum()), len(labels)),
         "ece": statistics.calibration_error(own, labels),
         "classes": tuple(statistics.per_class(top, labels, own.shape[1])),
+        "confusion": tuple(map(tuple, statistics.confusion(top, labels, own.shape[1]).tolist())),
     }
 
 

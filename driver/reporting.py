@@ -31,7 +31,7 @@ def write(comparison: Comparison, folder: Path) -> None:
 
 def earlier(folder: Path, fingerprint: str) -> Comparison | None:
     """The comparison in `folder`, if it was made from just this evidence and all its files are there."""
-    paths = [folder / f"comparison.{kind}" for kind in ("json", "md", "csv", "html")]
+    paths = [folder / f"comparison.{kind}" for kind in ("json", "md", "csv", "html")] + [folder / "changed.csv"]
     try:
         found = read(Comparison, paths[0]) if all(path.exists() for path in paths) else None
     except CrossquantError:  # of another version: it is made anew

@@ -118,7 +118,7 @@ class Variant:
     """A row. `delta_pp` is in percentage points; figures that there are none of are None.
 
     `interval` is of the accuracy, 0-1; `paired` and `drift` are against the reference; `ece` is the expected
-    calibration error, 0-1; `classes` has a count for each class.
+    calibration error, 0-1; `classes` has a count for each class, `confusion` a row a label and a column an answer.
     """
 
     name: str
@@ -139,6 +139,7 @@ class Variant:
     ece: float | None = None
     classes: tuple[Count, ...] = ()
     losing: tuple[Losing, ...] = ()
+    confusion: tuple[tuple[int, ...], ...] = ()
     timings: tuple[Timing, ...] = ()
     cold: Cold | None = None
 

@@ -2,10 +2,12 @@
 
 import csv
 import io
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
 from xml.etree import ElementTree
 
 from driver import reporting
-from driver.results import Comparison, Variant
+from driver.results import Changed, Comparison, Variant
 
 
 def markdown(comparison: Comparison) -> str:
@@ -92,6 +94,15 @@ def flat(row: Variant) -> dict[str, object]:
         "cold_start_seconds": cold and cold.answered,
         "peak_bytes": cold and cold.peak_bytes,
     }
+
+
+def changed_text(changed: Mapping[str, Sequence[Changed]]) -> str:
+    """A line for each variant and image whose top-1 is not the reference's, those the variant is surest of first."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ["variant", *(field.name for field in fields(Changed))], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({"variant": name, **asdict(item)} for name, items in changed.items() for item in items)
+    return text.getvalue()
 
 
 def junit(comparison: Comparison) -> str:

@@ -134,10 +134,15 @@ def test_the_verdict_names_a_variant_and_tells_every_other_one_why_not(finished:
 
 def test_the_files_of_the_comparison(finished: Finished) -> None:
     folder = finished.driver.volumes / "resnet8-cifar10" / "comparison"
-    assert {path.name for path in folder.iterdir()} == {f"comparison.{kind}" for kind in ("json", "md", "csv", "html")}
+    kinds = {f"comparison.{kind}" for kind in ("json", "md", "csv", "html")}
+    assert {path.name for path in folder.iterdir()} == {*kinds, "changed.csv"}
     assert len((folder / "comparison.md").read_text().splitlines()) < 100
     with (folder / "comparison.csv").open() as file:
         assert [row["name"] for row in csv.DictReader(file)] == ALL
+    with (folder / "changed.csv").open() as file:
+        changed = [row for row in csv.DictReader(file) if row["variant"] == "onnx.int8"]
+    assert len(changed) == finished.driver.rows()["onnx.int8"]["drift"]["changed"] > 0
+    assert all(row["reference_answer"] != row["variant_answer"] for row in changed)
 
 
 def test_gates_as_junit(finished: Finished, tmp_path: Path) -> None:

@@ -150,14 +150,15 @@ def compared(volume):
     folder = store.volumes() / "comparison"
     found = comparison.compare(evidence(volume), volume.experiment)
     reporting.write(found, folder)
-    (folder / "comparison.html").write_text("the page")
+    for name in ("comparison.html", "changed.csv"):
+        (folder / name).write_text("made by the command")
     return found, folder
 
 
-@pytest.mark.parametrize("kind", ["md", "csv", "html"])
-def test_one_that_lost_a_file_is_made_anew(compared, kind):
+@pytest.mark.parametrize("name", ["comparison.md", "comparison.csv", "comparison.html", "changed.csv"])
+def test_one_that_lost_a_file_is_made_anew(compared, name):
     found, folder = compared
-    (folder / f"comparison.{kind}").unlink()
+    (folder / name).unlink()
     assert reporting.earlier(folder, found.evidence) is None
 
 

@@ -416,3 +416,20 @@ def test_an_interval_across_zero():
 def test_a_gate_on_a_share_is_in_percent():
     gate = Gate("onnx.fp32", "changed", "max", 0.0001, 0.00004, True)
     assert (figures.gate_value(gate), figures.gate_limit(gate)) == ("0.00 %", "≤ 0.01 %")
+
+
+def test_the_confusion_has_labels_in_rows_and_answers_in_columns():
+    comparison = comparisons.comparison()
+    first = replace(comparison.variants[0], confusion=((7, 2), (1, 9)))
+    comparison = replace(comparison, variants=(first, *comparison.variants[1:]))
+    text = section(made(comparison), "classes")
+    assert "Confusion of <code>keras.fp32</code>" in text
+    names = comparison.dataset["classes"][:2]
+    assert cells(text)[-3:] == [["label", *names], [names[0], "7", "2"], [names[1], "1", "9"]]
+
+
+def test_a_confusion_of_many_classes_is_left_to_the_json():
+    comparison = comparisons.comparison()
+    many = replace(comparison.variants[0], confusion=((0,) * 25,) * 25)
+    text = made(replace(comparison, variants=(many, *comparison.variants[1:])))
+    assert "Confusion of" not in text
