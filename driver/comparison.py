@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from driver import gates, host, legs, metrics, outputs, statistics, verdict
 from driver.evidence import Evidence, recipe, variants
 from driver.experiment import Experiment
-from driver.results import Cold, Comparison, Losing, Timing, Variant
+from driver.results import SIGNIFICANT, Cold, Comparison, Losing, Timing, Variant
 from shared.contract import SCHEMA, Seal, Step
 from shared.predictions import at_chance
 
@@ -86,7 +86,7 @@ def against(known: Variant, base: NDArray[np.float32], own: NDArray[np.float32],
         known,
         paired=statistics.paired(before, after),
         drift=outputs.drift(base, own),
-        losing=tuple(Losing(label, pairs) for label, pairs in losing if verdict.p_value(pairs) < verdict.SIGNIFICANT),
+        losing=tuple(Losing(label, pairs) for label, pairs in losing if verdict.p_value(pairs) < SIGNIFICANT),
     )
 
 

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from driver import figures, reporting
-from driver.results import Comparison, Gate, Leg, Timing, Variant
+from driver.results import SIGNIFICANT, Comparison, Gate, Leg, Timing, Variant
 
-SIGNIFICANT = 0.05
 PICTURES, PICTURES_EACH = 480, (4, 24)  # in all, and of one variant: least and most
 
 

@@ -6,6 +6,8 @@ from typing import Any, Literal
 from shared.contract import Failure, Status
 from shared.errors import StageError
 
+SIGNIFICANT = 0.05  # a p-value below is
+
 
 @dataclass(frozen=True)
 class Interval:

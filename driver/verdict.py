@@ -14,9 +14,8 @@ from collections.abc import Sequence
 
 from driver import statistics
 from driver.experiment import Gates
-from driver.results import Gate, Noise, Paired, Variant, Verdict
+from driver.results import SIGNIFICANT, Gate, Noise, Paired, Variant, Verdict
 
-SIGNIFICANT = 0.05
 POWER = 0.8
 LEAST_FACTOR = 0.05  # a smaller one is written 1.0×
 
