@@ -21,7 +21,7 @@ class Option:
 
     def check(self, value: Any, path: tuple[str, ...]) -> Any:
         """`value`, if it is allowed. FieldError says what would be."""
-        decode(type(self.default), value, path)
+        decode(list[str] if self.default == [] else type(self.default), value, path)
         if self.values and value not in self.values:
             raise FieldError(path, f"must be one of {', '.join(map(str, self.values))}, not {value}")
         if self.min is not None and value < self.min:
@@ -35,8 +35,9 @@ class Option:
 class Stage:
     """One `[[stage]]` of a stages.toml; `{recipe}` and `{variant}` in its names stand for many.
 
-    `repeat` names the option that says how often the stage is run, image after image in turn; `tool` the package whose
-    work the stage is.
+    `when` has the settings of the recipes that this stage makes, where an image has several stages for recipes: the
+    first stage's are what a recipe has that doesn't say. `repeat` names the option that says how often the stage is
+    run, image after image in turn; `tool` the package whose work the stage is.
     """
 
     run: str
@@ -44,6 +45,7 @@ class Stage:
     inputs: tuple[str, ...]
     optional: tuple[str, ...] = ()
     default: bool = True
+    when: dict[str, Any] = field(default_factory=dict)
     repeat: str = ""
     tool: str = ""
     options: dict[str, Option] = field(default_factory=dict)

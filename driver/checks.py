@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from driver import recipes
 from shared.errors import FieldError
 
 if TYPE_CHECKING:
@@ -27,14 +28,15 @@ def check(experiment: Experiment, catalog: Catalog) -> None:
     check_dataset(experiment.dataset)
     check_limits(experiment.limits)
     check_gates(experiment.gates)
+    check_draws(experiment)
 
 
 def check_recipes(experiment: Experiment, catalog: Catalog) -> None:
-    for image, recipes in experiment.recipes.items():
+    for image, named in experiment.recipes.items():
         if image not in catalog or not any(stage.takes_recipe for stage in catalog[image]):
             known = [name for name in catalog if any(s.takes_recipe for s in catalog[name])]
             raise FieldError(("recipes", image), f"no such image; known are {', '.join(known)}")
-        for recipe in recipes:
+        for recipe in named:
             if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", recipe) or recipe == "fp32":
                 raise FieldError(("recipes", image, recipe), "is not a name for a recipe")
 
@@ -49,11 +51,11 @@ def check_options(experiment: Experiment, catalog: Catalog) -> None:
     """FieldError for a setting that its stage doesn't have, or a value that it doesn't allow."""
     for image, stages in catalog.items():
         for stage in stages:
-            if stage.takes_recipe:
-                for name, given in experiment.recipes.get(image, {}).items():
-                    stage.parameters(given, ("recipes", image, name))
-            else:
+            if not stage.takes_recipe:
                 stage.parameters(experiment.options.get(stage.run, {}), (stage.run,))
+        for name, given in experiment.recipes.get(image, {}).items():
+            stage = recipes.stage_for(stages, image, name, given)
+            recipes.parameters(stage, given, ("recipes", image, name))
 
 
 def check_dataset(dataset: Dataset) -> None:
@@ -73,6 +75,20 @@ def check_gates(gates: Gates) -> None:
                 raise FieldError(("gates", kind, figure), "must have min, max or both")
             if bound.confidence is not None and not 0 < bound.confidence < 1:
                 raise FieldError(("gates", kind, figure, "confidence"), "must be between 0 and 1, such as 0.95")
+
+
+def check_draws(experiment: Experiment) -> None:
+    if experiment.draws < 1:
+        raise FieldError(("draws",), "must be at least 1")
+    for number, images in enumerate(experiment.curve.images):
+        if images < 1:
+            raise FieldError(("curve", "images", str(number)), "must be at least 1")
+    for key, names in (("curve", experiment.curve.variants), ("recommended", experiment.recommended)):
+        known = [f"{image}.{recipe}" for image, found in experiment.recipes.items() for recipe in found]
+        for name in names:
+            if name not in known:
+                path = (key, "variants") if key == "curve" else (key,)
+                raise FieldError(path, f"no quantized variant '{name}'; known are {', '.join(known)}")
 
 
 def check_sources(path: tuple[str, ...], sources: tuple[Source, ...]) -> None:

@@ -16,6 +16,7 @@ from driver.verdict import points
 from shared import predictions, store
 from shared.contract import read
 from shared.errors import CrossquantError
+from shared.images import LABELS
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def load(name: str) -> Run:
                 for name, at in found.items()
                 if at.is_dir() and any(at.glob("*.npy"))
             }
-            return Run(name, comparison, np.load(folder / "keras" / "dataset" / "y_test.npy"), answers)
+            return Run(name, comparison, np.load(folder / "keras" / "dataset" / LABELS), answers)
     raise CrossquantError(f"'{name}' is no run: give the folder of an experiment that has a comparison/comparison.json")
 
 

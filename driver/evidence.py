@@ -16,6 +16,7 @@ from driver.results import Cold
 from shared import predictions, store
 from shared.contract import Failure, Plan, Seal, Status, Step, read
 from shared.freshness import Freshness
+from shared.images import LABELS
 from shared.startup import Start
 from shared.timing import Timings
 
@@ -46,7 +47,7 @@ class Evidence:
 
     def labels(self) -> NDArray[np.uint8] | None:
         path = self.path("dataset")
-        return np.load(path / "y_test.npy") if path else None
+        return np.load(path / LABELS) if path else None
 
     def probabilities(self, variant: str) -> NDArray[np.float32] | None:
         path = self.path(f"predictions.{variant}")

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from driver import checks, yaml_lines
+from driver import checks, recipes, yaml_lines
 from driver.catalog import Catalog
 from shared import store
 from shared.contract import decode
@@ -83,8 +83,20 @@ class Gates:
 
 
 @dataclass(frozen=True)
+class Curve:
+    """Accuracy against the number of calibration images: these numbers, for these variants."""
+
+    images: tuple[int, ...] = ()
+    variants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Experiment:
-    """`options` holds what the file says for stages by the name of their `run`: `{"latency": {"rounds": 20}}`."""
+    """`options` holds what the file says for stages by the name of their `run`: `{"latency": {"rounds": 20}}`.
+
+    `draws`: on how many calibration sets each recipe is quantized. `split`: the images that judge: those of the test
+    set or, to choose recipes, those of the selection set. `recommended`: the variants to run on `other_cpus` too.
+    """
 
     name: str
     model: Model
@@ -93,7 +105,17 @@ class Experiment:
     reference: str = "keras.fp32"
     gates: Gates = field(default_factory=Gates)
     limits: Limits = field(default_factory=Limits)
+    draws: int = 1
+    split: Literal["test", "selection"] = "test"
+    curve: Curve = field(default_factory=Curve)
+    other_cpus: tuple[str, ...] = ()
+    recommended: tuple[str, ...] = ()
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def emulated(self) -> tuple[str, ...]:
+        """The variants to run on other CPUs."""
+        return self.recommended if self.other_cpus else ()
 
 
 def load(path: Path, catalog: Catalog) -> Experiment:
@@ -114,10 +136,14 @@ def parse(data: Any, catalog: Catalog) -> Experiment:
     rest = {key: value for key, value in data.items() if key not in stages}
     if "options" in rest:
         raise FieldError(("options",), "unknown key; write the name of the stage instead")
+    if "recipes" in rest:
+        rest["recipes"] = recipes.resolve(rest["recipes"])
     try:
         experiment: Experiment = decode(Experiment, rest)
     except FieldError as error:
         raise with_stages(error, stages) from None
+    if experiment.other_cpus:
+        options["emulated"] = options.get("emulated", {}) | {"cpus": list(experiment.other_cpus)}
     experiment = replace(experiment, options=options)
     checks.check(experiment, catalog)
     checks.check_options(experiment, catalog)

@@ -9,6 +9,7 @@ from driver import outputs
 from driver.evidence import Evidence, variants
 from driver.page import Material
 from driver.results import Changed
+from shared.images import IMAGES
 from shared.timing import TWIN
 
 Images = NDArray[np.uint8]
@@ -19,8 +20,8 @@ def collect(evidence: Evidence, reference: str, experiment_text: str) -> Materia
     return Material(
         changed=changed(evidence, reference),
         seconds=seconds(evidence),
-        test_images=images(evidence, "dataset", "x_test.npy"),
-        calibration_images=images(evidence, "calibration", "images.npy"),
+        test_images=images(evidence, "dataset", IMAGES),
+        calibration_images=images(evidence, "calibration", IMAGES),
         experiment_text=experiment_text,
     )
 

@@ -1,11 +1,9 @@
 """From an experiment to its steps: pure, and tested without a container."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-from fnmatch import fnmatchcase
-from typing import Any
 
-from driver.catalog import Catalog, Stage
+from driver.catalog import Catalog
+from driver.expansion import expand
 from driver.experiment import Experiment
 from shared import store
 from shared.contract import SCHEMA, Plan, Step
@@ -17,7 +15,7 @@ def make(experiment: Experiment, catalog: Catalog, inputs: dict[str, str], cpus:
 
     `inputs` has the folder, below the volumes' root, of each artifact that `fetch` brings; `cpus` how many there are.
     """
-    steps = list(expand(experiment, catalog))
+    steps = expand(experiment, catalog)
     locations = {step.output: f"{experiment.name}/{step.image}/{step.output}" for step in steps}
     first = [step for batch in batches([step for step in steps if step.turn == 1], set(inputs)) for step in batch]
     ordered = first + in_turn(steps, first)
@@ -30,45 +28,6 @@ def make(experiment: Experiment, catalog: Catalog, inputs: dict[str, str], cpus:
         locations={**inputs, **locations},
         steps=tuple(ordered),
     )
-
-
-def expand(experiment: Experiment, catalog: Catalog) -> Iterator[Step]:
-    """Every step of every image, `{recipe}`, `{variant}` and patterns filled in."""
-    steps: list[Step] = []
-    for image, stages in catalog.items():
-        made = [step for stage in stages for step in of_stage(stage, image, experiment)]
-        variants = [step.output for step in made if step.output.startswith(f"{image}.")]
-        for step in made:
-            if "{variant}" in step.output:
-                steps += [fill(step, variant) for variant in variants]
-            else:
-                steps.append(step)
-    outputs = [step.output for step in steps]
-    for step in steps:
-        found = [name for name in outputs for glob in step.optional if fnmatchcase(name, glob)]
-        yield replace(step, optional=tuple(found))
-
-
-def of_stage(stage: Stage, image: str, experiment: Experiment) -> Iterator[Step]:
-    if not stage.takes_recipe:
-        parameters = stage.parameters(experiment.options.get(stage.run, {}), (stage.run,))
-        turns = parameters.pop(stage.repeat, 1)
-        for turn in range(1, turns + 1):
-            output = stage.output if turn == 1 else f"{stage.output}.{turn}"
-            yield replace(step(stage, image, output, parameters), turn=turn)
-        return
-    for name, given in experiment.recipes.get(image, {}).items():
-        parameters = stage.parameters(given, ("recipes", image, name))
-        yield step(stage, image, stage.output.replace("{recipe}", name), parameters)
-
-
-def step(stage: Stage, image: str, output: str, parameters: dict[str, Any]) -> Step:
-    return Step(output, image, stage.run, stage.inputs, stage.optional, parameters, stage.default, tool=stage.tool)
-
-
-def fill(template: Step, variant: str) -> Step:
-    inputs = tuple(name.replace("{variant}", variant) for name in template.inputs)
-    return replace(template, output=template.output.replace("{variant}", variant), inputs=inputs)
 
 
 def batches(steps: Iterable[Step], there: set[str]) -> Iterator[list[Step]]:

@@ -19,7 +19,8 @@ T = TypeVar("T")
 class Step:
     """One run of one stage. `optional` inputs are those the stage takes if they are there (`onnx.*`).
 
-    A stage that is repeated has a step for each `turn`, from 1; the images take turns.
+    A stage that is repeated has a step for each `turn`, from 1; the images take turns. `draw` names the calibration set
+    that a variant comes from, where it is not the experiment's own: `d2` is the second draw, `n100` one of 100 images.
     """
 
     output: str
@@ -31,6 +32,7 @@ class Step:
     default: bool  # made by a run that names no target
     turn: int = 1
     tool: str = ""  # the package whose work this is
+    draw: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,9 +123,9 @@ def decode(kind: Any, data: Any, path: tuple[str, ...] = ()) -> Any:
         return _checked(data in arguments, data, path, wanted)
     if origin in (types.UnionType, typing.Union):
         return _decode_union(arguments, data, path)
-    if origin is tuple:
+    if origin in (tuple, list):
         _checked(isinstance(data, list | tuple), data, path, "a list")
-        return tuple(decode(arguments[0], item, (*path, str(i))) for i, item in enumerate(data))
+        return origin(decode(arguments[0], item, (*path, str(i))) for i, item in enumerate(data))
     if origin is dict:
         _checked(isinstance(data, dict), data, path, "a mapping")
         return {str(key): decode(arguments[1], data[key], (*path, str(key))) for key in data}

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+IMAGES, LABELS = "images.npy", "labels.npy"  # of every artifact that holds images
+
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
 
@@ -30,6 +32,15 @@ def draw_by_class(labels: NDArray[np.uint8], per_class: int, random: np.random.G
     """Indices of `per_class` images of each class, sorted. ValueError where a class has too few."""
     drawn = [_draw(np.flatnonzero(labels == label), per_class, random) for label in np.unique(labels)]
     return np.sort(np.concatenate(drawn))
+
+
+def draw_stratified(labels: NDArray[np.uint8], images: int, random: np.random.Generator) -> Indices:
+    """Indices of `images` images, sorted; as many of each class, or one more of the first. ValueError as above."""
+    classes = np.unique(labels)
+    each, more = divmod(images, len(classes))
+    counts = [each + (number < more) for number in range(len(classes))]
+    members = [np.flatnonzero(labels == label) for label in classes]
+    return np.sort(np.concatenate([_draw(*pair, random) for pair in zip(members, counts, strict=True)]))
 
 
 def _draw(members: Indices, count: int, random: np.random.Generator) -> Indices:

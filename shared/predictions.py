@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import CrossquantError
-from shared.images import Floats, batches
+from shared.images import IMAGES, Floats, batches
 from shared.progress import report
 
 Model = Callable[[Floats], Floats]
@@ -20,9 +20,9 @@ def predict(model: Model, dataset: Path, out: Path, batch_size: int) -> None:
     `model` maps a preprocessed batch (n, height, width, channels) to (n, classes). Memory doesn't grow with the number
     of images: each batch's answer is written at once. CrossquantError where an answer is not finite.
     """
-    total, done = len(np.load(dataset / "x_test.npy", mmap_mode="r")), 0
+    total, done = len(np.load(dataset / IMAGES, mmap_mode="r")), 0
     with (out / FILE).open("wb") as file:
-        for batch in batches(dataset / "x_test.npy", batch_size):
+        for batch in batches(dataset / IMAGES, batch_size):
             answer = checked(model(batch), len(batch))
             if not done:
                 classes = answer.shape[1]

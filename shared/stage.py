@@ -154,5 +154,12 @@ def _interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def leave(code: int) -> NoReturn:
+    """End the process at once: a framework takes most of a second to take itself down, and has nothing left to do."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -17,7 +17,7 @@ import numpy as np
 
 from shared import threads
 from shared.errors import StageError
-from shared.images import batches
+from shared.images import IMAGES, batches
 from shared.progress import report
 from shared.timing import sound
 
@@ -67,7 +67,7 @@ def main(arguments: list[str]) -> None:
     imported = time.monotonic()
     model = load(Path(variant), THREADS)
     loaded = time.monotonic()
-    model(np.ascontiguousarray(next(batches(Path(dataset) / "x_test.npy", 1))))
+    model(np.ascontiguousarray(next(batches(Path(dataset) / IMAGES, 1))))
     imported, loaded, answered = (moment - float(began) for moment in (imported, loaded, time.monotonic()))
     os.write(int(answer), json.dumps(asdict(Start(imported, loaded, answered, peak()))).encode())
 

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from shared.contract import Failure, File, Plan, Seal, encode, read
 from shared.errors import CrossquantError
@@ -136,3 +137,8 @@ def remove_partials(folder: Path) -> None:
 def is_full(folder: Path) -> bool:
     """Is the disk that holds `folder` as good as full?"""
     return shutil.disk_usage(folder).free < LEAST_FREE
+
+
+def parameters(path: Path) -> dict[str, Any]:
+    """What the artifact in `path` was made with."""
+    return read(Seal, path / SEAL).parameters

@@ -13,7 +13,7 @@ import numpy as np
 
 from shared import machine, threads
 from shared.errors import StageError
-from shared.images import Floats, preprocess
+from shared.images import IMAGES, LABELS, Floats, preprocess
 from shared.predictions import FILE, Model, at_chance
 from shared.progress import report
 
@@ -57,7 +57,7 @@ def measure(available: Mapping[str, Path], dataset: Path, out: Path, load: Load,
     with the first operator. CrossquantError where a framework takes more than it may.
     """
     models = {name: available[name] for name in sound(available, dataset)}
-    images = preprocess(np.load(dataset / "x_test.npy", mmap_mode="r")[: size.batch])
+    images = preprocess(np.load(dataset / IMAGES, mmap_mode="r")[: size.batch])
     counts = sorted({1, threads.allowed()})
     with machine.watch() as watch:
         found = [samples for count in counts for samples in apart(models, load, images, size, count)]
@@ -115,7 +115,7 @@ def timed(model: Model, images: Floats, calls: int) -> tuple[float, ...]:
 
 def sound(available: Mapping[str, Path], dataset: Path) -> list[str]:
     """The variants worth timing: those whose predictions are there and better than chance."""
-    labels = np.load(dataset / "y_test.npy")
+    labels = np.load(dataset / LABELS)
     names = [name for name in available if f"predictions.{name}" in available]
     return [
         name for name in names if not at_chance(np.load(available[f"predictions.{name}"] / FILE, mmap_mode="r"), labels)

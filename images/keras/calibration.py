@@ -6,26 +6,31 @@ from pathlib import Path
 import numpy as np
 
 from shared.errors import CrossquantError
-from shared.images import draw_by_class, preprocess
+from shared.images import IMAGES, LABELS, draw_stratified, preprocess
+
+MANIFEST = "manifest.json"
 
 
 def run(source: Path, out: Path, *, images: int, seed: int) -> None:
-    """Write `images.npy`, float32 (images, height, width, channels), and `manifest.json` with the indices drawn.
+    """Write `images.npy`, float32 (images, height, width, channels), `labels.npy`, uint8 (images,), and a manifest.
 
-    The same number of each class, in ascending order of their index in the training set. The draw looks at the labels
-    of the whole training set, so that the embedded sample gives the very same images.
+    As even over the classes as can be, in ascending order of their index in the training set. The draw looks at the
+    labels of the whole training set, so that the embedded sample gives the very same images.
     """
     labels = np.load(source / "y_train.npy")
-    classes = len(np.unique(labels))
-    if images % classes:
-        raise CrossquantError(f"calibration.images is {images}: make it a multiple of the {classes} classes")
     try:
-        indices = draw_by_class(labels, images // classes, np.random.default_rng(seed))
+        indices = draw_stratified(labels, images, np.random.default_rng(seed))
     except ValueError as error:
         raise CrossquantError(f"calibration.images is {images}: {error}") from None
-    np.save(out / "images.npy", preprocess(stored(source, indices)))
+    np.save(out / IMAGES, preprocess(stored(source, indices)))
+    np.save(out / LABELS, labels[indices])
+    write_manifest(out, indices, seed)
+
+
+def write_manifest(out: Path, indices: np.ndarray, seed: int) -> None:
+    """Which images of the training set these are."""
     manifest = {"split": "train", "seed": seed, "indices": indices.tolist()}
-    (out / "manifest.json").write_text(json.dumps(manifest))
+    (out / MANIFEST).write_text(json.dumps(manifest))
 
 
 def stored(source: Path, indices: np.ndarray) -> np.ndarray:
@@ -34,6 +39,6 @@ def stored(source: Path, indices: np.ndarray) -> np.ndarray:
     if not np.isin(indices, kept).all():
         raise CrossquantError(
             "the embedded sample holds only the default calibration images: "
-            "set calibration back, or get the full data set with `python -m driver fetch`"
+            "ask for no others, or get the full data set with `python -m driver fetch`"
         )
     return np.load(source / "x_train.npy", mmap_mode="r")[np.searchsorted(kept, indices)]

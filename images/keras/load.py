@@ -8,6 +8,7 @@ import numpy as np
 
 from images.keras.model import FILE
 from shared.errors import CrossquantError
+from shared.images import IMAGES, LABELS
 
 SUFFIXES = (".keras", ".h5")
 
@@ -40,11 +41,11 @@ def check_shapes(model: keras.Model, dataset: Path) -> None:
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         counts = f"{len(model.inputs)} inputs and {len(model.outputs)} outputs"
         raise CrossquantError(f"the model has {counts}: it must have one of each")
-    images = np.load(dataset / "x_test.npy", mmap_mode="r").shape[1:]
+    images = np.load(dataset / IMAGES, mmap_mode="r").shape[1:]
     expected = tuple(model.input_shape[1:])
     fits = len(expected) == len(images) and all(a in (None, b) for a, b in zip(expected, images, strict=True))
     if not fits:
         raise CrossquantError(f"the model takes images of {expected}, the data set has {images}")
-    classes = int(np.load(dataset / "y_test.npy").max()) + 1
+    classes = int(np.load(dataset / LABELS).max()) + 1
     if len(model.output_shape) != 2 or model.output_shape[1] < classes:
         raise CrossquantError(f"the model answers {model.output_shape[1:]}, the data set has {classes} classes")

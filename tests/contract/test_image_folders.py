@@ -16,7 +16,7 @@ from shared.store import ROOT
 
 IMAGES = sorted(path.parent.name for path in ROOT.glob("images/*/stages.toml"))
 STAGES = [pytest.param(image, stage, id=f"{image}-{stage.run}") for image in IMAGES for stage in catalog.load()[image]]
-TYPES = {"bool": bool, "int": int, "float": float, "str": str}
+TYPES = {"bool": bool, "int": int, "float": float, "str": str, "list[str]": list}
 
 per_image = pytest.mark.parametrize("image", IMAGES)
 per_stage = pytest.mark.parametrize(("image", "stage"), STAGES)
@@ -92,8 +92,8 @@ def test_run_takes_the_inputs_the_output_and_the_options(image: str, stage: Stag
 @per_stage
 def test_options_have_the_type_that_run_says(image: str, stage: Stage) -> None:
     for argument in run_of(image, stage).kwonlyargs:
-        assert isinstance(argument.annotation, ast.Name)
-        assert type(stage.options[argument.arg].default) is TYPES[argument.annotation.id]
+        assert argument.annotation is not None
+        assert type(stage.options[argument.arg].default) is TYPES[ast.unparse(argument.annotation)]
 
 
 @per_image

@@ -47,9 +47,9 @@ def dataset(tmp_path: Path) -> Path:
     folder = tmp_path / "dataset"
     folder.mkdir()
     np.save(
-        folder / "x_test.npy", np.arange(IMAGES * 48, dtype=np.uint16).astype(np.uint8).reshape(IMAGES, 4, 4, 3) + 7
+        folder / "images.npy", np.arange(IMAGES * 48, dtype=np.uint16).astype(np.uint8).reshape(IMAGES, 4, 4, 3) + 7
     )
-    np.save(folder / "y_test.npy", LABELS)
+    np.save(folder / "labels.npy", LABELS)
     return folder
 
 

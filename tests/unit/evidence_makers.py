@@ -117,7 +117,7 @@ class Volume:
         self.seal("input.model", {"model.keras": b"weights"})
         self.seal("input.dataset", {"about.json": {"name": "cifar10", "sample": sample}})
         about, images = {"name": "cifar10", "sample": sample}, pictures(len(LABELS))
-        self.seal("dataset", {"x_test.npy": images, "y_test.npy": LABELS, "about.json": about})
+        self.seal("dataset", {"images.npy": images, "labels.npy": LABELS, "about.json": about})
         self.seal("calibration", {"images.npy": images[:20].astype(np.float32)})
         self.variant("keras.fp32", answers(10))
         self.seal("exported", {"model.onnx": b"exported"})

@@ -87,7 +87,7 @@ def test_a_run_is_found_by_its_name_below_volumes(volumes):
     for path in (folder / "comparison", folder / "keras" / "dataset", folder / "onnx" / "predictions.onnx.int8"):
         path.mkdir(parents=True)
     (folder / "comparison" / "comparison.json").write_text(json.dumps(asdict(made)))
-    np.save(folder / "keras" / "dataset" / "y_test.npy", LABELS)
+    np.save(folder / "keras" / "dataset" / "labels.npy", LABELS)
     np.save(folder / "onnx" / "predictions.onnx.int8" / "probabilities.npy", answers(5))
     found = difference.load("yesterday")
     assert found.comparison == made

@@ -140,7 +140,7 @@ def test_cold_starts_are_those_in_the_middle(volume):
 
 def test_a_class_has_its_name_where_the_data_set_has_names(volume):
     about = {"name": "cifar10", "sample": False, "classes": ["airplane", "automobile"]}
-    volume.seal("dataset", {"y_test.npy": np.zeros(3, np.uint8), "about.json": about})
+    volume.seal("dataset", {"labels.npy": np.zeros(3, np.uint8), "about.json": about})
     assert evidence(volume).dataset()["classes"] == ["airplane", "automobile"]
 
 

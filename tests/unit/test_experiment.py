@@ -46,7 +46,10 @@ gates:
     accuracy: {min: 0.85}
 limits: {cpus: 1, memory: 4g, stage_seconds: 900, retries: 1}
 """
-TOP = "name, model, dataset, recipes, reference, gates, limits, calibration, export, fold"
+TOP = (
+    "name, model, dataset, recipes, reference, gates, limits, draws, split, curve, other_cpus, recommended, "
+    "calibration, export, fold"
+)
 
 
 def load(folder: Path, text: str) -> experiment.Experiment:

@@ -14,6 +14,7 @@ from shared.contract import Step
 from shared.errors import CrossquantError
 from shared.store import ROOT
 
+UNASKED = {"trained", "selection", "holdout"}  # made for who names them
 CONVERTED = ["dataset", "keras.fp32", "exported", "onnx.fp32"]  # what every variant of ONNX Runtime and PyTorch needs
 
 
@@ -49,7 +50,7 @@ def test_one_pass_of_the_timings_needs_no_second_start():
 
 def test_the_whole_default_plan():
     recipes = {"onnx": ["int8", "uint8", "u8s8"], "torch": ["int8", "x86", "uint8"]}
-    wanted = {"dataset", "calibration", "exported", "trained"}
+    wanted = {"dataset", "calibration", "exported", *UNASKED}
     for image in ("keras", "onnx", "torch"):
         variants = [f"{image}.{recipe}" for recipe in ("fp32", *recipes.get(image, []))]
         wanted |= {*variants, *(f"predictions.{name}" for name in variants), f"startup.{image}"}
@@ -66,9 +67,9 @@ def test_every_step_comes_after_what_it_reads():
         there.add(made.output)
 
 
-def test_training_is_not_in_a_run_that_names_no_target():
+def test_training_and_further_splits_are_not_in_a_run_that_names_no_target():
     made = make()
-    assert set(outputs(made.steps)) - set(outputs(plan.select(made, []))) == {"trained"}
+    assert set(outputs(made.steps)) - set(outputs(plan.select(made, []))) == UNASKED
 
 
 def test_recipes_and_options_become_parameters():

@@ -20,7 +20,7 @@ def first_pixels(batch: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
-    np.save(tmp_path / "x_test.npy", pictures(10))
+    np.save(tmp_path / "images.npy", pictures(10))
     return tmp_path
 
 
@@ -102,14 +102,14 @@ def test_a_number_of_classes_that_changes_between_batches_is_refused(dataset: Pa
 
 def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path):
     small, large = (generate(tmp_path / str(count), count) for count in (1_000, 66_000))
-    assert (large / "x_test.npy").stat().st_size > 200 * 1000 * 1000
+    assert (large / "images.npy").stat().st_size > 200 * 1000 * 1000
     assert peak_bytes(large) - peak_bytes(small) < 40 * MEGABYTE
 
 
 def generate(folder: Path, count: int) -> Path:
     """A data set of `count` black pictures."""
     folder.mkdir()
-    np.lib.format.open_memmap(folder / "x_test.npy", "w+", np.uint8, (count, 32, 32, 3))
+    np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (count, 32, 32, 3))
     return folder
 
 
@@ -124,7 +124,7 @@ def peak_bytes(dataset: Path) -> int:
             os._exit(1)
     _, status, usage = os.wait4(child, 0)
     assert status == 0
-    assert answers(dataset).shape == (len(np.load(dataset / "x_test.npy", mmap_mode="r")), 10)
+    assert answers(dataset).shape == (len(np.load(dataset / "images.npy", mmap_mode="r")), 10)
     return usage.ru_maxrss * 1024
 
 

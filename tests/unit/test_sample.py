@@ -116,18 +116,11 @@ def test_another_calibration_needs_the_full_set(source, tmp_path, images, seed):
         calibration.run(source, tmp_path, images=images, seed=seed)
     assert str(caught.value) == (
         "the embedded sample holds only the default calibration images: "
-        "set calibration back, or get the full data set with `python -m driver fetch`"
+        "ask for no others, or get the full data set with `python -m driver fetch`"
     )
 
 
-@pytest.mark.parametrize(
-    ("images", "message"),
-    [
-        (1001, "calibration.images is 1001: make it a multiple of the 10 classes"),
-        (50_010, "calibration.images is 50010: a class has 5000 images, 5001 are asked for"),
-    ],
-)
-def test_a_calibration_that_can_not_be_drawn(source, tmp_path, images, message):
+def test_a_calibration_that_can_not_be_drawn(source, tmp_path):
     with pytest.raises(CrossquantError) as caught:
-        calibration.run(source, tmp_path, images=images, seed=0)
-    assert str(caught.value) == message
+        calibration.run(source, tmp_path, images=50_010, seed=0)
+    assert str(caught.value) == "calibration.images is 50010: a class has 5000 images, 5001 are asked for"

@@ -65,8 +65,8 @@ class Recorder:
 def dataset(tmp_path: Path) -> Path:
     folder = tmp_path / "dataset"
     folder.mkdir()
-    np.save(folder / "x_test.npy", pictures(IMAGES))
-    np.save(folder / "y_test.npy", LABELS)
+    np.save(folder / "images.npy", pictures(IMAGES))
+    np.save(folder / "labels.npy", LABELS)
     return folder
 
 

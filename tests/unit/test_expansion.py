@@ -1,0 +1,72 @@
+"""Draws of the calibration set, curves, splits, and steps that are made because others need them."""
+
+import pytest
+from evidence_makers import INPUTS, default_experiment
+
+from driver import catalog, plan
+from driver.expansion import needed
+from driver.experiment import Curve
+from shared.contract import Step
+
+RECIPES = {"onnx": {"a": {}, "b": {}}}
+
+
+def make(**changes):
+    return plan.make(default_experiment(recipes=RECIPES, **changes), catalog.load(), INPUTS, 2)
+
+
+def by_default(made):
+    return [step.output for step in plan.select(made, [])]
+
+
+def test_each_draw_has_a_seed_of_its_own_and_every_recipe():
+    made = make(draws=3)
+    seeds = [made.step(name).parameters["seed"] for name in ("calibration", "calibration.d2", "calibration.d3")]
+    assert seeds == [0, 1, 2]
+    for recipe in ("a", "b"):
+        assert "calibration.d3" in made.step(f"onnx.{recipe}.d3").inputs
+        assert made.step(f"onnx.{recipe}.d3").parameters == made.step(f"onnx.{recipe}").parameters
+        assert made.step(f"predictions.onnx.{recipe}.d3").inputs == (f"onnx.{recipe}.d3", "dataset")
+
+
+def test_further_draws_are_predicted_with_and_nothing_else():
+    made = make(draws=2)
+    reading = [step for step in made.steps if "onnx.a.d2" in step.inputs + step.optional]
+    assert [step.output for step in reading] == ["predictions.onnx.a.d2"]
+
+
+def test_calibration_sets_of_other_sizes_are_judged_by_training_images():
+    made = make(curve=Curve((25, 100), ("onnx.a",)))
+    assert made.step("calibration.n25").parameters["images"] == 25
+    assert made.step("predictions.onnx.a.n100").inputs == ("onnx.a.n100", "selection")
+    assert "onnx.b.n25" not in made.locations
+    assert {"selection", "onnx.a.n25", "predictions.onnx.a.n25"} <= set(by_default(made))
+
+
+def test_the_selection_set_shares_no_image_with_any_draw():
+    made = make(draws=2, curve=Curve((25,), ("onnx.a",)))
+    assert set(made.step("selection").optional) == {"calibration", "calibration.d2", "calibration.n25"}
+    assert set(made.step("holdout").optional) == set(made.step("selection").optional)
+
+
+def test_where_the_selection_set_judges_nothing_reads_the_test_images():
+    made = make(split="selection")
+    assert made.step("dataset").run == "selection"
+    assert "dataset" in by_default(made)
+    assert not [step.output for step in made.steps if step.run == "dataset" or "selection" in step.inputs]
+    assert made.step("predictions.onnx.a").inputs == ("onnx.a", "dataset")
+
+
+def test_nothing_of_the_selection_is_made_where_nobody_asks():
+    assert not {"selection", "holdout"} & set(by_default(make()))
+
+
+@pytest.mark.parametrize("default", [True, False])
+def test_what_a_default_step_needs_is_made_by_default(default):
+    chain = [
+        Step("a", "onnx", "run", (), (), {}, False),
+        Step("b", "onnx", "run", ("a",), (), {}, False),
+        Step("c", "onnx", "run", ("b",), (), {}, default),
+        Step("d", "onnx", "run", ("a",), (), {}, False),
+    ]
+    assert [step.output for step in needed(chain) if step.default] == (["a", "b", "c"] if default else [])
