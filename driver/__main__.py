@@ -1,4 +1,4 @@
-"""The command line: `python -m driver run | list | report | diff | fetch | doctor`."""
+"""The command line: `python -m driver run | list | report | explain | diff | fetch | doctor`."""
 
 import argparse
 import signal
@@ -39,7 +39,7 @@ def refuse(message: str, exit_code: int) -> int:
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m driver", description=__doc__)
     subparsers = top.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_run, add_list, add_report, add_diff, add_fetch, add_doctor):
+    for add in (add_run, add_list, add_report, add_explain, add_diff, add_fetch, add_doctor):
         add(subparsers)
     return top
 
@@ -47,8 +47,8 @@ def parser() -> argparse.ArgumentParser:
 def add_run(to: Commands) -> None:
     add = to.add_parser("run", help="make artifacts, then compare")
     add.add_argument("targets", nargs="*", metavar="TARGET", help="artifacts, with all they need (default: all)")
-    add.add_argument("--engine", choices=("auto", "docker", "venv"), default="auto", help="default: auto")
-    add.add_argument("--force", action="store_true", help="make them even if they are fresh")
+    add_engine(add)
+    add.add_argument("--select", action="store_true", help="choose recipes on training images, then test the winners")
     add_experiment(add)
     add_sample(add)
     add_junit(add)
@@ -66,6 +66,15 @@ def add_report(to: Commands) -> None:
     add_experiment(add)
     add_junit(add)
     add.set_defaults(command=commands.report)
+
+
+def add_explain(to: Commands) -> None:
+    add = to.add_parser("explain", help="which layers of a quantized variant lose how much")
+    add.add_argument("variant", metavar="VARIANT", help="such as onnx.int8")
+    add_engine(add)
+    add_experiment(add)
+    add_sample(add)
+    add.set_defaults(command=commands.explain)
 
 
 def add_diff(to: Commands) -> None:
@@ -86,6 +95,11 @@ def add_doctor(to: Commands) -> None:
     add = to.add_parser("doctor", help="what this host has and lacks, and what mends it")
     add.add_argument("--fix", action="store_true", help="write .env, copy wheels, get the base image")
     add.set_defaults(command=commands.doctor)
+
+
+def add_engine(add: argparse.ArgumentParser) -> None:
+    add.add_argument("--engine", choices=("auto", "docker", "venv"), default="auto", help="default: auto")
+    add.add_argument("--force", action="store_true", help="make them even if they are fresh")
 
 
 def add_experiment(add: argparse.ArgumentParser) -> None:

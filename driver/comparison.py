@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from driver import gates, host, legs, metrics, outputs, statistics, verdict
+from driver import draws, elsewhere, gates, host, legs, metrics, outputs, remarks, statistics, verdict
 from driver.evidence import Evidence, recipe, variants
 from driver.experiment import Experiment
 from driver.results import SIGNIFICANT, Cold, Comparison, Losing, Timing, Variant
+from driver.wording import p_value
 from shared.contract import SCHEMA, Seal, Step
 from shared.predictions import at_chance
 
@@ -28,9 +29,10 @@ def compare(evidence: Evidence, experiment: Experiment) -> Comparison:
     passes = evidence.passes()
     tables = {image: metrics.timings(group) for image, group in passes.items()}
     rows = corrected([row(evidence, step, answers, labels, experiment.reference) for step in steps])
-    rows = timed(rows, tables, evidence.cold())
-    checked = tuple(gates.evaluate(experiment.gates, rows))
     noise = tuple(floor for image, table in tables.items() if (floor := metrics.noise(image, table)))
+    rows = [quantization(evidence, item) for item in timed(rows, tables, evidence.cold())]
+    rows = remarks.add(rows, noise, {item.name: elsewhere.refusals(evidence, item.name) for item in rows})
+    checked = tuple(gates.evaluate(experiment.gates, rows))
     return Comparison(
         schema=SCHEMA,
         experiment=experiment.name,
@@ -86,7 +88,21 @@ def against(known: Variant, base: NDArray[np.float32], own: NDArray[np.float32],
         known,
         paired=statistics.paired(before, after),
         drift=outputs.drift(base, own),
-        losing=tuple(Losing(label, pairs) for label, pairs in losing if verdict.p_value(pairs) < SIGNIFICANT),
+        losing=tuple(Losing(label, pairs) for label, pairs in losing if p_value(pairs) < SIGNIFICANT),
+    )
+
+
+def quantization(evidence: Evidence, known: Variant) -> Variant:
+    """The row with what other calibration sets and other CPUs make of it."""
+    if not known.quantized or known.status != "ok" or known.accuracy is None:
+        return known
+    reference = None if known.delta_pp is None else known.accuracy - known.delta_pp / 100
+    return replace(
+        known,
+        draws=draws.spread(evidence, known.name, reference),
+        curve=draws.curve(evidence, known.name),
+        emulated=elsewhere.runs(evidence, known.name),
+        in_float=evidence.in_float(known.name),
     )
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from driver import statistics
 from driver.results import Comparison, Paired, Variant
-from driver.verdict import points
+from driver.wording import points
 from shared import predictions, store
 from shared.contract import read
 from shared.errors import CrossquantError

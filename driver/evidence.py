@@ -20,6 +20,8 @@ from shared.images import LABELS
 from shared.startup import Start
 from shared.timing import Timings
 
+EXCLUDED = "excluded.json"  # beside a model of which `exclude: auto` left layers in float
+
 
 class Evidence:
     """Reads the artifacts that are up to date, and only those."""
@@ -42,11 +44,12 @@ class Evidence:
         }
 
     def seal(self, name: str) -> Seal | None:
-        seal = self.freshness.current(name)
+        """Of an artifact that is there, up to date and no refusal; None also where the plan has no such artifact."""
+        seal = self.freshness.current(name) if name in self.plan.locations else None
         return seal if seal is not None and seal.status == "ok" else None
 
-    def labels(self) -> NDArray[np.uint8] | None:
-        path = self.path("dataset")
+    def labels(self, artifact: str = "dataset") -> NDArray[np.uint8] | None:
+        path = self.path(artifact)
         return np.load(path / LABELS) if path else None
 
     def probabilities(self, variant: str) -> NDArray[np.float32] | None:
@@ -97,6 +100,13 @@ class Evidence:
         seal = self.freshness.current(name)
         return {normalized(package): version for package, version in seal.versions.items()} if seal else {}
 
+    def in_float(self, variant: str) -> tuple[str, ...]:
+        """The layers that `exclude: auto` left in float."""
+        path = self.path(variant)
+        if path is None or not (path / EXCLUDED).exists():
+            return ()
+        return tuple(json.loads((path / EXCLUDED).read_text())["layers"])
+
     def passes(self) -> dict[str, list[Timings]]:
         """Of each image, what its latency stage wrote, in the order of the turns."""
         found: dict[str, list[Timings]] = {}
@@ -132,9 +142,9 @@ class Evidence:
 
 
 def variants(plan: Plan) -> list[Step]:
-    """The steps that make a variant: those whose predictions are made too. Float ones come first."""
+    """The steps that make a variant: those whose predictions are made too. Float ones come first; no further draws."""
     outputs = {step.output for step in plan.steps}
-    found = [step for step in plan.steps if f"predictions.{step.output}" in outputs]
+    found = [step for step in plan.steps if f"predictions.{step.output}" in outputs and not step.draw]
     return sorted(found, key=lambda step: recipe(step) != "fp32")
 
 

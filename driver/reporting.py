@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from driver.display import STYLES
-from driver.results import Comparison, Gate, Variant
+from driver.results import Comparison, Draws, Gate, Variant
 from shared.contract import Status, read
 from shared.errors import CrossquantError
 from shared.store import write_atomically
@@ -52,6 +52,8 @@ def show(comparison: Comparison, console: Console) -> None:
     console.print(table)
     for name, status, reason in reasons(comparison):
         console.print(Text(f"{name} {status}: ", STYLES[status]).append(reason, "default"), soft_wrap=True)
+    for line in remarks(comparison):
+        console.print(Text(line), soft_wrap=True)
     show_verdict(comparison, console)
 
 
@@ -72,6 +74,23 @@ def reasons(comparison: Comparison) -> list[tuple[str, Status, str]]:
         (row.name, row.status, row.reason) for row in comparison.variants if row.reason
     ]
     return rows + [(failure.name, failure.status, failure.reason) for failure in comparison.failures]
+
+
+def remarks(comparison: Comparison) -> list[str]:
+    """What the rows' figures don't say."""
+    drawn = [
+        f"{row.name} over {len(row.draws.accuracies)} draws: {spread(row.draws)}"
+        for row in comparison.variants
+        if row.draws
+    ]
+    return drawn + [f"{row.name}: {remark}" for row in comparison.variants for remark in row.remarks]
+
+
+def spread(draws: Draws) -> str:
+    """`87.14 ± 0.04 %, 87.10…87.18 (−0.05 points)`: mean, standard deviation, range, difference of the mean."""
+    low, high = 100 * min(draws.accuracies), 100 * max(draws.accuracies)
+    change = f"{draws.delta_pp:+.2f}".replace("-", "−")
+    return f"{100 * draws.mean:.2f} ± {100 * draws.sd:.2f} %, {low:.2f}…{high:.2f} ({change} points)"
 
 
 def title(comparison: Comparison) -> str:

@@ -116,11 +116,55 @@ class Losing:
 
 
 @dataclass(frozen=True)
+class Draws:
+    """A recipe on several draws of the calibration set: the accuracy of each, 0-1, that of the shipped file first.
+
+    `mean` and `sd` (of a sample) are over the draws; `delta_pp` is the mean's difference to the reference.
+    """
+
+    accuracies: tuple[float, ...]
+    mean: float
+    sd: float
+    delta_pp: float
+
+
+@dataclass(frozen=True)
+class Point:
+    """Accuracy, 0-1, of a recipe that was calibrated with `images` images; judged by the selection set."""
+
+    images: int
+    accuracy: float
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class Emulated:
+    """The same file on another CPU model and here, on the same `images` test images.
+
+    `accuracy` and its interval are those there, `here` is that on this host; `agreement` is the share of images with
+    the same top-1 on both; `p_value` is McNemar's, exact, for "no CPU is better".
+    """
+
+    cpu: str
+    images: int
+    accuracy: float
+    interval: Interval
+    here: float
+    agreement: float
+    p_value: float
+
+    @property
+    def loses(self) -> bool:
+        return self.accuracy < self.here and self.p_value < SIGNIFICANT
+
+
+@dataclass(frozen=True)
 class Variant:
     """A row. `delta_pp` is in percentage points; figures that there are none of are None.
 
     `interval` is of the accuracy, 0-1; `paired` and `drift` are against the reference; `ece` is the expected
     calibration error, 0-1; `classes` has a count for each class, `confusion` a row a label and a column an answer.
+    `in_float` names the layers that `exclude: auto` left in float; `remarks` are sentences that a reader must know.
     """
 
     name: str
@@ -144,6 +188,11 @@ class Variant:
     confusion: tuple[tuple[int, ...], ...] = ()
     timings: tuple[Timing, ...] = ()
     cold: Cold | None = None
+    draws: Draws | None = None
+    curve: tuple[Point, ...] = ()
+    emulated: tuple[Emulated, ...] = ()
+    in_float: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def quantized(self) -> bool:

@@ -8,16 +8,20 @@
 4. Every other variant is told why not: its status, a gate, a significant loss, or that it is slower.
 5. Where the test set is too small to tell a drop of the size that the gate allows, the verdict says so, and how many
    images would tell.
+6. Where the shipped variant was run on other CPUs too, the verdict says what became of it there. Where it gets
+   significantly fewer images right on one (McNemar, p < 0.05), the verdict offers what doesn't: of the variants that
+   were run there and lose nothing, one that is not significantly worse than the reference if there is one, the
+   fastest of them.
+7. A quantized variant that is slower than the float one of its framework, beyond the noise, is told so.
 """
 
 from collections.abc import Sequence
 
-from driver import statistics
+from driver import cautions
 from driver.experiment import Gates
-from driver.results import SIGNIFICANT, Gate, Noise, Paired, Variant, Verdict
-
-POWER = 0.8
-LEAST_FACTOR = 0.05  # a smaller one is written 1.0×
+from driver.remarks import TWIN
+from driver.results import Gate, Noise, Variant, Verdict
+from driver.wording import difference, milliseconds, smaller, speed, worse
 
 
 def judge(
@@ -33,17 +37,9 @@ def judge(
         reason = "the reference has no answers" if base is None else "no variant is sound and not significantly worse"
         return Verdict("", (f"Ship nothing: {reason}.", *(why_not(row, None, broken, floor) for row in rows)))
     chosen = pick(timed or candidates, floor)
-    others = [why_not(row, chosen, broken, floor) for row in rows if row.name != chosen.name]
-    return Verdict(chosen.name, (praise(chosen, base, floor), *power(chosen, base, limits), *others))
-
-
-def worse(row: Variant) -> bool:
-    return row.paired is not None and row.paired.delta_pp < 0 and p_value(row.paired) < SIGNIFICANT
-
-
-def p_value(pairs: Paired) -> float:
-    """Corrected, where the row is one of many: a float variant is no try of a recipe, and stands alone."""
-    return pairs.p_value if pairs.p_holm is None else pairs.p_holm
+    others = [why_not(row, chosen, broken, floor) + too_slow(row) for row in rows if row.name != chosen.name]
+    cautioned = (*cautions.power(chosen, base, limits), *cautions.elsewhere(chosen, rows, floor))
+    return Verdict(chosen.name, (praise(chosen, base, floor) + too_slow(chosen), *cautioned, *others))
 
 
 def pick(candidates: Sequence[Variant], floor: float) -> Variant:
@@ -51,10 +47,6 @@ def pick(candidates: Sequence[Variant], floor: float) -> Variant:
     fastest = min(milliseconds(row) for row in candidates)
     equal = [row for row in candidates if milliseconds(row) <= fastest * (1 + floor)]
     return min(equal, key=lambda row: (row.size_bytes or 0, -(row.accuracy or 0)))
-
-
-def milliseconds(row: Variant) -> float:
-    return row.latency_ms.p50 if row.latency_ms else 0.0
 
 
 def praise(chosen: Variant, base: Variant, floor: float) -> str:
@@ -66,54 +58,10 @@ def praise(chosen: Variant, base: Variant, floor: float) -> str:
     return f"Ship {chosen.name}: not significantly worse{difference(chosen)}{gain}."
 
 
-def difference(row: Variant) -> str:
-    """` (−0.06 points, 95% −0.31…+0.19, p = 0.69)`; nothing where no image is answered otherwise."""
-    pairs = row.paired
-    if pairs is None:
-        return ""
-    low, high = pairs.interval_pp.low, pairs.interval_pp.high
-    p = p_value(pairs)
-    shown = f"p = {p:.2g}" if p >= 0.001 else "p < 0.001"
-    return f" ({points(pairs.delta_pp)} points, 95% {points(low)}…{points(high)}, {shown})"
-
-
-def points(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−")
-
-
-def speed(row: Variant, base: Variant, floor: float) -> str:
-    if row.latency_ms is None or base.latency_ms is None:
-        return ""
-    factor = base.latency_ms.p50 / row.latency_ms.p50
-    if max(factor, 1 / factor) <= 1 + max(floor, LEAST_FACTOR):
-        return "no faster (within the noise)"
-    return f"{factor:.1f}× faster" if factor > 1 else f"{1 / factor:.1f}× slower"
-
-
-def smaller(row: Variant, base: Variant) -> str:
-    if not row.size_bytes or not base.size_bytes:
-        return ""
-    factor = base.size_bytes / row.size_bytes
-    if f"{max(factor, 1 / factor):.1f}" == "1.0":
-        return ""
-    return f"{factor:.1f}× smaller" if factor > 1 else f"{1 / factor:.1f}× larger"
-
-
-def power(chosen: Variant, base: Variant, limits: Gates) -> list[str]:
-    """Rule 5, for the drop that the gate on the chosen variant allows."""
-    bound = (limits.quantized if chosen.quantized else limits.float).get("drop_pp")
-    pairs = chosen.paired
-    if bound is None or bound.max is None or not 0 < bound.max <= 100 or pairs is None or chosen.name == base.name:
-        return []
-    images = pairs.both_right + pairs.only_reference + pairs.only_variant + pairs.both_wrong
-    share = (pairs.only_reference + pairs.only_variant) / images
-    needed = statistics.images_needed(share, bound.max, POWER, SIGNIFICANT)
-    if needed <= images:
-        return []
-    return [
-        f"These {images:,} test images are too few to tell a drop of {bound.max:g} points, which the gate allows: "
-        f"about {needed:,} would tell, with a power of {POWER:.0%}."
-    ]
+def too_slow(row: Variant) -> str:
+    """Rule 7."""
+    slow = [remark for remark in row.remarks if remark.endswith(TWIN)]
+    return f" {row.name} is {slow[0]}." if slow else ""
 
 
 def why_not(row: Variant, chosen: Variant | None, broken: dict[str, Gate], floor: float) -> str:

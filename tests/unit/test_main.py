@@ -8,10 +8,10 @@ from evidence_makers import ORDER, Volume, default_experiment
 from rich.console import Console
 
 from driver import __main__ as command_line
-from driver import commands, host, plan
+from driver import commands, host, plan, session
 from shared.errors import CrossquantError, StageError
 
-COMMANDS = ("run", "list", "report", "diff", "fetch", "doctor")
+COMMANDS = ("run", "list", "report", "explain", "diff", "fetch", "doctor")
 
 
 @pytest.fixture(autouse=True)
@@ -174,13 +174,13 @@ def test_a_list_needs_no_fetch(volumes, capsys):
 @pytest.mark.usefixtures("volumes")
 def test_what_a_failed_target_does_to_the_exit_code(monkeypatch):
     for failed, code in ((True, 3), (False, 0)):
-        monkeypatch.setattr(commands.execute, "run", lambda *_, answer=failed: answer)
+        monkeypatch.setattr(session.execute, "run", lambda *_, answer=failed: answer)
         assert command_line.main(["run", "--sample", "dataset"]) == code
 
 
 @pytest.mark.usefixtures("volumes", "machine")
 def test_a_run_without_targets_ends_with_the_comparison(capsys, monkeypatch):
-    monkeypatch.setattr(commands.execute, "run", lambda *_: False)
+    monkeypatch.setattr(session.execute, "run", lambda *_: False)
     assert command_line.main(["run", "--sample"]) == 3
     assert "keras.fp32 skipped: keras.fp32: missing or out of date" in capsys.readouterr().out
 
@@ -195,10 +195,10 @@ def test_fetch_leaves_inputs_and_a_plan(volumes):
 @pytest.mark.usefixtures("volumes")
 def test_the_plan_on_the_volume_is_the_plan_of_today():
     command_line.main(["fetch", "--sample"])
-    made = commands.current_plan(default_experiment())
+    made = session.current_plan(default_experiment())
     assert made == plan.make(
         default_experiment(),
-        commands.catalog.load(),
+        session.catalog.load(),
         {
             "input.model": "inputs/models/resnet8-cifar10",
             "input.dataset": "inputs/cifar10-sample",
@@ -208,6 +208,6 @@ def test_the_plan_on_the_volume_is_the_plan_of_today():
 
 
 def test_a_table_is_not_cut_where_no_terminal_says_how_wide_it_is(monkeypatch):
-    assert commands.make_console().width == commands.PLAIN_WIDTH
-    monkeypatch.setattr(commands, "Console", lambda **options: Console(force_terminal=True, **{"width": 77, **options}))
-    assert commands.make_console().width == 77
+    assert session.make_console().width == session.PLAIN_WIDTH
+    monkeypatch.setattr(session, "Console", lambda **options: Console(force_terminal=True, **{"width": 77, **options}))
+    assert session.make_console().width == 77

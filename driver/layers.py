@@ -1,0 +1,98 @@
+"""Which layers of a quantized variant lose how much, for people: what the stage `explain` measured."""
+
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from driver.evidence import Evidence
+from driver.session import shown
+from shared import sensitivity, store
+from shared.contract import Plan, read
+from shared.errors import CrossquantError
+from shared.freshness import Freshness
+from shared.sensitivity import Error, Layer, Sensitivity
+
+HEADINGS = ("layer", "operator", "SQNR dB", "cosine", "max |Δ|", "weight dB", "weights %", "activ. %", "kept %", "KL")
+
+
+def target(variant: str, plan: Plan) -> str:
+    """The artifact that explains `variant`. CrossquantError where it is no quantized variant of this experiment."""
+    known = [step.inputs[0] for step in plan.steps if step.run == "explain" and not step.inputs[0].endswith(".fp32")]
+    if variant not in known:
+        raise CrossquantError(f"'{variant}' can't be explained: give a quantized variant, one of {', '.join(known)}")
+    return f"explain.{variant}"
+
+
+def find(evidence: Evidence, variant: str) -> Sensitivity | None:
+    """What is known of `variant`, if it was explained."""
+    path = evidence.path(f"explain.{variant}")
+    return read(Sensitivity, path / sensitivity.FILE) if path else None
+
+
+def conclude(freshness: Freshness, variant: str, console: Console) -> int:
+    """Show what was measured, and say where it is. 0, for nothing here can fail."""
+    found = find(Evidence(freshness), variant)
+    if found is None:  # the framework refused, in its own words
+        seal = freshness.current(f"explain.{variant}")
+        raise CrossquantError(f"{variant} can't be explained: {seal.reason if seal else 'it was not made'}")
+    show(found, console)
+    path = store.artifact_path(freshness.plan, f"explain.{variant}") / sensitivity.FILE
+    console.print(f"written to {shown(path)}", soft_wrap=True, highlight=False)
+    picture = draw(found, path.parents[2] / "comparison" / f"sensitivity.{variant}.svg")
+    console.print(f"drawn in {shown(picture)}", soft_wrap=True, highlight=False)
+    return 0
+
+
+def draw(found: Sensitivity, path: Path) -> Path:
+    """A plot of the layers, beside the comparison."""
+    from driver import plots_layers  # noqa: PLC0415 - Matplotlib takes a second to import
+
+    store.write_atomically(path, plots_layers.alone(found))
+    return path
+
+
+def show(found: Sensitivity, console: Console) -> None:
+    """The summary, and the layers, the most sensitive first."""
+    console.print(
+        f"{found.variant} on {found.images:,} calibration images: {percent(found.quantized_accuracy)} %, in float "
+        f"{percent(found.float_accuracy)} %; with its weights alone quantized {percent(found.weights_only)} %, "
+        f"with its activations alone {percent(found.activations_only)} %",
+        soft_wrap=True,
+        highlight=False,
+    )
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for number, heading in enumerate(HEADINGS):
+        table.add_column(heading, justify="left" if number < 2 else "right", no_wrap=True)
+    for layer in found.layers:
+        table.add_row(*cells(layer))
+    console.print(table)
+    if found.cause:
+        console.print(found.cause, soft_wrap=True, highlight=False, style="bold")
+
+
+def cells(layer: Layer) -> list[str]:
+    """The layer's figures as text, in the order of HEADINGS."""
+    return [
+        layer.name,
+        layer.operator,
+        decibels(layer.activation),
+        f"{layer.activation.cosine:.5f}",
+        f"{layer.activation.max_abs:.3g}",
+        decibels(layer.weight),
+        "–" if layer.only_weights is None else percent(layer.only_weights),
+        percent(layer.only_activations),
+        percent(layer.kept),
+        f"{layer.kept_kl:.4f}",
+    ]
+
+
+def decibels(error: Error | None) -> str:
+    if error is None:
+        return "–"
+    return "exact" if error.sqnr_db is None else f"{error.sqnr_db:.1f}"
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.2f}"

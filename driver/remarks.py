@@ -1,0 +1,44 @@
+"""What a reader must know of a row beside its figures, in a sentence each; the verdict says the same."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from driver.results import Emulated, Noise, Variant
+
+LEAST_FACTOR = 0.05  # a smaller difference of times is none, whatever the noise
+TWIN = ", its float twin"
+
+
+def add(rows: Sequence[Variant], noise: Sequence[Noise], refused: Mapping[str, Mapping[str, str]]) -> list[Variant]:
+    """The rows with their remarks; `refused` has for a variant the CPUs that can't run it, and why."""
+    by_name = {row.name: row for row in rows}
+    return [
+        replace(row, remarks=tuple(of(row, by_name.get(f"{row.image}.fp32"), noise, refused.get(row.name, {}))))
+        for row in rows
+    ]
+
+
+def of(row: Variant, twin: Variant | None, noise: Sequence[Noise], refused: Mapping[str, str]) -> list[str]:
+    found = []
+    if row.quantized and twin is not None and (sentence := slower(row, twin, noise)):
+        found.append(sentence)
+    if row.in_float:
+        found.append(f"{len(row.in_float)} of its layers stayed in float: {', '.join(row.in_float)}")
+    found += [there(run) for run in row.emulated if run.loses]
+    return found + [f"can't run on {cpu}: {reason}" for cpu, reason in refused.items()]
+
+
+def slower(row: Variant, twin: Variant, noise: Sequence[Noise]) -> str:
+    """Is the quantized file slower than the float one of its framework, beyond the noise?"""
+    if row.latency_ms is None or twin.latency_ms is None:
+        return ""
+    factor = row.latency_ms.p50 / twin.latency_ms.p50
+    floor = max((item.share for item in noise if item.image == row.image), default=0.0)
+    return f"{factor:.1f}× slower than {twin.name}{TWIN}" if factor > 1 + max(floor, LEAST_FACTOR) else ""
+
+
+def there(run: Emulated) -> str:
+    return (
+        f"{100 * run.accuracy:.1f} % on {run.cpu}, {100 * run.here:.1f} % here, on the same {run.images:,} images "
+        f"(same answer on {100 * run.agreement:.1f} %)"
+    )

@@ -1,0 +1,108 @@
+"""What the commands have in common: an experiment from the arguments, its plan, a run of it, and what came of it."""
+
+import argparse
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+
+from driver import catalog, execute, experiment, fetching, host, plan, reporting, tables
+from driver.display import Terminal
+from driver.engine import Engine
+from driver.evidence import Evidence
+from driver.experiment import Experiment
+from driver.results import Comparison
+from shared import store
+from shared.contract import Plan, encode, read
+from shared.errors import CrossquantError
+from shared.freshness import Freshness
+
+PLAIN_WIDTH = 120  # columns
+
+
+def make(
+    chosen: Experiment, targets: Sequence[str], arguments: argparse.Namespace, console: Console
+) -> tuple[Freshness, bool]:
+    """Carry out the plan. True with it if a stage failed, or was skipped because one did."""
+    with execute.lock(chosen.name), Terminal(console) as terminal:
+        made = prepare(chosen, arguments.sample, terminal)
+        steps = plan.select(made, targets)
+        engine = partial(choose_engine, arguments.engine, chosen, terminal)
+        freshness = Freshness(made)
+        return freshness, execute.run(freshness, steps, engine, terminal, arguments.force)
+
+
+def load(arguments: argparse.Namespace) -> Experiment:
+    return experiment.load(experiment.find(arguments.experiment), catalog.load())
+
+
+def prepare(chosen: Experiment, sample: bool, terminal: Terminal) -> Plan:
+    """Fetch the inputs, and write the plan that the stage runners read."""
+    fetched = fetching.fetch(chosen, sample, terminal.say, terminal.download)
+    if fetched.sample and not sample:
+        terminal.say("no source of the full data set answers: going on with the embedded sample")
+    made = plan.make(chosen, catalog.load(), fetched.locations, host.cores())
+    store.write_atomically(store.plan_path(chosen.name), encode(made))
+    return made
+
+
+def current_plan(chosen: Experiment) -> Plan:
+    """The plan of today's code and experiment on the inputs that the last `fetch` left, or is going to leave."""
+    path = store.plan_path(chosen.name)
+    written = read(Plan, path).locations if path.exists() else fetching.locations(chosen, sample=False)
+    inputs = {key: folder for key, folder in written.items() if key.startswith("input.")}
+    return plan.make(chosen, catalog.load(), inputs, host.cores())
+
+
+def choose_engine(name: str, chosen: Experiment, terminal: Terminal) -> Engine:
+    """The engine that was asked for; for `auto`, Docker where a daemon answers."""
+    from driver.venv_engine import VenvEngine
+
+    if name == "venv":
+        return VenvEngine(chosen.limits, terminal.say)
+    from driver.docker_engine import DockerEngine
+
+    try:
+        return DockerEngine(chosen.limits)
+    except CrossquantError:
+        if name == "docker":
+            raise
+    terminal.say("no Docker daemon answers: using virtual environments; `make docker-host` sets Docker up")
+    return VenvEngine(chosen.limits, terminal.say)
+
+
+def conclude(freshness: Freshness, chosen: Experiment, console: Console, arguments: argparse.Namespace) -> Comparison:
+    """Judge and show. What was judged before is not judged again."""
+    folder = store.volumes() / chosen.name / "comparison"
+    evidence = Evidence(freshness)
+    result = reporting.earlier(folder, evidence.fingerprint(chosen))
+    if result is None:
+        result = judge(evidence, chosen, folder, experiment.find(arguments.experiment).read_text())
+    if arguments.junit:
+        store.write_atomically(Path(arguments.junit), tables.junit(result))
+    reporting.show(result, console)
+    console.print(f"written to {shown(folder)}/", soft_wrap=True, highlight=False)
+    return result
+
+
+def judge(evidence: Evidence, chosen: Experiment, folder: Path, text: str) -> Comparison:
+    """Compare, and write the comparison in all its forms; `text` is the experiment's file."""
+    from driver import comparison, material, page  # SciPy, statsmodels and Matplotlib take two seconds to import
+
+    result = comparison.compare(evidence, chosen)
+    raw = material.collect(evidence, result.reference, text)
+    store.write_atomically(folder / "comparison.html", page.html(result, raw))
+    store.write_atomically(folder / "changed.csv", tables.changed_text(raw.changed))
+    reporting.write(result, folder)  # last: its fingerprint says that all is written
+    return result
+
+
+def make_console() -> Console:
+    """Eighty columns cut a table where no terminal says how wide it is."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PLAIN_WIDTH)
+
+
+def shown(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
