@@ -6,36 +6,53 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from xml.etree import ElementTree
 
-from driver import reporting
+from driver import excerpt, reporting
 from driver.results import Changed, Comparison, Variant
+
+LEG_HEAD = ["| leg | by | changed top-1 | Δ pp | SQNR dB |", "|---|---|---:|---:|---:|"]
 
 
 def markdown(comparison: Comparison) -> str:
-    """A page that fits a pull request's comment: the verdict first."""
-    first, *others = comparison.verdict.sentences or ("No verdict.",)
-    lines = [f"# {reporting.title(comparison)}", ""]
-    lines += [line for note in reporting.notes(comparison) for line in (f"> **{note}**", "")]
-    lines += [f"**{first}**", ""]
+    """A page that fits a pull request's comment, however many variants there are: the verdict first."""
+    above, below = beginning(comparison), rest(comparison)
+    lines = [*above, *table(comparison, excerpt.LINES - len(above) - len(below)), *below]
+    return "\n".join(excerpt.cut(line) for line in lines) + "\n"
+
+
+def beginning(comparison: Comparison) -> list[str]:
+    first, *_ = comparison.verdict.sentences or ("No verdict.",)
+    notes = [f"> **{note}**" for note in reporting.notes(comparison)]
+    noted = [line for note in excerpt.first(notes, excerpt.NOTES) for line in (note, "")]
+    return [f"# {reporting.title(comparison)}", "", *noted, f"**{first}**", ""]
+
+
+def table(comparison: Comparison, room: int) -> list[str]:
+    """In at most `room` lines."""
     headings = [heading.replace("|", "\\|") for heading in reporting.HEADINGS]
-    lines += ["| " + " | ".join(headings) + " |", "|---" + "|---:" * (len(headings) - 1) + "|"]
-    lines += ["| " + " | ".join([f"`{row.name}`", *reporting.cells(row)]) + " |" for row in comparison.variants]
+    head = ["| " + " | ".join(headings) + " |", "|---" + "|---:" * (len(headings) - 1) + "|"]
+    rows, left_out = excerpt.rows(comparison, room - len(head))
+    lines = ["| " + " | ".join([f"`{row.name}`", *reporting.cells(row)]) + " |" for row in rows]
+    return [*head, *lines, *(["", f"… and {left_out} more rows in comparison.csv"] if left_out else [])]
+
+
+def rest(comparison: Comparison) -> list[str]:
+    """All that stands below the table."""
     said = [f"- `{name}` {status}: {reason}" for name, status, reason in reporting.reasons(comparison)]
-    lines += ["", *said] if said else []
     broken = [f"- **gate fails**: {reporting.gate_sentence(gate)}" for gate in comparison.gates if not gate.holds]
-    lines += ["", *(broken or [reporting.gates_hold(comparison)])]
-    lines += details("Why not the others", [f"- {sentence}" for sentence in others])
-    lines += details("What each leg lost", leg_table(comparison))
-    return "\n".join([*lines, "", *provenance(comparison)]) + "\n"
+    lines = ["", *excerpt.first(said, excerpt.REASONS)] if said else []
+    lines += ["", *(excerpt.first(broken, excerpt.BROKEN) or [reporting.gates_hold(comparison)])]
+    lines += details("Why not the others", [], [f"- {sentence}" for sentence in comparison.verdict.sentences[1:]])
+    lines += details("What each leg lost", LEG_HEAD, leg_lines(comparison))
+    return [*lines, "", *provenance(comparison)]
 
 
-def details(summary: str, lines: list[str]) -> list[str]:
-    """Folded away: at most 25 lines, so that a hundred variants don't fill a pull request."""
-    shown = lines[:25] + ([f"- … and {len(lines) - 25} more"] if len(lines) > 25 else [])
+def details(summary: str, head: list[str], lines: list[str]) -> list[str]:
+    """Folded away; nothing where there are no lines."""
+    shown = [*head, *excerpt.first(lines, excerpt.FOLDED)]
     return ["", f"<details><summary>{summary}</summary>", "", *shown, "", "</details>"] if lines else []
 
 
-def leg_table(comparison: Comparison) -> list[str]:
-    head = ["| leg | by | changed top-1 | Δ pp | SQNR dB |", "|---|---|---:|---:|---:|"]
+def leg_lines(comparison: Comparison) -> list[str]:
     rows = []
     for leg in comparison.legs:
         sqnr = "–" if leg.drift.sqnr_db is None else f"{leg.drift.sqnr_db:.1f}"
@@ -43,7 +60,7 @@ def leg_table(comparison: Comparison) -> list[str]:
         rows.append(
             f"| `{leg.before}` → `{leg.after}` | {by} | {leg.drift.changed} | {leg.paired.delta_pp:+.2f} | {sqnr} |"
         )
-    return head + rows if rows else []
+    return rows
 
 
 def provenance(comparison: Comparison) -> list[str]:
@@ -53,7 +70,7 @@ def provenance(comparison: Comparison) -> list[str]:
     for image, versions in comparison.versions.items():
         named = ", ".join(f"{name} {version}" for name, version in versions.items())
         lines.append(f"{image}: {named}.")
-    return ["  \n".join(lines)]
+    return [*(f"{line}  " for line in lines[:-1]), lines[-1]]
 
 
 def csv_text(comparison: Comparison) -> str:

@@ -1,0 +1,121 @@
+"""The stage runner in this process, on a checkout that holds the null image alone."""
+
+import importlib
+import json
+import os
+import signal
+import sys
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import null_image
+import pytest
+from null_image import IMAGE, INPUT, keep_input, step
+
+from shared import progress, stage, store, threads
+from shared.contract import Failure, Plan, Seal, encode, read
+
+
+class Runner:
+    """Runs `python -m shared.stage` in this process, on a plan, and keeps what it says."""
+
+    def __init__(self, images: Path, capture: pytest.CaptureFixture[str]) -> None:
+        self.images, self.capture = images, capture
+        self.events: list[dict] = []
+
+    def __call__(self, plan: Plan, *arguments: str, image: str = IMAGE) -> int:
+        """The exit code. Every line that comes out must be an event."""
+        store.write_atomically(store.plan_path(plan.experiment), encode(plan))
+        forget_stages()
+        with own_streams():
+            code = stage.main([image, *arguments])
+        os.close(progress._channel.stream)
+        self.listen()
+        return code
+
+    def listen(self) -> None:
+        self.events = [json.loads(line) for line in self.capture.readouterr().out.splitlines()]
+
+    def named(self, event: str) -> list[str]:
+        return [each["output"] for each in self.events if each["event"] == event]
+
+    @property
+    def ends(self) -> dict[str, tuple[str, str]]:
+        """Status and reason of each artifact, in order."""
+        return {e["output"]: (e["status"], e["reason"]) for e in self.events if e["event"] == "end"}
+
+    @property
+    def error(self) -> dict:
+        (error,) = self.events
+        assert error.pop("event") == "error"
+        return error
+
+
+@contextmanager
+def own_streams():
+    """Python's streams on the file descriptors 1 and 2, buffered, as a process has them; pytest's are elsewhere."""
+    with (
+        open(1, "w", closefd=False) as out,
+        open(2, "w", closefd=False) as err,
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        yield
+
+
+def forget_stages() -> None:
+    """Import the null stages anew: each run of the real runner is a process of its own."""
+    for name in [name for name in sys.modules if name.startswith(f"images.{IMAGE}")]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+
+
+@pytest.fixture(name="run")
+def make_runner(tmp_path, volumes, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):  # noqa: ARG001
+    """A runner on a checkout that holds the null image alone, with the input artifact in place."""
+    terminate = signal.getsignal(signal.SIGTERM)
+    root = tmp_path / "checkout"
+    images = null_image.install(root)
+    monkeypatch.setattr(store, "ROOT", root)
+    monkeypatch.syspath_prepend(str(root))
+    monkeypatch.setenv("EXPERIMENT", null_image.EXPERIMENT)
+    for name in ("PROGRESS", "CROSSQUANT_IMAGE_ID"):
+        monkeypatch.delenv(name, raising=False)
+    for name in threads.VARIABLES:
+        monkeypatch.setenv(name, "64")
+    monkeypatch.setattr(progress, "_channel", progress._Channel())
+    keep_input(null_image.plan(), "input ")
+    yield Runner(images, capfd)
+    monkeypatch.undo()
+    signal.signal(signal.SIGTERM, terminate)
+    forget_stages()
+
+
+def path(name: str) -> Path:
+    return store.artifact_path(null_image.plan(step(name), code={}), name)
+
+
+def log(name: str) -> Path:
+    return path(name).parent / "logs" / f"{name}.log"
+
+
+def seal(name: str) -> Seal | None:
+    return store.open_sealed(path(name), name)
+
+
+def input_seal() -> Seal:
+    return store.open_sealed(store.volumes() / "inputs/data", INPUT)
+
+
+def text(name: str) -> str:
+    return (path(name) / "text.txt").read_text()
+
+
+def failures() -> dict[str, Failure]:
+    """All failures that are on the volume."""
+    found = [read(Failure, file) for file in sorted((path("").parent / "null" / "failures").glob("*"))]
+    return {failure.name: failure for failure in found}
+
+
+def partials() -> list[Path]:
+    return list(store.volumes().rglob("*.partial"))

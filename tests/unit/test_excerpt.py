@@ -1,0 +1,102 @@
+"""A comparison of any size fits a pull request's comment, and says what it leaves out."""
+
+import re
+from dataclasses import replace
+
+import comparisons
+import pytest
+
+from driver import excerpt, reporting, tables
+from driver.results import Gate
+from shared.contract import Failure
+
+COMMENT = 65_536  # characters, that GitHub takes
+STATUSES = ("ok", "failed", "unsupported", "ok", "skipped")
+
+
+def crowd(count=100, words="no kernel for this"):
+    """Many variants, in equal parts sound, failed, unsupported, below a gate, and skipped; and much to say of each."""
+    base = comparisons.hundred().variants
+    rows = [*base[:2], *(troubled(base[2 + number % 98], number, words) for number in range(count - 2))]
+    gates = tuple(
+        Gate(row.name, "accuracy", "min", 0.85, 0.84, row.recipe[-1] not in "38") for row in rows if row.accuracy
+    )
+    failures = tuple(Failure(f"latency.{number}", "failed", words) for number in range(count))
+    warnings = tuple(f"{words} {number}" for number in range(count))
+    made = comparisons.hundred()
+    sentences = (made.verdict.sentences[0], *(f"Not {row.name}: {words}." for row in rows))
+    verdict = replace(made.verdict, ship="onnx.s00000", sentences=sentences)
+    return replace(made, variants=tuple(rows), gates=gates, failures=failures, warnings=warnings, verdict=verdict)
+
+
+def troubled(row, number, words):
+    name, status = f"s{number:05}", STATUSES[number % 5]
+    if status == "ok":
+        return replace(row, name=f"onnx.{name}", recipe=name)
+    return comparisons.empty(f"onnx.{name}", status, words)
+
+
+def shown(text):
+    """The names of the rows, in order."""
+    return re.findall(r"^\| `(\S+)` \| [^`]*$", text, re.MULTILINE)
+
+
+def left_out(text):
+    return [int(number) for number in re.findall(r"… and (\d+) more", text)]
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        comparisons.comparison(),
+        comparisons.troubled(),
+        comparisons.hundred(),
+        crowd(),
+        crowd(1000),
+        crowd(words="long words\n" * 500),
+    ],
+    ids=["default", "troubled", "hundred", "crowd", "thousand", "long"],
+)
+def test_markdown_fits_a_comment(made):
+    text = tables.markdown(made)
+    assert len(text.splitlines()) < 100
+    assert len(text) < COMMENT - 100, "with room for a mark above it"
+    assert f"**{made.verdict.sentences[0]}**" in text, "the verdict is whole"
+
+
+@pytest.mark.parametrize("made", [comparisons.comparison(), comparisons.troubled()], ids=["default", "troubled"])
+def test_nothing_is_left_out_of_an_ordinary_comparison(made):
+    text = tables.markdown(made)
+    assert shown(text) == [row.name for row in made.variants]
+    assert left_out(text) == []
+
+
+def test_the_table_has_the_shipped_the_float_and_the_best_rows_in_their_order():
+    made = comparisons.hundred()
+    names = shown(tables.markdown(made))
+    assert len(names) == excerpt.ROWS
+    assert names[:3] == ["keras.fp32", "onnx.fp32", "onnx.r00"]
+    assert names == [row.name for row in made.variants if row.name in names]
+    for row in made.variants[2:]:
+        beaten = sum(excerpt.beats(other, row) for other in made.variants[2:])
+        assert row.name in names or beaten > 0, "each than which none is both faster and more accurate"
+
+
+def test_rows_without_figures_and_those_below_a_gate_make_room_for_sound_ones():
+    names = shown(tables.markdown(crowd()))
+    assert {"keras.fp32", "onnx.fp32", "onnx.s00000"} < set(names)
+    assert all(int(name[-1]) % 5 == 0 for name in names if name.startswith("onnx.s"))
+
+
+def test_what_is_left_out_is_counted():
+    made = crowd()
+    text = tables.markdown(made)
+    lines = text.splitlines()
+    rows = len(made.variants) - len(shown(text))
+    broken = sum(not gate.holds for gate in made.gates) - excerpt.BROKEN
+    reasons = len(reporting.reasons(made)) - excerpt.REASONS
+    others = len(made.verdict.sentences) - 1 - excerpt.FOLDED
+    legs = len(made.legs) - excerpt.FOLDED
+    assert left_out(text) == [len(made.warnings) - excerpt.NOTES, rows, reasons, broken, others, legs]
+    assert f"… and {rows} more rows in comparison.csv" in lines
+    assert sum("**gate fails**" in line for line in lines) == excerpt.BROKEN

@@ -1,0 +1,99 @@
+"""The stage runner: runs that are refused, with the name of what is wrong."""
+
+import errno
+import os
+from dataclasses import replace
+
+import null_image
+import pytest
+from null_image import IMAGE, INPUT, step
+from stage_runner import (
+    make_runner,  # noqa: F401 - the fixture `run`
+    partials,
+    path,
+)
+
+from shared import stage, store
+from shared.errors import DISK_FULL
+
+
+def test_code_other_than_the_plans_is_refused(run):
+    plan = null_image.plan(step("made"))
+    (run.images / "write.py").write_text("# edited after the plan was made\n")
+    assert run(plan) == 2
+    assert run.error == {
+        "message": "image 'null' was built from other code than the plan: run `docker compose build`",
+        "exit_code": 2,
+    }
+    assert not path("made").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "image", "message"),
+    [
+        (["absent"], IMAGE, "unknown artifact 'absent': this experiment makes made, elsewhere"),
+        (["made", "elsewhere"], IMAGE, "'elsewhere' is made by image 'other', not 'null'"),
+        ([], "absent", "unknown image 'absent': this plan has null, other"),
+    ],
+    ids=["artifact", "image of artifact", "image"],
+)
+def test_a_name_that_the_plan_does_not_have_is_refused(run, arguments, image, message):
+    assert run(null_image.plan(step("made"), step("elsewhere", image="other")), *arguments, image=image) == 2
+    assert run.error == {"message": message, "exit_code": 2}
+    assert not path("made").exists()
+
+
+def test_a_missing_plan_names_the_command_that_makes_it(run, monkeypatch):
+    monkeypatch.setenv("EXPERIMENT", "another")
+    assert run(null_image.plan(step("made"))) == 2
+    assert run.error["message"] == f"{store.plan_path('another')} is missing: run `python -m driver fetch` first"
+
+
+def test_a_mistyped_plan_names_its_field(run):
+    assert run(replace(null_image.plan(step("made")), threads="2")) == 2
+    plan = store.plan_path(null_image.EXPERIMENT)
+    assert run.error["message"] == f"{plan}: threads: must be a whole number, not '2': delete it and run again"
+
+
+@pytest.mark.parametrize("arguments", [[], [IMAGE, "--fource"]])
+def test_a_wrong_command_line_exits_with_2(arguments):
+    with pytest.raises(SystemExit) as caught:
+        stage.main(arguments)
+    assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("name", [INPUT, "made"])
+def test_a_file_changed_after_sealing_is_refused(run, name):
+    plan = null_image.plan(step("made"), step("next", inputs=("made",)))
+    run(plan)
+    folder = store.artifact_path(plan, name)
+    (folder / "text.txt").write_text("INPUT ")
+    assert run(plan) == 2
+    assert run.events[-1]["message"] == f"artifact '{name}' changed after it was sealed: delete {folder} and run again"
+    assert run.named("start") == []
+
+
+def test_a_folder_that_can_not_be_made_is_refused(run):
+    folder = path("made").parent
+    folder.parent.mkdir()
+    folder.write_text("a file in its place")
+    assert run(null_image.plan(step("made"))) == 2
+    assert run.error["message"] == f"{folder} can't be made: File exists"
+
+
+def test_a_folder_of_another_owner_is_refused(run, monkeypatch):
+    monkeypatch.setattr(stage.os, "access", lambda *_: False)
+    assert run(null_image.plan(step("made"))) == 2
+    assert run.error["message"] == (
+        f"{path('made').parent} is not writable by uid {os.getuid()}: change its owner, or CROSSQUANT_UID in .env"
+    )
+
+
+def test_what_the_system_refuses_while_sealing_is_one_line_and_exit_code_3(run, monkeypatch):
+    def publish(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(store, "publish", publish)
+    assert run(null_image.plan(step("made"))) == 3
+    assert run.events[-1] == {"event": "error", "message": DISK_FULL, "exit_code": 3}
+    assert partials() == []
