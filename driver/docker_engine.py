@@ -92,7 +92,7 @@ def settings(plan: Plan, image: str, limits: Limits, image_id: str) -> dict[str,
     return {
         "user": f"{os.getuid()}:{os.getgid()}",
         "read_only": True,
-        "tmpfs": {"/tmp": ""},
+        "tmpfs": {"/tmp": "exec"},  # a compiled model is loaded from there
         "network_mode": "none",
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true"],

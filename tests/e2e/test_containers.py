@@ -64,7 +64,7 @@ def inspect(name: str) -> dict[str, Any]:
         "network": config["NetworkMode"],
         "memory": config["Memory"],
         "cpus": config["CpusetCpus"],
-        "tmpfs": sorted(config["Tmpfs"]),
+        "tmpfs": config["Tmpfs"],
         "privileged": config["Privileged"],
         "user": attributes["Config"]["User"],
         "entrypoint": attributes["Config"]["Entrypoint"],
