@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared import emulation
-from shared.errors import CrossquantError, StageError
+from shared import cpus, emulation
+from shared.errors import CrossquantError, StageError, Unsupported
 
 LABELS = np.random.default_rng(7).permutation(np.repeat(np.arange(10, dtype=np.uint8), 40))
 
@@ -31,35 +31,52 @@ def test_a_subset_is_the_same_every_time_and_in_order():
 @pytest.mark.parametrize("cpu", ["skylake-server", "cascadelake", "Haswell", ""])
 def test_a_cpu_that_would_be_another_is_refused(cpu):
     with pytest.raises(CrossquantError) as caught:
-        emulation.check(["haswell", cpu])
+        cpus.check(["haswell", cpu])
     assert str(caught.value) == (
-        f"other_cpus: CPU '{cpu}' can't be emulated (QEMU has no AVX512): take of {', '.join(emulation.CPUS)}"
+        f"other_cpus: CPU '{cpu}' can't be emulated (QEMU has no AVX512): take of {', '.join(cpus.CPUS)}"
     )
 
 
 def test_no_cpu_is_refused():
     with pytest.raises(CrossquantError, match=r"^other_cpus: no CPU is named: take of nehalem, "):
-        emulation.check([])
+        cpus.check([])
 
 
 def test_every_known_cpu_is_accepted():
-    emulation.check(list(emulation.CPUS))
+    cpus.check(list(cpus.CPUS))
 
 
 def test_the_emulator_of_the_static_package_will_do(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(emulation.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(cpus.platform, "machine", lambda: "x86_64")
     with pytest.raises(CrossquantError, match=r"^qemu-x86_64 is not on this host: apt-get install qemu-user"):
-        emulation.emulator()
+        cpus.emulator("haswell")
     program = tmp_path / "qemu-x86_64-static"
     program.touch(0o755)
-    assert emulation.emulator() == str(program)
+    assert cpus.emulator("haswell") == str(program)
 
 
 def test_another_architecture_can_not_emulate(monkeypatch):
-    monkeypatch.setattr(emulation.platform, "machine", lambda: "aarch64")
-    with pytest.raises(CrossquantError, match=r"not aarch64: leave out other_cpus$"):
-        emulation.emulator()
+    monkeypatch.setattr(cpus.platform, "machine", lambda: "aarch64")
+    with pytest.raises(Unsupported, match=r"^haswell is emulated on x86_64 alone, not on aarch64$"):
+        cpus.emulator("haswell")
+
+
+def test_an_arm_cpu_needs_a_system_of_its_own(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(cpus, "ARM64", tmp_path / "absent")
+    with pytest.raises(Unsupported, match=r"^cortex-a72 needs the framework for arm64 in .*, which this image has not"):
+        cpus.emulator("cortex-a72")
+
+
+def test_an_arm_guest_is_shown_its_own_cpu(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(cpus, "ARM64", tmp_path)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    cpus.system(cpus.CPUS["neoverse-n1"], scratch)
+    told = (scratch / "proc/cpuinfo").read_text()
+    assert "Features\t: fp asimd asimddp\n" in told
+    assert "CPU part\t: 0xd0c\n" in told
+    assert (scratch / "usr").readlink() == tmp_path / "usr"
 
 
 def test_a_program_that_the_cpu_kills_is_refused_by_it():

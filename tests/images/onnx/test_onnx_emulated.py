@@ -8,7 +8,7 @@ import pytest
 from driver import host
 from images.onnx import emulated, fold, quantize
 from images.onnx.session import load
-from shared import emulation, predictions
+from shared import cpus, emulation, predictions
 from shared.errors import CrossquantError, Unsupported
 from tests.images import models
 
@@ -19,7 +19,7 @@ MODULE = "import os, signal\ndef load(variant, threads):\n    os.kill(os.getpid(
 @pytest.fixture(autouse=True)
 def emulator() -> None:
     try:
-        emulation.emulator()
+        cpus.emulator("haswell")
     except CrossquantError as error:
         pytest.skip(str(error))
 
@@ -70,6 +70,26 @@ def test_float_answers_alike_and_each_cpu_has_its_own(folded, dataset, out):
         found = np.load(out / cpu / predictions.FILE)
         np.testing.assert_allclose(found, answers(folded, indices), atol=1e-5)
     assert [seen.int8_instructions for seen in emulation.summary(out).cpus.values()] == [(), ("avx2",)]
+
+
+def test_an_arm_cpu_answers_as_this_one(folded, dataset, out):
+    try:
+        cpus.emulator("neoverse-n1")
+    except CrossquantError as error:
+        pytest.skip(str(error))
+    emulated.run(folded, dataset, out, cpus=["neoverse-n1"], images=10)
+    found = np.load(out / "neoverse-n1" / predictions.FILE)
+    np.testing.assert_allclose(found, answers(folded, np.load(out / emulation.INDICES)), atol=1e-5)
+    assert emulation.summary(out).cpus["neoverse-n1"].int8_instructions == ("asimddp",)
+
+
+def test_what_one_cpu_lacks_is_told_and_the_other_answers(folded, dataset, out, tmp_path, monkeypatch):
+    monkeypatch.setattr(cpus, "ARM64", tmp_path / "absent")
+    emulated.run(folded, dataset, out, cpus=["haswell", "cortex-a72"], images=10)
+    x86, arm = emulation.summary(out).cpus.values()
+    assert not x86.refused
+    assert arm.refused.startswith("cortex-a72 needs the framework for arm64 in ")
+    assert not (out / "cortex-a72" / predictions.FILE).exists()
 
 
 def test_a_file_that_no_cpu_can_load_is_unsupported_in_its_own_words(dataset, out, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from driver import host
 from images.torch import emulated, quantize
 from images.torch.script import load
-from shared import emulation, predictions
+from shared import cpus, emulation, predictions
 from shared.errors import CrossquantError, Unsupported
 from tests.images import models
 
@@ -18,7 +18,7 @@ IMAGES = 20
 @pytest.fixture(autouse=True)
 def emulator() -> None:
     try:
-        emulation.emulator()
+        cpus.emulator("haswell")
     except CrossquantError as error:
         pytest.skip(str(error))
 
