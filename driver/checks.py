@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from driver import recipes
+from shared import cpus
 from shared.errors import FieldError
 
 if TYPE_CHECKING:
@@ -83,12 +85,16 @@ def check_draws(experiment: Experiment) -> None:
     for number, images in enumerate(experiment.curve.images):
         if images < 1:
             raise FieldError(("curve", "images", str(number)), "must be at least 1")
-    for key, names in (("curve", experiment.curve.variants), ("recommended", experiment.recommended)):
-        known = [f"{image}.{recipe}" for image, found in experiment.recipes.items() for recipe in found]
-        for name in names:
-            if name not in known:
-                path = (key, "variants") if key == "curve" else (key,)
-                raise FieldError(path, f"no quantized variant '{name}'; known are {', '.join(known)}")
+    quantized = [f"{image}.{recipe}" for image, found in experiment.recipes.items() for recipe in found]
+    check_known(("curve", "variants"), experiment.curve.variants, quantized, "quantized variant")
+    check_known(("recommended",), experiment.recommended, quantized, "quantized variant")
+    check_known(("other_cpus",), experiment.other_cpus, cpus.CPUS, "CPU to emulate")
+
+
+def check_known(path: tuple[str, ...], names: Iterable[str], known: Iterable[str], kind: str) -> None:
+    for number, name in enumerate(names):
+        if name not in known:
+            raise FieldError((*path, str(number)), f"no {kind} '{name}'; known are {', '.join(known)}")
 
 
 def check_sources(path: tuple[str, ...], sources: tuple[Source, ...]) -> None:

@@ -13,10 +13,9 @@ import numpy as np
 
 from shared import threads
 from shared.errors import CrossquantError
-from shared.images import preprocess
+from shared.images import IMAGES, preprocess
 from shared.predictions import checked
 
-IMAGES, LABELS = "images.npy", "labels.npy"  # of the data set
 NAMES = {
     "AVX2": "avx2",
     "AVX512F": "avx512f",

@@ -15,6 +15,7 @@ flags\t\t: fpu sse2 amx_int8 avx2 avx512f avx512_vnni avx2_not
 processor\t: 1
 model name\t: another
 """
+CLIENT = "processor\t: 0\nflags\t\t: sse2 avx_vnni avx2\n"
 ARM = "processor\t: 0\nFeatures\t: fp asimd asimddp i8mm\nCPU part\t: 0xd40\n"
 
 
@@ -36,6 +37,7 @@ def test_the_first_processor_speaks_for_all(cpuinfo):
     ("text", "wanted"),
     [
         (INTEL, ["avx2", "avx512f", "avx512_vnni", "amx_int8"]),
+        (CLIENT, ["avx2", "avx_vnni"]),
         (ARM, ["asimddp", "i8mm"]),
         ("processor: 0\n", []),
         (None, []),
@@ -64,3 +66,9 @@ def test_cpus_are_those_that_this_process_may_use(monkeypatch):
 def test_memory_is_in_bytes():
     total = int(next(line for line in Path("/proc/meminfo").read_text().splitlines() if "MemTotal" in line).split()[1])
     assert host.describe()["memory_bytes"] == total * 1024
+
+
+def test_every_8_bit_instruction_set_of_x86_and_arm_is_looked_for(cpuinfo):
+    wanted = {"avx2", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"}
+    cpuinfo.write_text(f"flags\t: {' '.join(wanted)}\n")
+    assert wanted == set(host.describe()["int8_instructions"])

@@ -1,0 +1,10 @@
+"""What each TorchScript file answers on other CPUs than this one."""
+
+from pathlib import Path
+
+from images.torch.script import load
+from shared import emulation
+
+
+def run(model: Path, dataset: Path, out: Path, *, cpus: list[str], images: int) -> None:
+    emulation.answer(model, dataset, out, load.__module__, cpus, images)

@@ -1,0 +1,105 @@
+"""The same ONNX file on a CPU without VNNI: uint8 times int8 answers otherwise there, uint8 times uint8 the same."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from driver import host
+from images.onnx import emulated, fold, quantize
+from images.onnx.session import load
+from shared import cpus, emulation, predictions
+from shared.errors import CrossquantError, Unsupported
+from tests.images import models
+
+IMAGES = 40  # of which half are asked for
+MODULE = "import os, signal\ndef load(variant, threads):\n    os.kill(os.getpid(), signal.SIGILL)\n"
+
+
+@pytest.fixture(autouse=True)
+def emulator() -> None:
+    try:
+        cpus.emulator("haswell")
+    except CrossquantError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    folder = tmp_path / "dataset"
+    folder.mkdir()
+    np.save(folder / "images.npy", models.images(IMAGES).astype(np.uint8))
+    np.save(folder / "labels.npy", (np.arange(IMAGES) % 10).astype(np.uint8))
+    return folder
+
+
+@pytest.fixture
+def folded(tmp_path: Path) -> Path:
+    folder = tmp_path / "folded"
+    folder.mkdir()
+    fold.run(models.convolutional(tmp_path / "exported"), folder, enabled=True)
+    return folder
+
+
+def answers(folder: Path, indices: np.ndarray) -> np.ndarray:
+    """What this CPU answers to the same images."""
+    return load(folder, 1)(models.images(IMAGES)[indices])
+
+
+@pytest.mark.parametrize(("weight", "same"), [("int8", False), ("uint8", True)])
+def test_only_signed_weights_answer_otherwise_without_vnni(weight, same, folded, calibration, dataset, out, tmp_path):
+    if not {"avx512_vnni", "avx_vnni"} & set(host.int8_instructions()):
+        pytest.skip("this CPU has no VNNI: it answers as the emulated one")
+    variant = tmp_path / "variant"
+    variant.mkdir()
+    recipe = {"activation": "uint8", "weight": weight, "per_channel": weight == "int8", "calibrate": "minmax"}
+    quantize.run(folded, calibration, variant, **recipe)
+    emulated.run(variant, dataset, out, cpus=["haswell"], images=IMAGES // 2)
+    found = np.load(out / "haswell" / predictions.FILE)
+    assert found.dtype == np.float32
+    assert np.array_equal(found, answers(variant, np.load(out / emulation.INDICES))) is same
+    (seen,) = emulation.summary(out).cpus.values()
+    assert (seen.refused, seen.int8_instructions) == ("", ("avx2",))
+
+
+def test_float_answers_alike_and_each_cpu_has_its_own(folded, dataset, out):
+    emulated.run(folded, dataset, out, cpus=["nehalem", "haswell"], images=IMAGES // 2)
+    indices = np.load(out / emulation.INDICES)
+    assert (indices == emulation.subset(np.load(dataset / "labels.npy"), IMAGES // 2)).all()
+    for cpu in ("nehalem", "haswell"):
+        found = np.load(out / cpu / predictions.FILE)
+        np.testing.assert_allclose(found, answers(folded, indices), atol=1e-5)
+    assert [seen.int8_instructions for seen in emulation.summary(out).cpus.values()] == [(), ("avx2",)]
+
+
+def test_an_arm_cpu_answers_as_this_one(folded, dataset, out):
+    try:
+        cpus.emulator("neoverse-n1")
+    except CrossquantError as error:
+        pytest.skip(str(error))
+    emulated.run(folded, dataset, out, cpus=["neoverse-n1"], images=10)
+    found = np.load(out / "neoverse-n1" / predictions.FILE)
+    np.testing.assert_allclose(found, answers(folded, np.load(out / emulation.INDICES)), atol=1e-5)
+    assert emulation.summary(out).cpus["neoverse-n1"].int8_instructions == ("asimddp",)
+
+
+def test_what_one_cpu_lacks_is_told_and_the_other_answers(folded, dataset, out, tmp_path, monkeypatch):
+    monkeypatch.setattr(cpus, "ARM64", tmp_path / "absent")
+    emulated.run(folded, dataset, out, cpus=["haswell", "cortex-a72"], images=10)
+    x86, arm = emulation.summary(out).cpus.values()
+    assert not x86.refused
+    assert arm.refused.startswith("cortex-a72 needs the framework for arm64 in ")
+    assert not (out / "cortex-a72" / predictions.FILE).exists()
+
+
+def test_a_file_that_no_cpu_can_load_is_unsupported_in_its_own_words(dataset, out, tmp_path):
+    (tmp_path / models.FILE).write_bytes(b"no model")
+    with pytest.raises(Unsupported, match=f"^haswell: ONNX Runtime can't load {models.FILE}: "):
+        emulated.run(tmp_path, dataset, out, cpus=["haswell"], images=10)
+
+
+def test_an_illegal_instruction_is_unsupported(dataset, out, tmp_path, monkeypatch):
+    (tmp_path / "deadly_model.py").write_text(MODULE)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(Unsupported, match=r"^haswell: killed by SIGILL$"):
+        emulation.answer(tmp_path, dataset, out, "deadly_model", ["haswell"], 10)

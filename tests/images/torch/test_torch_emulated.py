@@ -1,0 +1,57 @@
+"""The same TorchScript file on a CPU without VNNI: onednn uses all 8 bits of the weights, fbgemm seven."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from driver import host
+from images.torch import emulated, quantize
+from images.torch.script import load
+from shared import cpus, emulation, predictions
+from shared.errors import CrossquantError, Unsupported
+from tests.images import models
+
+IMAGES = 20
+
+
+@pytest.fixture(autouse=True)
+def emulator() -> None:
+    try:
+        cpus.emulator("haswell")
+    except CrossquantError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    folder = tmp_path / "dataset"
+    folder.mkdir()
+    np.save(folder / "images.npy", models.images(IMAGES).astype(np.uint8))
+    np.save(folder / "labels.npy", (np.arange(IMAGES) % 10).astype(np.uint8))
+    return folder
+
+
+def variant(folder: Path, backend: str) -> Path:
+    """A quantized model; `backend` is also the engine that runs it."""
+    models.convolutional(folder)
+    np.save(folder / "images.npy", models.images(120))
+    quantize.run(folder, folder, folder, backend=backend, activation="quint8", weight="qint8")
+    return folder
+
+
+@pytest.mark.parametrize(("backend", "same"), [("onednn", False), ("fbgemm", True)])
+def test_only_weights_of_8_bits_answer_otherwise_without_vnni(backend, same, dataset, out, tmp_path):
+    if not {"avx512_vnni", "avx_vnni"} & set(host.int8_instructions()):
+        pytest.skip("this CPU has no VNNI: it answers as the emulated one")
+    model = variant(tmp_path / backend, backend)
+    emulated.run(model, dataset, out, cpus=["haswell"], images=IMAGES)
+    here = load(model, 1)(models.images(IMAGES)[np.load(out / emulation.INDICES)])
+    assert np.array_equal(np.load(out / "haswell" / predictions.FILE), here) is same
+    assert emulation.summary(out).cpus["haswell"].int8_instructions == ("avx2",)
+
+
+def test_an_engine_that_the_cpu_lacks_is_refused_in_its_own_words(dataset, out, tmp_path):
+    model = variant(tmp_path / "model", "fbgemm")
+    with pytest.raises(Unsupported, match=r"^nehalem: RuntimeError: quantized engine FBGEMM is not supported$"):
+        emulated.run(model, dataset, out, cpus=["nehalem"], images=10)
