@@ -50,7 +50,8 @@ def select(arguments: argparse.Namespace) -> int:
     if not choices:
         return ranked.exit_code
     final = selection.final(data, choices, recipes)
-    return compared(selection.write(final, selection.WHY_FINAL), arguments)[0].exit_code
+    tested, _ = compared(selection.write(final, selection.WHY_FINAL), arguments)
+    return max(ranked.exit_code, tested.exit_code)
 
 
 def compared(path: Path, arguments: argparse.Namespace) -> tuple[Comparison, Recipes]:
