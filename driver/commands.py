@@ -44,11 +44,11 @@ def select(arguments: argparse.Namespace) -> int:
     data, _ = yaml_lines.load(experiment.find(arguments.experiment))
     ranked, recipes = compared(selection.write(selection.trial(data), selection.WHY_TRIAL), arguments)
     choices = selection.choose(ranked)
+    if not choices:
+        raise StageError("nothing to choose from: no recipe has both answers and timings; the table above says why")
     console = make_console()
     for line in selection.told(choices, ranked):
         console.print(line, soft_wrap=True, highlight=False)
-    if not choices:
-        return ranked.exit_code
     final = selection.final(data, choices, recipes)
     tested, _ = compared(selection.write(final, selection.WHY_FINAL), arguments)
     return max(ranked.exit_code, tested.exit_code)
