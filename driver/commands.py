@@ -88,9 +88,7 @@ def explain(arguments: argparse.Namespace) -> int:
     chosen, console = load(arguments), make_console()
     target = layers.target(arguments.variant, session.current_plan(chosen))
     freshness, failed = session.make(chosen, [target], arguments, console)
-    if failed or freshness.current(target) is None:
-        return StageError.exit_code
-    return layers.conclude(freshness, arguments.variant, console)
+    return StageError.exit_code if failed else layers.conclude(freshness, arguments.variant, console)
 
 
 def diff(arguments: argparse.Namespace) -> int:

@@ -37,7 +37,7 @@ def conclude(freshness: Freshness, variant: str, console: Console) -> int:
     """Show what was measured, and say where it is. 0, for nothing here can fail."""
     found = find(Evidence(freshness), variant)
     if found is None:  # the framework refused, in its own words
-        seal = freshness.current(f"explain.{variant}")
+        seal = freshness.current(f"explain.{variant}") or freshness.current(variant)
         raise CrossquantError(f"{variant} can't be explained: {seal.reason if seal else 'it was not made'}")
     show(found, console)
     path = store.artifact_path(freshness.plan, f"explain.{variant}") / sensitivity.FILE
