@@ -226,7 +226,6 @@ def test_wrong_values_say_what_is_allowed(tmp_path, old, new, message):
     assert refused(tmp_path, TEXT.replace(old, new)) == "tiny.yaml" + message
 
 
-RECOMMENDED = "no quantized variant 'onnx.int9'; known are onnx.int8"
 NEW_KEYS = {
     "no-draw": ("draws: 0", ":20: draws: must be at least 1"),
     "draws-are-a-number": ("draws: [1, 2]", ":20: draws: must be a whole number, not [1, 2]"),
@@ -238,12 +237,6 @@ NEW_KEYS = {
         "curve:\n  images:\n    - 25\n    - 0\n  variants: [onnx.int8]",
         ":23: curve.images.1: must be at least 1",
     ),
-    "curve-of-nobody": ("curve:\n  images: [25]\n  variants: [onnx.int9]", f":22: curve.variants: {RECOMMENDED}"),
-    "curve-of-float": (
-        "curve: {variants: [onnx.fp32]}",
-        ":20: curve.variants: no quantized variant 'onnx.fp32'; known are onnx.int8",
-    ),
-    "recommended": ("recommended: [onnx.int8, onnx.int9]", f":20: recommended: {RECOMMENDED}"),
     "recommended-is-a-list": ("recommended: onnx.int8", ":20: recommended: must be a list, not 'onnx.int8'"),
     "other-cpus-are-a-list": ("other_cpus: haswell", ":20: other_cpus: must be a list, not 'haswell'"),
 }
@@ -252,6 +245,21 @@ NEW_KEYS = {
 @pytest.mark.parametrize(("line", "message"), NEW_KEYS.values(), ids=NEW_KEYS)
 def test_draws_splits_curves_and_other_cpus_are_checked(tmp_path, line, message):
     assert refused(tmp_path, f"{TEXT}{line}\n") == "tiny.yaml" + message
+
+
+@pytest.mark.parametrize("name", ["onnx.int9", "onnx.fp32", "int8", "onnx.int8.d2"])
+@pytest.mark.parametrize(
+    ("lines", "place"),
+    [
+        ("curve:\n  images: [25]\n  variants: [onnx.int8, {}]", ":22: curve.variants"),
+        ("recommended: [{}]", ":20: recommended"),
+    ],
+    ids=["curve", "recommended"],
+)
+def test_what_is_no_quantized_variant_has_no_curve_and_is_not_recommended(tmp_path, lines, place, name):
+    message = refused(tmp_path, f"{TEXT}{lines.replace('{}', name)}\n")
+    assert message.startswith(f"tiny.yaml{place}")
+    assert message.endswith(f": no quantized variant '{name}'; known are onnx.int8")
 
 
 def test_draws_splits_curves_and_other_cpus_arrive(tmp_path):
