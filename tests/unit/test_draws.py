@@ -158,10 +158,26 @@ def test_what_all_draws_have_in_common_is_no_noise():
         ([0.87, 0.88], [0.87, 0.88], True),
         ([0.87, 0.88], [0.86, 0.87], False),
         ([0.87, 0.88, 0.89], [0.88, 0.87, 0.89], True),
-        ([0.87, 0.88], [0.87], False),
+        ([0.87, 0.88, 0.89], [0.87, 0.88], False),
+        ([0.87, 0.87, 0.87], [0.87], True),
+        ([0.87, 0.872, 0.868], [0.871], True),
+        ([0.87, 0.872, 0.868], [0.89], False),
+        ([0.87], [], False),
         ([], [], True),
     ],
-    ids=["single", "singles-differ", "same", "same-amount", "noise", "not-as-many", "none"],
+    ids=[
+        "single",
+        "singles-differ",
+        "same",
+        "same-amount",
+        "noise",
+        "not-as-many",
+        "not-drawn-the-same",
+        "not-drawn-in-the-noise",
+        "not-drawn-far-away",
+        "one-of-them",
+        "none",
+    ],
 )
 def test_equality_at_the_edges(one, other, same):
     assert draws.equal(one, other) is same
