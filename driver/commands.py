@@ -44,13 +44,14 @@ def select(arguments: argparse.Namespace) -> int:
     data, _ = yaml_lines.load(experiment.find(arguments.experiment))
     ranked, recipes = compared(selection.write(selection.trial(data), selection.WHY_TRIAL), arguments)
     choices = selection.choose(ranked)
+    if not choices:
+        raise StageError("nothing to choose from: no recipe has both answers and timings; the table above says why")
     console = make_console()
     for line in selection.told(choices, ranked):
         console.print(line, soft_wrap=True, highlight=False)
-    if not choices:
-        return ranked.exit_code
     final = selection.final(data, choices, recipes)
-    return compared(selection.write(final, selection.WHY_FINAL), arguments)[0].exit_code
+    tested, _ = compared(selection.write(final, selection.WHY_FINAL), arguments)
+    return max(ranked.exit_code, tested.exit_code)
 
 
 def compared(path: Path, arguments: argparse.Namespace) -> tuple[Comparison, Recipes]:
@@ -87,9 +88,7 @@ def explain(arguments: argparse.Namespace) -> int:
     chosen, console = load(arguments), make_console()
     target = layers.target(arguments.variant, session.current_plan(chosen))
     freshness, failed = session.make(chosen, [target], arguments, console)
-    if failed or freshness.current(target) is None:
-        return StageError.exit_code
-    return layers.conclude(freshness, arguments.variant, console)
+    return StageError.exit_code if failed else layers.conclude(freshness, arguments.variant, console)
 
 
 def diff(arguments: argparse.Namespace) -> int:

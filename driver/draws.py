@@ -56,10 +56,13 @@ def equal(one: Sequence[float], other: Sequence[float]) -> bool:
     """Do two recipes differ by no more than the draws' noise? `one` and `other` have an accuracy a draw, in one order.
 
     Student's t-test for pairs, since both saw the same draws. With a single draw each, only the same figure is equal.
+    Beside several draws, a single accuracy is that of a recipe which needs no calibration: the same in each draw.
     """
-    if tuple(one) == tuple(other):
+    count = max(len(one), len(other))
+    one, other = (tuple(found) * count if len(found) == 1 else tuple(found) for found in (one, other))
+    if one == other:
         return True
-    if len(one) != len(other) or len(one) < 2:
+    if len(one) != len(other) or count < 2:
         return False
     if np.ptp(np.subtract(one, other)) == 0:
         return False  # by the same amount in every draw: no noise

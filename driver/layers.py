@@ -1,10 +1,12 @@
 """Which layers of a quantized variant lose how much, for people: what the stage `explain` measured."""
 
 from pathlib import Path
+from typing import Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from driver.evidence import Evidence
 from driver.session import shown
@@ -35,7 +37,7 @@ def conclude(freshness: Freshness, variant: str, console: Console) -> int:
     """Show what was measured, and say where it is. 0, for nothing here can fail."""
     found = find(Evidence(freshness), variant)
     if found is None:  # the framework refused, in its own words
-        seal = freshness.current(f"explain.{variant}")
+        seal = freshness.current(f"explain.{variant}") or freshness.current(variant)
         raise CrossquantError(f"{variant} can't be explained: {seal.reason if seal else 'it was not made'}")
     show(found, console)
     path = store.artifact_path(freshness.plan, f"explain.{variant}") / sensitivity.FILE
@@ -54,7 +56,7 @@ def draw(found: Sensitivity, path: Path) -> Path:
 
 
 def show(found: Sensitivity, console: Console) -> None:
-    """The summary, and the layers, the most sensitive first."""
+    """The summary, and the layers, the most sensitive first. A long name is broken, never cut: `exclude` takes it."""
     console.print(
         f"{found.variant} on {found.images:,} calibration images: {percent(found.quantized_accuracy)} %, in float "
         f"{percent(found.float_accuracy)} %; with its weights alone quantized {percent(found.weights_only)} %, "
@@ -62,14 +64,15 @@ def show(found: Sensitivity, console: Console) -> None:
         soft_wrap=True,
         highlight=False,
     )
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
     for number, heading in enumerate(HEADINGS):
-        table.add_column(heading, justify="left" if number < 2 else "right", no_wrap=True)
+        justify: Literal["left", "right"] = "left" if number < 2 else "right"
+        table.add_column(heading.replace(" ", "\n"), justify=justify, no_wrap=number > 0, overflow="fold")
     for layer in found.layers:
-        table.add_row(*cells(layer))
+        table.add_row(*map(Text, cells(layer)))
     console.print(table)
     if found.cause:
-        console.print(found.cause, soft_wrap=True, highlight=False, style="bold")
+        console.print(Text(found.cause, "bold"), soft_wrap=True)
 
 
 def cells(layer: Layer) -> list[str]:

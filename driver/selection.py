@@ -5,7 +5,7 @@ Two experiments come of one. `NAME.select` has many recipes, several draws and t
 and reported like any other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,14 +107,33 @@ def own(recipes: Any) -> dict[str, Any]:
 
 
 def final(data: dict[str, Any], choices: Sequence[Choice], recipes: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The experiment that tells the winners' test accuracy; `recipes` are those of the trial, by image."""
-    winners = {choice.image: [name.partition(".")[2] for name in choice.winners] for choice in choices}
+    """The experiment that tells the winners' test accuracy; `recipes` are those of the trial, by image.
+
+    A quantized reference takes part too. Of the curve there remains what is asked of winners.
+    """
+    winners = [name for choice in choices for name in choice.winners]
     return data | {
         "name": f"{data['name']}.{FINAL}",
+        "split": "test",
         "draws": max(data.get("draws", 1), DRAWS),
-        "recipes": {image: {name: recipes[image][name] for name in names} for image, names in winners.items()},
-        "recommended": [name for choice in choices for name in choice.winners],
+        "recipes": only(recipes, {*winners, data.get("reference", "")}),
+        "recommended": winners,
+        "curve": curve(data.get("curve", {}), winners),
     }
+
+
+def only(recipes: dict[str, dict[str, Any]], variants: Container[str]) -> dict[str, dict[str, Any]]:
+    """Those of `recipes` that make `variants`."""
+    found = {
+        image: {name: given for name, given in named.items() if f"{image}.{name}" in variants}
+        for image, named in recipes.items()
+    }
+    return {image: named for image, named in found.items() if named}
+
+
+def curve(asked: dict[str, Any], winners: Sequence[str]) -> dict[str, Any]:
+    variants = [name for name in asked.get("variants", ()) if name in winners]
+    return asked | {"variants": variants} if variants else {}
 
 
 def write(data: dict[str, Any], why: str) -> Path:

@@ -35,7 +35,8 @@ def judge(
     floor = max((item.share for item in noise), default=0.0)
     if base is None or not candidates:
         reason = "the reference has no answers" if base is None else "no variant is sound and not significantly worse"
-        return Verdict("", (f"Ship nothing: {reason}.", *(why_not(row, None, broken, floor) for row in rows)))
+        told = [why_not(row, None, broken, floor) + too_slow(row) for row in rows]
+        return Verdict("", (f"Ship nothing: {reason}.", *told))
     chosen = pick(timed or candidates, floor)
     others = [why_not(row, chosen, broken, floor) + too_slow(row) for row in rows if row.name != chosen.name]
     cautioned = (*cautions.power(chosen, base, limits), *cautions.elsewhere(chosen, rows, floor))

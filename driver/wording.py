@@ -1,5 +1,7 @@
 """How figures are put in words, and the two judgements that words rest on: worse, and faster."""
 
+import math
+
 from driver.remarks import LEAST_FACTOR
 from driver.results import SIGNIFICANT, Paired, Variant
 
@@ -14,7 +16,8 @@ def p_value(pairs: Paired) -> float:
 
 
 def milliseconds(row: Variant) -> float:
-    return row.latency_ms.p50 if row.latency_ms else 0.0
+    """Endless where there are no timings: what was not timed is the fastest of nothing."""
+    return row.latency_ms.p50 if row.latency_ms else math.inf
 
 
 def difference(row: Variant) -> str:

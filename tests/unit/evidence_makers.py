@@ -9,11 +9,13 @@ import numpy as np
 from null_image import pictures
 
 from driver import catalog, experiment, plan
+from driver.catalog import Catalog, Option, Stage
 from driver.experiment import Experiment
-from shared import store
+from shared import emulation, predictions, sensitivity, store
 from shared.contract import SCHEMA, Failure, Plan, Seal, Step, encode
 from shared.freshness import Freshness
 from shared.machine import Machine
+from shared.sensitivity import Sensitivity
 from shared.timing import TWIN, Samples, Timings
 
 CLASSES = 10
@@ -34,12 +36,27 @@ START = {"imported": 0.5, "loaded": 0.75, "answered": 1.0, "peak_bytes": 1 << 20
 Rounds = Sequence[Sequence[float]]
 SINGLE, MANY = ((0.001, 0.002),), ((0.1,),)  # seconds of each call, in one round
 BATCH = 50
+EXTRA = (
+    Stage("emulated", "emulated.{variant}", ("{variant}", "dataset"), default=False, options={"cpus": Option([])}),
+    Stage("explain", "explain.{variant}", ("{variant}", "onnx.fp32", "calibration"), default=False),
+)
+SELECTED = (LABELS + 1) % CLASSES  # labels of the selection set: none is the test image's of the same place
 QUIET = Machine(started=0.0, seconds=10.0, others=0.0, steal=0.0, slowest_mhz=0.0, fastest_mhz=0.0)
 
 
 def default_experiment(**changes: Any) -> Experiment:
     chosen = experiment.load(experiment.find(experiment.DEFAULT), catalog.load())
     return replace(chosen, **changes)
+
+
+def with_extra(found: Catalog) -> Catalog:
+    """The catalog with a stage of each kind that looks at one variant closely, in each image that quantizes."""
+    return {image: (*stages, *lacking(stages)) for image, stages in found.items()}
+
+
+def lacking(stages: Sequence[Stage]) -> list[Stage]:
+    known = {stage.run for stage in stages}
+    return [extra for extra in EXTRA if any(stage.takes_recipe for stage in stages) and extra.run not in known]
 
 
 def answers(wrong: int, sure: float = 0.91) -> np.ndarray:
@@ -67,9 +84,9 @@ def timings(
 class Volume:
     """The folder of one experiment, artifact by artifact."""
 
-    def __init__(self, chosen: Experiment) -> None:
+    def __init__(self, chosen: Experiment, stages: Catalog | None = None) -> None:
         self.experiment = chosen
-        self.plan: Plan = plan.make(chosen, catalog.load(), INPUTS, 2)
+        self.plan: Plan = plan.make(chosen, stages or catalog.load(), INPUTS, 2)
         self.freshness = Freshness(self.plan)
         store.write_atomically(store.plan_path(chosen.name), encode(self.plan))
 
@@ -78,6 +95,7 @@ class Volume:
         final = store.artifact_path(self.plan, name)
         with store.temporary(final) as folder:
             for file, content in (files or {}).items():
+                (folder / file).parent.mkdir(parents=True, exist_ok=True)
                 if isinstance(content, np.ndarray):
                     np.save(folder / file, content)
                 elif isinstance(content, bytes):
@@ -136,6 +154,23 @@ class Volume:
 
     def startup(self, image: str, *names: str, starts: Sequence[Mapping[str, float]] = (START,)) -> None:
         self.seal(f"startup.{image}", {"starts.json": {name: list(starts) for name in names}})
+
+    def further(self) -> None:
+        """The further draws of the calibration set, and the selection set, which is disjoint from all of them."""
+        for step in self.plan.steps:
+            if step.run == "calibration" and step.draw:
+                self.seal(step.output, {"images.npy": np.zeros((2, 2), np.float32)})
+        self.seal("selection", {"images.npy": pictures(len(SELECTED)), "labels.npy": SELECTED})
+
+    def emulate(self, name: str, indices: np.ndarray, cpus: Mapping[str, np.ndarray | str]) -> None:
+        """`name` on other CPUs: of each its answers to the test images at `indices`, or why it refused."""
+        runs = {cpu: emulation.Emulation(run if isinstance(run, str) else "", (), 1.0) for cpu, run in cpus.items()}
+        files = {f"{cpu}/{predictions.FILE}": run for cpu, run in cpus.items() if not isinstance(run, str)}
+        summary = asdict(emulation.Summary(runs))
+        self.seal(f"emulated.{name}", {emulation.INDICES: indices, emulation.SUMMARY: summary, **files})
+
+    def explain(self, found: Sensitivity) -> None:
+        self.seal(f"explain.{found.variant}", {sensitivity.FILE: asdict(found)})
 
     def whole(self, sample: bool = False) -> "Volume":
         """A run in which all went well: ten in a hundred answers are wrong, and torch refuses uint8."""

@@ -226,6 +226,102 @@ def test_wrong_values_say_what_is_allowed(tmp_path, old, new, message):
     assert refused(tmp_path, TEXT.replace(old, new)) == "tiny.yaml" + message
 
 
+NEW_KEYS = {
+    "no-draw": ("draws: 0", ":20: draws: must be at least 1"),
+    "draws-are-a-number": ("draws: [1, 2]", ":20: draws: must be a whole number, not [1, 2]"),
+    "true-is-no-number-of-draws": ("draws: true", ":20: draws: must be a whole number, not True"),
+    "split": ("split: train", ":20: split: must be one of test, selection, not 'train'"),
+    "curve": ("curve: [25]", ":20: curve: must be a mapping, not [25]"),
+    "curve-key": ("curve: {sizes: [25]}", ":20: curve.sizes: unknown key; known are images, variants"),
+    "curve-of-nothing": (
+        "curve:\n  images:\n    - 25\n    - 0\n  variants: [onnx.int8]",
+        ":23: curve.images.1: must be at least 1",
+    ),
+    "recommended-is-a-list": ("recommended: onnx.int8", ":20: recommended: must be a list, not 'onnx.int8'"),
+    "other-cpus-are-a-list": ("other_cpus: haswell", ":20: other_cpus: must be a list, not 'haswell'"),
+}
+
+
+@pytest.mark.parametrize(("line", "message"), NEW_KEYS.values(), ids=NEW_KEYS)
+def test_draws_splits_curves_and_other_cpus_are_checked(tmp_path, line, message):
+    assert refused(tmp_path, f"{TEXT}{line}\n") == "tiny.yaml" + message
+
+
+@pytest.mark.parametrize("name", ["onnx.int9", "onnx.fp32", "int8", "onnx.int8.d2"])
+@pytest.mark.parametrize(
+    ("lines", "place"),
+    [
+        ("curve:\n  images: [25]\n  variants: [onnx.int8, {}]", ":22: curve.variants"),
+        ("recommended: [{}]", ":20: recommended"),
+    ],
+    ids=["curve", "recommended"],
+)
+def test_what_is_no_quantized_variant_has_no_curve_and_is_not_recommended(tmp_path, lines, place, name):
+    message = refused(tmp_path, f"{TEXT}{lines.replace('{}', name)}\n")
+    assert message.startswith(f"tiny.yaml{place}")
+    assert message.endswith(f": no quantized variant '{name}'; known are onnx.int8")
+
+
+def test_draws_splits_curves_and_other_cpus_arrive(tmp_path):
+    more = "draws: 5\nsplit: selection\ncurve: {images: [25, 100], variants: [onnx.int8]}\n"
+    loaded = load(tmp_path, f"{TEXT}{more}other_cpus: [haswell]\nrecommended: [onnx.int8]\n")
+    assert (loaded.draws, loaded.split) == (5, "selection")
+    assert loaded.curve == experiment.Curve((25, 100), ("onnx.int8",))
+    assert loaded.options["emulated"] == {"cpus": ["haswell"]}
+    assert loaded.emulated == ("onnx.int8",)
+    assert replace(loaded, other_cpus=()).emulated == ()
+
+
+PRESETS = {
+    "name": ("recipes: best", ":13: recipes: no preset 'best'; known are "),
+    "beside": ("recipes:\n  preset: best\n  onnx: {}", ":13: recipes: no preset 'best'; known are "),
+    "nothing": ("recipes:", ":13: recipes: must be a mapping, not None"),
+    "list": ("recipes: [default]", ":13: recipes: must be a mapping, not ['default']"),
+    "own": (
+        "recipes:\n  preset: mine\n  onnx:\n    fast: {wieght: int8}",
+        ":16: recipes.onnx.fast.wieght: unknown key; known are weight, per_channel",
+    ),
+    "base": (
+        "recipes:\n  preset: mine\n  onnx:\n    fast: {recipe: u8}",
+        ":16: recipes.onnx.fast.recipe: no recipe 'u8' of onnx; known are int8, fast",
+    ),
+}
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """A folder of presets of which one is `mine`."""
+    folder = tmp_path / "presets"
+    folder.mkdir()
+    (folder / "mine.yaml").write_text("onnx:\n  int8: {weight: int8, per_channel: true}\n")
+    monkeypatch.setattr(experiment.recipes, "PRESETS", folder)
+
+
+def with_recipes(lines):
+    return TEXT.replace("recipes:\n  onnx:\n    int8: {weight: int8}\n", f"{lines}\n")
+
+
+@pytest.mark.usefixtures("mine")
+@pytest.mark.parametrize(("lines", "message"), PRESETS.values(), ids=PRESETS)
+def test_presets_and_what_stands_beside_them_are_checked(tmp_path, lines, message):
+    known = "mine" if message.endswith("known are ") else ""
+    assert refused(tmp_path, with_recipes(lines)) == f"tiny.yaml{message}{known}"
+
+
+@pytest.mark.usefixtures("mine")
+@pytest.mark.parametrize("lines", ["recipes: mine", "recipes:\n  preset: mine\n  onnx:\n    more: {recipe: int8}"])
+def test_recipes_may_be_a_preset_with_others_beside(tmp_path, lines):
+    given = {"weight": "int8", "per_channel": True}
+    wanted = {"int8": given, "more": given} if "more" in lines else {"int8": given}
+    assert load(tmp_path, with_recipes(lines)).recipes == {"onnx": wanted}
+
+
+def test_a_mistake_in_a_preset_is_placed_where_it_is_named(tmp_path, mine, monkeypatch):  # noqa: ARG001
+    (experiment.recipes.PRESETS / "mine.yaml").write_text("onnx:\n  int8: {weight: int4}\n")
+    message = ":13: recipes.onnx.int8.weight: must be one of int8, uint8, not int4"
+    assert refused(tmp_path, with_recipes("recipes: mine")) == "tiny.yaml" + message
+
+
 @pytest.mark.parametrize("source", ["{}", "{input: ''}", "{input: a, npm: b@1}", "{input: a, path: b, url: c, npm: d}"])
 @pytest.mark.parametrize(
     ("old", "place"), [("path: model.keras", ":4: model.sources.0"), ("input: a.tar.gz", ":9: dataset.sources.0")]

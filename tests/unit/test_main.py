@@ -67,6 +67,46 @@ def test_an_unknown_experiment(volumes, capsys, command):
     assert list(volumes.iterdir()) == []
 
 
+@pytest.mark.parametrize("more", [["onnx.int8"], ["--sample"], ["onnx.int8", "--sample"]])
+def test_a_selection_takes_no_target_and_no_sample(volumes, capsys, more):
+    wanted = "error: --select takes no TARGET and needs the full data set: leave out targets and --sample\n"
+    assert run(capsys, "run", "--select", *more) == (2, wanted)
+    assert list(volumes.iterdir()) == []
+
+
+def test_a_selection_of_a_wrong_file_is_refused_before_anything_is_written(volumes, capsys, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\ndrawz: 3\n")
+    code, said = run(capsys, "run", "--select", "--experiment", str(path))
+    assert code == 2
+    assert said.startswith(f"error: {path}:2: drawz: unknown key; ")
+    assert list(volumes.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["onnx.fp32", "int8", "onnx.int9"])
+def test_what_can_not_be_explained_is_refused_in_one_line(volumes, capsys, name):
+    code, said = run(capsys, "explain", name)
+    assert code == 2
+    assert said.startswith(f"error: '{name}' can't be explained: give a quantized variant, one of ")
+    assert said.count("\n") == 1
+    assert list(volumes.iterdir()) == []
+
+
+def test_a_run_holds_the_lock_of_its_experiment_until_it_ends(volumes, capsys, monkeypatch):
+    """A second one is refused while the first makes its artifacts, and no longer."""
+    refused = []
+
+    def second(*_):
+        refused.append(run(capsys, "run", "--sample", "dataset"))
+        return False
+
+    monkeypatch.setattr(session.execute, "run", second)
+    assert command_line.main(["run", "--sample", "dataset"]) == 0
+    assert refused == [(2, f"error: another run works on {volumes}/resnet8-cifar10: wait for it, or stop it\n")]
+    with session.execute.lock("resnet8-cifar10"):
+        pass
+
+
 @pytest.mark.usefixtures("volumes")
 def test_an_unknown_target(capsys):
     known = ", ".join(step.output for step in Volume(default_experiment()).plan.steps)

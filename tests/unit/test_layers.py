@@ -1,0 +1,132 @@
+"""`explain` for people: which variant may be asked for, the table, the cause, and where it is written."""
+
+from dataclasses import replace
+from io import StringIO
+from xml.etree import ElementTree
+
+import pytest
+from evidence_makers import Volume, answers, default_experiment, with_extra
+from rich.console import Console
+
+from driver import __main__ as command_line
+from driver import catalog, layers, session
+from driver.evidence import Evidence
+from shared.errors import CrossquantError
+from shared.freshness import Freshness
+from shared.sensitivity import Error, Layer, Sensitivity
+
+pytestmark = pytest.mark.usefixtures("volumes")
+LONG = "StatefulPartitionedCall/functional_1/conv2d_1/convolution"
+ERROR = Error(20.06, 0.999, 0.51234)
+CONV = Layer(LONG, "QLinearConv", ERROR, Error(41.0, 1.0, 0.01), (-1.0, 2.0), 0.01, 0.81, 0.82, 0.853, 0.01234)
+ADD = replace(CONV, name="[a]add", operator="Add", activation=Error(None, 1.0, 0.0), weight=None, only_weights=None)
+CAUSE = "[b]add has a range of 0…900, which one outlier gives it."
+FOUND = Sensitivity("onnx.int8", 1500, 0.88, 0.8234, 0.87, 0.83, 0.12, CAUSE, (CONV, ADD))
+
+
+@pytest.fixture
+def volume(monkeypatch):
+    """With a stage `explain` in each image that quantizes."""
+    stages = with_extra(catalog.load())
+    monkeypatch.setattr(catalog, "load", lambda: stages)
+    made = Volume(default_experiment(draws=2), stages).start()
+    made.variant("onnx.fp32", answers(10))
+    made.variant("onnx.int8", answers(15))
+    made.seal("torch.uint8", refused="PyTorch quantized 0 of 10")
+    return made
+
+
+def shown(found, width=120):
+    console = Console(file=StringIO(), width=width)
+    layers.show(found, console)
+    return console.file.getvalue().splitlines()
+
+
+def test_only_a_quantized_variant_of_the_experiment_can_be_explained(volume):
+    assert layers.target("onnx.int8", volume.plan) == "explain.onnx.int8"
+    known = "onnx.int8, onnx.uint8, onnx.u8s8, torch.int8, torch.x86, torch.uint8"
+    for name in ("onnx.int9", "onnx.fp32", "keras.fp32", "onnx.int8.d2", "explain.onnx.int8", ""):
+        with pytest.raises(CrossquantError) as caught:
+            layers.target(name, volume.plan)
+        assert str(caught.value) == f"'{name}' can't be explained: give a quantized variant, one of {known}"
+
+
+def test_what_was_explained_is_read_back(volume):
+    assert layers.find(Evidence(Freshness(volume.plan)), "onnx.int8") is None
+    volume.explain(FOUND)
+    assert layers.find(Evidence(Freshness(volume.plan)), "onnx.int8") == FOUND
+    assert layers.find(Evidence(Freshness(volume.plan)), "onnx.uint8") is None
+
+
+def test_the_summary_says_what_the_quantization_of_each_kind_loses():
+    assert shown(FOUND)[0] == (
+        "onnx.int8 on 1,500 calibration images: 82.34 %, in float 88.00 %; with its weights alone quantized 87.00 %, "
+        "with its activations alone 83.00 %"
+    )
+
+
+def test_a_line_for_each_layer_with_every_figure_the_most_sensitive_first():
+    lines = shown(replace(FOUND, layers=(replace(CONV, name="conv"), ADD)))
+    found = [line.split() for line in lines if "QLinearConv" in line or "Add" in line]
+    assert found == [
+        ["conv", "QLinearConv", "20.1", "0.99900", "0.512", "41.0", "81.00", "82.00", "85.30", "0.0123"],
+        ["[a]add", "Add", "exact", "1.00000", "0", "–", "–", "82.00", "85.30", "0.0123"],
+    ]
+    assert len(layers.HEADINGS) == len(found[0])
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_nothing_is_cut_and_a_long_name_can_be_put_together(width):
+    lines = shown(FOUND, width)
+    assert not [line for line in lines[1:-1] if "…" in line]
+    table = lines[lines.index(next(line for line in lines if "QLinearConv" in line)) : -2]
+    assert "".join(line.split()[0] for line in table) == LONG
+
+
+def test_the_cause_is_the_last_line_as_it_stands():
+    assert shown(FOUND)[-1] == CAUSE
+    assert "[a]add" in shown(replace(FOUND, cause=""))[-1]
+
+
+def test_a_model_without_layers_is_no_mistake():
+    assert shown(replace(FOUND, layers=(), cause=""))[0].startswith("onnx.int8 on 1,500")
+
+
+@pytest.fixture
+def explain(monkeypatch, capsys):
+    """Call the command where nothing is run: (exit code, out, err), with or without a failure."""
+
+    def call(volume, variant, failed=False):
+        monkeypatch.setattr(session, "make", lambda *_: (Freshness(volume.plan), failed))
+        code = command_line.main(["explain", variant])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return call
+
+
+def test_the_command_shows_and_says_where_it_is(volume, volumes, explain):
+    volume.explain(FOUND)
+    code, out, err = explain(volume, "onnx.int8")
+    assert (code, err) == (0, "")
+    folder = volumes / "resnet8-cifar10"
+    picture = folder / "comparison" / "sensitivity.onnx.int8.svg"
+    assert out.splitlines()[-2:] == [
+        f"written to {folder}/onnx/explain.onnx.int8/layers.json",
+        f"drawn in {picture}",
+    ]
+    assert ElementTree.parse(picture).getroot().tag.endswith("svg")
+
+
+def test_a_stage_that_failed_is_told_by_the_exit_code(volume, explain):
+    assert explain(volume, "onnx.int8", failed=True)[0] == 3
+
+
+def test_what_the_framework_refuses_to_explain_has_its_reason(volume, explain):
+    volume.seal("explain.onnx.int8", refused="no such operator")
+    assert explain(volume, "onnx.int8") == (2, "", "error: onnx.int8 can't be explained: no such operator\n")
+
+
+def test_a_variant_that_there_is_not_because_it_was_refused_has_the_reason_of_that(volume, explain):
+    refused = "error: torch.uint8 can't be explained: PyTorch quantized 0 of 10\n"
+    assert explain(volume, "torch.uint8") == (2, "", refused)

@@ -1,0 +1,333 @@
+"""Recipes are chosen on training images alone, and the winners go into an experiment that the test set judges."""
+
+from dataclasses import replace
+
+import comparisons
+import pytest
+import yaml
+from evidence_makers import INPUTS
+
+from driver import __main__ as command_line
+from driver import catalog, commands, experiment, plan, selection
+from driver.results import Draws, Gate, Latency, Noise
+from driver.selection import Choice
+from shared import store
+
+NOISE = (Noise("onnx", "onnx.fp32", 0.05),)
+NAMES = ("a", "b", "c", "d")
+
+
+def row(name, milliseconds, *accuracies, **changes):
+    image, _, recipe = name.partition(".")
+    made = replace(comparisons.variant("onnx.int8"), name=name, image=image, recipe=recipe, accuracy=accuracies[0])
+    latency = None if milliseconds is None else Latency(milliseconds, 2.0, 3.0, 140)
+    mean = sum(accuracies) / len(accuracies)
+    found = Draws(accuracies, mean, 0.001, 0.0) if len(accuracies) > 1 else None
+    return replace(made, latency_ms=latency, draws=found, **changes)
+
+
+TWIN = row("onnx.fp32", 1.0, 0.88)
+
+
+def choose(*rows, noise=NOISE):
+    return selection.choose(comparisons.comparison(variants=rows, noise=noise))
+
+
+def only(*rows, noise=NOISE):
+    (choice,) = choose(TWIN, *rows, noise=noise)
+    return choice
+
+
+def test_most_accurate_is_the_fastest_of_those_that_the_draws_do_not_tell_apart():
+    best = row("onnx.best", 0.9, 0.871, 0.874, 0.870, 0.873, 0.872)
+    as_good = row("onnx.good", 0.5, 0.872, 0.870, 0.873, 0.871, 0.872)
+    worse = row("onnx.worse", 0.2, 0.861, 0.864, 0.860, 0.863, 0.861)
+    assert only(best, as_good, worse).accuracy == only(worse, as_good, best).accuracy == "onnx.good"
+
+
+def test_it_is_the_mean_of_the_draws_that_counts_not_the_luckiest():
+    lucky = row("onnx.lucky", 0.5, 0.876, 0.850, 0.851, 0.850, 0.850)
+    steady = row("onnx.steady", 0.5, 0.875, 0.874, 0.875, 0.874, 0.875)
+    assert only(lucky, steady).accuracy == "onnx.steady"
+
+
+def test_a_recipe_without_a_calibration_set_is_held_against_the_draws_of_the_others():
+    """Else float16 or a dynamic recipe, which no draw touches, would be the most accurate one by a hair, and slow."""
+    calibrated = row("onnx.int8", 0.5, 0.871, 0.873, 0.870, 0.873, 0.872)
+    assert only(row("onnx.float16", 0.9, 0.8719), calibrated).accuracy == "onnx.int8"
+    assert only(row("onnx.float16", 0.9, 0.8790), calibrated).accuracy == "onnx.float16"
+
+
+def test_with_a_single_draw_only_the_very_same_accuracy_is_equal():
+    rows = [row("onnx.a", 0.9, 0.8702), row("onnx.b", 0.5, 0.8701)]
+    assert only(*rows).accuracy == "onnx.a"
+    assert only(rows[0], row("onnx.b", 0.5, 0.8702)).accuracy == "onnx.b"
+
+
+def test_least_latency_is_the_most_accurate_of_those_within_the_noise_of_the_timings():
+    rows = [row("onnx.a", 0.50, 0.86), row("onnx.b", 0.52, 0.87), row("onnx.c", 0.53, 0.88)]
+    assert only(*rows).latency == "onnx.b"
+    assert only(*rows, noise=()).latency == "onnx.a"
+
+
+@pytest.mark.parametrize(
+    ("rows", "recommended"),
+    [
+        ([row("onnx.a", 0.9, 0.8709), row("onnx.b", 0.5, 0.8702), row("onnx.c", 0.3, 0.8690)], "onnx.b"),
+        ([row("onnx.a", 1.5, 0.89), row("onnx.b", 0.9, 0.87)], "onnx.b"),
+        ([row("onnx.a", 1.0, 0.89), row("onnx.b", 0.9, 0.87)], "onnx.b"),
+        ([row("onnx.a", 1.5, 0.89), row("onnx.b", 1.2, 0.87)], "onnx.a"),
+    ],
+    ids=["within-the-tolerance", "faster-than-float", "as-fast-is-not-faster", "none-is-faster"],
+)
+def test_recommended_is_the_fastest_of_the_accurate_ones_that_beat_their_float_twin(rows, recommended):
+    assert only(*rows).recommended == recommended
+    assert only(*rows[::-1]).recommended == recommended
+
+
+def test_without_timings_of_the_float_twin_every_recipe_may_be_recommended():
+    (choice,) = choose(replace(TWIN, latency_ms=None), row("onnx.a", 9.0, 0.87))
+    assert choice.recommended == "onnx.a"
+
+
+def test_the_front_has_what_nothing_else_beats_the_fastest_first():
+    rows = [
+        row("onnx.slow", 0.9, 0.88),
+        row("onnx.fast", 0.2, 0.85),
+        row("onnx.beaten", 0.5, 0.84),
+        row("onnx.middle", 0.4, 0.87),
+        row("onnx.tied", 0.6, 0.87),
+        row("onnx.same-time", 0.2, 0.84),
+    ]
+    assert only(*rows).front == only(*rows[::-1]).front == ("onnx.fast", "onnx.middle", "onnx.slow")
+
+
+def test_one_recipe_wins_everything_once():
+    choice = only(row("onnx.a", 0.5, 0.87))
+    assert choice == Choice("onnx", "onnx.a", "onnx.a", "onnx.a", ("onnx.a",))
+    assert choice.winners == ("onnx.a",)
+
+
+def test_winners_are_named_once_each_the_recommended_first():
+    assert Choice("onnx", "onnx.a", "onnx.b", "onnx.a", ()).winners == ("onnx.a", "onnx.b")
+    assert Choice("onnx", "onnx.a", "onnx.c", "onnx.b", ()).winners == ("onnx.b", "onnx.a", "onnx.c")
+
+
+def test_what_has_no_sound_answers_or_no_timings_is_not_chosen():
+    rows = [
+        row("onnx.failed", 0.1, 0.99, status="failed"),
+        row("onnx.untimed", None, 0.99),
+        comparisons.empty("onnx.refused", "unsupported", "no"),
+        row("onnx.a", 0.5, 0.87),
+    ]
+    assert only(*rows).front == ("onnx.a",)
+    assert choose(TWIN, *rows[:3]) == choose(TWIN) == choose() == ()
+
+
+def test_each_image_has_its_own_choice_and_twin():
+    rows = [row("torch.fp32", 5.0, 0.88), row("torch.a", 4.0, 0.80), row("onnx.a", 0.5, 0.87)]
+    assert [(choice.image, choice.recommended) for choice in choose(TWIN, *rows)] == [
+        ("torch", "torch.a"),
+        ("onnx", "onnx.a"),
+    ]
+
+
+@pytest.fixture
+def preset(monkeypatch):
+    """A small preset in the place of the thorough one."""
+    monkeypatch.setattr(selection, "PRESET", "default")
+
+
+def given(**changes):
+    """An experiment's file that has all that an experiment may have."""
+    data = yaml.safe_load(experiment.find(experiment.DEFAULT).read_text())
+    more = {
+        "other_cpus": ["haswell"],
+        "recommended": ["onnx.int8"],
+        "curve": {"images": [25], "variants": ["onnx.int8", "torch.x86"]},
+    }
+    return data | more | changes
+
+
+def loaded(data):
+    return experiment.load(selection.write(data, selection.WHY_TRIAL), catalog.load())
+
+
+def steps(chosen):
+    return plan.make(chosen, catalog.load(), INPUTS, 2)
+
+
+@pytest.mark.usefixtures("volumes", "preset")
+def test_in_the_trial_nothing_reads_the_test_images():
+    made = steps(loaded(selection.trial(given())))
+    assert made.step("dataset").run == "selection"
+    assert not [step.output for step in made.steps if step.run == "dataset"]
+    judged = [step for step in made.steps if step.output.startswith("predictions.")]
+    assert {step.inputs[1] for step in judged} == {"dataset"}
+
+
+@pytest.mark.usefixtures("volumes", "preset")
+def test_the_judge_of_the_trial_shares_no_image_with_any_draw_and_no_draw_has_anothers_seed():
+    made = steps(loaded(selection.trial(given())))
+    drawn = [step for step in made.steps if step.run == "calibration"]
+    assert set(made.step("dataset").optional) == {step.output for step in drawn}
+    assert [step.parameters["seed"] for step in drawn] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.usefixtures("volumes", "preset")
+def test_the_trial_asks_for_nothing_that_does_not_rank():
+    data = given()
+    before = yaml.safe_dump(data)
+    made = loaded(selection.trial(data))
+    assert made.name == "resnet8-cifar10.select"
+    assert (made.gates, made.curve, made.recommended, made.other_cpus) == (
+        experiment.Gates(),
+        experiment.Curve(),
+        (),
+        (),
+    )
+    assert made.options == {"calibration": {"images": 1000, "seed": 0}}
+    assert yaml.safe_dump(data) == before, "the file that was asked for is as it was"
+
+
+@pytest.mark.parametrize(("asked", "draws"), [({}, 5), ({"draws": 2}, 5), ({"draws": 9}, 9)])
+def test_both_have_five_draws_at_least(asked, draws):
+    assert selection.trial(given(**asked))["draws"] == draws
+    assert selection.final(given(**asked), (), {})["draws"] == draws
+
+
+MINE = {"onnx": {"mine": {"recipe": "int8", "per_channel": True}}}
+
+
+@pytest.mark.usefixtures("volumes", "preset")
+@pytest.mark.parametrize(
+    ("recipes", "own"),
+    [("default", set()), ({"preset": "default"}, set()), (MINE, {"mine"}), ({"preset": "default", **MINE}, {"mine"})],
+)
+def test_the_trial_has_the_preset_and_the_experiments_own_recipes(recipes, own):
+    made = loaded(selection.trial(given(recipes=recipes)))
+    assert set(made.recipes["onnx"]) == {"int8", "uint8", "u8s8", *own}
+    assert set(made.recipes["torch"]) == {"int8", "x86", "uint8"}
+    if own:
+        assert made.recipes["onnx"]["mine"] == {"activation": "int8", "weight": "int8", "per_channel": True}
+
+
+CHOICES = (
+    Choice("onnx", "onnx.int8", "onnx.u8s8", "onnx.u8s8", ("onnx.u8s8", "onnx.int8")),
+    Choice("torch", "torch.x86", "torch.x86", "torch.x86", ("torch.x86",)),
+)
+TRIED = experiment.recipes.resolve("default")
+
+
+@pytest.mark.usefixtures("volumes")
+def test_the_final_has_the_winners_alone_and_the_test_set_as_its_judge():
+    made = loaded(selection.final(given(), CHOICES, TRIED))
+    assert made.name == "resnet8-cifar10.selected"
+    assert made.recipes == {
+        "onnx": {"int8": TRIED["onnx"]["int8"], "u8s8": TRIED["onnx"]["u8s8"]},
+        "torch": {"x86": TRIED["torch"]["x86"]},
+    }
+    assert made.split == "test"
+    assert steps(made).step("dataset").run == "dataset"
+    assert made.recommended == made.emulated == ("onnx.u8s8", "onnx.int8", "torch.x86")
+    assert made.gates.quantized["drop_pp"].max == 2.0
+
+
+@pytest.mark.usefixtures("volumes")
+def test_the_final_of_an_experiment_that_chooses_is_judged_by_the_test_set_too():
+    assert loaded(selection.final(given(split="selection"), CHOICES, TRIED)).split == "test"
+
+
+@pytest.mark.usefixtures("volumes")
+@pytest.mark.parametrize(
+    ("variants", "left"),
+    [(["onnx.int8", "torch.int8"], ("onnx.int8",)), (["torch.int8"], ())],
+)
+def test_a_curve_of_what_did_not_win_is_left_out(variants, left):
+    """It names a variant that the final doesn't have; a curve of nothing would draw calibration sets for nobody."""
+    made = loaded(selection.final(given(curve={"images": [25], "variants": variants}), CHOICES, TRIED))
+    assert made.curve.variants == left
+    assert made.curve.images == ((25,) if left else ())
+
+
+@pytest.mark.usefixtures("volumes")
+def test_a_quantized_reference_stays_though_it_did_not_win():
+    made = loaded(selection.final(given(reference="torch.int8"), CHOICES, TRIED))
+    assert set(made.recipes["torch"]) == {"int8", "x86"}
+    assert made.recommended == ("onnx.u8s8", "onnx.int8", "torch.x86")
+
+
+def test_every_setting_is_read_back_from_the_file_as_it_was(volumes):
+    settings = {"a": 99.99, "b": 1e-05, "c": True, "d": "1e5", "e": [], "f": ["x: y", "no"], "g": None, "h": "0123"}
+    data = {"name": "größe", "recipes": {"onnx": {"int8": settings}}}
+    path = selection.write(data, "Why: because.")
+    assert path == volumes / "inputs" / "größe.yaml"
+    assert path.read_text().startswith("# Why: because.\nname: größe\n")
+    read = yaml.safe_load(path.read_text())
+    assert read == data
+    assert [type(value) for value in read["recipes"]["onnx"]["int8"].values()] == [type(v) for v in settings.values()]
+
+
+def test_the_words_name_each_choice_and_the_judge():
+    ranked = comparisons.comparison(dataset={**comparisons.FULL, "test_images": 5000})
+    assert selection.told(CHOICES[:1], ranked) == [
+        "Chosen on 5,000 training images that calibrate nothing; the test set was not looked at:",
+        "onnx: onnx.u8s8 is recommended; best accuracy onnx.int8, least latency onnx.u8s8; "
+        "Pareto front onnx.u8s8, onnx.int8",
+    ]
+
+
+@pytest.fixture
+def ran(monkeypatch, preset):  # noqa: ARG001 - what it replaces is read by the command
+    """Make `run --select` compare what it is given, one after the other; the experiments that were run."""
+    found = []
+
+    def give(*results):
+        waiting = list(results)
+        monkeypatch.setattr(commands.session, "make", lambda chosen, *_: (found.append(chosen), False))
+        monkeypatch.setattr(commands.session, "conclude", lambda *_: waiting.pop(0))
+        return found
+
+    return give
+
+
+def test_the_command_ranks_then_tests_the_winners(ran, volumes, capsys):
+    found = ran(comparisons.comparison(), comparisons.comparison())
+    assert command_line.main(["run", "--select"]) == 0
+    trial, final = found
+    assert (trial.name, trial.split) == ("resnet8-cifar10.select", "selection")
+    assert (final.name, final.split) == ("resnet8-cifar10.selected", "test")
+    choices = selection.choose(comparisons.comparison())
+    assert final.recommended == tuple(name for choice in choices for name in choice.winners)
+    out = capsys.readouterr().out
+    assert all(f"{choice.image}: {choice.recommended} is recommended" in out for choice in choices)
+    assert sorted(path.name for path in (volumes / "inputs").iterdir()) == [
+        "resnet8-cifar10.select.yaml",
+        "resnet8-cifar10.selected.yaml",
+    ]
+    assert experiment.find(final.name) == store.volumes() / "inputs" / f"{final.name}.yaml"
+
+
+FINE = comparisons.comparison()
+FAILING = comparisons.comparison(variants=(*FINE.variants, comparisons.empty("onnx.x", "failed", "killed")))
+BROKEN = comparisons.comparison(gates=(Gate("onnx.int8", "accuracy", "min", 0.9, 0.88, False),))
+
+
+@pytest.mark.parametrize(
+    ("ranked", "tested", "code"),
+    [(FINE, FINE, 0), (FINE, BROKEN, 1), (FINE, FAILING, 3), (FAILING, FINE, 3), (FAILING, BROKEN, 3)],
+)
+def test_a_failure_in_either_run_is_in_the_exit_code(ran, ranked, tested, code):
+    ran(ranked, tested)
+    assert command_line.main(["run", "--select"]) == code
+
+
+def test_where_there_is_nothing_to_choose_from_that_is_an_error_in_one_line(ran, capsys):
+    found = ran(comparisons.comparison(variants=(*FINE.variants[:3], FINE.variants[-1])))
+    assert command_line.main(["run", "--select"]) == 3
+    assert len(found) == 1
+    said = capsys.readouterr()
+    assert "Chosen on" not in said.out
+    assert said.err == (
+        "error: nothing to choose from: no recipe has both answers and timings; the table above says why\n"
+    )
