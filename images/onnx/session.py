@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from shared import threads
-from shared.errors import CrossquantError
+from shared.errors import CrossquantError, Unsupported
 from shared.predictions import Model
 
 FILE = "model.onnx"
@@ -44,6 +44,14 @@ def open_session(path: Path, thread_count: int) -> onnxruntime.InferenceSession:
     # The calling thread works too: a pool of n threads starts n - 1.
     threads.check("ONNX Runtime", thread_count, threads.running() - before + 1)
     return session
+
+
+def check_loads(path: Path) -> None:
+    """Unsupported, in ONNX Runtime's words, for a file that a stage made by its tools and that it can't run."""
+    try:
+        open_session(path, 1)
+    except CrossquantError as error:
+        raise Unsupported(str(error)) from error
 
 
 def read(path: Path) -> onnx.ModelProto:

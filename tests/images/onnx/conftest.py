@@ -9,6 +9,12 @@ import pytest
 collect_ignore_glob = [] if importlib.util.find_spec("onnxruntime") else ["test_*.py"]
 
 
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the runner is started with."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
     """Where a stage is to write."""

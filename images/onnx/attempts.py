@@ -1,0 +1,72 @@
+"""The same recipe with other layers left in float, and what each attempt answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnxruntime.quantization.calibrate import TensorsData
+
+from images.onnx import counting
+from images.onnx.inspection import Inspection, Sample, ranked
+from images.onnx.quantize import write
+from images.onnx.recipe import Recipe
+from images.onnx.session import FILE, check_loads, load
+from shared import threads
+from shared.guards import LEAST_SHARE, check_quantized
+from shared.images import IMAGES, LABELS, batches
+from shared.predictions import Model
+
+BATCH = 100
+RANKED = 100  # calibration images that layers are ranked by
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """`ranges` are computed once for all; `always` are the layers that no attempt quantizes."""
+
+    model: Path
+    ranges: TensorsData
+    recipe: Recipe
+    always: Sequence[str]
+    folder: Path
+
+    def write(self, left_out: Sequence[str], target: Path) -> None:
+        write(self.model / FILE, self.ranges, self.recipe, [*self.always, *left_out], target)
+
+    def accuracy(self, left_out: Sequence[str], holdout: Path) -> float:
+        """On all images of `holdout`."""
+        self.write(left_out, self.folder / FILE)
+        return accuracy(load(self.folder, threads.allowed()), holdout)
+
+    def check(self) -> None:
+        """Unsupported where the recipe itself, without any left out, leaves too much in float or can't be run."""
+        self.write([], self.folder / FILE)
+        check_loads(self.folder / FILE)
+        check_quantized("ONNX Runtime", *counting.count(onnx.load(self.folder / FILE)))
+
+    def order(self, calibration: Path) -> tuple[str, ...]:
+        """The layers that may be left out, the most sensitive first."""
+        self.write([], self.folder / FILE)
+        sample = Sample(calibration / IMAGES, RANKED)
+        parts = ranked(Inspection(self.model / FILE, self.folder / FILE, sample, self.folder))
+        candidates = [part for part in parts if part.name not in self.always]
+        return spared([(part.name, part.operator in counting.COMPUTING) for part in candidates])
+
+
+def spared(layers: Sequence[tuple[str, bool]]) -> tuple[str, ...]:
+    """As many of the layers (name, does it compute?) as may be in float while the model still counts as quantized."""
+    left = int(sum(computes for _, computes in layers) * (1 - LEAST_SHARE))
+    names = []
+    for name, computes in layers:
+        if computes and not left:
+            continue
+        left -= computes
+        names.append(name)
+    return tuple(names)
+
+
+def accuracy(model: Model, holdout: Path) -> float:
+    answers = [model(images).argmax(axis=1) for images in batches(holdout / IMAGES, BATCH)]
+    return float((np.concatenate(answers) == np.load(holdout / LABELS)).mean())

@@ -1,0 +1,130 @@
+"""The ranges of a graph's tensors over the calibration images, in memory that doesn't grow with their number."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod
+from onnxruntime.quantization.calibrate import HistogramCollector, MinMaxCalibrater, TensorsData
+
+from images.onnx.histogram import Histogram
+from images.onnx.recipe import QUANTIZABLE
+from images.onnx.session import open_session
+from shared import threads
+from shared.errors import CrossquantError
+from shared.images import Floats, batches
+from shared.progress import report
+
+METHODS = {
+    "minmax": CalibrationMethod.MinMax,
+    "moving_average": CalibrationMethod.MinMax,
+    "entropy": CalibrationMethod.Entropy,
+    "percentile": CalibrationMethod.Percentile,
+    "distribution": CalibrationMethod.Distribution,
+}
+BATCH = 100  # images for the first pass, which gives two numbers a tensor
+BATCH_WHOLE = 25  # images for the second, which gives whole tensors
+BINS = {"entropy": 128, "percentile": 2048, "distribution": 2048}  # as ONNX Runtime's `create_calibrator` has them
+QUANTIZED_BINS = 128
+
+
+def ranges(model: Path, images: Path, method: str, percentile: float, scratch: Path) -> TensorsData:
+    """The range of every tensor that could be quantized, by ONNX Runtime's calibrator `method`.
+
+    `images` is a `.npy` file of them. CrossquantError where it is empty, or it or a tensor
+    has NaN or infinity.
+    """
+    check_images(images)
+    copy = scratch / "calibrated.onnx"  # ONNX Runtime writes beside it, and an input may be read-only
+    shutil.copyfile(model, copy)
+    calibrator = MinMaxCalibrater(copy, QUANTIZABLE, str(scratch / "ranges.onnx"))
+    calibrator.moving_average = method == "moving_average"
+    inferred = onnx.shape_inference.infer_shapes(onnx.load(copy))
+    tensors, values = calibrator.select_tensors_to_calibrate(inferred)
+    extremes = minmax(calibrator, images)
+    check_finite(extremes, inferred.graph)
+    if method in ("minmax", "moving_average"):
+        return extremes
+    exposed = expose(copy, [values[name] for name in sorted(tensors)], scratch / "exposed.onnx")
+    return thresholds(histograms(exposed, images, method, extremes), extremes, method, percentile)
+
+
+def check_images(path: Path) -> None:
+    done = 0
+    for batch in batches(path, BATCH):
+        bad = np.flatnonzero(~np.isfinite(batch).reshape(len(batch), -1).all(axis=1))
+        if bad.size:
+            raise CrossquantError(f"calibration image {done + bad[0]} has NaN or infinity: mend it or leave it out")
+        done += len(batch)
+    if not done:
+        raise CrossquantError("the calibration set is empty: raise calibration.images")
+
+
+class Once(CalibrationDataReader):
+    """One batch, once: `collect_data` keeps what it is given until its reader ends."""
+
+    def __init__(self, name: str, batch: Floats) -> None:
+        self.batches: Iterator[dict[str, Floats]] = iter([{name: batch}])
+
+    def get_next(self) -> dict[str, Floats] | None:
+        return next(self.batches, None)
+
+
+def minmax(calibrator: MinMaxCalibrater, images: Path) -> TensorsData:
+    """The extremes over all images, or, with `moving_average`, the mean of the batches' extremes."""
+    calibrator.augment_graph()
+    # not `create_inference_session`: that one takes every core of the host
+    calibrator.infer_session = open_session(Path(calibrator.augmented_model_path), threads.allowed())
+    name = calibrator.infer_session.get_inputs()[0].name
+    for step, batch in enumerate(batches(images, BATCH), start=1):
+        calibrator.averaging_constant = 1 / step
+        calibrator.collect_data(Once(name, batch))
+    found = calibrator.compute_data()
+    return TensorsData(found.calibration_method, {tensor: found[tensor] for tensor in sorted(found)})
+
+
+def check_finite(found: TensorsData, graph: onnx.GraphProto) -> None:
+    for tensor in (name for node in graph.node for name in node.output if name in found):
+        if not np.isfinite(found[tensor].range_value).all():
+            raise CrossquantError(f"the float model answers NaN or infinity at {tensor}: look at the weights before it")
+
+
+def expose(model: Path, values: list[onnx.ValueInfoProto], target: Path) -> onnxruntime.InferenceSession:
+    """The model with these tensors as further outputs."""
+    exposed = onnx.load(model)
+    known = {item.name for item in (*exposed.graph.output, *exposed.graph.input)}
+    exposed.graph.output.extend(value for value in values if value.name not in known)
+    onnx.save(exposed, target)
+    return open_session(target, threads.allowed())
+
+
+def histograms(
+    session: onnxruntime.InferenceSession, images: Path, method: str, extremes: TensorsData
+) -> dict[str, Histogram]:
+    # ONNX Runtime's percentile is of magnitudes
+    found = {
+        tensor: Histogram.empty(BINS[method], *map(float, map(np.squeeze, data.range_value)), method == "percentile")
+        for tensor, data in extremes.items()
+    }
+    [taken], given = session.get_inputs(), [item.name for item in session.get_outputs()]
+    total, done = len(np.load(images, mmap_mode="r")), 0
+    for batch in batches(images, BATCH_WHOLE):
+        answers = dict(zip(given, session.run(None, {taken.name: batch}), strict=True))
+        for tensor, histogram in found.items():
+            histogram.add(batch if tensor == taken.name else answers[tensor])
+        done += len(batch)
+        report(done, total)
+    return found
+
+
+def thresholds(found: dict[str, Histogram], extremes: TensorsData, method: str, percentile: float) -> TensorsData:
+    """What ONNX Runtime's own algorithm makes of the histograms."""
+    collector = HistogramCollector(method, method == "percentile", BINS[method], QUANTIZED_BINS, percentile, "same")
+    collector.histogram_dict = {
+        tensor: (histogram.counts, histogram.edges, *map(np.squeeze, extremes[tensor].range_value), histogram.high)
+        for tensor, histogram in found.items()
+    }
+    return TensorsData(METHODS[method], collector.compute_collection_result())

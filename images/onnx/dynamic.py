@@ -1,0 +1,39 @@
+"""Dynamic quantization by ONNX Runtime: weights beforehand, the ranges of the rest image by image; no calibration."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import onnx
+from onnxruntime.quantization import quantize_dynamic
+
+from images.onnx import counting
+from images.onnx.layers import excluded
+from images.onnx.recipe import TYPES
+from images.onnx.session import FILE, check_loads
+
+
+def run(
+    model: Path, out: Path, *, weight: str, per_channel: bool, exclude: list[str], exclude_types: list[str]
+) -> None:
+    """Write `model.onnx` and `quantized.json`; the activations are uint8, the one type that ONNX Runtime takes here.
+
+    Unsupported where it leaves operators in float, or can't run what it made.
+    """
+    left_out = excluded(onnx.load(model / FILE), exclude, exclude_types)
+    with tempfile.TemporaryDirectory(dir=out) as scratch:
+        copy = shutil.copyfile(model / FILE, Path(scratch) / FILE)  # ONNX Runtime writes beside it
+        quantize_dynamic(
+            copy,
+            out / FILE,
+            weight_type=TYPES[weight],
+            per_channel=per_channel,
+            nodes_to_exclude=[*left_out, *map(split, left_out)],
+        )
+    check_loads(out / FILE)
+    counting.check(onnx.load(out / FILE), out)
+
+
+def split(gemm: str) -> str:
+    """What ONNX Runtime calls the product in a Gemm, which it takes apart before it looks at what is excluded."""
+    return gemm + "_MatMul"

@@ -1,0 +1,92 @@
+"""Which layer loses how much, and why, when a variant is quantized."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from onnx import numpy_helper
+
+from images.onnx.inspection import Inspection, Sample
+from images.onnx.parts import Part
+from images.onnx.session import FILE, load
+from shared import sensitivity, threads
+from shared.images import IMAGES, LABELS
+from shared.progress import report
+from shared.sensitivity import Difference, Error, Extent, Layer, Sensitivity, accuracy, divergence
+
+
+def run(variant: Path, model: Path, calibration: Path, out: Path, *, images: int) -> None:
+    """Write `layers.json`. Unsupported for a variant that isn't quantized statically, from `model`."""
+    sample = Sample(calibration / IMAGES, images)
+    labels = np.load(calibration / LABELS)[sample.positions]
+    with tempfile.TemporaryDirectory(dir=out) as folder:
+        inspection = Inspection(model / FILE, variant / FILE, sample, Path(folder))
+        answers = inspection.of(load(variant, threads.allowed()))
+        sensitivity.write(explained(inspection, variant.name, answers, labels), out)
+
+
+def explained(inspection: Inspection, variant: str, answers: np.ndarray, labels: np.ndarray) -> Sensitivity:
+    layers = layers_of(inspection, labels)
+    exact, constants = inspection.answers(()), inspection.scheme.constants
+    found = Sensitivity(
+        variant=variant,
+        images=len(labels),
+        float_accuracy=accuracy(exact, labels),
+        quantized_accuracy=accuracy(answers, labels),
+        weights_only=accuracy(inspection.answers(constants), labels),
+        activations_only=accuracy(inspection.answers(inspection.names - constants.keys()), labels),
+        float_kl=divergence(exact, answers),
+        cause="",
+        layers=layers,
+    )
+    return sensitivity.with_cause(found, answers.shape[1])
+
+
+def layers_of(inspection: Inspection, labels: np.ndarray) -> tuple[Layer, ...]:
+    differences, extents = compared(inspection)
+    weights = {part.name: weight_error(inspection, part) for part in inspection.parts}
+    found = []
+    for done, part in enumerate(sorted(inspection.parts, key=inspection.distance), start=1):
+        extent, constants = extents[part.output], part.constants
+        found.append(
+            Layer(
+                name=part.name,
+                operator=part.operator,
+                activation=differences[part.output].error(),
+                weight=weights[part.name],
+                range=(extent.least, extent.greatest),
+                clipped=extent.clipped,
+                only_weights=accuracy(inspection.answers(constants), labels) if constants else None,
+                only_activations=accuracy(inspection.answers(part.activation), labels),
+                kept=accuracy(inspection.kept(part), labels),
+                kept_kl=inspection.distance(part),
+            )
+        )
+        report(done, len(inspection.parts))
+    return tuple(found)
+
+
+def compared(inspection: Inspection) -> tuple[dict[str, Difference], dict[str, Extent]]:
+    """For each layer's output: how far it is off in the quantized model, and the range that it has in float."""
+    activations = inspection.scheme.activations
+    differences = {part.output: Difference() for part in inspection.parts}
+    extents = {name: Extent(activations[name].limits) if name in activations else Extent() for name in differences}
+    for batch in inspection.sample.batches():
+        exact = inspection.switches.outputs(batch, ())
+        quantized = inspection.switches.outputs(batch, inspection.names)
+        for name, difference in differences.items():
+            difference.add(exact[name], quantized[name])
+            extents[name].add(exact[name])
+    return differences, extents
+
+
+def weight_error(inspection: Inspection, part: Part) -> Error | None:
+    """Of the largest constant: a bias is quantized to 32 bits."""
+    if not part.constants:
+        return None
+    quantized = inspection.scheme.constants
+    name = max(part.constants, key=lambda name: quantized[name].size)
+    [exact] = [tensor for tensor in inspection.model.graph.initializer if tensor.name == name]
+    difference = Difference()
+    difference.add(numpy_helper.to_array(exact), quantized[name])
+    return difference.error()

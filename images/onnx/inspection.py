@@ -1,0 +1,85 @@
+"""A float model and its quantized twin on the same images, with whatever tensors in float."""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from images.onnx import scheme as schemes
+from images.onnx.parts import Part, parts
+from images.onnx.switches import Switches
+from shared.images import Floats, preprocess
+from shared.predictions import Model
+from shared.sensitivity import Answers, divergence
+
+BATCH = 25  # images: the outputs of all layers are in memory, twice
+
+
+@dataclass(frozen=True)
+class Sample:
+    """`count` images of the `.npy` file `path`, evenly spaced, since a set may be sorted by class."""
+
+    path: Path
+    count: int
+
+    @property
+    def positions(self) -> np.ndarray:
+        total = len(np.load(self.path, mmap_mode="r"))
+        return np.linspace(0, total - 1, min(self.count, total)).round().astype(int)
+
+    def batches(self) -> Iterator[Floats]:
+        positions = self.positions
+        for start in range(0, len(positions), BATCH):
+            yield preprocess(np.load(self.path, mmap_mode="r")[positions[start : start + BATCH]])
+
+
+class Inspection:
+    """`names` are the tensors that the variant quantizes, `parts` its layers."""
+
+    def __init__(self, exact: Path, quantized: Path, sample: Sample, folder: Path) -> None:
+        self.model = onnx.load(exact)
+        self.scheme = schemes.read(onnx.load(quantized), self.model)
+        self.parts = parts(self.model.graph, self.scheme)
+        self.switches = Switches(self.model, self.scheme, folder)
+        self.names = frozenset(self.switches.names)
+        self.sample = sample
+        self.known: dict[frozenset[str], Floats] = {}
+
+    def answers(self, quantized: Collection[str]) -> Floats:
+        """(images, classes), when these tensors alone are quantized; each set is computed once."""
+        key = self.names & frozenset(quantized)
+        if key not in self.known:
+            self.known[key] = self.of(lambda images: self.switches.answers(images, key))
+        return self.known[key]
+
+    def of(self, model: Model | Callable[[Floats], Floats]) -> Floats:
+        """What any model answers to the same images."""
+        answers = Answers()
+        for batch in self.sample.batches():
+            answers.add(model(batch))
+        return answers.all
+
+    def kept(self, part: Part) -> Floats:
+        """The answers of the quantized model with this layer alone in float: what it reads, holds and makes."""
+        return self.answers(self.names - part.tensors)
+
+    def distance(self, part: Part) -> float:
+        """How far (KL, nats) from the float model that is: the lower, the more the layer is to blame."""
+        return divergence(self.answers(()), self.kept(part))
+
+    def blame(self, part: Part) -> float:
+        """What the layer adds to the divergence (nats): the mean of what it adds to the float model and to the rest.
+
+        Where two layers each break a model, keeping one of them in float mends nothing; where errors only add up, a
+        layer alone breaks nothing. The two are the ends of the sum that Shapley's value is the mean of.
+        """
+        exact = self.answers(())
+        alone = divergence(exact, self.answers(part.tensors))
+        return (alone + divergence(exact, self.answers(self.names)) - self.distance(part)) / 2
+
+
+def ranked(inspection: Inspection) -> list[Part]:
+    """The layers, those to blame most first; of equals the first in the graph."""
+    return sorted(inspection.parts, key=inspection.blame, reverse=True)

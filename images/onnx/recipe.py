@@ -1,0 +1,42 @@
+"""What a recipe asks of ONNX Runtime's static quantizer."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from onnxruntime.quantization import QuantFormat, QuantType
+from onnxruntime.quantization.quantize import check_static_quant_arguments
+from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
+
+from shared.errors import Unsupported
+
+TYPES = {
+    "int8": QuantType.QInt8,
+    "uint8": QuantType.QUInt8,
+    "int16": QuantType.QInt16,
+    "uint16": QuantType.QUInt16,
+}
+QUANTIZABLE = sorted({*QLinearOpsRegistry, *QDQRegistry})  # op types, as `quantize_static` takes them by default
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Without `symmetric_weight` the type decides, as ONNX Runtime has it: int8 is symmetric, uint8 isn't."""
+
+    activation: str
+    weight: str
+    per_channel: bool = False
+    symmetric_activation: bool = False
+    symmetric_weight: bool = False
+    reduce_range: bool = False
+
+    def check(self) -> None:
+        """Unsupported, in ONNX Runtime's words, for types that don't go together."""
+        try:
+            check_static_quant_arguments(QuantFormat.QDQ, TYPES[self.activation], TYPES[self.weight])
+        except ValueError as error:
+            raise Unsupported(str(error)) from error
+
+    @property
+    def extra_options(self) -> dict[str, Any]:
+        options: dict[str, Any] = {"ActivationSymmetric": self.symmetric_activation}
+        return {**options, "WeightSymmetric": True} if self.symmetric_weight else options

@@ -1,0 +1,69 @@
+"""Static quantization that leaves in float what costs too much accuracy: `exclude: auto`."""
+
+import json
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import onnx
+
+from images.onnx import counting
+from images.onnx.activations import check_dropped
+from images.onnx.attempts import Attempts, accuracy
+from images.onnx.calibrate import ranges
+from images.onnx.layers import excluded
+from images.onnx.recipe import Recipe
+from images.onnx.search import Search, Trial
+from images.onnx.session import FILE, load
+from shared import threads
+from shared.images import IMAGES
+
+EXCLUDED = "excluded.json"
+ROUNDING = 1e-9  # of a difference of accuracies
+
+
+def run(
+    model: Path,
+    calibration: Path,
+    holdout: Path,
+    out: Path,
+    *,
+    activation: str,
+    weight: str,
+    per_channel: bool,
+    symmetric_activation: bool,
+    symmetric_weight: bool,
+    reduce_range: bool,
+    calibrate: str,
+    percentile: float,
+    exclude_types: list[str],
+    max_drop_pp: float,
+    trials: int,
+) -> None:
+    """Write `model.onnx`, `quantized.json` and `excluded.json`.
+
+    The layers are ranked on calibration images; the accuracy that decides, at most `max_drop_pp` percentage points
+    below the float model's, is that on `holdout`. Where no trial holds it, the best one is kept, and `holds` is false.
+    """
+    recipe = Recipe(activation, weight, per_channel, symmetric_activation, symmetric_weight, reduce_range)
+    recipe.check()
+    always = excluded(onnx.load(model / FILE), [], exclude_types)
+    with tempfile.TemporaryDirectory(dir=out) as folder:
+        found = ranges(model / FILE, calibration / IMAGES, calibrate, percentile, Path(folder))
+        attempts = Attempts(model, found, recipe, always, Path(folder))
+        exact = accuracy(load(model, threads.allowed()), holdout)
+        search = Search(exact - max_drop_pp / 100 - ROUNDING, trials)
+        attempts.check()
+        best = search.run(lambda names: attempts.accuracy(names, holdout), lambda: attempts.order(calibration))
+        attempts.write(best.excluded, out / FILE)
+    quantized = onnx.load(out / FILE)
+    counting.check(quantized, out)
+    check_dropped(onnx.load(model / FILE), quantized, found, calibrate)
+    record(search, best, exact, out)
+
+
+def record(search: Search, best: Trial, exact: float, out: Path) -> None:
+    trials = [asdict(trial) for trial in search.trials]
+    holds = best.accuracy >= search.least
+    found = {"layers": best.excluded, "trials": trials, "float_accuracy": exact, "holds": holds}
+    (out / EXCLUDED).write_text(json.dumps(found, indent=1))

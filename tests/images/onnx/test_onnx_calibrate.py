@@ -1,0 +1,152 @@
+"""Calibration: ONNX Runtime's ranges, batch after batch, whatever the batch, in memory that doesn't grow."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnxruntime.quantization.calibrate import CalibrationDataReader, create_calibrator
+
+from images.onnx import calibrate
+from images.onnx.calibrate import METHODS, ranges
+from images.onnx.histogram import BLOCK, Histogram
+from images.onnx.recipe import QUANTIZABLE
+from shared.errors import CrossquantError
+from tests.images import models
+
+MEGABYTE = 1 << 20
+WIDE = 64  # channels of the convolution whose output is calibrated
+CHILD = """
+import json, os, resource, sys, tempfile
+sys.path[:] = json.loads(os.environ["SEARCH"])
+from pathlib import Path
+from images.onnx.calibrate import ranges
+model, images, method = sys.argv[1:]
+with tempfile.TemporaryDirectory() as scratch:
+    ranges(Path(model), Path(images), method, 99.99, Path(scratch))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+
+
+def found(model: Path, images: np.ndarray, method: str, folder: Path, percentile: float = 99.99) -> dict:
+    """Tensor to (low, high)."""
+    np.save(folder / "images.npy", images)
+    known = ranges(model / models.FILE, folder / "images.npy", method, percentile, folder)
+    return {name: tuple(float(np.squeeze(limit)) for limit in data.range_value) for name, data in known.items()}
+
+
+def by_onnx_runtime(model: Path, images: np.ndarray, method: str, folder: Path) -> dict:
+    """What its own calibrator finds when it is given all images at once."""
+
+    class All(CalibrationDataReader):
+        given = iter([{"image": images}])
+
+        def get_next(self) -> dict | None:
+            return next(self.given, None)
+
+    calibrator = create_calibrator(
+        model / models.FILE,
+        QUANTIZABLE,
+        str(folder / "augmented.onnx"),
+        METHODS[method],
+        extra_options={"percentile": 99.99},
+    )
+    calibrator.collect_data(All())
+    known = calibrator.compute_data()
+    return {name: tuple(float(np.squeeze(limit)) for limit in data.range_value) for name, data in known.items()}
+
+
+@pytest.mark.parametrize("method", ["minmax", "entropy", "percentile", "distribution"])
+def test_the_ranges_are_those_of_onnx_runtimes_calibrator(method: str, tmp_path: Path):
+    """Of 130 images, in batches with a short last one, as of all at once."""
+    model, images = models.convolutional(tmp_path / "model"), models.images(130)
+    ours, theirs = (make(model, images, method, tmp_path) for make in (found, by_onnx_runtime))
+    assert ours.keys() == theirs.keys()
+    for name, limits in theirs.items():
+        bin_ = 2 * max(map(abs, limits)) / calibrate.BINS.get(method, 2048)
+        np.testing.assert_allclose(ours[name], limits, rtol=1e-5, atol=bin_, err_msg=name)
+
+
+def test_the_moving_average_is_the_mean_of_the_batches_extremes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(calibrate, "BATCH", 2)
+    images = np.zeros((6, *models.SHAPE), np.float32)
+    images[:, 0, 0, 0] = [10, 20, 30, 5, 60, 50]
+    known = found(models.convolutional(tmp_path / "model"), images, "moving_average", tmp_path)
+    assert known["image"] == pytest.approx((0, (20 + 30 + 60) / 3))
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_a_histogram_is_numpys(absolute: bool):
+    values = np.random.default_rng(0).normal(size=(3, BLOCK)).astype(np.float32)
+    least, greatest = float(values.min()), float(values.max())
+    histogram = Histogram.empty(64, least, greatest, absolute)
+    for row in values:
+        histogram.add(row)
+    seen = np.abs(values) if absolute else values
+    counts, edges = np.histogram(seen, 64, (histogram.low, histogram.high))
+    assert np.abs(histogram.counts - counts).max() <= 2  # a value on an edge may be on either side
+    assert histogram.counts.sum() == values.size
+    np.testing.assert_allclose(histogram.edges, edges, rtol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["minmax", "entropy", "percentile", "moving_average", "distribution"])
+def test_a_tensor_of_zeros_has_a_range(method: str, tmp_path: Path):
+    images = np.zeros((7, *models.SHAPE), np.float32)
+    known = found(models.convolutional(tmp_path / "model"), images, method, tmp_path)
+    assert np.isfinite(known["image"]).all()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_images_with_nan_or_infinity_are_named(bad: float, tmp_path: Path):
+    images = models.images(130)
+    images[107, 3, 3, 1] = bad
+    with pytest.raises(CrossquantError, match=r"^calibration image 107 has NaN or infinity: mend it or leave it out$"):
+        found(models.convolutional(tmp_path / "model"), images, "minmax", tmp_path)
+
+
+def test_a_calibration_set_without_images_is_an_error(tmp_path: Path):
+    with pytest.raises(CrossquantError, match=r"^the calibration set is empty: raise calibration.images$"):
+        found(models.convolutional(tmp_path / "model"), models.images(1)[:0], "minmax", tmp_path)
+
+
+@pytest.mark.parametrize("method", ["minmax", "percentile"])
+def test_a_model_that_overflows_is_an_error(method: str, tmp_path: Path):
+    graph = models.Graph()
+    graph.add("Transpose", perm=[0, 3, 1, 2])
+    for _ in range(2):
+        graph.add("Mul", graph.given(np.float32(1e30)))
+    graph.convolution(3, 4)
+    graph.add("Flatten")
+    graph.dense(256, 10)
+    with pytest.raises(
+        CrossquantError, match=r"^the float model answers NaN or infinity at Mul_\d: look at the weights"
+    ):
+        found(graph.save(tmp_path / "model"), models.images(5), method, tmp_path)
+
+
+def peak(model: Path, images: np.ndarray, method: str, folder: Path) -> int:
+    """Bytes of a process that does nothing else."""
+    np.save(folder / "images.npy", images)
+    arguments = [str(model / models.FILE), str(folder / "images.npy"), method]
+    environment = {"OMP_NUM_THREADS": "1", "SEARCH": json.dumps(sys.path)}
+    command = [sys.executable, "-c", CHILD, *arguments]
+    printed = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+    return int(printed.splitlines()[-1])
+
+
+@pytest.mark.parametrize("method", ["minmax", "entropy", "percentile"])
+def test_memory_does_not_grow_with_the_images(method: str, tmp_path: Path):
+    """Kept, the activations of 10,000 images would take 160 MB a tensor, of which there are four."""
+    graph = models.Graph()
+    graph.add("Transpose", perm=[0, 3, 1, 2])
+    graph.add("Conv", graph.weight(WIDE, 3, 1, 1), graph.weight(WIDE))
+    graph.add("Relu")
+    graph.add("GlobalAveragePool")
+    graph.add("Flatten")
+    graph.dense(WIDE, 10)
+    model = graph.save(tmp_path / "model")
+    images = np.tile(models.images(100), (100, 1, 1, 1))
+    few, many = (peak(model, images[:count], method, tmp_path) for count in (1000, 10000))
+    assert many < few + 16 * MEGABYTE

@@ -1,0 +1,174 @@
+"""`explain`: its figures against a forward pass by hand, and whom it blames."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import numpy_helper
+
+from images.onnx import explain, float16, quantize
+from images.onnx.inspection import Inspection, Sample
+from images.onnx.session import load
+from shared.contract import read
+from shared.errors import Unsupported
+from shared.sensitivity import FILE, Difference, Sensitivity, divergence
+from tests.images import models
+from tests.images.onnx import hard
+
+RECIPE = {
+    "activation": "uint8",
+    "weight": "int8",
+    "per_channel": False,
+    "symmetric_activation": False,
+    "symmetric_weight": False,
+    "reduce_range": False,
+    "calibrate": "minmax",
+    "percentile": 99.99,
+    "exclude": [],
+    "exclude_types": [],
+    "preprocess": True,
+}
+
+
+@pytest.fixture
+def calibration(tmp_path: Path) -> Path:
+    return hard.folder(tmp_path / "calibration", 200, 1, np.float32)
+
+
+def explained(model: Path, calibration: Path, out: Path, **options: object) -> Sensitivity:
+    """The model's float file, quantized as `onnx.tested` beside it, explained."""
+    variant = model.parent / "onnx.tested"
+    variant.mkdir()
+    quantize.run(model, model, calibration, variant, **{**RECIPE, **options})
+    explain.run(variant, model, calibration, out, images=200)
+    assert [path.name for path in out.iterdir()] == [FILE]
+    return read(Sensitivity, out / FILE)
+
+
+def rounded(values: np.ndarray, least: float, greatest: float, kind: type) -> np.ndarray:
+    """As QuantizeLinear and DequantizeLinear do it, with the range's zero on a whole step."""
+    limits = np.iinfo(kind)
+    scale = np.float32((greatest - least) / (limits.max - limits.min))
+    zero = round(limits.min - least / scale)
+    codes = np.clip(np.rint(values / scale) + zero, limits.min, limits.max)
+    return ((codes - zero) * scale).astype(np.float32)
+
+
+def weights(values: np.ndarray) -> np.ndarray:
+    scale = np.float32(np.abs(values).max() / 127)
+    return (np.rint(values / scale) * scale).astype(np.float32)
+
+
+def test_the_figures_of_a_model_of_two_layers_by_hand(calibration: Path, tmp_path: Path, out: Path):
+    graph = models.Graph()
+    graph.nodes.clear()
+    graph.last = "image"
+    graph.add("Flatten")
+    first, second = hard.detectors() / 4, np.diag(np.linspace(0.01, 9, 10)).astype(np.float32)
+    graph.add("Gemm", graph.given(first))
+    graph.add("Gemm", graph.given(second))
+    found = explained(graph.save(tmp_path / "model"), calibration, out)
+
+    images, labels = (np.load(calibration / name) for name in ("images.npy", "labels.npy"))
+    flat = images.reshape(len(images), -1)
+    middle, end = flat @ first, flat @ first @ second
+
+    def forward(*quantized: str) -> np.ndarray:
+        """With these of input, w1, middle, w2 and output quantized."""
+        x = rounded(flat, min(0, flat.min()), flat.max(), np.uint8) if "input" in quantized else flat
+        x = x @ (weights(first) if "w1" in quantized else first)
+        x = rounded(x, middle.min(), middle.max(), np.uint8) if "middle" in quantized else x
+        x = x @ (weights(second) if "w2" in quantized else second)
+        return rounded(x, end.min(), end.max(), np.uint8) if "output" in quantized else x
+
+    def right(*quantized: str) -> float:
+        return (forward(*quantized).argmax(axis=1) == labels).mean()
+
+    every = ("input", "w1", "middle", "w2", "output")
+    layers = {layer.name: layer for layer in found.layers}
+    one, two = layers["Gemm_1"], layers["Gemm_2"]
+    assert found.images == 200
+    assert found.float_accuracy == pytest.approx(right())
+    assert found.weights_only == pytest.approx(right("w1", "w2"))
+    assert found.activations_only == pytest.approx(right("input", "middle", "output"), abs=0.01)
+    assert (one.only_weights, two.only_weights) == (pytest.approx(right("w1")), pytest.approx(right("w2")))
+    assert one.only_activations == pytest.approx(right("middle"), abs=0.01)
+    assert two.only_activations == pytest.approx(right("output"), abs=0.01)
+    assert one.kept == pytest.approx(right("w2", "output"), abs=0.01)  # what it reads and makes is in float as well
+    assert two.kept == pytest.approx(right("input", "w1"), abs=0.01)
+    assert two.kept_kl == pytest.approx(divergence(forward(), forward("input", "w1")), rel=0.05)
+    assert one.range == pytest.approx((middle.min(), middle.max()), rel=1e-5)
+    assert (one.clipped, two.clipped) == (0.0, 0.0)
+    by_hand = Difference()
+    by_hand.add(second, weights(second))
+    assert two.weight.sqnr_db == pytest.approx(by_hand.error().sqnr_db, rel=1e-3)
+    by_hand = Difference()
+    by_hand.add(end, forward(*every))
+    assert two.activation.sqnr_db == pytest.approx(by_hand.error().sqnr_db, abs=0.3)
+    assert two.activation.max_abs == pytest.approx(by_hand.error().max_abs, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    "recipe", [{}, {"per_channel": True}, {"activation": "uint16"}, {"symmetric_activation": True}]
+)
+def test_with_all_switches_on_it_answers_as_the_quantized_file(recipe: dict, calibration: Path, tmp_path: Path):
+    """As its graph is written: ONNX Runtime's optimizer rounds some of the values between in another way, or not."""
+    model = hard.normalized(tmp_path / "model")
+    (tmp_path / "quantized").mkdir()
+    quantize.run(model, model, calibration, tmp_path / "quantized", **{**RECIPE, **recipe})
+    sample = Sample(calibration / "images.npy", 100)
+    inspection = Inspection(model / models.FILE, tmp_path / "quantized" / models.FILE, sample, tmp_path)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(tmp_path / "quantized" / models.FILE, options)
+    quantized = inspection.of(lambda images: session.run(None, {"image": images})[0])
+    exact = inspection.of(load(model, 1))
+    np.testing.assert_allclose(inspection.answers(()), exact, atol=1e-5)
+    np.testing.assert_allclose(inspection.answers(inspection.names), quantized, atol=1e-5)
+    assert np.abs(quantized - exact).max() > 1e-3
+
+
+def test_the_quantized_mul_is_blamed_with_its_range(calibration: Path, tmp_path: Path, out: Path):
+    found = explained(hard.normalized(tmp_path / "model"), calibration, out)
+    first = found.layers[0]
+    assert found.variant == "onnx.tested"
+    assert (first.name, first.operator) == ("Mul_10", "Mul")
+    assert first.kept > found.quantized_accuracy + 0.5
+    low, high = first.range
+    assert found.cause.startswith(f"Mul_10 (Mul), with outputs from {low:.4g} to {high:.4g}, loses most: its weights ")
+
+
+def test_a_range_that_is_too_narrow_shows_as_clipped(calibration: Path, tmp_path: Path, out: Path):
+    found = explained(
+        hard.outlier(tmp_path / "model", factor=1.0), calibration, out, calibrate="percentile", percentile=80.0
+    )
+    [layer] = [layer for layer in found.layers if layer.name == "Gemm_8"]
+    [relu] = [layer for layer in found.layers if layer.name == "Relu_9"]
+    assert layer.clipped == 0.0  # its own output isn't quantized: the Relu's is
+    assert 0.1 < relu.clipped < 0.3
+
+
+def test_a_variant_that_is_not_quantized_statically_is_unsupported(calibration: Path, tmp_path: Path, out: Path):
+    model = models.convolutional(tmp_path / "model")
+    (tmp_path / "half").mkdir()
+    float16.run(model, tmp_path / "half")
+    with pytest.raises(Unsupported, match=r"^explain compares layer by layer what is quantized statically: "):
+        explain.run(tmp_path / "half", model, calibration, out, images=50)
+
+
+def test_a_variant_of_another_file_is_unsupported(calibration: Path, tmp_path: Path, out: Path):
+    model = models.convolutional(tmp_path / "model")
+    (tmp_path / "quantized").mkdir()
+    quantize.run(model, model, calibration, tmp_path / "quantized", **RECIPE)
+    other = onnx.load(model / models.FILE)
+    for tensor in other.graph.initializer:
+        if len(tensor.dims) == 4:
+            values = numpy_helper.to_array(tensor)
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name + "_folded"))
+    for node in other.graph.node:
+        node.input[1:2] = [name + "_folded" for name in node.input[1:2] if node.op_type == "Conv"] or node.input[1:2]
+    onnx.save(other, model / models.FILE)
+    with pytest.raises(Unsupported, match=r"^explain compares with onnx.fp32: .* \(preprocess: false\)$"):
+        explain.run(tmp_path / "quantized", model, calibration, out, images=50)
