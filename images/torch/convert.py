@@ -13,6 +13,7 @@ torchvision_free.install()
 from onnx2torch import convert  # noqa: E402 - after the placeholder
 from onnx2torch.node_converters.matmul import OnnxMatMul  # noqa: E402, F401
 from onnx2torch.node_converters.reshape import OnnxReshape  # noqa: E402
+from onnx2torch.onnx_graph import OnnxGraph  # noqa: E402, F401
 
 
 def run(model: Path, out: Path) -> None:

@@ -1,8 +1,8 @@
-"""How long each TorchScript file takes, call by call."""
+"""How long each shipped file takes, call by call."""
 
 from pathlib import Path
 
-from images.torch.script import load
+from images.torch.forms import load
 from shared import timing
 
 

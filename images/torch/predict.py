@@ -1,8 +1,8 @@
-"""Every PyTorch variant's answer to every test image, from the TorchScript file that is shipped."""
+"""Every PyTorch variant's answer to every test image, from the file that is shipped."""
 
 from pathlib import Path
 
-from images.torch.script import load
+from images.torch.forms import load
 from shared import predictions, threads
 
 

@@ -1,20 +1,19 @@
-"""A TorchScript file: how PyTorch variants are shipped, and what every measurement loads."""
+"""A TorchScript file, which loads with PyTorch alone."""
 
-import json
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
-from shared import threads
 from shared.errors import Unsupported
-from shared.predictions import Model
 
-FILE, QUANTIZED_JSON = "model.pt", "quantized.json"
+FILE = "model.pt"
+Call = Callable[[torch.Tensor], torch.Tensor]
 
 
 def save(module: torch.nn.Module, example: torch.Tensor, out: Path) -> None:
     """Trace `module` on `example`, (n, height, width, channels) float32, freeze it and write it."""
-    traced = torch.jit.trace(module, example)
+    traced = torch.jit.trace(module, example, check_trace=False)  # its check imports SymPy: half a second a fork
     frozen = torch.jit.freeze(traced)
     try:
         frozen(example[:1])
@@ -25,19 +24,8 @@ def save(module: torch.nn.Module, example: torch.Tensor, out: Path) -> None:
     torch.jit.save(frozen, out / FILE)
 
 
-def load(variant: Path, thread_count: int) -> Model:
-    """The model in `variant` on `thread_count` threads.
-
-    Quantized weights are packed as the file is loaded, for the engine that is set then: it must be the recipe's.
-    """
-    if (variant / QUANTIZED_JSON).exists():
-        torch.backends.quantized.engine = json.loads((variant / QUANTIZED_JSON).read_text())["engine"]
-    torch.set_num_threads(thread_count)
-    threads.check("PyTorch", thread_count, torch.get_num_threads())
-    module = torch.jit.load(variant / FILE)
-
-    def model(images):  # noqa: ANN001, ANN202
-        with torch.inference_mode():
-            return module(torch.from_numpy(images)).numpy()
-
-    return model
+def open_model(variant: Path, about: dict[str, str]) -> Call:
+    """Quantized weights are packed as the file is loaded, for the engine that is set then: it must be the recipe's."""
+    if "engine" in about:
+        torch.backends.quantized.engine = about["engine"]
+    return torch.jit.load(variant / FILE)

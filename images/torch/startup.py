@@ -1,8 +1,8 @@
-"""How long each TorchScript file takes from a fresh process to its first answer."""
+"""How long each shipped file takes from a fresh process to its first answer."""
 
 from pathlib import Path
 
-from images.torch.script import load
+from images.torch.forms import load
 from shared import startup
 
 

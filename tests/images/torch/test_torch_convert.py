@@ -13,7 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from images.torch import convert, torchvision_free
-from images.torch.script import FILE, load
+from images.torch.forms import load
+from images.torch.script import FILE
 from shared.errors import Unsupported
 from tests.images import models
 

@@ -1,6 +1,8 @@
 """PyTorch's FX quantizer: all layers in 8 bits, or words that say why not."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -8,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch.ao import quantization
 
-from images.torch import convert, quantize, script
+from images.torch import convert, forms, fx, quantize, recipe, script
 from shared import threads
 from shared.errors import CrossquantError, Unsupported
 from tests.images import models
+from tests.images.torch.stages import defaults
 
 NONE_OF_THREE = "PyTorch quantized 0 of 3 convolutions and linear layers, without an error"
 
@@ -48,30 +50,27 @@ def converted(shared: Path) -> Callable[[str], torch.fx.GraphModule]:
     @cache
     def make(backend: str) -> torch.fx.GraphModule:
         torch.backends.quantized.engine = backend
-        config = quantize.qconfig(backend, torch.quint8, torch.qint8)
-        mapping = quantization.get_default_qconfig_mapping(backend).set_global(config)
         with torch.no_grad():
-            return quantize.quantize(convert.to_module(shared), mapping, models.images(120))
+            return fx.quantize(convert.to_module(shared), recipe.Recipe(backend).mapping(), shared)
 
     return make
 
 
-def run(source: Path, calibration: Path, out: Path, **recipe: str) -> None:
-    defaults = {"backend": "fbgemm", "activation": "quint8", "weight": "qint8"}
-    quantize.run(source, calibration, out, **{**defaults, **recipe})
+def run(source: Path, calibration: Path, out: Path, **settings: object) -> None:
+    quantize.run(source, calibration, out, **{**defaults("quantize"), **settings})
 
 
 def counted(folder: Path) -> dict[str, object]:
-    return json.loads((folder / script.QUANTIZED_JSON).read_text())
+    return json.loads((folder / forms.QUANTIZED_JSON).read_text())
 
 
 @pytest.mark.parametrize("backend", ["fbgemm", "x86"])
 def test_every_layer_is_quantized_with_signed_weights(backend: str, converted: Callable[[str], torch.fx.GraphModule]):
     module = converted(backend)
-    layers = [layer for layer in module.modules() if isinstance(layer, quantize.QUANTIZED)]
+    layers = [layer for layer in module.modules() if isinstance(layer, fx.QUANTIZED)]
     assert len(layers) == 3
     assert {layer.weight().dtype for layer in layers} == {torch.qint8}
-    assert quantize.count(module, quantize.COMPUTING) == 0
+    assert fx.count(module, fx.COMPUTING) == 0
 
 
 @pytest.mark.parametrize("backend", ["fbgemm", "x86", "onednn", "qnnpack"])
@@ -92,13 +91,13 @@ def test_the_loaded_file_answers_as_the_converted_module(
     images = models.images(7)
     with torch.inference_mode():
         expected = module(torch.from_numpy(images)).numpy()
-    np.testing.assert_array_equal(script.load(folder, 1)(images), expected)
+    np.testing.assert_array_equal(forms.load(folder, 1)(images), expected)
 
 
 def test_the_quantized_file_answers_nearly_as_the_float_one(shared: Path, quantized: Callable[[str], Path], out: Path):
     convert.run(shared, out)
     images = models.images(20)
-    difference = np.abs(script.load(quantized("fbgemm"), 1)(images) - script.load(out, 1)(images)).max()
+    difference = np.abs(forms.load(quantized("fbgemm"), 1)(images) - forms.load(out, 1)(images)).max()
     assert 0 < difference < 0.05
 
 
@@ -107,7 +106,7 @@ def test_loading_sets_the_recipes_engine_whatever_the_process_has(default: str, 
     """Weights are packed for the engine of the moment: the wrong one gives another speed and other roundings."""
     folder = quantized("x86")
     torch.backends.quantized.engine = default
-    script.load(folder, 1)(models.images(3))
+    forms.load(folder, 1)(models.images(3))
     assert torch.backends.quantized.engine == "x86"
 
 
@@ -122,10 +121,10 @@ def test_the_ranges_come_from_all_calibration_images(
     shared: Path, quantized: Callable[[str], Path], tmp_path: Path, out: Path
 ):
     """The same model over the first full batch alone: if the short one were dropped, the answers would be the same."""
-    np.save(tmp_path / "images.npy", models.images(120)[: quantize.BATCH])
+    np.save(tmp_path / "images.npy", models.images(120)[: fx.BATCH])
     run(shared, tmp_path, out)
     images = models.images(20)
-    assert (script.load(quantized("fbgemm"), 1)(images) != script.load(out, 1)(images)).any()
+    assert (forms.load(quantized("fbgemm"), 1)(images) != forms.load(out, 1)(images)).any()
 
 
 def test_unsigned_weights_are_unsupported_in_pytorchs_own_words(shared: Path, out: Path):
@@ -167,7 +166,7 @@ def test_a_model_without_anything_to_quantize_is_unsupported(shared: Path, tmp_p
 @pytest.mark.parametrize("count", [1, 2])
 def test_the_model_runs_on_the_threads_asked_for(count: int, quantized: Callable[[str], Path]):
     torch.set_num_threads(3)
-    script.load(quantized("fbgemm"), count)
+    forms.load(quantized("fbgemm"), count)
     assert torch.get_num_threads() == count
 
 
@@ -179,3 +178,25 @@ def test_other_threads_than_asked_for_are_refused():
         "PyTorch runs 2 threads instead of 1: timings would be of something else; "
         "unset what sets its threads in the environment and run again"
     )
+
+
+QUANTIZE = """
+import sys
+from pathlib import Path
+from images.torch import quantize
+source, out = map(Path, sys.argv[1:3])
+settings = sys.argv[3]
+quantize.run(source, source, out, **eval(settings))
+print(*{"sympy", "torch._inductor", "torch.distributed.tensor"} & set(sys.modules))
+"""
+
+
+def test_quantizing_imports_no_compiler(shared: Path, out: Path):
+    """Each is half a second or more that every fork would pay again."""
+    done = subprocess.run(
+        [sys.executable, "-c", QUANTIZE, shared, out, repr(defaults("quantize"))],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == ""

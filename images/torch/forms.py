@@ -1,0 +1,42 @@
+"""How PyTorch variants are shipped, and what every measurement loads: TorchScript, or what `quantized.json` says."""
+
+import importlib
+import json
+from pathlib import Path
+
+import torch
+
+from shared import threads
+from shared.predictions import Model
+
+QUANTIZED_JSON = "quantized.json"
+SCRIPT, EXPORTED, COMPILED, AOT = "script", "exported", "compiled", "aot"
+MODULES = {SCRIPT: "script", EXPORTED: "exported", COMPILED: "compiled", AOT: "aot"}
+
+
+def load(variant: Path, thread_count: int) -> Model:
+    """The model in `variant` on `thread_count` threads, from the file that is shipped.
+
+    Only what its form needs is imported: torchao and Inductor take seconds that a TorchScript file spares.
+    """
+    torch.set_num_threads(thread_count)
+    threads.check("PyTorch", thread_count, torch.get_num_threads())
+    about = read(variant)
+    module = importlib.import_module(f"images.torch.{MODULES[about.get('form', SCRIPT)]}")
+    call = module.open_model(variant, about)
+
+    def model(images):  # noqa: ANN001, ANN202
+        with torch.inference_mode():
+            return call(torch.from_numpy(images)).numpy()
+
+    return model
+
+
+def write(out: Path, about: dict[str, object]) -> None:
+    (out / QUANTIZED_JSON).write_text(json.dumps(about))
+
+
+def read(variant: Path) -> dict[str, str]:
+    """What `write` wrote; nothing for a float model, which has no such file."""
+    path = variant / QUANTIZED_JSON
+    return json.loads(path.read_text()) if path.exists() else {}

@@ -1,0 +1,85 @@
+"""A float model and its quantized twins on the same images."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from images.torch.attempts import Attempts
+from images.torch.switches import Part, Switches
+from shared.images import Floats, preprocess
+from shared.sensitivity import Answers, divergence
+
+BATCH = 50  # images: the outputs of all layers are in memory, twice
+
+
+@dataclass(frozen=True)
+class Sample:
+    """`count` images of the `.npy` file `path`, evenly spaced, since a set may be sorted by class."""
+
+    path: Path
+    count: int
+
+    @property
+    def positions(self) -> np.ndarray:
+        total = len(np.load(self.path, mmap_mode="r"))
+        return np.linspace(0, total - 1, min(self.count, total)).round().astype(int)
+
+    def batches(self) -> Iterator[torch.Tensor]:
+        positions = self.positions
+        for start in range(0, len(positions), BATCH):
+            images = preprocess(np.load(self.path, mmap_mode="r")[positions[start : start + BATCH]])
+            yield torch.from_numpy(images)
+
+
+class Inspection:
+    """`parts` are the layers that are quantized; `exact` what the float model answers, (images, classes)."""
+
+    def __init__(self, attempts: Attempts, sample: Sample) -> None:
+        self.attempts, self.sample = attempts, sample
+        self.switches = Switches(attempts)
+        self.parts: tuple[Part, ...] = self.switches.parts
+        self.exact = self.of(attempts.float)
+
+    def of(self, module: torch.nn.Module) -> Floats:
+        answers = Answers()
+        for images in self.sample.batches():
+            answers.add(module(images).numpy())
+        return answers.all
+
+    def kept(self, excluded: Sequence[str]) -> Floats:
+        """What the real 8-bit model answers with these layers in float."""
+        return self.of(self.attempts.quantized(excluded))
+
+    def only(self, activations: Iterable[Part], weights: Iterable[Part]) -> Floats:
+        """The answers when nothing but these outputs and those weights are quantized."""
+        self.switches.set(activations, weights)
+        return self.of(self.switches.module)
+
+    def outputs(self) -> Iterator[tuple[dict[str, Floats], dict[str, Floats]]]:
+        """Batch after batch, the outputs of all layers in float and when everything is quantized."""
+        for images in self.sample.batches():
+            self.switches.set((), ())
+            exact = self._seen(images)
+            self.switches.all()
+            yield exact, self._seen(images)
+
+    def _seen(self, images: torch.Tensor) -> dict[str, Floats]:
+        self.switches.module(images)
+        return {part.name: part.switch.seen.numpy() for part in self.parts}
+
+    def blame(self, part: Part) -> float:
+        """What the layer adds to the divergence (nats): the mean of what it adds to the float model and to the rest.
+
+        Where two layers each break a model, keeping one of them in float mends nothing; where errors only add up, a
+        layer alone breaks nothing. The two are the ends of the sum that Shapley's value is the mean of.
+        """
+        alone = divergence(self.exact, self.only((part,), (part,)))
+        return (alone - divergence(self.exact, self.kept((part.name,)))) / 2
+
+
+def ranked(inspection: Inspection) -> tuple[str, ...]:
+    """The names of the layers, those to blame most first; of equals the first in the graph."""
+    return tuple(part.name for part in sorted(inspection.parts, key=inspection.blame, reverse=True))

@@ -1,0 +1,85 @@
+"""Static quantization after training, by torchao's PT2E, for PyTorch's compiler Inductor on x86."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86
+
+from images.torch import exported, forms, fx, layers
+from images.torch.convert import to_module
+from shared.errors import Unsupported
+from shared.guards import check_quantized
+
+COMPUTING = ("conv1d", "conv2d", "conv3d", "conv_transpose2d", "linear", "matmul", "mm", "bmm", "addmm")
+
+
+def run(
+    model: Path,
+    calibration: Path,
+    out: Path,
+    *,
+    form: str,
+    reduce_range: str,
+    exclude: list[str],
+    exclude_types: list[str],
+) -> None:
+    """Write `model.pt2` and `quantized.json`. Unsupported where PyTorch leaves layers in float."""
+    excluded = layers.select(layers.read(model), exclude, exclude_types)
+    module = to_module(model)
+    left_out = layers.whole(excluded, module)
+    total = fx.count(module, fx.COMPUTING, left_out)
+    images = fx.example(calibration)
+    with torch.no_grad():
+        traced = exported.export(plain(module), images).module()
+        program = exported.export(quantize(traced, quantizer(reduce_range, left_out), calibration), images)
+        quantized = count(program.graph)
+        check_quantized("PT2E", quantized, total)
+        save(program, quantized, form, out)
+    forms.write(out, {"form": form, "quantized": quantized, "operators": total})
+
+
+def plain(module: torch.fx.GraphModule) -> torch.fx.GraphModule:
+    """`module` without onnx2torch's own modules, whose checks of data torch.export can't follow."""
+    try:
+        return torch.fx.symbolic_trace(module)
+    except torch.fx.proxy.TraceError as error:
+        raise Unsupported(f"PyTorch can't trace this model{fx.layer_of(error, module)}: {error}") from error
+
+
+def quantizer(reduce_range: str, excluded: Sequence[str]) -> x86.X86InductorQuantizer:
+    chosen = x86.X86InductorQuantizer()
+    chosen.set_global(x86.get_default_x86_inductor_quantization_config(reduce_range=reduce_range == "always"))
+    for name in excluded:
+        chosen.set_module_name_qconfig(name, None)
+    return chosen
+
+
+def quantize(module: torch.fx.GraphModule, chosen: x86.X86InductorQuantizer, calibration: Path) -> torch.fx.GraphModule:
+    """`module`, exported, with QuantizeLinear and DequantizeLinear around what Inductor computes in 8 bits."""
+    prepared = prepare_pt2e(module, chosen)
+    for images in fx.batches(calibration / fx.IMAGES):
+        fx.observe(prepared, images)
+    return convert_pt2e(prepared)
+
+
+def save(program: torch.export.ExportedProgram, quantized: int, form: str, out: Path) -> None:
+    if form == forms.AOT:
+        from images.torch import aot  # noqa: PLC0415 - it brings Inductor, a second that the other forms spare
+
+        aot.save(program, quantized, out)
+    else:
+        exported.save(program, out)
+
+
+def count(graph: torch.fx.Graph) -> int:
+    """Convolutions and linear layers that read both image and weights from a dequantization."""
+    computing = [node for node in graph.nodes if node.op == "call_function" and kind(node) in COMPUTING]
+    return sum(all("dequantize" in kind(source) for source in node.args[:2]) for node in computing)
+
+
+def kind(node: torch.fx.Node) -> str:
+    """The operator's name without package and overload: `conv2d` of `aten.conv2d.default`."""
+    name = getattr(node.target, "_opname", "")
+    return name if node.op == "call_function" else ""

@@ -1,0 +1,79 @@
+"""What a recipe asks of PyTorch's quantizer: the observers that choose scales and zero points."""
+
+from dataclasses import dataclass
+
+import torch
+from torch.ao import quantization
+from torch.ao.nn.quantized import Conv2d
+
+TYPES = {"qint8": torch.qint8, "quint8": torch.quint8}
+REDUCE = {"always": True, "never": False}  # not on and off: YAML reads those as true and false
+
+
+class PercentileObserver(quantization.HistogramObserver):
+    """Cuts the same share of values off both ends: (100 - percentile) / 2 percent each."""
+
+    def __init__(self, percentile: float, **kwargs: object) -> None:
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+        self.percentile = percentile
+
+    def _non_linear_param_search(self) -> tuple[torch.Tensor, torch.Tensor]:
+        shares = torch.cumsum(self.histogram.double(), 0) / self.histogram.double().sum()
+        tail = (1 - self.percentile / 100) / 2
+        first = int(torch.searchsorted(shares, tail, right=True))
+        last = min(int(torch.searchsorted(shares, 1 - tail)), self.bins - 1)
+        width = (self.max_val - self.min_val) / self.bins
+        return self.min_val + width * first, self.min_val + width * (last + 1)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """`backend` is the engine that will compute. "default" leaves a choice to PyTorch's own qconfig of the backend."""
+
+    backend: str
+    observer: str = "default"
+    percentile: float = 99.99
+    per_channel: bool = True
+    activation: str = "quint8"
+    weight: str = "qint8"
+    reduce_range: str = "default"
+
+    def qconfig(self) -> quantization.QConfig:
+        return quantization.QConfig(activation=self._activation(), weight=self._weight())
+
+    def mapping(self) -> quantization.QConfigMapping:
+        return quantization.get_default_qconfig_mapping(self.backend).set_global(self.qconfig())
+
+    @property
+    def reduced(self) -> bool:
+        """Do activations keep to 7 bits? Sums of two products then fit 16 bits, as CPUs without VNNI need it."""
+        own = quantization.get_default_qconfig(self.backend).activation().reduce_range
+        return REDUCE.get(self.reduce_range, own)
+
+    def _activation(self) -> type:
+        settings = {"dtype": TYPES[self.activation], "reduce_range": self.reduced}
+        if self.observer == "percentile":
+            return PercentileObserver.with_args(percentile=self.percentile, **settings)
+        if self.observer == "minmax":
+            return quantization.MinMaxObserver.with_args(**settings)
+        return quantization.HistogramObserver.with_args(**settings)  # the choice of all four backends
+
+    def _weight(self) -> type:
+        kind = quantization.PerChannelMinMaxObserver if self.per_channel else quantization.MinMaxObserver
+        scheme = ("per_channel" if self.per_channel else "per_tensor") + (
+            "_symmetric" if self.weight == "qint8" else "_affine"
+        )
+        return kind.with_args(dtype=TYPES[self.weight], qscheme=getattr(torch, scheme))
+
+
+def own_check(config: quantization.QConfig) -> str:
+    """What eager mode says of this recipe on one convolution; "" where it has no objection."""
+    layer = torch.nn.Conv2d(1, 1, 1)
+    layer.qconfig = config  # type: ignore[assignment]
+    layer.activation_post_process = config.activation()
+    layer.activation_post_process(torch.rand(1, 1, 2, 2))
+    try:
+        Conv2d.from_float(layer)
+    except (AssertionError, RuntimeError) as error:
+        return f"PyTorch's eager mode says: {error}"
+    return ""

@@ -1,0 +1,73 @@
+"""FX quantization that leaves in float what costs too much accuracy: `exclude: auto`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from images.torch import layers, quantize
+from images.torch.attempts import Attempts
+from images.torch.inspection import Inspection, Sample, ranked
+from images.torch.recipe import Recipe
+from shared.images import IMAGES, LABELS, batches
+from shared.search import Search, Trial
+
+EXCLUDED = "excluded.json"
+ROUNDING = 1e-9  # of a difference of accuracies
+RANKED = 500  # images
+BATCH = 250
+
+
+def run(
+    model: Path,
+    calibration: Path,
+    holdout: Path,
+    out: Path,
+    *,
+    backend: str,
+    observer: str,
+    percentile: float,
+    per_channel: bool,
+    activation: str,
+    weight: str,
+    reduce_range: str,
+    exclude_types: list[str],
+    max_drop_pp: float,
+    trials: int,
+) -> None:
+    """Write `model.pt`, `quantized.json` and `excluded.json`.
+
+    The layers are ranked on calibration images; the accuracy that decides, at most `max_drop_pp` percentage points
+    below the float model's, is that on `holdout`. Where no trial holds it, the best one is kept, and `holds` is false.
+    """
+    recipe = Recipe(backend, observer, percentile, per_channel, activation, weight, reduce_range)
+    always = tuple(layer.name for layer in layers.select(layers.read(model), (), exclude_types))
+    with torch.no_grad():
+        attempts = Attempts(model, recipe, always, calibration)
+        exact = accuracy(attempts.float, holdout)
+        search = Search(exact - max_drop_pp / 100 - ROUNDING, trials)
+        best = search.run(
+            lambda names: accuracy(attempts.quantized(names), holdout),
+            lambda: ranked(Inspection(attempts, Sample(calibration / IMAGES, RANKED))),
+        )
+        quantize.write(attempts.quantized(best.excluded), recipe, attempts.total(best.excluded), calibration, out)
+    record(search, best, exact, always, out)
+
+
+def accuracy(module: torch.nn.Module, images: Path) -> float:
+    labels = np.load(images / LABELS)
+    answers = [module(torch.from_numpy(batch)).argmax(dim=1).numpy() for batch in batches(images / IMAGES, BATCH)]
+    return float((np.concatenate(answers) == labels).mean())
+
+
+def record(search: Search, best: Trial, exact: float, always: Sequence[str], out: Path) -> None:
+    found = {
+        "layers": [*always, *best.excluded],
+        "trials": [asdict(trial) for trial in search.trials],
+        "float_accuracy": exact,
+        "holds": best.accuracy >= search.least,
+    }
+    (out / EXCLUDED).write_text(json.dumps(found, indent=1))
