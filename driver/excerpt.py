@@ -7,7 +7,7 @@ from driver.results import Comparison, Variant
 LINES = 99
 CHARACTERS = 600  # a line: so many lines of it stay below the 65,536 characters that GitHub takes as a comment
 ROWS = 40  # of the table, where there is room for them
-NOTES, REASONS, BROKEN, FOLDED = 5, 8, 8, 10  # lines of the other parts
+NOTES, REASONS, BROKEN, REMARKS, FOLDED = 5, 6, 6, 6, 8  # lines of the other parts
 
 
 def rows(comparison: Comparison, room: int) -> tuple[list[Variant], int]:

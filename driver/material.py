@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from driver import outputs
-from driver.evidence import Evidence, variants
+from driver import layers, outputs
+from driver.evidence import Evidence, recipe, variants
 from driver.page import Material
 from driver.results import Changed
 from shared.images import IMAGES
+from shared.sensitivity import Sensitivity
 from shared.timing import TWIN
 
 Images = NDArray[np.uint8]
@@ -23,6 +24,7 @@ def collect(evidence: Evidence, reference: str, experiment_text: str) -> Materia
         test_images=images(evidence, "dataset", IMAGES),
         calibration_images=images(evidence, "calibration", IMAGES),
         experiment_text=experiment_text,
+        explained=explained(evidence),
     )
 
 
@@ -48,6 +50,12 @@ def seconds(evidence: Evidence) -> dict[str, tuple[float, ...]]:
             calls = tuple(second for turn in each.seconds for second in turn)
             found[each.variant] = found.get(each.variant, ()) + calls
     return found
+
+
+def explained(evidence: Evidence) -> dict[str, Sensitivity]:
+    """Of the quantized variants those that `explain` was asked for, and that it could explain."""
+    names = [step.output for step in variants(evidence.plan) if recipe(step) != "fp32"]
+    return {name: found for name in names if (found := layers.find(evidence, name)) is not None}
 
 
 def images(evidence: Evidence, artifact: str, file: str) -> Images | None:

@@ -1,17 +1,25 @@
 """`comparison.html`: the comparison as one file that needs nothing else, neither a network nor a script."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from driver import figures, page_classes, page_parts, reporting
+from driver import figures, page_classes, page_draws, page_elsewhere, page_layers, page_parts, reporting
 from driver.results import Changed, Comparison
+from shared.sensitivity import Sensitivity
 
 TEMPLATES = Path(__file__).parent / "templates"
+PARTS = {
+    "parts": page_parts,
+    "classes": page_classes,
+    "draws": page_draws,
+    "elsewhere": page_elsewhere,
+    "layers": page_layers,
+}
 
 
 @dataclass(frozen=True)
@@ -19,7 +27,7 @@ class Material:
     """What the page shows of the raw evidence, beyond the comparison.
 
     `changed` by variant, the surest first; `seconds` by variant, of every call at batch 1 on one thread. Images are
-    (n, height, width, channels). `experiment_text` is the YAML.
+    (n, height, width, channels). `experiment_text` is the YAML; `explained` by variant.
     """
 
     changed: dict[str, tuple[Changed, ...]]
@@ -27,6 +35,7 @@ class Material:
     test_images: NDArray[np.uint8] | None
     calibration_images: NDArray[np.uint8] | None
     experiment_text: str
+    explained: dict[str, Sensitivity] = field(default_factory=dict)
 
 
 def html(comparison: Comparison, material: Material) -> str:
@@ -35,7 +44,7 @@ def html(comparison: Comparison, material: Material) -> str:
 
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     environment.trim_blocks = environment.lstrip_blocks = True
-    environment.globals |= {"f": figures, "parts": page_parts, "classes": page_classes, "reporting": reporting}
+    environment.globals |= {"f": figures, "reporting": reporting, **PARTS}
     template = environment.get_template("comparison.html.j2")
     style = (TEMPLATES / "style.css").read_text()
     return template.render(c=comparison, m=material, style=style, **drawn(comparison, material))
@@ -43,7 +52,8 @@ def html(comparison: Comparison, material: Material) -> str:
 
 def drawn(comparison: Comparison, material: Material) -> dict[str, Any]:
     """All that is not text: plots and pictures."""
-    from driver import pictures, plots_front, plots_rows  # noqa: PLC0415 - Matplotlib takes a second to import
+    # Matplotlib takes a second to import
+    from driver import pictures, plots_draws, plots_elsewhere, plots_front, plots_layers, plots_rows  # noqa: PLC0415
 
     calibration = material.calibration_images
     return {
@@ -51,6 +61,10 @@ def drawn(comparison: Comparison, material: Material) -> dict[str, Any]:
         "front_size": plots_front.size(comparison),
         "spread": plots_rows.latency(comparison, material.seconds),
         "confidence": plots_rows.calibration(comparison),
+        "strip": plots_draws.strip(comparison),
+        "curve": plots_draws.curve(comparison),
+        "cpus": plots_elsewhere.draw(comparison),
+        "sensitivity": {name: plots_layers.draw(found) for name, found in material.explained.items()},
         "changed": galleries(comparison, material),
         "sheet": pictures.sheet(calibration) if calibration is not None and len(calibration) else None,
     }

@@ -69,7 +69,7 @@ def draw(
 def inline(svg: str, name: str, label: str, titles: Sequence[str]) -> str:
     """The `<svg>` alone, without what a page doesn't need: prolog, comments, style, fonts, names nothing refers to."""
     svg = re.sub(r"<!--.*?-->|<style.*?</style>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
-    told = rf'<svg viewBox="\1" data-plot="{name}" role="img" aria-label="{escape(label)}">'
+    told = rf'<svg viewBox="\1" data-plot="{escape(name)}" role="img" aria-label="{escape(label)}">'
     svg = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', told, svg)
     for number, title in enumerate(titles):
         marked = f'<g class="mark"><title>{escape(title)}</title>'

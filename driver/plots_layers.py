@@ -2,49 +2,113 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from driver import plots
-from driver.plots import INK, MUTED
+from driver.plots import CARD, INK, MUTED
 from shared.sensitivity import Layer, Sensitivity
 
-ROW, WIDTH, MOST = 22, 900, 40  # pixels; layers shown
+ROW, WIDTH, MOST = 22, 900, 80  # pixels; layers shown
+NAME = 32  # characters of a layer's name that are shown
+GAP = 36  # pixels between the two panels
+TALL = 25  # layers from which on the numbers of the axes stand above too
+STYLE = "background:var(--card);font-family:var(--sans)"
+Layers = tuple[Layer, ...]
 
 
 def draw(found: Sensitivity) -> str:
-    """Each layer's accuracy when it alone is kept in float, between those of the quantized and of the float model."""
+    """For each layer what of the divergence from float is left with it alone in float, and accuracies.
+
+    "" where there are no layers. Of more than MOST layers, the most sensitive.
+    """
     layers = found.layers[:MOST]
-    left = 24 + 7 * max(len(layer.name) for layer in layers)
-    told = f"Accuracy of {found.variant} with each layer alone kept in float, the most sensitive first"
-    paint = partial(dots, found=found, layers=layers)
-    return plots.draw(f"layers-{found.variant}", told, (WIDTH, len(layers) * ROW + 90), (left, 40, 64, 12), paint)
+    if not layers:
+        return ""
+    names = [short(layer.name) for layer in layers]
+    left, above = 24 + 7 * max(map(len, names)), 52 if len(layers) > TALL else 34
+    told = f"What each layer of {found.variant} loses, the most sensitive first; the table below has the figures"
+    paint = partial(panels, found=found, layers=layers, names=names)
+    size = (WIDTH, len(layers) * ROW + 84 + above)
+    return plots.draw(f"layers-{found.variant}", told, size, (left, 24, 84, above), paint)
+
+
+def short(name: str) -> str:
+    """Without the middle where it is long: names of layers differ at their ends."""
+    half = (NAME - 1) // 2
+    return name if len(name) <= NAME else f"{name[:half]}…{name[-(NAME - 1 - half) :]}"
 
 
 def alone(found: Sensitivity) -> str:
     """The plot as a file of its own, in light and dark like the page."""
     style = (Path(__file__).parent / "templates" / "style.css").read_text()
-    colours = style[: style.index("body {")]
-    return (
-        draw(found)
-        .replace(
-            "<svg ",
-            '<svg xmlns="http://www.w3.org/2000/svg" style="background:var(--card);font-family:sans-serif" ',
-            1,
-        )
-        .replace(">", f"><style>{colours}</style>", 1)
-    )
+    colours = style[: style.index("* {")]
+    svg = draw(found) or '<svg viewBox="0 0 1 1"></svg>'
+    width, height = svg.split('viewBox="')[1].split('"')[0].split()[2:]
+    own = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" style="{STYLE}" '
+    return svg.replace("<svg ", own, 1).replace(">", f"><style>{colours}</style>", 1) + "\n"
 
 
-def dots(axes: Axes, found: Sensitivity, layers: tuple[Layer, ...]) -> list[str]:
-    axes.set_yticks(range(len(layers)), [layer.name for layer in layers])
-    axes.set_ylim(len(layers) - 0.5, -0.8)
-    axes.axvline(100 * found.quantized_accuracy, color=INK, linewidth=1)
-    axes.axvline(100 * found.float_accuracy, color=MUTED, linewidth=1, linestyle="--")
+def panels(axes: Axes, found: Sensitivity, layers: Layers, names: list[str]) -> list[str]:
+    """The divergence on the left, the accuracies on the right."""
+    box = axes.get_position()
+    width = (box.width - GAP / WIDTH) / 2
+    axes.set_position((box.x0, box.y0, width, box.height))
+    right = axes.figure.add_axes((box.x1 - width, box.y0, width, box.height))
+    axes.set_yticks(range(len(layers)), names)
+    right.set_yticks(range(len(layers)), [""] * len(layers))
+    titles = divergences(axes, found, layers)
+    accuracies(right, found, layers)
+    for panel, title in ((axes, "divergence from float that is left, nats"), (right, "accuracy, %")):
+        frame(panel, title, len(layers))
+    legend(axes)
+    return titles
+
+
+def frame(axes: Axes, title: str, count: int) -> None:
+    axes.set_title(title, pad=8)
+    axes.set_ylim(count - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.10g}"))
+    axes.tick_params(axis="x", labeltop=count > TALL)
+
+
+def divergences(axes: Axes, found: Sensitivity, layers: Layers) -> list[str]:
+    """From what the whole quantized model has, to what is left: the longer the line, the more the layer loses."""
+    axes.axvline(found.float_kl, color=INK, linewidth=1.2)
     titles = []
     for number, layer in enumerate(layers):
-        axes.plot([100 * layer.kept], [number], "o", color=INK, markersize=6, gid=f"{plots.MARK}{number}")
+        axes.plot([found.float_kl, layer.kept_kl], [number] * 2, color=plots.IMAGES[1], linewidth=3, alpha=0.45)
+        axes.plot([layer.kept_kl], [number], "o", color=INK, markersize=6, zorder=4, gid=f"{plots.MARK}{number}")
         titles.append(f"{layer.name}: {100 * layer.kept:.2f} % with it in float, KL {layer.kept_kl:.4f}")
-    plots.linear(axes)
-    axes.set_xlabel("accuracy with this layer alone in float, %; line: all quantized, dashed: all in float")
+    axes.set_xlim(0, 1.08 * max(found.float_kl, *(layer.kept_kl for layer in layers), 1e-12))
     return titles
+
+
+def accuracies(axes: Axes, found: Sensitivity, layers: Layers) -> None:
+    axes.axvline(100 * found.quantized_accuracy, color=INK, linewidth=1.2)
+    axes.axvline(100 * found.float_accuracy, color=MUTED, linewidth=1.2, linestyle=(0, (5, 3)))
+    for number, layer in enumerate(layers):
+        axes.plot([100 * layer.only_activations], [number], "D", **hollow(6))
+        if layer.only_weights is not None:
+            axes.plot([100 * layer.only_weights], [number], "s", **hollow(4.5))
+        axes.plot([100 * layer.kept], [number], "o", color=INK, markersize=6, zorder=4)
+
+
+def hollow(size: float) -> dict[str, Any]:
+    return {"color": plots.IMAGES[0], "markerfacecolor": CARD, "markersize": size, "markeredgewidth": 1.3, "zorder": 3}
+
+
+def legend(axes: Axes) -> None:
+    """Of both panels, below them."""
+    axes.plot([], [], "o", color=INK, label="this layer alone in float")
+    axes.plot([], [], color=INK, linewidth=1.2, label="all quantized")
+    axes.plot([], [], "D", **hollow(6), label="its activations alone quantized")
+    axes.plot([], [], color=MUTED, linewidth=1.2, linestyle=(0, (5, 3)), label="all in float")
+    axes.plot([], [], "s", **hollow(4.5), label="its weights alone quantized")
+    below = -30 / axes.bbox.height
+    axes.legend(loc="upper left", bbox_to_anchor=(0, below), ncols=3, fontsize=10, borderpad=0, columnspacing=1.5)

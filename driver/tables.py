@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from xml.etree import ElementTree
 
-from driver import excerpt, reporting
+from driver import excerpt, reporting, tables_folded
 from driver.results import Changed, Comparison, Variant
-
-LEG_HEAD = ["| leg | by | changed top-1 | Δ pp | SQNR dB |", "|---|---|---:|---:|---:|"]
 
 
 def markdown(comparison: Comparison) -> str:
@@ -41,26 +39,10 @@ def rest(comparison: Comparison) -> list[str]:
     broken = [f"- **gate fails**: {reporting.gate_sentence(gate)}" for gate in comparison.gates if not gate.holds]
     lines = ["", *excerpt.first(said, excerpt.REASONS)] if said else []
     lines += ["", *(excerpt.first(broken, excerpt.BROKEN) or [reporting.gates_hold(comparison)])]
-    lines += details("Why not the others", [], [f"- {sentence}" for sentence in comparison.verdict.sentences[1:]])
-    lines += details("What each leg lost", LEG_HEAD, leg_lines(comparison))
+    remarked = [f"- `{row.name}`: {remark}" for row in comparison.variants for remark in row.remarks]
+    lines += ["", *excerpt.first(remarked, excerpt.REMARKS)] if remarked else []
+    lines += tables_folded.folded(comparison)
     return [*lines, "", *provenance(comparison)]
-
-
-def details(summary: str, head: list[str], lines: list[str]) -> list[str]:
-    """Folded away; nothing where there are no lines."""
-    shown = [*head, *excerpt.first(lines, excerpt.FOLDED)]
-    return ["", f"<details><summary>{summary}</summary>", "", *shown, "", "</details>"] if lines else []
-
-
-def leg_lines(comparison: Comparison) -> list[str]:
-    rows = []
-    for leg in comparison.legs:
-        sqnr = "–" if leg.drift.sqnr_db is None else f"{leg.drift.sqnr_db:.1f}"
-        by = ", ".join(leg.tools)
-        rows.append(
-            f"| `{leg.before}` → `{leg.after}` | {by} | {leg.drift.changed} | {leg.paired.delta_pp:+.2f} | {sqnr} |"
-        )
-    return rows
 
 
 def provenance(comparison: Comparison) -> list[str]:
@@ -84,7 +66,8 @@ def csv_text(comparison: Comparison) -> str:
 
 
 def flat(row: Variant) -> dict[str, object]:
-    interval, pairs, latency, drift, cold = row.interval, row.paired, row.latency_ms, row.drift, row.cold
+    interval, pairs, latency = row.interval, row.paired, row.latency_ms
+    drift, cold, draws = row.drift, row.cold, row.draws
     return {
         "name": row.name,
         "image": row.image,
@@ -110,6 +93,12 @@ def flat(row: Variant) -> dict[str, object]:
         "images_per_second": row.images_per_second,
         "cold_start_seconds": cold and cold.answered,
         "peak_bytes": cold and cold.peak_bytes,
+        "draws": draws and len(draws.accuracies),
+        "draws_mean": draws and draws.mean,
+        "draws_sd": draws and draws.sd,
+        "emulated": "; ".join(f"{run.cpu} {100 * run.accuracy:.1f}% of {run.images}" for run in row.emulated),
+        "in_float": "; ".join(row.in_float),
+        "remarks": "; ".join(row.remarks),
     }
 
 

@@ -1,6 +1,7 @@
 """The page in a real browser: it fits, it needs no network, and no one is locked out."""
 
 import json
+import re
 import subprocess
 import sys
 import tarfile
@@ -10,11 +11,12 @@ from pathlib import Path
 
 import comparisons
 import pytest
+import thorough
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
-from driver import download, page
+from driver import download, page, plots_layers
 from shared.errors import CrossquantError
 from shared.store import ROOT
 
@@ -37,7 +39,10 @@ PAGES = {
     "nothing": comparisons.nothing,
     "hostile": comparisons.hostile,
     "hundred": comparisons.hundred,
+    "thorough": thorough.comparison,
+    "hundredfold": thorough.hundred,
 }
+EXPLAINED = ("thorough", "hundredfold")
 
 Browser = webdriver.Chrome
 
@@ -64,7 +69,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     for name, make in PAGES.items():
         made = make()
         path = folder / f"{name}.html"
-        path.write_text(page.html(made, comparisons.material(made)), encoding="utf-8")
+        material = (thorough if name in EXPLAINED else comparisons).material(made)
+        path.write_text(page.html(made, material), encoding="utf-8")
         found[name] = path.as_uri()
     return found
 
@@ -140,8 +146,10 @@ def test_rows_plots_and_pictures_are_seen(browser: Browser, pages: dict[str, str
     assert all(found)
 
 
-@pytest.mark.parametrize("name", ["default", "hundred"])
-def test_labels_of_a_plot_do_not_overlap(browser: Browser, pages: dict[str, str], name: str):
+@pytest.mark.parametrize(
+    ("name", "plots"), [("default", 4), ("hundred", 4), ("thorough", 4 + 3 + 2), ("hundredfold", 4 + 3)]
+)
+def test_labels_of_a_plot_do_not_overlap(browser: Browser, pages: dict[str, str], name: str, plots: int):
     """In the browser's own font, which is not the one that the labels were measured in."""
     look(browser, pages[name])
     found = browser.execute_script(
@@ -149,8 +157,63 @@ def test_labels_of_a_plot_do_not_overlap(browser: Browser, pages: dict[str, str]
         "text => { const box = text.getBoundingClientRect();"
         " return [text.textContent, box.left + 1, box.right, box.top + 2, box.bottom] }))"
     )
-    assert len(found) == 4
+    assert len(found) == plots
     assert [pair for texts in found for pair in combinations(texts, 2) if overlap(*pair)] == []
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_remarks_are_in_sight_at_their_row_however_far_it_is_scrolled(
+    browser: Browser, pages: dict[str, str], screen: str
+):
+    look(browser, pages["thorough"], screen=screen)
+    for scrolled in (0, 10_000):
+        browser.execute_script("document.querySelector('table.main').parentElement.scrollLeft = arguments[0]", scrolled)
+        found = browser.execute_script(
+            "return [...document.querySelectorAll('.why li')].map(item => { const box = item.getBoundingClientRect(),"
+            " row = item.closest('tr').previousElementSibling,"
+            " around = item.closest('.scroll').getBoundingClientRect();"
+            " return [row.dataset.variant, item.scrollWidth <= item.clientWidth, box.left >= around.left,"
+            " box.right <= around.right, Math.abs(box.top - row.getBoundingClientRect().bottom) < 40] })"
+        )
+        assert found == [
+            [name, True, True, True, True]
+            for name in ("onnx.int8", "onnx.uint8", "onnx.u8s8", "torch.int8", "torch.x86")
+        ]
+
+
+def test_the_sections_of_a_thorough_experiment_are_in_the_contents_and_seen(browser: Browser, pages: dict[str, str]):
+    look(browser, pages["thorough"])
+    for name, svgs, rows in (("draws", 1, 5), ("curve", 1, 3), ("cpus", 1, 4), ("layers", 2, 68)):
+        assert browser.find_element(By.CSS_SELECTOR, f'nav a[href="#{name}"]').is_displayed()
+        part = browser.find_element(By.ID, name)
+        drawn = part.find_elements(By.TAG_NAME, "svg")
+        assert len(drawn) == svgs
+        assert all(svg.size["width"] > 600 and svg.size["height"] > 150 for svg in drawn)
+        assert len(part.find_elements(By.CSS_SELECTOR, "tbody tr")) == rows
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_plot_alone_has_the_colours_of_the_scheme(browser: Browser, tmp_path: Path, scheme: str):
+    path = tmp_path / "alone.svg"
+    path.write_text(plots_layers.alone(thorough.explained()["onnx.int8"]), encoding="utf-8")
+    look(browser, path.as_uri(), scheme)
+    ground, text, width = browser.execute_script(
+        "const root = document.documentElement;"
+        "return [getComputedStyle(root).backgroundColor, getComputedStyle(root.querySelector('text')).fill,"
+        " root.getBoundingClientRect().width]"
+    )
+    style = (page.TEMPLATES / "style.css").read_text()
+    half = style[: style.index("* {")].split("@media")[SCHEMES.index(scheme)]
+    wanted = [re.search(rf"--{name}: (#\w+)", half)[1] for name in ("card", "ink")]  # type: ignore[index]
+    assert [as_rgb(colour) for colour in wanted] == [ground, text]
+    assert width == plots_layers.WIDTH
+
+
+def as_rgb(colour: str) -> str:
+    """Of #rgb or #rrggbb, as a browser tells it."""
+    digits = colour.removeprefix("#")
+    digits = digits if len(digits) == 6 else "".join(2 * digit for digit in digits)
+    return f"rgb({', '.join(str(int(digits[place : place + 2], 16)) for place in (0, 2, 4))})"
 
 
 def overlap(one: list[float], other: list[float]) -> bool:
@@ -172,7 +235,7 @@ def test_the_schemes_differ_and_plots_follow(browser: Browser, pages: dict[str, 
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("name", ["default", "troubled", "nothing"])
+@pytest.mark.parametrize("name", ["default", "troubled", "nothing", "thorough"])
 def test_no_one_is_locked_out(browser: Browser, pages: dict[str, str], axe: str, name: str, scheme: str):
     look(browser, pages[name], scheme)
     browser.execute_script("document.querySelectorAll('details').forEach(found => found.open = true)")
@@ -189,7 +252,13 @@ def test_text_in_plots_and_coloured_cells_can_be_read(browser: Browser, pages: d
     grounds = ["card", "page", "soft", *(f"{kind}-{level}" for kind in ("loss", "gain") for level in (1, 2, 3))]
     pairs = [("ink", ground) for ground in grounds]
     pairs += [(text, ground) for text in ("muted", "accent", "good", "bad", "warn") for ground in ("card", "soft")]
-    pairs += [("muted", "page"), ("muted", "good-soft"), ("good", "good-soft"), ("warn", "warn-soft")]
+    pairs += [
+        ("muted", "page"),
+        ("muted", "good-soft"),
+        ("good", "good-soft"),
+        ("warn", "warn-soft"),
+        ("warn", "good-soft"),
+    ]
     for text, ground in pairs:
         values = [luminance(browser.execute_script(style, f"--{name}")) for name in (text, ground)]
         assert (max(values) + 0.05) / (min(values) + 0.05) >= 4.5, (text, ground)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import comparisons
 import pytest
+import thorough
 
 from driver import excerpt, reporting, tables
 from driver.results import Gate
@@ -37,8 +38,8 @@ def troubled(row, number, words):
 
 
 def shown(text):
-    """The names of the rows, in order."""
-    return re.findall(r"^\| `(\S+)` \| [^`]*$", text, re.MULTILINE)
+    """The names of the rows of the main table, in order."""
+    return re.findall(r"^\| `(\S+)` \| [^`]*$", text.partition("<details>")[0], re.MULTILINE)
 
 
 def left_out(text):
@@ -51,11 +52,12 @@ def left_out(text):
         comparisons.comparison(),
         comparisons.troubled(),
         comparisons.hundred(),
+        thorough.hundred(),
         crowd(),
         crowd(1000),
         crowd(words="long words\n" * 500),
     ],
-    ids=["default", "troubled", "hundred", "crowd", "thousand", "long"],
+    ids=["default", "troubled", "hundred", "hundredfold", "crowd", "thousand", "long"],
 )
 def test_markdown_fits_a_comment(made):
     text = tables.markdown(made)
@@ -64,7 +66,11 @@ def test_markdown_fits_a_comment(made):
     assert f"**{made.verdict.sentences[0]}**" in text, "the verdict is whole"
 
 
-@pytest.mark.parametrize("made", [comparisons.comparison(), comparisons.troubled()], ids=["default", "troubled"])
+@pytest.mark.parametrize(
+    "made",
+    [comparisons.comparison(), comparisons.troubled(), thorough.comparison()],
+    ids=["default", "troubled", "thorough"],
+)
 def test_nothing_is_left_out_of_an_ordinary_comparison(made):
     text = tables.markdown(made)
     assert shown(text) == [row.name for row in made.variants]
@@ -83,7 +89,7 @@ def test_the_table_has_the_shipped_the_float_and_the_best_rows_in_their_order():
 
 
 def test_rows_without_figures_and_those_below_a_gate_make_room_for_sound_ones():
-    names = shown(tables.markdown(crowd()))
+    names = shown(tables.markdown(crowd(300)))
     assert {"keras.fp32", "onnx.fp32", "onnx.s00000"} < set(names)
     assert all(int(name[-1]) % 5 == 0 for name in names if name.startswith("onnx.s"))
 
@@ -100,3 +106,12 @@ def test_what_is_left_out_is_counted():
     assert left_out(text) == [len(made.warnings) - excerpt.NOTES, rows, reasons, broken, others, legs]
     assert f"… and {rows} more rows in comparison.csv" in lines
     assert sum("**gate fails**" in line for line in lines) == excerpt.BROKEN
+
+
+def test_remarks_and_draws_that_are_left_out_are_counted():
+    made = thorough.hundred()
+    text = tables.markdown(made)
+    remarks = sum(len(row.remarks) for row in made.variants)
+    assert text.count("of its layers stayed in float") <= excerpt.REMARKS
+    assert f"- … and {remarks - excerpt.REMARKS} more" in text
+    assert left_out(text)[-1] == 98 - excerpt.FOLDED

@@ -12,6 +12,7 @@ from itertools import pairwise
 import comparisons
 import numpy as np
 import pytest
+import thorough
 from PIL import Image
 
 from driver import figures, page, page_classes, page_parts, pictures
@@ -25,6 +26,7 @@ EDGES = {
     "all right": lambda: comparisons.of(1000, 1000),
     "all wrong": lambda: comparisons.of(0, 1000),
     "hostile": comparisons.hostile,
+    "thorough": thorough.comparison,
 }
 VOID = {"meta", "link", "img", "br"}
 SECTIONS = [
@@ -32,11 +34,15 @@ SECTIONS = [
     "gates",
     "front",
     "latency",
+    "cpus",
     "legs",
+    "layers",
     "classes",
     "pairs",
     "confidence",
     "changed",
+    "draws",
+    "curve",
     "calibration",
     "origin",
 ]
@@ -383,6 +389,10 @@ def test_bare_material_is_enough():
         "No single calls were kept.",
         "No answer changed.",
         "The calibration images are not on the volume.",
+        "No variant was run on another CPU.",
+        "python -m driver explain onnx.int8 --experiment resnet8-cifar10",
+        "Each recipe was calibrated on one draw",
+        "No variant was calibrated with sets of other sizes.",
     ):
         assert sentence in text
 

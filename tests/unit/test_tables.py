@@ -6,6 +6,7 @@ from dataclasses import replace
 from xml.etree import ElementTree
 
 import comparisons
+import thorough
 
 from driver import tables
 from driver.results import Changed, Gate, Verdict
@@ -51,6 +52,26 @@ def test_csv_has_a_line_for_each_variant_and_nothing_where_there_is_nothing():
     for row, cells in zip(made.variants, found, strict=True):
         assert cells["accuracy"] == ("" if row.accuracy is None else str(row.accuracy))
         assert cells["p99_ms"] == ("" if row.latency_ms is None else str(row.latency_ms.p99))
+
+
+def test_markdown_has_the_remarks_in_sight_and_the_draws_folded_away():
+    lines = tables.markdown(thorough.comparison()).splitlines()
+    folded = lines.index("<details><summary>Other draws of the calibration set</summary>")
+    assert lines.index("- `onnx.int8`: 1.3× slower than onnx.fp32, its float twin") < lines.index(
+        "<details><summary>Why not the others</summary>"
+    )
+    assert lines[folded + 4] == "| `onnx.int8` | 5 | 87.79 | 0.04 | 87.76…87.86 | -0.58 |"
+    assert "| `onnx.u8s8` | 5 | 88.37 | 0.04 | 88.32…88.41 | +0.00 |" in lines
+
+
+def test_csv_tells_draws_other_cpus_and_remarks():
+    found = {row["name"]: row for row in rows(tables.csv_text(thorough.comparison()))}
+    assert found["onnx.u8s8"]["emulated"] == "haswell 84.2% of 500; cascadelake 88.0% of 500"
+    assert (found["onnx.int8"]["draws"], found["onnx.int8"]["draws_mean"][:6]) == ("5", "0.8779")
+    assert float(found["onnx.int8"]["draws_sd"]) > 0
+    assert found["torch.int8"]["in_float"] == "; ".join(thorough.EXCLUDED)
+    assert found["torch.x86"]["remarks"] == "can't run on haswell: needs AVX512"
+    assert {found["keras.fp32"][name] for name in ("draws", "draws_mean", "emulated", "in_float", "remarks")} == {""}
 
 
 def test_csv_of_no_variants_is_a_heading():

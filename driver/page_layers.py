@@ -1,0 +1,36 @@
+"""What the page says of a variant whose layers were explained."""
+
+from driver import figures
+from driver.results import Comparison
+from shared.sensitivity import Error, Sensitivity
+
+
+def explained(comparison: Comparison, known: dict[str, Sensitivity]) -> list[Sensitivity]:
+    """In the order of the rows."""
+    return [known[row.name] for row in comparison.variants if row.name in known]
+
+
+def summary(found: Sensitivity) -> str:
+    """The whole model, and which half of it loses: weights or activations."""
+    return (
+        f"On {found.images:,} calibration images {figures.percent(found.quantized_accuracy)} % quantized, "
+        f"{figures.percent(found.float_accuracy)} % in float; {figures.percent(found.weights_only)} % with its weights "
+        f"alone quantized, {figures.percent(found.activations_only)} % with its activations alone."
+    )
+
+
+def example(comparison: Comparison) -> str:
+    """A variant that the command may be tried with."""
+    names = [row.name for row in comparison.variants if row.quantized and row.status == "ok"]
+    return next(iter(names), "VARIANT")
+
+
+def decibels(error: Error | None) -> str:
+    if error is None:
+        return figures.NONE
+    return "exact" if error.sqnr_db is None else figures.number(error.sqnr_db, "{:.1f}")
+
+
+def clipped(share: float) -> str:
+    """In percent; a share that rounds to nothing but is not is told apart from none."""
+    return "<0.01" if 0 < share < 0.0001 else figures.percent(share)

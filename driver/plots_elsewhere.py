@@ -1,0 +1,54 @@
+"""The same files on other CPUs as a plot: accuracy here and there."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from matplotlib.axes import Axes
+
+from driver import page_elsewhere, plots
+from driver.plots import CARD, INK, MUTED
+from driver.plots_front import colour_of
+from driver.plots_rows import WIDTH, legend
+from driver.results import Comparison, Emulated, Variant
+
+ROW, MOST = 26, 60  # pixels; runs shown
+Run = tuple[Variant, Emulated]
+
+
+def draw(comparison: Comparison) -> tuple[str, int]:
+    """The plot, "" where nothing ran on another CPU, and how many runs it shows: of many those that lose most."""
+    rows = page_elsewhere.runs(comparison)
+    if not rows:
+        return "", 0
+    worst = sorted(rows, key=lambda item: item[1].accuracy - item[1].here)[:MOST]
+    shown = [item for item in rows if item in worst] if len(rows) > MOST else rows
+    told = "Accuracy of each variant here and on other CPUs; the table below has the figures"
+    left = 24 + 7 * max(len(name(item)) for item in shown)
+    paint = partial(dumbbells, comparison=comparison, rows=shown)
+    return plots.draw("cpus", told, (WIDTH, len(shown) * ROW + 90), (left, 130, 64, 12), paint), len(shown)
+
+
+def name(item: Run) -> str:
+    row, run = item
+    return f"{row.name} on {run.cpu}"
+
+
+def dumbbells(axes: Axes, comparison: Comparison, rows: Sequence[Run]) -> list[str]:
+    axes.set_yticks(range(len(rows)), [name(item) for item in rows])
+    axes.set_ylim(len(rows) - 1 + 0.45, -0.7)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    titles = []
+    for number, (row, run) in enumerate(rows):
+        here, there, colour = 100 * run.here, 100 * run.accuracy, colour_of(comparison, row)
+        axes.plot([100 * run.interval.low, 100 * run.interval.high], [number] * 2, color=colour, linewidth=1, alpha=0.5)
+        axes.plot([here, there], [number] * 2, color=colour, linewidth=3, alpha=0.5)
+        axes.plot([here], [number], "o", color=INK, markerfacecolor=CARD, markersize=8, markeredgewidth=1.4, zorder=3)
+        axes.plot([there], [number], "o", color=colour, markersize=5.5, zorder=4, gid=f"{plots.MARK}{number}")
+        word, tone = (f"▼ loses {here - there:.2f} pp", INK) if run.loses else ("no loss", MUTED)
+        axes.annotate(word, (1.02, number), xycoords=("axes fraction", "data"), fontsize=10, va="center", color=tone)
+        titles.append(f"{name((row, run))}: {here:.2f} % here, {there:.2f} % there")
+    plots.linear(axes)
+    axes.set_xlabel("top-1 on the same images, %")
+    legend(axes, [("o", CARD, "here"), ("o", INK, "there, line: 95 % interval")])
+    return titles
