@@ -9,12 +9,13 @@ JOB, EVIDENCE = "job.json", "evidence.json"
 
 @dataclass(frozen=True)
 class Job:
-    """`models` has the folder of each row's file, the float one that is the reference first; paths are absolute.
+    """`models` has the folder of each row's file, an absolute path; `reference` names the one that is loaded twice.
 
     The answers of a row go to a folder with its name beside the job.
     """
 
     models: dict[str, str]
+    reference: str
     dataset: str
     rounds: int
     calls: int

@@ -56,8 +56,7 @@ def measure(rows: Sequence[Row], dataset: Path, work: Path, rounds: int) -> Meas
     """Figures of every row that has a file; a row whose file can't be run is given the reason."""
     models = {row.name: row.model for row in rows if row.model is not None}
     folders = {name: str(path.resolve().parent) for name, path in models.items()}
-    ordered = {REFERENCE: folders[REFERENCE], **folders}
-    (work / JOB).write_text(encode(Job(ordered, str(dataset.resolve()), rounds, CALLS)))
+    (work / JOB).write_text(encode(Job(folders, REFERENCE, str(dataset.resolve()), rounds, CALLS)))
     judge(work / JOB)
     evidence: Evidence = read(Evidence, work / EVIDENCE)
     for row in rows:
