@@ -1,0 +1,50 @@
+"""Answers and times of every file, in one process.
+
+`python -m benchmarks.peer_judge JOB`, in the environment of the onnx image.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.peer_evidence import EVIDENCE, Evidence, Job
+from images.onnx.session import REFUSALS, load
+from shared import machine, predictions, timing
+from shared.contract import encode, read
+from shared.errors import CrossquantError
+from shared.images import preprocess
+
+BATCH, MANY = 250, 64
+THREADS = 1
+
+
+def main() -> None:
+    path = Path(sys.argv[1])
+    job: Job = read(Job, path)
+    dataset = Path(job.dataset)
+    failed = {name: why for name in job.models if (why := predict(Path(job.models[name]), dataset, path.parent / name))}
+    if job.reference in failed:
+        raise SystemExit(f"{job.reference}: {failed[job.reference]}")
+    names = sorted(job.models.keys() - failed.keys(), key=lambda name: (name != job.reference, name))
+    models = {name: Path(job.models[name]) for name in names}  # the first one is timed a second time
+    images = preprocess(np.load(dataset / "x_test.npy", mmap_mode="r")[:MANY])
+    size = timing.Size(job.rounds, job.calls, MANY)
+    with machine.watch() as watch:
+        samples = timing.interleaved(models, load, images, size, THREADS)
+    timings = timing.Timings(watch.seen, tuple(samples))
+    (path.parent / EVIDENCE).write_text(encode(Evidence(failed, timings)))
+
+
+def predict(model: Path, dataset: Path, out: Path) -> str:
+    """Write the model's answers to all test images; in one line why it has none, where it has none."""
+    out.mkdir(exist_ok=True)
+    try:
+        predictions.predict(load(model, THREADS), dataset, out, BATCH)
+    except (CrossquantError, *REFUSALS) as error:
+        return str(error).strip().splitlines()[0]
+    return ""
+
+
+if __name__ == "__main__":
+    main()
