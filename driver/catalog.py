@@ -36,8 +36,9 @@ class Stage:
     """One `[[stage]]` of a stages.toml; `{recipe}` and `{variant}` in its names stand for many.
 
     `when` has the settings of the recipes that this stage makes, where an image has several stages for recipes: the
-    first stage's are what a recipe has that doesn't say. `repeat` names the option that says how often the stage is
-    run, image after image in turn; `tool` the package whose work the stage is.
+    first stage's are what a recipe has that doesn't say. `safe` has settings any of which makes a recipe answer alike
+    on every CPU. `repeat` names the option that says how often the stage is run, image after image in turn; `tool` the
+    package whose work the stage is.
     """
 
     run: str
@@ -46,6 +47,7 @@ class Stage:
     optional: tuple[str, ...] = ()
     default: bool = True
     when: dict[str, Any] = field(default_factory=dict)
+    safe: tuple[dict[str, Any], ...] = ()
     repeat: str = ""
     tool: str = ""
     options: dict[str, Option] = field(default_factory=dict)

@@ -18,6 +18,7 @@ NAME = r"[a-z0-9][a-z0-9._-]*"
 RESERVED = ("inputs", "models", "downloads")  # folders below volumes/ and volumes/inputs/
 NAME_RULE = f"must be lower-case letters, digits, '.', '_' and '-', and none of {', '.join(RESERVED)}"
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+DEFAULT_PRESET = "thorough"  # ours: it is there
 GATED = ("accuracy", "drop_pp", "changed")
 
 
@@ -85,6 +86,12 @@ def check_draws(experiment: Experiment) -> None:
     for number, images in enumerate(experiment.curve.images):
         if images < 1:
             raise FieldError(("curve", "images", str(number)), "must be at least 1")
+    if experiment.select.draws < 1:
+        raise FieldError(("select", "draws"), "must be at least 1")
+    if experiment.select.preset != DEFAULT_PRESET:
+        recipes.preset(experiment.select.preset, ("select", "preset"))
+    if experiment.curve.images and not experiment.curve.variants:
+        raise FieldError(("curve", "variants"), "must name the variants to draw the curve of")
     quantized = [f"{image}.{recipe}" for image, found in experiment.recipes.items() for recipe in found]
     check_known(("curve", "variants"), experiment.curve.variants, quantized, "quantized variant")
     check_known(("recommended",), experiment.recommended, quantized, "quantized variant")

@@ -7,7 +7,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from driver import execute, experiment, session, yaml_lines
+from driver import catalog, execute, experiment, session, yaml_lines
 from driver.display import Terminal
 from driver.results import Comparison
 from driver.session import load, make_console, shown
@@ -36,20 +36,20 @@ def run(arguments: argparse.Namespace) -> int:
 
 def select(arguments: argparse.Namespace) -> int:
     """Rank recipes on the selection set, then tell the test accuracy of the winners."""
-    from driver import selection  # SciPy takes half a second to import
+    from driver import ranking, selection  # SciPy takes half a second to import
 
     if arguments.targets or arguments.sample:
         raise CrossquantError("--select takes no TARGET and needs the full data set: leave out targets and --sample")
-    load(arguments)  # what is wrong with the file is told of the file itself
+    asked = load(arguments).select
     data, _ = yaml_lines.load(experiment.find(arguments.experiment))
-    ranked, recipes = compared(selection.write(selection.trial(data), selection.WHY_TRIAL), arguments)
-    choices = selection.choose(ranked)
+    ranked, recipes = compared(selection.write(selection.trial(data, asked), selection.WHY_TRIAL), arguments)
+    choices = ranking.choose(ranked, selection.safe_variants(catalog.load(), recipes))
     if not choices:
         raise StageError("nothing to choose from: no recipe has both answers and timings; the table above says why")
     console = make_console()
     for line in selection.told(choices, ranked):
         console.print(line, soft_wrap=True, highlight=False)
-    final = selection.final(data, choices, recipes)
+    final = selection.final(data, asked, choices, recipes)
     tested, _ = compared(selection.write(final, selection.WHY_FINAL), arguments)
     return max(ranked.exit_code, tested.exit_code)
 

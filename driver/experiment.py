@@ -91,6 +91,14 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Select:
+    """What `run --select` tries: the recipes of `preset` beside the experiment's own, on so many draws."""
+
+    preset: str = "thorough"
+    draws: int = 5
+
+
+@dataclass(frozen=True)
 class Experiment:
     """`options` holds what the file says for stages by the name of their `run`: `{"latency": {"rounds": 20}}`.
 
@@ -108,14 +116,16 @@ class Experiment:
     draws: int = 1
     split: Literal["test", "selection"] = "test"
     curve: Curve = field(default_factory=Curve)
+    select: Select = field(default_factory=Select)
     other_cpus: tuple[str, ...] = ()
     recommended: tuple[str, ...] = ()
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def emulated(self) -> tuple[str, ...]:
-        """The variants to run on other CPUs."""
-        return self.recommended if self.other_cpus else ()
+        """The variants to run on other CPUs: those that are recommended; all quantized ones where none is."""
+        every = tuple(f"{image}.{recipe}" for image, found in self.recipes.items() for recipe in found)
+        return (self.recommended or every) if self.other_cpus else ()
 
 
 def load(path: Path, catalog: Catalog) -> Experiment:

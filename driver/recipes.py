@@ -24,16 +24,17 @@ def resolve(given: Any) -> Any:
     if not isinstance(given, Mapping):
         return given  # decode says what it must be
     own = {image: value for image, value in given.items() if image != PRESET}
-    images = preset(given[PRESET]) if PRESET in given else {}
+    images = preset(given[PRESET], ("recipes",)) if PRESET in given else {}
     for image, recipes in own.items():
         images[image] = {**images.get(image, {}), **recipes} if isinstance(recipes, Mapping) else recipes
     return {image: inherit(image, recipes) for image, recipes in images.items()}
 
 
-def preset(name: Any) -> dict[str, Any]:
+def preset(name: Any, at: At) -> dict[str, Any]:
+    """The recipes of a preset by image. FieldError at `at` where there is no such preset."""
     known = sorted(path.stem for path in PRESETS.glob("*.yaml"))
     if name not in known:
-        raise FieldError(("recipes",), f"no preset '{name}'; known are {', '.join(known)}")
+        raise FieldError(at, f"no preset '{name}'; known are {', '.join(known)}")
     found: dict[str, Any] = yaml.safe_load((PRESETS / f"{name}.yaml").read_text())
     return found
 
@@ -42,14 +43,15 @@ def inherit(image: str, recipes: Any) -> Any:
     """The recipes of an image with those they are built upon merged in."""
     if not isinstance(recipes, Mapping):
         return recipes
-    return {name: merged(image, str(name), recipes, ()) for name in recipes}
+    named = {str(name): settings for name, settings in recipes.items()}
+    return {name: merged(image, name, named, ()) for name in named}
 
 
 def merged(image: str, name: str, recipes: Mapping[str, Any], above: At) -> Any:
     settings = recipes[name]
     if not isinstance(settings, Mapping) or BASE not in settings:
         return settings
-    base, at = settings[BASE], ("recipes", image, name, BASE)
+    base, at = str(settings[BASE]), ("recipes", image, name, BASE)
     if base not in recipes:
         raise FieldError(at, f"no recipe '{base}' of {image}; known are {', '.join(recipes)}")
     if base in (*above, name):
@@ -71,6 +73,12 @@ def stage_for(stages: Sequence[Stage], image: str, name: str, given: Mapping[str
     key = next(key for key in makers[0].when if not any(stage.when.get(key) == asked[key] for stage in makers))
     known = dict.fromkeys(str(stage.when[key]) for stage in makers if key in stage.when)
     raise FieldError(("recipes", image, name, key), f"must be one of {', '.join(known)}, not {asked[key]}")
+
+
+def safe(stage: Stage, given: Mapping[str, Any]) -> bool:
+    """Does the recipe give the same answers on every CPU, by what its stage declares?"""
+    settings = {name: given.get(name, option.default) for name, option in stage.options.items()}
+    return any(all(settings.get(key) == value for key, value in wanted.items()) for wanted in stage.safe)
 
 
 def parameters(stage: Stage, given: Mapping[str, Any], path: At) -> dict[str, Any]:

@@ -39,7 +39,10 @@ def judge(
         return Verdict("", (f"Ship nothing: {reason}.", *told))
     chosen = pick(timed or candidates, floor)
     others = [why_not(row, chosen, broken, floor) + too_slow(row) for row in rows if row.name != chosen.name]
-    cautioned = (*cautions.power(chosen, base, limits), *cautions.elsewhere(chosen, rows, floor))
+    cautioned = (
+        *cautions.power(chosen, base, limits),
+        *cautions.elsewhere(chosen, [row for row in rows if row.name not in broken], floor),
+    )
     return Verdict(chosen.name, (praise(chosen, base, floor) + too_slow(chosen), *cautioned, *others))
 
 

@@ -1,6 +1,6 @@
 """Which layer loses how much: what `explain` leaves as `layers.json`, and the arithmetic behind it."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from shared.contract import encode
 
 FILE = "layers.json"
-LARGE_DROP = 0.05  # of accuracy: more than this is explained by a sentence
-CLIPPED = 0.01  # of a layer's outputs: more than this is named as the reason
 TINY = float(np.finfo(np.float32).tiny)
 Array = NDArray[Any]
 Doubles = NDArray[np.float64]
@@ -69,41 +67,6 @@ class Sensitivity:
 
 def write(sensitivity: Sensitivity, out: Path) -> None:
     (out / FILE).write_text(encode(sensitivity))
-
-
-def with_cause(found: Sensitivity, classes: int) -> Sensitivity:
-    """With a plain sentence about the layer to blame where the loss is large, or nothing but chance is left."""
-    lost = found.float_accuracy - found.quantized_accuracy
-    large = lost > LARGE_DROP or found.quantized_accuracy <= 1 / classes < found.float_accuracy
-    if not large or not found.layers:
-        return found
-    return replace(found, cause=sentence(max(found.layers, key=lambda layer: blame(layer, found)), found))
-
-
-def blame(layer: Layer, found: Sensitivity) -> float:
-    """What the layer wins when it alone is kept in float, and loses when it alone is quantized.
-
-    Where two layers each break a model, the first is nothing; where errors only add up, the second is.
-    """
-    alone = layer.only_activations if layer.only_weights is None else min(layer.only_activations, layer.only_weights)
-    return layer.kept - found.quantized_accuracy + found.float_accuracy - alone
-
-
-def sentence(layer: Layer, found: Sensitivity) -> str:
-    low, high = layer.range
-    kept = f"kept in float, the accuracy is {layer.kept:.1%} instead of {found.quantized_accuracy:.1%}"
-    return (
-        f"{layer.name} ({layer.operator}), with outputs from {low:.4g} to {high:.4g}, loses most: {why(layer)}; {kept}"
-    )
-
-
-def why(layer: Layer) -> str:
-    """What of the layer is to blame: of weights and activations, those that cost more when they alone are quantized."""
-    if layer.only_weights is not None and layer.only_weights <= layer.only_activations:
-        return f"its weights are too unlike for so few steps, and alone bring the accuracy to {layer.only_weights:.1%}"
-    if layer.clipped > CLIPPED:
-        return f"{layer.clipped:.1%} of them lie beyond the quantized range and are cut off"
-    return f"that range is too wide for so few steps, and alone brings the accuracy to {layer.only_activations:.1%}"
 
 
 @dataclass

@@ -10,6 +10,7 @@ from images.onnx.inspection import Inspection, Sample
 from images.onnx.parts import Part
 from images.onnx.session import FILE, load
 from shared import sensitivity, threads
+from shared.blame import with_cause
 from shared.images import IMAGES, LABELS
 from shared.progress import report
 from shared.sensitivity import Difference, Error, Extent, Layer, Sensitivity, accuracy, divergence
@@ -39,7 +40,7 @@ def explained(inspection: Inspection, variant: str, answers: np.ndarray, labels:
         cause="",
         layers=layers,
     )
-    return sensitivity.with_cause(found, answers.shape[1])
+    return with_cause(found, answers.shape[1])
 
 
 def layers_of(inspection: Inspection, labels: np.ndarray) -> tuple[Layer, ...]:

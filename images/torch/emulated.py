@@ -1,8 +1,8 @@
-"""What each TorchScript file answers on other CPUs than this one."""
+"""What each PyTorch variant answers on other CPUs than this one."""
 
 from pathlib import Path
 
-from images.torch.script import load
+from images.torch.forms import load
 from shared import emulation
 
 

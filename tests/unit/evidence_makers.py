@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
+import yaml
 from null_image import pictures
 
 from driver import catalog, experiment, plan
@@ -31,6 +32,18 @@ ORDER = (
     "torch.x86",
     "torch.uint8",
 )
+FEW = {
+    "onnx": {
+        "int8": {"activation": "int8", "weight": "int8"},
+        "uint8": {"activation": "uint8", "weight": "uint8"},
+        "u8s8": {"activation": "uint8", "weight": "int8", "per_channel": True},
+    },
+    "torch": {
+        "int8": {"backend": "fbgemm"},
+        "x86": {"backend": "x86"},
+        "uint8": {"backend": "fbgemm", "weight": "quint8"},
+    },
+}
 INPUTS = {"input.model": "inputs/models/resnet8-cifar10", "input.dataset": "inputs/cifar10"}
 START = {"imported": 0.5, "loaded": 0.75, "answered": 1.0, "peak_bytes": 1 << 20}
 Rounds = Sequence[Sequence[float]]
@@ -45,8 +58,12 @@ QUIET = Machine(started=0.0, seconds=10.0, others=0.0, steal=0.0, slowest_mhz=0.
 
 
 def default_experiment(**changes: Any) -> Experiment:
+    """The default experiment with the recipes of ORDER, and without other CPUs."""
     chosen = experiment.load(experiment.find(experiment.DEFAULT), catalog.load())
-    return replace(chosen, **changes)
+    fewer = replace(
+        chosen, recipes=FEW, other_cpus=(), recommended=(), options={"calibration": {"images": 1000, "seed": 0}}
+    )
+    return replace(fewer, **changes)
 
 
 def with_extra(found: Catalog) -> Catalog:
@@ -57,6 +74,13 @@ def with_extra(found: Catalog) -> Catalog:
 def lacking(stages: Sequence[Stage]) -> list[Stage]:
     known = {stage.run for stage in stages}
     return [extra for extra in EXTRA if any(stage.takes_recipe for stage in stages) and extra.run not in known]
+
+
+def few() -> str:
+    """The file of `default_experiment`: in volumes/inputs/ it is found before ours."""
+    data = yaml.safe_load((experiment.FOLDER / f"{experiment.DEFAULT}.yaml").read_text())
+    left = {key: value for key, value in data.items() if key not in ("other_cpus", "recommended")}
+    return yaml.safe_dump(left | {"recipes": FEW}, sort_keys=False)
 
 
 def answers(wrong: int, sure: float = 0.91) -> np.ndarray:
@@ -89,6 +113,7 @@ class Volume:
         self.plan: Plan = plan.make(chosen, stages or catalog.load(), INPUTS, 2)
         self.freshness = Freshness(self.plan)
         store.write_atomically(store.plan_path(chosen.name), encode(self.plan))
+        store.write_atomically(store.volumes() / "inputs" / f"{experiment.DEFAULT}.yaml", few())
 
     def seal(self, name: str, files: Mapping[str, Any] | None = None, refused: str = "", **changes: Any) -> None:
         """Seal `name`; arrays are saved as .npy, all else as JSON. With `refused`, as `unsupported`."""

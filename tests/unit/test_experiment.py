@@ -47,7 +47,7 @@ gates:
 limits: {cpus: 1, memory: 4g, stage_seconds: 900, retries: 1}
 """
 TOP = (
-    "name, model, dataset, recipes, reference, gates, limits, draws, split, curve, other_cpus, recommended, "
+    "name, model, dataset, recipes, reference, gates, limits, draws, split, curve, select, other_cpus, recommended, "
     "calibration, export, fold"
 )
 
@@ -446,8 +446,12 @@ def test_ours_differ_only_where_they_mean_to():
     default = loaded.pop(experiment.DEFAULT)
     assert set(loaded) == {"mlperf-tiny", "unfolded"}
     for other in loaded.values():
-        options = {name: given for name, given in other.options.items() if name != "fold"}
-        assert replace(other, name=default.name, model=default.model, options=options) == default
+        alike = {"name": default.name, "model": default.model, "options": default.options}
+        alike |= {"other_cpus": default.other_cpus, "recommended": default.recommended}
+        assert replace(other, **alike) == default
+        fixed = {name: given for name, given in other.options.items() if name not in ("fold", "emulated")}
+        assert fixed == {name: given for name, given in default.options.items() if name != "emulated"}
+    assert loaded["unfolded"].other_cpus == ()
     assert loaded["unfolded"].options["fold"] == {"enabled": False}
     assert loaded["unfolded"].model == default.model
     assert "fold" not in loaded["mlperf-tiny"].options

@@ -199,7 +199,9 @@ def test_a_fourth_image_enters_the_plan_by_its_folder(tmp_path):
     )
     mine = tmp_path / "mine.yaml"
     mine.write_text(
-        experiment.find(experiment.DEFAULT).read_text().replace("  torch:", "  extra:\n    w4: {bits: 4}\n  torch:")
+        experiment.find(experiment.DEFAULT)
+        .read_text()
+        .replace("recipes: default", "recipes:\n  preset: default\n  extra:\n    w4: {bits: 4}\n#")
     )
     known = catalog.load(tmp_path)
     made = make(experiment.load(mine, known), known)

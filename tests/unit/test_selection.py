@@ -8,13 +8,15 @@ import yaml
 from evidence_makers import INPUTS
 
 from driver import __main__ as command_line
-from driver import catalog, commands, experiment, plan, selection
+from driver import catalog, commands, experiment, plan, ranking, selection
+from driver.experiment import Select
+from driver.ranking import Choice
 from driver.results import Draws, Gate, Latency, Noise
-from driver.selection import Choice
 from shared import store
 
 NOISE = (Noise("onnx", "onnx.fp32", 0.05),)
 NAMES = ("a", "b", "c", "d")
+FEW = Select("default")
 
 
 def row(name, milliseconds, *accuracies, **changes):
@@ -30,7 +32,7 @@ TWIN = row("onnx.fp32", 1.0, 0.88)
 
 
 def choose(*rows, noise=NOISE):
-    return selection.choose(comparisons.comparison(variants=rows, noise=noise))
+    return ranking.choose(comparisons.comparison(variants=rows, noise=noise))
 
 
 def only(*rows, noise=NOISE):
@@ -104,13 +106,20 @@ def test_the_front_has_what_nothing_else_beats_the_fastest_first():
 
 def test_one_recipe_wins_everything_once():
     choice = only(row("onnx.a", 0.5, 0.87))
-    assert choice == Choice("onnx", "onnx.a", "onnx.a", "onnx.a", ("onnx.a",))
+    assert choice == Choice("onnx", "onnx.a", "onnx.a", "onnx.a", "", ("onnx.a",))
     assert choice.winners == ("onnx.a",)
 
 
 def test_winners_are_named_once_each_the_recommended_first():
-    assert Choice("onnx", "onnx.a", "onnx.b", "onnx.a", ()).winners == ("onnx.a", "onnx.b")
-    assert Choice("onnx", "onnx.a", "onnx.c", "onnx.b", ()).winners == ("onnx.b", "onnx.a", "onnx.c")
+    assert Choice("onnx", "onnx.a", "onnx.b", "onnx.a", "", ()).winners == ("onnx.a", "onnx.b")
+    assert Choice("onnx", "onnx.a", "onnx.c", "onnx.b", "", ()).winners == ("onnx.b", "onnx.a", "onnx.c")
+
+
+def test_a_safe_twin_is_named_where_there_is_one():
+    rows = (TWIN, row("onnx.a", 0.4, 0.88), row("onnx.b", 0.5, 0.87), row("onnx.c", 0.45, 0.8))
+    (choice,) = ranking.choose(comparisons.comparison(variants=rows, noise=NOISE), {"onnx.b", "onnx.c"})
+    assert (choice.recommended, choice.safe) == ("onnx.a", "onnx.b")
+    assert choice.winners == ("onnx.a", "onnx.b")
 
 
 def test_what_has_no_sound_answers_or_no_timings_is_not_chosen():
@@ -132,12 +141,6 @@ def test_each_image_has_its_own_choice_and_twin():
     ]
 
 
-@pytest.fixture
-def preset(monkeypatch):
-    """A small preset in the place of the thorough one."""
-    monkeypatch.setattr(selection, "PRESET", "default")
-
-
 def given(**changes):
     """An experiment's file that has all that an experiment may have."""
     data = yaml.safe_load(experiment.find(experiment.DEFAULT).read_text())
@@ -157,28 +160,28 @@ def steps(chosen):
     return plan.make(chosen, catalog.load(), INPUTS, 2)
 
 
-@pytest.mark.usefixtures("volumes", "preset")
+@pytest.mark.usefixtures("volumes")
 def test_in_the_trial_nothing_reads_the_test_images():
-    made = steps(loaded(selection.trial(given())))
+    made = steps(loaded(selection.trial(given(), FEW)))
     assert made.step("dataset").run == "selection"
     assert not [step.output for step in made.steps if step.run == "dataset"]
     judged = [step for step in made.steps if step.output.startswith("predictions.")]
     assert {step.inputs[1] for step in judged} == {"dataset"}
 
 
-@pytest.mark.usefixtures("volumes", "preset")
+@pytest.mark.usefixtures("volumes")
 def test_the_judge_of_the_trial_shares_no_image_with_any_draw_and_no_draw_has_anothers_seed():
-    made = steps(loaded(selection.trial(given())))
+    made = steps(loaded(selection.trial(given(), FEW)))
     drawn = [step for step in made.steps if step.run == "calibration"]
     assert set(made.step("dataset").optional) == {step.output for step in drawn}
     assert [step.parameters["seed"] for step in drawn] == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.usefixtures("volumes", "preset")
+@pytest.mark.usefixtures("volumes")
 def test_the_trial_asks_for_nothing_that_does_not_rank():
     data = given()
     before = yaml.safe_dump(data)
-    made = loaded(selection.trial(data))
+    made = loaded(selection.trial(data, FEW))
     assert made.name == "resnet8-cifar10.select"
     assert (made.gates, made.curve, made.recommended, made.other_cpus) == (
         experiment.Gates(),
@@ -192,20 +195,20 @@ def test_the_trial_asks_for_nothing_that_does_not_rank():
 
 @pytest.mark.parametrize(("asked", "draws"), [({}, 5), ({"draws": 2}, 5), ({"draws": 9}, 9)])
 def test_both_have_five_draws_at_least(asked, draws):
-    assert selection.trial(given(**asked))["draws"] == draws
-    assert selection.final(given(**asked), (), {})["draws"] == draws
+    assert selection.trial(given(**asked), FEW)["draws"] == draws
+    assert selection.final(given(**asked), FEW, (), {})["draws"] == draws
 
 
-MINE = {"onnx": {"mine": {"recipe": "int8", "per_channel": True}}}
+MINE = {"onnx": {"base": {}, "mine": {"recipe": "base", "per_channel": True}}}
 
 
-@pytest.mark.usefixtures("volumes", "preset")
+@pytest.mark.usefixtures("volumes")
 @pytest.mark.parametrize(
     ("recipes", "own"),
     [("default", set()), ({"preset": "default"}, set()), (MINE, {"mine"}), ({"preset": "default", **MINE}, {"mine"})],
 )
 def test_the_trial_has_the_preset_and_the_experiments_own_recipes(recipes, own):
-    made = loaded(selection.trial(given(recipes=recipes)))
+    made = loaded(selection.trial(given(recipes=recipes), FEW))
     assert set(made.recipes["onnx"]) == {"int8", "uint8", "u8s8", *own}
     assert set(made.recipes["torch"]) == {"int8", "x86", "uint8"}
     if own:
@@ -213,15 +216,15 @@ def test_the_trial_has_the_preset_and_the_experiments_own_recipes(recipes, own):
 
 
 CHOICES = (
-    Choice("onnx", "onnx.int8", "onnx.u8s8", "onnx.u8s8", ("onnx.u8s8", "onnx.int8")),
-    Choice("torch", "torch.x86", "torch.x86", "torch.x86", ("torch.x86",)),
+    Choice("onnx", "onnx.int8", "onnx.u8s8", "onnx.u8s8", "", ("onnx.u8s8", "onnx.int8")),
+    Choice("torch", "torch.x86", "torch.x86", "torch.x86", "", ("torch.x86",)),
 )
 TRIED = experiment.recipes.resolve("default")
 
 
 @pytest.mark.usefixtures("volumes")
 def test_the_final_has_the_winners_alone_and_the_test_set_as_its_judge():
-    made = loaded(selection.final(given(), CHOICES, TRIED))
+    made = loaded(selection.final(given(), FEW, CHOICES, TRIED))
     assert made.name == "resnet8-cifar10.selected"
     assert made.recipes == {
         "onnx": {"int8": TRIED["onnx"]["int8"], "u8s8": TRIED["onnx"]["u8s8"]},
@@ -235,7 +238,7 @@ def test_the_final_has_the_winners_alone_and_the_test_set_as_its_judge():
 
 @pytest.mark.usefixtures("volumes")
 def test_the_final_of_an_experiment_that_chooses_is_judged_by_the_test_set_too():
-    assert loaded(selection.final(given(split="selection"), CHOICES, TRIED)).split == "test"
+    assert loaded(selection.final(given(split="selection"), FEW, CHOICES, TRIED)).split == "test"
 
 
 @pytest.mark.usefixtures("volumes")
@@ -245,14 +248,14 @@ def test_the_final_of_an_experiment_that_chooses_is_judged_by_the_test_set_too()
 )
 def test_a_curve_of_what_did_not_win_is_left_out(variants, left):
     """It names a variant that the final doesn't have; a curve of nothing would draw calibration sets for nobody."""
-    made = loaded(selection.final(given(curve={"images": [25], "variants": variants}), CHOICES, TRIED))
+    made = loaded(selection.final(given(curve={"images": [25], "variants": variants}), FEW, CHOICES, TRIED))
     assert made.curve.variants == left
     assert made.curve.images == ((25,) if left else ())
 
 
 @pytest.mark.usefixtures("volumes")
 def test_a_quantized_reference_stays_though_it_did_not_win():
-    made = loaded(selection.final(given(reference="torch.int8"), CHOICES, TRIED))
+    made = loaded(selection.final(given(reference="torch.int8"), FEW, CHOICES, TRIED))
     assert set(made.recipes["torch"]) == {"int8", "x86"}
     assert made.recommended == ("onnx.u8s8", "onnx.int8", "torch.x86")
 
@@ -278,7 +281,7 @@ def test_the_words_name_each_choice_and_the_judge():
 
 
 @pytest.fixture
-def ran(monkeypatch, preset):  # noqa: ARG001 - what it replaces is read by the command
+def ran(monkeypatch):
     """Make `run --select` compare what it is given, one after the other; the experiments that were run."""
     found = []
 
@@ -297,7 +300,7 @@ def test_the_command_ranks_then_tests_the_winners(ran, volumes, capsys):
     trial, final = found
     assert (trial.name, trial.split) == ("resnet8-cifar10.select", "selection")
     assert (final.name, final.split) == ("resnet8-cifar10.selected", "test")
-    choices = selection.choose(comparisons.comparison())
+    choices = ranking.choose(comparisons.comparison())
     assert final.recommended == tuple(name for choice in choices for name in choice.winners)
     out = capsys.readouterr().out
     assert all(f"{choice.image}: {choice.recommended} is recommended" in out for choice in choices)

@@ -32,3 +32,15 @@ def calibration(tmp_path: Path) -> Path:
     folder.mkdir()
     np.save(folder / "images.npy", images(120))
     return folder
+
+
+@pytest.fixture
+def folded(tmp_path: Path) -> Path:
+    """A folded model; what it was exported as is beside it."""
+    from images.onnx import fold  # noqa: PLC0415 - needs onnxruntime
+    from tests.images import models  # noqa: PLC0415 - needs onnx
+
+    folder = tmp_path / "folded"
+    folder.mkdir()
+    fold.run(models.convolutional(tmp_path / "exported"), folder, enabled=True)
+    return folder

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from driver import host
-from images.onnx import emulated, fold, quantize
+from images.onnx import emulated
 from images.onnx.session import load
 from shared import cpus, emulation, predictions
 from shared.errors import CrossquantError, Unsupported
 from tests.images import models
+from tests.images.onnx import quantizing
 
 IMAGES = 40  # of which half are asked for
 MODULE = "import os, signal\ndef load(variant, threads):\n    os.kill(os.getpid(), signal.SIGILL)\n"
@@ -33,14 +34,6 @@ def dataset(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def folded(tmp_path: Path) -> Path:
-    folder = tmp_path / "folded"
-    folder.mkdir()
-    fold.run(models.convolutional(tmp_path / "exported"), folder, enabled=True)
-    return folder
-
-
 def answers(folder: Path, indices: np.ndarray) -> np.ndarray:
     """What this CPU answers to the same images."""
     return load(folder, 1)(models.images(IMAGES)[indices])
@@ -53,7 +46,7 @@ def test_only_signed_weights_answer_otherwise_without_vnni(weight, same, folded,
     variant = tmp_path / "variant"
     variant.mkdir()
     recipe = {"activation": "uint8", "weight": weight, "per_channel": weight == "int8", "calibrate": "minmax"}
-    quantize.run(folded, calibration, variant, **recipe)
+    quantizing.run(folded, calibration, variant, **recipe)
     emulated.run(variant, dataset, out, cpus=["haswell"], images=IMAGES // 2)
     found = np.load(out / "haswell" / predictions.FILE)
     assert found.dtype == np.float32

@@ -1,0 +1,85 @@
+"""Which recipe of each framework is best, from a comparison on images that choose: accuracy, latency, and both."""
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+
+from driver import draws
+from driver.results import Comparison, Variant
+from driver.wording import milliseconds
+
+TOLERANCE = 0.001  # of accuracy: less than any selection set of a sensible size can tell
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Of one image: names of its best variants. `front` is the Pareto front of accuracy and latency, fastest first.
+
+    `accuracy`: of those that the draws' noise doesn't tell from the most accurate, the fastest. `latency`: of those
+    that the timings' noise doesn't tell from the fastest, the most accurate. `recommended`: of those that are faster
+    than their float twin and within TOLERANCE of the most accurate of these, the fastest. `safe`: the same of those
+    that answer alike on every CPU; "" where there are none.
+    """
+
+    image: str
+    accuracy: str
+    latency: str
+    recommended: str
+    safe: str
+    front: tuple[str, ...]
+
+    @property
+    def winners(self) -> tuple[str, ...]:
+        named = (self.recommended, self.accuracy, self.latency, self.safe)
+        return tuple(dict.fromkeys(name for name in named if name))
+
+
+def choose(trial: Comparison, safe: Container[str] = ()) -> tuple[Choice, ...]:
+    """The best of each image that has sound quantized variants with timings; `safe` names those that are on any CPU."""
+    floor = max((item.share for item in trial.noise), default=0.0)
+    timed = [row for row in trial.variants if row.status == "ok" and row.latency_ms is not None]
+    floats = {row.image: row for row in timed if not row.quantized}
+    images = dict.fromkeys(row.image for row in timed if row.quantized)
+    return tuple(
+        best(image, [row for row in timed if row.image == image and row.quantized], floats.get(image), floor, safe)
+        for image in images
+    )
+
+
+def best(image: str, rows: Sequence[Variant], twin: Variant | None, floor: float, safe: Container[str]) -> Choice:
+    most, fastest = max(rows, key=accuracy), min(rows, key=milliseconds)
+    as_good = [row for row in rows if row is most or draws.equal(accuracies(row), accuracies(most))]
+    as_fast = [row for row in rows if milliseconds(row) <= milliseconds(fastest) * (1 + floor)]
+    faster = [row for row in rows if twin is None or milliseconds(row) < milliseconds(twin)] or list(rows)
+    everywhere = [row for row in faster if row.name in safe]
+    return Choice(
+        image,
+        accuracy=min(as_good, key=milliseconds).name,
+        latency=max(as_fast, key=accuracy).name,
+        recommended=sensible(faster).name,
+        safe=sensible(everywhere).name if everywhere else "",
+        front=tuple(row.name for row in pareto(rows)),
+    )
+
+
+def sensible(rows: Sequence[Variant]) -> Variant:
+    """The fastest of those within TOLERANCE of the most accurate."""
+    near = max(accuracy(row) for row in rows) - TOLERANCE
+    return min((row for row in rows if accuracy(row) >= near), key=milliseconds)
+
+
+def pareto(rows: Sequence[Variant]) -> list[Variant]:
+    """Those than which no other one is both as fast and more accurate, the fastest first."""
+    front: list[Variant] = []
+    for row in sorted(rows, key=lambda row: (milliseconds(row), -accuracy(row))):
+        if not front or accuracy(row) > accuracy(front[-1]):
+            front.append(row)
+    return front
+
+
+def accuracy(row: Variant) -> float:
+    """The mean over the draws, where there are several."""
+    return row.draws.mean if row.draws else row.accuracy or 0.0
+
+
+def accuracies(row: Variant) -> tuple[float, ...]:
+    return row.draws.accuracies if row.draws else (row.accuracy or 0.0,)

@@ -1,0 +1,49 @@
+"""Recipes for the tests of the static quantizer, and what its files hold."""
+
+from pathlib import Path
+
+import onnx
+from onnx import TensorProto
+
+from images.onnx import quantize
+from tests.images import models
+
+RECIPES = {
+    "int8": {"activation": "int8", "weight": "int8", "per_channel": False, "calibrate": "minmax"},
+    "uint8": {"activation": "uint8", "weight": "uint8", "per_channel": False, "calibrate": "minmax"},
+    "u8s8": {"activation": "uint8", "weight": "int8", "per_channel": True, "calibrate": "minmax"},
+}
+DEFAULTS = {
+    "symmetric_activation": False,
+    "symmetric_weight": False,
+    "reduce_range": False,
+    "percentile": 99.99,
+    "exclude": [],
+    "exclude_types": [],
+    "preprocess": True,
+}
+TYPES = {"int8": TensorProto.INT8, "uint8": TensorProto.UINT8}
+
+
+def run(model: Path, calibration: Path, out: Path, **recipe: object) -> onnx.ModelProto:
+    """The stage, with the defaults of stages.toml; the exported file is beside the folded one."""
+    quantize.run(model, model.parent / "exported", calibration, out, **{**DEFAULTS, **recipe})
+    return onnx.load(out / models.FILE)
+
+
+def dequantized(model: onnx.ModelProto) -> tuple[list[onnx.NodeProto], dict[str, onnx.TensorProto]]:
+    """The operators that compute, and by name the initializers."""
+    computing = [node for node in model.graph.node if node.op_type in ("Conv", "Gemm")]
+    return computing, {tensor.name: tensor for tensor in model.graph.initializer}
+
+
+def stored(model: onnx.ModelProto, position: int) -> list[tuple[onnx.TensorProto | None, onnx.TensorProto]]:
+    """What each operator's operand `position` is dequantized from: (values or None, scale, zero point)."""
+    computing, constants = dequantized(model)
+    makers = {node.output[0]: node for node in model.graph.node if node.op_type == "DequantizeLinear"}
+    sources = [makers[node.input[position]] for node in computing]
+    return [tuple(constants.get(name) for name in source.input) for source in sources]
+
+
+def kinds(model: onnx.ModelProto) -> list[str]:
+    return [node.op_type for node in model.graph.node if "Linear" not in node.op_type]
