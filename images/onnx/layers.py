@@ -14,11 +14,13 @@ CLOSE = 5
 def excluded(model: onnx.ModelProto, names: Sequence[str], op_types: Sequence[str]) -> list[str]:
     """The names of all nodes to leave in float, in the graph's order.
 
-    CrossquantError for a name or an op type that the graph doesn't have: a typing error would quantize all in silence.
+    CrossquantError for a name that the graph doesn't have, and for an op type that neither it nor ONNX has: a typing
+    error would quantize all in silence. A preset may exclude what a model happens not to have.
     """
     nodes = model.graph.node
     check("exclude", "layer", names, [node.name for node in nodes])
-    check("exclude_types", "op type", op_types, sorted({node.op_type for node in nodes}))
+    unheard = [name for name in op_types if not onnx.defs.has(name)]
+    check("exclude_types", "op type", unheard, sorted({node.op_type for node in nodes}))
     return [node.name for node in nodes if node.name in names or node.op_type in op_types]
 
 

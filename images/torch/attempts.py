@@ -7,21 +7,26 @@ from pathlib import Path
 import torch
 from torch.ao.quantization.quantize_fx import convert_fx
 
-from images.torch import fx, layers, quantize
+from images.torch import fx, layers
 from images.torch.convert import to_module
 from images.torch.layers import Layer
 from images.torch.recipe import Recipe
+from shared.errors import Unsupported
 
 
 class Attempts:
-    """`always` are the names of the layers that the recipe excludes anyway."""
+    """`always` are the names of the layers that the recipe excludes anyway.
+
+    All layers are observed, and those that are excluded taken out afterwards: where the layer before a Softmax is not
+    observed, PyTorch clips the logits to the range of the Softmax's answers, 0 to 1.
+    """
 
     def __init__(self, model: Path, recipe: Recipe, always: Sequence[str], calibration: Path) -> None:
-        quantize.set_engine(recipe.backend)
+        set_engine(recipe.backend)
         self.recipe, self.always = recipe, tuple(always)
         self.layers: tuple[Layer, ...] = layers.read(model)
         self.float = to_module(model)
-        self.prepared = fx.prepare(copy.deepcopy(self.float), self.mapping(()), calibration)
+        self.prepared = fx.prepare(copy.deepcopy(self.float), recipe.mapping(), calibration)
 
     def mapping(self, excluded: Sequence[str]) -> torch.ao.quantization.QConfigMapping:
         return fx.exclude(self.recipe.mapping(), self.modules(excluded))
@@ -32,8 +37,29 @@ class Attempts:
 
     def quantized(self, excluded: Sequence[str]) -> torch.fx.GraphModule:
         """The 8-bit module with these layers in float, in addition to those that always are."""
-        return convert_fx(copy.deepcopy(self.prepared), qconfig_mapping=self.mapping(excluded))
+        prepared = copy.deepcopy(self.prepared)
+        self._free_constants(prepared, self.modules(excluded))
+        return convert_fx(prepared, qconfig_mapping=self.mapping(excluded))
+
+    def _free_constants(self, prepared: torch.fx.GraphModule, modules: Sequence[str]) -> None:
+        """Take the observers off the constants that excluded layers read: PyTorch would quantize those all the same."""
+        scopes = self.prepared.meta["_observed_graph_module_attrs"].node_name_to_scope
+        for node in prepared.graph.nodes:
+            if str(scopes.get(node.name, ("",))[0]).split(".")[0] in modules:
+                for source in node.all_input_nodes:
+                    if source.op == "call_module" and source.args and source.args[0].op == "get_attr":
+                        node.replace_input_with(source, source.args[0])
+        prepared.graph.eliminate_dead_code()
+        prepared.recompile()
 
     def total(self, excluded: Sequence[str]) -> int:
         """How many layers are to be quantized."""
         return fx.count(self.float, fx.COMPUTING, self.modules(excluded))
+
+
+def set_engine(backend: str) -> None:
+    """Weights are packed for the engine of the moment. Unsupported where this build or CPU doesn't have it."""
+    try:
+        torch.backends.quantized.engine = backend
+    except RuntimeError as error:
+        raise Unsupported(f"PyTorch's engine {backend}: {error}") from error

@@ -34,9 +34,12 @@ def read(variant: Path) -> tuple[Layer, ...]:
 
 
 def select(layers: Sequence[Layer], names: Sequence[str], operators: Sequence[str]) -> tuple[Layer, ...]:
-    """The layers that a recipe excludes. CrossquantError for a name or an operator that the model doesn't have."""
+    """The layers that a recipe excludes. CrossquantError for a name that the model doesn't have, and for an operator that
+    neither it nor ONNX has: a preset may exclude what a model happens not to have.
+    """
     check("exclude", "layer", names, [layer.name for layer in layers])
-    check("exclude_types", "operator", operators, [*sorted({layer.operator for layer in layers}), *ALIASES])
+    unheard = [name for name in operators if not onnx.defs.has(name)]
+    check("exclude_types", "operator", unheard, [*sorted({layer.operator for layer in layers}), *ALIASES])
     wanted = {item for operator in operators for item in ALIASES.get(operator, (operator,))}
     return tuple(layer for layer in layers if layer.name in names or layer.operator in wanted)
 

@@ -5,10 +5,9 @@ from pathlib import Path
 import torch
 
 from images.torch import forms, fx, layers
-from images.torch.convert import to_module
+from images.torch.attempts import Attempts
 from images.torch.recipe import Recipe, own_check
 from images.torch.script import save
-from shared.errors import Unsupported
 from shared.guards import check_quantized
 
 
@@ -29,22 +28,10 @@ def run(
 ) -> None:
     """Write `model.pt` and `quantized.json`. Unsupported where PyTorch leaves layers in float."""
     recipe = Recipe(backend, observer, percentile, per_channel, activation, weight, reduce_range)
-    set_engine(backend)
-    excluded = layers.select(layers.read(model), exclude, exclude_types)
-    module = to_module(model)
-    left_out = layers.whole(excluded, module)
-    total = fx.count(module, fx.COMPUTING, left_out)
+    excluded = [layer.name for layer in layers.select(layers.read(model), exclude, exclude_types)]
     with torch.no_grad():
-        converted = fx.quantize(module, fx.exclude(recipe.mapping(), left_out), calibration)
-        write(converted, recipe, total, calibration, out)
-
-
-def set_engine(backend: str) -> None:
-    """Weights are packed for the engine of the moment. Unsupported where this build or CPU doesn't have it."""
-    try:
-        torch.backends.quantized.engine = backend
-    except RuntimeError as error:
-        raise Unsupported(f"PyTorch's engine {backend}: {error}") from error
+        attempts = Attempts(model, recipe, excluded, calibration)
+        write(attempts.quantized(()), recipe, attempts.total(()), calibration, out)
 
 
 def write(converted: torch.fx.GraphModule, recipe: Recipe, total: int, calibration: Path, out: Path) -> None:

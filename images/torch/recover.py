@@ -51,10 +51,17 @@ def run(
         search = Search(exact - max_drop_pp / 100 - ROUNDING, trials)
         best = search.run(
             lambda names: accuracy(attempts.quantized(names), holdout),
-            lambda: ranked(Inspection(attempts, Sample(calibration / IMAGES, RANKED))),
+            lambda: candidates(attempts, calibration),
         )
         quantize.write(attempts.quantized(best.excluded), recipe, attempts.total(best.excluded), calibration, out)
     record(search, best, exact, always, out)
+
+
+def candidates(attempts: Attempts, calibration: Path) -> tuple[str, ...]:
+    """The layers that may be left in float, those to blame most first: never all, so that something is quantized."""
+    names = ranked(Inspection(attempts, Sample(calibration / IMAGES, RANKED)))
+    last = next((name for name in reversed(names) if attempts.total((name,)) < attempts.total(())), "")
+    return tuple(name for name in names if name != last)
 
 
 def accuracy(module: torch.nn.Module, images: Path) -> float:

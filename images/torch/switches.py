@@ -92,9 +92,10 @@ class Switches:
         """Each node of the graph with the layer that it is computed in: a ReLU's is the one before it."""
         scopes = attempts.prepared.meta["_observed_graph_module_attrs"].node_name_to_scope
         together, known = units(attempts.float), {layer.module: layer for layer in attempts.layers}
+        left_out = attempts.modules(())
         for node in self.module.graph.nodes:
             module = str(scopes.get(node.name, ("",))[0]).split(".")[0]
-            if module in together:
+            if module in together and module not in left_out:
                 yield known[together[module][0]], node
 
     def _after(self, node: torch.fx.Node) -> list[Switch]:

@@ -11,6 +11,7 @@ from driver import __main__ as command_line
 from driver import catalog, commands, experiment, plan, ranking, selection
 from driver.experiment import Select
 from driver.ranking import Choice
+from driver.recipes import resolve
 from driver.results import Draws, Gate, Latency, Noise
 from shared import store
 
@@ -205,14 +206,20 @@ MINE = {"onnx": {"base": {}, "mine": {"recipe": "base", "per_channel": True}}}
 @pytest.mark.usefixtures("volumes")
 @pytest.mark.parametrize(
     ("recipes", "own"),
-    [("default", set()), ({"preset": "default"}, set()), (MINE, {"mine"}), ({"preset": "default", **MINE}, {"mine"})],
+    [
+        ("default", set()),
+        ({"preset": "default"}, set()),
+        (MINE, {*MINE["onnx"]}),
+        ({"preset": "default", **MINE}, {*MINE["onnx"]}),
+    ],
 )
 def test_the_trial_has_the_preset_and_the_experiments_own_recipes(recipes, own):
     made = loaded(selection.trial(given(recipes=recipes), FEW))
-    assert set(made.recipes["onnx"]) == {"int8", "uint8", "u8s8", *own}
-    assert set(made.recipes["torch"]) == {"int8", "x86", "uint8"}
+    preset = resolve("default")
+    assert set(made.recipes["onnx"]) == {*preset["onnx"], *own}
+    assert set(made.recipes["torch"]) == set(preset["torch"])
     if own:
-        assert made.recipes["onnx"]["mine"] == {"activation": "int8", "weight": "int8", "per_channel": True}
+        assert made.recipes["onnx"]["mine"] == {"per_channel": True}
 
 
 CHOICES = (
@@ -276,7 +283,7 @@ def test_the_words_name_each_choice_and_the_judge():
     assert selection.told(CHOICES[:1], ranked) == [
         "Chosen on 5,000 training images that calibrate nothing; the test set was not looked at:",
         "onnx: onnx.u8s8 is recommended; best accuracy onnx.int8, least latency onnx.u8s8; "
-        "Pareto front onnx.u8s8, onnx.int8",
+        "safe on every CPU none; Pareto front onnx.u8s8, onnx.int8",
     ]
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from images.torch import convert, forms, fx, layers, recipe, script
+from images.torch import forms, fx, layers, recipe, script
 from images.torch import quantize as stage
+from images.torch.attempts import Attempts
 from shared.errors import CrossquantError, Unsupported
 from tests.images import models
 from tests.images.torch.stages import defaults
@@ -36,11 +37,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def quantized(folder: Path, exclude: tuple[str, ...] = (), **settings: object) -> torch.fx.GraphModule:
     wanted = recipe.Recipe(**{"backend": "onednn", **settings})
-    torch.backends.quantized.engine = wanted.backend
-    module = convert.to_module(folder)
-    left_out = layers.whole(layers.select(layers.read(folder), exclude, ()), module)
     with torch.no_grad():
-        return fx.quantize(module, fx.exclude(wanted.mapping(), left_out), folder)
+        return Attempts(folder, wanted, exclude, folder).quantized(())
 
 
 def weights(module: torch.fx.GraphModule) -> list[torch.Tensor]:

@@ -4,9 +4,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from images.torch import explain, recover, script
+from images.torch.attempts import Attempts
+from images.torch.recipe import Recipe
 from shared import store
 from shared.errors import Unsupported
 from tests.images.torch import hard
@@ -47,7 +51,7 @@ def test_the_number_of_trials_is_a_limit(tmp_path: Path):
 
 
 def test_a_limit_that_nothing_holds_leaves_the_best_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Labels of which a tenth are wrong only for the quantized model can't be had: the limit is above the float's."""
+    """The limit is put above what any model can reach."""
     monkeypatch.setattr(recover, "ROUNDING", -1.0)
     found = recovered(hard.uneven, tmp_path, trials=3)
     assert not found["holds"]
@@ -76,3 +80,17 @@ def test_what_fx_did_not_make_is_unsupported(tmp_path: Path, out: Path, monkeypa
     with pytest.raises(Unsupported) as caught:
         explain.run(tmp_path / "torch.aot", tmp_path, tmp_path, out, images=100)
     assert str(caught.value) == "only what PyTorch's FX graph mode quantized can be explained, and torch.aot is not"
+
+
+def test_layers_in_float_are_fed_float(tmp_path: Path):
+    """Logits before a Softmax in 8 bits are not clipped to its range, and constants not quantized."""
+    model = hard.normalized(tmp_path / "model")
+    calibration = hard.images(model, tmp_path / "calibration", 1, 100)
+    images = torch.from_numpy(np.load(calibration / "images.npy"))
+    with torch.no_grad():
+        module = Attempts(model, Recipe("onednn"), ("Mul_4", "Add_5", "Gemm_6"), calibration).quantized(())
+        answers = module(images)
+    assert answers.max() > 0.9, "logits that are clipped to 0-1 leave no more than e / (e + 9)"
+    quantized = [node for node in module.graph.nodes if node.target is torch.quantize_per_tensor]
+    constants = [node for node in quantized if node.args[0].op == "get_attr"]
+    assert len(constants) == 1, "Mul_0 alone has one that is to be quantized"
