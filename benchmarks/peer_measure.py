@@ -23,7 +23,7 @@ from shared.timing import TWIN
 
 REFERENCE = "onnx.fp32"
 CALLS = 100  # a round, of each file, at batch 1
-SAME = 0.01  # of the time: files of one and the same graph, by two tools, were up to 0.6% apart
+SAME = 0.01  # of the time: files of one and the same graph, by two tools, differ by less, either way
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def print_answers(ours: Sequence[Row], theirs: Sequence[Row], measured: Measured
 
 
 def answer(theirs: Row, ours: Sequence[Row], measured: Measured) -> Row | None:
-    """The fastest of our rows that is as accurate as `theirs`, and no slower but for the tolerance; a float one last."""
+    """The fastest of our rows as accurate as `theirs` and no slower but for the tolerance; float ones last."""
     target = measured.figures[theirs.name]
     good = [
         row
