@@ -23,6 +23,7 @@ from shared.timing import TWIN
 
 REFERENCE = "onnx.fp32"
 CALLS = 100  # a round, of each file, at batch 1
+SAME = 0.01  # of the time: files of one and the same graph, by two tools, differ by less, either way
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,11 @@ class Measured:
     figures: dict[str, Figures]
     noise: float
     machine: Machine
+
+    @property
+    def tolerance(self) -> float:
+        """Files whose times are nearer to each other count as equally fast. A share of the time."""
+        return max(self.noise, SAME)
 
 
 def measure(rows: Sequence[Row], dataset: Path, work: Path, rounds: int) -> Measured:

@@ -47,13 +47,13 @@ def print_answers(ours: Sequence[Row], theirs: Sequence[Row], measured: Measured
 
 
 def answer(theirs: Row, ours: Sequence[Row], measured: Measured) -> Row | None:
-    """The fastest of our rows that is as accurate as `theirs`, and no slower but for the noise; a float one as last."""
+    """The fastest of our rows as accurate as `theirs` and no slower but for the tolerance; float ones last."""
     target = measured.figures[theirs.name]
     good = [
         row
         for row in ours
         if (found := measured.figures.get(row.name))
         and found.accuracy >= target.accuracy
-        and found.times_as_fast_as(target) >= 1 - measured.noise
+        and found.times_as_fast_as(target) >= 1 - measured.tolerance
     ]
     return min(good, key=lambda row: (row.name in FLOATS, measured.figures[row.name].p50), default=None)

@@ -67,7 +67,10 @@ def print_heading(name: str, rounds: int, measured: Measured) -> None:
     print(f"{where}; experiment {name}, batch 1, one thread, {rounds} rounds of {CALLS} calls.")
     others, load = measured.machine.others, os.getloadavg()[0]
     print(f"While it was timed other processes kept {others:.2f} cores busy (load {load:.1f}).")
-    print(f"The float file, loaded twice, was {measured.noise:.1%} from itself in the middle round.\n")
+    print(
+        f"The float file, loaded twice, was {measured.noise:.1%} from itself in the middle round; "
+        f"files within {measured.tolerance:.1%} count as equally fast.\n"
+    )
 
 
 if __name__ == "__main__":

@@ -35,6 +35,8 @@ def quantize(model: onnx.ModelProto, images: NDArray[np.float32], held_out: Path
     calibration = images_one_by_one(images, name)
     if recipe == "default":
         return nncf.quantize(model, calibration, subset_size=len(images))
+    if recipe != "accuracy-control":
+        raise SystemExit(f"no recipe '{recipe}'")
     with np.load(held_out) as kept:
         held_images, labels = kept["images"], kept["labels"]
     items = [({name: held_images[index : index + 1]}, int(label)) for index, label in enumerate(labels)]
