@@ -34,7 +34,7 @@ def read(variant: Path) -> tuple[Layer, ...]:
 
 
 def select(layers: Sequence[Layer], names: Sequence[str], operators: Sequence[str]) -> tuple[Layer, ...]:
-    """The layers that a recipe excludes. CrossquantError for a name that the model doesn't have, and for an operator that
+    """The layers that a recipe excludes. CrossquantError for a name that the model lacks, and for an operator that
     neither it nor ONNX has: a preset may exclude what a model happens not to have.
     """
     check("exclude", "layer", names, [layer.name for layer in layers])
