@@ -50,7 +50,7 @@ def best(image: str, rows: Sequence[Variant], twin: Variant | None, floor: float
     as_good = [row for row in rows if row is most or draws.equal(accuracies(row), accuracies(most))]
     as_fast = [row for row in rows if milliseconds(row) <= milliseconds(fastest) * (1 + floor)]
     faster = [row for row in rows if twin is None or milliseconds(row) < milliseconds(twin)] or list(rows)
-    everywhere = [row for row in faster if row.name in safe]
+    everywhere = [row for row in faster if row.name in safe] or [row for row in rows if row.name in safe]
     return Choice(
         image,
         accuracy=min(as_good, key=milliseconds).name,

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from driver import probes
+from driver import probes, recipes
 from shared.store import ROOT
 
 DEFAULT = ROOT / "driver" / "experiments" / "resnet8-cifar10.yaml"
@@ -107,12 +107,19 @@ class Driver:
 Edit = Callable[[dict[str, Any]], object]
 
 
+def here_alone() -> dict[str, Any]:
+    """The default experiment with its recipes written out, and without other CPUs."""
+    content: dict[str, Any] = yaml.safe_load(DEFAULT.read_text())
+    left = {key: value for key, value in content.items() if key not in ("other_cpus", "recommended")}
+    return left | {"recipes": recipes.resolve(content["recipes"])}
+
+
 @pytest.fixture
 def experiment(tmp_path: Path) -> Callable[[Edit], str]:
-    """Write the default experiment with a change, and give the file's name for --experiment."""
+    """Write the default experiment, on this CPU alone, with a change; gives the file's name for --experiment."""
 
     def write(edit: Edit) -> str:
-        content = yaml.safe_load(DEFAULT.read_text())
+        content = here_alone()
         edit(content)
         path = tmp_path / "experiment.yaml"
         path.write_text(yaml.safe_dump(content, sort_keys=False))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import DEFAULT, Done, Driver
+from conftest import DEFAULT, Done, Driver, here_alone
 
 from shared.store import ROOT
 
@@ -54,10 +54,10 @@ def up(compose: Compose) -> Done:
 def test_up_makes_the_whole_comparison(compose: Compose, up: Done) -> None:
     assert up.exit_code == 0, up.stdout + up.stderr
     rows = compose.driver.rows()
-    assert len(rows) == 9
+    assert len(rows) == 12
     assert [name for name, row in rows.items() if row["status"] != "ok"] == ["torch.uint8"]
     assert all(gate["holds"] for gate in compose.driver.comparison()["gates"])
-    assert "All 16 gates hold." in up.stdout
+    assert "All 22 gates hold." in up.stdout
 
 
 def test_up_shows_a_line_for_each_artifact(up: Done) -> None:
@@ -98,7 +98,7 @@ def test_one_framework_s_stage_alone(compose: Compose, up: Done) -> None:
 
 def test_a_failing_gate_is_the_exit_code_of_up(compose: Compose, up: Done) -> None:
     assert up.exit_code == 0
-    content = yaml.safe_load(DEFAULT.read_text())
+    content = here_alone()
     content["name"], content["recipes"] = "strict", {}
     content["gates"]["float"]["accuracy"]["min"] = 0.999
     (compose.driver.volumes / "inputs" / "strict.yaml").write_text(yaml.safe_dump(content))

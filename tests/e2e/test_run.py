@@ -14,8 +14,10 @@ from conftest import Driver, Edit, Finish, Finished
 from driver.sample import load as load_sample
 
 FLOAT = ["keras.fp32", "onnx.fp32", "torch.fp32"]
-QUANTIZED = ["onnx.int8", "onnx.uint8", "onnx.u8s8", "torch.int8", "torch.x86"]
-ALL = [*FLOAT, *QUANTIZED, "torch.uint8"]
+ONNX = ["onnx.int8", "onnx.uint8", "onnx.u8s8", "onnx.u8s8-percentile", "onnx.u8s8-reduced"]
+TORCH = ["torch.int8", "torch.x86", "torch.onednn"]
+QUANTIZED = [*ONNX, *TORCH]
+ALL = [*FLOAT, *ONNX, *TORCH[:2], "torch.uint8", TORCH[2]]
 
 
 def image_of(variant: str) -> str:
@@ -25,14 +27,14 @@ def image_of(variant: str) -> str:
 def test_it_succeeds_and_every_gate_holds(finished: Finished) -> None:
     assert finished.done.exit_code == 0, finished.done.stdout + finished.done.stderr
     gates = finished.driver.comparison()["gates"]
-    assert len(gates) == 16
+    assert len(gates) == 22
     assert all(gate["holds"] for gate in gates)
 
 
 def test_every_row_is_there_in_the_pipeline_s_order(finished: Finished) -> None:
     assert list(finished.driver.rows()) == ALL
     lines = [line.split()[0] for line in finished.done.stdout.splitlines() if line.split()[:1]]
-    assert [word for word in lines if word in ALL][-10:-1] == ALL
+    assert [word for word in lines if word in ALL][-len(ALL) - 1 : -1] == ALL
 
 
 def test_the_sample_is_named_on_terminal_and_page(finished: Finished) -> None:
@@ -115,7 +117,7 @@ def test_a_cold_start_is_from_a_fresh_process(finished: Finished, variant: str) 
 
 def test_legs_say_what_each_tool_lost(finished: Finished) -> None:
     legs = {(leg["before"], leg["after"]): leg for leg in finished.driver.comparison()["legs"]}
-    assert len(legs) == 7
+    assert len(legs) == 10
     export, convert = legs["keras.fp32", "onnx.fp32"], legs["onnx.fp32", "torch.fp32"]
     assert export["tools"][0].startswith("tf2onnx ") and convert["tools"][0].startswith("onnx2torch ")
     assert export["drift"]["changed"] == convert["drift"]["changed"] == 0
@@ -149,7 +151,7 @@ def test_gates_as_junit(finished: Finished, tmp_path: Path) -> None:
     assert finished.driver("report", "--junit", str(tmp_path / "gates.xml")).exit_code == 0
     suite = ElementTree.parse(tmp_path / "gates.xml").getroot()
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors"), suite.get("skipped")) == (
-        "17",
+        "23",
         "0",
         "0",
         "1",
