@@ -9,7 +9,7 @@ import onnx
 from onnxruntime.quantization.calibrate import TensorsData
 
 from images.onnx import counting
-from images.onnx.inspection import Inspection, Sample, ranked
+from images.onnx.inspection import Inspection, ranked
 from images.onnx.quantize import write
 from images.onnx.recipe import Recipe
 from images.onnx.session import FILE, check_loads, load
@@ -17,6 +17,7 @@ from shared import threads
 from shared.guards import LEAST_SHARE, check_quantized
 from shared.images import IMAGES, LABELS, batches
 from shared.predictions import Model
+from shared.subset import Subset
 
 BATCH = 100
 RANKED = 100  # calibration images that layers are ranked by
@@ -49,8 +50,8 @@ class Attempts:
     def order(self, calibration: Path) -> tuple[str, ...]:
         """The layers that may be left out, the most sensitive first."""
         self.write([], self.folder / FILE)
-        sample = Sample(calibration / IMAGES, RANKED)
-        parts = ranked(Inspection(self.model / FILE, self.folder / FILE, sample, self.folder))
+        subset = Subset(calibration / IMAGES, RANKED)
+        parts = ranked(Inspection(self.model / FILE, self.folder / FILE, subset, self.folder))
         candidates = [part for part in parts if part.name not in self.always]
         return spared([(part.name, part.operator in counting.COMPUTING) for part in candidates])
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from onnx import numpy_helper
 
-from images.onnx.inspection import Inspection, Sample
+from images.onnx.inspection import BATCH, Inspection
 from images.onnx.parts import Part
 from images.onnx.session import FILE, load
 from shared import sensitivity, threads
@@ -14,14 +14,15 @@ from shared.blame import with_cause
 from shared.images import IMAGES, LABELS
 from shared.progress import report
 from shared.sensitivity import Difference, Error, Extent, Layer, Sensitivity, accuracy, divergence
+from shared.subset import Subset
 
 
 def run(variant: Path, model: Path, calibration: Path, out: Path, *, images: int) -> None:
     """Write `layers.json`. Unsupported for a variant that isn't quantized statically, from `model`."""
-    sample = Sample(calibration / IMAGES, images)
-    labels = np.load(calibration / LABELS)[sample.positions]
+    subset = Subset(calibration / IMAGES, images)
+    labels = np.load(calibration / LABELS)[subset.positions]
     with tempfile.TemporaryDirectory(dir=out) as folder:
-        inspection = Inspection(model / FILE, variant / FILE, sample, Path(folder))
+        inspection = Inspection(model / FILE, variant / FILE, subset, Path(folder))
         answers = inspection.of(load(variant, threads.allowed()))
         sensitivity.write(explained(inspection, variant.name, answers, labels), out)
 
@@ -72,7 +73,7 @@ def compared(inspection: Inspection) -> tuple[dict[str, Difference], dict[str, E
     activations = inspection.scheme.activations
     differences = {part.output: Difference() for part in inspection.parts}
     extents = {name: Extent(activations[name].limits) if name in activations else Extent() for name in differences}
-    for batch in inspection.sample.batches():
+    for batch in inspection.subset.batches(BATCH):
         exact = inspection.switches.outputs(batch, ())
         quantized = inspection.switches.outputs(batch, inspection.names)
         for name, difference in differences.items():

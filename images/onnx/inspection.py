@@ -1,50 +1,31 @@
 """A float model and its quantized twin on the same images, with whatever tensors in float."""
 
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
 from pathlib import Path
 
-import numpy as np
 import onnx
 
 from images.onnx import scheme as schemes
 from images.onnx.parts import Part, parts
 from images.onnx.switches import Switches
-from shared.images import Floats, preprocess
+from shared.images import Floats
 from shared.predictions import Model
 from shared.sensitivity import Answers, divergence
+from shared.subset import Subset
 
 BATCH = 25  # images: the outputs of all layers are in memory, twice
-
-
-@dataclass(frozen=True)
-class Sample:
-    """`count` images of the `.npy` file `path`, evenly spaced, since a set may be sorted by class."""
-
-    path: Path
-    count: int
-
-    @property
-    def positions(self) -> np.ndarray:
-        total = len(np.load(self.path, mmap_mode="r"))
-        return np.linspace(0, total - 1, min(self.count, total)).round().astype(int)
-
-    def batches(self) -> Iterator[Floats]:
-        positions = self.positions
-        for start in range(0, len(positions), BATCH):
-            yield preprocess(np.load(self.path, mmap_mode="r")[positions[start : start + BATCH]])
 
 
 class Inspection:
     """`names` are the tensors that the variant quantizes, `parts` its layers."""
 
-    def __init__(self, exact: Path, quantized: Path, sample: Sample, folder: Path) -> None:
+    def __init__(self, exact: Path, quantized: Path, subset: Subset, folder: Path) -> None:
         self.model = onnx.load(exact)
         self.scheme = schemes.read(onnx.load(quantized), self.model)
         self.parts = parts(self.model.graph, self.scheme)
         self.switches = Switches(self.model, self.scheme, folder)
         self.names = frozenset(self.switches.names)
-        self.sample = sample
+        self.subset = subset
         self.known: dict[frozenset[str], Floats] = {}
 
     def answers(self, quantized: Collection[str]) -> Floats:
@@ -57,7 +38,7 @@ class Inspection:
     def of(self, model: Model | Callable[[Floats], Floats]) -> Floats:
         """What any model answers to the same images."""
         answers = Answers()
-        for batch in self.sample.batches():
+        for batch in self.subset.batches(BATCH):
             answers.add(model(batch))
         return answers.all
 

@@ -13,10 +13,10 @@ from images.onnx.attempts import Attempts, accuracy
 from images.onnx.calibrate import ranges
 from images.onnx.layers import excluded
 from images.onnx.recipe import Recipe
-from images.onnx.search import Search, Trial
 from images.onnx.session import FILE, load
 from shared import threads
 from shared.images import IMAGES
+from shared.search import Search, Trial
 
 EXCLUDED = "excluded.json"
 ROUNDING = 1e-9  # of a difference of accuracies

@@ -13,6 +13,8 @@ from images.torch.layers import Layer
 from images.torch.recipe import Recipe
 from shared.errors import Unsupported
 
+THREADS = 1  # two wait for each other after each small operator: five times slower where another process is busy
+
 
 class Attempts:
     """`always` are the names of the layers that the recipe excludes anyway.
@@ -23,6 +25,7 @@ class Attempts:
 
     def __init__(self, model: Path, recipe: Recipe, always: Sequence[str], calibration: Path) -> None:
         set_engine(recipe.backend)
+        torch.set_num_threads(THREADS)
         self.recipe, self.always = recipe, tuple(always)
         self.layers: tuple[Layer, ...] = layers.read(model)
         self.float = to_module(model)

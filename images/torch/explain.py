@@ -8,7 +8,7 @@ import torch
 
 from images.torch import layers
 from images.torch.attempts import Attempts
-from images.torch.inspection import Inspection, Sample
+from images.torch.inspection import Inspection
 from images.torch.recipe import Recipe
 from images.torch.recover import EXCLUDED
 from images.torch.switches import Part
@@ -17,6 +17,7 @@ from shared.errors import Unsupported
 from shared.images import IMAGES, LABELS
 from shared.progress import report
 from shared.sensitivity import Difference, Error, Extent, Layer, Sensitivity, accuracy, divergence
+from shared.subset import Subset
 
 
 def run(variant: Path, model: Path, calibration: Path, out: Path, *, images: int) -> None:
@@ -25,11 +26,11 @@ def run(variant: Path, model: Path, calibration: Path, out: Path, *, images: int
     if "observer" not in settings:
         raise Unsupported(f"only what PyTorch's FX graph mode quantized can be explained, and {variant.name} is not")
     recipe = Recipe(**{name: settings[name] for name in Recipe.__dataclass_fields__})
-    sample = Sample(calibration / IMAGES, images)
-    labels = np.load(calibration / LABELS)[sample.positions]
+    subset = Subset(calibration / IMAGES, images)
+    labels = np.load(calibration / LABELS)[subset.positions]
     with torch.no_grad():
         attempts = Attempts(model, recipe, excluded(variant, settings, model), calibration)
-        sensitivity.write(explained(Inspection(attempts, sample), variant.name, labels), out)
+        sensitivity.write(explained(Inspection(attempts, subset), variant.name, labels), out)
 
 
 def excluded(variant: Path, settings: dict[str, object], model: Path) -> tuple[str, ...]:

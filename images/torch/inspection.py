@@ -1,51 +1,30 @@
 """A float model and its quantized twins on the same images."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 import torch
 
 from images.torch.attempts import Attempts
 from images.torch.switches import Part, Switches
-from shared.images import Floats, preprocess
+from shared.images import Floats
 from shared.sensitivity import Answers, divergence
+from shared.subset import Subset
 
 BATCH = 50  # images: the outputs of all layers are in memory, twice
-
-
-@dataclass(frozen=True)
-class Sample:
-    """`count` images of the `.npy` file `path`, evenly spaced, since a set may be sorted by class."""
-
-    path: Path
-    count: int
-
-    @property
-    def positions(self) -> np.ndarray:
-        total = len(np.load(self.path, mmap_mode="r"))
-        return np.linspace(0, total - 1, min(self.count, total)).round().astype(int)
-
-    def batches(self) -> Iterator[torch.Tensor]:
-        positions = self.positions
-        for start in range(0, len(positions), BATCH):
-            images = preprocess(np.load(self.path, mmap_mode="r")[positions[start : start + BATCH]])
-            yield torch.from_numpy(images)
 
 
 class Inspection:
     """`parts` are the layers that are quantized; `exact` what the float model answers, (images, classes)."""
 
-    def __init__(self, attempts: Attempts, sample: Sample) -> None:
-        self.attempts, self.sample = attempts, sample
+    def __init__(self, attempts: Attempts, subset: Subset) -> None:
+        self.attempts, self.subset = attempts, subset
         self.switches = Switches(attempts)
         self.parts: tuple[Part, ...] = self.switches.parts
         self.exact = self.of(attempts.float)
 
     def of(self, module: torch.nn.Module) -> Floats:
         answers = Answers()
-        for images in self.sample.batches():
+        for images in map(torch.from_numpy, self.subset.batches(BATCH)):
             answers.add(module(images).numpy())
         return answers.all
 
@@ -60,7 +39,7 @@ class Inspection:
 
     def outputs(self) -> Iterator[tuple[dict[str, Floats], dict[str, Floats]]]:
         """Batch after batch, the outputs of all layers in float and when everything is quantized."""
-        for images in self.sample.batches():
+        for images in map(torch.from_numpy, self.subset.batches(BATCH)):
             self.switches.set((), ())
             exact = self._seen(images)
             self.switches.all()

@@ -1,7 +1,6 @@
 """The layers of a model by the names of the ONNX file, and which of them a recipe leaves in float."""
 
-import difflib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +8,9 @@ import onnx
 import torch
 
 from images.torch.convert import OnnxGraph
-from shared.errors import CrossquantError
+from shared.names import check
 
 ALIASES = {"Linear": ("Gemm", "MatMul")}
-SHOWN, CLOSE = 30, 5  # names in a message
 
 
 @dataclass(frozen=True)
@@ -42,20 +40,6 @@ def select(layers: Sequence[Layer], names: Sequence[str], operators: Sequence[st
     check("exclude_types", "operator", unheard, [*sorted({layer.operator for layer in layers}), *ALIASES])
     wanted = {item for operator in operators for item in ALIASES.get(operator, (operator,))}
     return tuple(layer for layer in layers if layer.name in names or layer.operator in wanted)
-
-
-def check(option: str, what: str, asked: Iterable[str], known: Collection[str]) -> None:
-    for name in asked:
-        if name not in known:
-            raise CrossquantError(f"{option}: this model has no {what} '{name}'; {suggestion(name, known)}")
-
-
-def suggestion(name: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(name, known, CLOSE)
-    if close:
-        return f"did you mean {', '.join(close)}?"
-    more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
-    return "known are " + ", ".join(list(known)[:SHOWN]) + more
 
 
 def units(module: torch.fx.GraphModule) -> dict[str, tuple[str, ...]]:

@@ -10,10 +10,11 @@ import torch
 
 from images.torch import layers, quantize
 from images.torch.attempts import Attempts
-from images.torch.inspection import Inspection, Sample, ranked
+from images.torch.inspection import Inspection, ranked
 from images.torch.recipe import Recipe
 from shared.images import IMAGES, LABELS, batches
 from shared.search import Search, Trial
+from shared.subset import Subset
 
 EXCLUDED = "excluded.json"
 ROUNDING = 1e-9  # of a difference of accuracies
@@ -59,7 +60,7 @@ def run(
 
 def candidates(attempts: Attempts, calibration: Path) -> tuple[str, ...]:
     """The layers that may be left in float, those to blame most first: never all, so that something is quantized."""
-    names = ranked(Inspection(attempts, Sample(calibration / IMAGES, RANKED)))
+    names = ranked(Inspection(attempts, Subset(calibration / IMAGES, RANKED)))
     last = next((name for name in reversed(names) if attempts.total((name,)) < attempts.total(())), "")
     return tuple(name for name in names if name != last)
 

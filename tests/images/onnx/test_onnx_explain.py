@@ -9,11 +9,12 @@ import pytest
 from onnx import numpy_helper
 
 from images.onnx import explain, float16, quantize
-from images.onnx.inspection import Inspection, Sample
+from images.onnx.inspection import Inspection
 from images.onnx.session import load
 from shared.contract import read
 from shared.errors import Unsupported
 from shared.sensitivity import FILE, Difference, Sensitivity, divergence
+from shared.subset import Subset
 from tests.images import models
 from tests.images.onnx import hard
 
@@ -118,8 +119,8 @@ def test_with_all_switches_on_it_answers_as_the_quantized_file(recipe: dict, cal
     model = hard.normalized(tmp_path / "model")
     (tmp_path / "quantized").mkdir()
     quantize.run(model, model, calibration, tmp_path / "quantized", **{**RECIPE, **recipe})
-    sample = Sample(calibration / "images.npy", 100)
-    inspection = Inspection(model / models.FILE, tmp_path / "quantized" / models.FILE, sample, tmp_path)
+    subset = Subset(calibration / "images.npy", 100)
+    inspection = Inspection(model / models.FILE, tmp_path / "quantized" / models.FILE, subset, tmp_path)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(tmp_path / "quantized" / models.FILE, options)

@@ -3,7 +3,7 @@
 import pytest
 
 from images.onnx.attempts import spared
-from images.onnx.search import Search
+from shared.search import Search
 
 LAYERS = tuple("abcdefgh")
 
