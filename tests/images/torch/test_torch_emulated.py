@@ -7,10 +7,11 @@ import pytest
 
 from driver import host
 from images.torch import emulated, quantize
-from images.torch.script import load
+from images.torch.forms import load
 from shared import cpus, emulation, predictions
 from shared.errors import CrossquantError, Unsupported
 from tests.images import models
+from tests.images.torch.stages import defaults
 
 IMAGES = 20
 
@@ -36,7 +37,7 @@ def variant(folder: Path, backend: str) -> Path:
     """A quantized model; `backend` is also the engine that runs it."""
     models.convolutional(folder)
     np.save(folder / "images.npy", models.images(120))
-    quantize.run(folder, folder, folder, backend=backend, activation="quint8", weight="qint8")
+    quantize.run(folder, folder, folder, **{**defaults("quantize"), "backend": backend})
     return folder
 
 
