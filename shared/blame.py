@@ -5,6 +5,7 @@ from dataclasses import replace
 from shared.sensitivity import Layer, Sensitivity
 
 LARGE_DROP = 0.05  # of accuracy: more than this is explained by a sentence
+SHARE = 0.25  # of the loss: a layer with less of it is not to blame alone
 CLIPPED = 0.01  # of a layer's outputs: more than this is named as the reason
 
 
@@ -14,7 +15,23 @@ def with_cause(found: Sensitivity, classes: int) -> Sensitivity:
     large = lost > LARGE_DROP or found.quantized_accuracy <= 1 / classes < found.float_accuracy
     if not large or not found.layers:
         return found
-    return replace(found, cause=sentence(max(found.layers, key=lambda layer: blame(layer, found)), found))
+    worst = max(found.layers, key=lambda layer: blame(layer, found))
+    return replace(found, cause=everywhere(found) if is_everywhere(worst, found) else sentence(worst, found))
+
+
+def is_everywhere(worst: Layer, found: Sensitivity) -> bool:
+    """Do the activations lose, and no layer much of it, alone or kept in float? Then there is none to blame."""
+    lost = found.float_accuracy - found.quantized_accuracy
+    by_activations = found.float_accuracy - found.activations_only
+    return by_activations > lost / 2 and blame(worst, found) < SHARE * lost
+
+
+def everywhere(found: Sensitivity) -> str:
+    return (
+        f"no layer is to blame alone: with the weights in float the accuracy is still {found.activations_only:.1%}; "
+        "the ranges are too wide everywhere, which a few unusual calibration images can cause: "
+        "look at them, leave them out (ONNX Runtime: outliers: 10), or take 16-bit activations"
+    )
 
 
 def blame(layer: Layer, found: Sensitivity) -> float:

@@ -14,6 +14,7 @@ from images.onnx import counting
 from images.onnx.activations import check_dropped
 from images.onnx.calibrate import ranges
 from images.onnx.layers import excluded
+from images.onnx.outliers import without_outliers
 from images.onnx.recipe import QUANTIZABLE, TYPES, Recipe
 from images.onnx.session import FILE, check_loads
 from shared.images import IMAGES
@@ -33,6 +34,7 @@ def run(
     reduce_range: bool,
     calibrate: str,
     percentile: float,
+    outliers: float,
     exclude: list[str],
     exclude_types: list[str],
     preprocess: bool,
@@ -43,9 +45,10 @@ def run(
     """
     recipe = Recipe(activation, weight, per_channel, symmetric_activation, symmetric_weight, reduce_range)
     recipe.check()
-    source, images = (model if preprocess else exported) / FILE, calibration / IMAGES
+    source = (model if preprocess else exported) / FILE
     left_out = excluded(onnx.load(source), exclude, exclude_types)
     with tempfile.TemporaryDirectory(dir=out) as scratch:
+        images = without_outliers(source, calibration / IMAGES, outliers, Path(scratch))
         found = ranges(source, images, calibrate, percentile, Path(scratch))
         write(source, found, recipe, left_out, out / FILE)
     check_loads(out / FILE)

@@ -12,6 +12,7 @@ from images.onnx.activations import check_dropped
 from images.onnx.attempts import Attempts, accuracy
 from images.onnx.calibrate import ranges
 from images.onnx.layers import excluded
+from images.onnx.outliers import without_outliers
 from images.onnx.recipe import Recipe
 from images.onnx.session import FILE, load
 from shared import threads
@@ -36,6 +37,7 @@ def run(
     reduce_range: bool,
     calibrate: str,
     percentile: float,
+    outliers: float,
     exclude_types: list[str],
     max_drop_pp: float,
     trials: int,
@@ -49,7 +51,8 @@ def run(
     recipe.check()
     always = excluded(onnx.load(model / FILE), [], exclude_types)
     with tempfile.TemporaryDirectory(dir=out) as folder:
-        found = ranges(model / FILE, calibration / IMAGES, calibrate, percentile, Path(folder))
+        images = without_outliers(model / FILE, calibration / IMAGES, outliers, Path(folder))
+        found = ranges(model / FILE, images, calibrate, percentile, Path(folder))
         attempts = Attempts(model, found, recipe, always, Path(folder))
         exact = accuracy(load(model, threads.allowed()), holdout)
         search = Search(exact - max_drop_pp / 100 - ROUNDING, trials)

@@ -15,6 +15,8 @@ from onnx2torch.node_converters.matmul import OnnxMatMul  # noqa: E402, F401
 from onnx2torch.node_converters.reshape import OnnxReshape  # noqa: E402
 from onnx2torch.onnx_graph import OnnxGraph  # noqa: E402, F401
 
+from images.torch.squeeze import fix_squeezes  # noqa: E402
+
 
 def run(model: Path, out: Path) -> None:
     """Write `model.pt`, a TorchScript file that loads with PyTorch alone; its input stays as Keras had it (NHWC)."""
@@ -30,6 +32,7 @@ def to_module(variant: Path) -> torch.fx.GraphModule:
     except NotImplementedError as error:
         raise Unsupported(f"onnx2torch can't convert this model: {error}") from error
     fix_reshapes(module)
+    fix_squeezes(module)
     for parameter in module.parameters():
         parameter.requires_grad_(False)
         parameter.data = parameter.data.contiguous()  # Gemm weights come as transposed views

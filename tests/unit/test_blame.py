@@ -41,3 +41,10 @@ def test_a_range_that_cuts_off_is_named():
 @pytest.mark.parametrize("quantized", [0.87, 0.83])
 def test_a_small_loss_needs_no_cause(quantized: float):
     assert cause(quantized, layer("Conv_1", 0.87, 0.5, 0.5)) == ""
+
+
+def test_where_every_layer_loses_a_little_none_is_named():
+    layers = tuple(layer(f"Conv_{number}", 0.43, 0.86, 0.84) for number in range(5))
+    said = cause(0.40, *layers)
+    assert said.startswith("no layer is to blame alone: with the weights in float the accuracy is still 50.0%; ")
+    assert "outliers: 10" in said

@@ -18,6 +18,7 @@ DEFAULTS = {
     "symmetric_weight": False,
     "reduce_range": False,
     "percentile": 99.99,
+    "outliers": 0.0,
     "exclude": [],
     "exclude_types": [],
     "preprocess": True,

@@ -27,6 +27,7 @@ RECIPE = {
     "reduce_range": False,
     "calibrate": "minmax",
     "percentile": 99.99,
+    "outliers": 0.0,
     "exclude": [],
     "exclude_types": [],
     "preprocess": True,

@@ -23,6 +23,7 @@ RECIPE = {
     "reduce_range": False,
     "calibrate": "minmax",
     "percentile": 99.99,
+    "outliers": 0.0,
     "exclude_types": [],
     "max_drop_pp": 0.5,
     "trials": 12,

@@ -1,0 +1,74 @@
+"""Images that no other is like are found by what the model makes of them, and left out of calibration."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from images.onnx.outliers import magnitudes, ordinary, scores, without_outliers
+from shared.errors import CrossquantError
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """Squares what is above 100: an image of ordinary pixels but one may have an extraordinary tensor."""
+    limit = helper.make_tensor("limit", TensorProto.FLOAT, [], [100.0])
+    nodes = [
+        helper.make_node("Sub", ["image", "limit"], ["above"], "Sub"),
+        helper.make_node("Relu", ["above"], ["cut"], "Relu"),
+        helper.make_node("Mul", ["cut", "cut"], ["answer"], "Mul"),
+    ]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 2, 2, 1]) for name in ("image", "answer")]
+    graph = helper.make_graph(nodes, "squares", ends[:1], ends[1:], [limit])
+    path = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def saved(images: np.ndarray, folder: Path) -> Path:
+    np.save(folder / "images.npy", images)
+    return folder / "images.npy"
+
+
+def test_the_image_with_the_greatest_tensor_goes_first(model: Path, tmp_path: Path) -> None:
+    images = np.full((30, 2, 2, 1), 110, np.uint8)
+    images[17, 0, 0] = 200
+    found = magnitudes(model, saved(images, tmp_path), tmp_path)
+    assert found.shape == (30, 3)
+    assert found[17].max() == 10_000
+    assert found[0].max() == 100
+    result = scores(found)
+    assert result[17] == 100
+    assert sorted(set(range(30)) - set(ordinary(result, 10.0))) == [17]
+
+
+def test_the_limit_itself_is_ordinary() -> None:
+    assert ordinary(np.array([3.0, 10.0, 10.5, 1.0]), 10.0).tolist() == [0, 1, 3]
+
+
+def test_a_tensor_that_is_zero_for_most_images_says_nothing() -> None:
+    found = np.array([[0.0, 1.0], [0.0, 1.0], [9.0, 2.0]], np.float32)
+    assert scores(found).tolist() == [1.0, 1.0, 2.0]
+
+
+def test_an_empty_set_is_an_error(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(CrossquantError, match=r"raise calibration\.images"):
+        magnitudes(model, saved(np.zeros((0, 2, 2, 1), np.uint8), tmp_path), tmp_path)
+
+
+def test_what_is_left_out_is_not_in_the_file_that_calibrates(model: Path, tmp_path: Path) -> None:
+    images = np.full((30, 2, 2, 1), 110, np.float32)
+    images[17, 0, 0] = 200
+    source = saved(images, tmp_path)
+    assert without_outliers(model, source, 0.0, tmp_path) == source
+    kept = np.load(without_outliers(model, source, 10.0, tmp_path))
+    assert len(kept) == 29
+    assert kept.max() == 110
+
+
+def test_a_limit_that_leaves_nothing_is_an_error(model: Path, tmp_path: Path) -> None:
+    source = saved(np.full((3, 2, 2, 1), 110, np.float32), tmp_path)
+    with pytest.raises(CrossquantError, match="raise it, 10 is usual"):
+        without_outliers(model, source, 0.5, tmp_path)
