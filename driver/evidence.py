@@ -39,6 +39,7 @@ class Evidence:
         return {
             "name": about.get("name", ""),
             "test_images": count,
+            "split": "training" if self.plan.step("dataset").run == "selection" else "test",
             "sample": about.get("sample", False),
             "classes": about.get("classes", []),
         }

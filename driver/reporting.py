@@ -96,7 +96,8 @@ def spread(draws: Draws) -> str:
 def title(comparison: Comparison) -> str:
     images = comparison.dataset["test_images"]
     name = comparison.dataset["name"]
-    return f"{comparison.experiment}: {images:,} test images of {name}, against {comparison.reference}"
+    split = comparison.dataset.get("split", "test")
+    return f"{comparison.experiment}: {images:,} {split} images of {name}, against {comparison.reference}"
 
 
 def notes(comparison: Comparison) -> list[str]:

@@ -77,10 +77,18 @@ def curve(asked: dict[str, Any], winners: Sequence[str]) -> dict[str, Any]:
     return asked | {"variants": variants} if variants else {}
 
 
+class Plain(yaml.SafeDumper):
+    """Says everything where it belongs, instead of referring to where it was said before."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 def write(data: dict[str, Any], why: str) -> Path:
     """The experiment as a file in volumes/inputs/, where `--experiment` finds it by name."""
     path = store.volumes() / "inputs" / f"{data['name']}.yaml"
-    store.write_atomically(path, f"# {why}\n" + yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
+    text = yaml.dump(data, Dumper=Plain, sort_keys=False, allow_unicode=True)
+    store.write_atomically(path, f"# {why}\n{text}")
     return path
 
 

@@ -307,7 +307,7 @@ def test_the_command_ranks_then_tests_the_winners(ran, volumes, capsys):
     trial, final = found
     assert (trial.name, trial.split) == ("resnet8-cifar10.select", "selection")
     assert (final.name, final.split) == ("resnet8-cifar10.selected", "test")
-    choices = ranking.choose(comparisons.comparison())
+    choices = ranking.choose(comparisons.comparison(), selection.safe_variants(catalog.load(), trial.recipes))
     assert final.recommended == tuple(name for choice in choices for name in choice.winners)
     out = capsys.readouterr().out
     assert all(f"{choice.image}: {choice.recommended} is recommended" in out for choice in choices)
