@@ -97,12 +97,14 @@ def quantization(evidence: Evidence, known: Variant) -> Variant:
     if not known.quantized or known.status != "ok" or known.accuracy is None:
         return known
     reference = None if known.delta_pp is None else known.accuracy - known.delta_pp / 100
+    in_float, limit_held = evidence.in_float(known.name)
     return replace(
         known,
         draws=draws.spread(evidence, known.name, reference),
         curve=draws.curve(evidence, known.name),
         emulated=elsewhere.runs(evidence, known.name),
-        in_float=evidence.in_float(known.name),
+        in_float=in_float,
+        limit_held=limit_held,
     )
 
 

@@ -101,12 +101,13 @@ class Evidence:
         seal = self.freshness.current(name)
         return {normalized(package): version for package, version in seal.versions.items()} if seal else {}
 
-    def in_float(self, variant: str) -> tuple[str, ...]:
-        """The layers that `exclude: auto` left in float."""
+    def in_float(self, variant: str) -> tuple[tuple[str, ...], bool | None]:
+        """The layers that `exclude: auto` left in float, and whether its limit holds."""
         path = self.path(variant)
         if path is None or not (path / EXCLUDED).exists():
-            return ()
-        return tuple(json.loads((path / EXCLUDED).read_text())["layers"])
+            return (), None
+        found = json.loads((path / EXCLUDED).read_text())
+        return tuple(found["layers"]), bool(found["holds"])
 
     def passes(self) -> dict[str, list[Timings]]:
         """Of each image, what its latency stage wrote, in the order of the turns."""

@@ -24,6 +24,8 @@ def of(row: Variant, twin: Variant | None, noise: Sequence[Noise], refused: Mapp
         found.append(sentence)
     if row.in_float:
         found.append(f"{len(row.in_float)} of its layers stayed in float: {', '.join(row.in_float)}")
+    if row.limit_held is False:
+        found.append("no choice of layers held max_drop_pp within the trials: this is the best that there was")
     found += [there(run) for run in row.emulated if run.loses]
     return found + [f"can't run on {cpu}: {reason}" for cpu, reason in refused.items()]
 

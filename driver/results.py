@@ -164,7 +164,8 @@ class Variant:
 
     `interval` is of the accuracy, 0-1; `paired` and `drift` are against the reference; `ece` is the expected
     calibration error, 0-1; `classes` has a count for each class, `confusion` a row a label and a column an answer.
-    `in_float` names the layers that `exclude: auto` left in float; `remarks` are sentences that a reader must know.
+    `in_float` names the layers that `exclude: auto` left in float, and `limit_held` says whether its limit holds (None
+    where nobody set one); `remarks` are sentences that a reader must know.
     """
 
     name: str
@@ -192,6 +193,7 @@ class Variant:
     curve: tuple[Point, ...] = ()
     emulated: tuple[Emulated, ...] = ()
     in_float: tuple[str, ...] = ()
+    limit_held: bool | None = None
     remarks: tuple[str, ...] = ()
 
     @property

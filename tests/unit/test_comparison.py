@@ -281,7 +281,7 @@ def test_the_json_file_has_exactly_the_fields_that_are_promised(volume):
         assert set(row) == {
             "name", "image", "recipe", "status", "reason", "accuracy", "delta_pp", "agreement", "max_abs_diff",
             "size_bytes", "latency_ms", "images_per_second", "interval", "paired", "drift", "ece", "classes", "losing",
-            "timings", "cold", "confusion", "draws", "curve", "emulated", "in_float", "remarks",
+            "timings", "cold", "confusion", "draws", "curve", "emulated", "in_float", "limit_held", "remarks",
         }  # fmt: skip
     assert [row["name"] for row in data["variants"]] == list(ORDER)
     assert set(data["variants"][0]["latency_ms"]) == {"p50", "p90", "p99", "samples"}

@@ -58,6 +58,12 @@ def test_a_float_variant_is_no_twin_of_itself():
     assert told(row("onnx.fp32", 9.0), row("keras.fp32", 1.0)) == {"onnx.fp32": (), "keras.fp32": ()}
 
 
+@pytest.mark.parametrize(("held", "count"), [(None, 0), (True, 0), (False, 1)])
+def test_a_limit_that_does_not_hold_is_told(held, count):
+    found = told(row("onnx.auto", limit_held=held))["onnx.auto"]
+    assert [remark.startswith("no choice of layers held max_drop_pp") for remark in found] == [True] * count
+
+
 def test_layers_in_float_are_named():
     found = told(row("onnx.auto", in_float=("conv1", "block.2/add")))
     assert found["onnx.auto"] == ("2 of its layers stayed in float: conv1, block.2/add",)
