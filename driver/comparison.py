@@ -31,7 +31,8 @@ def compare(evidence: Evidence, experiment: Experiment) -> Comparison:
     rows = corrected([row(evidence, step, answers, labels, experiment.reference) for step in steps])
     noise = tuple(floor for image, table in tables.items() if (floor := metrics.noise(image, table)))
     rows = [quantization(evidence, item) for item in timed(rows, tables, evidence.cold())]
-    rows = remarks.add(rows, noise, {item.name: elsewhere.refusals(evidence, item.name) for item in rows})
+    refused = {item.name: elsewhere.refusals(evidence, item.name) for item in rows}
+    rows = remarks.add(rows, noise, refused, {item.name: evidence.whole(item.name) for item in rows if item.in_float})
     checked = tuple(gates.evaluate(experiment.gates, rows))
     return Comparison(
         schema=SCHEMA,

@@ -109,6 +109,22 @@ class Evidence:
         found = json.loads((path / EXCLUDED).read_text())
         return tuple(found["layers"]), bool(found["holds"])
 
+    def whole(self, variant: str) -> str:
+        """The variant that is `variant` with no layer left in float by `exclude: auto`; "" where there is none."""
+        own = self.plan.step(variant)
+        for step in variants(self.plan):
+            alike = own.parameters.keys() & step.parameters.keys()
+            same = all(own.parameters[key] == step.parameters[key] for key in alike)
+            if (
+                step.image == own.image
+                and step.run != own.run
+                and alike
+                and same
+                and step.parameters.get("exclude") == []
+            ):
+                return step.output
+        return ""
+
     def passes(self) -> dict[str, list[Timings]]:
         """Of each image, what its latency stage wrote, in the order of the turns."""
         found: dict[str, list[Timings]] = {}

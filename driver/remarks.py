@@ -9,13 +9,34 @@ LEAST_FACTOR = 0.05  # a smaller difference of times is none, whatever the noise
 TWIN = ", its float twin"
 
 
-def add(rows: Sequence[Variant], noise: Sequence[Noise], refused: Mapping[str, Mapping[str, str]]) -> list[Variant]:
-    """The rows with their remarks; `refused` has for a variant the CPUs that can't run it, and why."""
+def add(
+    rows: Sequence[Variant],
+    noise: Sequence[Noise],
+    refused: Mapping[str, Mapping[str, str]],
+    whole: Mapping[str, str] | None = None,
+) -> list[Variant]:
+    """The rows with their remarks; `refused` has for a variant the CPUs that can't run it, and why, `whole` for one
+    with layers in float the name of the one that has none.
+    """
     by_name = {row.name: row for row in rows}
-    return [
-        replace(row, remarks=tuple(of(row, by_name.get(f"{row.image}.fp32"), noise, refused.get(row.name, {}))))
-        for row in rows
-    ]
+    found = []
+    for row in rows:
+        said = of(row, by_name.get(f"{row.image}.fp32"), noise, refused.get(row.name, {}))
+        base = by_name.get((whole or {}).get(row.name, ""))
+        found.append(replace(row, remarks=(*said, *([cost(row, base)] if base else []))))
+    return found
+
+
+def cost(row: Variant, whole: Variant) -> str:
+    """What the layers in float cost, against the same recipe with none."""
+    parts = []
+    if row.accuracy is not None and whole.accuracy is not None:
+        parts.append(f"{100 * (row.accuracy - whole.accuracy):+.2f} points".replace("-", "−"))
+    if row.size_bytes and whole.size_bytes:
+        parts.append(f"{row.size_bytes / whole.size_bytes:.2f} times its size")
+    if row.latency_ms and whole.latency_ms:
+        parts.append(f"{row.latency_ms.p50 / whole.latency_ms.p50:.2f} times its latency")
+    return f"against {whole.name}, which has none in float: {', '.join(parts)}"
 
 
 def of(row: Variant, twin: Variant | None, noise: Sequence[Noise], refused: Mapping[str, str]) -> list[str]:

@@ -64,6 +64,12 @@ def test_a_limit_that_does_not_hold_is_told(held, count):
     assert [remark.startswith("no choice of layers held max_drop_pp") for remark in found] == [True] * count
 
 
+def test_what_layers_in_float_cost_is_told_against_the_recipe_without():
+    rows = [row("onnx.auto", 0.3, in_float=("a",)), row("onnx.int8", 0.25)]
+    (found, _) = remarks.add(rows, (), {}, {"onnx.auto": "onnx.int8"})
+    assert found.remarks[-1] == ("against onnx.int8, which has none in float: 1.20 times its latency")
+
+
 def test_layers_in_float_are_named():
     found = told(row("onnx.auto", in_float=("conv1", "block.2/add")))
     assert found["onnx.auto"] == ("2 of its layers stayed in float: conv1, block.2/add",)
