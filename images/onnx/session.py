@@ -35,14 +35,14 @@ def open_session(path: Path, thread_count: int) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = thread_count
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    before = threads.running()
+    before = threads.alive()
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except REFUSALS as error:
         first = str(error).strip().splitlines()[0]
         raise CrossquantError(f"ONNX Runtime can't load {path.name}: {first}") from error
-    # The calling thread works too: a pool of n threads starts n - 1.
-    threads.check("ONNX Runtime", thread_count, threads.running() - before + 1)
+    # The calling thread works too: a pool of n threads starts n - 1. Those of an earlier session may end meanwhile.
+    threads.check("ONNX Runtime", thread_count, len(threads.alive() - before) + 1)
     return session
 
 

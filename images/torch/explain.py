@@ -13,6 +13,7 @@ from images.torch.recipe import Recipe
 from images.torch.recover import EXCLUDED
 from images.torch.switches import Part
 from shared import sensitivity, store
+from shared.blame import with_cause
 from shared.errors import Unsupported
 from shared.images import IMAGES, LABELS
 from shared.progress import report
@@ -53,7 +54,7 @@ def explained(inspection: Inspection, variant: str, labels: np.ndarray) -> Sensi
         cause="",
         layers=layers_of(inspection, labels),
     )
-    return sensitivity.with_cause(found, exact.shape[1])
+    return with_cause(found, exact.shape[1])
 
 
 def layers_of(inspection: Inspection, labels: np.ndarray) -> tuple[Layer, ...]:
