@@ -28,7 +28,7 @@ def main() -> None:
         raise SystemExit(f"{job.reference}: {failed[job.reference]}")
     names = sorted(job.models.keys() - failed.keys(), key=lambda name: (name != job.reference, name))
     models = {name: Path(job.models[name]) for name in names}  # the first one is timed a second time
-    images = preprocess(np.load(dataset / "x_test.npy", mmap_mode="r")[:MANY])
+    images = preprocess(np.load(dataset / "images.npy", mmap_mode="r")[:MANY])
     size = timing.Size(job.rounds, job.calls, MANY)
     with machine.watch() as watch:
         samples = timing.interleaved(models, load, images, size, THREADS)

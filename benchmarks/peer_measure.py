@@ -72,7 +72,7 @@ def measure(rows: Sequence[Row], dataset: Path, work: Path, rounds: int) -> Meas
         for samples in evidence.timings.samples
         if samples.batch == 1
     }
-    labels, top = np.load(dataset / "y_test.npy"), answers(work, REFERENCE)
+    labels, top = np.load(dataset / "labels.npy"), answers(work, REFERENCE)
     found = {
         name: figures(answers(work, name), top, labels, path, p50s[name])
         for name, path in models.items()
