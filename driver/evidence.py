@@ -17,10 +17,9 @@ from shared import predictions, store
 from shared.contract import Failure, Plan, Seal, Status, Step, read
 from shared.freshness import Freshness
 from shared.images import LABELS
+from shared.search import EXCLUDED
 from shared.startup import Start
 from shared.timing import Timings
-
-EXCLUDED = "excluded.json"  # beside a model of which `exclude: auto` left layers in float
 
 
 class Evidence:

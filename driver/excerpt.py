@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from driver.results import Comparison, Variant
+from driver.wording import milliseconds
 
 LINES = 99
 CHARACTERS = 600  # a line: so many lines of it stay below the 65,536 characters that GitHub takes as a comment
@@ -36,10 +37,6 @@ def ranked(comparison: Comparison) -> list[Variant]:
 def beats(one: Variant, other: Variant) -> bool:
     """Both faster and more accurate; what was not measured is beaten by all that was."""
     return milliseconds(one) < milliseconds(other) and (one.accuracy or 0) > (other.accuracy or 0)
-
-
-def milliseconds(row: Variant) -> float:
-    return row.latency_ms.p50 if row.latency_ms else float("inf")
 
 
 def first(lines: Sequence[str], most: int) -> list[str]:

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from driver.results import Emulated, Noise, Variant
+from driver.wording import LEAST_FACTOR, points
 
-LEAST_FACTOR = 0.05  # a smaller difference of times is none, whatever the noise
 TWIN = ", its float twin"
 
 
@@ -31,7 +31,7 @@ def cost(row: Variant, whole: Variant) -> str:
     """What the layers in float cost, against the same recipe with none."""
     parts = []
     if row.accuracy is not None and whole.accuracy is not None:
-        parts.append(f"{100 * (row.accuracy - whole.accuracy):+.2f} points".replace("-", "−"))
+        parts.append(f"{points(100 * (row.accuracy - whole.accuracy))} points")
     if row.size_bytes and whole.size_bytes:
         parts.append(f"{row.size_bytes / whole.size_bytes:.2f} times its size")
     if row.latency_ms and whole.latency_ms:

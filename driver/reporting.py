@@ -12,6 +12,7 @@ from rich.text import Text
 
 from driver.display import STYLES
 from driver.results import Comparison, Draws, Gate, Variant
+from driver.wording import points
 from shared.contract import Status, read
 from shared.errors import CrossquantError
 from shared.store import write_atomically
@@ -89,8 +90,7 @@ def remarks(comparison: Comparison) -> list[str]:
 def spread(draws: Draws) -> str:
     """`87.14 ± 0.04 %, 87.10…87.18 (−0.05 points)`: mean, standard deviation, range, difference of the mean."""
     low, high = 100 * min(draws.accuracies), 100 * max(draws.accuracies)
-    change = f"{draws.delta_pp:+.2f}".replace("-", "−")
-    return f"{100 * draws.mean:.2f} ± {100 * draws.sd:.2f} %, {low:.2f}…{high:.2f} ({change} points)"
+    return f"{100 * draws.mean:.2f} ± {100 * draws.sd:.2f} %, {low:.2f}…{high:.2f} ({points(draws.delta_pp)} points)"
 
 
 def title(comparison: Comparison) -> str:

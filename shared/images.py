@@ -30,8 +30,7 @@ def batches(path: Path, size: int) -> Iterator[Floats]:
 
 def draw_by_class(labels: NDArray[np.uint8], per_class: int, random: np.random.Generator) -> Indices:
     """Indices of `per_class` images of each class, sorted. ValueError where a class has too few."""
-    drawn = [_draw(np.flatnonzero(labels == label), per_class, random) for label in np.unique(labels)]
-    return np.sort(np.concatenate(drawn))
+    return draw_stratified(labels, per_class * len(np.unique(labels)), random)
 
 
 def draw_stratified(labels: NDArray[np.uint8], images: int, random: np.random.Generator) -> Indices:

@@ -1,10 +1,14 @@
 """Which layers to leave in float so that a limit holds: as few as can be found within a number of trials."""
 
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 from shared.progress import report
 
+EXCLUDED = "excluded.json"
+ROUNDING = 1e-9  # of a difference of accuracies
 Excluded = tuple[str, ...]
 
 
@@ -69,3 +73,19 @@ class Search:
         for name in reversed(excluded):
             fewer = tuple(item for item in excluded if item != name)
             excluded = fewer if self.holds(fewer) else excluded
+
+
+def least(exact: float, max_drop_pp: float) -> float:
+    """The accuracy wanted of a model that has `exact` in float, and may lose `max_drop_pp` percentage points."""
+    return exact - max_drop_pp / 100 - ROUNDING
+
+
+def record(search: Search, best: Trial, exact: float, layers: Sequence[str], out: Path) -> None:
+    """Write `excluded.json`: `layers` in float, all trials, the float model's accuracy, and whether the limit holds."""
+    found = {
+        "layers": list(layers),
+        "trials": [asdict(trial) for trial in search.trials],
+        "float_accuracy": exact,
+        "holds": best.accuracy >= search.least,
+    }
+    (out / EXCLUDED).write_text(json.dumps(found, indent=1))

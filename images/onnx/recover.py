@@ -1,8 +1,6 @@
 """Static quantization that leaves in float what costs too much accuracy: `exclude: auto`."""
 
-import json
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 
 import onnx
@@ -17,10 +15,7 @@ from images.onnx.recipe import Recipe
 from images.onnx.session import FILE, load
 from shared import threads
 from shared.images import IMAGES
-from shared.search import Search, Trial
-
-EXCLUDED = "excluded.json"
-ROUNDING = 1e-9  # of a difference of accuracies
+from shared.search import Search, least, record
 
 
 def run(
@@ -55,18 +50,11 @@ def run(
         found = ranges(model / FILE, images, calibrate, percentile, Path(folder))
         attempts = Attempts(model, found, recipe, always, Path(folder))
         exact = accuracy(load(model, threads.allowed()), holdout)
-        search = Search(exact - max_drop_pp / 100 - ROUNDING, trials)
+        search = Search(least(exact, max_drop_pp), trials)
         attempts.check()
         best = search.run(lambda names: attempts.accuracy(names, holdout), lambda: attempts.order(calibration))
         attempts.write(best.excluded, out / FILE)
     quantized = onnx.load(out / FILE)
     counting.check(quantized, out)
     check_dropped(onnx.load(model / FILE), quantized, found, calibrate)
-    record(search, best, exact, out)
-
-
-def record(search: Search, best: Trial, exact: float, out: Path) -> None:
-    trials = [asdict(trial) for trial in search.trials]
-    holds = best.accuracy >= search.least
-    found = {"layers": best.excluded, "trials": trials, "float_accuracy": exact, "holds": holds}
-    (out / EXCLUDED).write_text(json.dumps(found, indent=1))
+    record(search, best, exact, best.excluded, out)

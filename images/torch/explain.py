@@ -10,13 +10,13 @@ from images.torch import layers
 from images.torch.attempts import Attempts
 from images.torch.inspection import Inspection
 from images.torch.recipe import Recipe
-from images.torch.recover import EXCLUDED
 from images.torch.switches import Part
 from shared import sensitivity, store
 from shared.blame import with_cause
 from shared.errors import Unsupported
 from shared.images import IMAGES, LABELS
 from shared.progress import report
+from shared.search import EXCLUDED
 from shared.sensitivity import Difference, Error, Extent, Layer, Sensitivity, accuracy, divergence
 from shared.subset import Subset
 

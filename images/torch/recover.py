@@ -1,8 +1,5 @@
 """FX quantization that leaves in float what costs too much accuracy: `exclude: auto`."""
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +10,9 @@ from images.torch.attempts import Attempts
 from images.torch.inspection import Inspection, ranked
 from images.torch.recipe import Recipe
 from shared.images import IMAGES, LABELS, batches
-from shared.search import Search, Trial
+from shared.search import Search, least, record
 from shared.subset import Subset
 
-EXCLUDED = "excluded.json"
-ROUNDING = 1e-9  # of a difference of accuracies
 RANKED = 500  # images
 BATCH = 250
 
@@ -49,13 +44,13 @@ def run(
     with torch.no_grad():
         attempts = Attempts(model, recipe, always, calibration)
         exact = accuracy(attempts.float, holdout)
-        search = Search(exact - max_drop_pp / 100 - ROUNDING, trials)
+        search = Search(least(exact, max_drop_pp), trials)
         best = search.run(
             lambda names: accuracy(attempts.quantized(names), holdout),
             lambda: candidates(attempts, calibration),
         )
         quantize.write(attempts.quantized(best.excluded), recipe, attempts.total(best.excluded), calibration, out)
-    record(search, best, exact, always, out)
+    record(search, best, exact, [*always, *best.excluded], out)
 
 
 def candidates(attempts: Attempts, calibration: Path) -> tuple[str, ...]:
@@ -69,13 +64,3 @@ def accuracy(module: torch.nn.Module, images: Path) -> float:
     labels = np.load(images / LABELS)
     answers = [module(torch.from_numpy(batch)).argmax(dim=1).numpy() for batch in batches(images / IMAGES, BATCH)]
     return float((np.concatenate(answers) == labels).mean())
-
-
-def record(search: Search, best: Trial, exact: float, always: Sequence[str], out: Path) -> None:
-    found = {
-        "layers": [*always, *best.excluded],
-        "trials": [asdict(trial) for trial in search.trials],
-        "float_accuracy": exact,
-        "holds": best.accuracy >= search.least,
-    }
-    (out / EXCLUDED).write_text(json.dumps(found, indent=1))

@@ -11,8 +11,9 @@ import torch
 from images.torch import explain, recover, script
 from images.torch.attempts import Attempts
 from images.torch.recipe import Recipe
-from shared import store
+from shared import search, store
 from shared.errors import Unsupported
+from shared.search import EXCLUDED
 from tests.images.torch import hard
 from tests.images.torch.stages import defaults
 
@@ -28,7 +29,7 @@ def recovered(build: Build, folder: Path, **settings: object) -> dict:
     holdout = hard.images(model, folder / "holdout", 2, 400)
     recover.run(model, calibration, holdout, out, **{**defaults("recover"), **PER_TENSOR, **settings})
     assert (out / script.FILE).exists()
-    return json.loads((out / recover.EXCLUDED).read_text())
+    return json.loads((out / EXCLUDED).read_text())
 
 
 def best(found: dict) -> float:
@@ -52,7 +53,7 @@ def test_the_number_of_trials_is_a_limit(tmp_path: Path):
 
 def test_a_limit_that_nothing_holds_leaves_the_best_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The limit is put above what any model can reach."""
-    monkeypatch.setattr(recover, "ROUNDING", -1.0)
+    monkeypatch.setattr(search, "ROUNDING", -1.0)
     found = recovered(hard.uneven, tmp_path, trials=3)
     assert not found["holds"]
     assert best(found) == max(trial["accuracy"] for trial in found["trials"])
