@@ -29,7 +29,7 @@ def draw(dataset: Path, out: Path) -> None:
     labels = np.load(dataset / "y_train.npy")
     random = np.random.default_rng(SEED)
     drawn = [random.choice(np.flatnonzero(labels == label), CALIBRATION // 10, replace=False) for label in range(10)]
-    images = np.load(dataset / "x_train.npy", mmap_mode="r")[np.sort(np.concatenate(drawn))]
+    images = np.load(dataset / "x_train_0.npy", mmap_mode="r")[np.sort(np.concatenate(drawn))]
     np.save(out / "calibration.npy", images.astype(np.float32))
 
 
@@ -57,7 +57,7 @@ def load(out: Path) -> Model:
 
 def predict(dataset: Path, out: Path) -> None:
     model = load(out)
-    images = np.load(dataset / "x_test.npy", mmap_mode="r")
+    images = np.load(dataset / "x_test_0.npy", mmap_mode="r")
     answers = [model(images[i : i + BATCH].astype(np.float32)) for i in range(0, len(images), BATCH)]
     np.save(out / "predictions.keras.fp32.npy", np.concatenate(answers))
 
@@ -65,7 +65,7 @@ def predict(dataset: Path, out: Path) -> None:
 def latency(dataset: Path, out: Path) -> None:
     set_threads(1)
     model = load(out)
-    images = np.load(dataset / "x_test.npy", mmap_mode="r")[:MANY].astype(np.float32)
+    images = np.load(dataset / "x_test_0.npy", mmap_mode="r")[:MANY].astype(np.float32)
     timed(model, images[:1], WARM_UP)
     timed(model, images, 2)
     rounds = [(timed(model, images[:1], CALLS), timed(model, images, 1)) for _ in range(ROUNDS)]

@@ -54,7 +54,7 @@ def load(path: Path, threads: int) -> Model:
 
 
 def predict(dataset: Path, out: Path) -> None:
-    images = np.load(dataset / "x_test.npy", mmap_mode="r")
+    images = np.load(dataset / "x_test_0.npy", mmap_mode="r")
     for name in VARIANTS:
         model = load(out / f"onnx.{name}.onnx", THREADS)
         answers = [model(images[i : i + BATCH].astype(np.float32)) for i in range(0, len(images), BATCH)]
@@ -63,7 +63,7 @@ def predict(dataset: Path, out: Path) -> None:
 
 def latency(dataset: Path, out: Path) -> None:
     models = {name: load(out / f"onnx.{name}.onnx", 1) for name in VARIANTS}
-    images = np.load(dataset / "x_test.npy", mmap_mode="r")[:MANY].astype(np.float32)
+    images = np.load(dataset / "x_test_0.npy", mmap_mode="r")[:MANY].astype(np.float32)
     samples: dict[str, list[tuple[list[float], list[float]]]] = {name: [] for name in models}
     for model in models.values():
         timed(model, images[:1], WARM_UP)

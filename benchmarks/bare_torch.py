@@ -98,7 +98,7 @@ def load(out: Path, name: str, threads: int) -> Model:
 
 
 def predict(dataset: Path, out: Path, names: list[str]) -> None:
-    images = np.load(dataset / "x_test.npy", mmap_mode="r")
+    images = np.load(dataset / "x_test_0.npy", mmap_mode="r")
     for name in names:
         model = load(out, name, THREADS)
         answers = [model(images[i : i + BATCH].astype(np.float32)) for i in range(0, len(images), BATCH)]
@@ -107,7 +107,7 @@ def predict(dataset: Path, out: Path, names: list[str]) -> None:
 
 def latency(dataset: Path, out: Path, names: list[str]) -> None:
     models = {name: load(out, name, 1) for name in names}
-    images = np.load(dataset / "x_test.npy", mmap_mode="r")[:MANY].astype(np.float32)
+    images = np.load(dataset / "x_test_0.npy", mmap_mode="r")[:MANY].astype(np.float32)
     samples: dict[str, list[tuple[list[float], list[float]]]] = {name: [] for name in names}
     for model in models.values():
         timed(model, images[:1], WARM_UP)

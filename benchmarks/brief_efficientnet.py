@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from shared.images import IMAGES, LABELS, preprocess
+from shared.samples import LABELS, file
 
 STEPS, BATCH = 600, 32
 CALIBRATION, HOLDOUT = 500, 2000
@@ -18,17 +18,17 @@ CALIBRATION, HOLDOUT = 500, 2000
 
 def main(source: Path, out: Path) -> None:
     keras.utils.set_random_seed(3)
-    images, labels = np.load(source / "x_train.npy", mmap_mode="r"), np.load(source / "y_train.npy")
+    images, labels = np.load(source / "x_train_0.npy", mmap_mode="r"), np.load(source / "y_train.npy")
     order = np.random.default_rng(7).permutation(len(labels))
     seen = np.sort(order[HOLDOUT : HOLDOUT + STEPS * BATCH])
     drawn = np.random.default_rng(1).choice(seen, CALIBRATION, replace=False)
     for name, indices in (("calibration", np.sort(drawn)), ("holdout", np.sort(order[:HOLDOUT]))):
         (out / name).mkdir(parents=True, exist_ok=True)
-        np.save(out / name / IMAGES, images[indices])
+        np.save(out / name / file(0), images[indices])
         np.save(out / name / LABELS, labels[indices])
     model = keras.applications.EfficientNetB0(weights=None, input_shape=(32, 32, 3), classes=10)
     model.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
-    model.fit(preprocess(images[seen]), labels[seen], batch_size=BATCH, epochs=1, verbose=2)
+    model.fit(images[seen].astype(np.float32), labels[seen], batch_size=BATCH, epochs=1, verbose=2)
     model.save(out / "model.keras")
 
 

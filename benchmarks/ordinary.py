@@ -15,14 +15,14 @@ from images.onnx.outliers import magnitudes, ordinary, scores
 from images.onnx.quantize import write
 from images.onnx.recipe import Recipe
 from images.onnx.session import FILE, load
-from shared.images import IMAGES, LABELS, Indices, batches
+from shared.samples import LABELS, Indices, batches, file
 
 LIMITS = (np.inf, 20.0, 10.0, 5.0)
 RECIPE = Recipe("uint8", "int8", per_channel=True)
 
 
 def main(model: Path, folder: Path) -> None:
-    calibration, labels = folder / "calibration" / IMAGES, np.load(folder / "holdout" / LABELS)
+    calibration, labels = folder / "calibration" / file(0), np.load(folder / "holdout" / LABELS)
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         found = scores(magnitudes(model, calibration, scratch))
@@ -39,15 +39,15 @@ def main(model: Path, folder: Path) -> None:
 
 
 def quantized(model: Path, images: np.ndarray, folder: Path, scratch: Path) -> Indices:
-    np.save(scratch / IMAGES, images)
-    found = ranges(model, scratch / IMAGES, "minmax", 100.0, scratch)
+    np.save(scratch / file(0), images)
+    found = ranges(model, scratch, "minmax", 100.0, scratch)
     write(model, found, RECIPE, [], scratch / FILE)
     return classes(scratch, folder)
 
 
 def classes(variant: Path, folder: Path) -> Indices:
     model = load(variant, 1)
-    return np.concatenate([model(images).argmax(axis=1) for images in batches(folder / "holdout" / IMAGES, 100)])
+    return np.concatenate([model(batch)[0].argmax(axis=1) for batch in batches(folder / "holdout", 100)])
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def quantize(peer: Peer, recipe: Recipe, python: Path, material: Material, work:
     folder.mkdir()
     out = folder / "model.onnx"
     source = material.path(recipe.source) / "model.onnx"
-    calibration = material.path("calibration") / "images.npy"
+    calibration = material.path("calibration") / "input_0.npy"
     command = [python, peer.script, recipe.name, source, calibration, out, work / "held-out.npz"]
     variables = {"HOME": str(folder), "TMPDIR": str(folder), "PYTHONPATH": ""}
     try:

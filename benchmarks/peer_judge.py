@@ -13,7 +13,6 @@ from images.onnx.session import REFUSALS, load
 from shared import machine, predictions, timing
 from shared.contract import encode, read
 from shared.errors import CrossquantError
-from shared.images import preprocess
 
 BATCH, MANY = 250, 64
 THREADS = 1
@@ -28,7 +27,7 @@ def main() -> None:
         raise SystemExit(f"{job.reference}: {failed[job.reference]}")
     names = sorted(job.models.keys() - failed.keys(), key=lambda name: (name != job.reference, name))
     models = {name: Path(job.models[name]) for name in names}  # the first one is timed a second time
-    images = preprocess(np.load(dataset / "images.npy", mmap_mode="r")[:MANY])
+    images = np.load(dataset / "input_0.npy", mmap_mode="r")[:MANY].astype(np.float32)
     size = timing.Size(job.rounds, job.calls, MANY)
     with machine.watch() as watch:
         samples = timing.interleaved(models, load, images, size, THREADS)

@@ -11,7 +11,7 @@ from driver.experiment import Experiment
 from shared import store
 from shared.contract import Plan, Seal, read
 from shared.errors import CrossquantError
-from shared.images import draw_by_class, preprocess
+from shared.samples import draw_by_class
 
 MODEL = "model.onnx"
 FLOATS = {"exported": "float, as converted", "onnx.fp32": "float, folded"}
@@ -82,5 +82,5 @@ class Material:
                 "the embedded sample has too few training images to hold some out: "
                 f"get the full data set with `python -m driver fetch`, then {self.again}"
             ) from None
-        images = np.load(source / "x_train.npy", mmap_mode="r")[np.searchsorted(kept, drawn)]
-        np.savez(target, images=preprocess(images), labels=labels[drawn])
+        images = np.load(source / "x_train_0.npy", mmap_mode="r")[np.searchsorted(kept, drawn)]
+        np.savez(target, images=images.astype(np.float32), labels=labels[drawn])

@@ -14,7 +14,7 @@ from driver.experiment import Experiment
 from driver.results import SIGNIFICANT, Cold, Comparison, Losing, Timing, Variant
 from driver.wording import p_value
 from shared.contract import SCHEMA, Seal, Step
-from shared.predictions import at_chance
+from shared.tasks import at_chance
 
 Answers = dict[str, NDArray[np.float32]]
 Labels = NDArray[np.uint8]

@@ -16,7 +16,7 @@ from driver.wording import points
 from shared import predictions, store
 from shared.contract import read
 from shared.errors import CrossquantError
-from shared.images import LABELS
+from shared.samples import LABELS
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def load(name: str) -> Run:
             comparison = read(Comparison, path)
             found = {row.name: folder / row.image / f"predictions.{row.name}" for row in comparison.variants}
             answers = {
-                name: np.load(at / predictions.FILE)
+                name: np.load(at / predictions.file(0))
                 for name, at in found.items()
                 if at.is_dir() and any(at.glob("*.npy"))
             }

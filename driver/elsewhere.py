@@ -7,7 +7,7 @@ import numpy as np
 from driver import statistics
 from driver.evidence import Evidence
 from driver.results import Emulated
-from shared import emulation, predictions
+from shared import emulation
 
 
 def runs(evidence: Evidence, variant: str) -> tuple[Emulated, ...]:
@@ -23,7 +23,7 @@ def found(evidence: Evidence, variant: str) -> Iterator[Emulated]:
     own = here[indices].argmax(axis=1)
     for cpu, run in emulation.summary(folder).cpus.items():
         if not run.refused:
-            there = np.load(folder / cpu / predictions.FILE).argmax(axis=1)
+            there = np.load(folder / cpu / emulation.ANSWERS).argmax(axis=1)
             right = there == labels[indices]
             pairs = statistics.paired(own == labels[indices], right)
             interval = statistics.wilson(int(right.sum()), len(right))

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from driver import host, metrics
 from driver.experiment import Experiment
 from driver.results import Cold
-from shared import predictions, store
+from shared import predictions, samples, store
 from shared.contract import Failure, Plan, Seal, Status, Step, read
 from shared.freshness import Freshness
-from shared.images import LABELS
+from shared.samples import About, Array, Batch
 from shared.search import EXCLUDED
 from shared.startup import Start
 from shared.timing import Timings
@@ -32,29 +32,45 @@ class Evidence:
         return store.artifact_path(self.plan, name) if self.seal(name) else None
 
     def dataset(self) -> dict[str, Any]:
-        path, labels = self.path("dataset"), self.labels()
-        about = json.loads((path / "about.json").read_text()) if path else {}
-        count = 0 if labels is None else len(labels)
+        path, about = self.path("dataset"), self.about()
         return {
-            "name": about.get("name", ""),
-            "test_images": count,
+            "name": about.name,
+            "test_images": samples.count(path) if path else 0,
             "split": "training" if self.plan.step("dataset").run == "selection" else "test",
-            "sample": about.get("sample", False),
-            "classes": about.get("classes", []),
+            "sample": about.sample,
+            "classes": list(about.classes),
+            "task": about.task,
+            "unit": about.unit,
         }
+
+    def about(self) -> About:
+        """What the test samples are; the defaults where there are none."""
+        path = self.path("dataset")
+        return samples.about(path) if path else About()
 
     def seal(self, name: str) -> Seal | None:
         """Of an artifact that is there, up to date and no refusal; None also where the plan has no such artifact."""
         seal = self.freshness.current(name) if name in self.plan.locations else None
         return seal if seal is not None and seal.status == "ok" else None
 
-    def labels(self, artifact: str = "dataset") -> NDArray[np.uint8] | None:
+    def labels(self, artifact: str = "dataset") -> Array | None:
         path = self.path(artifact)
-        return np.load(path / LABELS) if path else None
+        return samples.labels(path) if path else None
+
+    def test_inputs(self) -> Batch | None:
+        """As they are stored, mapped: an array an input of the model."""
+        path = self.path("dataset")
+        return tuple(map(samples.mapped, samples.inputs(path))) if path else None
+
+    def outputs(self, variant: str) -> Batch | None:
+        """The raw answers, mapped: an array an output of the model."""
+        path = self.path(f"predictions.{variant}")
+        return tuple(map(samples.mapped, predictions.outputs(path))) if path else None
 
     def probabilities(self, variant: str) -> NDArray[np.float32] | None:
-        path = self.path(f"predictions.{variant}")
-        return np.load(path / predictions.FILE) if path else None
+        """(n, classes), of the output that the task judges; as the variant gave them, where it gave probabilities."""
+        outputs = self.outputs(variant)
+        return None if outputs is None else np.array(outputs[self.about().judged])
 
     def status(self, step: Step) -> tuple[Status, str]:
         """Of the variant itself, or of its predictions if only they went wrong."""

@@ -74,7 +74,7 @@ def keep_model(path: Path, wanted: str, source: Source, final: Path, sealed: Sea
 
 def fetch_dataset(experiment: Experiment, final: Path, say: Say, report: download.Report) -> bool:
     """True if the full data set is on the volume; False if no source has it."""
-    if (final / store.SEAL).exists():
+    if is_kept(final):
         return True
     dataset = experiment.dataset
     for source in dataset.sources:
@@ -118,6 +118,11 @@ def obtain(source: Source, report: download.Report) -> Path:
     return path
 
 
+def is_kept(final: Path) -> bool:
+    """Is the data set there, in the form of today?"""
+    return (final / store.SEAL).exists() and (final / "x_test_0.npy").exists()
+
+
 def keep_full(arrays: cifar10.Arrays, origin: str, final: Path) -> None:
     indices = np.arange(len(arrays["x_train"]))
     about = {"name": "cifar10", "sample": False, "classes": list(cifar10.CLASSES)}
@@ -125,7 +130,7 @@ def keep_full(arrays: cifar10.Arrays, origin: str, final: Path) -> None:
 
 
 def keep_sample(final: Path) -> None:
-    if not (final / store.SEAL).exists():
+    if not is_kept(final):
         about = {"name": "cifar10", "sample": True, "classes": list(cifar10.CLASSES)}
         keep(sample.load(), about, "embedded sample", final)
 
@@ -133,7 +138,7 @@ def keep_sample(final: Path) -> None:
 def keep(arrays: cifar10.Arrays, about: dict[str, object], origin: str, final: Path) -> None:
     with store.temporary(final) as folder:
         for name, array in arrays.items():
-            np.save(folder / f"{name}.npy", array)
+            np.save(folder / (f"{name}_0.npy" if name.startswith("x_") else f"{name}.npy"), array)
         (folder / "about.json").write_text(json.dumps(about))
         publish(folder, final, origin)
 

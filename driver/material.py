@@ -9,7 +9,7 @@ from driver import layers, outputs
 from driver.evidence import Evidence, recipe, variants
 from driver.page import Material
 from driver.results import Changed
-from shared.images import IMAGES
+from shared import samples
 from shared.sensitivity import Sensitivity
 from shared.timing import TWIN
 
@@ -21,8 +21,8 @@ def collect(evidence: Evidence, reference: str, experiment_text: str) -> Materia
     return Material(
         changed=changed(evidence, reference),
         seconds=seconds(evidence),
-        test_images=images(evidence, "dataset", IMAGES),
-        calibration_images=images(evidence, "calibration", IMAGES),
+        test_images=images(evidence, "dataset"),
+        calibration_images=images(evidence, "calibration"),
         experiment_text=experiment_text,
         explained=explained(evidence),
     )
@@ -58,10 +58,10 @@ def explained(evidence: Evidence) -> dict[str, Sensitivity]:
     return {name: found for name in names if (found := layers.find(evidence, name)) is not None}
 
 
-def images(evidence: Evidence, artifact: str, file: str) -> Images | None:
+def images(evidence: Evidence, artifact: str) -> Images | None:
     """Pixels as they were before preprocessing, mapped: only those that are shown are read."""
     path = evidence.path(artifact)
     if path is None:
         return None
-    found: NDArray[Any] = np.load(path / file, mmap_mode="r")
+    found: NDArray[Any] = samples.mapped(samples.inputs(path)[0])
     return found if found.dtype == np.uint8 else found.astype(np.uint8)

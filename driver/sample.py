@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from driver import cifar10
-from shared.images import draw_by_class
+from shared.samples import draw_by_class
 from shared.store import volumes
 
 FOLDER = Path(__file__).parent / "sample"
@@ -39,8 +39,8 @@ def make(full: Path, folder: Path) -> None:
     train = draw_by_class(y_train, CALIBRATION_PER_CLASS, np.random.default_rng(SEED))
     test = draw_by_class(y_test, TEST_PER_CLASS, np.random.default_rng(SEED))
     folder.mkdir(parents=True, exist_ok=True)
-    pack(np.load(full / "x_train.npy", mmap_mode="r")[train], folder / "x_train.webp")
-    pack(np.load(full / "x_test.npy", mmap_mode="r")[test], folder / "x_test.webp")
+    pack(np.load(full / "x_train_0.npy", mmap_mode="r")[train], folder / "x_train.webp")
+    pack(np.load(full / "x_test_0.npy", mmap_mode="r")[test], folder / "x_test.webp")
     np.savez_compressed(
         folder / "labels.npz",
         y_train=y_train,

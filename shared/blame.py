@@ -9,10 +9,10 @@ SHARE = 0.25  # of the loss: a layer with less of it is not to blame alone
 CLIPPED = 0.01  # of a layer's outputs: more than this is named as the reason
 
 
-def with_cause(found: Sensitivity, classes: int) -> Sensitivity:
+def with_cause(found: Sensitivity, chance: float) -> Sensitivity:
     """With a plain sentence about the layer to blame where the loss is large, or nothing but chance is left."""
     lost = found.float_accuracy - found.quantized_accuracy
-    large = lost > LARGE_DROP or found.quantized_accuracy <= 1 / classes < found.float_accuracy
+    large = lost > LARGE_DROP or found.quantized_accuracy <= chance < found.float_accuracy
     if not large or not found.layers:
         return found
     worst = max(found.layers, key=lambda layer: blame(layer, found))

@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from shared import threads
+from shared import samples, threads
 from shared.errors import CrossquantError
-from shared.images import IMAGES, preprocess
 from shared.predictions import checked
 
 NAMES = {
@@ -27,17 +26,18 @@ BATCH, THREADS = 10, 1
 
 def main(arguments: list[str]) -> None:
     module, variant, dataset, indices, out, pipe = arguments
+    judged = samples.about(Path(dataset)).judged
     sys.excepthook = Teller(int(pipe)).last_words
     tell = Teller(int(pipe)).tell
     threads.limit(THREADS)
     tell(int8_instructions=int8_instructions())
     model = importlib.import_module(module).load(Path(variant), THREADS)
-    images, chosen = np.load(Path(dataset) / IMAGES, mmap_mode="r"), np.load(indices)
+    chosen = np.load(indices)
     answers = []
     for start in range(0, len(chosen), BATCH):
-        batch = preprocess(images[chosen[start : start + BATCH]])
-        answers.append(checked(model(batch), len(batch)))
-        tell(done=start + len(batch), total=len(chosen))
+        batch = samples.take(Path(dataset), chosen[start : start + BATCH])
+        answers.append(checked(model(batch), len(batch[0]))[judged])
+        tell(done=start + len(batch[0]), total=len(chosen))
     np.save(out, np.concatenate(answers))
 
 

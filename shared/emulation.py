@@ -17,17 +17,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from shared import emulated
+from shared import emulated, samples
 from shared.contract import read
 from shared.cpus import CPUS, check, python
 from shared.errors import StageError, Unsupported
-from shared.images import LABELS, Indices, draw_by_class
-from shared.predictions import FILE
 from shared.progress import report
+from shared.samples import Array, Indices, draw_by_class
+from shared.subset import Subset
 
-INDICES, SUMMARY = "indices.npy", "cpus.json"
+INDICES, SUMMARY, ANSWERS = "indices.npy", "cpus.json", "output.npy"
 SEED = 0
 
 
@@ -51,17 +50,18 @@ class Summary:
 
 
 def answer(variant: Path, dataset: Path, out: Path, module: str, cpus: Sequence[str], images: int) -> None:
-    """Write `indices.npy`, (n,) int64: about `images` test images; for each of `cpus` that can run the variant
-    `<cpu>/probabilities.npy`, (n, classes) float32, its answers to them in that order; and `cpus.json` (Summary).
+    """Write `indices.npy`, (n,) int64: about `images` test samples; for each of `cpus` that can run the
+    variant `<cpu>/output.npy`, (n, …) float32, what the judged output has for them in that order; and `cpus.json`
+    (Summary).
 
     `module` has the image's `load(variant, threads)`. Unsupported where none of the CPUs can run the variant.
     """
     check(cpus)
-    np.save(out / INDICES, subset(np.load(dataset / LABELS), images))
+    np.save(out / INDICES, chosen(dataset, images))
     found = {}
     for turn, cpu in enumerate(cpus):
         (out / cpu).mkdir()
-        files = (variant, dataset, out / INDICES, out / cpu / FILE)
+        files = (variant, dataset, out / INDICES, out / cpu / ANSWERS)
         found[cpu] = emulate(cpu, [module, *map(str, files)], (turn, len(cpus)))
     if all(one.refused for one in found.values()):
         raise Unsupported("; ".join(f"{cpu}: {one.refused}" for cpu, one in found.items()))
@@ -73,7 +73,15 @@ def summary(folder: Path) -> Summary:
     return read(Summary, folder / SUMMARY)
 
 
-def subset(labels: NDArray[np.uint8], images: int) -> Indices:
+def chosen(dataset: Path, images: int) -> Indices:
+    """By class where there are classes, else evenly spaced."""
+    labels = samples.labels(dataset)
+    if labels is not None and samples.about(dataset).task == "classification":
+        return subset(labels, images)
+    return Subset(dataset, images).positions
+
+
+def subset(labels: Array, images: int) -> Indices:
     """Sorted indices of the same number of images of each class, always the same ones: `images` in all, or the next
     smaller number that can be had.
     """

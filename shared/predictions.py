@@ -1,57 +1,72 @@
-"""Every variant's answer to every test image, written as it is computed."""
+"""Every variant's answer to every test sample, written as it is computed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import IO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shared.errors import CrossquantError
-from shared.images import IMAGES, Floats, batches
 from shared.progress import report
+from shared.samples import Array, Batch, batches, count
 
-Model = Callable[[Floats], Floats]
-FILE = "probabilities.npy"
+Model = Callable[[Batch], Batch]
+
+
+def file(number: int) -> str:
+    """What a predictions artifact has of the model's output of this number."""
+    return f"output_{number}.npy"
+
+
+def outputs(folder: Path) -> tuple[Path, ...]:
+    """The arrays in `folder`, in the order of the model's outputs."""
+    return tuple(folder / file(number) for number in range(len(list(folder.glob("output_*.npy")))))
 
 
 def predict(model: Model, dataset: Path, out: Path, batch_size: int) -> None:
-    """Write `probabilities.npy`, (images, classes) float32, in the order of the data set.
+    """Write `output_0.npy` …, (samples, …) float32, in the order of the data set: one array an output of the model.
 
-    `model` maps a preprocessed batch (n, height, width, channels) to (n, classes). Memory doesn't grow with the number
-    of images: each batch's answer is written at once. CrossquantError where an answer is not finite.
+    Memory doesn't grow with the number of samples: each batch's answers are written at once. CrossquantError where an
+    answer is not finite, or of another shape than the one before.
     """
-    total, done = len(np.load(dataset / IMAGES, mmap_mode="r")), 0
-    with (out / FILE).open("wb") as file:
-        for batch in batches(dataset / IMAGES, batch_size):
-            answer = checked(model(batch), len(batch))
+    total, done = count(dataset), 0
+    with ExitStack() as stack:
+        writers: list[Writer] = []
+        for batch in batches(dataset, batch_size):
+            answers = checked(model(batch), len(batch[0]))
             if not done:
-                classes = answer.shape[1]
-                header = {"descr": "<f4", "fortran_order": False, "shape": (total, classes)}
-                np.lib.format.write_array_header_1_0(file, header)
-            if answer.shape[1] != classes:
-                raise CrossquantError(
-                    f"the model answers {answer.shape[1]} classes after {classes}: "
-                    "it must answer the same number to every batch"
-                )
-            file.write(np.ascontiguousarray(answer, dtype="<f4").tobytes())
-            done += len(batch)
+                files = [stack.enter_context((out / file(number)).open("wb")) for number in range(len(answers))]
+                writers = [Writer(*pair, total) for pair in zip(files, answers, strict=True)]
+            for writer, answer in zip(writers, answers, strict=True):
+                writer.add(answer)
+            done += len(batch[0])
             report(done, total)
 
 
-def checked(answer: Floats, images: int) -> Floats:
-    if answer.ndim != 2 or len(answer) != images:
-        raise CrossquantError(
-            f"the model answers {answer.shape} to {images} images: it must answer one row of probabilities an image"
-        )
-    if not np.isfinite(answer).all():
-        raise CrossquantError("the model answers NaN or infinity: look at its weights and ranges")
-    return answer
+class Writer:
+    """Answers, batch after batch, to one `.npy` file."""
+
+    def __init__(self, to: IO[bytes], first: Array, total: int) -> None:
+        self.file, self.shape = to, first.shape[1:]
+        header = {"descr": "<f4", "fortran_order": False, "shape": (total, *self.shape)}
+        np.lib.format.write_array_header_1_0(to, header)
+
+    def add(self, answer: Array) -> None:
+        if answer.shape[1:] != self.shape:
+            raise CrossquantError(
+                f"the model answers {answer.shape[1:]} a sample after {self.shape}: "
+                "it must answer every batch in the same shape"
+            )
+        self.file.write(np.ascontiguousarray(answer, dtype="<f4").tobytes())
 
 
-def at_chance(probabilities: Floats, labels: NDArray[np.uint8]) -> bool:
-    """Is the accuracy that of guessing? True up to three standard errors above 1/classes: such a variant is broken."""
-    images, classes = probabilities.shape
-    chance = 1 / classes
-    accuracy = float((probabilities.argmax(axis=1) == labels).mean())
-    spread: float = (chance * (1 - chance) / images) ** 0.5
-    return bool(accuracy <= chance + 3 * spread)
+def checked(answers: Sequence[Array], samples: int) -> Batch:
+    for answer in answers:
+        if not answer.ndim or len(answer) != samples:
+            raise CrossquantError(
+                f"the model answers {answer.shape} to {samples} samples: its first axis must be the samples"
+            )
+        if not np.isfinite(answer).all():
+            raise CrossquantError("the model answers NaN or infinity: look at its weights and ranges")
+    return tuple(answers)

@@ -31,7 +31,8 @@ class Layer:
     `activation` is the error of its output in the whole quantized model, `weight` that of its weight, if it has one.
     `range` and `clipped` (the share of values beyond the quantized range) are of its float output over the images.
     `only_*`: accuracy when nothing else is quantized. `kept`, `kept_kl`: accuracy of the quantized model with this
-    layer alone in float, and the mean KL divergence (nats) of its outputs from the float model's.
+    layer alone in float, and the mean KL divergence (nats) of its outputs from the float model's. Where the task has no
+    classes, its score is in the accuracy's place, and the noise's share of the power in that of the divergence.
     """
 
     name: str
@@ -155,6 +156,13 @@ def divergence(exact: Array, quantized: Array) -> float:
     logits = is_logits(exact)
     known, found = probabilities(exact, logits), probabilities(quantized, logits)
     return max(0.0, float((known * np.log(known / found)).sum(axis=1).mean()))
+
+
+def noise_share(exact: Array, quantized: Array) -> float:
+    """The power of what differs, as a share of that of `exact`."""
+    difference = Difference()
+    difference.add(exact, quantized)
+    return difference.noise / max(difference.signal, TINY)
 
 
 def is_logits(outputs: Array) -> bool:

@@ -13,11 +13,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
-from shared import threads
+from shared import samples, threads
 from shared.errors import StageError
-from shared.images import IMAGES, batches
 from shared.progress import report
 from shared.timing import sound
 
@@ -67,7 +64,7 @@ def main(arguments: list[str]) -> None:
     imported = time.monotonic()
     model = load(Path(variant), THREADS)
     loaded = time.monotonic()
-    model(np.ascontiguousarray(next(batches(Path(dataset) / IMAGES, 1))))
+    model(samples.take(Path(dataset), slice(1)))
     imported, loaded, answered = (moment - float(began) for moment in (imported, loaded, time.monotonic()))
     os.write(int(answer), json.dumps(asdict(Start(imported, loaded, answered, peak()))).encode())
 

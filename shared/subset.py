@@ -1,4 +1,4 @@
-"""Some images of a file, enough to look at a model by."""
+"""Some samples of a set, enough to look at a model by."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,23 +6,29 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.images import Floats, Indices, preprocess
+from shared import samples
+from shared.samples import Array, Batch, Indices
 
 
 @dataclass(frozen=True)
 class Subset:
-    """`count` images of the `.npy` file `path`, evenly spaced, since a set may be sorted by class."""
+    """`count` samples of the artifact in `folder`, evenly spaced, since a set may be sorted by class."""
 
-    path: Path
+    folder: Path
     count: int
 
     @property
     def positions(self) -> Indices:
-        total = len(np.load(self.path, mmap_mode="r"))
+        total = samples.count(self.folder)
         return np.linspace(0, total - 1, min(self.count, total)).round().astype(np.int64)
 
-    def batches(self, size: int) -> Iterator[Floats]:
-        """Preprocessed batches, in order; memory doesn't grow with the number of images."""
+    @property
+    def labels(self) -> Array | None:
+        found = samples.labels(self.folder)
+        return None if found is None else found[self.positions]
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """In order; memory doesn't grow with the number of samples."""
         positions = self.positions
         for start in range(0, len(positions), size):
-            yield preprocess(np.load(self.path, mmap_mode="r")[positions[start : start + size]])
+            yield samples.take(self.folder, positions[start : start + size])

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from shared import machine, threads
+from shared import machine, predictions, samples, tasks, threads
 from shared.errors import StageError
-from shared.images import IMAGES, LABELS, Floats, preprocess
-from shared.predictions import FILE, Model, at_chance
+from shared.predictions import Model
 from shared.progress import report
+from shared.samples import Batch
 
 WARM_UP = 20  # calls: TorchScript compiles on the first ones, ONNX Runtime fills its arena
 TWIN = " again"  # ends the name under which the first variant is timed a second time: an A/A pair
@@ -25,7 +25,7 @@ Load = Callable[[Path, int], Model]
 
 @dataclass(frozen=True)
 class Samples:
-    """Seconds of each single call of `variant` on `batch` images with `threads` threads, (rounds, calls)."""
+    """Seconds of each single call of `variant` on `batch` samples with `threads` threads, (rounds, calls)."""
 
     variant: str
     batch: int
@@ -57,66 +57,65 @@ def measure(available: Mapping[str, Path], dataset: Path, out: Path, load: Load,
     with the first operator. CrossquantError where a framework takes more than it may.
     """
     models = {name: available[name] for name in sound(available, dataset)}
-    images = preprocess(np.load(dataset / IMAGES, mmap_mode="r")[: size.batch])
+    many = samples.take(dataset, slice(size.batch))
     counts = sorted({1, threads.allowed()})
     with machine.watch() as watch:
-        found = [samples for count in counts for samples in apart(models, load, images, size, count)]
+        found = [each for count in counts for each in apart(models, load, many, size, count)]
     (out / "samples.json").write_text(json.dumps(asdict(Timings(watch.seen, tuple(found)))))
 
 
-def apart(models: Mapping[str, Path], load: Load, images: Floats, size: Size, count: int) -> list[Samples]:
+def apart(models: Mapping[str, Path], load: Load, batch: Batch, size: Size, count: int) -> list[Samples]:
     """`interleaved` in a fork of this process; what it raises is raised here."""
     with ProcessPoolExecutor(1, get_context("fork")) as pool:
         try:
-            return pool.submit(interleaved, models, load, images, size, count).result()
+            return pool.submit(interleaved, models, load, batch, size, count).result()
         except BrokenProcessPool:
             raise StageError("the timing process was killed (out of memory? raise limits.memory)") from None
 
 
-def interleaved(paths: Mapping[str, Path], load: Load, images: Floats, size: Size, count: int) -> list[Samples]:
-    """Samples of all variants (A B C, A B C, …) on `count` threads, at batch 1 and at that of `images`.
+def interleaved(paths: Mapping[str, Path], load: Load, batch: Batch, size: Size, count: int) -> list[Samples]:
+    """Samples of all variants (A B C, A B C, …) on `count` threads, at batch 1 and at all of `batch`.
 
     The first variant is loaded and timed a second time under another name: what these two differ by is noise.
     """
     twins = {name + TWIN: paths[name] for name in list(paths)[:1]}
     models = {name: load(path, count) for name, path in (*paths.items(), *twins.items())}
-    one = np.ascontiguousarray(images[:1])
+    one = tuple(np.ascontiguousarray(array[:1]) for array in batch)
     for name, model in models.items():
-        warm_up(name, model, one, images, count)
+        warm_up(name, model, one, batch, count)
     single: dict[str, list[tuple[float, ...]]] = {name: [] for name in models}
     many: dict[str, list[tuple[float, ...]]] = {name: [] for name in models}
     for turn in range(size.rounds):
         for name, model in models.items():
             single[name].append(timed(model, one, size.calls))
         for name, model in models.items():
-            many[name].append(timed(model, images, 1))
+            many[name].append(timed(model, batch, 1))
         report(turn + 1, size.rounds)
-    batches = ((1, single), (len(images), many))
-    return [Samples(name, batch, count, tuple(found[name])) for batch, found in batches for name in models]
+    sizes = ((1, single), (len(batch[0]), many))
+    return [Samples(name, number, count, tuple(found[name])) for number, found in sizes for name in models]
 
 
-def warm_up(name: str, model: Model, one: Floats, images: Floats, count: int) -> None:
+def warm_up(name: str, model: Model, one: Batch, batch: Batch, count: int) -> None:
     """Call until nothing is done for the first time; then look at the threads."""
     timed(model, one, WARM_UP)
-    timed(model, images, 1)
+    timed(model, batch, 1)
     with threads.at_most(count, name):
-        timed(model, images, 2)
+        timed(model, batch, 2)
 
 
-def timed(model: Model, images: Floats, calls: int) -> tuple[float, ...]:
+def timed(model: Model, batch: Batch, calls: int) -> tuple[float, ...]:
     """Seconds that each of `calls` calls takes."""
     seconds = []
     for _ in range(calls):
         start = time.perf_counter()
-        model(images)
+        model(batch)
         seconds.append(time.perf_counter() - start)
     return tuple(seconds)
 
 
 def sound(available: Mapping[str, Path], dataset: Path) -> list[str]:
-    """The variants worth timing: those whose predictions are there and better than chance."""
-    labels = np.load(dataset / LABELS)
+    """The variants worth timing: those whose predictions are there and worth believing."""
+    about, labels = samples.about(dataset), samples.labels(dataset)
     names = [name for name in available if f"predictions.{name}" in available]
-    return [
-        name for name in names if not at_chance(np.load(available[f"predictions.{name}"] / FILE, mmap_mode="r"), labels)
-    ]
+    judged = {name: available[f"predictions.{name}"] / predictions.file(about.judged) for name in names}
+    return [name for name in names if not tasks.broken(about, samples.mapped(judged[name]), labels)]

@@ -1,14 +1,16 @@
-"""The test images of the experiment, as every framework will see them."""
+"""The test samples of the experiment, as every framework will see them."""
 
+import shutil
 from pathlib import Path
 
-import numpy as np
-
-from shared.images import IMAGES, LABELS
+from images.keras import source as sources
+from shared import samples
 
 
 def run(source: Path, out: Path) -> None:
-    """Write `images.npy`, uint8 (n, height, width, channels), `labels.npy`, uint8 (n,), and `about.json`."""
-    for array, file in (("x_test", IMAGES), ("y_test", LABELS)):
-        np.save(out / file, np.load(source / f"{array}.npy", mmap_mode="r"))
-    (out / "about.json").write_text((source / "about.json").read_text())
+    """Write `input_0.npy` … and, where the data set has labels, `labels.npy`, in the types of the data set."""
+    for number, path in enumerate(sources.arrays(source, "test")):
+        shutil.copyfile(path, out / samples.file(number))
+    if (source / "y_test.npy").exists():
+        shutil.copyfile(source / "y_test.npy", out / samples.LABELS)
+    shutil.copyfile(source / samples.ABOUT, out / samples.ABOUT)

@@ -4,11 +4,10 @@ import zipfile
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from images.keras.model import FILE
+from shared import samples
 from shared.errors import CrossquantError
-from shared.images import IMAGES, LABELS
 
 SUFFIXES = (".keras", ".h5")
 
@@ -38,14 +37,22 @@ def read(path: Path) -> keras.Model:
 def check_shapes(model: keras.Model, dataset: Path) -> None:
     if not getattr(model, "inputs", None):
         raise CrossquantError("the model was never built and has no input: give it a keras.Input and save it again")
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        counts = f"{len(model.inputs)} inputs and {len(model.outputs)} outputs"
-        raise CrossquantError(f"the model has {counts}: it must have one of each")
-    images = np.load(dataset / IMAGES, mmap_mode="r").shape[1:]
-    expected = tuple(model.input_shape[1:])
-    fits = len(expected) == len(images) and all(a in (None, b) for a, b in zip(expected, images, strict=True))
-    if not fits:
-        raise CrossquantError(f"the model takes images of {expected}, the data set has {images}")
-    classes = int(np.load(dataset / LABELS).max()) + 1
-    if len(model.output_shape) != 2 or model.output_shape[1] < classes:
-        raise CrossquantError(f"the model answers {model.output_shape[1:]}, the data set has {classes} classes")
+    taken = [tuple(tensor.shape[1:]) for tensor in model.inputs]
+    given = [samples.mapped(path).shape[1:] for path in samples.inputs(dataset)]
+    if len(taken) != len(given):
+        raise CrossquantError(f"the model takes {len(taken)} inputs, the data set has {len(given)}")
+    for expected, found in zip(taken, given, strict=True):
+        fits = len(expected) == len(found) and all(a in (None, b) for a, b in zip(expected, found, strict=True))
+        if not fits:
+            raise CrossquantError(f"the model takes images of {expected}, the data set has {found}")
+    check_classes(model, dataset)
+
+
+def check_classes(model: keras.Model, dataset: Path) -> None:
+    about, labels = samples.about(dataset), samples.labels(dataset)
+    if about.task != "classification" or labels is None:
+        return
+    shape, classes = tuple(model.outputs[about.judged].shape), int(labels.max()) + 1
+    enough = len(shape) == 2 and (shape[1] or classes) >= (1 if classes <= 2 else classes)
+    if not enough:
+        raise CrossquantError(f"the model answers {shape[1:]}, the data set has {classes} classes")

@@ -21,6 +21,7 @@ def load(variant: Path, thread_count: int) -> Model:
     model = keras.models.load_model(variant / FILE, compile=False)
     answered = tf.config.threading.get_intra_op_parallelism_threads()
     threads.check("TensorFlow", thread_count, answered)
-    signature = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
-    graph = tf.function(lambda x: model(x, training=False), input_signature=[signature])
-    return lambda images: graph(tf.constant(images)).numpy()
+    call = keras.Model(model.inputs, model.outputs)  # whatever its structure, it takes and gives a list
+    signature = [tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype) for tensor in call.inputs]
+    graph = tf.function(lambda *batch: call(list(batch), training=False), input_signature=signature)
+    return lambda batch: tuple(answer.numpy() for answer in graph(*map(tf.constant, batch)))

@@ -13,8 +13,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from shared.images import preprocess, validation_split
 from shared.progress import report
+from shared.samples import validation_split
 
 CLASSES = 10
 SHIFT = 3  # pixels, at most, each way
@@ -25,15 +25,15 @@ WARMUP = 0.2  # share of the steps in which the learning rate rises
 def run(source: Path, out: Path, *, epochs: int, batch_size: int, seed: int, validation_images: int) -> None:
     """Write `model.keras` and `history.json` (one entry an epoch, accuracies 0-1) into `out`.
 
-    `source` holds uint8 `x_train.npy` (n, 32, 32, 3) and `y_train.npy` (n,). The validation split is drawn from the
+    `source` holds uint8 `x_train_0.npy` (n, 32, 32, 3) and `y_train.npy` (n,). The validation split is drawn from the
     training images, class by class, with `seed`.
     """
     keras.utils.set_random_seed(seed)
-    images = np.load(source / "x_train.npy", mmap_mode="r")
+    images = np.load(source / "x_train_0.npy", mmap_mode="r")
     labels = np.load(source / "y_train.npy")
     train, validation = validation_split(labels, validation_images, seed)
     batches = Augmented(images[train], labels[train], batch_size, seed)
-    held_out = (preprocess(images[validation]), labels[validation])
+    held_out = (images[validation].astype(np.float32), labels[validation])
 
     model = resnet8()
     model.compile(
@@ -110,7 +110,7 @@ class Augmented(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         chosen = self.order[index * self.batch_size : (index + 1) * self.batch_size]
         flip = self.flip_first[chosen] ^ bool(self.epoch % 2)
-        return preprocess(self.cropped(chosen, flip)), self.labels[chosen]
+        return self.cropped(chosen, flip).astype(np.float32), self.labels[chosen]
 
     def cropped(self, chosen: np.ndarray, flip: np.ndarray) -> np.ndarray:
         """These images moved by up to SHIFT pixels each way, their borders reflected; flipped where `flip` says."""

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import onnx
 from onnxruntime.quantization.calibrate import TensorsData
 
@@ -15,12 +14,10 @@ from images.onnx.recipe import Recipe
 from images.onnx.session import FILE, check_loads, load
 from shared import threads
 from shared.guards import LEAST_SHARE, check_quantized
-from shared.images import IMAGES, LABELS, batches
 from shared.predictions import Model
 from shared.subset import Subset
 
-BATCH = 100
-RANKED = 100  # calibration images that layers are ranked by
+RANKED = 100  # calibration samples that layers are ranked by
 
 
 @dataclass(frozen=True)
@@ -36,10 +33,10 @@ class Attempts:
     def write(self, left_out: Sequence[str], target: Path) -> None:
         write(self.model / FILE, self.ranges, self.recipe, [*self.always, *left_out], target)
 
-    def accuracy(self, left_out: Sequence[str], holdout: Path) -> float:
-        """On all images of `holdout`."""
+    def load(self, left_out: Sequence[str]) -> Model:
+        """The quantized model with these layers in float, in addition to those that always are."""
         self.write(left_out, self.folder / FILE)
-        return accuracy(load(self.folder, threads.allowed()), holdout)
+        return load(self.folder, threads.allowed())
 
     def check(self) -> None:
         """Unsupported where the recipe itself, without any left out, leaves too much in float or can't be run."""
@@ -50,7 +47,7 @@ class Attempts:
     def order(self, calibration: Path) -> tuple[str, ...]:
         """The layers that may be left out, the most sensitive first."""
         self.write([], self.folder / FILE)
-        subset = Subset(calibration / IMAGES, RANKED)
+        subset = Subset(calibration, RANKED)
         parts = ranked(Inspection(self.model / FILE, self.folder / FILE, subset, self.folder))
         candidates = [part for part in parts if part.name not in self.always]
         return spared([(part.name, part.operator in counting.COMPUTING) for part in candidates])
@@ -66,8 +63,3 @@ def spared(layers: Sequence[tuple[str, bool]]) -> tuple[str, ...]:
         left -= computes
         names.append(name)
     return tuple(names)
-
-
-def accuracy(model: Model, holdout: Path) -> float:
-    answers = [model(images).argmax(axis=1) for images in batches(holdout / IMAGES, BATCH)]
-    return float((np.concatenate(answers) == np.load(holdout / LABELS)).mean())

@@ -12,11 +12,11 @@ from onnxruntime.quantization.calibrate import HistogramCollector, MinMaxCalibra
 
 from images.onnx.histogram import Histogram
 from images.onnx.recipe import QUANTIZABLE
-from images.onnx.session import open_session
-from shared import threads
+from images.onnx.session import feed, open_session
+from shared import samples, threads
 from shared.errors import CrossquantError
-from shared.images import Floats, batches
 from shared.progress import report
+from shared.samples import Array, batches
 
 METHODS = {
     "minmax": CalibrationMethod.MinMax,
@@ -25,40 +25,39 @@ METHODS = {
     "percentile": CalibrationMethod.Percentile,
     "distribution": CalibrationMethod.Distribution,
 }
-BATCH = 100  # images for the first pass, which gives two numbers a tensor
-BATCH_WHOLE = 25  # images for the second, which gives whole tensors
+BATCH = 100  # samples for the first pass, which gives two numbers a tensor
+BATCH_WHOLE = 25  # samples for the second, which gives whole tensors
 BINS = {"entropy": 128, "percentile": 2048, "distribution": 2048}  # as ONNX Runtime's `create_calibrator` has them
 QUANTIZED_BINS = 128
 
 
-def ranges(model: Path, images: Path, method: str, percentile: float, scratch: Path) -> TensorsData:
+def ranges(model: Path, calibration: Path, method: str, percentile: float, scratch: Path) -> TensorsData:
     """The range of every tensor that could be quantized, by ONNX Runtime's calibrator `method`.
 
-    `images` is a `.npy` file of them. CrossquantError where it is empty, or it or a tensor
-    has NaN or infinity.
+    CrossquantError where `calibration` is empty, or it or a tensor has NaN or infinity.
     """
-    check_images(images)
+    check_samples(calibration)
     copy = scratch / "calibrated.onnx"  # ONNX Runtime writes beside it, and an input may be read-only
     shutil.copyfile(model, copy)
     calibrator = MinMaxCalibrater(copy, QUANTIZABLE, str(scratch / "ranges.onnx"))
     calibrator.moving_average = method == "moving_average"
     inferred = onnx.shape_inference.infer_shapes(onnx.load(copy))
     tensors, values = calibrator.select_tensors_to_calibrate(inferred)
-    extremes = minmax(calibrator, images)
+    extremes = minmax(calibrator, calibration)
     check_finite(extremes, inferred.graph)
     if method in ("minmax", "moving_average"):
         return extremes
     exposed = expose(copy, [values[name] for name in sorted(tensors)], scratch / "exposed.onnx")
-    return thresholds(histograms(exposed, images, method, extremes), extremes, method, percentile)
+    return thresholds(histograms(exposed, calibration, method, extremes), extremes, method, percentile)
 
 
-def check_images(path: Path) -> None:
+def check_samples(calibration: Path) -> None:
     done = 0
-    for batch in batches(path, BATCH):
-        bad = np.flatnonzero(~np.isfinite(batch).reshape(len(batch), -1).all(axis=1))
+    for batch in batches(calibration, BATCH):
+        bad = np.flatnonzero(~samples.finite(batch))
         if bad.size:
             raise CrossquantError(f"calibration image {done + bad[0]} has NaN or infinity: mend it or leave it out")
-        done += len(batch)
+        done += len(batch[0])
     if not done:
         raise CrossquantError("the calibration set is empty: raise calibration.images")
 
@@ -66,22 +65,21 @@ def check_images(path: Path) -> None:
 class Once(CalibrationDataReader):
     """One batch, once: `collect_data` keeps what it is given until its reader ends."""
 
-    def __init__(self, name: str, batch: Floats) -> None:
-        self.batches: Iterator[dict[str, Floats]] = iter([{name: batch}])
+    def __init__(self, batch: dict[str, Array]) -> None:
+        self.batches: Iterator[dict[str, Array]] = iter([batch])
 
-    def get_next(self) -> dict[str, Floats] | None:
+    def get_next(self) -> dict[str, Array] | None:
         return next(self.batches, None)
 
 
-def minmax(calibrator: MinMaxCalibrater, images: Path) -> TensorsData:
-    """The extremes over all images, or, with `moving_average`, the mean of the batches' extremes."""
+def minmax(calibrator: MinMaxCalibrater, calibration: Path) -> TensorsData:
+    """The extremes over all samples, or, with `moving_average`, the mean of the batches' extremes."""
     calibrator.augment_graph()
     # not `create_inference_session`: that one takes every core of the host
     calibrator.infer_session = open_session(Path(calibrator.augmented_model_path), threads.allowed())
-    name = calibrator.infer_session.get_inputs()[0].name
-    for step, batch in enumerate(batches(images, BATCH), start=1):
+    for step, batch in enumerate(batches(calibration, BATCH), start=1):
         calibrator.averaging_constant = 1 / step
-        calibrator.collect_data(Once(name, batch))
+        calibrator.collect_data(Once(feed(calibrator.infer_session, batch)))
     found = calibrator.compute_data()
     return TensorsData(found.calibration_method, {tensor: found[tensor] for tensor in sorted(found)})
 
@@ -102,20 +100,21 @@ def expose(model: Path, values: list[onnx.ValueInfoProto], target: Path) -> onnx
 
 
 def histograms(
-    session: onnxruntime.InferenceSession, images: Path, method: str, extremes: TensorsData
+    session: onnxruntime.InferenceSession, calibration: Path, method: str, extremes: TensorsData
 ) -> dict[str, Histogram]:
     # ONNX Runtime's percentile is of magnitudes
     found = {
         tensor: Histogram.empty(BINS[method], *map(float, map(np.squeeze, data.range_value)), method == "percentile")
         for tensor, data in extremes.items()
     }
-    [taken], given = session.get_inputs(), [item.name for item in session.get_outputs()]
-    total, done = len(np.load(images, mmap_mode="r")), 0
-    for batch in batches(images, BATCH_WHOLE):
-        answers = dict(zip(given, session.run(None, {taken.name: batch}), strict=True))
+    given = [item.name for item in session.get_outputs()]
+    total, done = samples.count(calibration), 0
+    for batch in batches(calibration, BATCH_WHOLE):
+        fed = feed(session, batch)
+        values = fed | dict(zip(given, session.run(None, fed), strict=True))
         for tensor, histogram in found.items():
-            histogram.add(batch if tensor == taken.name else answers[tensor])
-        done += len(batch)
+            histogram.add(values[tensor])
+        done += len(batch[0])
         report(done, total)
     return found
 

@@ -11,41 +11,39 @@ from images.onnx.parts import Part
 from images.onnx.session import FILE, load
 from shared import sensitivity, threads
 from shared.blame import with_cause
-from shared.images import IMAGES, LABELS
 from shared.progress import report
-from shared.sensitivity import Difference, Error, Extent, Layer, Sensitivity, accuracy, divergence
+from shared.sensitivity import Difference, Error, Extent, Layer, Sensitivity
 from shared.subset import Subset
 
 
 def run(variant: Path, model: Path, calibration: Path, out: Path, *, images: int) -> None:
     """Write `layers.json`. Unsupported for a variant that isn't quantized statically, from `model`."""
-    subset = Subset(calibration / IMAGES, images)
-    labels = np.load(calibration / LABELS)[subset.positions]
+    subset = Subset(calibration, images)
     with tempfile.TemporaryDirectory(dir=out) as folder:
         inspection = Inspection(model / FILE, variant / FILE, subset, Path(folder))
         answers = inspection.of(load(variant, threads.allowed()))
-        sensitivity.write(explained(inspection, variant.name, answers, labels), out)
+        sensitivity.write(explained(inspection, variant.name, answers), out)
 
 
-def explained(inspection: Inspection, variant: str, answers: np.ndarray, labels: np.ndarray) -> Sensitivity:
-    layers = layers_of(inspection, labels)
-    exact, constants = inspection.answers(()), inspection.scheme.constants
+def explained(inspection: Inspection, variant: str, answers: np.ndarray) -> Sensitivity:
+    judge, constants = inspection.judge, inspection.scheme.constants
     found = Sensitivity(
         variant=variant,
-        images=len(labels),
-        float_accuracy=accuracy(exact, labels),
-        quantized_accuracy=accuracy(answers, labels),
-        weights_only=accuracy(inspection.answers(constants), labels),
-        activations_only=accuracy(inspection.answers(inspection.names - constants.keys()), labels),
-        float_kl=divergence(exact, answers),
+        images=len(answers),
+        float_accuracy=judge.score(judge.exact),
+        quantized_accuracy=judge.score(answers),
+        weights_only=judge.score(inspection.answers(constants)),
+        activations_only=judge.score(inspection.answers(inspection.names - constants.keys())),
+        float_kl=judge.distance(answers),
         cause="",
-        layers=layers,
+        layers=layers_of(inspection),
     )
-    return with_cause(found, answers.shape[1])
+    return with_cause(found, judge.chance())
 
 
-def layers_of(inspection: Inspection, labels: np.ndarray) -> tuple[Layer, ...]:
+def layers_of(inspection: Inspection) -> tuple[Layer, ...]:
     differences, extents = compared(inspection)
+    judge = inspection.judge
     weights = {part.name: weight_error(inspection, part) for part in inspection.parts}
     found = []
     for done, part in enumerate(sorted(inspection.parts, key=inspection.distance), start=1):
@@ -58,9 +56,9 @@ def layers_of(inspection: Inspection, labels: np.ndarray) -> tuple[Layer, ...]:
                 weight=weights[part.name],
                 range=(extent.least, extent.greatest),
                 clipped=extent.clipped,
-                only_weights=accuracy(inspection.answers(constants), labels) if constants else None,
-                only_activations=accuracy(inspection.answers(part.activation), labels),
-                kept=accuracy(inspection.kept(part), labels),
+                only_weights=judge.score(inspection.answers(constants)) if constants else None,
+                only_activations=judge.score(inspection.answers(part.activation)),
+                kept=judge.score(inspection.kept(part)),
                 kept_kl=inspection.distance(part),
             )
         )

@@ -1,6 +1,6 @@
 """A float model and its quantized twin on the same images, with whatever tensors in float."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
 
 import onnx
@@ -8,9 +8,11 @@ import onnx
 from images.onnx import scheme as schemes
 from images.onnx.parts import Part, parts
 from images.onnx.switches import Switches
-from shared.images import Floats
+from shared import samples
+from shared.judge import Judge
 from shared.predictions import Model
-from shared.sensitivity import Answers, divergence
+from shared.samples import Array
+from shared.sensitivity import Answers
 from shared.subset import Subset
 
 BATCH = 25  # images: the outputs of all layers are in memory, twice
@@ -25,30 +27,31 @@ class Inspection:
         self.parts = parts(self.model.graph, self.scheme)
         self.switches = Switches(self.model, self.scheme, folder)
         self.names = frozenset(self.switches.names)
-        self.subset = subset
-        self.known: dict[frozenset[str], Floats] = {}
+        self.subset, self.judged = subset, samples.about(subset.folder).judged
+        self.known: dict[frozenset[str], Array] = {}
+        self.judge = Judge(subset, self.answers(()))
 
-    def answers(self, quantized: Collection[str]) -> Floats:
-        """(images, classes), when these tensors alone are quantized; each set is computed once."""
+    def answers(self, quantized: Collection[str]) -> Array:
+        """(samples, …), of the judged output, when these tensors alone are quantized; each set is computed once."""
         key = self.names & frozenset(quantized)
         if key not in self.known:
-            self.known[key] = self.of(lambda images: self.switches.answers(images, key))
+            self.known[key] = self.of(lambda batch: self.switches.answers(batch, key))
         return self.known[key]
 
-    def of(self, model: Model | Callable[[Floats], Floats]) -> Floats:
-        """What any model answers to the same images."""
+    def of(self, model: Model) -> Array:
+        """What any model answers to the same samples."""
         answers = Answers()
         for batch in self.subset.batches(BATCH):
-            answers.add(model(batch))
+            answers.add(model(batch)[self.judged])
         return answers.all
 
-    def kept(self, part: Part) -> Floats:
+    def kept(self, part: Part) -> Array:
         """The answers of the quantized model with this layer alone in float: what it reads, holds and makes."""
         return self.answers(self.names - part.tensors)
 
     def distance(self, part: Part) -> float:
         """How far (KL, nats) from the float model that is: the lower, the more the layer is to blame."""
-        return divergence(self.answers(()), self.kept(part))
+        return self.judge.distance(self.kept(part))
 
     def blame(self, part: Part) -> float:
         """What the layer adds to the divergence (nats): the mean of what it adds to the float model and to the rest.
@@ -56,9 +59,8 @@ class Inspection:
         Where two layers each break a model, keeping one of them in float mends nothing; where errors only add up, a
         layer alone breaks nothing. The two are the ends of the sum that Shapley's value is the mean of.
         """
-        exact = self.answers(())
-        alone = divergence(exact, self.answers(part.tensors))
-        return (alone + divergence(exact, self.answers(self.names)) - self.distance(part)) / 2
+        alone = self.judge.distance(self.answers(part.tensors))
+        return (alone + self.judge.distance(self.answers(self.names)) - self.distance(part)) / 2
 
 
 def ranked(inspection: Inspection) -> list[Part]:

@@ -4,49 +4,62 @@ In a briefly trained EfficientNetB0 the largest logit of 500 images was 340 time
 holds it, a step was larger than the margin between the two best classes of 96% of the images.
 """
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from images.onnx.session import open_session
-from shared import threads
+from images.onnx.session import feed, open_session
+from shared import samples, threads
 from shared.errors import CrossquantError
-from shared.images import Floats, Indices, batches
+from shared.samples import Indices, batches
 
-BATCH = 25  # images: all tensors of the graph are in memory at once
+Floats = NDArray[np.float32]
+BATCH = 25  # samples: all tensors of the graph are in memory at once
 
 
-def without_outliers(model: Path, images: Path, limit: float, scratch: Path) -> Path:
-    """The images that score at most `limit`, as a file in `scratch`; all of them, where they are, for a limit of 0."""
+def without_outliers(model: Path, calibration: Path, limit: float, scratch: Path) -> Path:
+    """The samples that score at most `limit`, as a folder in `scratch`; `calibration` itself for a limit of 0."""
     if not limit:
-        return images
-    kept = ordinary(scores(magnitudes(model, images, scratch)), limit)
-    stored = np.load(images, mmap_mode="r")
-    print(f"{len(stored) - len(kept)} of {len(stored)} calibration images score over {limit:g} and are left out")
+        return calibration
+    kept = ordinary(scores(magnitudes(model, calibration, scratch)), limit)
+    total = samples.count(calibration)
+    print(f"{total - len(kept)} of {total} calibration images score over {limit:g} and are left out")
     if not len(kept):
         raise CrossquantError(f"outliers: no calibration image scores at most {limit:g}: raise it, 10 is usual")
-    few = np.lib.format.open_memmap(scratch / "ordinary.npy", "w+", stored.dtype, (len(kept), *stored.shape[1:]))
+    folder = scratch / "ordinary"
+    folder.mkdir()
+    for path in samples.inputs(calibration):
+        few(path, kept, folder / path.name)
+    if (calibration / samples.ABOUT).exists():
+        shutil.copyfile(calibration / samples.ABOUT, folder / samples.ABOUT)
+    return folder
+
+
+def few(path: Path, kept: Indices, target: Path) -> None:
+    """Those of the array at `path`, one at a time."""
+    stored = samples.mapped(path)
+    written = np.lib.format.open_memmap(target, "w+", stored.dtype, (len(kept), *stored.shape[1:]))
     for place, index in enumerate(kept):
-        few[place] = stored[index]
-    few.flush()
-    return scratch / "ordinary.npy"
+        written[place] = stored[index]
+    written.flush()
 
 
-def magnitudes(model: Path, images: Path, scratch: Path) -> Floats:
-    """(images, tensors): the greatest magnitude that each float tensor of the graph has for each image."""
+def magnitudes(model: Path, calibration: Path, scratch: Path) -> Floats:
+    """(samples, tensors): the greatest magnitude that each float tensor of the graph has for each sample."""
     graph = onnx.shape_inference.infer_shapes(onnx.load(model))
     floats = {item.name for item in graph.graph.value_info if item.type.tensor_type.elem_type == onnx.TensorProto.FLOAT}
     made = [name for node in graph.graph.node for name in node.output if name in floats]
     graph.graph.output.extend(onnx.ValueInfoProto(name=name) for name in made)
     onnx.save(graph, scratch / "magnitudes.onnx")
     session = open_session(scratch / "magnitudes.onnx", threads.allowed())
-    [taken], wanted = session.get_inputs(), [item.name for item in session.get_outputs()]
+    wanted = [item.name for item in session.get_outputs()]
     found = []
-    for batch in batches(images, BATCH):
-        answers = session.run(wanted, {taken.name: batch})
-        found.append(np.stack([np.abs(answer).reshape(len(batch), -1).max(axis=1) for answer in answers], axis=1))
+    for batch in batches(calibration, BATCH):
+        answers = [answer.reshape(len(batch[0]), -1) for answer in session.run(wanted, feed(session, batch))]
+        found.append(np.stack([np.abs(answer).max(axis=1) for answer in answers], axis=1))
     if not found:
         raise CrossquantError("the calibration set is empty: raise calibration.images")
     return np.concatenate(found)

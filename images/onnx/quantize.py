@@ -17,7 +17,6 @@ from images.onnx.layers import excluded
 from images.onnx.outliers import without_outliers
 from images.onnx.recipe import QUANTIZABLE, TYPES, Recipe
 from images.onnx.session import FILE, check_loads
-from shared.images import IMAGES
 
 
 def run(
@@ -48,8 +47,8 @@ def run(
     source = (model if preprocess else exported) / FILE
     left_out = excluded(onnx.load(source), exclude, exclude_types)
     with tempfile.TemporaryDirectory(dir=out) as scratch:
-        images = without_outliers(source, calibration / IMAGES, outliers, Path(scratch))
-        found = ranges(source, images, calibrate, percentile, Path(scratch))
+        ordinary = without_outliers(source, calibration, outliers, Path(scratch))
+        found = ranges(source, ordinary, calibrate, percentile, Path(scratch))
         write(source, found, recipe, left_out, out / FILE)
     check_loads(out / FILE)
     quantized = onnx.load(out / FILE)

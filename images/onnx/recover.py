@@ -7,14 +7,14 @@ import onnx
 
 from images.onnx import counting
 from images.onnx.activations import check_dropped
-from images.onnx.attempts import Attempts, accuracy
+from images.onnx.attempts import Attempts
 from images.onnx.calibrate import ranges
 from images.onnx.layers import excluded
 from images.onnx.outliers import without_outliers
 from images.onnx.recipe import Recipe
 from images.onnx.session import FILE, load
 from shared import threads
-from shared.images import IMAGES
+from shared.scoring import Scorer
 from shared.search import Search, least, record
 
 
@@ -46,15 +46,15 @@ def run(
     recipe.check()
     always = excluded(onnx.load(model / FILE), [], exclude_types)
     with tempfile.TemporaryDirectory(dir=out) as folder:
-        images = without_outliers(model / FILE, calibration / IMAGES, outliers, Path(folder))
-        found = ranges(model / FILE, images, calibrate, percentile, Path(folder))
+        ordinary = without_outliers(model / FILE, calibration, outliers, Path(folder))
+        found = ranges(model / FILE, ordinary, calibrate, percentile, Path(folder))
         attempts = Attempts(model, found, recipe, always, Path(folder))
-        exact = accuracy(load(model, threads.allowed()), holdout)
-        search = Search(least(exact, max_drop_pp), trials)
+        scorer = Scorer(holdout, load(model, threads.allowed()))
+        search = Search(least(scorer.exact, max_drop_pp), trials)
         attempts.check()
-        best = search.run(lambda names: attempts.accuracy(names, holdout), lambda: attempts.order(calibration))
+        best = search.run(lambda names: scorer.score(attempts.load(names)), lambda: attempts.order(calibration))
         attempts.write(best.excluded, out / FILE)
     quantized = onnx.load(out / FILE)
     counting.check(quantized, out)
     check_dropped(onnx.load(model / FILE), quantized, found, calibrate)
-    record(search, best, exact, best.excluded, out)
+    record(search, best, scorer.exact, best.excluded, out)

@@ -10,6 +10,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as state
 from shared import threads
 from shared.errors import CrossquantError, Unsupported
 from shared.predictions import Model
+from shared.samples import Array, Batch
 
 FILE = "model.onnx"
 REFUSALS = (
@@ -26,8 +27,12 @@ REFUSALS = (
 def load(variant: Path, thread_count: int) -> Model:
     """The model in `variant` on `thread_count` threads; ONNX Runtime itself would take every core of the host."""
     session = open_session(variant / FILE, thread_count)
-    name = session.get_inputs()[0].name
-    return lambda images: session.run(None, {name: images})[0]
+    return lambda batch: tuple(session.run(None, feed(session, batch)))
+
+
+def feed(session: onnxruntime.InferenceSession, batch: Batch) -> dict[str, Array]:
+    """By the names of the inputs, in their order."""
+    return {item.name: array for item, array in zip(session.get_inputs(), batch, strict=False)}
 
 
 def open_session(path: Path, thread_count: int) -> onnxruntime.InferenceSession:

@@ -9,9 +9,9 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from images.onnx.scheme import Affine, Array, Scheme
-from images.onnx.session import open_session
+from images.onnx.session import feed, open_session
 from shared import threads
-from shared.images import Floats
+from shared.samples import Batch
 
 FLAGS = "quantized_flags"
 EXACT, SWITCHED = "_exact", "_switched"  # before a switch, and behind that of an input
@@ -29,20 +29,20 @@ class Switches:
     def __init__(self, model: onnx.ModelProto, scheme: Scheme, folder: Path) -> None:
         self.scheme, self.folder = scheme, folder
         self.names = [*scheme.constants, *scheme.activations]
-        self.answer = model.graph.output[0].name
+        self.answers_of = [item.name for item in model.graph.output]
         self.layers = [node.output[0] for node in model.graph.node]
         self.model = switchable(model, scheme)
         self.sessions: dict[tuple[frozenset[str], bool], onnxruntime.InferenceSession] = {}
 
-    def answers(self, images: Floats, quantized: Collection[str]) -> Floats:
-        """(images, classes)"""
-        return self._run([self.answer], images, quantized, exposed=False)[0]
+    def answers(self, batch: Batch, quantized: Collection[str]) -> Batch:
+        """One array an output of the model."""
+        return tuple(self._run(self.answers_of, batch, quantized, exposed=False))
 
-    def outputs(self, images: Floats, quantized: Collection[str]) -> dict[str, Array]:
+    def outputs(self, batch: Batch, quantized: Collection[str]) -> dict[str, Array]:
         """Every node's first output, as those that read it see it."""
-        return dict(zip(self.layers, self._run(self.layers, images, quantized, exposed=True), strict=True))
+        return dict(zip(self.layers, self._run(self.layers, batch, quantized, exposed=True), strict=True))
 
-    def _run(self, wanted: list[str], images: Floats, quantized: Collection[str], *, exposed: bool) -> list[Array]:
+    def _run(self, wanted: list[str], batch: Batch, quantized: Collection[str], *, exposed: bool) -> list[Array]:
         constants = frozenset(quantized).intersection(self.scheme.constants)
         if (constants, exposed) not in self.sessions:
             for oldest in list(self.sessions)[: 1 - SESSIONS]:
@@ -50,7 +50,7 @@ class Switches:
             self.sessions[constants, exposed] = self._open(constants, exposed=exposed)
         session = self.sessions[constants, exposed]
         flags = np.array([name in quantized for name in self.scheme.activations])
-        return session.run(wanted, {session.get_inputs()[0].name: images, FLAGS: flags})
+        return session.run(wanted, {**feed(session, batch), FLAGS: flags})
 
     def _open(self, constants: Collection[str], *, exposed: bool) -> onnxruntime.InferenceSession:
         model = onnx.ModelProto()
@@ -58,7 +58,7 @@ class Switches:
         for tensor in model.graph.initializer:
             if tensor.name in constants:
                 tensor.CopyFrom(numpy_helper.from_array(self.scheme.constants[tensor.name], tensor.name))
-        further = [name for name in self.layers if exposed and name != self.answer]
+        further = [name for name in self.layers if exposed and name not in self.answers_of]
         model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in further)
         onnx.save(model, self.folder / "switches.onnx")
         return open_session(self.folder / "switches.onnx", threads.allowed())

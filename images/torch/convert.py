@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
 
 from images.torch import torchvision_free
-from images.torch.script import save
+from images.torch.script import Tensors, save
 from shared.errors import Unsupported
 
 torchvision_free.install()
@@ -16,6 +17,8 @@ from onnx2torch.node_converters.reshape import OnnxReshape  # noqa: E402
 from onnx2torch.onnx_graph import OnnxGraph  # noqa: E402, F401
 
 from images.torch.squeeze import fix_squeezes  # noqa: E402
+
+OPEN = 16
 
 
 def run(model: Path, out: Path) -> None:
@@ -62,7 +65,14 @@ def reshape(graph: torch.fx.Graph, data: torch.fx.Node, sizes: list[int]) -> tor
     return graph.call_method("reshape", (data, *known))
 
 
-def example(variant: Path) -> torch.Tensor:
-    """Two images of zeros of the shape that the ONNX file asks for: tracing needs an input, not its values."""
-    dims = onnx.load(variant / "model.onnx").graph.input[0].type.tensor_type.shape.dim
-    return torch.zeros([2, *(dim.dim_value for dim in dims[1:])])
+def example(variant: Path) -> Tensors:
+    """Two samples of zeros of the shapes that the ONNX file asks for: tracing needs an input, not its values.
+
+    A size that the file leaves open is 16: a layer may need more than one.
+    """
+    kinds = [item.type.tensor_type for item in onnx.load(variant / "model.onnx").graph.input]
+    return tuple(zeros([2, *(dim.dim_value or OPEN for dim in kind.shape.dim[1:])], kind.elem_type) for kind in kinds)
+
+
+def zeros(shape: list[int], elem_type: int) -> torch.Tensor:
+    return torch.from_numpy(np.zeros(shape, onnx.helper.tensor_dtype_to_np_dtype(elem_type)))

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from images.torch import layers
@@ -14,10 +13,9 @@ from images.torch.switches import Part
 from shared import sensitivity, store
 from shared.blame import with_cause
 from shared.errors import Unsupported
-from shared.images import IMAGES, LABELS
 from shared.progress import report
 from shared.search import EXCLUDED
-from shared.sensitivity import Difference, Error, Extent, Layer, Sensitivity, accuracy, divergence
+from shared.sensitivity import Difference, Error, Extent, Layer, Sensitivity
 from shared.subset import Subset
 
 
@@ -27,11 +25,10 @@ def run(variant: Path, model: Path, calibration: Path, out: Path, *, images: int
     if "observer" not in settings:
         raise Unsupported(f"only what PyTorch's FX graph mode quantized can be explained, and {variant.name} is not")
     recipe = Recipe(**{name: settings[name] for name in Recipe.__dataclass_fields__})
-    subset = Subset(calibration / IMAGES, images)
-    labels = np.load(calibration / LABELS)[subset.positions]
+    subset = Subset(calibration, images)
     with torch.no_grad():
         attempts = Attempts(model, recipe, excluded(variant, settings, model), calibration)
-        sensitivity.write(explained(Inspection(attempts, subset), variant.name, labels), out)
+        sensitivity.write(explained(Inspection(attempts, subset), variant.name), out)
 
 
 def excluded(variant: Path, settings: dict[str, object], model: Path) -> tuple[str, ...]:
@@ -41,26 +38,26 @@ def excluded(variant: Path, settings: dict[str, object], model: Path) -> tuple[s
     return tuple(layer.name for layer in layers.select(layers.read(model), names, settings["exclude_types"]))
 
 
-def explained(inspection: Inspection, variant: str, labels: np.ndarray) -> Sensitivity:
-    exact, quantized = inspection.exact, inspection.kept(())
+def explained(inspection: Inspection, variant: str) -> Sensitivity:
+    judge, quantized = inspection.judge, inspection.kept(())
     found = Sensitivity(
         variant=variant,
-        images=len(labels),
-        float_accuracy=accuracy(exact, labels),
-        quantized_accuracy=accuracy(quantized, labels),
-        weights_only=accuracy(inspection.only((), inspection.parts), labels),
-        activations_only=accuracy(inspection.only(inspection.parts, ()), labels),
-        float_kl=divergence(exact, quantized),
+        images=len(quantized),
+        float_accuracy=judge.score(judge.exact),
+        quantized_accuracy=judge.score(quantized),
+        weights_only=judge.score(inspection.only((), inspection.parts)),
+        activations_only=judge.score(inspection.only(inspection.parts, ())),
+        float_kl=judge.distance(quantized),
         cause="",
-        layers=layers_of(inspection, labels),
+        layers=layers_of(inspection),
     )
-    return with_cause(found, exact.shape[1])
+    return with_cause(found, judge.chance())
 
 
-def layers_of(inspection: Inspection, labels: np.ndarray) -> tuple[Layer, ...]:
+def layers_of(inspection: Inspection) -> tuple[Layer, ...]:
     """The most sensitive first."""
     differences, extents = compared(inspection)
-    found = []
+    judge, found = inspection.judge, []
     for done, part in enumerate(inspection.parts, start=1):
         kept, extent = inspection.kept((part.name,)), extents[part.name]
         found.append(
@@ -71,10 +68,10 @@ def layers_of(inspection: Inspection, labels: np.ndarray) -> tuple[Layer, ...]:
                 weight=weight_error(part),
                 range=(extent.least, extent.greatest),
                 clipped=extent.clipped,
-                only_weights=None if part.exact is None else accuracy(inspection.only((), (part,)), labels),
-                only_activations=accuracy(inspection.only((part,), ()), labels),
-                kept=accuracy(kept, labels),
-                kept_kl=divergence(inspection.exact, kept),
+                only_weights=None if part.exact is None else judge.score(inspection.only((), (part,))),
+                only_activations=judge.score(inspection.only((part,), ())),
+                kept=judge.score(kept),
+                kept_kl=judge.distance(kept),
             )
         )
         report(done, len(inspection.parts))

@@ -9,17 +9,19 @@ import torchao.quantization.pt2e  # noqa: F401 - a file can't be read without it
 from shared.errors import Unsupported
 
 FILE = "model.pt2"
-Call = Callable[[torch.Tensor], torch.Tensor]
+Tensors = tuple[torch.Tensor, ...]
+Call = Callable[..., torch.Tensor | Tensors]
 
 
-def export(module: torch.nn.Module, images: torch.Tensor) -> torch.export.ExportedProgram:
-    """`module` for any number of images; of `images`, (n, height, width, channels) float32, only the shape matters.
+def export(module: torch.nn.Module, batch: Tensors) -> torch.export.ExportedProgram:
+    """`module` for any number of samples; of `batch`, one tensor an input, only the shapes matter.
 
     They are cloned, since a slice would bring its whole storage into the file. Unsupported in PyTorch's words.
     """
-    batch = torch.export.Dim("batch")
+    size = torch.export.Dim("batch")
+    example = tuple(tensor.clone() for tensor in batch)
     try:
-        return torch.export.export(module, (images.clone(),), dynamic_shapes=({0: batch},))
+        return torch.export.export(module, example, dynamic_shapes=tuple({0: size} for _ in example))
     except RuntimeError as error:
         first = str(error).strip().splitlines()[0]
         raise Unsupported(f"torch.export can't follow this model: {first}") from error

@@ -2,12 +2,14 @@
 
 import importlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from shared import threads
 from shared.predictions import Model
+from shared.samples import Batch
 
 QUANTIZED_JSON = "quantized.json"
 SCRIPT, EXPORTED, COMPILED, AOT = "script", "exported", "compiled", "aot"
@@ -25,11 +27,16 @@ def load(variant: Path, thread_count: int) -> Model:
     module = importlib.import_module(f"images.torch.{MODULES[about.get('form', SCRIPT)]}")
     call = module.open_model(variant, about)
 
-    def model(images):  # noqa: ANN001, ANN202
+    def model(batch: Batch) -> Batch:
         with torch.inference_mode():
-            return call(torch.from_numpy(images)).numpy()
+            return tuple(answer.numpy() for answer in several(call(*map(torch.from_numpy, batch))))
 
     return model
+
+
+def several(answers: torch.Tensor | Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
+    """A module with one output gives it bare."""
+    return (answers,) if isinstance(answers, torch.Tensor) else answers
 
 
 def write(out: Path, about: dict[str, object]) -> None:

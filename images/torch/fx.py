@@ -13,6 +13,9 @@ from torch.ao.nn.quantized import Conv2d, Linear
 from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 
 from images.torch.convert import OnnxMatMul
+from images.torch.forms import several
+from images.torch.script import Tensors
+from shared import samples
 from shared.errors import CrossquantError, Unsupported
 from shared.progress import report
 
@@ -22,34 +25,33 @@ torch.fx.config.do_not_emit_stack_traces = (
 
 COMPUTING = (torch.nn.Conv2d, torch.nn.Linear, OnnxMatMul)
 QUANTIZED = (Conv2d, Linear, fused.ConvReLU2d, fused.LinearReLU)
-IMAGES = "images.npy"
-BATCH = 100
+BATCH = 100  # samples
 
 
 def quantize(
     module: torch.fx.GraphModule, mapping: quantization.QConfigMapping, calibration: Path
 ) -> torch.fx.GraphModule:
-    """`module` in 8 bits, its ranges observed over the images in `calibration`."""
+    """`module` in 8 bits, its ranges observed over the samples in `calibration`."""
     return convert_fx(prepare(module, mapping, calibration))
 
 
 def prepare(
     module: torch.fx.GraphModule, mapping: quantization.QConfigMapping, calibration: Path
 ) -> torch.fx.GraphModule:
-    """`module` with observers that have seen the images in `calibration`. Unsupported names what can't be traced."""
+    """`module` with observers that have seen the samples in `calibration`. Unsupported names what can't be traced."""
     try:
-        prepared = prepare_fx(module, mapping, example_inputs=(example(calibration),))
+        prepared = prepare_fx(module, mapping, example_inputs=example(calibration))
     except torch.fx.proxy.TraceError as error:
         where = layer_of(error, module)
         raise Unsupported(f"PyTorch's FX graph mode can't trace this model{where}: {error}") from error
-    for images in batches(calibration / IMAGES):
-        observe(prepared, images)
+    for batch in batches(calibration):
+        observe(prepared, batch)
     return prepared
 
 
-def observe(prepared: torch.fx.GraphModule, images: torch.Tensor) -> None:
+def observe(prepared: torch.fx.GraphModule, batch: Tensors) -> None:
     try:
-        sound = bool(torch.isfinite(prepared(images)).all())
+        sound = all(bool(torch.isfinite(answer).all()) for answer in several(prepared(*batch)))
     except RuntimeError as error:  # a histogram's, of what is not a number
         if "finite" not in str(error):
             raise
@@ -65,27 +67,25 @@ def exclude(mapping: quantization.QConfigMapping, modules: Iterable[str]) -> qua
     return mapping
 
 
-def batches(path: Path) -> Iterator[torch.Tensor]:
-    """The float32 images in the file at `path`, (n, height, width, channels), in batches; checked.
-
-    Memory doesn't grow with their number: each batch has a mapping of the file of its own.
-    """
-    total = len(np.load(path, mmap_mode="r"))
-    for start in range(0, total, BATCH):
-        images = np.array(np.load(path, mmap_mode="r")[start : start + BATCH])
-        if not np.isfinite(images).all():
-            first = start + int(np.flatnonzero(~np.isfinite(images).reshape(len(images), -1).all(axis=1))[0])
+def batches(calibration: Path) -> Iterator[Tensors]:
+    """The samples in `calibration`, a tensor an input, in batches; checked. Memory doesn't grow with their number."""
+    total, done = samples.count(calibration), 0
+    for batch in samples.batches(calibration, BATCH):
+        sound = samples.finite(batch)
+        if not sound.all():
+            first = done + int(np.flatnonzero(~sound)[0])
             raise CrossquantError(f"calibration image {first} has NaN or infinity: make the calibration set anew")
-        yield torch.from_numpy(images)
-        report(start + len(images), total)
+        yield tuple(map(torch.from_numpy, batch))
+        done += len(sound)
+        report(done, total)
 
 
-def example(calibration: Path) -> torch.Tensor:
-    """The first two images. CrossquantError where there are none."""
-    images = np.array(np.load(calibration / IMAGES, mmap_mode="r")[:2])
-    if not len(images):
+def example(calibration: Path) -> Tensors:
+    """The first two samples. CrossquantError where there are none."""
+    batch = samples.take(calibration, slice(2))
+    if not len(batch[0]):
         raise CrossquantError("the calibration set is empty: raise calibration.images")
-    return torch.from_numpy(images)
+    return tuple(map(torch.from_numpy, batch))
 
 
 def count(module: torch.nn.Module, kinds: tuple[type, ...], without: Iterable[str] = ()) -> int:

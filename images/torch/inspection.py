@@ -5,48 +5,52 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 
 from images.torch.attempts import Attempts
+from images.torch.forms import several
 from images.torch.switches import Part, Switches
-from shared.images import Floats
-from shared.sensitivity import Answers, divergence
+from shared import samples
+from shared.judge import Judge
+from shared.samples import Array, Batch
+from shared.sensitivity import Answers
 from shared.subset import Subset
 
-BATCH = 50  # images: the outputs of all layers are in memory, twice
+BATCH = 50  # samples: the outputs of all layers are in memory, twice
 
 
 class Inspection:
-    """`parts` are the layers that are quantized; `exact` what the float model answers, (images, classes)."""
+    """`parts` are the layers that are quantized; `judge` has what the float model answers."""
 
     def __init__(self, attempts: Attempts, subset: Subset) -> None:
         self.attempts, self.subset = attempts, subset
         self.switches = Switches(attempts)
         self.parts: tuple[Part, ...] = self.switches.parts
-        self.exact = self.of(attempts.float)
+        self.judged = samples.about(subset.folder).judged
+        self.judge = Judge(subset, self.of(attempts.float))
 
-    def of(self, module: torch.nn.Module) -> Floats:
+    def of(self, module: torch.nn.Module) -> Array:
         answers = Answers()
-        for images in map(torch.from_numpy, self.subset.batches(BATCH)):
-            answers.add(module(images).numpy())
+        for batch in self.subset.batches(BATCH):
+            answers.add(several(module(*map(torch.from_numpy, batch)))[self.judged].numpy())
         return answers.all
 
-    def kept(self, excluded: Sequence[str]) -> Floats:
+    def kept(self, excluded: Sequence[str]) -> Array:
         """What the real 8-bit model answers with these layers in float."""
         return self.of(self.attempts.quantized(excluded))
 
-    def only(self, activations: Iterable[Part], weights: Iterable[Part]) -> Floats:
+    def only(self, activations: Iterable[Part], weights: Iterable[Part]) -> Array:
         """The answers when nothing but these outputs and those weights are quantized."""
         self.switches.set(activations, weights)
         return self.of(self.switches.module)
 
-    def outputs(self) -> Iterator[tuple[dict[str, Floats], dict[str, Floats]]]:
+    def outputs(self) -> Iterator[tuple[dict[str, Array], dict[str, Array]]]:
         """Batch after batch, the outputs of all layers in float and when everything is quantized."""
-        for images in map(torch.from_numpy, self.subset.batches(BATCH)):
+        for batch in self.subset.batches(BATCH):
             self.switches.set((), ())
-            exact = self._seen(images)
+            exact = self._seen(batch)
             self.switches.all()
-            yield exact, self._seen(images)
+            yield exact, self._seen(batch)
 
-    def _seen(self, images: torch.Tensor) -> dict[str, Floats]:
-        self.switches.module(images)
+    def _seen(self, batch: Batch) -> dict[str, Array]:
+        self.switches.module(*map(torch.from_numpy, batch))
         return {part.name: part.switch.seen.numpy() for part in self.parts}
 
     def blame(self, part: Part) -> float:
@@ -55,8 +59,8 @@ class Inspection:
         Where two layers each break a model, keeping one of them in float mends nothing; where errors only add up, a
         layer alone breaks nothing. The two are the ends of the sum that Shapley's value is the mean of.
         """
-        alone = divergence(self.exact, self.only((part,), (part,)))
-        return (alone - divergence(self.exact, self.kept((part.name,)))) / 2
+        alone = self.judge.distance(self.only((part,), (part,)))
+        return (alone - self.judge.distance(self.kept((part.name,)))) / 2
 
 
 def ranked(inspection: Inspection) -> tuple[str, ...]:

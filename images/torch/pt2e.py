@@ -30,10 +30,10 @@ def run(
     module = to_module(model)
     left_out = layers.whole(excluded, module)
     total = fx.count(module, fx.COMPUTING, left_out)
-    images = fx.example(calibration)
+    example = fx.example(calibration)
     with torch.no_grad():
-        traced = exported.export(plain(module), images).module()
-        program = exported.export(quantize(traced, quantizer(reduce_range, left_out), calibration), images)
+        traced = exported.export(plain(module), example).module()
+        program = exported.export(quantize(traced, quantizer(reduce_range, left_out), calibration), example)
         quantized = count(program.graph)
         check_quantized("PT2E", quantized, total)
         save(program, quantized, form, out)
@@ -59,8 +59,8 @@ def quantizer(reduce_range: str, excluded: Sequence[str]) -> x86.X86InductorQuan
 def quantize(module: torch.fx.GraphModule, chosen: x86.X86InductorQuantizer, calibration: Path) -> torch.fx.GraphModule:
     """`module`, exported, with QuantizeLinear and DequantizeLinear around what Inductor computes in 8 bits."""
     prepared = prepare_pt2e(module, chosen)
-    for images in fx.batches(calibration / fx.IMAGES):
-        fx.observe(prepared, images)
+    for batch in fx.batches(calibration):
+        fx.observe(prepared, batch)
     return convert_pt2e(prepared)
 
 

@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from images.torch import layers, quantize
 from images.torch.attempts import Attempts
+from images.torch.forms import several
 from images.torch.inspection import Inspection, ranked
 from images.torch.recipe import Recipe
-from shared.images import IMAGES, LABELS, batches
+from shared.predictions import Model
+from shared.scoring import Scorer
 from shared.search import Search, least, record
 from shared.subset import Subset
 
-RANKED = 500  # images
-BATCH = 250
+RANKED = 500  # samples
 
 
 def run(
@@ -43,24 +43,22 @@ def run(
     always = tuple(layer.name for layer in layers.select(layers.read(model), (), exclude_types))
     with torch.no_grad():
         attempts = Attempts(model, recipe, always, calibration)
-        exact = accuracy(attempts.float, holdout)
-        search = Search(least(exact, max_drop_pp), trials)
+        scorer = Scorer(holdout, model_of(attempts.float))
+        search = Search(least(scorer.exact, max_drop_pp), trials)
         best = search.run(
-            lambda names: accuracy(attempts.quantized(names), holdout),
+            lambda names: scorer.score(model_of(attempts.quantized(names))),
             lambda: candidates(attempts, calibration),
         )
         quantize.write(attempts.quantized(best.excluded), recipe, attempts.total(best.excluded), calibration, out)
-    record(search, best, exact, [*always, *best.excluded], out)
+    record(search, best, scorer.exact, [*always, *best.excluded], out)
 
 
 def candidates(attempts: Attempts, calibration: Path) -> tuple[str, ...]:
     """The layers that may be left in float, those to blame most first: never all, so that something is quantized."""
-    names = ranked(Inspection(attempts, Subset(calibration / IMAGES, RANKED)))
+    names = ranked(Inspection(attempts, Subset(calibration, RANKED)))
     last = next((name for name in reversed(names) if attempts.total((name,)) < attempts.total(())), "")
     return tuple(name for name in names if name != last)
 
 
-def accuracy(module: torch.nn.Module, images: Path) -> float:
-    labels = np.load(images / LABELS)
-    answers = [module(torch.from_numpy(batch)).argmax(dim=1).numpy() for batch in batches(images / IMAGES, BATCH)]
-    return float((np.concatenate(answers) == labels).mean())
+def model_of(module: torch.nn.Module) -> Model:
+    return lambda batch: tuple(answer.numpy() for answer in several(module(*map(torch.from_numpy, batch))))

@@ -8,18 +8,20 @@ import torch
 from shared.errors import Unsupported
 
 FILE = "model.pt"
-Call = Callable[[torch.Tensor], torch.Tensor]
+Tensors = tuple[torch.Tensor, ...]
+Call = Callable[..., torch.Tensor | Tensors]
 
 
-def save(module: torch.nn.Module, example: torch.Tensor, out: Path) -> None:
-    """Trace `module` on `example`, (n, height, width, channels) float32, freeze it and write it."""
+def save(module: torch.nn.Module, example: Tensors, out: Path) -> None:
+    """Trace `module` on `example`, two samples, freeze it and write it."""
     traced = torch.jit.trace(module, example, check_trace=False)  # its check imports SymPy: half a second a fork
     frozen = torch.jit.freeze(traced)
     try:
-        frozen(example[:1])
+        frozen(*(tensor[:1] for tensor in example))
     except RuntimeError as error:
         raise Unsupported(
-            f"PyTorch's trace holds its example's batch of {len(example)}: a Reshape target is computed; fold the graph"
+            f"PyTorch's trace holds its example's batch of {len(example[0])}: "
+            "a Reshape target is computed; fold the graph"
         ) from error
     torch.jit.save(frozen, out / FILE)
 

@@ -173,7 +173,7 @@ def test_two_runs_side_by_side(finish: Finish, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("variant", [*FLOAT, *QUANTIZED])
 def test_every_answer_to_every_image_is_kept(finished: Finished, variant: str) -> None:
-    path = finished.driver.folder(f"predictions.{variant}", image_of(variant)) / "probabilities.npy"
+    path = finished.driver.folder(f"predictions.{variant}", image_of(variant)) / "output_0.npy"
     answers = np.load(path)
     assert answers.shape == (2000, 10)
     assert np.allclose(answers.sum(axis=1), 1, atol=0.02)
@@ -185,7 +185,7 @@ def test_both_frameworks_quantize_with_the_same_calibration_images(finished: Fin
     seals = [finished.driver.seal(variant, image_of(variant)) for variant in QUANTIZED]
     assert len({seal["inputs"]["calibration"] for seal in seals}) == 1
     manifest = json.loads((finished.driver.folder("calibration", "keras") / "manifest.json").read_text())
-    images = np.load(finished.driver.folder("calibration", "keras") / "images.npy")
+    images = np.load(finished.driver.folder("calibration", "keras") / "input_0.npy")
     sample = load_sample()
     assert manifest["split"] == "train"
     assert manifest["indices"] == sample["train_indices"].tolist()

@@ -12,7 +12,7 @@ from null_image import pictures
 from driver import catalog, experiment, plan
 from driver.catalog import Catalog, Option, Stage
 from driver.experiment import Experiment
-from shared import emulation, predictions, sensitivity, store
+from shared import emulation, sensitivity, store
 from shared.contract import SCHEMA, Failure, Plan, Seal, Step, encode
 from shared.freshness import Freshness
 from shared.machine import Machine
@@ -160,15 +160,15 @@ class Volume:
         self.seal("input.model", {"model.keras": b"weights"})
         self.seal("input.dataset", {"about.json": {"name": "cifar10", "sample": sample}})
         about, images = {"name": "cifar10", "sample": sample}, pictures(len(LABELS))
-        self.seal("dataset", {"images.npy": images, "labels.npy": LABELS, "about.json": about})
-        self.seal("calibration", {"images.npy": images[:20].astype(np.float32)})
+        self.seal("dataset", {"input_0.npy": images, "labels.npy": LABELS, "about.json": about})
+        self.seal("calibration", {"input_0.npy": images[:20].astype(np.float32)})
         self.variant("keras.fp32", answers(10))
         self.seal("exported", {"model.onnx": b"exported"})
         return self
 
     def variant(self, name: str, found: np.ndarray, size: int = 1000) -> None:
         self.seal(name, {"model.bin": b"x" * size, "notes.txt": b"not shipped"})
-        self.seal(f"predictions.{name}", {"probabilities.npy": found})
+        self.seal(f"predictions.{name}", {"output_0.npy": found})
 
     def latency(self, image: str, *names: str, **changes: Any) -> None:
         """Every turn of the image's timings, as of a run in which the images took turns."""
@@ -184,13 +184,13 @@ class Volume:
         """The further draws of the calibration set, and the selection set, which is disjoint from all of them."""
         for step in self.plan.steps:
             if step.run == "calibration" and step.draw:
-                self.seal(step.output, {"images.npy": np.zeros((2, 2), np.float32)})
-        self.seal("selection", {"images.npy": pictures(len(SELECTED)), "labels.npy": SELECTED})
+                self.seal(step.output, {"input_0.npy": np.zeros((2, 2), np.float32)})
+        self.seal("selection", {"input_0.npy": pictures(len(SELECTED)), "labels.npy": SELECTED})
 
     def emulate(self, name: str, indices: np.ndarray, cpus: Mapping[str, np.ndarray | str]) -> None:
         """`name` on other CPUs: of each its answers to the test images at `indices`, or why it refused."""
         runs = {cpu: emulation.Emulation(run if isinstance(run, str) else "", (), 1.0) for cpu, run in cpus.items()}
-        files = {f"{cpu}/{predictions.FILE}": run for cpu, run in cpus.items() if not isinstance(run, str)}
+        files = {f"{cpu}/{emulation.ANSWERS}": run for cpu, run in cpus.items() if not isinstance(run, str)}
         summary = asdict(emulation.Summary(runs))
         self.seal(f"emulated.{name}", {emulation.INDICES: indices, emulation.SUMMARY: summary, **files})
 

@@ -46,7 +46,15 @@ def test_a_run_in_which_all_went_well(volume):
     compared = compare(volume.whole())
     assert tuple(row.name for row in compared.variants) == ORDER
     assert [row.status for row in compared.variants] == ["ok"] * 8 + ["unsupported"]
-    assert compared.dataset == {"name": "cifar10", "test_images": 100, "split": "test", "sample": False, "classes": []}
+    assert compared.dataset == {
+        "name": "cifar10",
+        "test_images": 100,
+        "split": "test",
+        "sample": False,
+        "classes": [],
+        "task": "classification",
+        "unit": "images",
+    }
     assert (compared.schema, compared.experiment, compared.reference) == (1, "resnet8-cifar10", "keras.fp32")
     assert compared.host == MACHINE
     assert compared.failures == ()
@@ -122,7 +130,15 @@ def test_an_empty_volume_has_every_row_and_no_figure(volume):
     assert tuple(row.name for row in compared.variants) == ORDER
     assert {row.status for row in compared.variants} == {"skipped"}
     assert {row.accuracy for row in compared.variants} == {None}
-    assert compared.dataset == {"name": "", "test_images": 0, "split": "test", "sample": False, "classes": []}
+    assert compared.dataset == {
+        "name": "",
+        "test_images": 0,
+        "split": "test",
+        "sample": False,
+        "classes": [],
+        "task": "classification",
+        "unit": "images",
+    }
     assert (compared.gates, compared.versions) == ((), {})
     assert compared.exit_code == 3
 
@@ -276,7 +292,7 @@ def test_the_json_file_has_exactly_the_fields_that_are_promised(volume):
         "noise", "warnings", "verdict", "digests", "evidence",
     }  # fmt: skip
     assert data["schema"] == 1
-    assert set(data["dataset"]) == {"name", "test_images", "split", "sample", "classes"}
+    assert set(data["dataset"]) == {"name", "test_images", "split", "sample", "classes", "task", "unit"}
     for row in data["variants"]:
         assert set(row) == {
             "name", "image", "recipe", "status", "reason", "accuracy", "delta_pp", "agreement", "max_abs_diff",

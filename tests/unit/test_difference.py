@@ -88,7 +88,7 @@ def test_a_run_is_found_by_its_name_below_volumes(volumes):
         path.mkdir(parents=True)
     (folder / "comparison" / "comparison.json").write_text(json.dumps(asdict(made)))
     np.save(folder / "keras" / "dataset" / "labels.npy", LABELS)
-    np.save(folder / "onnx" / "predictions.onnx.int8" / "probabilities.npy", answers(5))
+    np.save(folder / "onnx" / "predictions.onnx.int8" / "output_0.npy", answers(5))
     found = difference.load("yesterday")
     assert found.comparison == made
     assert list(found.answers) == ["onnx.int8"]

@@ -66,7 +66,7 @@ def unanswered(volume):
 
 
 def stale(volume):
-    volume.seal("calibration.d3", {"images.npy": np.ones((2, 2), np.float32)})
+    volume.seal("calibration.d3", {"input_0.npy": np.ones((2, 2), np.float32)})
 
 
 @pytest.mark.parametrize("trouble", [failed, refused, unanswered, stale])

@@ -49,7 +49,7 @@ def test_the_same_evidence_has_the_same_fingerprint(volume):
 
 
 def other_predictions(volume):
-    volume.seal("predictions.torch.x86", {"probabilities.npy": answers(11)})
+    volume.seal("predictions.torch.x86", {"output_0.npy": answers(11)})
 
 
 def other_timings(volume):
@@ -140,7 +140,7 @@ def test_cold_starts_are_those_in_the_middle(volume):
 
 def test_a_class_has_its_name_where_the_data_set_has_names(volume):
     about = {"name": "cifar10", "sample": False, "classes": ["airplane", "automobile"]}
-    volume.seal("dataset", {"labels.npy": np.zeros(3, np.uint8), "about.json": about})
+    volume.seal("dataset", {"input_0.npy": np.zeros((3, 2)), "labels.npy": np.zeros(3, np.uint8), "about.json": about})
     assert evidence(volume).dataset()["classes"] == ["airplane", "automobile"]
 
 

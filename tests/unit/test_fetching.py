@@ -15,6 +15,7 @@ from shared.errors import CrossquantError
 
 pytestmark = pytest.mark.usefixtures("volumes")  # nothing here may touch the checkout's own
 ARRAYS = small_arrays()
+FILES = {"x_train": "x_train_0.npy", "y_train": "y_train.npy", "x_test": "x_test_0.npy", "y_test": "y_test.npy"}
 PART = {"x_train": ARRAYS["x_train"][:2], "y_train": ARRAYS["y_train"], "x_test": ARRAYS["x_test"][:1]}
 FULL = {"input.model": "inputs/models/tiny", "input.dataset": "inputs/cifar10"}
 SAMPLE = FULL | {"input.dataset": "inputs/cifar10-sample"}
@@ -120,7 +121,7 @@ def test_a_data_set_from_the_users_own_archive(inputs, tiny, archive):
     assert fetched == fetching.Fetched(FULL, sample=False)
     assert said == ["cifar10: from volumes/inputs/a.tar.gz"]
     for name, wanted in ARRAYS.items():
-        np.testing.assert_array_equal(np.load(inputs / "cifar10" / f"{name}.npy"), wanted)
+        np.testing.assert_array_equal(np.load(inputs / "cifar10" / FILES[name]), wanted)
     assert np.load(inputs / "cifar10" / "train_indices.npy").tolist() == list(range(len(ARRAYS["x_train"])))
     about = json.loads((inputs / "cifar10" / "about.json").read_text())
     assert about == {"name": "cifar10", "sample": False, "classes": cifar10.CLASSES}
@@ -167,7 +168,7 @@ def test_where_no_source_answers_the_sample_stands_in(inputs, tiny, online):
     assert said == ["cifar10: volumes/inputs/a.tar.gz is not there", f"cifar10: {URL}: HTTP 404"]
     assert names(inputs) == ["cifar10-sample", "models"]
     assert json.loads((inputs / "cifar10-sample" / "about.json").read_text())["sample"] is True
-    np.testing.assert_array_equal(np.load(inputs / "cifar10-sample" / "x_test.npy"), PART["x_test"])
+    np.testing.assert_array_equal(np.load(inputs / "cifar10-sample" / "x_test_0.npy"), PART["x_test"])
     assert store.open_sealed(inputs / "cifar10-sample", "input.dataset").parameters == {"origin": "embedded sample"}
 
 

@@ -17,7 +17,7 @@ def source(tmp_path):
     folder.mkdir()
     labels = np.random.default_rng(1).permutation(np.repeat(np.arange(CLASSES, dtype=np.uint8), EACH))
     images = np.arange(len(labels), dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 1), np.uint8)
-    np.save(folder / "x_train.npy", images)
+    np.save(folder / "x_train_0.npy", images)
     np.save(folder / "y_train.npy", labels)
     np.save(folder / "train_indices.npy", np.arange(len(labels)))
     (folder / "about.json").write_text("{}")
@@ -50,7 +50,7 @@ def test_the_split_has_the_images_and_labels_of_its_indices_in_even_numbers(sour
     out = make(selection, source, "selection", 40, taken={})
     labels = np.load(out / "labels.npy")
     assert (labels == np.load(source / "y_train.npy")[indices(out)]).all()
-    assert (np.load(out / "images.npy")[:, 0, 0, 0] == indices(out)).all()
+    assert (np.load(out / "input_0.npy")[:, 0, 0, 0] == indices(out)).all()
     assert (np.bincount(labels) == 10).all()
 
 

@@ -17,6 +17,7 @@ from null_image import pictures
 from shared import threads, timing
 from shared.contract import decode
 from shared.errors import CrossquantError
+from shared.samples import Batch
 from shared.timing import TWIN, Size, Timings
 
 IMAGES, CLASSES = 30, 3
@@ -34,13 +35,14 @@ class Recorder:
     def load(self, path: Path, threads: int):
         self.note(load=path.name, threads=threads, process=os.getpid())
 
-        def model(images: np.ndarray) -> np.ndarray:
+        def model(batch: Batch) -> Batch:
+            [images] = batch
             same = images.dtype == np.float32 and (images == pictures(IMAGES)[: len(images)]).all()
             sound = bool(same and images.flags.c_contiguous)
             self.note(call=path.name, images=len(images), threads=threads, sound=sound, process=os.getpid())
             if self.error:
                 raise self.error
-            return np.ones((len(images), CLASSES), np.float32)
+            return (np.ones((len(images), CLASSES), np.float32),)
 
         return model
 
@@ -65,7 +67,7 @@ class Recorder:
 def dataset(tmp_path: Path) -> Path:
     folder = tmp_path / "dataset"
     folder.mkdir()
-    np.save(folder / "images.npy", pictures(IMAGES))
+    np.save(folder / "input_0.npy", pictures(IMAGES))
     np.save(folder / "labels.npy", LABELS)
     return folder
 
@@ -86,7 +88,7 @@ def answered(tmp_path: Path, *variants: str, right: int = IMAGES) -> dict[str, P
     for name in variants:
         found |= {name: tmp_path / name, f"predictions.{name}": tmp_path / f"predictions.{name}"}
         found[f"predictions.{name}"].mkdir()
-        np.save(found[f"predictions.{name}"] / "probabilities.npy", np.eye(CLASSES, dtype=np.float32)[answers])
+        np.save(found[f"predictions.{name}"] / "output_0.npy", np.eye(CLASSES, dtype=np.float32)[answers])
     return found
 
 

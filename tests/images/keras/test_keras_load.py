@@ -43,7 +43,7 @@ def dataset(tmp_path: Path) -> Path:
     """Images of the models' shape, of ten classes."""
     folder = tmp_path / "dataset"
     folder.mkdir()
-    np.save(folder / "images.npy", np.zeros((20, *models.SHAPE), np.uint8))
+    np.save(folder / "input_0.npy", np.zeros((20, *models.SHAPE), np.uint8))
     np.save(folder / "labels.npy", np.arange(20, dtype=np.uint8) % models.CLASSES)
     return folder
 

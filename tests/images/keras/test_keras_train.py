@@ -9,7 +9,7 @@ import pytest
 
 from driver import sample
 from images.keras import train
-from shared.images import validation_split
+from shared.samples import validation_split
 
 RESNET8_PARAMETERS = 78_666
 TRAINED = Path(sample.__file__).parent / "models" / "resnet8-cifar10.keras"
@@ -22,7 +22,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     arrays = sample.load()
     labels = arrays["y_train"][arrays["train_indices"]]
     chosen = np.sort(np.concatenate([np.flatnonzero(labels == label)[:20] for label in range(10)]))
-    np.save(folder / "x_train.npy", arrays["x_train"][chosen])
+    np.save(folder / "x_train_0.npy", arrays["x_train"][chosen])
     np.save(folder / "y_train.npy", labels[chosen])
     return folder
 
@@ -35,7 +35,7 @@ def trained(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def augmented(source: Path, seed: int = 0, batch_size: int = 50) -> train.Augmented:
-    return train.Augmented(np.load(source / "x_train.npy"), np.load(source / "y_train.npy"), batch_size, seed)
+    return train.Augmented(np.load(source / "x_train_0.npy"), np.load(source / "y_train.npy"), batch_size, seed)
 
 
 def epoch(batches: train.Augmented) -> tuple[np.ndarray, np.ndarray]:
@@ -68,7 +68,7 @@ def test_training_leaves_a_model_that_loads_and_its_history(trained: Path):
 
 def test_the_model_that_is_kept_is_the_last_epochs(source: Path, trained: Path):
     """Its accuracy on the held-out images is the one that the history ends with."""
-    images, labels = np.load(source / "x_train.npy"), np.load(source / "y_train.npy")
+    images, labels = np.load(source / "x_train_0.npy"), np.load(source / "y_train.npy")
     _, held_out = validation_split(labels, 40, seed=0)
     answers = keras.models.load_model(trained / "model.keras")(images[held_out].astype(np.float32)).numpy()
     accuracy = (answers.argmax(axis=1) == labels[held_out]).mean()
@@ -109,7 +109,7 @@ def test_each_image_comes_once_as_it_is_and_once_mirrored(source: Path, monkeypa
     batches = augmented(source)
     made = [epoch(batches), epoch(batches)]
     found = sorted((image.tobytes(), int(label)) for pair in made for image, label in zip(*pair, strict=True))
-    images, labels = np.load(source / "x_train.npy").astype(np.float32), np.load(source / "y_train.npy")
+    images, labels = np.load(source / "x_train_0.npy").astype(np.float32), np.load(source / "y_train.npy")
     both = [(view, label) for image, label in zip(images, labels, strict=True) for view in (image, image[:, ::-1])]
     assert found == sorted((np.ascontiguousarray(view).tobytes(), int(label)) for view, label in both)
 

@@ -30,7 +30,7 @@ def calibration(tmp_path: Path) -> Path:
 
     folder = tmp_path / "calibration"
     folder.mkdir()
-    np.save(folder / "images.npy", images(120))
+    np.save(folder / "input_0.npy", images(120))
     return folder
 
 

@@ -24,7 +24,7 @@ def folder(path: Path, count: int, seed: int, kind: type) -> Path:
     """An artifact of images, without a seal."""
     images, labels = task(count, seed)
     path.mkdir()
-    np.save(path / "images.npy", images.astype(kind))
+    np.save(path / "input_0.npy", images.astype(kind))
     np.save(path / "labels.npy", labels)
     return path
 

@@ -32,8 +32,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 def found(model: Path, images: np.ndarray, method: str, folder: Path, percentile: float = 99.99) -> dict:
     """Tensor to (low, high)."""
-    np.save(folder / "images.npy", images)
-    known = ranges(model / models.FILE, folder / "images.npy", method, percentile, folder)
+    np.save(folder / "input_0.npy", images)
+    known = ranges(model / models.FILE, folder / "input_0.npy", method, percentile, folder)
     return {name: tuple(float(np.squeeze(limit)) for limit in data.range_value) for name, data in known.items()}
 
 
@@ -128,8 +128,8 @@ def test_a_model_that_overflows_is_an_error(method: str, tmp_path: Path):
 
 def peak(model: Path, images: np.ndarray, method: str, folder: Path) -> int:
     """Bytes of a process that does nothing else."""
-    np.save(folder / "images.npy", images)
-    arguments = [str(model / models.FILE), str(folder / "images.npy"), method]
+    np.save(folder / "input_0.npy", images)
+    arguments = [str(model / models.FILE), str(folder / "input_0.npy"), method]
     environment = {"OMP_NUM_THREADS": "1", "SEARCH": json.dumps(sys.path)}
     command = [sys.executable, "-c", CHILD, *arguments]
     printed = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout

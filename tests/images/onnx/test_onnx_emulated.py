@@ -29,7 +29,7 @@ def emulator() -> None:
 def dataset(tmp_path: Path) -> Path:
     folder = tmp_path / "dataset"
     folder.mkdir()
-    np.save(folder / "images.npy", models.images(IMAGES).astype(np.uint8))
+    np.save(folder / "input_0.npy", models.images(IMAGES).astype(np.uint8))
     np.save(folder / "labels.npy", (np.arange(IMAGES) % 10).astype(np.uint8))
     return folder
 

@@ -73,7 +73,7 @@ def test_the_figures_of_a_model_of_two_layers_by_hand(calibration: Path, tmp_pat
     graph.add("Gemm", graph.given(second))
     found = explained(graph.save(tmp_path / "model"), calibration, out)
 
-    images, labels = (np.load(calibration / name) for name in ("images.npy", "labels.npy"))
+    images, labels = (np.load(calibration / name) for name in ("input_0.npy", "labels.npy"))
     flat = images.reshape(len(images), -1)
     middle, end = flat @ first, flat @ first @ second
 
@@ -120,7 +120,7 @@ def test_with_all_switches_on_it_answers_as_the_quantized_file(recipe: dict, cal
     model = hard.normalized(tmp_path / "model")
     (tmp_path / "quantized").mkdir()
     quantize.run(model, model, calibration, tmp_path / "quantized", **{**RECIPE, **recipe})
-    subset = Subset(calibration / "images.npy", 100)
+    subset = Subset(calibration / "input_0.npy", 100)
     inspection = Inspection(model / models.FILE, tmp_path / "quantized" / models.FILE, subset, tmp_path)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL

@@ -132,7 +132,7 @@ def test_a_channel_that_is_constant_is_quantized(folded: Path, calibration: Path
             tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
     onnx.save(model, folded / models.FILE)
     images = np.full((20, *models.SHAPE), 7.0, np.float32)
-    np.save(calibration / "images.npy", images)
+    np.save(calibration / "input_0.npy", images)
     for calibrate in ("minmax", "entropy", "percentile", "moving_average"):
         run(folded, calibration, out, **{**RECIPES["u8s8"], "calibrate": calibrate})
         assert np.abs(load(out, 1)(images) - load(folded, 1)(images)).max() < 0.05

@@ -28,8 +28,8 @@ def model(tmp_path: Path) -> Path:
 
 
 def saved(images: np.ndarray, folder: Path) -> Path:
-    np.save(folder / "images.npy", images)
-    return folder / "images.npy"
+    np.save(folder / "input_0.npy", images)
+    return folder / "input_0.npy"
 
 
 def test_the_image_with_the_greatest_tensor_goes_first(model: Path, tmp_path: Path) -> None:

@@ -52,9 +52,9 @@ def test_quantizing_twice_gives_the_same_bytes(name: str, folded: Path, calibrat
 
 def test_the_ranges_come_from_all_calibration_images(folded: Path, calibration: Path, out: Path):
     """The brightest pixel is in the last image: a reader that drops a short batch gives another scale."""
-    images = np.load(calibration / "images.npy") / 2
+    images = np.load(calibration / "input_0.npy") / 2
     images[-1, 0, 0, 0] = 510
-    np.save(calibration / "images.npy", images.astype(np.float32))
+    np.save(calibration / "input_0.npy", images.astype(np.float32))
     run(folded, calibration, out, **RECIPES["uint8"])
     [scale] = [tensor for tensor in onnx.load(out / models.FILE).graph.initializer if tensor.name == "image_scale"]
     assert float(onnx.numpy_helper.to_array(scale)) == pytest.approx(510 / 255)

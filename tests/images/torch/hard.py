@@ -55,6 +55,6 @@ def images(model: Path, folder: Path, seed: int, count: int) -> Path:
     best = answers.topk(2, dim=1).values
     surest = (best[:, 0] - best[:, 1]).argsort(descending=True)[:count].sort().values
     found, answers = found[surest.numpy()], answers[surest]
-    np.save(folder / "images.npy", found.astype(np.float32) if folder.name == "calibration" else found)
+    np.save(folder / "input_0.npy", found.astype(np.float32) if folder.name == "calibration" else found)
     np.save(folder / "labels.npy", answers.argmax(dim=1).numpy().astype(np.uint8))
     return folder

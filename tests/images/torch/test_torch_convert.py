@@ -58,8 +58,8 @@ def test_a_flatten_that_would_fix_the_batch_is_refused_or_kept_dynamic(tmp_path:
 def test_the_file_loads_in_a_fresh_process_without_onnx(tmp_path: Path, out: Path):
     convert.run(models.convolutional(tmp_path / "onnx"), out)
     images = models.images(3)
-    np.save(tmp_path / "images.npy", images)
-    files = [out / FILE, tmp_path / "images.npy", tmp_path / "answers.npy"]
+    np.save(tmp_path / "input_0.npy", images)
+    files = [out / FILE, tmp_path / "input_0.npy", tmp_path / "answers.npy"]
     subprocess.run([sys.executable, "-c", ALONE, *map(str, files)], check=True)
     np.testing.assert_allclose(np.load(tmp_path / "answers.npy"), load(out, 1)(images), atol=1e-6)
 

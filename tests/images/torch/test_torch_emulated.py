@@ -28,7 +28,7 @@ def emulator() -> None:
 def dataset(tmp_path: Path) -> Path:
     folder = tmp_path / "dataset"
     folder.mkdir()
-    np.save(folder / "images.npy", models.images(IMAGES).astype(np.uint8))
+    np.save(folder / "input_0.npy", models.images(IMAGES).astype(np.uint8))
     np.save(folder / "labels.npy", (np.arange(IMAGES) % 10).astype(np.uint8))
     return folder
 
@@ -36,7 +36,7 @@ def dataset(tmp_path: Path) -> Path:
 def variant(folder: Path, backend: str) -> Path:
     """A quantized model; `backend` is also the engine that runs it."""
     models.convolutional(folder)
-    np.save(folder / "images.npy", models.images(120))
+    np.save(folder / "input_0.npy", models.images(120))
     quantize.run(folder, folder, folder, **{**defaults("quantize"), "backend": backend})
     return folder
 

@@ -23,7 +23,7 @@ from images.torch import forms
 from shared import threads
 folder, answers = map(Path, sys.argv[1:])
 model = forms.load(folder, 1)
-images = np.load(folder.parent / "images.npy")
+images = np.load(folder.parent / "input_0.npy")
 found = [model(np.ascontiguousarray(images[:count])) for count in (1, 64, 100, 7)]
 with threads.at_most(1, folder.name):
     for _ in range(20):
@@ -35,7 +35,7 @@ np.save(answers, np.concatenate(found))
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("source")
-    np.save(folder / "images.npy", models.images(120))
+    np.save(folder / "input_0.npy", models.images(120))
     return models.convolutional(folder)
 
 

@@ -25,7 +25,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model, 120 calibration images, and room for what is made of them: quantizing takes seconds."""
     folder = tmp_path_factory.mktemp("shared")
     models.convolutional(folder)
-    np.save(folder / "images.npy", models.images(120))
+    np.save(folder / "input_0.npy", models.images(120))
     return folder
 
 
@@ -121,7 +121,7 @@ def test_the_ranges_come_from_all_calibration_images(
     shared: Path, quantized: Callable[[str], Path], tmp_path: Path, out: Path
 ):
     """The same model over the first full batch alone: if the short one were dropped, the answers would be the same."""
-    np.save(tmp_path / "images.npy", models.images(120)[: fx.BATCH])
+    np.save(tmp_path / "input_0.npy", models.images(120)[: fx.BATCH])
     run(shared, tmp_path, out)
     images = models.images(20)
     assert (forms.load(quantized("fbgemm"), 1)(images) != forms.load(out, 1)(images)).any()

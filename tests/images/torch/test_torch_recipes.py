@@ -31,7 +31,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     graph.add("Flatten")
     graph.dense(4, 10)
     graph.add("Softmax")
-    np.save(folder / "images.npy", models.images(10))
+    np.save(folder / "input_0.npy", models.images(10))
     return graph.save(folder)
 
 
@@ -134,14 +134,14 @@ def test_the_observer_decides_the_range():
 def test_a_calibration_image_that_is_not_finite_is_named(value: float, source: Path, tmp_path: Path, out: Path):
     images = models.images(120)
     images[103, 1, 2, 0] = value
-    np.save(tmp_path / "images.npy", images)
+    np.save(tmp_path / "input_0.npy", images)
     with pytest.raises(CrossquantError) as caught:
         stage.run(source, tmp_path, out, **defaults("quantize"))
     assert str(caught.value) == "calibration image 103 has NaN or infinity: make the calibration set anew"
 
 
 def test_an_empty_calibration_set_is_refused(source: Path, tmp_path: Path, out: Path):
-    np.save(tmp_path / "images.npy", models.images(1)[:0])
+    np.save(tmp_path / "input_0.npy", models.images(1)[:0])
     with pytest.raises(CrossquantError) as caught:
         stage.run(source, tmp_path, out, **defaults("quantize"))
     assert str(caught.value) == "the calibration set is empty: raise calibration.images"
@@ -153,7 +153,7 @@ def test_weights_that_overflow_are_told(observer: str, tmp_path: Path, out: Path
     graph.add("Flatten")
     graph.add("Gemm", graph.given(np.full((192, 4), 3e38, np.float32)), graph.weight(4))
     graph.add("Gemm", graph.weight(4, 10), graph.weight(10))
-    np.save(tmp_path / "images.npy", models.images(4))
+    np.save(tmp_path / "input_0.npy", models.images(4))
     with pytest.raises(CrossquantError) as caught:
         stage.run(graph.save(tmp_path), tmp_path, out, **{**defaults("quantize"), "observer": observer})
     assert str(caught.value) == "the float model gives NaN or infinity for a calibration image: look at its weights"
@@ -170,7 +170,7 @@ def test_constant_channels_and_images_give_finite_answers(observer: str, tmp_pat
     graph.add("GlobalAveragePool")
     graph.add("Flatten")
     graph.dense(4, 10)
-    np.save(tmp_path / "images.npy", np.zeros((4, *models.SHAPE), np.float32))
+    np.save(tmp_path / "input_0.npy", np.zeros((4, *models.SHAPE), np.float32))
     stage.run(graph.save(tmp_path), tmp_path, out, **{**defaults("quantize"), "observer": observer})
     answers = forms.load(out, 1)(models.images(3))
     assert np.isfinite(answers).all()
@@ -223,7 +223,7 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path):
         folder = tmp_path / str(count)
         folder.mkdir()
         tile = np.random.default_rng(count).uniform(0, 255, (100, 24, 24, 3)).astype(np.float32)
-        np.save(folder / "images.npy", np.tile(tile, (count // 100, 1, 1, 1)))
+        np.save(folder / "input_0.npy", np.tile(tile, (count // 100, 1, 1, 1)))
         command = [sys.executable, "-c", CALIBRATE, source, folder]
         peaks[count] = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout) << 10
     assert peaks[10_000] - peaks[1_000] < 16 << 20, peaks

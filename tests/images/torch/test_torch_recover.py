@@ -87,7 +87,7 @@ def test_layers_in_float_are_fed_float(tmp_path: Path):
     """Logits before a Softmax in 8 bits are not clipped to its range, and constants not quantized."""
     model = hard.normalized(tmp_path / "model")
     calibration = hard.images(model, tmp_path / "calibration", 1, 100)
-    images = torch.from_numpy(np.load(calibration / "images.npy"))
+    images = torch.from_numpy(np.load(calibration / "input_0.npy"))
     with torch.no_grad():
         module = Attempts(model, Recipe("onednn"), ("Mul_4", "Add_5", "Gemm_6"), calibration).quantized(())
         answers = module(images)

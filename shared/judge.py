@@ -1,0 +1,39 @@
+"""What `explain` holds the outputs of some samples against: their labels, and what the float model answers."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from shared import samples, tasks
+from shared.samples import Array
+from shared.sensitivity import divergence, noise_share
+from shared.subset import Subset
+
+BATCH = 50  # samples
+
+
+class Judge:
+    """`exact` has the float model's outputs, (samples, …)."""
+
+    def __init__(self, subset: Subset, exact: Array) -> None:
+        self.about, self.labels, self.exact = samples.about(subset.folder), subset.labels, exact
+        self.reference = inputs(subset) if self.about.task == "reconstruction" else exact
+
+    def score(self, outputs: Array) -> float:
+        """By the task: accuracy, mAP, R² …; 1 is perfect."""
+        return tasks.score(self.about, outputs, self.labels, self.reference)
+
+    def distance(self, outputs: Array) -> float:
+        """How far from the float model's: KL divergence (nats) of classes, else the noise's share of the power."""
+        if self.about.task == "classification":
+            return divergence(self.exact, outputs)
+        return noise_share(self.exact, outputs)
+
+    def chance(self) -> float:
+        """The score of guessing."""
+        return 1 / max(2, int(np.prod(self.exact.shape[1:]))) if self.about.task == "classification" else 0.0
+
+
+def inputs(subset: Subset) -> Array:
+    found: Sequence[Array] = [batch[0] for batch in subset.batches(BATCH)]
+    return np.concatenate(found)

@@ -1,0 +1,36 @@
+"""How good a model's answers to a set of samples are, by the set's task: it decides which layers stay in float."""
+
+from pathlib import Path
+
+import numpy as np
+
+from shared import samples, tasks
+from shared.predictions import Model
+from shared.samples import Array
+
+BATCH = 100  # samples
+
+
+class Scorer:
+    """Scores models on the samples in `folder`; 1 is perfect. `exact`, the float model, is what fidelity is held to."""
+
+    def __init__(self, folder: Path, exact: Model) -> None:
+        self.folder = folder
+        self.about, self.labels = samples.about(folder), samples.labels(folder)
+        answers = self.answers(exact)
+        self.reference = self.inputs() if self.about.task == "reconstruction" else answers
+        self.exact = self.of(answers)
+
+    def score(self, model: Model) -> float:
+        return self.of(self.answers(model))
+
+    def of(self, answers: Array) -> float:
+        return tasks.score(self.about, answers, self.labels, self.reference)
+
+    def answers(self, model: Model) -> Array:
+        """(samples, …), of the output that the task judges."""
+        found = [model(batch)[self.about.judged] for batch in samples.batches(self.folder, BATCH)]
+        return np.concatenate(found)
+
+    def inputs(self) -> Array:
+        return np.concatenate([batch[0] for batch in samples.batches(self.folder, BATCH)])
