@@ -98,6 +98,8 @@ def add_doctor(to: Commands) -> None:
 
 
 def add_engine(add: argparse.ArgumentParser) -> None:
+    add.add_argument("--with", dest="with_", action="append", default=[], metavar="IMAGE", help="an optional image too")
+    add.add_argument("--trust", action="store_true", help="let code inside the model file run, in its container")
     add.add_argument("--engine", choices=("auto", "docker", "venv"), default="auto", help="default: auto")
     add.add_argument("--force", action="store_true", help="make them even if they are fresh")
 

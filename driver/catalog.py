@@ -1,27 +1,32 @@
 """What the images can make: `images/*/stages.toml`, found by folder, checked, and never imported."""
 
 import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from shared.contract import decode
 from shared.errors import CrossquantError, FieldError
 from shared.store import ROOT
 
+LISTS = {"str": list[str], "int": list[int], "float": list[float]}
+
 
 @dataclass(frozen=True)
 class Option:
-    """A setting of a stage. The default gives the type; `values` are all that is allowed, if there are any."""
+    """A setting of a stage. The default gives the type, of a list `items`; `values` are all that is allowed, if any."""
 
     default: Any
     values: tuple[Any, ...] = ()
     min: float | None = None
     max: float | None = None
+    items: Literal["str", "int", "float"] = "str"
 
     def check(self, value: Any, path: tuple[str, ...]) -> Any:
         """`value`, if it is allowed. FieldError says what would be."""
-        decode(list[str] if self.default == [] else type(self.default), value, path)
+        value = decode(LISTS[self.items] if isinstance(self.default, list) else type(self.default), value, path)
         if self.values and value not in self.values:
             raise FieldError(path, f"must be one of {', '.join(map(str, self.values))}, not {value}")
         if self.min is not None and value < self.min:
@@ -36,9 +41,10 @@ class Stage:
     """One `[[stage]]` of a stages.toml; `{recipe}` and `{variant}` in its names stand for many.
 
     `when` has the settings of the recipes that this stage makes, where an image has several stages for recipes: the
-    first stage's are what a recipe has that doesn't say. `safe` has settings any of which makes a recipe answer alike
-    on every CPU. `repeat` names the option that says how often the stage is run, image after image in turn; `tool` the
-    package whose work the stage is.
+    first stage's are what a recipe has that doesn't say. A stage that makes no recipe is part of an experiment if
+    `when` is true of it: `start` is `keras` or `onnx`, what the user's model is. `safe` has settings any of which makes
+    a recipe answer alike on every CPU. `repeat` names the option that says how often the stage is run, image after
+    image in turn; `tool` the package whose work the stage is.
     """
 
     run: str
@@ -67,22 +73,55 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class _File:
+class Image:
+    """One stages.toml. `title` is the framework's name; an `optional` image takes part where it is built or asked for.
+
+    `presets` has, by the name of a preset, the recipes that it has for this image.
+    """
+
     stage: tuple[Stage, ...]
+    title: str = ""
+    optional: bool = False
+    presets: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
 
 
 Catalog = dict[str, tuple[Stage, ...]]
 
 
-def load(root: Path = ROOT) -> Catalog:
-    """The stages of each image, by the name of its folder."""
-    found = sorted((root / "images").glob("*/stages.toml"))
-    return {path.parent.name: read(path) for path in found}
+def load(wanted: Collection[str] = (), root: Path = ROOT) -> Catalog:
+    """The stages of each image by the name of its folder: those of all that aren't optional, and of those `wanted`."""
+    found = files(root)
+    for name in wanted:
+        if name not in found:
+            raise CrossquantError(f"no image '{name}': known are {', '.join(found)}")
+    return {name: image.stage for name, image in found.items() if not image.optional or name in wanted}
 
 
-def read(path: Path) -> tuple[Stage, ...]:
+def optional(root: Path = ROOT) -> tuple[str, ...]:
+    """The names of the optional images."""
+    return tuple(name for name, image in files(root).items() if image.optional)
+
+
+def presets(preset: str, images: Collection[str], root: Path = ROOT) -> dict[str, dict[str, dict[str, Any]]]:
+    """The recipes, by image, that these images' own files have in a preset."""
+    found = {name: image.presets.get(preset, {}) for name, image in files(root).items() if name in images}
+    return {name: recipes for name, recipes in found.items() if recipes}
+
+
+def titles(root: Path = ROOT) -> dict[str, str]:
+    """What each image's framework is called."""
+    return {name: image.title or name for name, image in files(root).items()}
+
+
+@cache
+def files(root: Path = ROOT) -> dict[str, Image]:
+    """Every image's file, by the name of its folder."""
+    return {path.parent.name: read(path) for path in sorted((root / "images").glob("*/stages.toml"))}
+
+
+def read(path: Path) -> Image:
     try:
-        file: _File = decode(_File, tomllib.loads(path.read_text()))
+        file: Image = decode(Image, tomllib.loads(path.read_text()))
     except (tomllib.TOMLDecodeError, FieldError) as error:
         raise CrossquantError(f"{path}: {error}") from None
-    return file.stage
+    return file

@@ -40,10 +40,13 @@ def select(arguments: argparse.Namespace) -> int:
 
     if arguments.targets or arguments.sample:
         raise CrossquantError("--select takes no TARGET and needs the full data set: leave out targets and --sample")
-    asked = load(arguments).select
+    first = load(arguments)
+    asked, images = first.select, first.images
     data, _ = yaml_lines.load(experiment.find(arguments.experiment))
-    ranked, recipes = compared(selection.write(selection.trial(data, asked), selection.WHY_TRIAL), arguments)
-    choices = ranking.choose(ranked, selection.safe_variants(catalog.load(), recipes))
+    ranked, recipes = compared(
+        selection.write(selection.trial(data, asked, catalog.load(images)), selection.WHY_TRIAL), arguments
+    )
+    choices = ranking.choose(ranked, selection.safe_variants(catalog.load(images), recipes))
     if not choices:
         raise StageError("nothing to choose from: no recipe has both answers and timings; the table above says why")
     console = make_console()

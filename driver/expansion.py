@@ -7,15 +7,18 @@ from typing import Any
 
 from driver import recipes
 from driver.catalog import Catalog, Stage
-from driver.experiment import Experiment
+from driver.experiment import DATA, Experiment
 from shared.contract import Step
 
 CALIBRATION, DATASET, SELECTION = "calibration", "dataset", "selection"
+RAW = "input.dataset"
 
 
 def expand(experiment: Experiment, catalog: Catalog) -> list[Step]:
     """All steps of all images, in no particular order of the images."""
     steps = [step for image, stages in catalog.items() for step in of_image(image, stages, experiment)]
+    if not experiment.own_data:
+        steps = as_fetched(steps)
     if experiment.split == SELECTION:
         steps = judged_by_selection(steps)
     return needed([replace(step, optional=tuple(matching(step, steps))) for step in steps])
@@ -37,7 +40,7 @@ def of_image(image: str, stages: Sequence[Stage], experiment: Experiment) -> lis
 
 def of_stage(stage: Stage, image: str, experiment: Experiment) -> Iterator[Step]:
     """The steps of a stage that makes no recipe, one for each turn or draw."""
-    if stage.takes_recipe:
+    if stage.takes_recipe or any(facts(experiment).get(key) != value for key, value in stage.when.items()):
         return
     parameters = stage.parameters(experiment.options.get(stage.run, {}), (stage.run,))
     turns = parameters.pop(stage.repeat, 1)
@@ -46,6 +49,11 @@ def of_stage(stage: Stage, image: str, experiment: Experiment) -> Iterator[Step]
         yield replace(made_by(stage, image, output, parameters), turn=turn)
     if stage.output == CALIBRATION:
         yield from calibrations(made_by(stage, image, CALIBRATION, parameters), experiment)
+
+
+def facts(experiment: Experiment) -> dict[str, str]:
+    """What `when` of a stage that makes no recipe is held against."""
+    return {"start": experiment.model.start}
 
 
 def calibrations(first: Step, experiment: Experiment) -> Iterator[Step]:
@@ -94,6 +102,15 @@ def fill(template: Step, variant: Step, experiment: Experiment) -> Step:
     output = template.output.replace("{variant}", variant.output)
     default = template.default or (template.run == "emulated" and variant.output in experiment.emulated)
     return replace(template, output=output, inputs=inputs, draw=variant.draw, default=default)
+
+
+def as_fetched(steps: Sequence[Step]) -> list[Step]:
+    """Without the stage that reads one's own data: what `fetch` brings is decoded already."""
+
+    def renamed(name: str) -> str:
+        return RAW if name == DATA else name
+
+    return [replace(step, inputs=tuple(map(renamed, step.inputs))) for step in steps if step.output != DATA]
 
 
 def judged_by_selection(steps: Sequence[Step]) -> list[Step]:

@@ -12,14 +12,15 @@ from shared.errors import CrossquantError, FieldError
 
 FOLDER = Path(__file__).parent / "experiments"
 DEFAULT = "resnet8-cifar10"
+DATA = "data"  # the stage, and the section of the file, for data of one's own
 UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a file may come from: exactly one of the four.
+    """Where a file or, of one's own, a folder may come from: exactly one of the four.
 
-    `input`: a file that the user put into volumes/inputs/; `path`: one in the checkout (or absolute); `url`: over
+    `input`: one that the user put into volumes/inputs/; `path`: one in the checkout (or absolute); `url`: over
     HTTPS; `npm`: a package of the npm registry, NAME@VERSION.
     """
 
@@ -38,17 +39,30 @@ class Source:
 
 @dataclass(frozen=True)
 class Model:
+    """A `.keras`, `.h5` or `.onnx` file, or a SavedModel folder.
+
+    `code` is a Python file with the classes and functions that the model needs; with `trust`, code inside the model
+    file (Lambda layers) may run too. Both run in the locked-down container of the keras image alone.
+    """
+
     sources: tuple[Source, ...]
     sha256: str = ""
+    code: str = ""
+    trust: bool = False
+
+    @property
+    def start(self) -> str:
+        """Where the way of the model begins: `keras` or `onnx`."""
+        return "onnx" if str(self.sources[0]).endswith(".onnx") else "keras"
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """`sha256` has the sums of the raw bytes of each array, in C order."""
+    """One's own data, which the stage `data` reads, or CIFAR-10: `sha256` has the sums of each array's raw bytes."""
 
     name: str
     sources: tuple[Source, ...]
-    sha256: dict[str, str]
+    sha256: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -101,6 +115,7 @@ class Select:
 @dataclass(frozen=True)
 class Experiment:
     """`options` holds what the file says for stages by the name of their `run`: `{"latency": {"rounds": 20}}`.
+    `reference` is the first float variant, where nothing is said; `images` the optional images that take part.
 
     `draws`: on how many calibration sets each recipe is quantized. `split`: the images that judge: those of the test
     set or, to choose recipes, those of the selection set. `recommended`: the variants to run on `other_cpus` too.
@@ -110,7 +125,7 @@ class Experiment:
     model: Model
     dataset: Dataset
     recipes: dict[str, dict[str, dict[str, Any]]]
-    reference: str = "keras.fp32"
+    reference: str = ""
     gates: Gates = field(default_factory=Gates)
     limits: Limits = field(default_factory=Limits)
     draws: int = 1
@@ -120,6 +135,18 @@ class Experiment:
     other_cpus: tuple[str, ...] = ()
     recommended: tuple[str, ...] = ()
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
+    images: tuple[str, ...] = ()
+
+    @property
+    def own_data(self) -> bool:
+        """Are the data the user's own, for the stage `data` to read?"""
+        return DATA in self.options
+
+    @property
+    def runs_code(self) -> bool:
+        """Does it run Python code of the user's?"""
+        reads = self.options.get(DATA, {}).get("kind") == "python"
+        return bool(self.model.code) or self.model.trust or reads
 
     @property
     def emulated(self) -> tuple[str, ...]:
@@ -144,26 +171,35 @@ def parse(data: Any, catalog: Catalog) -> Experiment:
     stages -= {stage.run for stages in catalog.values() for stage in stages if stage.takes_recipe}
     options = {key: decode(dict[str, Any], data[key], (key,)) for key in data if key in stages}
     rest = {key: value for key, value in data.items() if key not in stages}
-    if "options" in rest:
-        raise FieldError(("options",), "unknown key; write the name of the stage instead")
+    for key, instead in (("options", "write the name of the stage instead"), ("images", "--with takes it")):
+        if key in rest:
+            raise FieldError((key,), f"unknown key; {instead}")
     if "recipes" in rest:
-        rest["recipes"] = recipes.resolve(rest["recipes"])
+        rest["recipes"] = recipes.resolve(rest["recipes"], catalog)
     try:
         experiment: Experiment = decode(Experiment, rest)
     except FieldError as error:
         raise with_stages(error, stages) from None
-    if experiment.other_cpus:
-        options["emulated"] = options.get("emulated", {}) | {"cpus": list(experiment.other_cpus)}
-    experiment = replace(experiment, options=options)
+    experiment = completed(experiment, options)
     checks.check(experiment, catalog)
     checks.check_options(experiment, catalog)
     return experiment
 
 
+def completed(experiment: Experiment, options: dict[str, dict[str, Any]]) -> Experiment:
+    """With what follows from other sections of the file."""
+    if experiment.other_cpus:
+        options["emulated"] = options.get("emulated", {}) | {"cpus": list(experiment.other_cpus)}
+    if experiment.model.trust:
+        options["load"] = options.get("load", {}) | {"trust": True}
+    start = experiment.model.start if experiment.model.sources else "keras"
+    return replace(experiment, options=options, reference=experiment.reference or f"{start}.fp32")
+
+
 def with_stages(error: FieldError, stages: set[str]) -> FieldError:
     """Say that a stage's name is a known key too."""
     if len(error.path) == 1 and "known are" in error.problem:
-        known = error.problem.replace(", options", "") + ", " + ", ".join(sorted(stages))
+        known = error.problem.replace(", options", "").replace(", images", "") + ", " + ", ".join(sorted(stages))
         return FieldError(error.path, known)
     return error
 

@@ -2,15 +2,14 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from driver import cifar10, download, sample
-from driver.experiment import Experiment, Source
+from driver import cifar10, download, own, sample
+from driver.experiment import Dataset, Experiment, Model, Source
 from shared import store
 from shared.contract import SCHEMA, Seal, read
 from shared.errors import CrossquantError
@@ -30,6 +29,9 @@ def fetch(experiment: Experiment, want_sample: bool, say: Say, report: download.
     """Fetch what isn't there yet. `say` hears a line for each source that was tried."""
     full = locations(experiment, sample=False)
     fetch_model(experiment, store.volumes() / full["input.model"], report)
+    if experiment.own_data:
+        fetch_own(experiment.dataset, store.volumes() / full["input.dataset"], report)
+        return Fetched(full, False)
     if not want_sample and fetch_dataset(experiment, store.volumes() / full["input.dataset"], say, report):
         return Fetched(full, False)
     part = locations(experiment, sample=True)
@@ -49,7 +51,7 @@ def fetch_model(experiment: Experiment, final: Path, report: download.Report) ->
     for source in experiment.model.sources:
         try:
             path = obtain(source, report)
-            keep_model(path, experiment.model.sha256, source, final, sealed)
+            keep_model(path, experiment.model, source, final, sealed)
             return
         except CrossquantError as error:
             problems.append(str(error))
@@ -58,18 +60,38 @@ def fetch_model(experiment: Experiment, final: Path, report: download.Report) ->
     raise CrossquantError(f"no model for '{experiment.name}': {'; '.join(problems)}")
 
 
-def keep_model(path: Path, wanted: str, source: Source, final: Path, sealed: Seal | None) -> None:
-    """Copy `path` into the sealed folder `final`, unless it is there already."""
-    found = store.file_sha256(path)
-    if wanted and found != wanted:
+def keep_model(path: Path, model: Model, source: Source, final: Path, sealed: Seal | None) -> None:
+    """Copy the model, and the code that it needs, into the sealed folder `final`, unless they are there already."""
+    if model.sha256 and path.is_file() and (found := store.file_sha256(path)) != model.sha256:
         if source.downloaded:
             path.unlink()
-        raise CrossquantError(f"{source} has the SHA-256 {found[:12]}, {wanted[:12]} is expected: get the right file")
-    if sealed and [file.sha256 for file in sealed.files.values()] == [found]:
+        raise CrossquantError(
+            f"{source} has the SHA-256 {found[:12]}, {model.sha256[:12]} is expected: get the right file"
+        )
+    keep_files(own.model_files(path, model), source, final, sealed)
+
+
+def keep_files(files: dict[str, Path], source: Source, final: Path, sealed: Seal | None) -> None:
+    """Copy `files` into the sealed folder `final`, unless it has just them."""
+    if sealed and sealed.files == own.hashed(files):
         return
     with store.temporary(final) as folder:
-        shutil.copyfile(path, folder / path.name)
+        own.copy(files, folder)
         publish(folder, final, str(source))
+
+
+def fetch_own(dataset: Dataset, final: Path, report: download.Report) -> None:
+    """Copy the user's data to the volume; every file is read, so that none is ever served from before a change."""
+    sealed = read(Seal, final / store.SEAL) if (final / store.SEAL).exists() else None
+    problems = []
+    for source in dataset.sources:
+        try:
+            keep_files(own.data_files(obtain(source, report)), source, final, sealed)
+            return
+        except CrossquantError as error:
+            problems.append(str(error))
+    if not sealed:
+        raise CrossquantError(f"no data for '{dataset.name}': {'; '.join(problems)}")
 
 
 def fetch_dataset(experiment: Experiment, final: Path, say: Say, report: download.Report) -> bool:
@@ -99,16 +121,13 @@ def fetch_dataset(experiment: Experiment, final: Path, say: Say, report: downloa
 
 
 def obtain(source: Source, report: download.Report) -> Path:
-    """The file that `source` means, downloaded if need be. CrossquantError where it can't be had."""
+    """The file or folder that `source` means, downloaded if need be. CrossquantError where it can't be had."""
     inputs = store.volumes() / "inputs"
-    if source.input or source.path:
-        path = inputs / source.input if source.input else store.ROOT / source.path
-        if not path.is_file():
-            raise CrossquantError(f"{source} is not there")
-        return path
+    if not source.downloaded:
+        return own.find(source)
     if source.url:
-        own = hashlib.sha256(source.url.encode()).hexdigest()[:12]  # two addresses may end in one name
-        path = inputs / "downloads" / own / source.url.rsplit("/", 1)[1]
+        place = hashlib.sha256(source.url.encode()).hexdigest()[:12]  # two addresses may end in one name
+        path = inputs / "downloads" / place / source.url.rsplit("/", 1)[1]
         if not path.is_file():
             download.over_https(source.url, path, report)
         return path

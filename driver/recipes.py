@@ -1,11 +1,12 @@
 """Recipes: presets, one recipe built upon another, and the stage that carries one out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from driver import catalog
 from driver.catalog import Stage
 from shared.errors import FieldError
 
@@ -14,29 +15,30 @@ PRESET, BASE = "preset", "recipe"
 At = tuple[str, ...]
 
 
-def resolve(given: Any) -> Any:
+def resolve(given: Any, known: Collection[str] = ()) -> Any:
     """What an experiment's `recipes` stand for: a preset's name, or recipes by image with `preset` beside them.
 
-    A recipe may name another one of its image under `recipe`, and says only what it does otherwise.
+    Of the images in `known`, a preset also has what their own files say. A recipe
+    may name another one of its image under `recipe`, and says only what it does otherwise.
     """
     if isinstance(given, str):
         given = {PRESET: given}
     if not isinstance(given, Mapping):
         return given  # decode says what it must be
     own = {image: value for image, value in given.items() if image != PRESET}
-    images = preset(given[PRESET], ("recipes",)) if PRESET in given else {}
+    images = preset(given[PRESET], ("recipes",), known) if PRESET in given else {}
     for image, recipes in own.items():
         images[image] = {**images.get(image, {}), **recipes} if isinstance(recipes, Mapping) else recipes
     return {image: inherit(image, recipes) for image, recipes in images.items()}
 
 
-def preset(name: Any, at: At) -> dict[str, Any]:
-    """The recipes of a preset by image. FieldError at `at` where there is no such preset."""
+def preset(name: Any, at: At, images: Collection[str] = ()) -> dict[str, Any]:
+    """The recipes of a preset by image, with those of `images` own files. FieldError at `at` for an unknown preset."""
     known = sorted(path.stem for path in PRESETS.glob("*.yaml"))
     if name not in known:
         raise FieldError(at, f"no preset '{name}'; known are {', '.join(known)}")
     found: dict[str, Any] = yaml.safe_load((PRESETS / f"{name}.yaml").read_text())
-    return found
+    return {**(found or {}), **catalog.presets(name, images)}
 
 
 def inherit(image: str, recipes: Any) -> Any:

@@ -5,7 +5,7 @@ Two experiments come of one. `NAME.select` has many recipes, several draws and t
 and reported like any other.
 """
 
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +33,18 @@ def safe_variants(catalog: Catalog, found: dict[str, dict[str, dict[str, Any]]])
     }
 
 
-def trial(data: dict[str, Any], asked: Select) -> dict[str, Any]:
-    """The experiment that ranks: `data` is the file of the one that was asked for. No gates, and no other CPUs yet."""
+def trial(data: dict[str, Any], asked: Select, images: Collection[str] = ()) -> dict[str, Any]:
+    """The experiment that ranks: `data` is the file of the one that was asked for. No gates, and no other CPUs yet.
+
+    `images` are those that take part.
+    """
     left_out = ("gates", "other_cpus", "recommended", "curve")
     kept = {key: value for key, value in data.items() if key not in left_out}
     return kept | {
         "name": f"{data['name']}.{TRIAL}",
         "split": "selection",
         "draws": max(data.get("draws", 1), asked.draws),
-        "recipes": {"preset": asked.preset, **recipes.resolve(data.get("recipes", {}))},
+        "recipes": {"preset": asked.preset, **recipes.resolve(data.get("recipes", {}), images)},
     }
 
 

@@ -2,12 +2,13 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
-from driver import catalog, execute, experiment, fetching, host, plan, reporting, tables
+from driver import catalog, execute, experiment, fetching, host, optional, plan, reporting, tables, yaml_lines
 from driver.display import Terminal
 from driver.engine import Engine
 from driver.evidence import Evidence
@@ -34,7 +35,25 @@ def make(
 
 
 def load(arguments: argparse.Namespace) -> Experiment:
-    return experiment.load(experiment.find(arguments.experiment), catalog.load())
+    """The experiment that the arguments name, with the optional images that take part."""
+    path = experiment.find(arguments.experiment)
+    data, _ = yaml_lines.load(path)
+    data = data if isinstance(data, dict) else {}
+    images = optional.included(
+        getattr(arguments, "with_", ()), data.get("recipes"), getattr(arguments, "engine", "auto")
+    )
+    if not hasattr(arguments, "engine"):  # it looks at what was run
+        images = tuple(dict.fromkeys((*images, *optional.planned(str(data.get("name", ""))))))
+    chosen = experiment.load(path, catalog.load(images))
+    return trusted(replace(chosen, images=images), getattr(arguments, "trust", False))
+
+
+def trusted(chosen: Experiment, trust: bool) -> Experiment:
+    """The experiment with code inside the model file allowed, if `--trust` says so."""
+    if not trust:
+        return chosen
+    options = chosen.options | {"load": chosen.options.get("load", {}) | {"trust": True}}
+    return replace(chosen, model=replace(chosen.model, trust=True), options=options)
 
 
 def prepare(chosen: Experiment, sample: bool, terminal: Terminal) -> Plan:
@@ -42,7 +61,7 @@ def prepare(chosen: Experiment, sample: bool, terminal: Terminal) -> Plan:
     fetched = fetching.fetch(chosen, sample, terminal.say, terminal.download)
     if fetched.sample and not sample:
         terminal.say("no source of the full data set answers: going on with the embedded sample")
-    made = plan.make(chosen, catalog.load(), fetched.locations, host.cores())
+    made = plan.make(chosen, catalog.load(chosen.images), fetched.locations, host.cores())
     store.write_atomically(store.plan_path(chosen.name), encode(made))
     return made
 
@@ -52,15 +71,13 @@ def current_plan(chosen: Experiment) -> Plan:
     path = store.plan_path(chosen.name)
     written = read(Plan, path).locations if path.exists() else fetching.locations(chosen, sample=False)
     inputs = {key: folder for key, folder in written.items() if key.startswith("input.")}
-    return plan.make(chosen, catalog.load(), inputs, host.cores())
+    return plan.make(chosen, catalog.load(chosen.images), inputs, host.cores())
 
 
 def choose_engine(name: str, chosen: Experiment, terminal: Terminal) -> Engine:
     """The engine that was asked for; for `auto`, Docker where a daemon answers."""
-    from driver.venv_engine import VenvEngine
-
     if name == "venv":
-        return VenvEngine(chosen.limits, terminal.say)
+        return venv_engine(chosen, terminal)
     from driver.docker_engine import DockerEngine
 
     try:
@@ -69,6 +86,15 @@ def choose_engine(name: str, chosen: Experiment, terminal: Terminal) -> Engine:
         if name == "docker":
             raise
     terminal.say("no Docker daemon answers: using virtual environments; `make docker-host` sets Docker up")
+    return venv_engine(chosen, terminal)
+
+
+def venv_engine(chosen: Experiment, terminal: Terminal) -> Engine:
+    """CrossquantError for an experiment with the user's own code: that takes a container, without network."""
+    from driver.venv_engine import VenvEngine
+
+    if chosen.runs_code:
+        raise CrossquantError("this experiment runs Python code of its own, which takes a container: start Docker")
     return VenvEngine(chosen.limits, terminal.say)
 
 

@@ -29,10 +29,42 @@ def test_images_are_found_by_folder(tmp_path):
     written(tmp_path, GOOD, "zebra")
     written(tmp_path, GOOD, "ant")
     (tmp_path / "images" / "base").mkdir()
-    found = catalog.load(tmp_path)
+    found = catalog.load(root=tmp_path)
     assert list(found) == ["ant", "zebra"]
     options = {"share": Option(0.5, min=0, max=1), "unit": Option("one", ("one", "ten"))}
     assert found["ant"] == (Stage("count", "counted", ("dataset",), options=options),)
+
+
+OPTIONAL = 'title = "Zebra"\noptional = true\n' + GOOD + "\n[presets.default]\nint8 = { share = 0.1 }\n"
+
+
+def test_an_optional_image_is_left_out_unless_it_is_wanted(tmp_path):
+    written(tmp_path, GOOD, "ant")
+    written(tmp_path, OPTIONAL, "zebra")
+    assert list(catalog.load(root=tmp_path)) == ["ant"]
+    assert list(catalog.load(["zebra"], tmp_path)) == ["ant", "zebra"]
+    assert catalog.optional(tmp_path) == ("zebra",)
+    with pytest.raises(CrossquantError, match="no image 'lion': known are ant, zebra"):
+        catalog.load(["lion"], tmp_path)
+
+
+def test_an_image_brings_its_title_and_its_recipes(tmp_path):
+    written(tmp_path, GOOD, "ant")
+    written(tmp_path, OPTIONAL, "zebra")
+    assert catalog.titles(tmp_path) == {"ant": "ant", "zebra": "Zebra"}
+    assert catalog.presets("default", ["ant", "zebra"], tmp_path) == {"zebra": {"int8": {"share": 0.1}}}
+    assert catalog.presets("default", ["ant"], tmp_path) == {}
+    assert catalog.presets("thorough", ["zebra"], tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("items", "good", "bad"), [("int", [224, 224], [0.5]), ("float", [1, 0.5], ["x"]), ("str", ["a"], [1])]
+)
+def test_a_list_says_what_its_items_are(items, good, bad):
+    option = Option([], items=items)
+    assert option.check(good, ("at",)) == good
+    with pytest.raises(FieldError, match=r"^at\.0: must be a"):
+        option.check(bad, ("at",))
 
 
 def test_every_stage_of_ours_has_its_file():
@@ -61,22 +93,22 @@ def test_every_default_of_ours_is_allowed():
         ),
         ('output = "counted"\n', "", "stage.0.output: is missing"),
         ('["dataset"]', '"dataset"', "stage.0.inputs: must be a list, not 'dataset'"),
-        ("max = 1", "most = 1", "stage.0.options.share.most: unknown key; known are default, values, min, max"),
+        ("max = 1", "most = 1", "stage.0.options.share.most: unknown key; known are default, values, min, max, items"),
         ("default = 0.5, ", "", "stage.0.options.share.default: is missing"),
-        ("[[stage]]", "[[stages]]", "stages: unknown key; known are stage"),
+        ("[[stage]]", "[[stages]]", "stages: unknown key; known are stage, title, optional, presets"),
     ],
 )
 def test_a_wrong_key_is_named_with_its_file(tmp_path, old, new, message):
     path = written(tmp_path, GOOD.replace(old, new))
     with pytest.raises(CrossquantError) as caught:
-        catalog.load(tmp_path)
+        catalog.load(root=tmp_path)
     assert str(caught.value) == f"{path}: {message}"
 
 
 def test_what_is_not_toml_is_named_with_its_file(tmp_path):
     path = written(tmp_path, "[[stage]\n")
     with pytest.raises(CrossquantError) as caught:
-        catalog.load(tmp_path)
+        catalog.load(root=tmp_path)
     assert str(caught.value).startswith(f"{path}: ")
     assert "line 1" in str(caught.value)
 
@@ -116,10 +148,10 @@ def test_only_recipes_make_a_stage_take_recipes(output, takes):
 def test_a_stage_says_what_repeats_it_and_whose_work_it_is(tmp_path):
     text = GOOD.replace('run = "count"', 'run = "count"\nrepeat = "times"\ntool = "abacus"')
     path = written(tmp_path, text + "times = { default = 2, min = 1 }\n")
-    (stage,) = catalog.read(path)
+    (stage,) = catalog.read(path).stage
     assert (stage.repeat, stage.tool) == ("times", "abacus")
     assert stage.parameters({"times": 5}, ())["times"] == 5
-    (plain,) = catalog.read(written(tmp_path, GOOD, "plain"))
+    (plain,) = catalog.read(written(tmp_path, GOOD, "plain")).stage
     assert (plain.repeat, plain.tool) == ("", "")
 
 

@@ -95,7 +95,11 @@ UNKNOWN_KEYS = {
         ":2: options: unknown key; write the name of the stage instead",
     ),
     "recipe-stage": ("name: tiny", "name: tiny\nquantize: {}", f":2: quantize: unknown key; known are {TOP}"),
-    "model": ("  sha256: 00ff", "  sha265: 00ff", ":5: model.sha265: unknown key; known are sources, sha256"),
+    "model": (
+        "  sha256: 00ff",
+        "  sha265: 00ff",
+        ":5: model.sha265: unknown key; known are sources, sha256, code, trust",
+    ),
     "dataset": ("  name: cifar10", "  nmae: cifar10", ":7: dataset.nmae: unknown key; known are name, sources, sha256"),
     "source": (
         "- url: https",
@@ -201,7 +205,8 @@ WRONG_VALUES = {
     "sums": (
         "x_train:",
         "x_trian:",
-        ":11: dataset.sha256: must have the sums of x_train, y_train, x_test, y_test, all of them",
+        ":11: dataset.sha256: must have the sums of x_train, y_train, x_test, y_test, all of them; "
+        "data of your own have a section `data`",
     ),
     "empty-gate": ("{min: 0.85}", "{}", ":18: gates.float.accuracy: must have min, max or both"),
     "data-set-is-a-path": (

@@ -28,7 +28,7 @@ FOUND = Sensitivity("onnx.int8", 1500, 0.88, 0.8234, 0.87, 0.83, 0.12, CAUSE, (C
 def volume(monkeypatch):
     """With a stage `explain` in each image that quantizes."""
     stages = with_extra(catalog.load())
-    monkeypatch.setattr(catalog, "load", lambda: stages)
+    monkeypatch.setattr(catalog, "load", lambda *_: stages)
     made = Volume(default_experiment(draws=2), stages).start()
     made.variant("onnx.fp32", answers(10))
     made.variant("onnx.int8", answers(15))

@@ -203,7 +203,7 @@ def test_a_fourth_image_enters_the_plan_by_its_folder(tmp_path):
         .read_text()
         .replace("recipes: default", "recipes:\n  preset: default\n  extra:\n    w4: {bits: 4}\n#")
     )
-    known = catalog.load(tmp_path)
+    known = catalog.load(root=tmp_path)
     made = make(experiment.load(mine, known), known)
     steps = [step for step in made.steps if step.image == "extra"]
     predictions = ["predictions.extra.fp32", "predictions.extra.w4"]

@@ -1,0 +1,80 @@
+"""Which optional images take part: those that are asked for, and those that are built on this host."""
+
+import http.client
+import json
+import os
+import socket
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from driver import catalog
+from driver.venv_engine import FOLDER
+from shared import store
+from shared.contract import Plan, read
+
+PREFIX = "CROSSQUANT_WITH_"  # and the image's name: what Compose sets for the fetch of an optional service
+SECONDS = 5
+
+
+def included(asked: Collection[str], recipes: Any, engine: str) -> tuple[str, ...]:
+    """Of the optional images those `asked` for, those that the `recipes` name, and those that are built."""
+    named = set(recipes) if isinstance(recipes, Mapping) else set()
+    named |= {
+        name.removeprefix(PREFIX).lower() for name, value in os.environ.items() if name.startswith(PREFIX) and value
+    }
+    known = catalog.optional()
+    there = built(known, engine)
+    return tuple(dict.fromkeys((*asked, *(name for name in known if name in named or name in there))))
+
+
+def planned(experiment: str) -> tuple[str, ...]:
+    """Those that the plan on the volume has."""
+    path = store.plan_path(experiment)
+    images = read(Plan, path).code if path.exists() else {}
+    return tuple(name for name in catalog.optional() if name in images)
+
+
+def built(names: Collection[str], engine: str) -> set[str]:
+    """Of these images those that `engine` could start now."""
+    if not names:
+        return set()
+    tags = None if engine == "venv" else docker_tags()
+    if tags is None:
+        return {name for name in names if (FOLDER / name / "lock.sha256").exists()}
+    return {name for name in names if f"crossquant-{name}:latest" in tags}
+
+
+def docker_tags() -> set[str] | None:
+    """The tags of all images that the local Docker daemon has; None where none answers.
+
+    Asked without the SDK, which takes a quarter of a second to import.
+    """
+    try:
+        connection = connect()
+        connection.request("GET", "/images/json")
+        found = json.loads(connection.getresponse().read())
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    return {tag for image in found for tag in image.get("RepoTags") or ()}
+
+
+def connect() -> http.client.HTTPConnection:
+    address = urlsplit(os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock")
+    if address.scheme == "tcp":
+        return http.client.HTTPConnection(address.hostname or "localhost", address.port or 2375, timeout=SECONDS)
+    return OverSocket(Path(address.path))
+
+
+class OverSocket(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=SECONDS)
+        self.path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(SECONDS)
+        self.sock.connect(str(self.path))
