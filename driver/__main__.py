@@ -1,17 +1,19 @@
-"""The command line: `python -m driver run | list | report | explain | diff | fetch | doctor`."""
+"""The command line: `python -m driver new | run | list | report | explain | diff | fetch | doctor`."""
 
 import argparse
 import signal
 import sys
 from collections.abc import Sequence
-from typing import NoReturn, TypeAlias
+from typing import NoReturn, TypeAlias, get_args
 
 from rich.console import Console
 
 from driver import commands, experiment
 from shared.errors import CrossquantError, StageError, explain
+from shared.samples import Task
 
 INTERRUPTED = 130
+TASKS = get_args(Task)
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -39,9 +41,22 @@ def refuse(message: str, exit_code: int) -> int:
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m driver", description=__doc__)
     subparsers = top.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_run, add_list, add_report, add_explain, add_diff, add_fetch, add_doctor):
+    for add in (add_new, add_run, add_list, add_report, add_explain, add_diff, add_fetch, add_doctor):
         add(subparsers)
     return top
+
+
+def add_new(to: Commands) -> None:
+    add = to.add_parser("new", help="write an experiment for a model and data of your own")
+    add.add_argument("--model", required=True, metavar="FILE", help=".keras, .h5 or .onnx, or a SavedModel folder")
+    add.add_argument("--data", required=True, metavar="PATH", help="a file or folder: docs/your-data.md")
+    add.add_argument("--name", default="", help="of the experiment (default: that of the model's file)")
+    add.add_argument("--task", default="", choices=TASKS, help="what the model does (default: by the labels)")
+    add.add_argument("--code", default="", metavar="FILE", help="Python file with the model's own layers")
+    add.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the data section")
+    add.add_argument("--trust", action="store_true", help="let code inside the model file run, in its container")
+    add.add_argument("--force", action="store_true", help="write over the experiment that is there")
+    add.set_defaults(command=commands.new)
 
 
 def add_run(to: Commands) -> None:

@@ -19,6 +19,27 @@ from shared.freshness import Freshness
 Recipes = dict[str, dict[str, dict[str, Any]]]  # settings by image and name
 
 
+def new(arguments: argparse.Namespace) -> int:
+    """Write an experiment, bring its model and data onto the volume, and say what comes next."""
+    from driver import new as first
+
+    asked = first.Asked(
+        model=Path(arguments.model),
+        data=Path(arguments.data),
+        name=arguments.name,
+        task=arguments.task,
+        code=arguments.code,
+        trust=arguments.trust,
+        settings=tuple(arguments.set),
+    )
+    with first.written(asked, force=arguments.force) as path:
+        fetch(argparse.Namespace(experiment=path.stem, sample=False))
+    console = make_console()
+    console.print(f"written: {shown(path)}", soft_wrap=True, highlight=False)
+    console.print(f"next:    python -m driver run --experiment {path.stem}", soft_wrap=True, highlight=False)
+    return 0
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Make the targets and, where none is named, compare; or choose recipes first."""
     if arguments.select:
