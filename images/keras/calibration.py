@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
-
 from images.keras import source as sources
 from shared.errors import CrossquantError
 from shared.samples import Indices
@@ -16,10 +14,11 @@ def run(source: Path, out: Path, *, images: int, seed: int) -> None:
     """Write what the data set has, of `images` training samples, and a manifest.
 
     As even over the classes as can be, in ascending order of their index in the training set. The draw looks at the
-    labels of the whole training set, so that the embedded sample gives the very same images.
+    labels of the whole training set, so that the embedded sample gives the very same images. CrossquantError where one
+    of them is a test sample too.
     """
     try:
-        indices = sources.draw(source, np.arange(sources.total(source)), images, seed)
+        indices = sources.draw(source, sources.drawable(source), images, seed)
     except ValueError as error:
         raise CrossquantError(f"calibration.images is {images}: {error}") from None
     sources.write(source, indices, out)

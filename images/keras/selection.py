@@ -21,7 +21,7 @@ def run(source: Path, taken: dict[str, Path], out: Path, *, images: int, seed: i
 
 def write(source: Path, taken: dict[str, Path], out: Path, *, half: int, images: int, seed: int) -> None:
     """`images` of one half of what `taken` leaves of the training set: sets of different halves share no sample."""
-    free = np.setdiff1d(np.arange(sources.total(source)), used(taken))
+    free = np.setdiff1d(sources.drawable(source), used(taken))
     free = free[halves(groups(source, free))[half]]
     try:
         indices = sources.draw(source, free, images, seed)

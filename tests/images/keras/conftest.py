@@ -14,3 +14,11 @@ def out(tmp_path: Path) -> Path:
     folder = tmp_path / "out"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> object:
+    """Somebody's own data."""
+    from tests.images.keras.data_makers import User  # noqa: PLC0415 - Pillow is in this image alone
+
+    return User(tmp_path)

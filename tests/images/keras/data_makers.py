@@ -1,0 +1,51 @@
+"""Data sets as users have them, small, and the stage that reads them."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from images.keras import data
+from shared.store import ROOT
+
+STAGES = tomllib.loads((ROOT / "images/keras/stages.toml").read_text())["stage"]
+OPTIONS = next(stage["options"] for stage in STAGES if stage["run"] == "data")
+
+
+class User:
+    """A user's files, and what the stage makes of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.source = folder / "my-data"
+        self.files = self.source / "files"
+        self.files.mkdir(parents=True)
+        self.runs = 0
+
+    def run(self, kind: str, **options: Any) -> Path:
+        self.runs += 1
+        out = self.source.parent / f"out{self.runs}"
+        out.mkdir()
+        data.run(
+            self.source, out, **{name: option["default"] for name, option in OPTIONS.items()} | {"kind": kind} | options
+        )
+        return out
+
+    def picture(self, name: str, pixels: np.ndarray, **options: Any) -> Path:
+        path = self.files / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path, **options)
+        return path
+
+    def npz(self, **arrays: Any) -> Path:
+        np.savez(self.files / "data.npz", **arrays)
+        return self.files / "data.npz"
+
+    def text(self, name: str, text: str) -> Path:
+        (self.files / name).write_text(text, encoding="utf-8")
+        return self.files / name
+
+
+def pixels(seed: int, *shape: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
