@@ -30,14 +30,14 @@ def read(files: Path, asked: Asked) -> Sets:
         raise CrossquantError(
             f"give one table, or train and test; there are: {', '.join(map(shown, tables)) or 'no .csv or .parquet'}"
         )
-    wanted = next(iter(tables.values()))
-    chosen = choose(header(wanted), asked, wanted)
+    first = tables.get(TRAIN) or next(iter(tables.values()))
+    chosen = choose(header(first), asked, first)
     return {split: found(path, *chosen) for split, path in tables.items()}
 
 
 def found(path: Path, features: list[str], labels: list[str]) -> Found:
     there = header(path)
-    names.check(shown(path.name), "column", features + labels, there)
+    check_columns(path, features + labels, there)
     textual = path.suffix.lower() in TEXT
     rows = of_text(path, there, features, labels) if textual else of_parquet(path, features, labels)
     classes = tuple(labels) if len(labels) > 1 else ()
@@ -53,13 +53,19 @@ def choose(there: list[str], asked: Asked, path: Path) -> tuple[list[str], list[
     twice = [name for name in there if there.count(name) > 1]
     if twice:
         raise CrossquantError(f"{shown(path.name)} has two columns '{shown(twice[0])}': rename one")
-    names.check("data.labels", "column", asked.labels, there)
-    names.check("data.features", "column", asked.features, there)
+    check_columns(path, [*asked.labels, *asked.features], there)
     labels = list(asked.labels or there[-1:])
     features = list(asked.features) or [name for name in there if name not in labels]
     if not features or set(features) & set(labels):
         raise CrossquantError(f"{shown(path.name)}: there must be features beside the labels {shown(labels)}")
     return features, labels
+
+
+def check_columns(path: Path, asked: list[str], there: list[str]) -> None:
+    for name in asked:
+        if name not in there:
+            hint = shown(names.suggestion(name, there))
+            raise CrossquantError(f"{shown(path.name)} has no column '{shown(name)}': {hint}")
 
 
 def header(path: Path) -> list[str]:
