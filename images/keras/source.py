@@ -55,7 +55,7 @@ def draw(source: Path, free: Indices, count: int, seed: int) -> Indices:
     """
     count = count or min(USUAL, len(free))
     if len(free) < max(1, count):
-        raise ValueError(f"there are {len(free)} samples")
+        raise ValueError(f"there are {len(free)} samples to draw from, ask for no more")
     random, known = np.random.default_rng(seed), labels(source)
     if known is None or samples.about(source).task != "classification":
         return np.sort(random.choice(free, count, replace=False))

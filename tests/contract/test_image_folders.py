@@ -16,7 +16,15 @@ from shared.store import ROOT
 
 IMAGES = sorted(path.parent.name for path in ROOT.glob("images/*/stages.toml"))
 STAGES = [pytest.param(image, stage, id=f"{image}-{stage.run}") for image in IMAGES for stage in catalog.load()[image]]
-TYPES = {"bool": bool, "int": int, "float": float, "str": str, "list[str]": list}
+TYPES = {
+    "bool": bool,
+    "int": int,
+    "float": float,
+    "str": str,
+    "list[str]": list,
+    "list[int]": list,
+    "list[float]": list,
+}
 
 per_image = pytest.mark.parametrize("image", IMAGES)
 per_stage = pytest.mark.parametrize(("image", "stage"), STAGES)

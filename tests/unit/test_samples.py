@@ -187,7 +187,7 @@ def test_without_labels_any_samples_are_drawn(source: Path):
     out = calibrate(source)
     assert samples.count(out) == 50
     assert samples.labels(out) is None
-    with pytest.raises(CrossquantError, match="has 120 samples, 121 are asked for"):
+    with pytest.raises(CrossquantError, match="there are 120 samples to draw from, ask for no more"):
         calibrate(source, "more", images=121)
 
 
@@ -231,10 +231,10 @@ def test_calibration_is_as_even_over_the_classes_as_can_be(source: Path, labels,
     assert (np.load(source.parent / "calibration" / "labels.npy") == drawn).all()
 
 
-def test_calibration_refuses_more_of_a_class_than_there_are(source: Path):
+def test_calibration_refuses_more_than_there_are(source: Path):
     with pytest.raises(CrossquantError) as caught:
         calibrate(source, images=130)
-    assert str(caught.value) == "calibration.images is 130: a class has 12 images, 13 are asked for"
+    assert str(caught.value) == "calibration.images is 130: there are 120 samples to draw from, ask for no more"
     assert list((source.parent / "calibration").iterdir()) == []
 
 

@@ -57,4 +57,6 @@ def test_the_split_has_the_images_and_labels_of_its_indices_in_even_numbers(sour
 def test_more_images_than_there_are_is_an_error(source):
     with pytest.raises(CrossquantError) as caught:
         make(selection, source, "selection", 104, taken={})
-    assert str(caught.value) == ("104 training images that calibrate nothing: a class has 25 images, 26 are asked for")
+    assert str(caught.value) == (
+        "104 training images that calibrate nothing: there are 100 samples to draw from, ask for no more"
+    )
