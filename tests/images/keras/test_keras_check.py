@@ -1,0 +1,103 @@
+"""The look at the data with a real model: a preprocessing that the model wasn't trained on is told."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from driver import sample
+from images.keras import calibration, check, dataset
+from shared import examination, leakage, store
+from shared.contract import SCHEMA, Seal, encode, read
+from shared.errors import CrossquantError
+from shared.examination import Examination
+from shared.store import ROOT
+from tests.images.keras.data_makers import OPTIONS, User
+
+EACH = 600  # images of the sample
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("keras.fp32")
+    (folder / "model.keras").write_bytes((ROOT / "driver/models/resnet8-cifar10.keras").read_bytes())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cifar() -> dict[str, np.ndarray]:
+    """Real images with their labels, a part of each set."""
+    arrays = sample.load()
+    train = {"x_train": arrays["x_train"][:EACH], "y_train": arrays["y_train"][arrays["train_indices"][:EACH]]}
+    some = np.random.default_rng(0).permutation(len(arrays["x_test"]))[:EACH]
+    return train | {"x_test": arrays["x_test"][some], "y_test": arrays["y_test"][some]}
+
+
+def looked(user: User, model: Path, **options: object) -> Examination:
+    """What `check` says of the user's arrays, prepared with these options, sealed as the stage runner seals them."""
+    prepared = user.run("npz", **options)
+    values = {name: option["default"] for name, option in OPTIONS.items()} | options
+    seal = Seal(SCHEMA, "data", "ok", "", {}, {}, "", values, {}, "", 0.0, 0)
+    (prepared / store.SEAL).write_text(encode(seal))
+    folders = [prepared.parent / f"{prepared.name}-{name}" for name in ("dataset", "check")]
+    for folder in folders:
+        folder.mkdir()
+    dataset.run(prepared, folders[0])
+    check.run(prepared, folders[0], model, folders[1], samples=300)
+    return read(Examination, folders[1] / examination.FILE)
+
+
+@pytest.mark.parametrize(
+    ("options", "flagged"),
+    [
+        ({}, None),
+        ({"scale": 1 / 255}, "0 to 255"),
+        ({"scale": 1 / 127.5, "mean": [1.0]}, "0 to 255"),
+        ({"color": "bgr", "scale": 1 / 255}, "0 to 255"),
+    ],
+    ids=["as trained", "divided by 255", "-1 to 1", "BGR and divided"],
+)
+def test_pixels_that_the_model_was_not_trained_on(
+    user: User, model: Path, cifar: dict, options: dict, flagged: str | None, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    user.npz(**cifar)
+    found = looked(user, model, **options)
+    assert found.wrong == ()
+    assert (found.twins.samples, len(found.classes)) == (300, 10)
+    told = [text for text in found.warnings if text.startswith("prepared as ")]
+    if flagged is None:
+        assert found.twins.declared > 0.8
+        assert told == []
+    else:
+        assert found.twins.declared < 0.3
+        [text] = told
+        assert text.startswith(f"prepared as '{flagged}' the data scores 8")
+
+
+def test_the_sets_of_a_users_data_are_drawn_and_linked(user: User, cifar: dict):
+    user.npz(**cifar)
+    prepared = user.run("npz")
+    folders = {name: prepared.parent / name for name in ("dataset", "calibration")}
+    for folder in folders.values():
+        folder.mkdir()
+    dataset.run(prepared, folders["dataset"])
+    calibration.run(prepared, folders["calibration"], images=100, seed=0)
+    drawn = json.loads((folders["calibration"] / "manifest.json").read_text())["indices"]
+    assert (np.load(folders["calibration"] / "input_0.npy") == cifar["x_train"][drawn]).all()
+    assert (np.load(folders["dataset"] / "input_0.npy") == cifar["x_test"]).all()
+    assert (folders["dataset"] / "input_0.npy").stat().st_ino == (prepared / "x_test_0.npy").stat().st_ino
+    assert (folders["dataset"] / "about.json").stat().st_ino != (prepared / "about.json").stat().st_ino
+
+
+def test_calibration_reads_the_digests_that_were_made_with_the_arrays(user: User, cifar: dict):
+    cifar = {**cifar, "x_test": cifar["x_test"].copy()}
+    cifar["x_test"][7] = cifar["x_train"][5]
+    user.npz(**cifar)
+    prepared, out = user.run("npz"), user.source.parent / "calibration"
+    found = leakage.computed([prepared / "x_train_0.npy"])
+    assert (np.load(prepared / leakage.file("train")) == found).all()
+    out.mkdir()
+    with pytest.raises(CrossquantError, match=r"1 of the 600 training samples of calibration .*: 5 = 7\)"):
+        calibration.run(prepared, out, images=600, seed=0)
