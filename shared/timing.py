@@ -18,6 +18,7 @@ from shared.progress import report
 from shared.samples import Batch
 
 WARM_UP = 20  # calls: TorchScript compiles on the first ones, ONNX Runtime fills its arena
+PROOF, MOST = 0.05, 500  # seconds, calls: the CPU's clock says nothing of a small model's two calls
 TWIN = " again"  # ends the name under which the first variant is timed a second time: an A/A pair
 
 Load = Callable[[Path, int], Model]
@@ -98,9 +99,9 @@ def interleaved(paths: Mapping[str, Path], load: Load, batch: Batch, size: Size,
 def warm_up(name: str, model: Model, one: Batch, batch: Batch, count: int) -> None:
     """Call until nothing is done for the first time; then look at the threads."""
     timed(model, one, WARM_UP)
-    timed(model, batch, 1)
+    [seconds] = timed(model, batch, 1)
     with threads.at_most(count, name):
-        timed(model, batch, 2)
+        timed(model, batch, 2 + min(MOST, int(PROOF / seconds)))
 
 
 def timed(model: Model, batch: Batch, calls: int) -> tuple[float, ...]:
