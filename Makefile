@@ -55,10 +55,10 @@ docker-host:  ## install and start Docker Engine and Compose v2 on this Debian h
 lock: setup  ## write the hashed locks anew from the requirements.in files
 	$(COMPILE) driver/requirements.in -o driver/requirements.lock
 	$(COMPILE) driver/requirements-dev.in -o driver/requirements-dev.lock
-	$(COMPILE) images/keras/requirements.in -o images/keras/requirements.lock
-	$(COMPILE) images/onnx/requirements.in -o images/onnx/requirements.lock
-	$(COMPILE) --override images/torch/requirements.overrides $(TORCH_FROM) \
-		images/torch/requirements.in -o images/torch/requirements.lock
+	for image in $(dir $(wildcard images/*/requirements.in)); do \
+		more=; [ ! -f $${image}requirements.overrides ] || more="--override $${image}requirements.overrides $(TORCH_FROM)"; \
+		$(COMPILE) $$more $${image}requirements.in -o $${image}requirements.lock || exit; \
+	done
 
 sample: setup  ## make the embedded sample anew from the full data set
 	.venv/bin/python -m driver.sample

@@ -15,7 +15,8 @@ from driver.catalog import Stage
 from shared.store import ROOT
 
 IMAGES = sorted(path.parent.name for path in ROOT.glob("images/*/stages.toml"))
-STAGES = [pytest.param(image, stage, id=f"{image}-{stage.run}") for image in IMAGES for stage in catalog.load()[image]]
+CATALOG = catalog.load(catalog.optional())
+STAGES = [pytest.param(image, stage, id=f"{image}-{stage.run}") for image in IMAGES for stage in CATALOG[image]]
 TYPES = {
     "bool": bool,
     "int": int,
@@ -40,6 +41,13 @@ def run_of(image: str, stage: Stage) -> ast.arguments:
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "run"]
     assert len(functions) == 1, f"{image}/{stage.run}.py must have one function run"
     return functions[0].args
+
+
+def services(image: str) -> dict[str, Any]:
+    """Of the Compose file that has the image's service: an optional image brings its own."""
+    path = folder(image) / "compose.yaml" if image in catalog.optional() else ROOT / "compose.yaml"
+    found: dict[str, Any] = yaml.safe_load(path.read_text())["services"]
+    return found
 
 
 def requirements(path: Path) -> dict[str, str]:
@@ -106,10 +114,20 @@ def test_options_have_the_type_that_run_says(image: str, stage: Stage) -> None:
 
 @per_image
 def test_the_image_has_a_compose_service_that_builds_it(image: str) -> None:
-    service = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"][image]
+    service = services(image)[image]
     assert service["image"] == f"crossquant-{image}"
     assert service["build"]["dockerfile"] == f"images/{image}/Dockerfile"
     assert service["network_mode"] == "none"
+
+
+@pytest.mark.parametrize("image", catalog.optional())
+def test_an_optional_service_is_as_locked_down_as_the_others(image: str) -> None:
+    own, other = services(image)[image], services("onnx")["onnx"]
+    for key in ("user", "read_only", "tmpfs", "cap_drop", "security_opt", "network_mode", "cpuset", "mem_limit"):
+        assert own[key] == other[key], key
+    assert own["environment"] == other["environment"]
+    assert own["volumes"] == [path.replace("/onnx", f"/{image}") for path in other["volumes"]]
+    assert services(image)["fetch"]["environment"] == {f"CROSSQUANT_WITH_{image.upper()}": "1"}
 
 
 @per_image

@@ -8,7 +8,10 @@ from driver.venv_engine import ensure
 from shared.store import ROOT
 
 
-@pytest.mark.parametrize("image", ["keras", "onnx", "torch"])
+IMAGES = sorted(path.name for path in (ROOT / "tests" / "images").iterdir() if (ROOT / "images" / path.name).is_dir())
+
+
+@pytest.mark.parametrize("image", IMAGES)
 def test_the_stages_of(image: str) -> None:
     command = [ensure(image), "tests/inside.py", f"tests/images/{image}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
