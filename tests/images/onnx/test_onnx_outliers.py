@@ -28,8 +28,9 @@ def model(tmp_path: Path) -> Path:
 
 
 def saved(images: np.ndarray, folder: Path) -> Path:
+    """A calibration set."""
     np.save(folder / "input_0.npy", images)
-    return folder / "input_0.npy"
+    return folder
 
 
 def test_the_image_with_the_greatest_tensor_goes_first(model: Path, tmp_path: Path) -> None:
@@ -58,12 +59,12 @@ def test_an_empty_set_is_an_error(model: Path, tmp_path: Path) -> None:
         magnitudes(model, saved(np.zeros((0, 2, 2, 1), np.uint8), tmp_path), tmp_path)
 
 
-def test_what_is_left_out_is_not_in_the_file_that_calibrates(model: Path, tmp_path: Path) -> None:
+def test_what_is_left_out_is_not_in_the_set_that_calibrates(model: Path, tmp_path: Path) -> None:
     images = np.full((30, 2, 2, 1), 110, np.float32)
     images[17, 0, 0] = 200
     source = saved(images, tmp_path)
     assert without_outliers(model, source, 0.0, tmp_path) == source
-    kept = np.load(without_outliers(model, source, 10.0, tmp_path))
+    kept = np.load(without_outliers(model, source, 10.0, tmp_path) / "input_0.npy")
     assert len(kept) == 29
     assert kept.max() == 110
 
