@@ -12,7 +12,6 @@ from onnx.reference import ReferenceEvaluator
 from images.torch.convert import to_module
 from tests.images.models import FILE
 
-
 TABLE = np.random.default_rng(0).normal(size=(5, 5)).astype(np.float32)
 PLACES = np.array([[0, 4, -1], [2, -5, 3]], np.int32)
 
