@@ -149,7 +149,7 @@ def last_line(text: str) -> str:
 
 def same_work(setting: Setting) -> str:
     """How far the two chains' answers are apart. CrossquantError where they did not predict with the same variants."""
-    ours = {path.parent.name: path for path in setting.folder.glob(f"*/predictions.*/{predictions.FILE}")}
+    ours = {path.parent.name: path for path in setting.folder.glob(f"*/predictions.*/{predictions.file(0)}")}
     theirs = {path.stem: path for path in setting.bare.glob("predictions.*.npy")}
     if ours.keys() != theirs.keys():
         names = ", ".join(sorted(ours.keys() ^ theirs.keys()))

@@ -15,6 +15,7 @@ from images.onnx.outliers import magnitudes, ordinary, scores
 from images.onnx.quantize import write
 from images.onnx.recipe import Recipe
 from images.onnx.session import FILE, load
+from shared import threads
 from shared.samples import LABELS, Indices, batches, file
 
 LIMITS = (np.inf, 20.0, 10.0, 5.0)
@@ -22,7 +23,8 @@ RECIPE = Recipe("uint8", "int8", per_channel=True)
 
 
 def main(model: Path, folder: Path) -> None:
-    calibration, labels = folder / "calibration" / file(0), np.load(folder / "holdout" / LABELS)
+    threads.limit(1)
+    calibration, labels = folder / "calibration", np.load(folder / "holdout" / LABELS)
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         found = scores(magnitudes(model, calibration, scratch))
@@ -33,7 +35,7 @@ def main(model: Path, folder: Path) -> None:
         )
         for limit in LIMITS:
             kept = ordinary(found, limit)
-            answers = quantized(model, np.load(calibration)[kept], folder, scratch)
+            answers = quantized(model, np.load(calibration / file(0))[kept], folder, scratch)
             same, right = np.mean(answers == exact), np.mean(answers == labels)
             print(f"limit {limit:4g}: {len(kept)} images, accuracy {right:.2%}, same top-1 as float {same:.2%}")
 

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from benchmarks.peer_catalog import Peer, Recipe
-from benchmarks.peer_material import Material, Row
+from benchmarks.peer_material import CALIBRATION, HELD_OUT, Material, Row
 from driver import venv_engine
 from shared.errors import CrossquantError
 from shared.store import ROOT, file_sha256
@@ -54,8 +54,7 @@ def quantize(peer: Peer, recipe: Recipe, python: Path, material: Material, work:
     folder.mkdir()
     out = folder / "model.onnx"
     source = material.path(recipe.source) / "model.onnx"
-    calibration = material.path("calibration") / "input_0.npy"
-    command = [python, peer.script, recipe.name, source, calibration, out, work / "held-out.npz"]
+    command = [python, peer.script, recipe.name, source, work / CALIBRATION, out, work / HELD_OUT]
     variables = {"HOME": str(folder), "TMPDIR": str(folder), "PYTHONPATH": ""}
     try:
         done = subprocess.run(

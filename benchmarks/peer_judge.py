@@ -6,11 +6,9 @@
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks.peer_evidence import EVIDENCE, Evidence, Job
 from images.onnx.session import REFUSALS, load
-from shared import machine, predictions, timing
+from shared import machine, predictions, samples, timing
 from shared.contract import encode, read
 from shared.errors import CrossquantError
 
@@ -27,11 +25,11 @@ def main() -> None:
         raise SystemExit(f"{job.reference}: {failed[job.reference]}")
     names = sorted(job.models.keys() - failed.keys(), key=lambda name: (name != job.reference, name))
     models = {name: Path(job.models[name]) for name in names}  # the first one is timed a second time
-    images = np.load(dataset / "input_0.npy", mmap_mode="r")[:MANY].astype(np.float32)
+    many = samples.take(dataset, slice(MANY))
     size = timing.Size(job.rounds, job.calls, MANY)
     with machine.watch() as watch:
-        samples = timing.interleaved(models, load, images, size, THREADS)
-    timings = timing.Timings(watch.seen, tuple(samples))
+        found = timing.interleaved(models, load, many, size, THREADS)
+    timings = timing.Timings(watch.seen, tuple(found))
     (path.parent / EVIDENCE).write_text(encode(Evidence(failed, timings)))
 
 

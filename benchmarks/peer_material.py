@@ -8,12 +8,13 @@ import numpy as np
 
 from driver import evidence
 from driver.experiment import Experiment
-from shared import store
+from shared import samples, store
 from shared.contract import Plan, Seal, read
 from shared.errors import CrossquantError
 from shared.samples import draw_by_class
 
 MODEL = "model.onnx"
+CALIBRATION, HELD_OUT = "calibration.npy", "held-out.npz"
 FLOATS = {"exported": "float, as converted", "onnx.fp32": "float, folded"}
 NEEDED = (*FLOATS, "calibration", "dataset", "input.dataset")
 HELD_OUT_PER_CLASS, SEED = 200, 0
@@ -68,6 +69,11 @@ class Material:
         if seal.status != "ok":
             return Row(name, name, version, words, reason=seal.reason)
         return Row(name, name, version, words, self.path(name) / MODEL)
+
+    def write_calibration(self, target: Path) -> None:
+        """The calibration images as the model takes them, float32: no peer casts what the volume has in 8 bits."""
+        [images] = samples.take(self.path("calibration"), slice(None))
+        np.save(target, images)
 
     def write_held_out(self, target: Path) -> None:
         """An `.npz` of training images that are not in the calibration set, float32, and their labels."""

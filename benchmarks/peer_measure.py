@@ -104,7 +104,7 @@ def tell(text: str) -> None:
 
 def answers(work: Path, name: str) -> NDArray[np.int64]:
     """The top-1 of every test image."""
-    return np.load(work / name / predictions.FILE).argmax(axis=1)
+    return np.load(work / name / predictions.file(0)).argmax(axis=1)
 
 
 def figures(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks import peer_environments, peer_table
 from benchmarks.peer_catalog import PEERS
-from benchmarks.peer_material import Material
+from benchmarks.peer_material import CALIBRATION, HELD_OUT, Material
 from benchmarks.peer_measure import CALLS, Measured, measure, tell
 from driver import catalog, experiment, host, venv_engine
 from shared.errors import CrossquantError
@@ -48,7 +48,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def compare(material: Material, environments: Path, work: Path, rounds: int) -> bool:
     """Print both tables. True if each of the peers' rows has its answer."""
-    material.write_held_out(work / "held-out.npz")
+    material.write_calibration(work / CALIBRATION)
+    material.write_held_out(work / HELD_OUT)
     ours, theirs = material.ours(), []
     for peer in PEERS:
         tell(f"{peer.package} {peer.version}")

@@ -24,10 +24,14 @@ class Judge:
         return tasks.score(self.about, outputs, self.labels, self.reference)
 
     def distance(self, outputs: Array) -> float:
-        """How far from the float model's: KL divergence (nats) of classes, else the noise's share of the power."""
-        if self.about.task == "classification":
-            return divergence(self.exact, outputs)
-        return noise_share(self.exact, outputs)
+        """How far from the float model's: KL divergence (nats) of classes, else the noise's share of the power.
+
+        One column, of two classes, sums to 1 only with the other: alone it would diverge nowhere.
+        """
+        exact, found = (array.reshape(len(array), -1) for array in (self.exact, outputs))
+        if self.about.task == "classification" and exact.shape[1] > 1:
+            return divergence(exact, found)
+        return noise_share(exact, found)
 
     def chance(self) -> float:
         """The score of guessing."""

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 from numpy.typing import NDArray
 
 from images.onnx.session import feed, open_session
 from shared import samples, threads
 from shared.errors import CrossquantError
-from shared.samples import Indices, batches
+from shared.samples import Batch, Indices, batches
 
 Floats = NDArray[np.float32]
 BATCH = 25  # samples: all tensors of the graph are in memory at once
@@ -48,21 +49,36 @@ def few(path: Path, kept: Indices, target: Path) -> None:
 
 
 def magnitudes(model: Path, calibration: Path, scratch: Path) -> Floats:
-    """(samples, tensors): the greatest magnitude that each float tensor of the graph has for each sample."""
+    """(samples, tensors): the greatest magnitude that each float tensor of the graph has for each sample.
+
+    CrossquantError where there are no samples.
+    """
+    if not samples.count(calibration):
+        raise CrossquantError("the calibration set is empty: raise calibration.images")
     graph = onnx.shape_inference.infer_shapes(onnx.load(model))
     floats = {item.name for item in graph.graph.value_info if item.type.tensor_type.elem_type == onnx.TensorProto.FLOAT}
     made = [name for node in graph.graph.node for name in node.output if name in floats]
     graph.graph.output.extend(onnx.ValueInfoProto(name=name) for name in made)
     onnx.save(graph, scratch / "magnitudes.onnx")
     session = open_session(scratch / "magnitudes.onnx", threads.allowed())
-    wanted = [item.name for item in session.get_outputs()]
+    wanted = by_sample(session, samples.take(calibration, slice(2)))
     found = []
     for batch in batches(calibration, BATCH):
         answers = [answer.reshape(len(batch[0]), -1) for answer in session.run(wanted, feed(session, batch))]
         found.append(np.stack([np.abs(answer).max(axis=1) for answer in answers], axis=1))
-    if not found:
-        raise CrossquantError("the calibration set is empty: raise calibration.images")
     return np.concatenate(found)
+
+
+def by_sample(session: onnxruntime.InferenceSession, batch: Batch) -> list[str]:
+    """The outputs whose first axis is the samples: of a table there is one for all, of a time series steps come first.
+
+    They have one row for one sample, and as many as there are for all of `batch`.
+    """
+    names = [item.name for item in session.get_outputs()]
+    sizes = (1, len(batch[0]))
+    runs = [session.run(names, feed(session, tuple(array[:size] for array in batch))) for size in sizes]
+    lengths = [[answer.shape[0] if answer.ndim else 0 for answer in answers] for answers in runs]
+    return [name for name, *found in zip(names, *lengths, strict=True) if tuple(found) == sizes]
 
 
 def scores(found: Floats) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from onnx2torch.node_converters.matmul import OnnxMatMul  # noqa: E402, F401
 from onnx2torch.node_converters.reshape import OnnxReshape  # noqa: E402
 from onnx2torch.onnx_graph import OnnxGraph  # noqa: E402, F401
 
+from images.torch.gather import fix_gathers  # noqa: E402
 from images.torch.squeeze import fix_squeezes  # noqa: E402
 
 OPEN = 16
@@ -36,6 +37,7 @@ def to_module(variant: Path) -> torch.fx.GraphModule:
         raise Unsupported(f"onnx2torch can't convert this model: {error}") from error
     fix_reshapes(module)
     fix_squeezes(module)
+    fix_gathers(module)
     for parameter in module.parameters():
         parameter.requires_grad_(False)
         parameter.data = parameter.data.contiguous()  # Gemm weights come as transposed views

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 from onnx import TensorProto
 
 from images.onnx import quantize
+from images.onnx.session import load
 from tests.images import models
 
 RECIPES = {
@@ -30,6 +32,12 @@ def run(model: Path, calibration: Path, out: Path, **recipe: object) -> onnx.Mod
     """The stage, with the defaults of stages.toml; the exported file is beside the folded one."""
     quantize.run(model, model.parent / "exported", calibration, out, **{**DEFAULTS, **recipe})
     return onnx.load(out / models.FILE)
+
+
+def answers(variant: Path, images: np.ndarray) -> np.ndarray:
+    """What a model of one input and one output makes of them, on one thread."""
+    [found] = load(variant, 1)((images,))
+    return found
 
 
 def dequantized(model: onnx.ModelProto) -> tuple[list[onnx.NodeProto], dict[str, onnx.TensorProto]]:

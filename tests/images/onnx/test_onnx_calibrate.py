@@ -23,9 +23,9 @@ import json, os, resource, sys, tempfile
 sys.path[:] = json.loads(os.environ["SEARCH"])
 from pathlib import Path
 from images.onnx.calibrate import ranges
-model, images, method = sys.argv[1:]
+model, calibration, method = sys.argv[1:]
 with tempfile.TemporaryDirectory() as scratch:
-    ranges(Path(model), Path(images), method, 99.99, Path(scratch))
+    ranges(Path(model), Path(calibration), method, 99.99, Path(scratch))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
 
@@ -33,7 +33,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 def found(model: Path, images: np.ndarray, method: str, folder: Path, percentile: float = 99.99) -> dict:
     """Tensor to (low, high)."""
     np.save(folder / "input_0.npy", images)
-    known = ranges(model / models.FILE, folder / "input_0.npy", method, percentile, folder)
+    known = ranges(model / models.FILE, folder, method, percentile, folder)
     return {name: tuple(float(np.squeeze(limit)) for limit in data.range_value) for name, data in known.items()}
 
 
@@ -129,7 +129,7 @@ def test_a_model_that_overflows_is_an_error(method: str, tmp_path: Path):
 def peak(model: Path, images: np.ndarray, method: str, folder: Path) -> int:
     """Bytes of a process that does nothing else."""
     np.save(folder / "input_0.npy", images)
-    arguments = [str(model / models.FILE), str(folder / "input_0.npy"), method]
+    arguments = [str(model / models.FILE), str(folder), method]
     environment = {"OMP_NUM_THREADS": "1", "SEARCH": json.dumps(sys.path)}
     command = [sys.executable, "-c", CHILD, *arguments]
     printed = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout

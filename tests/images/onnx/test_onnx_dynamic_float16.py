@@ -9,9 +9,9 @@ import pytest
 from onnx import TensorProto
 
 from images.onnx import dynamic, float16
-from images.onnx.session import load
 from shared.errors import CrossquantError, Unsupported
 from tests.images import models
+from tests.images.onnx.quantizing import answers
 
 
 def run(model: Path, out: Path, **options: object) -> onnx.ModelProto:
@@ -21,7 +21,7 @@ def run(model: Path, out: Path, **options: object) -> onnx.ModelProto:
 
 def differences(model: Path, out: Path) -> float:
     images = models.images(20)
-    return float(np.abs(load(out, 1)(images) - load(model, 1)(images)).max())
+    return float(np.abs(answers(out, images) - answers(model, images)).max())
 
 
 @pytest.mark.parametrize("per_channel", [True, False])
@@ -63,7 +63,7 @@ def test_float16_takes_half_the_space_and_rounds_weights_alone(tmp_path: Path, o
     before, after = ((folder / models.FILE).stat().st_size for folder in (source, out))
     assert after < 0.52 * before
     assert 0 < differences(source, out) < 1e-3
-    assert load(out, 1)(models.images(3)).dtype == np.float32
+    assert answers(out, models.images(3)).dtype == np.float32
 
 
 def test_a_weight_beyond_float16_is_unsupported(tmp_path: Path, out: Path):

@@ -7,8 +7,7 @@ import pytest
 
 from driver import host
 from images.onnx import emulated
-from images.onnx.session import load
-from shared import cpus, emulation, predictions
+from shared import cpus, emulation
 from shared.errors import CrossquantError, Unsupported
 from tests.images import models
 from tests.images.onnx import quantizing
@@ -36,7 +35,7 @@ def dataset(tmp_path: Path) -> Path:
 
 def answers(folder: Path, indices: np.ndarray) -> np.ndarray:
     """What this CPU answers to the same images."""
-    return load(folder, 1)(models.images(IMAGES)[indices])
+    return quantizing.answers(folder, models.images(IMAGES)[indices])
 
 
 @pytest.mark.parametrize(("weight", "same"), [("int8", False), ("uint8", True)])
@@ -48,7 +47,7 @@ def test_only_signed_weights_answer_otherwise_without_vnni(weight, same, folded,
     recipe = {"activation": "uint8", "weight": weight, "per_channel": weight == "int8", "calibrate": "minmax"}
     quantizing.run(folded, calibration, variant, **recipe)
     emulated.run(variant, dataset, out, cpus=["haswell"], images=IMAGES // 2)
-    found = np.load(out / "haswell" / predictions.FILE)
+    found = np.load(out / "haswell" / emulation.ANSWERS)
     assert found.dtype == np.float32
     assert np.array_equal(found, answers(variant, np.load(out / emulation.INDICES))) is same
     (seen,) = emulation.summary(out).cpus.values()
@@ -60,7 +59,7 @@ def test_float_answers_alike_and_each_cpu_has_its_own(folded, dataset, out):
     indices = np.load(out / emulation.INDICES)
     assert (indices == emulation.subset(np.load(dataset / "labels.npy"), IMAGES // 2)).all()
     for cpu in ("nehalem", "haswell"):
-        found = np.load(out / cpu / predictions.FILE)
+        found = np.load(out / cpu / emulation.ANSWERS)
         np.testing.assert_allclose(found, answers(folded, indices), atol=1e-5)
     assert [seen.int8_instructions for seen in emulation.summary(out).cpus.values()] == [(), ("avx2",)]
 
@@ -71,7 +70,7 @@ def test_an_arm_cpu_answers_as_this_one(folded, dataset, out):
     except CrossquantError as error:
         pytest.skip(str(error))
     emulated.run(folded, dataset, out, cpus=["neoverse-n1"], images=10)
-    found = np.load(out / "neoverse-n1" / predictions.FILE)
+    found = np.load(out / "neoverse-n1" / emulation.ANSWERS)
     np.testing.assert_allclose(found, answers(folded, np.load(out / emulation.INDICES)), atol=1e-5)
     assert emulation.summary(out).cpus["neoverse-n1"].int8_instructions == ("asimddp",)
 
@@ -82,7 +81,7 @@ def test_what_one_cpu_lacks_is_told_and_the_other_answers(folded, dataset, out, 
     x86, arm = emulation.summary(out).cpus.values()
     assert not x86.refused
     assert arm.refused.startswith("cortex-a72 needs the framework for arm64 in ")
-    assert not (out / "cortex-a72" / predictions.FILE).exists()
+    assert not (out / "cortex-a72" / emulation.ANSWERS).exists()
 
 
 def test_a_file_that_no_cpu_can_load_is_unsupported_in_its_own_words(dataset, out, tmp_path):

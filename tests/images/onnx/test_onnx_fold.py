@@ -9,9 +9,9 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from images.onnx import fold
-from images.onnx.session import load
 from shared.errors import CrossquantError
 from tests.images import models
+from tests.images.onnx.quantizing import answers
 
 
 def operators(folder: Path) -> list[str]:
@@ -48,7 +48,7 @@ def test_the_folded_file_gives_the_same_answers(build: Callable[[Path], Path], c
     images = models.images(count)
     expected = reference(source, images)
     assert len(np.unique(expected.round(3))) > 3  # not all 0 and 1: a mistake would show
-    np.testing.assert_allclose(load(out, 1)(images), expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(answers(out, images), expected, rtol=0, atol=1e-5)
 
 
 def test_without_folding_the_bytes_stay(tmp_path: Path, out: Path):

@@ -9,20 +9,19 @@ from onnx import TensorProto
 
 from images.onnx import quantize
 from images.onnx.counting import count
-from images.onnx.session import load
 from shared.errors import CrossquantError, Unsupported
 from tests.images import models
-from tests.images.onnx.quantizing import RECIPES, kinds, run, stored
+from tests.images.onnx.quantizing import RECIPES, answers, kinds, run, stored
 
 
 @pytest.mark.parametrize("activation", ["int16", "uint16"])
 def test_sixteen_bits_are_nearer_to_float_than_eight(activation: str, folded: Path, calibration: Path, tmp_path: Path):
     images, errors = models.images(20), {}
-    expected = load(folded, 1)(images)
+    expected = answers(folded, images)
     for name in (activation, activation.replace("16", "8")):
         (tmp_path / name).mkdir()
         run(folded, calibration, tmp_path / name, **{**RECIPES["u8s8"], "activation": name})
-        errors[name] = np.abs(load(tmp_path / name, 1)(images) - expected).max()
+        errors[name] = np.abs(answers(tmp_path / name, images) - expected).max()
     assert errors[activation] < 0.75 * errors[activation.replace("16", "8")]
 
 
@@ -135,4 +134,4 @@ def test_a_channel_that_is_constant_is_quantized(folded: Path, calibration: Path
     np.save(calibration / "input_0.npy", images)
     for calibrate in ("minmax", "entropy", "percentile", "moving_average"):
         run(folded, calibration, out, **{**RECIPES["u8s8"], "calibrate": calibrate})
-        assert np.abs(load(out, 1)(images) - load(folded, 1)(images)).max() < 0.05
+        assert np.abs(answers(out, images) - answers(folded, images)).max() < 0.05

@@ -28,8 +28,9 @@ def model(tmp_path: Path) -> Path:
 
 
 def saved(images: np.ndarray, folder: Path) -> Path:
+    """A calibration set."""
     np.save(folder / "input_0.npy", images)
-    return folder / "input_0.npy"
+    return folder
 
 
 def test_the_image_with_the_greatest_tensor_goes_first(model: Path, tmp_path: Path) -> None:
@@ -58,12 +59,12 @@ def test_an_empty_set_is_an_error(model: Path, tmp_path: Path) -> None:
         magnitudes(model, saved(np.zeros((0, 2, 2, 1), np.uint8), tmp_path), tmp_path)
 
 
-def test_what_is_left_out_is_not_in_the_file_that_calibrates(model: Path, tmp_path: Path) -> None:
+def test_what_is_left_out_is_not_in_the_set_that_calibrates(model: Path, tmp_path: Path) -> None:
     images = np.full((30, 2, 2, 1), 110, np.float32)
     images[17, 0, 0] = 200
     source = saved(images, tmp_path)
     assert without_outliers(model, source, 0.0, tmp_path) == source
-    kept = np.load(without_outliers(model, source, 10.0, tmp_path))
+    kept = np.load(without_outliers(model, source, 10.0, tmp_path) / "input_0.npy")
     assert len(kept) == 29
     assert kept.max() == 110
 
@@ -72,3 +73,24 @@ def test_a_limit_that_leaves_nothing_is_an_error(model: Path, tmp_path: Path) ->
     source = saved(np.full((3, 2, 2, 1), 110, np.float32), tmp_path)
     with pytest.raises(CrossquantError, match="raise it, 10 is usual"):
         without_outliers(model, source, 0.5, tmp_path)
+
+
+def test_tensors_that_do_not_begin_with_the_samples_are_not_looked_at(tmp_path: Path) -> None:
+    """A table that is made for all samples, and a series with its steps first, in which samples would be mixed up."""
+    table = helper.make_tensor("table", TensorProto.FLOAT, [3, 2], [1.0, 2, 3, 4, 5, 6])
+    nodes = [
+        helper.make_node("Relu", ["table"], ["for_all"], "Relu"),
+        helper.make_node("Transpose", ["series"], ["steps_first"], "Transpose", perm=[1, 0, 2]),
+        helper.make_node("ReduceMax", ["steps_first"], ["greatest"], "ReduceMax", axes=[0], keepdims=0),
+        helper.make_node("MatMul", ["greatest", "for_all"], ["answer"], "MatMul"),
+    ]
+    takes = helper.make_tensor_value_info("series", TensorProto.FLOAT, ["n", 4, 3])
+    gives = helper.make_tensor_value_info("answer", TensorProto.FLOAT, ["n", 2])
+    graph = helper.make_graph(nodes, "series", [takes], [gives], [table])
+    path = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    series = np.ones((30, 4, 3), np.float32)
+    series[17, 2] = 50
+    found = magnitudes(path, saved(series, tmp_path), tmp_path)
+    assert found.shape == (30, 2)
+    assert (found.max(axis=1).argmax(), np.median(found[:, 0])) == (17, 12)

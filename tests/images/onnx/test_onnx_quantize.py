@@ -8,10 +8,9 @@ import onnx
 import pytest
 
 from images.onnx.counting import count
-from images.onnx.session import load
 from shared.errors import Unsupported
 from tests.images import models
-from tests.images.onnx.quantizing import RECIPES, TYPES, dequantized, run, stored
+from tests.images.onnx.quantizing import RECIPES, TYPES, answers, dequantized, run, stored
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -35,7 +34,7 @@ def test_the_quantized_file_answers_nearly_as_the_float_one(
 ):
     run(folded, calibration, out, **{**RECIPES[name], "calibrate": calibrate})
     images = models.images(20)
-    expected, found = load(folded, 1)(images), load(out, 1)(images)
+    expected, found = answers(folded, images), answers(out, images)
     assert 0 < np.abs(found - expected).max() < 0.05
     assert (found.argmax(axis=1) == expected.argmax(axis=1)).all()
 

@@ -9,10 +9,11 @@ import onnx
 import pytest
 
 from images.onnx import recover
-from images.onnx.session import load
 from shared.errors import Unsupported
+from shared.search import least
 from tests.images import models
 from tests.images.onnx import hard
+from tests.images.onnx.quantizing import answers
 
 RECIPE = {
     "activation": "uint8",
@@ -41,7 +42,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def accuracy(variant: Path) -> float:
     """On images of neither set."""
     images, labels = hard.task(2000, 3)
-    return float((load(variant, 1)(images.astype(np.float32)).argmax(axis=1) == labels).mean())
+    return float((answers(variant, images.astype(np.float32)).argmax(axis=1) == labels).mean())
 
 
 def run(model: Path, data: tuple[Path, Path], out: Path, **options: object) -> dict:
@@ -81,8 +82,7 @@ def test_the_limit_of_trials_is_kept(trials: int, data: tuple[Path, Path], tmp_p
 def test_a_limit_out_of_reach_leaves_the_best_trial(
     data: tuple[Path, Path], tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    exact = recover.accuracy
-    monkeypatch.setattr(recover, "accuracy", lambda *given: exact(*given) + 0.3)  # the float model's, out of reach
+    monkeypatch.setattr(recover, "least", lambda exact, drop: least(exact, drop) + 0.3)  # out of reach
     found = run(hard.normalized(tmp_path / "model"), data, out)
     best = max(trial["accuracy"] for trial in found["trials"])
     assert not found["holds"]

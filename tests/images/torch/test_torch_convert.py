@@ -13,10 +13,10 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from images.torch import convert, torchvision_free
-from images.torch.forms import load
 from images.torch.script import FILE
 from shared.errors import Unsupported
 from tests.images import models
+from tests.images.torch.stages import answers
 
 ALONE = """
 import sys
@@ -37,11 +37,10 @@ def test_the_module_gives_the_graphs_answers_to_any_batch(build: Callable[[Path]
     """The file is traced with two images; they and all others stay NHWC."""
     source = build(tmp_path / "onnx")
     convert.run(source, out)
-    model = load(out, 1)
     for count in (1, 3, 64):
         images = models.images(count)
         expected = reference(source, images)
-        np.testing.assert_allclose(model(images), expected, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(answers(out, images), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_a_flatten_that_would_fix_the_batch_is_refused_or_kept_dynamic(tmp_path: Path, out: Path):
@@ -52,7 +51,7 @@ def test_a_flatten_that_would_fix_the_batch_is_refused_or_kept_dynamic(tmp_path:
     except Unsupported:
         return
     images = models.images(5)
-    np.testing.assert_allclose(load(out, 1)(images), reference(source, images), atol=1e-5)
+    np.testing.assert_allclose(answers(out, images), reference(source, images), atol=1e-5)
 
 
 def test_the_file_loads_in_a_fresh_process_without_onnx(tmp_path: Path, out: Path):
@@ -61,7 +60,7 @@ def test_the_file_loads_in_a_fresh_process_without_onnx(tmp_path: Path, out: Pat
     np.save(tmp_path / "input_0.npy", images)
     files = [out / FILE, tmp_path / "input_0.npy", tmp_path / "answers.npy"]
     subprocess.run([sys.executable, "-c", ALONE, *map(str, files)], check=True)
-    np.testing.assert_allclose(np.load(tmp_path / "answers.npy"), load(out, 1)(images), atol=1e-6)
+    np.testing.assert_allclose(np.load(tmp_path / "answers.npy"), answers(out, images), atol=1e-6)
 
 
 def test_weights_are_contiguous_and_frozen(tmp_path: Path):

@@ -7,11 +7,10 @@ import pytest
 
 from driver import host
 from images.torch import emulated, quantize
-from images.torch.forms import load
-from shared import cpus, emulation, predictions
+from shared import cpus, emulation
 from shared.errors import CrossquantError, Unsupported
 from tests.images import models
-from tests.images.torch.stages import defaults
+from tests.images.torch.stages import answers, defaults
 
 IMAGES = 20
 
@@ -47,8 +46,8 @@ def test_only_weights_of_8_bits_answer_otherwise_without_vnni(backend, same, dat
         pytest.skip("this CPU has no VNNI: it answers as the emulated one")
     model = variant(tmp_path / backend, backend)
     emulated.run(model, dataset, out, cpus=["haswell"], images=IMAGES)
-    here = load(model, 1)(models.images(IMAGES)[np.load(out / emulation.INDICES)])
-    assert np.array_equal(np.load(out / "haswell" / predictions.FILE), here) is same
+    here = answers(model, models.images(IMAGES)[np.load(out / emulation.INDICES)])
+    assert np.array_equal(np.load(out / "haswell" / emulation.ANSWERS), here) is same
     assert emulation.summary(out).cpus["haswell"].int8_instructions == ("avx2",)
 
 

@@ -13,7 +13,7 @@ import pytest
 from images.torch import convert, exported, forms, inductor, pt2e
 from shared.errors import CrossquantError, Unsupported
 from tests.images import models
-from tests.images.torch.stages import defaults
+from tests.images.torch.stages import answers, defaults
 
 FRESH = """
 import sys
@@ -24,10 +24,10 @@ from shared import threads
 folder, answers = map(Path, sys.argv[1:])
 model = forms.load(folder, 1)
 images = np.load(folder.parent / "input_0.npy")
-found = [model(np.ascontiguousarray(images[:count])) for count in (1, 64, 100, 7)]
+found = [model((np.ascontiguousarray(images[:count]),))[0] for count in (1, 64, 100, 7)]
 with threads.at_most(1, folder.name):
     for _ in range(20):
-        model(np.ascontiguousarray(images[:100]))
+        model((np.ascontiguousarray(images[:100]),))
 np.save(answers, np.concatenate(found))
 """
 
@@ -59,7 +59,7 @@ def float_answers(source: Path) -> np.ndarray:
     out.mkdir()
     convert.run(source, out)
     images = models.images(120)
-    return np.concatenate([forms.load(out, 1)(images[:count]) for count in (1, 64, 100, 7)])
+    return np.concatenate([answers(out, images[:count]) for count in (1, 64, 100, 7)])
 
 
 @pytest.mark.parametrize("form", ["exported", "compiled", "aot"])

@@ -15,7 +15,7 @@ from images.torch import convert, forms, fx, quantize, recipe, script
 from shared import threads
 from shared.errors import CrossquantError, Unsupported
 from tests.images import models
-from tests.images.torch.stages import defaults
+from tests.images.torch.stages import answers, defaults
 
 NONE_OF_THREE = "PyTorch quantized 0 of 3 convolutions and linear layers, without an error"
 
@@ -91,13 +91,13 @@ def test_the_loaded_file_answers_as_the_converted_module(
     images = models.images(7)
     with torch.inference_mode():
         expected = module(torch.from_numpy(images)).numpy()
-    np.testing.assert_array_equal(forms.load(folder, 1)(images), expected)
+    np.testing.assert_array_equal(answers(folder, images), expected)
 
 
 def test_the_quantized_file_answers_nearly_as_the_float_one(shared: Path, quantized: Callable[[str], Path], out: Path):
     convert.run(shared, out)
     images = models.images(20)
-    difference = np.abs(forms.load(quantized("fbgemm"), 1)(images) - forms.load(out, 1)(images)).max()
+    difference = np.abs(answers(quantized("fbgemm"), images) - answers(out, images)).max()
     assert 0 < difference < 0.05
 
 
@@ -106,7 +106,7 @@ def test_loading_sets_the_recipes_engine_whatever_the_process_has(default: str, 
     """Weights are packed for the engine of the moment: the wrong one gives another speed and other roundings."""
     folder = quantized("x86")
     torch.backends.quantized.engine = default
-    forms.load(folder, 1)(models.images(3))
+    answers(folder, models.images(3))
     assert torch.backends.quantized.engine == "x86"
 
 
@@ -124,7 +124,7 @@ def test_the_ranges_come_from_all_calibration_images(
     np.save(tmp_path / "input_0.npy", models.images(120)[: fx.BATCH])
     run(shared, tmp_path, out)
     images = models.images(20)
-    assert (forms.load(quantized("fbgemm"), 1)(images) != forms.load(out, 1)(images)).any()
+    assert (answers(quantized("fbgemm"), images) != answers(out, images)).any()
 
 
 def test_unsigned_weights_are_unsupported_in_pytorchs_own_words(shared: Path, out: Path):

@@ -13,7 +13,7 @@ from images.torch import quantize as stage
 from images.torch.attempts import Attempts
 from shared.errors import CrossquantError, Unsupported
 from tests.images import models
-from tests.images.torch.stages import defaults
+from tests.images.torch.stages import answers, defaults
 
 
 @pytest.fixture(scope="module")
@@ -172,8 +172,7 @@ def test_constant_channels_and_images_give_finite_answers(observer: str, tmp_pat
     graph.dense(4, 10)
     np.save(tmp_path / "input_0.npy", np.zeros((4, *models.SHAPE), np.float32))
     stage.run(graph.save(tmp_path), tmp_path, out, **{**defaults("quantize"), "observer": observer})
-    answers = forms.load(out, 1)(models.images(3))
-    assert np.isfinite(answers).all()
+    assert np.isfinite(answers(out, models.images(3))).all()
 
 
 def test_an_engine_that_this_build_lacks_is_unsupported_in_pytorchs_words(source: Path, out: Path):

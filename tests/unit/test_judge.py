@@ -1,0 +1,43 @@
+"""What `explain` holds outputs against, by the task."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.judge import Judge
+from shared.subset import Subset
+
+
+def judge(folder: Path, task: str, exact: np.ndarray, labels: np.ndarray | None = None) -> Judge:
+    np.save(folder / "input_0.npy", np.zeros((len(exact), 2), np.float32))
+    (folder / "about.json").write_text(json.dumps({"task": task}))
+    if labels is not None:
+        np.save(folder / "labels.npy", labels)
+    return Judge(Subset(folder, len(exact)), exact)
+
+
+@pytest.mark.parametrize("task", ["classification", "regression", "fidelity"])
+@pytest.mark.parametrize("shape", [(6, 3), (6, 1), (6, 1, 3)])
+def test_the_distance_grows_with_the_difference(task: str, shape: tuple[int, ...], tmp_path: Path):
+    """One column of a sigmoid too, which made to sum to 1 would always be 1."""
+    random = np.random.default_rng(0)
+    exact, noise = random.uniform(0.2, 0.8, shape), random.normal(0, 0.05, shape)
+    known = judge(tmp_path, task, exact)
+    assert known.distance(exact) == pytest.approx(0, abs=1e-9)
+    assert 0 < known.distance(exact + noise) < known.distance(exact + 3 * noise)
+
+
+def test_the_score_is_the_tasks(tmp_path: Path):
+    exact = np.array([[0.0], [1.0], [2.0], [3.0]])
+    known = judge(tmp_path, "regression", exact, labels=exact)
+    assert known.score(exact) == pytest.approx(1.0)
+    assert known.score(exact + 1) == pytest.approx(1 - 4 / 5)
+    assert known.chance() == 0.0
+
+
+@pytest.mark.parametrize(("columns", "chance"), [(1, 0.5), (2, 0.5), (4, 0.25)])
+def test_guessing_among_classes(columns: int, chance: float, tmp_path: Path):
+    exact = np.full((4, columns), 0.25)
+    assert judge(tmp_path, "classification", exact, labels=np.zeros(4, np.uint8)).chance() == chance
