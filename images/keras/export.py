@@ -1,46 +1,119 @@
 """Keras to ONNX, by tf2onnx."""
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
+import numpy as np
 import onnx
 import tensorflow as tf
 import tf2onnx
 from tf2onnx.convert import from_keras
 
-from images.keras.canonical import canonical
-from images.keras.model import FILE
-from images.keras.reshape import constant_reshapes
-from shared.errors import CrossquantError
+from images.keras import recurrent
+from images.keras.canonical import canonical, graphs
+from images.keras.model import open_model, specs, trace
+from images.keras.reshape import constant_reshapes, drop_unused
+from shared.errors import CrossquantError, Unsupported
+
+NOTES = "notes.json"  # a list of lines: what a reader must know of the file
+UNROLLED = "recurrent layers are written step by step: tf2onnx makes a loop of them, which no later framework follows"
+LOOP = "a recurrent layer stays a loop: its number of steps is unknown or large, and its cell is none that ONNX has"
+FIXED = "the model takes batches of {} alone"
 
 
 def run(model: Path, out: Path, *, opset: int) -> None:
-    """Write `model.onnx`, as tf2onnx leaves it but canonical: the same model gives the same bytes every time."""
-    source = keras.models.load_model(model / FILE, compile=False)
-    graph = convert(source, opset)
+    """Write `model.onnx`, as tf2onnx leaves it but canonical: the same model gives the same bytes every time.
+
+    Beside it `notes.json`, if there is anything to say. Unsupported names the operators that tf2onnx can't carry.
+    """
+    source = open_model(model)
+    graph, notes = convert(source, opset)
     names = [item.name for item in graph.graph.input]
     if len(names) != len(source.inputs):
-        raise CrossquantError(f"tf2onnx gave the ONNX file the inputs {names}: the model has fewer")
+        raise CrossquantError(f"tf2onnx gave the ONNX file the inputs {names}: the model has {len(source.inputs)}")
     check(graph)
     onnx.save(graph, out / "model.onnx")
+    if notes:
+        (out / NOTES).write_text(json.dumps(notes))
 
 
-def convert(source: keras.Model, opset: int) -> onnx.ModelProto:
-    """The ONNX model, its batch dynamic. A Sequential is wrapped: tf2onnx can't name its inputs."""
-    model = keras.Model(source.inputs, source.outputs)
-    signature = [
-        tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype, name=f"input_{number}")
-        for number, tensor in enumerate(model.inputs)
-    ]
-    converted, _ = from_keras(model, input_signature=signature, opset=opset)
+def convert(source: keras.Model, opset: int) -> tuple[onnx.ModelProto, list[str]]:
+    """The ONNX model, its batch dynamic if the model's is or can be, and what is to be said of it."""
+    batch = trace(source).batch
+    notes = [FIXED.format(batch)] if batch else []
+    recurrent.as_keras_2(source)
+    converted = by_tf2onnx(source, batch, opset)
+    if has_loop(converted.graph) and any(recurrent.recurrent_layers(source)):
+        unrolled = recurrent.unroll(source)
+        converted = by_tf2onnx(source, batch, opset) if unrolled else converted
+        notes.append(UNROLLED if unrolled else LOOP)
+    check_operators(converted)
+    recurrent.drop_zero_states(converted.graph)
+    drop_unused(converted.graph)
     constant_reshapes(converted)
-    return canonical(converted)
+    return canonical(converted), notes
+
+
+def by_tf2onnx(source: keras.Model, batch: int | None, opset: int) -> onnx.ModelProto:
+    """`source` has flat lists of inputs and outputs: tf2onnx can't name the inputs of a Sequential."""
+    model = keras.Model(source.inputs, source.outputs)
+    handlers = {"Erfc": (erfc, [])}
+    try:
+        converted, _ = from_keras(model, specs(model, batch), opset=opset, custom_op_handlers=handlers)
+    except (ValueError, TypeError, KeyError, AttributeError, AssertionError, tf.errors.OpError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+        raise Unsupported(f"tf2onnx {tf2onnx.__version__} can't convert this model: {first}") from error
+    return converted
+
+
+def erfc(context: Any, node: Any, name: str, args: Any) -> None:  # noqa: ARG001 - as tf2onnx calls it
+    """ONNX has no Erfc: 1 - Erf(x), or 1 + Erf(x) of what was negated before, as in GELU. In place."""
+    negated = node.inputs[0].type == "Neg"
+    erf = context.make_node("Erf", node.inputs[0].input[:1] if negated else node.input[:1]).output[0]
+    one = context.make_const(tf2onnx.utils.make_name("one"), np.float32(1)).output[0]
+    shapes, types = node.output_shapes, node.output_dtypes
+    context.remove_node(name)
+    operator, inputs = ("Add", [erf, one]) if negated else ("Sub", [one, erf])
+    context.make_node(operator, inputs, outputs=node.output, name=name, shapes=shapes, dtypes=types)
+
+
+def has_loop(graph: onnx.GraphProto) -> bool:
+    return any(node.op_type in ("Loop", "Scan") for node in graph.node)
+
+
+def check_operators(model: onnx.ModelProto) -> None:
+    """tf2onnx only logs an operator that it can't carry, and goes on, with TensorFlow's own name in the file."""
+    opset = next(item.version for item in model.opset_import if item.domain == "")
+    unknown = [node for node in every_node(model.graph) if not node.domain and not is_known(node.op_type, opset)]
+    if unknown:
+        found = ", ".join(sorted({node.op_type for node in unknown}))
+        where = unknown[0].name.split("__")[0]
+        raise Unsupported(
+            f"tf2onnx {tf2onnx.__version__} can't carry {found} (first at '{where}'): ONNX {opset} has no such operator"
+        )
+
+
+def every_node(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    for node in graph.node:
+        yield node
+        for inner in graphs(node):
+            yield from every_node(inner)
+
+
+def is_known(operator: str, opset: int) -> bool:
+    try:
+        onnx.defs.get_schema(operator, opset)
+    except onnx.defs.SchemaError:
+        return False
+    return True
 
 
 def check(model: onnx.ModelProto) -> None:
-    """tf2onnx only logs an operator that it can't carry, and goes on: the checker finds it."""
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         first = str(error).strip().splitlines()[0]
-        raise CrossquantError(f"tf2onnx {tf2onnx.__version__} wrote an invalid ONNX file: {first}") from error
+        raise Unsupported(f"tf2onnx {tf2onnx.__version__} wrote an invalid ONNX file: {first}") from error

@@ -1,58 +1,72 @@
-"""Read the user's model file, whatever its age, and keep it in the one format that later stages read."""
+"""Read the user's model, whatever its age and form, and keep it in the one form that later stages read."""
 
-import zipfile
+import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import keras
 
-from images.keras.model import FILE
+from images.keras import custom, legacy, saved_model, suspicious
+from images.keras.model import FILE, TRUST, flat, open_model, read, signature, trace
 from shared import samples
+from shared import signature as signatures
 from shared.errors import CrossquantError
 
-SUFFIXES = (".keras", ".h5")
+SUFFIXES = (".keras", ".h5", ".hdf5")
+PROGRAM = "saved_model.pb"
 
 
-def run(source: Path, dataset: Path, out: Path) -> None:
-    """Write `model.keras`, without optimizer. CrossquantError where the file is no model, or not one for the images."""
-    files = [path for path in source.iterdir() if path.suffix in SUFFIXES]
-    if len(files) != 1:
-        raise CrossquantError(f"the model must be one {' or '.join(SUFFIXES)} file")
-    model = read(files[0])
-    check_shapes(model, dataset)
+def run(source: Path, dataset: Path, out: Path, *, trust: bool) -> None:
+    """Write `model.keras`, without optimizer, or `model.saved/`, and `signature.json`; the user's own layers too.
+
+    CrossquantError where there is no model, one that must not be opened, or one that isn't for the data set.
+    """
+    keep(source, out, trust)
+    model = open_model(out)
+    found = signature(model, trace(model).batch)
+    signatures.check_fits(found, samples.about(dataset), dataset)
+    signatures.write(found, out)
+
+
+def keep(source: Path, out: Path, trust: bool) -> None:
+    """Write the model into `out` in the form that `open_model` reads."""
+    path = find(source)
+    suspicious.check(path, trust)
+    if path.is_dir():
+        shutil.copytree(path, out / saved_model.FOLDER)
+        return
+    if (source / custom.FILE).exists():
+        shutil.copyfile(source / custom.FILE, out / custom.FILE)
+    if trust:
+        (out / TRUST).write_text(json.dumps(True))
+    model = loaded(path, custom.objects(source), trust)
+    flat(model)  # a model without inputs is refused before it is written
     model.save(out / FILE)
 
 
-def read(path: Path) -> keras.Model:
-    if path.suffix == ".keras" and not zipfile.is_zipfile(path):  # Keras calls it "not found"
-        raise CrossquantError(
-            f"Keras {keras.__version__} can't load {path.name}: it is no .keras archive, or is cut short: get it again"
-        )
+def find(source: Path) -> Path:
+    """The one model in `source`: a file, the folder of a SavedModel, or `source` itself where it is one."""
+    if (source / PROGRAM).exists():
+        return source
+    found = [path for path in source.iterdir() if path.suffix.lower() in SUFFIXES or (path / PROGRAM).exists()]
+    if len(found) != 1:
+        raise CrossquantError(f"the model must be one {', '.join(SUFFIXES[:2])} file or SavedModel folder")
+    return found[0]
+
+
+def loaded(path: Path, objects: dict[str, Any], trust: bool) -> keras.Model:
     try:
-        return keras.models.load_model(path, compile=False)
-    except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
-        first = str(error).strip().splitlines()[0][:200]
-        raise CrossquantError(f"Keras {keras.__version__} can't load {path.name}: {first}") from error
+        return legacy.load(path, objects, trust) if path.suffix != ".keras" else read(path, objects, trust)
+    except CrossquantError:
+        raise
+    except Exception as error:  # Keras raises anything, and so does the user's own layer
+        line = custom.line_of(error, path.with_name(custom.FILE))
+        where = f" ({custom.FILE}, line {line})" if line else ""
+        suspicious.cant_load(path, reason(error) + where)
 
 
-def check_shapes(model: keras.Model, dataset: Path) -> None:
-    if not getattr(model, "inputs", None):
-        raise CrossquantError("the model was never built and has no input: give it a keras.Input and save it again")
-    taken = [tuple(tensor.shape[1:]) for tensor in model.inputs]
-    given = [samples.mapped(path).shape[1:] for path in samples.inputs(dataset)]
-    if len(taken) != len(given):
-        raise CrossquantError(f"the model takes {len(taken)} inputs, the data set has {len(given)}")
-    for expected, found in zip(taken, given, strict=True):
-        fits = len(expected) == len(found) and all(a in (None, b) for a, b in zip(expected, found, strict=True))
-        if not fits:
-            raise CrossquantError(f"the model takes images of {expected}, the data set has {found}")
-    check_classes(model, dataset)
-
-
-def check_classes(model: keras.Model, dataset: Path) -> None:
-    about, labels = samples.about(dataset), samples.labels(dataset)
-    if about.task != "classification" or labels is None:
-        return
-    shape, classes = tuple(model.outputs[about.judged].shape), int(labels.max()) + 1
-    enough = len(shape) == 2 and (shape[1] or classes) >= (1 if classes <= 2 else classes)
-    if not enough:
-        raise CrossquantError(f"the model answers {shape[1:]}, the data set has {classes} classes")
+def reason(error: BaseException) -> str:
+    """Keras's own words, cut before the configuration that it adds to them."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].split(" Full object config:")[0].strip("\"'")[:300]

@@ -1,14 +1,34 @@
 """A Keras model as a callable."""
 
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from images.keras import custom, operators, saved_model
 from shared import threads
+from shared.errors import CrossquantError
 from shared.predictions import Model
+from shared.samples import Batch
+from shared.signature import Signature, Tensor
 
 FILE = "model.keras"
+TRUST = "trust.json"  # beside the model, where the user lets it run its own Lambda code
+
+Answers = Sequence[Any]
+
+
+@dataclass(frozen=True)
+class Traced:
+    """`batch` is the only number of samples that the model takes, where it takes no other."""
+
+    function: Any
+    batch: int | None
 
 
 def load(variant: Path, thread_count: int) -> Model:
@@ -18,10 +38,92 @@ def load(variant: Path, thread_count: int) -> Model:
     """
     tf.config.threading.set_intra_op_parallelism_threads(thread_count)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    model = keras.models.load_model(variant / FILE, compile=False)
+    traced = trace(open_model(variant))
     answered = tf.config.threading.get_intra_op_parallelism_threads()
     threads.check("TensorFlow", thread_count, answered)
-    call = keras.Model(model.inputs, model.outputs)  # whatever its structure, it takes and gives a list
-    signature = [tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype) for tensor in call.inputs]
-    graph = tf.function(lambda *batch: call(list(batch), training=False), input_signature=signature)
-    return lambda batch: tuple(answer.numpy() for answer in graph(*map(tf.constant, batch)))
+
+    def answer(batch: Batch) -> Batch:
+        return tuple(item.numpy() for item in traced.function(*map(tf.constant, batch)))
+
+    return answer if traced.batch is None else in_batches_of(traced.batch, answer)
+
+
+def in_batches_of(size: int, model: Model) -> Model:
+    """A model of a fixed batch, for any number of samples: the last ones are filled up with the last sample."""
+
+    def answer(batch: Batch) -> Batch:
+        count = len(batch[0])
+        parts = []
+        for start in range(0, count, size):
+            taken = [np.take(array, range(start, start + size), axis=0, mode="clip") for array in batch]
+            parts.append(model(tuple(taken)))
+        return tuple(np.concatenate(pieces)[:count] for pieces in zip(*parts, strict=True))
+
+    return answer
+
+
+def open_model(variant: Path) -> keras.Model:
+    """The model with a flat list of inputs and one of outputs, whatever form it was saved in."""
+    if (variant / saved_model.FOLDER).exists():
+        return saved_model.wrapped(variant / saved_model.FOLDER)
+    trusted = (variant / TRUST).exists() and json.loads((variant / TRUST).read_text())
+    return flat(read(variant / FILE, custom.objects(variant), trusted))
+
+
+def read(path: Path, objects: dict[str, Any], trust: bool) -> keras.Model:
+    """Without optimizer. Code inside of the file runs only with `trust`."""
+    known = {operators.TensorFlowCall.__name__: operators.TensorFlowCall, **objects}
+    return keras.models.load_model(path, custom_objects=known, compile=False, safe_mode=not trust)
+
+
+def flat(model: keras.Model) -> keras.Model:
+    """The same layers, with lists of inputs and outputs: a Sequential, dicts, and a subclass that was built."""
+    if getattr(model, "inputs", None):
+        return keras.Model(list(model.inputs), list(model.outputs), name=model.name)
+    shape = (model.get_build_config() or {}).get("input_shape")
+    if not isinstance(shape, list | tuple) or not all(size is None or isinstance(size, int) for size in shape):
+        raise CrossquantError("the model was never built and has no input: give it a keras.Input and save it again")
+    inputs = keras.Input(batch_shape=tuple(shape))
+    return keras.Model([inputs], keras.tree.flatten(model(inputs, training=False)), name=model.name)
+
+
+def trace(model: keras.Model) -> Traced:
+    """For any number of samples, if the model allows it; else for the batch that it was built with."""
+    fixed = {tensor.shape[0] for tensor in model.inputs} - {None}
+    if not fixed:
+        return Traced(function_of(model, None), None)
+    try:
+        function = function_of(model, None)
+        if all(tensor.shape[0] is None for tensor in function.structured_outputs):
+            return Traced(function, None)
+    except (ValueError, TypeError, tf.errors.OpError):
+        pass  # a batch may be part of the graph, as that of a stateful layer is
+    (batch,) = fixed
+    return Traced(function_of(model, batch), batch)
+
+
+def function_of(model: keras.Model, batch: int | None) -> Any:
+    function = tf.function(
+        lambda *arrays: [tf.convert_to_tensor(item) for item in keras.tree.flatten(model(list(arrays), training=False))],
+        input_signature=specs(model, batch),
+    )
+    return function.get_concrete_function()
+
+
+def specs(model: keras.Model, batch: int | None) -> list[tf.TensorSpec]:
+    return [
+        tf.TensorSpec((batch, *tensor.shape[1:]), tensor.dtype, name=f"input_{number}")
+        for number, tensor in enumerate(model.inputs)
+    ]
+
+
+def signature(model: keras.Model, batch: int | None) -> Signature:
+    return Signature(
+        tuple(described(tensor, tensor.name) for tensor in model.inputs),
+        tuple(map(described, model.outputs, model.output_names)),
+        batch,
+    )
+
+
+def described(tensor: keras.KerasTensor, name: str) -> Tensor:
+    return Tensor(name, str(tensor.dtype), tuple(tensor.shape[1:]))

@@ -1,33 +1,57 @@
 """Make computed Reshape targets constant: a quantizer that traces the graph can't follow a shape that is data.
 
 tf2onnx leaves Flatten as Shape, Slice, Concat and Reshape now and then, for the same model. Where the inferred shape of
-the result has at most one unknown dimension, that dimension is -1 and the rest is known.
+the result has at most one unknown dimension, that dimension is -1 and the rest is known. Keras 3 computes more targets:
+those of attention and of Dense on sequences are products of sizes.
 """
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from images.keras.canonical import reads
+from images.keras.shapes import reshaped
+
+BATCHES = (3, 5)
+
 
 def constant_reshapes(model: onnx.ModelProto) -> int:
     """Rewrite `model` in place; the number of Reshape nodes that were changed."""
-    graph = model.graph
-    constants = {tensor.name for tensor in graph.initializer}
-    shapes = known_shapes(model)
+    changed = rewrite(model, known_shapes(model))
+    if computed(model):
+        changed += rewrite(model, followed(model))
+    if changed:
+        drop_unused(model.graph)
+    return changed
+
+
+def computed(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """The Reshape nodes whose target is not a constant."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    return [node for node in model.graph.node if node.op_type == "Reshape" and node.input[1] not in constants]
+
+
+def rewrite(model: onnx.ModelProto, targets: dict[str, list[int]]) -> int:
     changed = 0
-    for node in graph.node:
-        if node.op_type != "Reshape" or node.input[1] in constants:
-            continue
-        target = shapes.get(node.output[0])
+    for node in computed(model):
+        target = targets.get(node.output[0])
         if target is None or target.count(-1) > 1:
             continue
         name = f"{node.output[0]}_shape"
-        graph.initializer.append(numpy_helper.from_array(np.array(target, np.int64), name))
+        model.graph.initializer.append(numpy_helper.from_array(np.array(target, np.int64), name))
         node.input[1] = name
         changed += 1
-    if changed:
-        drop_unused(graph)
     return changed
+
+
+def followed(model: onnx.ModelProto) -> dict[str, list[int]]:
+    """Targets that follow from the size of the batch, which inference doesn't see through products and sums of sizes.
+
+    What is the same for two sizes is constant; the one that isn't is -1.
+    """
+    first, second = (reshaped(model, batch) for batch in BATCHES)
+    pairs = {name: zip(sizes, second[name], strict=True) for name, sizes in first.items() if name in second}
+    return {name: [one if one == two else -1 for one, two in sizes] for name, sizes in pairs.items()}
 
 
 def known_shapes(model: onnx.ModelProto) -> dict[str, list[int]]:
@@ -45,7 +69,7 @@ def known_shapes(model: onnx.ModelProto) -> dict[str, list[int]]:
 def drop_unused(graph: onnx.GraphProto) -> None:
     """Remove the nodes and initializers whose results nothing reads any more."""
     while True:
-        read = {name for node in graph.node for name in node.input}
+        read = {name for node in graph.node for name in reads(node)}
         read |= {item.name for item in graph.output}
         idle = [node for node in graph.node if not read.intersection(node.output)]
         if not idle:

@@ -1,0 +1,119 @@
+"""What a model takes and gives, and whether a data set is one for it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared import samples
+from shared.contract import encode, read
+from shared.errors import CrossquantError
+
+FILE = "signature.json"
+Shape = tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """`shape` is that of one sample, without the batch; None where any size will do."""
+
+    name: str
+    dtype: str
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class Signature:
+    """In the model's own order. `batch` is the one number of samples that the model takes, where it takes no other."""
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    batch: int | None = None
+
+
+def write(signature: Signature, folder: Path) -> None:
+    (folder / FILE).write_text(encode(signature))
+
+
+def load(folder: Path) -> Signature:
+    return read(Signature, folder / FILE)
+
+
+def check_fits(signature: Signature, about: samples.About, folder: Path) -> None:
+    """CrossquantError where the samples in `folder` are not what the model takes, or their labels not what it gives."""
+    files = samples.inputs(folder)
+    if len(files) != len(signature.inputs):
+        takes = _listed(signature.inputs)
+        raise CrossquantError(f"the model has {len(signature.inputs)} inputs ({takes}), the data set has {len(files)}")
+    for number, (tensor, file) in enumerate(zip(signature.inputs, files, strict=True)):
+        check_input(tensor, np.load(file, mmap_mode="r").shape[1:], _dtype(about, number))
+    if not 0 <= about.judged < len(signature.outputs):
+        gives = _listed(signature.outputs)
+        raise CrossquantError(f"output {about.judged} is to be judged, the model has {gives}: mend `judged`")
+    check_output(signature.outputs[about.judged], signature, about, samples.labels(folder))
+
+
+def check_input(tensor: Tensor, found: tuple[int, ...], dtype: str) -> None:
+    if not fits(tensor.shape, found):
+        hint = layout_hint(tensor.shape, found)
+        raise CrossquantError(
+            f"input '{tensor.name}' of the model takes {_shown(tensor.shape)}, the data set has {_shown(found)}{hint}"
+        )
+    if tensor.dtype != dtype:
+        raise CrossquantError(
+            f"input '{tensor.name}' of the model takes {tensor.dtype}, the data set gives {dtype}: "
+            f"declare {tensor.dtype} for it"
+        )
+
+
+def fits(wanted: Shape, found: tuple[int, ...]) -> bool:
+    return len(wanted) == len(found) and all(a in (None, b) for a, b in zip(wanted, found, strict=True))
+
+
+def layout_hint(wanted: Shape, found: tuple[int, ...]) -> str:
+    """The mistake that is made most often: channels on the other end."""
+    if len(found) < 2:
+        return ""
+    if fits(wanted, (found[-1], *found[:-1])) or fits(wanted, (*found[1:], found[0])):
+        return ": channels first and last are swapped, set the data's layout"
+    return ""
+
+
+def check_output(output: Tensor, signature: Signature, about: samples.About, labels: NDArray | None) -> None:
+    """As the task has it: classes, a value for each label, or the input itself."""
+    if about.task == "reconstruction" and output.shape != signature.inputs[0].shape:
+        inputs = _shown(signature.inputs[0].shape)
+        raise CrossquantError(f"a reconstruction must have the shape of its input: {inputs}, not {_shown(output.shape)}")
+    if labels is None or not len(labels) or about.task in ("reconstruction", "fidelity"):
+        return
+    if about.task == "classification":
+        check_classes(output, labels)
+    elif (wanted := (int(np.prod(labels.shape[1:])),)) != (size := (_values(output.shape),)) and None not in size:
+        raise CrossquantError(f"the model answers {_shown(size)}, the data set has labels of {_shown(wanted)}")
+
+
+def check_classes(output: Tensor, labels: NDArray) -> None:
+    classes, least = int(labels.max()) + 1, int(labels.min())
+    if least < 0:
+        raise CrossquantError(f"a label is {least}: classes are counted from 0")
+    answers = output.shape[0] if len(output.shape) == 1 else None
+    if len(output.shape) != 1 or (answers is not None and max(answers, 2) < classes):
+        raise CrossquantError(f"the model answers {_shown(output.shape)}, the data set has {classes} classes")
+
+
+def _values(shape: Shape) -> int | None:
+    sizes = [size for size in shape if size is not None]
+    return int(np.prod(sizes)) if len(sizes) == len(shape) else None
+
+
+def _dtype(about: samples.About, number: int) -> str:
+    return about.dtypes[number] if number < len(about.dtypes) else "float32"
+
+
+def _shown(shape: Shape) -> str:
+    return "(" + ", ".join("any" if size is None else str(size) for size in shape) + ("," if len(shape) == 1 else "") + ")"
+
+
+def _listed(tensors: tuple[Tensor, ...]) -> str:
+    return ", ".join(f"{tensor.name} {_shown(tensor.shape)}" for tensor in tensors)
