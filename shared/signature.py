@@ -47,7 +47,7 @@ def check_fits(signature: Signature, about: samples.About, folder: Path) -> None
         takes = _listed(signature.inputs)
         raise CrossquantError(f"the model has {len(signature.inputs)} inputs ({takes}), the data set has {len(files)}")
     for number, (tensor, file) in enumerate(zip(signature.inputs, files, strict=True)):
-        check_input(tensor, np.load(file, mmap_mode="r").shape[1:], _dtype(about, number))
+        check_input(tensor, samples.mapped(file).shape[1:], _dtype(about, number))
     if not 0 <= about.judged < len(signature.outputs):
         gives = _listed(signature.outputs)
         raise CrossquantError(f"output {about.judged} is to be judged, the model has {gives}: mend `judged`")
@@ -84,7 +84,9 @@ def check_output(output: Tensor, signature: Signature, about: samples.About, lab
     """As the task has it: classes, a value for each label, or the input itself."""
     if about.task == "reconstruction" and output.shape != signature.inputs[0].shape:
         inputs = _shown(signature.inputs[0].shape)
-        raise CrossquantError(f"a reconstruction must have the shape of its input: {inputs}, not {_shown(output.shape)}")
+        raise CrossquantError(
+            f"a reconstruction must have the shape of its input: {inputs}, not {_shown(output.shape)}"
+        )
     if labels is None or not len(labels) or about.task in ("reconstruction", "fidelity"):
         return
     if about.task == "classification":
@@ -112,7 +114,9 @@ def _dtype(about: samples.About, number: int) -> str:
 
 
 def _shown(shape: Shape) -> str:
-    return "(" + ", ".join("any" if size is None else str(size) for size in shape) + ("," if len(shape) == 1 else "") + ")"
+    return (
+        "(" + ", ".join("any" if size is None else str(size) for size in shape) + ("," if len(shape) == 1 else "") + ")"
+    )
 
 
 def _listed(tensors: tuple[Tensor, ...]) -> str:

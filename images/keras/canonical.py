@@ -11,7 +11,8 @@ def canonical(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy with nodes in the order of a depth-first walk from the outputs, and names that follow from it.
 
     The names of the model's inputs and outputs stay, their unknown sizes are named anew. Initializers are in the order
-    of their first use. The graphs inside of Loop, If and Scan are treated alike.
+    of their first use. The graphs inside of Loop, If and Scan are treated alike; of two equal results of a loop tf2onnx
+    calls now one, now the other a copy, and that stays.
     """
     result = onnx.ModelProto()
     result.CopyFrom(model)
@@ -29,7 +30,7 @@ def tidy(graph: onnx.GraphProto, known: Names, prefix: str) -> None:
     used = first_uses(graph, nodes)
     names = rename(graph, nodes, known, prefix)
     for number, node in enumerate(nodes):
-        node.name = f"{prefix}{node.op_type}_{number}"
+        node.name, node.doc_string, node.domain = f"{prefix}{node.op_type}_{number}", "", node.domain
         for inner in graphs(node):
             name_inner(inner, names, f"{node.name}_{inner.name}_")
         node.input[:] = [names.get(name, name) for name in node.input]
@@ -55,7 +56,7 @@ def name_inner(graph: onnx.GraphProto, known: Names, prefix: str) -> None:
         for dim in item.type.tensor_type.shape.dim:
             if dim.dim_param:
                 dim.Clear()
-    graph.name = "graph"
+    graph.name, graph.doc_string = "graph", ""
 
 
 def graphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:

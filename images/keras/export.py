@@ -50,7 +50,7 @@ def convert(source: keras.Model, opset: int) -> tuple[onnx.ModelProto, list[str]
         unrolled = recurrent.unroll(source)
         converted = by_tf2onnx(source, batch, opset) if unrolled else converted
         notes.append(UNROLLED if unrolled else LOOP)
-    check_operators(converted)
+    check_operators(converted, source)
     recurrent.drop_zero_states(converted.graph)
     drop_unused(converted.graph)
     constant_reshapes(converted)
@@ -84,16 +84,20 @@ def has_loop(graph: onnx.GraphProto) -> bool:
     return any(node.op_type in ("Loop", "Scan") for node in graph.node)
 
 
-def check_operators(model: onnx.ModelProto) -> None:
+def check_operators(model: onnx.ModelProto, source: keras.Model) -> None:
     """tf2onnx only logs an operator that it can't carry, and goes on, with TensorFlow's own name in the file."""
     opset = next(item.version for item in model.opset_import if item.domain == "")
     unknown = [node for node in every_node(model.graph) if not node.domain and not is_known(node.op_type, opset)]
     if unknown:
-        found = ", ".join(sorted({node.op_type for node in unknown}))
-        where = unknown[0].name.split("__")[0]
-        raise Unsupported(
-            f"tf2onnx {tf2onnx.__version__} can't carry {found} (first at '{where}'): ONNX {opset} has no such operator"
-        )
+        found = ", ".join(sorted({f"{node.op_type} of layer '{layer_of(node.name, source)}'" for node in unknown}))
+        raise Unsupported(f"tf2onnx {tf2onnx.__version__} can't carry {found}: ONNX {opset} has no such operator")
+
+
+def layer_of(node: str, source: keras.Model) -> str:
+    """The layer that a node comes from: TensorFlow adds numbers to its name."""
+    scopes = [part.rstrip("0123456789").removesuffix("_") for part in node.split("/")] + node.split("/")
+    names = [layer.name for layer in source._flatten_layers(include_self=False)]
+    return next((name for name in reversed(names) if name in scopes), node)
 
 
 def every_node(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:

@@ -1,13 +1,14 @@
 """Read the user's model, whatever its age and form, and keep it in the one form that later stages read."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from images.keras import custom, legacy, saved_model, suspicious
+from images.keras import custom, legacy, recurrent, saved_model, suspicious
 from images.keras.model import FILE, TRUST, flat, open_model, read, signature, trace
 from shared import samples
 from shared import signature as signatures
@@ -15,6 +16,8 @@ from shared.errors import CrossquantError
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 PROGRAM = "saved_model.pb"
+UNKNOWN = ("Could not locate", "Unknown layer", "Unknown object")
+ADVICE = re.compile(r" Make sure| Please ensure")
 
 
 def run(source: Path, dataset: Path, out: Path, *, trust: bool) -> None:
@@ -24,6 +27,7 @@ def run(source: Path, dataset: Path, out: Path, *, trust: bool) -> None:
     """
     keep(source, out, trust)
     model = open_model(out)
+    refuse_stateful(model)
     found = signature(model, trace(model).batch)
     signatures.check_fits(found, samples.about(dataset), dataset)
     signatures.write(found, out)
@@ -60,13 +64,26 @@ def loaded(path: Path, objects: dict[str, Any], trust: bool) -> keras.Model:
         return legacy.load(path, objects, trust) if path.suffix != ".keras" else read(path, objects, trust)
     except CrossquantError:
         raise
-    except Exception as error:  # Keras raises anything, and so does the user's own layer
+    except Exception as error:  # noqa: BLE001 - Keras raises anything, and so does the user's own layer
         line = custom.line_of(error, path.with_name(custom.FILE))
         where = f" ({custom.FILE}, line {line})" if line else ""
         suspicious.cant_load(path, reason(error) + where)
 
 
+def refuse_stateful(model: keras.Model) -> None:
+    for layer in recurrent.recurrent_layers(model):
+        if layer.stateful:
+            raise CrossquantError(
+                f"layer '{layer.name}' is stateful, its answer depends on the batch before: "
+                "save the model with stateful=False"
+            )
+
+
 def reason(error: BaseException) -> str:
-    """Keras's own words, cut before the configuration that it adds to them."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].split(" Full object config:")[0].strip("\"'")[:300]
+    """The innermost of Keras's own words, without the configuration that it adds to them; one line."""
+    text = str(error).rpartition("Exception encountered: ")[2].strip() or type(error).__name__
+    first = text.splitlines()[0].strip("\"'")
+    if first.startswith(UNKNOWN):
+        what = ADVICE.split(first, maxsplit=1)[0].rstrip(".")
+        return f"{what}: name the Python file that defines it in the experiment, model.code"
+    return first[:300]

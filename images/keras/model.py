@@ -104,7 +104,9 @@ def trace(model: keras.Model) -> Traced:
 
 def function_of(model: keras.Model, batch: int | None) -> Any:
     function = tf.function(
-        lambda *arrays: [tf.convert_to_tensor(item) for item in keras.tree.flatten(model(list(arrays), training=False))],
+        lambda *arrays: [
+            tf.convert_to_tensor(item) for item in keras.tree.flatten(model(list(arrays), training=False))
+        ],
         input_signature=specs(model, batch),
     )
     return function.get_concrete_function()

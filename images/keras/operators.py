@@ -14,7 +14,19 @@ from shared.errors import CrossquantError
 
 GROUPS = ("math.", "nn.", "linalg.", "__operators__.")
 SINGLE = (
-    *("reshape", "transpose", "concat", "stack", "unstack", "split", "squeeze", "expand_dims", "cast", "identity", "pad"),
+    *(
+        "reshape",
+        "transpose",
+        "concat",
+        "stack",
+        "unstack",
+        "split",
+        "squeeze",
+        "expand_dims",
+        "cast",
+        "identity",
+        "pad",
+    ),
     *("shape", "compat.v1.shape", "tile", "zeros_like", "ones_like", "clip_by_value", "convert_to_tensor", "where"),
     *("broadcast_to", "gather", "strided_slice", "slice", "reverse", "einsum", "image.resize", "stop_gradient"),
 )

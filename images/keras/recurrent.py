@@ -15,7 +15,7 @@ MOST_STEPS = 128  # a longer loop is left as it is: each step is a dozen operato
 
 
 def recurrent_layers(model: keras.Model) -> Iterator[Any]:
-    for layer in model._flatten_layers(include_self=False):  # noqa: SLF001 - Keras has no public walk
+    for layer in model._flatten_layers(include_self=False):
         if isinstance(layer, keras.layers.RNN):
             yield layer
 
@@ -80,7 +80,7 @@ def steps(layer: Any) -> int:
 def start_without_batch(layer: Any) -> None:
     """A first state of zeros for one sample stands for any number of them, and is a constant."""
     zeros = layer.get_initial_state
-    layer.get_initial_state = lambda batch_size: zeros(1)  # noqa: ARG005 - as Keras calls it
+    layer.get_initial_state = lambda batch_size: zeros(1)
 
 
 def drop_zero_states(graph: onnx.GraphProto) -> int:

@@ -27,7 +27,7 @@ class Served(keras.layers.Layer):
         found = self.answer(**dict(zip(self.takes, inputs, strict=True)))
         return [found[name] for name in self.gives]
 
-    def compute_output_spec(self, inputs: list[keras.KerasTensor]) -> list[keras.KerasTensor]:  # noqa: ARG002
+    def compute_output_spec(self, inputs: list[keras.KerasTensor]) -> list[keras.KerasTensor]:
         given = self.answer.structured_outputs
         return [keras.KerasTensor(given[name].shape, given[name].dtype.name, name=name) for name in self.gives]
 

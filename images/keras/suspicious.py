@@ -94,22 +94,15 @@ def hdf5_config(path: Path) -> Any:
 
 def stored(file: h5py.File, path: Path) -> int:
     """Bytes of all arrays. CrossquantError for one that lies in another file."""
-    total = 0
-
-    def look(name: str, item: object) -> None:
-        nonlocal total
-        if isinstance(item, h5py.Dataset):
-            total += item.nbytes
-            if item.external:
-                raise CrossquantError(f"{path.name} reads another file ({name!r}): don't use it")
-
-    def look_at_link(name: str, link: object) -> None:
-        if isinstance(link, h5py.ExternalLink):
-            raise CrossquantError(f"{path.name} reads another file ({name!r}): don't use it")
-
-    file.visititems_links(look_at_link)
-    file.visititems(look)
-    return total
+    arrays: list[h5py.Dataset] = []
+    links: dict[str, object] = {}
+    file.visititems_links(links.__setitem__)  # nothing may raise in there: HDF5 would hide it
+    file.visititems(lambda _, item: arrays.append(item) if isinstance(item, h5py.Dataset) else None)
+    elsewhere = [name for name, link in links.items() if isinstance(link, h5py.ExternalLink)]
+    elsewhere += [array.name.lstrip("/") for array in arrays if array.external]
+    if elsewhere:
+        raise CrossquantError(f"{path.name} reads another file ({elsewhere[0]!r}): don't use it")
+    return sum(array.nbytes for array in arrays)
 
 
 def code_in(config: Any, layer: str = "") -> Iterator[str]:
@@ -139,7 +132,7 @@ def check_saved_model(folder: Path, trust: bool) -> None:
     holder = SavedModel()
     try:
         holder.ParseFromString((folder / "saved_model.pb").read_bytes())
-    except Exception as error:  # noqa: BLE001 - protobuf's own class has moved from version to version
+    except Exception as error:
         raise CrossquantError(f"{folder.name} is no SavedModel, or is cut short ({error}): get it again") from error
     graphs = [meta.graph_def for meta in holder.meta_graphs]
     nodes = [node for graph in graphs for node in graph.node]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers
 
 SHAPE = (8, 8, 3)
@@ -58,12 +59,25 @@ def flip() -> keras.Model:
 
 
 def gelu() -> keras.Model:
-    """Erfc in TensorFlow, which ONNX doesn't have."""
+    """Erfc in TensorFlow, which ONNX doesn't have: it becomes Erf."""
     inputs = keras.Input(SHAPE)
     return keras.Model(inputs, probabilities(layers.Flatten()(layers.Conv2D(4, 3, activation="gelu")(inputs))))
 
 
-BUILDERS = (flatten_after_pooling, sequential, residual, normalization, flip)
+@keras.saving.register_keras_serializable("tests")
+class Bessel(layers.Layer):
+    """An operator of TensorFlow that ONNX has nothing for."""
+
+    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        return tf.math.bessel_i0e(x, name="i0e")
+
+
+def bessel() -> keras.Model:
+    inputs = keras.Input(SHAPE)
+    return keras.Model(inputs, probabilities(layers.Flatten()(Bessel(name="bessel")(inputs))))
+
+
+BUILDERS = (flatten_after_pooling, sequential, residual, normalization, flip, gelu)
 
 
 def saved(build: Callable[[], keras.Model], folder: Path) -> Path:

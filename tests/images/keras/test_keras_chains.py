@@ -1,0 +1,201 @@
+"""Layers that a converter stumbles over: the file answers as Keras does, in operators that the next framework has."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import onnx
+import pytest
+from keras import layers
+from onnx.reference import ReferenceEvaluator
+
+from images.keras import export
+from images.keras.canonical import canonical
+from images.keras.model import flat, open_model, trace
+
+Build = Callable[[], keras.Model]
+ELSEWHERE = {"GRU", "LSTM", "Loop", "GlobalMaxPool"}  # ONNX's own evaluator can't run them as they are used here
+
+
+def ended(inputs: keras.KerasTensor, x: keras.KerasTensor) -> keras.Model:
+    return keras.Model(inputs, layers.Dense(3)(x))
+
+
+def attention() -> keras.Model:
+    inputs = keras.Input((6, 8))
+    x = layers.LayerNormalization()(inputs)
+    x = layers.Add()([inputs, layers.MultiHeadAttention(2, 4)(x, x)])
+    return ended(inputs, layers.GlobalAveragePooling1D()(layers.Dense(8, activation="gelu")(x)))
+
+
+def gru() -> keras.Model:
+    inputs = keras.Input((5, 4))
+    return ended(inputs, layers.GRU(3)(layers.GRU(4, return_sequences=True)(inputs)))
+
+
+def both_ways() -> keras.Model:
+    inputs = keras.Input((5, 4))
+    return ended(
+        inputs, layers.Bidirectional(layers.GRU(3))(layers.Bidirectional(layers.LSTM(2, return_sequences=True))(inputs))
+    )
+
+
+def lstm() -> keras.Model:
+    inputs = keras.Input((None, 4))
+    return ended(inputs, layers.LSTM(3)(inputs))
+
+
+def simple() -> keras.Model:
+    inputs = keras.Input((4, 3))
+    return ended(inputs, layers.SimpleRNN(2)(inputs))
+
+
+def masked() -> keras.Model:
+    inputs = keras.Input((4,), dtype="int32")
+    return ended(inputs, layers.LSTM(2)(layers.Embedding(9, 3, mask_zero=True)(inputs)))
+
+
+def convolved() -> keras.Model:
+    inputs = keras.Input((2, 6, 6, 1))
+    return ended(inputs, layers.Flatten()(layers.ConvLSTM2D(2, 3)(inputs)))
+
+
+def loop() -> keras.Model:
+    inputs = keras.Input((None, 3))
+    return ended(inputs, layers.SimpleRNN(2)(inputs))
+
+
+def sequence() -> keras.Model:
+    inputs = keras.Input((16, 3))
+    return ended(
+        inputs, layers.GlobalMaxPooling1D()(layers.MaxPooling1D()(layers.Conv1D(4, 3, padding="causal")(inputs)))
+    )
+
+
+def upwards() -> keras.Model:
+    inputs = keras.Input((4, 4, 2))
+    x = layers.Conv2DTranspose(2, 3, 2, padding="same")(layers.SeparableConv2D(3, 3, padding="same")(inputs))
+    return keras.Model(inputs, layers.UpSampling2D(2)(x))
+
+
+def channels_first() -> keras.Model:
+    inputs = keras.Input((2, 6, 6))
+    x = layers.Conv2D(3, 3, data_format="channels_first", padding="same")(inputs)
+    return ended(inputs, layers.GlobalAveragePooling2D(data_format="channels_first")(x))
+
+
+def activations() -> keras.Model:
+    inputs = keras.Input((4,))
+    kinds = ("gelu", "silu", "hard_silu", "hard_sigmoid", "mish", "softplus", "elu", "selu", "exponential", "relu6")
+    return ended(inputs, layers.Concatenate()([layers.Dense(2, activation=kind)(inputs) for kind in kinds]))
+
+
+def two() -> keras.Model:
+    one, other = keras.Input((4,), name="zeta"), keras.Input((6,), dtype="int32", name="alpha")
+    x = layers.Concatenate()([one, layers.GlobalAveragePooling1D()(layers.Embedding(9, 3)(other))])
+    return keras.Model([one, other], [layers.Dense(2, name="second")(x), layers.Dense(1, name="first")(x), one])
+
+
+BUILDERS = (
+    *(attention, gru, both_ways, lstm, simple, masked, convolved, loop, sequence, upwards, channels_first),
+    *(activations, two),
+)
+every_model = pytest.mark.parametrize("build", BUILDERS, ids=lambda build: build.__name__)
+
+
+def made(build: Build) -> keras.Model:
+    """Weights that are no zeros, and don't repeat."""
+    keras.utils.set_random_seed(0)
+    built = flat(build())
+    random = np.random.default_rng(0)
+    for weight in built.weights:
+        if "float" in str(weight.dtype):
+            weight.assign(random.uniform(-0.5, 0.5, weight.shape))
+    return built
+
+
+def batch(built: keras.Model, count: int) -> tuple[np.ndarray, ...]:
+    random = np.random.default_rng(1)
+    shapes = [(count, *(size or 7 for size in tensor.shape[1:])) for tensor in built.inputs]
+    return tuple(
+        random.integers(0, 4, shape).astype(tensor.dtype)
+        if tensor.dtype == "int32"
+        else random.normal(size=shape).astype("f")
+        for shape, tensor in zip(shapes, built.inputs, strict=True)
+    )
+
+
+def answers(model: onnx.ModelProto, arrays: tuple[np.ndarray, ...]) -> list[np.ndarray]:
+    names = [item.name for item in model.graph.input]
+    return ReferenceEvaluator(model).run(None, dict(zip(names, arrays, strict=True)))
+
+
+def kinds(model: onnx.ModelProto) -> Counter:
+    return Counter(node.op_type for node in export.every_node(model.graph))
+
+
+@every_model
+def test_the_file_answers_as_keras_does(build: Build):
+    built = made(build)
+    function = trace(built).function
+    expected = {count: [item.numpy() for item in function(*batch(built, count))] for count in (1, 3)}
+    graph, _ = export.convert(built, 17)
+    export.check(graph)
+    for count, wanted in expected.items():
+        if ELSEWHERE & kinds(graph).keys():
+            continue
+        found = answers(graph, batch(built, count))
+        assert len(found) == len(wanted)
+        for one, two_ in zip(found, wanted, strict=True):
+            assert np.abs(one - two_).max() <= 1e-4 * max(1, np.abs(two_).max())
+
+
+@pytest.mark.parametrize(
+    "build", [attention, gru, both_ways, simple, sequence, convolved], ids=lambda build: build.__name__
+)
+def test_no_shape_is_computed(build: Build):
+    graph, _ = export.convert(made(build), 17)
+    assert not {"Shape", "Loop", "Expand", "ReduceProd"} & kinds(graph).keys()
+
+
+def test_recurrent_layers_become_one_operator_each():
+    assert kinds(export.convert(made(gru), 17)[0])["GRU"] == 2
+    found = kinds(export.convert(made(both_ways), 17)[0])
+    assert (found["GRU"], found["LSTM"]) == (1, 1)
+    assert kinds(export.convert(made(lstm), 17)[0])["LSTM"] == 1
+
+
+def test_what_is_unrolled_is_said(tmp_path: Path, out: Path):
+    made(simple).save(tmp_path / "model.keras")
+    export.run(tmp_path, out, opset=17)
+    assert json.loads((out / "notes.json").read_text()) == [export.UNROLLED]
+
+
+def test_a_loop_is_kept_where_its_length_is_unknown():
+    graph, notes = export.convert(made(loop), 17)
+    assert notes == [export.LOOP]
+    assert kinds(graph)["Loop"] == 1
+    assert canonical(graph).SerializeToString() == graph.SerializeToString()
+
+
+def test_the_types_and_the_order_of_inputs_and_outputs_stay():
+    graph = export.convert(made(two), 17)[0].graph
+    types = [item.type.tensor_type.elem_type for item in graph.input]
+    assert types == [onnx.TensorProto.FLOAT, onnx.TensorProto.INT32]
+    assert [item.name for item in graph.input] == ["input_0", "input_1"]
+    assert [item.type.tensor_type.shape.dim[1].dim_value for item in graph.output] == [2, 1, 4]
+
+
+def test_a_saved_model_is_exported_as_its_model_is(tmp_path: Path):
+    built = made(two)
+    built.export(tmp_path / "model.saved", verbose=False)
+    opened = open_model(tmp_path)
+    graph, _ = export.convert(opened, 17)
+    export.check(graph)
+    arrays = batch(built, 3)
+    for one, other in zip(answers(graph, arrays), built(list(arrays)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    assert len(graph.graph.input) == 2

@@ -1,0 +1,194 @@
+"""Files of Keras 2: what Keras 3 refuses in them is mended, and they answer as they did."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from images.keras import export, legacy, load, model
+from shared import store
+from shared.errors import CrossquantError
+from tests.images.keras import keras2
+
+NAME = "pretrainedResnet.h5"  # where the experiment mlperf-tiny looks for it
+PLACES = (store.volumes() / "inputs" / NAME, store.ROOT.parent / "shared" / "reference" / NAME)
+REFERENCE = next((path for path in PLACES if path.exists()), None)
+
+
+def convolutions() -> keras.Model:
+    inputs = keras.Input((8, 8, 4), name="image")
+    x = layers.DepthwiseConv2D(3, padding="same")(inputs)
+    x = layers.SpatialDropout2D(0.1)(layers.BatchNormalization()(layers.SeparableConv2D(4, 3)(x)))
+    x = layers.LeakyReLU(0.3)(layers.Conv2DTranspose(3, 2, 2)(x))
+    return keras.Model(inputs, layers.Dense(2, activation="softmax")(layers.Flatten()(x)))
+
+
+def recurrent() -> keras.Model:
+    inputs = keras.Input((6, 4))
+    x = layers.Bidirectional(layers.LSTM(3, return_sequences=True))(inputs)
+    x = layers.TimeDistributed(layers.Dense(4))(layers.GRU(3, return_sequences=True)(x))
+    return keras.Model(inputs, layers.SimpleRNN(2)(x))
+
+
+def attention() -> keras.Model:
+    inputs = keras.Input((4, 6))
+    x = layers.LayerNormalization()(inputs)
+    return keras.Model(inputs, layers.Add()([inputs, layers.MultiHeadAttention(2, 3)(x, x)]))
+
+
+def nested() -> keras.Model:
+    inner = keras.Input((5,))
+    body = keras.Model(inner, layers.Dense(3)(inner), name="body")
+    inputs = keras.Input((5,))
+    return keras.Model(inputs, layers.Dense(2)(body(inputs)))
+
+
+def sequential() -> keras.Model:
+    return keras.Sequential([keras.Input((5,)), layers.Dense(4, activation="relu"), layers.Dense(2)])
+
+
+BUILDERS = (convolutions, recurrent, attention, nested)
+
+
+def randomized(build: Callable[[], keras.Model]) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    built = build()
+    random = np.random.default_rng(0)
+    for weight in built.weights:
+        weight.assign(random.uniform(0.1, 0.6, weight.shape))
+    return built
+
+
+def samples(built: keras.Model) -> np.ndarray:
+    return np.random.default_rng(1).normal(size=(3, *built.inputs[0].shape[1:])).astype("f")
+
+
+def loaded(path: Path) -> keras.Model:
+    return load.loaded(path, {}, trust=False)
+
+
+@pytest.mark.parametrize("build", BUILDERS, ids=lambda build: build.__name__)
+def test_a_file_of_keras_2_answers_as_before(build: Callable[[], keras.Model], tmp_path: Path):
+    built = randomized(build)
+    found = loaded(keras2.save(built, tmp_path / "model.h5"))
+    np.testing.assert_allclose(found(samples(built)), built(samples(built)), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("build", [convolutions, recurrent, attention], ids=lambda build: build.__name__)
+def test_keras_3_itself_refuses_it(build: Callable[[], keras.Model], tmp_path: Path):
+    """If it doesn't any more, the mending can go."""
+    path = keras2.save(randomized(build), tmp_path / "model.h5")
+    with pytest.raises(Exception):  # noqa: B017 - it has many ways
+        found = keras.models.load_model(path, compile=False)
+        found(samples(found))
+
+
+@pytest.mark.parametrize(("build", "name"), [(sequential, "Sequential"), (nested, "Model")])
+def test_older_names_of_a_model(build: Callable[[], keras.Model], name: str, tmp_path: Path):
+    built = randomized(build)
+    found = loaded(keras2.save(built, tmp_path / "model.h5", name))
+    np.testing.assert_allclose(found(samples(built)), built(samples(built)), rtol=1e-5, atol=1e-6)
+
+
+def test_neither_optimizer_nor_file_is_touched(tmp_path: Path):
+    path = keras2.save(randomized(convolutions), tmp_path / "model.h5")
+    before = path.read_bytes()
+    assert not loaded(path).compiled
+    assert path.read_bytes() == before
+
+
+def test_a_slash_in_the_name_of_a_layer(tmp_path: Path):
+    built = randomized(sequential_named)
+
+    def slashed(config: dict) -> dict:
+        return legacy.replaced(config, {"block1_dense": "block1/dense"})
+
+    found = loaded(keras2.edit(keras2.save(built, tmp_path / "model.h5"), slashed))
+    assert [layer.name for layer in found.layers][1] == "block1_dense"
+    np.testing.assert_allclose(found(samples(built)), built(samples(built)), rtol=1e-6)
+
+
+def sequential_named() -> keras.Model:
+    inputs = keras.Input((5,))
+    return keras.Model(inputs, layers.Dense(2)(layers.Dense(3, name="block1_dense")(inputs)))
+
+
+def calls(config: dict) -> dict:
+    """In the place of Rescaling and Add: x * 2 and tf.math.add(x, y), as Keras 2 wrote them; then x[:, :2]."""
+    for layer in config["config"]["layers"]:
+        if layer["class_name"] == "Rescaling":
+            change(layer, "math.multiply", [["a", 0, 0, {"y": 2.0, "name": None}]])
+        elif layer["class_name"] == "Add":
+            change(layer, "math.add", [["twice", 0, 0, {"y": ["b", 0, 0], "name": None}]])
+        elif layer["class_name"] == "Identity":
+            cut = [{"start": None, "stop": None, "step": None}, {"start": None, "stop": 2, "step": None}]
+            change(layer, "__operators__.getitem", ["sum", 0, 0, {"slice_spec": cut}], "SlicingOpLambda")
+    return config
+
+
+def change(layer: dict, function: str, node: list[Any], kind: str = "TFOpLambda") -> None:
+    layer["class_name"], layer["inbound_nodes"] = kind, [node]
+    layer["config"] = {"name": layer["name"], "trainable": True, "dtype": "float32", "function": function}
+
+
+def with_operators() -> keras.Model:
+    inputs = keras.Input((5,))
+    one, two = layers.Dense(3, name="a")(inputs), layers.Dense(3, name="b")(inputs)
+    total = layers.Add(name="sum")([layers.Rescaling(2.0, name="twice")(one), two])
+    return keras.Model(inputs, layers.Identity(name="cut")(total))
+
+
+def test_operators_of_tensorflow_between_layers(tmp_path: Path, out: Path):
+    built = randomized(with_operators)
+    found = loaded(keras2.edit(keras2.save(built, tmp_path / "model.h5"), calls))
+    expected = built(samples(built))[:, :2]
+    np.testing.assert_allclose(found(samples(built)), expected, rtol=1e-6)
+    found.save(out / "model.keras")  # the layer that stands for them can be kept, and exported
+    again = model.open_model(out)
+    np.testing.assert_allclose(keras.tree.flatten(again([samples(built)]))[0], expected, rtol=1e-6)
+    graph, _ = export.convert(again, 17)
+    export.check(graph)
+
+
+def test_an_operator_that_reaches_out_is_not_called(tmp_path: Path):
+    def reading(config: dict) -> dict:
+        for layer in config["config"]["layers"]:
+            if layer["class_name"] == "Rescaling":
+                change(layer, "io.read_file", [["a", 0, 0, {"name": None}]])
+        return config
+
+    path = keras2.edit(keras2.save(randomized(with_operators), tmp_path / "model.h5"), reading)
+    with pytest.raises(CrossquantError) as caught:
+        loaded(path)
+    assert "the model calls tf.io.read_file: put a layer in its place" in str(caught.value)
+
+
+def test_what_keras_3_can_not_do_is_not_dropped(tmp_path: Path):
+    def other(config: dict) -> dict:
+        for layer in config["config"]["layers"]:
+            if layer["class_name"] == "DepthwiseConv2D":
+                layer["config"]["groups"] = 2
+        return config
+
+    path = keras2.edit(keras2.save(randomized(convolutions), tmp_path / "model.h5"), other)
+    with pytest.raises(CrossquantError) as caught:
+        loaded(path)
+    assert "groups" in str(caught.value)
+
+
+@pytest.mark.skipif(REFERENCE is None, reason="the file of MLPerf Tiny is not here")
+def test_a_real_file_of_keras_2():
+    assert REFERENCE is not None
+    with h5py.File(REFERENCE) as file:
+        assert file.attrs["keras_version"] == "2.4.0"
+        assert "optimizer_weights" in file
+    found = loaded(REFERENCE)
+    assert found.count_params() == 78_666
+    answer = found(tf.zeros((2, 32, 32, 3))).numpy()
+    np.testing.assert_allclose(answer.sum(axis=1), 1, rtol=1e-5)

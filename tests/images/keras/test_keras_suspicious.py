@@ -1,0 +1,210 @@
+"""What must not be opened is refused before it is; what may run only if it is trusted doesn't run."""
+
+import json
+import pickle
+import zipfile
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from images.keras import load, suspicious
+from shared.errors import CrossquantError
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "source"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    folder = tmp_path / "dataset"
+    folder.mkdir()
+    np.save(folder / "input_0.npy", np.zeros((4, 3), "f"))
+    (folder / "about.json").write_text('{"task": "fidelity"}')
+    return folder
+
+
+def refused(source: Path, dataset: Path, out: Path, trust: bool = False) -> str:
+    with pytest.raises(CrossquantError) as caught:
+        load.run(source, dataset, out, trust=trust)
+    assert not list(out.glob("model*"))
+    assert len(str(caught.value).splitlines()) == 1
+    return str(caught.value)
+
+
+class Bomb:
+    """Its pickle writes a file when it is opened."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple:
+        return (Path.write_text, (self.mark, "executed"))
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.h5"])
+def test_a_pickle_in_disguise_is_not_opened(name: str, source: Path, dataset: Path, out: Path, tmp_path: Path):
+    (source / name).write_bytes(pickle.dumps(Bomb(tmp_path / "mark")))
+    expected = f"{name} is a pickle, which runs code as it is opened: save the model as .keras instead"
+    assert refused(source, dataset, out) == expected
+    assert refused(source, dataset, out, trust=True) == expected
+    assert not (tmp_path / "mark").exists()
+
+
+def plain() -> keras.Model:
+    inputs = keras.Input((3,))
+    return keras.Model(inputs, layers.Dense(2)(inputs))
+
+
+def test_a_pickle_inside_of_an_archive(source: Path, dataset: Path, out: Path, tmp_path: Path):
+    plain().save(source / "model.keras")
+    with zipfile.ZipFile(source / "model.keras", "a") as archive:
+        archive.writestr("assets/data", pickle.dumps(Bomb(tmp_path / "mark")))
+    assert refused(source, dataset, out).startswith("model.keras: assets/data is a pickle")
+    assert not (tmp_path / "mark").exists()
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.h5"])
+def test_lambda_code_is_refused_unless_it_is_trusted(name: str, source: Path, dataset: Path, out: Path):
+    inputs = keras.Input((3,))
+    keras.Model(inputs, layers.Dense(2)(layers.Lambda(lambda x: x * 2, name="twice")(inputs))).save(source / name)
+    assert refused(source, dataset, out) == (
+        f"{name} has Lambda code (layer 'twice'), which runs code from the file: "
+        "--trust allows that, in the container; or write it as a layer in custom_objects.py"
+    )
+    load.run(source, dataset, out, trust=True)
+    assert (out / "model.keras").exists()
+
+
+def test_lambda_code_deep_inside(source: Path, dataset: Path, out: Path):
+    inner = keras.Sequential([keras.Input((3,)), layers.Lambda(lambda x: x * 2, name="deep")], name="inner")
+    inputs = keras.Input((4, 3))
+    keras.Model(inputs, layers.TimeDistributed(inner)(inputs)).save(source / "model.keras")
+    assert "(layer 'deep')" in refused(source, dataset, out)
+
+
+def test_a_lambda_of_a_named_function_is_the_users_own(source: Path, dataset: Path, out: Path):
+    code = "import keras\n\n@keras.saving.register_keras_serializable()\ndef twice(x):\n    return x * 2\n"
+    space: dict = {"__name__": "their_file"}
+    exec(code, space)
+    inputs = keras.Input((3,))
+    keras.Model(inputs, layers.Lambda(space["twice"])(inputs)).save(source / "model.keras")
+    (source / "custom_objects.py").write_text(code)
+    load.run(source, dataset, out, trust=False)
+    assert (out / "model.keras").exists()
+
+
+def test_a_zip_bomb_is_not_unpacked(source: Path, dataset: Path, out: Path):
+    plain().save(source / "model.keras")
+    with zipfile.ZipFile(source / "model.keras", "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("assets/zeros", bytes(suspicious.LEAST_BOMB * 2))
+    assert refused(source, dataset, out).startswith("model.keras would unpack to 0.1 GB, from 0.1 MB")
+
+
+def test_a_bomb_in_hdf5(source: Path, dataset: Path, out: Path):
+    plain().save(source / "model.h5")
+    with h5py.File(source / "model.h5", "a") as file:
+        file.create_dataset("zeros", (1 << 40,), "f4", chunks=(1 << 16,), compression="gzip")
+    assert refused(source, dataset, out).startswith("model.h5 would unpack to 4398.0 GB")
+
+
+def test_arrays_in_another_file_are_not_read(source: Path, dataset: Path, out: Path):
+    plain().save(source / "model.h5")
+    with h5py.File(source / "model.h5", "a") as file:
+        file.create_dataset("secret", (16,), "u1", external=[("/etc/passwd", 0, 16)])
+    assert refused(source, dataset, out) == "model.h5 reads another file ('secret'): don't use it"
+    with h5py.File(source / "model.h5", "a") as file:
+        del file["secret"]
+        file["link"] = h5py.ExternalLink("other.h5", "/")
+    assert refused(source, dataset, out) == "model.h5 reads another file ('link'): don't use it"
+
+
+@pytest.mark.parametrize("name", ["../escaped", "/tmp/escaped", "..\\escaped"])
+def test_a_member_that_would_leave_its_folder(name: str, source: Path, dataset: Path, out: Path):
+    plain().save(source / "model.keras")
+    with zipfile.ZipFile(source / "model.keras", "a") as archive:
+        archive.writestr(name, "x")
+    assert refused(source, dataset, out).startswith("model.keras would write outside of its folder")
+
+
+def test_a_member_that_is_missing(source: Path, dataset: Path, out: Path):
+    plain().save(source / "whole.keras")
+    with zipfile.ZipFile(source / "whole.keras") as whole, zipfile.ZipFile(source / "model.keras", "w") as part:
+        part.writestr("config.json", whole.read("config.json"))
+    (source / "whole.keras").unlink()
+    assert "it has no metadata.json" in refused(source, dataset, out)
+
+
+def test_weights_alone_are_no_model(source: Path, dataset: Path, out: Path):
+    plain().save_weights(source / "own.weights.h5")
+    assert "it holds weights without a model" in refused(source, dataset, out)
+
+
+def test_a_saved_model_that_writes_files(source: Path, dataset: Path, out: Path, tmp_path: Path):
+    class Writer(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((None, 3), tf.float32)])
+        def answer(self, x: tf.Tensor) -> dict:
+            tf.io.write_file(str(tmp_path / "mark"), "executed")
+            return {"y": x * 2}
+
+    writer = Writer()
+    tf.saved_model.save(writer, source / "saved", signatures={"serving_default": writer.answer})
+    assert refused(source, dataset, out).startswith("saved reads or writes files, or calls Python (WriteFile)")
+    assert not (tmp_path / "mark").exists()
+
+
+def test_a_saved_model_that_is_cut_short(source: Path, dataset: Path, out: Path):
+    plain().export(source / "saved", verbose=False)
+    whole = (source / "saved" / "saved_model.pb").read_bytes()
+    (source / "saved" / "saved_model.pb").write_bytes(whole[: len(whole) // 2])
+    assert "saved" in refused(source, dataset, out)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("class Twice(\n", "custom_objects.py, line 1: SyntaxError: "),
+        ("import keras\nraise ValueError('no\\nway')\n", "custom_objects.py, line 2: ValueError: no"),
+        ("import missing_package\n", "custom_objects.py, line 1: ModuleNotFoundError: "),
+        ("raise SystemExit\n", "custom_objects.py, line 1: SystemExit"),
+        ("custom_objects = [1]\n", "custom_objects.py: custom_objects must be a dict of names and objects"),
+    ],
+)
+def test_an_error_of_the_users_file_is_told_with_its_line(
+    code: str, message: str, source: Path, dataset: Path, out: Path
+):
+    plain().save(source / "model.keras")
+    (source / "custom_objects.py").write_text(code)
+    assert refused(source, dataset, out).startswith(message)
+
+
+def test_a_layer_that_nothing_defines(source: Path, dataset: Path, out: Path):
+    class Twice(layers.Layer):
+        def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+            return x * 2
+
+    inputs = keras.Input((3,))
+    keras.Model(inputs, Twice()(inputs)).save(source / "model.keras")
+    assert refused(source, dataset, out) == (
+        f"Keras {keras.__version__} can't load model.keras: Could not locate class 'Twice': "
+        "name the Python file that defines it in the experiment, model.code"
+    )
+    code = "import keras\nclass Twice(keras.layers.Layer):\n    def call(self, x):\n        raise KeyError('mine')\n"
+    (source / "custom_objects.py").write_text(code)
+    assert "(custom_objects.py, line 4)" in refused(source, dataset, out)
+
+
+def test_the_users_file_stays_beside_the_model(source: Path, dataset: Path, out: Path):
+    plain().save(source / "model.keras")
+    (source / "custom_objects.py").write_text("custom_objects = {}\n")
+    load.run(source, dataset, out, trust=False)
+    assert sorted(path.name for path in out.iterdir()) == ["custom_objects.py", "model.keras", "signature.json"]
+    assert json.loads((out / "signature.json").read_text())["inputs"][0]["shape"] == [3]
