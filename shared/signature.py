@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shared import samples
 from shared.contract import encode, read
@@ -80,7 +79,7 @@ def layout_hint(wanted: Shape, found: tuple[int, ...]) -> str:
     return ""
 
 
-def check_output(output: Tensor, signature: Signature, about: samples.About, labels: NDArray | None) -> None:
+def check_output(output: Tensor, signature: Signature, about: samples.About, labels: samples.Array | None) -> None:
     """As the task has it: classes, a value for each label, or the input itself."""
     if about.task == "reconstruction" and output.shape != signature.inputs[0].shape:
         inputs = _shown(signature.inputs[0].shape)
@@ -95,7 +94,7 @@ def check_output(output: Tensor, signature: Signature, about: samples.About, lab
         raise CrossquantError(f"the model answers {_shown(size)}, the data set has labels of {_shown(wanted)}")
 
 
-def check_classes(output: Tensor, labels: NDArray) -> None:
+def check_classes(output: Tensor, labels: samples.Array) -> None:
     classes, least = int(labels.max()) + 1, int(labels.min())
     if least < 0:
         raise CrossquantError(f"a label is {least}: classes are counted from 0")
