@@ -1,26 +1,23 @@
 """A Keras model as a callable."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from images.keras import custom, operators, saved_model
 from shared import threads
 from shared.errors import CrossquantError
+from shared.fixed_batch import in_batches_of
 from shared.predictions import Model
 from shared.samples import Batch
 from shared.signature import Signature, Tensor
 
 FILE = "model.keras"
 TRUST = "trust.json"  # beside the model, where the user lets it run its own Lambda code
-
-Answers = Sequence[Any]
 
 
 @dataclass(frozen=True)
@@ -46,20 +43,6 @@ def load(variant: Path, thread_count: int) -> Model:
         return tuple(item.numpy() for item in traced.function(*map(tf.constant, batch)))
 
     return answer if traced.batch is None else in_batches_of(traced.batch, answer)
-
-
-def in_batches_of(size: int, model: Model) -> Model:
-    """A model of a fixed batch, for any number of samples: the last ones are filled up with the last sample."""
-
-    def answer(batch: Batch) -> Batch:
-        count = len(batch[0])
-        parts = []
-        for start in range(0, count, size):
-            taken = [np.take(array, range(start, start + size), axis=0, mode="clip") for array in batch]
-            parts.append(model(tuple(taken)))
-        return tuple(np.concatenate(pieces)[:count] for pieces in zip(*parts, strict=True))
-
-    return answer
 
 
 def open_model(variant: Path) -> keras.Model:

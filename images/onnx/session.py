@@ -9,6 +9,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from shared import threads
 from shared.errors import CrossquantError, Unsupported
+from shared.fixed_batch import in_batches_of
 from shared.predictions import Model
 from shared.samples import Array, Batch
 
@@ -27,7 +28,12 @@ REFUSALS = (
 def load(variant: Path, thread_count: int) -> Model:
     """The model in `variant` on `thread_count` threads; ONNX Runtime itself would take every core of the host."""
     session = open_session(variant / FILE, thread_count)
-    return lambda batch: tuple(session.run(None, feed(session, batch)))
+    fixed = next((item.shape[0] for item in session.get_inputs() if item.shape and isinstance(item.shape[0], int)), 0)
+
+    def answer(batch: Batch) -> Batch:
+        return tuple(session.run(None, feed(session, batch)))
+
+    return in_batches_of(fixed, answer) if fixed else answer
 
 
 def feed(session: onnxruntime.InferenceSession, batch: Batch) -> dict[str, Array]:

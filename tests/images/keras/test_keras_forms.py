@@ -10,6 +10,7 @@ from keras import layers
 from images.keras import load, model
 from shared import signature
 from shared.errors import CrossquantError
+from shared.fixed_batch import in_batches_of
 from shared.signature import Tensor
 
 Batch = tuple[np.ndarray, ...]
@@ -69,7 +70,7 @@ def answers(folder: Path, batch: Batch) -> Batch:
     def call(part: Batch) -> Batch:
         return tuple(item.numpy() for item in traced.function(*part))
 
-    return call(batch) if traced.batch is None else model.in_batches_of(traced.batch, call)(batch)
+    return call(batch) if traced.batch is None else in_batches_of(traced.batch, call)(batch)
 
 
 def same(found: Batch, expected: list) -> None:
