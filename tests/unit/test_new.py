@@ -130,7 +130,7 @@ def test_an_experiment_that_is_there_is_kept_unless_forced(volumes, model, data,
 
 
 @pytest.mark.parametrize("name", ["model.txt", "model.pkl", "model"])
-def test_a_file_that_is_no_model(tmp_path, volumes, data, name, capsys):
+def test_a_file_that_is_no_model(tmp_path, data, name, capsys):
     (tmp_path / name).touch()
     assert make("--model", tmp_path / name, "--data", data) == 2
     assert (
@@ -199,7 +199,7 @@ def test_data_that_went_away_are_taken_from_the_volume(volumes, model, data):
     assert main(["fetch", "--experiment", "mine"]) == 2
 
 
-def test_without_docker_no_code_of_the_users_runs(volumes, model, data, monkeypatch, capsys):
+def test_without_docker_no_code_of_the_users_runs(model, data, monkeypatch, capsys):
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
     assert make("--model", model, "--data", data, "--name", "mine", "--trust") == 0
     for engine in ("auto", "venv"):
