@@ -5,7 +5,7 @@ from evidence_makers import INPUTS, default_experiment
 
 from driver import catalog, plan
 from driver.expansion import needed
-from driver.experiment import Curve
+from driver.experiment import Curve, Model, Source
 from shared.contract import Step
 
 RECIPES = {"onnx": {"a": {}, "b": {}}}
@@ -70,3 +70,20 @@ def test_what_a_default_step_needs_is_made_by_default(default):
         Step("d", "onnx", "run", ("a",), (), {}, False),
     ]
     assert [step.output for step in needed(chain) if step.default] == (["a", "b", "c"] if default else [])
+
+
+def test_ones_own_data_are_read_first_and_cifar10_is_not():
+    made, own = make(), make(options={"data": {"kind": "npz"}})
+    assert "data" not in made.locations
+    assert {made.step(name).inputs for name in ("dataset", "calibration")} == {("input.dataset",)}
+    assert own.step("data").parameters["kind"] == "npz"
+    assert {own.step(name).inputs for name in ("dataset", "calibration", "holdout")} == {("data",)}
+    assert by_default(own)[0] == "data"
+
+
+def test_a_start_from_onnx_has_no_keras_rows():
+    model = Model((Source(path="net.onnx"),))
+    made = make(model=model, reference="onnx.fp32")
+    assert (made.step("exported").image, made.step("exported").run) == ("onnx", "adopt")
+    assert not [name for name in made.locations if "keras." in name or name.endswith(".keras")]
+    assert make().step("exported").image == "keras"
