@@ -1,4 +1,4 @@
-"""The command line: `python -m driver new | run | list | report | explain | diff | fetch | doctor`."""
+"""The command line: `python -m driver new | run | list | report | explain | check-data | diff | fetch | doctor`."""
 
 import argparse
 import signal
@@ -41,7 +41,7 @@ def refuse(message: str, exit_code: int) -> int:
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m driver", description=__doc__)
     subparsers = top.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_new, add_run, add_list, add_report, add_explain, add_diff, add_fetch, add_doctor):
+    for add in (add_new, add_run, add_list, add_report, add_explain, add_check_data, add_diff, add_fetch, add_doctor):
         add(subparsers)
     return top
 
@@ -90,6 +90,14 @@ def add_explain(to: Commands) -> None:
     add_experiment(add)
     add_sample(add)
     add.set_defaults(command=commands.explain)
+
+
+def add_check_data(to: Commands) -> None:
+    add = to.add_parser("check-data", help="ranges, classes, duplicates, and twins of the declared preprocessing")
+    add_engine(add)
+    add_experiment(add)
+    add_sample(add)
+    add.set_defaults(command=commands.check_data)
 
 
 def add_diff(to: Commands) -> None:

@@ -115,6 +115,15 @@ def explain(arguments: argparse.Namespace) -> int:
     return StageError.exit_code if failed else layers.conclude(freshness, arguments.variant, console)
 
 
+def check_data(arguments: argparse.Namespace) -> int:
+    """What is in the data, and what may be wrong with it."""
+    from driver import check_data as look
+
+    chosen, console = load(arguments), make_console()
+    freshness, failed = session.make(chosen, [look.OUTPUT], arguments, console)
+    return StageError.exit_code if failed else look.conclude(freshness, console)
+
+
 def diff(arguments: argparse.Namespace) -> int:
     """Two runs side by side."""
     from driver import difference  # SciPy and statsmodels take a second to import

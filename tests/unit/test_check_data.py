@@ -35,7 +35,7 @@ def test_everything_is_told():
     assert "train 0 1,234 32 × 32 × 3 uint8 0 255 120.7 0" in " ".join(told.split())
     assert "duplicates: 2 within the training set, 1 within the test set, 0 in both" in told
     assert told.index("0 to 255") < told.index("BGR"), "the best twin first"
-    assert "87.00 %  better" in told
+    assert "87.00 % better" in " ".join(told.split())
     assert told.index("wrong: [i]leakage") < told.index("look at: [b]look here")
 
 

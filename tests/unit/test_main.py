@@ -11,7 +11,7 @@ from driver import __main__ as command_line
 from driver import commands, host, plan, session
 from shared.errors import CrossquantError, StageError
 
-COMMANDS = ("run", "list", "report", "explain", "diff", "fetch", "doctor")
+COMMANDS = ("run", "list", "report", "explain", "check-data", "diff", "fetch", "doctor")
 
 
 @pytest.fixture(autouse=True)
