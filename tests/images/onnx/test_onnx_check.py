@@ -1,0 +1,55 @@
+"""The look at the data where the user's model is an ONNX file."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from images.onnx import check
+from images.onnx.session import load
+from shared import examination, store
+from shared.contract import SCHEMA, Seal, encode, read
+from shared.examination import Examination
+from tests.images import models
+
+COUNT = 200
+
+
+def bright_or_dark(folder: Path) -> Path:
+    """Class 0 for pictures whose mean is above 70 of 255, class 1 for others."""
+    graph = models.Graph()
+    graph.add("ReduceMean", axes=[1, 2], keepdims=0)
+    weights, bias = np.zeros((3, 10), np.float32), np.full(10, -9, np.float32)
+    weights[:, 0], bias[:2] = 10 / 3, (-10 * 70 / 255, 0)
+    graph.add("Gemm", graph.given(weights), graph.given(bias))
+    graph.add("Softmax")
+    return graph.save(folder)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1 / 255])
+def test_pixels_that_the_model_was_not_made_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scale: float):
+    """The labels are what the model answers to raw pixels."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    model = bright_or_dark(tmp_path / "onnx.fp32")
+    pixels = models.images(2 * COUNT) * np.linspace(0.1, 1, 2 * COUNT, dtype=np.float32)[:, None, None, None]
+    labels = load(model, 1)((pixels,))[0].argmax(axis=1)
+    assert np.bincount(labels).min() > COUNT // 2
+    data, dataset, out = tmp_path / "data", tmp_path / "dataset", tmp_path / "out"
+    for folder in (data, dataset, out):
+        folder.mkdir()
+    for split, part in {"train": slice(None, None, 2), "test": slice(1, None, 2)}.items():
+        np.save(data / f"x_{split}_0.npy", pixels[part] * np.float32(scale))
+        np.save(data / f"y_{split}.npy", labels[part])
+    np.save(dataset / "input_0.npy", np.load(data / "x_test_0.npy"))
+    np.save(dataset / "labels.npy", labels[1::2])
+    (data / "about.json").write_text("{}")
+    (dataset / "about.json").write_text("{}")
+    (data / store.SEAL).write_text(encode(Seal(SCHEMA, "data", "ok", "", {}, {}, "", {"scale": scale}, {}, "", 0.0, 0)))
+    check.run(data, dataset, model, out, samples=COUNT)
+    found = read(Examination, out / examination.FILE)
+    told = [text for text in found.warnings if text.startswith("prepared as ")]
+    if scale == 1:
+        assert (found.twins.declared, told) == (1.0, [])
+    else:
+        assert found.twins.declared < 0.8
+        assert told[0].startswith("prepared as '0 to 255' the data scores 100.00%")
