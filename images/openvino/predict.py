@@ -1,0 +1,10 @@
+"""Every OpenVINO variant's answer to every sample, on the CPU."""
+
+from pathlib import Path
+
+from images.openvino.session import load
+from shared import predictions, threads
+
+
+def run(model: Path, dataset: Path, out: Path, *, batch_size: int) -> None:
+    predictions.predict(load(model, threads.allowed()), dataset, out, batch_size)

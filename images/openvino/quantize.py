@@ -1,0 +1,37 @@
+"""Static quantization after training, by NNCF."""
+
+from pathlib import Path
+
+from images.openvino import counting
+from images.openvino.refusals import refusals
+from images.openvino.recipe import Recipe, nncf
+from images.openvino.samples import Samples
+from images.openvino.session import ONNX_FILE, read, save
+
+
+def run(
+    model: Path,
+    calibration: Path,
+    out: Path,
+    *,
+    preset: str,
+    calibrate: str,
+    model_type: str,
+    smooth_quant: bool,
+    fast_bias_correction: bool,
+    overflow_fix: str,
+    exclude: list[str],
+    exclude_types: list[str],
+) -> None:
+    """Write `model.xml`, `model.bin` and `quantized.json`.
+
+    Unsupported where NNCF refuses or leaves operators in float, or OpenVINO can't run what it made.
+    """
+    recipe = Recipe(preset, calibrate, model_type, smooth_quant, fast_bias_correction, overflow_fix)
+    source, samples = read(model / ONNX_FILE), Samples(calibration)
+    samples.check()
+    arguments = recipe.arguments(source, len(samples), exclude, exclude_types)
+    with refusals():
+        quantized = nncf.quantize(source, nncf.Dataset(samples), **arguments, advanced_parameters=recipe.advanced)
+    counting.check(quantized, out)
+    save(quantized, out)

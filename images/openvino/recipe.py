@@ -1,0 +1,64 @@
+"""What a recipe asks of NNCF's quantizer."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from images.openvino import telemetry_free
+from images.openvino.layers import scope
+from images.openvino.session import ov
+from shared.errors import CrossquantError
+
+telemetry_free.forbid()
+import nncf  # noqa: E402 - after its telemetry is forbidden
+from nncf.quantization.advanced_parameters import (  # noqa: E402
+    AdvancedAccuracyRestorerParameters,
+    AdvancedQuantizationParameters,
+    AdvancedSmoothQuantParameters,
+)
+from nncf.quantization.range_estimator import RangeEstimatorParameters, RangeEstimatorParametersSet  # noqa: E402
+
+RANGES = {
+    "default": RangeEstimatorParameters(),
+    "minmax": RangeEstimatorParametersSet.MINMAX,
+    "mean_minmax": RangeEstimatorParametersSet.MEAN_MINMAX,
+    "median_minmax": RangeEstimatorParametersSet.MEDIAN_MINMAX,
+    "mean_quantile": RangeEstimatorParametersSet.MEAN_QUANTILE,
+    "histogram": RangeEstimatorParametersSet.HISTOGRAM,
+}
+OFF = -1.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The options of `stages.toml`; NNCF's own names, but for `calibrate`, which is its range estimator."""
+
+    preset: str
+    calibrate: str
+    model_type: str
+    smooth_quant: bool
+    fast_bias_correction: bool
+    overflow_fix: str
+
+    def __post_init__(self) -> None:
+        if self.smooth_quant and self.model_type != "transformer":
+            raise CrossquantError("smooth_quant: NNCF smooths transformers alone: add model_type: transformer")
+
+    def arguments(self, model: ov.Model, samples: int, names: list[str], types: list[str]) -> dict[str, Any]:
+        """Those that all of NNCF's entrances have; the layers called `names` and those of `types` stay in float."""
+        return {
+            "preset": nncf.QuantizationPreset(self.preset),
+            "target_device": nncf.TargetDevice.CPU,
+            "subset_size": samples,
+            "fast_bias_correction": self.fast_bias_correction,
+            "model_type": None if self.model_type == "none" else nncf.ModelType(self.model_type),
+            "ignored_scope": scope(model, names, types),
+        }
+
+    @property
+    def advanced(self) -> AdvancedQuantizationParameters:
+        smooth = AdvancedSmoothQuantParameters() if self.smooth_quant else AdvancedSmoothQuantParameters(OFF, OFF)
+        return AdvancedQuantizationParameters(
+            overflow_fix=nncf.OverflowFix(self.overflow_fix),
+            activations_range_estimator_params=RANGES[self.calibrate],
+            smooth_quant_alphas=smooth,
+        )

@@ -1,0 +1,24 @@
+"""What NNCF says when it refuses a model."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from images.openvino.recipe import nncf
+from shared.errors import Unsupported
+
+REFUSALS = (
+    nncf.ParameterNotSupportedError,
+    nncf.UnsupportedModelError,
+    nncf.ValidationError,
+    NotImplementedError,
+)
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Unsupported, in NNCF's words."""
+    try:
+        yield
+    except REFUSALS as error:
+        first = [type(error).__name__, *str(error).strip().splitlines()[:1]]
+        raise Unsupported(f"NNCF refuses the model: {': '.join(first)}") from error
