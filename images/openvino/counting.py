@@ -51,6 +51,6 @@ def layers(model: ov.CompiledModel) -> list[Layer]:
     found = []
     for node in model.get_runtime_model().get_ops():
         told = {key: node.get_rt_info()[key].astype(str) for key in ("layerType", "runtimePrecision")}
-        name = node.get_friendly_name().removesuffix("/WithoutBiases")
+        name = node.get_friendly_name().split("/WithoutBiases")[0]
         found.append(Layer(name, told["layerType"], told["runtimePrecision"] in INTEGERS))
     return found

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from images.openvino import counting
-from images.openvino.refusals import refusals
 from images.openvino.recipe import Recipe, nncf
-from images.openvino.samples import Samples
+from images.openvino.refusals import refusals
+from images.openvino.samples import Calibration
 from images.openvino.session import ONNX_FILE, read, save
 
 
@@ -28,7 +28,7 @@ def run(
     Unsupported where NNCF refuses or leaves operators in float, or OpenVINO can't run what it made.
     """
     recipe = Recipe(preset, calibrate, model_type, smooth_quant, fast_bias_correction, overflow_fix)
-    source, samples = read(model / ONNX_FILE), Samples(calibration)
+    source, samples = read(model / ONNX_FILE), Calibration(calibration)
     samples.check()
     arguments = recipe.arguments(source, len(samples), exclude, exclude_types)
     with refusals():

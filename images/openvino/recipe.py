@@ -10,11 +10,6 @@ from shared.errors import CrossquantError
 
 telemetry_free.forbid()
 import nncf  # noqa: E402 - after its telemetry is forbidden
-from nncf.quantization.advanced_parameters import (  # noqa: E402
-    AdvancedAccuracyRestorerParameters,
-    AdvancedQuantizationParameters,
-    AdvancedSmoothQuantParameters,
-)
 from nncf.quantization.range_estimator import RangeEstimatorParameters, RangeEstimatorParametersSet  # noqa: E402
 
 RANGES = {
@@ -25,7 +20,7 @@ RANGES = {
     "mean_quantile": RangeEstimatorParametersSet.MEAN_QUANTILE,
     "histogram": RangeEstimatorParametersSet.HISTOGRAM,
 }
-OFF = -1.0
+OFF = -1.0  # of a smoothing factor
 
 
 @dataclass(frozen=True)
@@ -55,10 +50,10 @@ class Recipe:
         }
 
     @property
-    def advanced(self) -> AdvancedQuantizationParameters:
-        smooth = AdvancedSmoothQuantParameters() if self.smooth_quant else AdvancedSmoothQuantParameters(OFF, OFF)
-        return AdvancedQuantizationParameters(
+    def advanced(self) -> nncf.AdvancedQuantizationParameters:
+        smooth = nncf.AdvancedSmoothQuantParameters
+        return nncf.AdvancedQuantizationParameters(
             overflow_fix=nncf.OverflowFix(self.overflow_fix),
             activations_range_estimator_params=RANGES[self.calibrate],
-            smooth_quant_alphas=smooth,
+            smooth_quant_alphas=smooth() if self.smooth_quant else smooth(OFF, OFF),
         )

@@ -5,11 +5,12 @@ import tempfile
 from pathlib import Path
 
 from images.openvino import counting
-from images.openvino.recipe import AdvancedAccuracyRestorerParameters, Recipe, nncf
+from images.openvino.recipe import Recipe, nncf
 from images.openvino.refusals import refusals
-from images.openvino.samples import Samples
-from images.openvino.session import ONNX_FILE, check_compiles, ov, read, save
-from images.openvino.validation import Labelled, Validation
+from images.openvino.samples import Calibration
+from images.openvino.session import ONNX_FILE, answering, check_compiles, compiled, ov, read, save
+from images.openvino.validation import Validation
+from shared import threads
 from shared.search import EXCLUDED, least
 
 RANKED = 10  # batches of `holdout` that layers are ranked by
@@ -39,8 +40,9 @@ def run(
     time. Where `trials` are not enough, the last one is kept, and `holds` is false.
     """
     recipe = Recipe(preset, calibrate, model_type, smooth_quant, fast_bias_correction, overflow_fix)
-    source, samples, validation = read(model / ONNX_FILE), Samples(calibration), Validation(Labelled(holdout), trials)
+    source, samples = read(model / ONNX_FILE), Calibration(calibration)
     samples.check()
+    validation = Validation(holdout, answering(compiled(source, threads.allowed())), trials)
     arguments = recipe.arguments(source, len(samples), [], exclude_types)
     with tempfile.TemporaryDirectory(dir=out) as scratch, refusals():
         quantized = nncf.quantize_with_accuracy_control(
@@ -60,18 +62,17 @@ def run(
     counting.check(quantized, out, f"{len(put_back)} layers were put back into float")
 
 
-def restorer(trials: int, scratch: str) -> AdvancedAccuracyRestorerParameters:
+def restorer(trials: int, scratch: str) -> nncf.AdvancedAccuracyRestorerParameters:
     """The first trial is the model quantized whole; NNCF counts those after it. One worker: a stage has its threads."""
-    return AdvancedAccuracyRestorerParameters(
+    return nncf.AdvancedAccuracyRestorerParameters(
         max_num_iterations=trials - 1, ranking_subset_size=RANKED, num_ranking_workers=1, intermediate_model_dir=scratch
     )
 
 
 def record(validation: Validation, put_back: list[str], max_drop_pp: float, final: ov.Model, out: Path) -> None:
-    """Write `excluded.json`; the accuracy that decides is that of the model that is kept."""
-    exact, *tried = validation.accuracies
-    accuracy, _ = Validation(validation.items, 0)(check_compiles(final), validation.items)
-    holds = accuracy >= least(exact, max_drop_pp)
-    trials = [{"accuracy": accuracy} for accuracy in tried]
+    """Write `excluded.json`; the score that decides is that of the model that is kept."""
+    exact, *tried = validation.scores
+    holds = validation.score(answering(check_compiles(final)), validation.items) >= least(exact, max_drop_pp)
+    trials = [{"accuracy": score} for score in tried]
     found = {"layers": put_back, "trials": trials, "float_accuracy": exact, "holds": holds}
     (out / EXCLUDED).write_text(json.dumps(found, indent=1))

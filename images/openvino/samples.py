@@ -4,40 +4,34 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
+from shared import samples
 from shared.errors import CrossquantError
-from shared.images import IMAGES, Floats, batches
 from shared.progress import report
+from shared.samples import Array
 
 
 @dataclass(frozen=True)
-class Samples:
-    """Those of the artifact `folder`, `size` at a time, an array for each input; memory doesn't grow with their number.
+class Calibration:
+    """The samples in `folder`, one at a time, an array for each input; memory doesn't grow with their number.
 
     NNCF takes the extremes of each batch by itself: of one sample at a time, as its authors advise, since a larger
     batch gives wider ranges.
     """
 
     folder: Path
-    size: int = 1
-
-    @property
-    def count(self) -> int:
-        return len(np.load(self.folder / IMAGES, mmap_mode="r"))
 
     def __len__(self) -> int:
-        return -(-self.count // self.size)
+        return samples.count(self.folder)
 
-    def __iter__(self) -> Iterator[list[Floats]]:
-        for number, batch in enumerate(batches(self.folder / IMAGES, self.size)):
+    def __iter__(self) -> Iterator[list[Array]]:
+        for number, batch in enumerate(samples.batches(self.folder, 1)):
             report(number, len(self))
-            yield [batch]
+            yield list(batch)
 
     def check(self) -> None:
         """CrossquantError where there are none, or one has NaN or infinity, of which NNCF makes ranges in silence."""
-        if not self.count:
+        if not len(self):
             raise CrossquantError("the calibration set is empty: raise calibration.images")
-        for number, [batch] in enumerate(self):
-            if not np.isfinite(batch).all():
-                raise CrossquantError(f"calibration image {number} has NaN or infinity: mend it or leave it out")
+        for number, batch in enumerate(samples.batches(self.folder, 1)):
+            if not samples.finite(batch).all():
+                raise CrossquantError(f"calibration sample {number} has NaN or infinity: mend it or leave it out")

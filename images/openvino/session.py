@@ -5,8 +5,8 @@ from pathlib import Path
 from images.openvino import telemetry_free
 from shared import threads
 from shared.errors import CrossquantError, Unsupported
-from shared.images import Floats
 from shared.predictions import Model
+from shared.samples import Batch
 
 telemetry_free.forbid()
 import openvino as ov  # noqa: E402 - after its telemetry is forbidden
@@ -15,14 +15,20 @@ FILE, WEIGHTS = "model.xml", "model.bin"
 ONNX_FILE = "model.onnx"
 PRECISION = "INFERENCE_PRECISION_HINT"
 THREADS = "INFERENCE_NUM_THREADS"
+PREAMBLE = ("Exception from", "Check '", "FrontEnd API failed", "Model wasn't fully converted", "Summary:")
 
 
 def load(variant: Path, thread_count: int) -> Model:
     """The model in `variant` on `thread_count` threads; OpenVINO itself would take every core of the host."""
-    request = compiled(read(variant / FILE), thread_count).create_infer_request()
+    return answering(compiled(read(variant / FILE), thread_count))
 
-    def answer(images: Floats) -> Floats:
-        return request.infer([images], share_inputs=True)[0]  # type: ignore[no-any-return] - a copy
+
+def answering(model: ov.CompiledModel) -> Model:
+    request = model.create_infer_request()
+
+    def answer(batch: Batch) -> Batch:
+        found = request.infer(list(batch), share_inputs=True)
+        return tuple(found[output] for output in model.outputs)  # copies
 
     return answer
 
@@ -30,9 +36,11 @@ def load(variant: Path, thread_count: int) -> Model:
 def read(path: Path) -> ov.Model:
     """CrossquantError, in OpenVINO's words, for a file that it can't read."""
     try:
-        return ov.Core().read_model(path)
+        model = ov.Core().read_model(path)
     except RuntimeError as error:
         raise CrossquantError(f"OpenVINO can't read {path.name}: {words(error)}") from error
+    name_by_place(model)
+    return model
 
 
 def compiled(model: ov.Model, thread_count: int) -> ov.CompiledModel:
@@ -52,7 +60,9 @@ def compiled(model: ov.Model, thread_count: int) -> ov.CompiledModel:
     threads.check("OpenVINO", thread_count, int(found.get_property(THREADS)))
     precision = found.get_property(PRECISION)
     if precision != ov.Type.f32:
-        raise CrossquantError(f"OpenVINO computes in {precision} instead of float32: timings would be of something else")
+        raise CrossquantError(
+            f"OpenVINO computes in {precision} instead of float32: timings would be of something else"
+        )
     return found
 
 
@@ -66,11 +76,19 @@ def check_compiles(model: ov.Model) -> ov.CompiledModel:
 
 def save(model: ov.Model, out: Path) -> None:
     """Write `model.xml` and `model.bin`, the weights in the types that they have: the default is float16."""
+    name_by_place(model)
     ov.save_model(model, out / FILE, compress_to_fp16=False)
+
+
+def name_by_place(model: ov.Model) -> None:
+    """What has no name of its own gets one: OpenVINO goes by a counter, so that the same model would be other bytes."""
+    for number, op in enumerate(model.get_ordered_ops()):
+        if op.get_friendly_name() == op.get_name():
+            op.set_friendly_name(f"{op.get_type_name()}.{number}")
 
 
 def words(error: RuntimeError) -> str:
     """The line that says what is wrong; those before it name the places in OpenVINO's source that it came through."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = [line for line in lines if not line.startswith(("Exception from", "Check '"))]
-    return (told or lines or [type(error).__name__])[0]
+    told = [line for line in lines if not line.startswith(PREAMBLE)]
+    return (told or lines or [type(error).__name__])[0].removeprefix("-- ")

@@ -1,52 +1,44 @@
-"""The accuracy that NNCF's accuracy control goes by."""
+"""What NNCF's accuracy control goes by."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from images.openvino.samples import Samples
-from images.openvino.session import ov
-from shared.images import LABELS, Floats
+from images.openvino.session import answering, ov
+from shared import samples, tasks
+from shared.predictions import Model
 from shared.progress import report
+from shared.samples import Indices
+from shared.scoring import Scorer
 
 BATCH = 50
-Item = tuple[list[Floats], NDArray[Any]]
 
 
-@dataclass(frozen=True)
-class Labelled:
-    """The batches of the artifact `folder`, each with its labels."""
-
-    folder: Path
-
-    def __len__(self) -> int:
-        return len(Samples(self.folder, BATCH))
-
-    def __iter__(self) -> Iterator[Item]:
-        labels = np.load(self.folder / LABELS)
-        for number, batch in enumerate(Samples(self.folder, BATCH)):
-            yield batch, labels[number * BATCH : (number + 1) * BATCH]
-
-
-@dataclass
 class Validation:
-    """Called by NNCF with a model and items; remembers each accuracy on all of them, the float model's first."""
+    """Called by NNCF with a model and some of `items`, which are batches of samples by their numbers.
 
-    items: Labelled
-    trials: int
-    accuracies: list[float] = field(default_factory=list)
+    Remembers each score on all of them: the float model's first.
+    """
 
-    def __call__(self, model: ov.CompiledModel, items: Iterable[Item]) -> tuple[float, None]:
-        """(accuracy, nothing for each item: NNCF then asks item by item)"""
-        request = model.create_infer_request()
-        found = [(request.infer(batch, share_inputs=True)[0].argmax(axis=1), labels) for batch, labels in items]
-        answers, labels = (np.concatenate(part) for part in zip(*found, strict=True))
-        accuracy = float((answers == labels).mean())
-        if len(found) == len(self.items):
-            self.accuracies.append(accuracy)
-            report(len(self.accuracies), self.trials + 1)
-        return accuracy, None
+    def __init__(self, holdout: Path, exact: Model, trials: int) -> None:
+        self.folder, self.scorer, self.trials = holdout, Scorer(holdout, exact), trials
+        total = samples.count(holdout)
+        self.items = [np.arange(start, min(start + BATCH, total)) for start in range(0, total, BATCH)]
+        self.scores: list[float] = []
+
+    def __call__(self, model: ov.CompiledModel, items: Iterable[Indices]) -> tuple[float, None]:
+        """(score, nothing for each item: NNCF then asks item by item)"""
+        asked = list(items)
+        score = self.score(answering(model), asked)
+        if len(asked) == len(self.items):
+            self.scores.append(score)
+            report(len(self.scores), self.trials + 1)
+        return score, None
+
+    def score(self, model: Model, items: list[Indices]) -> float:
+        about, labels = self.scorer.about, self.scorer.labels
+        outputs = [model(samples.take(self.folder, item))[about.judged] for item in items]
+        where = np.concatenate(items)
+        reference = self.scorer.reference[where]
+        return tasks.score(about, np.concatenate(outputs), None if labels is None else labels[where], reference)

@@ -15,7 +15,10 @@ RESTORING = ("Convert", "Multiply", "Reshape", "Subtract", "Transpose")
 
 
 def run(model: Path, out: Path, *, mode: str, exclude: list[str], exclude_types: list[str]) -> None:
-    """Write `model.xml`, `model.bin` and `quantized.json`. Unsupported where NNCF refuses or leaves weights in float."""
+    """Write `model.xml`, `model.bin` and `quantized.json`.
+
+    Unsupported where NNCF refuses or leaves weights in float, or OpenVINO can't run what it made.
+    """
     source = read(model / ONNX_FILE)
     left_out = scope(source, exclude, exclude_types)
     with refusals():

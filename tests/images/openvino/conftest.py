@@ -1,0 +1,49 @@
+"""These tests run inside the openvino image's environment alone (`tests/inside.py`); elsewhere they are not collected.
+
+It has no `onnx`. The files come from where they come from in an experiment: from the onnx image's environment.
+"""
+
+import importlib.util
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from driver.venv_engine import ensure
+from shared.store import ROOT
+
+collect_ignore_glob = [] if importlib.util.find_spec("openvino") else ["test_*.py"]
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the runner is started with."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `tests/images/openvino/graphs.py` makes: a folder a model, and the sets of a task that some can do."""
+    folder = tmp_path_factory.mktemp("models")
+    command = [ensure("onnx"), "-m", "tests.images.openvino.graphs", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """Where a stage is to write."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def calibration(tmp_path: Path, models: Path) -> Path:
+    """A set of the images that `convolutional` was asked about."""
+    folder = tmp_path / "calibration"
+    folder.mkdir()
+    np.save(folder / "input_0.npy", np.load(models / "convolutional" / "input_0.npy"))
+    return folder

@@ -1,0 +1,155 @@
+"""NNCF's quantizer: what the recipe asks for is what OpenVINO runs."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from images.openvino import counting
+from images.openvino.session import FILE, ONNX_FILE, WEIGHTS, check_compiles, load, read
+from shared.errors import CrossquantError, Unsupported
+from tests.images.openvino.stages import answered, asked, compressed, quantized
+
+RECIPES = {
+    "performance": {},
+    "mixed": {"preset": "mixed"},
+    "minmax": {"preset": "mixed", "calibrate": "minmax"},
+    "histogram": {"calibrate": "histogram"},
+    "half": {"overflow_fix": "enable"},
+    "transformer": {"model_type": "transformer", "smooth_quant": True},
+    "slow": {"fast_bias_correction": False},
+}
+
+
+def integer(variant: Path) -> set[str]:
+    return counting.integer_layers(check_compiles(read(variant / FILE)))
+
+
+def weights_of(variant: Path) -> dict[str, np.ndarray]:
+    constants = [op for op in read(variant / FILE).get_ops() if op.get_type_name() == "Constant"]
+    return {op.get_friendly_name(): op.data for op in constants if op.data.dtype == np.int8}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_all_operators_run_on_integers_and_answer_nearly_as_in_float(
+    name: str, models: Path, calibration: Path, out: Path
+):
+    quantized(models / "convolutional", calibration, out, **RECIPES[name])
+    assert json.loads((out / "quantized.json").read_text()) == {"quantized": 3, "operators": 3}
+    assert sorted(path.name for path in out.iterdir()) == [WEIGHTS, FILE, "quantized.json"]
+    [found], [expected] = load(out, 1)(asked(models / "convolutional")), answered(models / "convolutional")
+    assert 0 < np.abs(found - expected).max() < 0.05
+
+
+def test_quantizing_twice_gives_the_same_bytes(models: Path, calibration: Path, tmp_path: Path):
+    made = []
+    for turn in ("first", "second"):
+        (tmp_path / turn).mkdir()
+        quantized(models / "convolutional", calibration, tmp_path / turn)
+        made.append([(tmp_path / turn / name).read_bytes() for name in (FILE, WEIGHTS)])
+    assert made[0] == made[1]
+
+
+def test_the_ranges_come_from_all_calibration_samples(models: Path, calibration: Path, tmp_path: Path):
+    """The brightest pixel is in the last of more images than NNCF takes by itself, 300."""
+    images = np.concatenate([np.load(calibration / "input_0.npy") / 2] * 6)
+    limits = []
+    for turn in ("dark", "bright"):
+        (tmp_path / turn).mkdir()
+        np.save(calibration / "input_0.npy", images)
+        quantized(models / "convolutional", calibration, tmp_path / turn, preset="mixed", calibrate="minmax")
+        fakes = [op for op in read(tmp_path / turn / FILE).get_ordered_ops() if op.get_type_name() == "FakeQuantize"]
+        limits.append(float(fakes[0].input_value(2).get_node().data.max()))
+        images[-1, 0, 0, 0] = 510
+    assert limits[0] < 128 / 255
+    assert limits[1] == pytest.approx(510 / 255)
+
+
+def test_half_the_range_is_left_to_weights_that_may_not_overflow(models: Path, calibration: Path, tmp_path: Path):
+    """What `safe` in stages.toml says: two products of 8 and 7 bits fit in 16."""
+    found = {}
+    for overflow_fix in ("disable", "enable"):
+        (tmp_path / overflow_fix).mkdir()
+        quantized(models / "convolutional", calibration, tmp_path / overflow_fix, overflow_fix=overflow_fix)
+        found[overflow_fix] = max(
+            np.abs(data.astype(int)).max() for data in weights_of(tmp_path / overflow_fix).values()
+        )
+    assert found["disable"] > 64 >= found["enable"]
+
+
+def test_layers_are_left_in_float_by_the_names_of_the_onnx_file(models: Path, calibration: Path, tmp_path: Path):
+    (tmp_path / "all").mkdir()
+    (tmp_path / "some").mkdir()
+    whole = integer(quantized(models / "convolutional", calibration, tmp_path / "all"))
+    some = integer(quantized(models / "convolutional", calibration, tmp_path / "some", exclude=["Conv_6"]))
+    assert {"Conv_2", "Conv_6", "Gemm_12"} <= whole
+    assert "Conv_6" not in some
+    assert json.loads((tmp_path / "some" / "quantized.json").read_text()) == {"quantized": 2, "operators": 3}
+
+
+def test_too_many_left_in_float_is_unsupported(models: Path, calibration: Path, out: Path):
+    with pytest.raises(Unsupported, match=r"^NNCF quantized 1 of 3 convolutions and linear layers, without an error$"):
+        quantized(models / "convolutional", calibration, out, exclude_types=["Convolution"])
+    assert not (out / "quantized.json").exists()
+
+
+def test_a_model_without_anything_to_quantize_is_unsupported(models: Path, calibration: Path, out: Path):
+    with pytest.raises(Unsupported, match=r"^NNCF quantized 0 of 0 convolutions"):
+        quantized(models / "nothing", calibration, out)
+
+
+def test_the_count_of_a_float_model_is_none_of_all(models: Path):
+    assert counting.count(check_compiles(read(models / "convolutional" / ONNX_FILE))) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "text"),
+    [
+        ({"exclude": ["Conv_66"]}, "exclude: this model has no layer 'Conv_66'; did you mean Conv_6"),
+        (
+            {"exclude_types": ["Convolutoin"]},
+            "exclude_types: this model has no op type 'Convolutoin'; did you mean Conv",
+        ),
+        ({"smooth_quant": True}, "smooth_quant: NNCF smooths transformers alone: add model_type: transformer"),
+    ],
+)
+def test_a_recipe_that_would_be_obeyed_in_silence_is_an_error(
+    recipe: dict, text: str, models: Path, calibration: Path, out: Path
+):
+    with pytest.raises(CrossquantError) as caught:
+        quantized(models / "convolutional", calibration, out, **recipe)
+    assert str(caught.value).startswith(text)
+
+
+def test_a_type_that_this_model_happens_not_to_have_is_none(models: Path, calibration: Path, out: Path):
+    quantized(models / "convolutional", calibration, out, exclude_types=["LSTMSequence", "Softmax"])
+    assert (out / FILE).exists()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_sample_that_is_not_finite_is_named(bad: float, models: Path, calibration: Path, out: Path):
+    images = np.load(calibration / "input_0.npy")
+    images[41, 0, 0, 0] = bad
+    np.save(calibration / "input_0.npy", images)
+    with pytest.raises(CrossquantError, match=r"^calibration sample 41 has NaN or infinity: "):
+        quantized(models / "convolutional", calibration, out)
+
+
+def test_an_empty_set_is_an_error(models: Path, calibration: Path, out: Path):
+    np.save(calibration / "input_0.npy", np.load(calibration / "input_0.npy")[:0])
+    with pytest.raises(CrossquantError, match=r"^the calibration set is empty: raise calibration\.images$"):
+        quantized(models / "convolutional", calibration, out)
+
+
+@pytest.mark.parametrize("mode", ["int8_asym", "int8_sym"])
+def test_weights_alone(mode: str, models: Path, out: Path):
+    compressed(models / "convolutional", out, mode=mode)
+    assert json.loads((out / "quantized.json").read_text()) == {"quantized": 3, "operators": 3}
+    [found], [expected] = load(out, 1)(asked(models / "convolutional")), answered(models / "convolutional")
+    assert 0 < np.abs(found - expected).max() < 0.01
+
+
+def test_weights_that_stay_in_float_are_counted(models: Path, out: Path):
+    with pytest.raises(Unsupported, match=r"^NNCF quantized 1 of 3 convolutions"):
+        compressed(models / "convolutional", out, exclude_types=["Convolution"])
