@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from images.openvino import counting
+from images.openvino import biases, counting
 from images.openvino.recipe import Recipe, nncf
 from images.openvino.refusals import refusals
 from images.openvino.samples import Calibration
@@ -30,6 +30,7 @@ def run(
     recipe = Recipe(preset, calibrate, model_type, smooth_quant, fast_bias_correction, overflow_fix)
     source, samples = read(model / ONNX_FILE), Calibration(calibration)
     samples.check()
+    biases.add_missing(source)
     arguments = recipe.arguments(source, len(samples), exclude, exclude_types)
     with refusals():
         quantized = nncf.quantize(source, nncf.Dataset(samples), **arguments, advanced_parameters=recipe.advanced)

@@ -4,7 +4,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from images.openvino import counting
+from images.openvino import biases, counting
 from images.openvino.recipe import Recipe, nncf
 from images.openvino.refusals import refusals
 from images.openvino.samples import Calibration
@@ -42,6 +42,7 @@ def run(
     recipe = Recipe(preset, calibrate, model_type, smooth_quant, fast_bias_correction, overflow_fix)
     source, samples = read(model / ONNX_FILE), Calibration(calibration)
     samples.check()
+    biases.add_missing(source)
     validation = Validation(holdout, answering(compiled(source, threads.allowed())), trials)
     arguments = recipe.arguments(source, len(samples), [], exclude_types)
     with tempfile.TemporaryDirectory(dir=out) as scratch, refusals():

@@ -1,5 +1,6 @@
 """ONNX files, and what ONNX Runtime answers: run in the onnx image's environment, `python -m … FOLDER`."""
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,20 @@ def nothing(folder: Path) -> Path:
     graph.add("Mul", graph.constant(1, 8, 8, 3))
     graph.add("ReduceMean", axes=[1, 2], keepdims=0)
     return graph.save(folder, ("batch", 3))
+
+
+def hard_swish(folder: Path) -> Path:
+    """A convolution without a bias, and a number that is added to it."""
+    graph = models.Graph()
+    graph.add("Transpose", perm=[0, 3, 1, 2])
+    found = graph.add("Conv", graph.weight(8, 3, 3, 3), pads=[1, 1, 1, 1])
+    graph.add("Add", graph.given(np.float32(3)))
+    graph.add("Clip", graph.given(np.float32(0)), graph.given(np.float32(6)))
+    graph.add("Mul", found)
+    graph.add("GlobalAveragePool")
+    graph.add("Flatten")
+    graph.dense(8, 10)
+    return graph.save(folder)
 
 
 def unknown(folder: Path) -> Path:
@@ -59,7 +74,7 @@ BUILDERS: dict[str, Callable[[Path], Path]] = {
     "convolutional": models.convolutional,
     "computed_flatten": models.computed_flatten,
     "outlier": hard.outlier,
-    "normalized": hard.normalized,
+    "hard_swish": hard_swish,
     "nothing": nothing,
 }
 
@@ -73,6 +88,7 @@ def main(target: Path) -> None:
     random = np.random.default_rng(4)
     first, second = random.normal(0, 1, (SAMPLES, 6)).astype(np.float32), random.integers(0, 9, (SAMPLES, 1), np.uint8)
     ask(two(target / "two"), (first, second))
+    (target / "two" / "about.json").write_text(json.dumps({"dtypes": ["float32", "uint8"]}))
     unknown(target / "unknown")
     for number, (name, count) in enumerate({"calibration": 200, "holdout": 1000, "test": 2000}.items()):
         hard.folder(target / name, count, number + 1, np.uint8)
