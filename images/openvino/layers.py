@@ -10,9 +10,12 @@ telemetry_free.forbid()
 import nncf  # noqa: E402 - after its telemetry is forbidden
 from nncf.openvino.graph.metatypes.openvino_metatypes import OV_OPERATOR_METATYPES  # noqa: E402
 
+# In 8 bits OpenVINO refuses them ("expects Constant for port 5") or answers wrongly, and computes in float anyway.
+RECURRENT = ("GRUCell", "GRUSequence", "LSTMCell", "LSTMSequence", "RNNCell", "RNNSequence")
+
 
 def scope(model: ov.Model, names: Sequence[str], types: Sequence[str]) -> nncf.IgnoredScope:
-    """What NNCF is to leave in float.
+    """What NNCF is to leave in float: what the recipe excludes, and recurrent layers.
 
     A layer of the ONNX file may be several of OpenVINO's, `Conv_1` and `Conv_1/WithoutBiases`: its name means all of
     them. CrossquantError for a name that the model doesn't have, and for a type that neither it nor OpenVINO has.
@@ -22,7 +25,7 @@ def scope(model: ov.Model, names: Sequence[str], types: Sequence[str]) -> nncf.I
     unheard = [name for name in types if name not in {*known_types(), *layers.values()}]
     check("exclude_types", "op type", unheard, sorted(set(layers.values())))
     parts = [name for name in layers if name in names or name.startswith(tuple(f"{whole}/" for whole in names))]
-    return nncf.IgnoredScope(names=parts, types=list(types), validate=False)
+    return nncf.IgnoredScope(names=parts, types=[*types, *RECURRENT], validate=False)
 
 
 def computes(op: ov.Node) -> bool:

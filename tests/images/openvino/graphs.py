@@ -39,6 +39,19 @@ def hard_swish(folder: Path) -> Path:
     return graph.save(folder)
 
 
+def recurrent(folder: Path) -> Path:
+    """An LSTM over the rows of the image, one row a step, and a dense layer."""
+    graph = models.Graph()
+    graph.add("Reshape", graph.integers(0, 8, 24))
+    graph.add("Transpose", perm=[1, 0, 2])
+    weights = graph.weight(1, 64, 24), graph.weight(1, 64, 16), graph.weight(1, 128)
+    graph.add("LSTM", *weights, hidden_size=16)
+    graph.add("Gather", graph.given(np.array(-1)), axis=0)
+    graph.add("Squeeze", graph.integers(0))
+    graph.dense(16, 10)
+    return graph.save(folder)
+
+
 def unknown(folder: Path) -> Path:
     """An operator that no framework has."""
     path = models.convolutional(folder) / models.FILE
@@ -75,6 +88,7 @@ BUILDERS: dict[str, Callable[[Path], Path]] = {
     "computed_flatten": models.computed_flatten,
     "outlier": hard.outlier,
     "hard_swish": hard_swish,
+    "recurrent": recurrent,
     "nothing": nothing,
 }
 

@@ -49,6 +49,14 @@ def test_a_number_that_is_added_to_a_convolution_is_no_bias(models: Path, calibr
     assert 0 < np.abs(found - expected).max() < 0.02 * np.ptp(expected)
 
 
+@pytest.mark.parametrize("preset", ["performance", "mixed"])
+def test_a_recurrent_layer_stays_in_float(preset: str, models: Path, calibration: Path, out: Path):
+    """OpenVINO refuses it in 8 bits, or answers wrongly."""
+    quantized(models / "recurrent", calibration, out, preset=preset)
+    [found], [expected] = load(out, 1)(asked(models / "recurrent")), answered(models / "recurrent")
+    assert 0 < np.abs(found - expected).max() < 0.02 * np.ptp(expected)
+
+
 def test_two_inputs_are_calibrated_in_their_order(models: Path, out: Path):
     """One of them is uint8; `about.json` says so."""
     quantized(models / "two", models / "two", out)
