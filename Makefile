@@ -23,7 +23,9 @@ help:  ## show the targets
 setup: .venv/lock.sha256  ## what the driver needs, in .venv
 
 images: setup  ## build the images, where a Docker daemon answers
-	@if docker info >/dev/null 2>&1; then $(DRIVER) doctor --fix && docker compose build; fi
+	@if docker info >/dev/null 2>&1; then \
+		$(DRIVER) doctor --fix && docker compose $$(.venv/bin/python -m driver.optional) build; \
+	fi
 
 run: images  ## fetch, convert, quantize, measure, compare
 	$(DRIVER) run --experiment $(EXPERIMENT)

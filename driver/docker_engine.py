@@ -18,7 +18,7 @@ from driver.engine import Event
 from driver.experiment import Limits
 from shared.contract import Plan
 from shared.errors import CrossquantError, StageError
-from shared.store import volumes
+from shared.store import build_command, volumes
 
 APP = "/app/volumes"
 LABEL = "crossquant.folder"  # on each container, with the experiment's folder: another checkout's are not ours
@@ -80,7 +80,7 @@ class DockerEngine:
             options = settings(plan, image, self.limits, found.id or "")
             return self.client.containers.create(name, list(arguments), **options)
         except ImageNotFound:
-            raise CrossquantError(f"image '{name}' is not built: run `docker compose build {image}`") from None
+            raise CrossquantError(f"image '{name}' is not built: run `{build_command(image)}`") from None
         except (APIError, requests.RequestException) as error:
             raise CrossquantError(f"Docker can't make a container of '{name}': {error}") from None
 

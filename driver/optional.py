@@ -1,4 +1,7 @@
-"""Which optional images take part: those that are asked for, and those that are built on this host."""
+"""Which optional images take part: those that are asked for, and those that are built on this host.
+
+`python -m driver.optional` prints the options for `docker compose` that build those again.
+"""
 
 import http.client
 import json
@@ -78,3 +81,13 @@ class OverSocket(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(SECONDS)
         self.sock.connect(str(self.path))
+
+
+def compose_files() -> list[str]:
+    """The options of `docker compose` for the services of the optional images that are built."""
+    own = [f"images/{name}/compose.yaml" for name in catalog.optional() if name in built(catalog.optional(), "docker")]
+    return [word for path in ["compose.yaml", *own] for word in ("-f", path)] if own else []
+
+
+if __name__ == "__main__":
+    print(*compose_files())

@@ -66,7 +66,9 @@ def check_code(plan: Plan, image: str) -> None:
     if image not in plan.code:
         raise CrossquantError(f"unknown image '{image}': this plan has {', '.join(plan.code)}")
     if plan.code[image] != store.code_hash(image):
-        raise CrossquantError(f"image '{image}' was built from other code than the plan: run `docker compose build`")
+        raise CrossquantError(
+            f"image '{image}' was built from other code than the plan: run `{store.build_command(image)}`"
+        )
 
 
 def writable_folder(experiment: str, image: str) -> Path:

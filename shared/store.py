@@ -68,6 +68,13 @@ def code_hash(image: str) -> str:
     return tree_hash("shared", f"images/{image}")
 
 
+def build_command(image: str) -> str:
+    """What builds the image: an optional one has a Compose file of its own."""
+    own = f"images/{image}/compose.yaml"
+    more = f" -f compose.yaml -f {own}" if (ROOT / own).exists() else ""
+    return f"docker compose{more} build {image}"
+
+
 def tree_hash(*folders: str) -> str:
     """One hash of the names and contents of all files below these folders of the checkout."""
     total = hashlib.sha256()

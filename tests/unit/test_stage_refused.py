@@ -22,7 +22,7 @@ def test_code_other_than_the_plans_is_refused(run):
     (run.images / "write.py").write_text("# edited after the plan was made\n")
     assert run(plan) == 2
     assert run.error == {
-        "message": "image 'null' was built from other code than the plan: run `docker compose build`",
+        "message": "image 'null' was built from other code than the plan: run `docker compose build null`",
         "exit_code": 2,
     }
     assert not path("made").exists()
