@@ -1,0 +1,18 @@
+"""How long each LiteRT variant takes, call by call."""
+
+from pathlib import Path
+
+from images.litert.session import load
+from shared import timing
+
+
+def run(
+    dataset: Path,
+    available: dict[str, Path],
+    out: Path,
+    *,
+    rounds: int,
+    calls: int,
+    batch_size: int,
+) -> None:
+    timing.measure(available, dataset, out, load, timing.Size(rounds, calls, batch_size))

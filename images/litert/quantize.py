@@ -1,0 +1,67 @@
+"""Full-integer quantization after training, by TensorFlow's converter."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from images.litert import counting
+from images.litert.converter import ENDPOINT, convert
+from images.litert.source import Source
+from shared import samples
+from shared.errors import CrossquantError
+from shared.progress import report
+from shared.samples import Array
+
+BATCH = 100  # samples read at a time; the converter looks at them one by one
+OPERATORS = {
+    "int8": tf.lite.OpsSet.TFLITE_BUILTINS_INT8,
+    "int16": tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
+}
+TYPES = {"float32": tf.float32, "int8": tf.int8, "uint8": tf.uint8, "int16": tf.int16}
+
+
+def run(
+    model: Path, calibration: Path, out: Path, *, activation: str, per_channel: bool, input_type: str, output_type: str
+) -> None:
+    """Write `model.tflite` and `quantized.json`. Weights are int8; ranges are the extremes over the calibration set.
+
+    Unsupported where an operator has no integer form.
+    """
+
+    def settings(converter: tf.lite.TFLiteConverter, source: Source) -> None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: representative(calibration, len(source.inputs))
+        converter.target_spec.supported_ops = [OPERATORS[activation]]
+        converter._experimental_disable_per_channel = not per_channel  # it has no public name
+        converter.inference_input_type, converter.inference_output_type = TYPES[input_type], TYPES[output_type]
+
+    check_samples(calibration)
+    convert(model, out, settings)
+    counting.check(out)
+
+
+def check_samples(calibration: Path) -> None:
+    """Before the converter, which takes NaN for a range without a word."""
+    done = 0
+    for batch in samples.batches(calibration, BATCH):
+        for array in batch:
+            bad = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))
+            if bad.size:
+                raise CrossquantError(
+                    f"calibration sample {done + bad[0]} has NaN or infinity: mend it or leave it out"
+                )
+        done += len(batch[0])
+    if not done:
+        raise CrossquantError("the calibration set is empty: raise calibration.images")
+
+
+def representative(calibration: Path, inputs: int) -> Iterator[tuple[str, dict[str, Array]]]:
+    """One sample after the other, by the names that `converter.export` gives the inputs."""
+    total, done = samples.count(calibration), 0
+    for batch in samples.batches(calibration, BATCH):
+        for number in range(len(batch[0])):
+            yield ENDPOINT, {f"input_{place}": batch[place][number : number + 1] for place in range(inputs)}
+        done += len(batch[0])
+        report(done, total)

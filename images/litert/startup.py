@@ -1,0 +1,10 @@
+"""How long each LiteRT variant takes from a fresh process to its first answer."""
+
+from pathlib import Path
+
+from images.litert.session import load
+from shared import startup
+
+
+def run(dataset: Path, available: dict[str, Path], out: Path, *, repeats: int) -> None:
+    startup.measure(available, dataset, out, load.__module__, repeats=repeats)

@@ -1,0 +1,55 @@
+"""These tests run inside the litert image's environment alone (`tests/inside.py`); elsewhere they are not collected."""
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+# `tests/e2e/test_inside.py` says so where there is no such environment: the image is optional.
+collect_ignore_glob = [] if importlib.util.find_spec("ai_edge_litert") else ["test_*.py"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """What the runner is started with. TensorFlow fixes its threads once: a stage has a process of its own, a test not."""
+    from images.litert.source import limit_threads  # noqa: PLC0415 - needs TensorFlow
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        limit_threads()
+        yield
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """Where a stage is to write."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def resnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The default experiment's model, as keras.fp32 has it."""
+    from driver import sample  # noqa: PLC0415 - needs Pillow, which the driver's environment lends
+
+    folder = tmp_path_factory.mktemp("keras.fp32")
+    model = Path(sample.__file__).parent / "models" / "resnet8-cifar10.keras"
+    (folder / "model.keras").write_bytes(model.read_bytes())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cifar(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Of the embedded sample: 200 training images that calibrate, and all test images."""
+    from driver import sample  # noqa: PLC0415
+
+    arrays = sample.load()
+    found = {}
+    for name, part, count in (("calibration", "train", 200), ("dataset", "test", None)):
+        found[name] = tmp_path_factory.mktemp(name)
+        np.save(found[name] / "input_0.npy", next(v for k, v in arrays.items() if k.startswith(f"x_{part}"))[:count])
+    np.save(found["dataset"] / "labels.npy", arrays["y_test"].ravel())
+    return found
