@@ -34,7 +34,7 @@ def convert(model: Path, out: Path, settings: Settings = lambda *_: None) -> Non
         settings(converter, source)
         try:
             (out / session.FILE).write_bytes(converter.convert())
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - its phases raise what they like
+        except (Exception, SystemExit) as error:  # its phases raise what they like
             raise Unsupported(explain(error)) from error
     session.check_loads(out / session.FILE)
 

@@ -46,12 +46,9 @@ def check_samples(calibration: Path) -> None:
     """Before the converter, which takes NaN for a range without a word."""
     done = 0
     for batch in samples.batches(calibration, BATCH):
-        for array in batch:
-            bad = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))
-            if bad.size:
-                raise CrossquantError(
-                    f"calibration sample {done + bad[0]} has NaN or infinity: mend it or leave it out"
-                )
+        bad = np.flatnonzero(~samples.finite(batch))
+        if bad.size:
+            raise CrossquantError(f"calibration sample {done + bad[0]} has NaN or infinity: mend it or leave it out")
         done += len(batch[0])
     if not done:
         raise CrossquantError("the calibration set is empty: raise calibration.images")

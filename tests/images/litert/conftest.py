@@ -13,7 +13,7 @@ collect_ignore_glob = [] if importlib.util.find_spec("ai_edge_litert") else ["te
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
-    """What the runner is started with. TensorFlow fixes its threads once: a stage has a process of its own, a test not."""
+    """What the runner is started with, for the session: TensorFlow fixes its threads with its first operator."""
     from images.litert.source import limit_threads  # noqa: PLC0415 - needs TensorFlow
 
     with pytest.MonkeyPatch.context() as patch:
@@ -48,8 +48,8 @@ def cifar(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
     arrays = sample.load()
     found = {}
-    for name, part, count in (("calibration", "train", 200), ("dataset", "test", None)):
+    for name, images in (("calibration", arrays["x_train"][:200]), ("dataset", arrays["x_test"])):
         found[name] = tmp_path_factory.mktemp(name)
-        np.save(found[name] / "input_0.npy", next(v for k, v in arrays.items() if k.startswith(f"x_{part}"))[:count])
+        np.save(found[name] / "input_0.npy", images)
     np.save(found["dataset"] / "labels.npy", arrays["y_test"].ravel())
     return found

@@ -1,6 +1,8 @@
 """The interpreter as a callable, and the stages that use it."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -54,7 +56,7 @@ def test_more_threads_than_it_may_have_are_found(converted, monkeypatch):
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no model", b"\x1c\x00\x00\x00TFL3" + bytes(40)])
 def test_what_is_no_model_is_refused_in_a_line(tmp_path, content):
     (tmp_path / "model.tflite").write_bytes(content)
-    with pytest.raises(CrossquantError, match="model.tflite") as caught:
+    with pytest.raises(CrossquantError, match=r"model\.tflite") as caught:
         session.load(tmp_path, 1)
     assert "\n" not in str(caught.value)
 
@@ -62,7 +64,7 @@ def test_what_is_no_model_is_refused_in_a_line(tmp_path, content):
 def test_a_file_that_is_cut_short_is_refused(converted, tmp_path):
     content = (converted / "model.tflite").read_bytes()
     (tmp_path / "model.tflite").write_bytes(content[: len(content) // 2])
-    with pytest.raises(CrossquantError, match="model.tflite"):
+    with pytest.raises(CrossquantError, match=r"model\.tflite"):
         session.load(tmp_path, 1)
 
 
@@ -94,9 +96,6 @@ def test_predictions_timings_and_cold_starts(resnet, cifar, tmp_path):
 
 def test_running_a_model_does_not_import_tensorflow(converted):
     """It would be three quarters of a gigabyte and seconds of every cold start."""
-    import subprocess  # noqa: PLC0415
-    import sys  # noqa: PLC0415
-
     code = "import sys; from images.litert.session import load; from pathlib import Path; load(Path(sys.argv[1]), 1)"
     check = f"{code}; assert 'tensorflow' not in sys.modules and 'keras' not in sys.modules"
     subprocess.run([sys.executable, "-c", check, str(converted)], check=True)
