@@ -1,0 +1,88 @@
+"""What an optional image's own Compose file owes: the settings of every stage, and a place in the chain."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from driver import catalog
+from shared.store import ROOT
+
+SAME = (
+    "user",
+    "read_only",
+    "tmpfs",
+    "cap_drop",
+    "security_opt",
+    "network_mode",
+    "cpuset",
+    "mem_limit",
+    "environment",
+)
+OPTIONAL = [name for name in catalog.optional() if (ROOT / f"images/{name}/compose.yaml").exists()]
+
+per_image = pytest.mark.parametrize("image", OPTIONAL)
+
+
+def services(path: Path) -> dict[str, Any]:
+    return yaml.safe_load(path.read_text())["services"]
+
+
+def own(image: str) -> dict[str, Any]:
+    return services(ROOT / f"images/{image}/compose.yaml")
+
+
+def test_every_optional_image_has_a_compose_file() -> None:
+    assert tuple(OPTIONAL) == catalog.optional()
+
+
+@per_image
+def test_it_runs_with_the_settings_of_every_stage(image: str) -> None:
+    ours, theirs = own(image)[image], services(ROOT / "compose.yaml")["keras"]
+    assert {key: ours.get(key) for key in SAME} == {key: theirs[key] for key in SAME}
+    assert ours["volumes"] == [volume.replace("/keras", f"/{image}") for volume in theirs["volumes"]]
+    assert not set(ours) - set(theirs)
+
+
+@per_image
+def test_it_is_built_from_its_folder(image: str) -> None:
+    service = own(image)[image]
+    assert service["image"] == f"crossquant-{image}"
+    assert service["build"]["context"] == "."
+    assert service["build"]["dockerfile"] == f"images/{image}/Dockerfile"
+
+
+@per_image
+def test_its_folder_is_given_to_the_user_and_to_no_other(image: str) -> None:
+    ours, theirs = own(image)[f"prepare-{image}"], services(ROOT / "compose.yaml")["prepare"]
+    free = {"build", "command", "depends_on"}
+    assert {key: value for key, value in ours.items() if key not in free} == {
+        key: value for key, value in theirs.items() if key not in free
+    }
+    assert ours["command"] == [theirs["command"][1] + f"/{image}"]
+
+
+@per_image
+def test_the_plan_and_the_report_know_of_it(image: str) -> None:
+    mine = own(image)
+    assert mine["fetch"]["environment"] == {f"CROSSQUANT_WITH_{image.upper()}": "1"}
+    assert f"prepare-{image}" in {*mine["fetch"].get("depends_on", ()), *mine[image]["depends_on"]}
+    assert image in mine["compare"]["depends_on"]
+
+
+def test_no_two_images_are_timed_at_once() -> None:
+    """With all optional images together the services are a chain: each stage's image waits for another one's end."""
+    chain: dict[str, set[str]] = {}
+    for path in (ROOT / "compose.yaml", *(ROOT / f"images/{image}/compose.yaml" for image in OPTIONAL)):
+        for name, service in services(path).items():
+            chain.setdefault(name, set()).update(service.get("depends_on", {}))
+    images = [name for name in chain if re.fullmatch(r"[a-z0-9]+", name) and (ROOT / "images" / name).is_dir()]
+    before = {name: len(ancestors(name, chain).intersection(images)) for name in images}
+    assert sorted(before.values()) == list(range(len(images))), before
+
+
+def ancestors(name: str, chain: dict[str, set[str]]) -> set[str]:
+    direct = chain[name]
+    return direct.union(*(ancestors(other, chain) for other in direct))
