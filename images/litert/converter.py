@@ -40,8 +40,10 @@ def convert(model: Path, out: Path, settings: Settings = lambda *_: None) -> Non
 
 
 def export(source: Source, folder: str) -> None:
-    """A SavedModel with one endpoint. Keras's own archive tracks the variables: with one left out the converter writes
-    a file without its values, which answers anything at all and says nothing.
+    """A SavedModel with one endpoint, by Keras's own archive.
+
+    Of what `tf.saved_model.save` writes of a Keras 3 model the converter makes a file without its weights, which
+    answers anything at all and says nothing.
     """
 
     def serve(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
