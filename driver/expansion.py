@@ -11,7 +11,7 @@ from driver.experiment import DATA, Experiment
 from shared.contract import Step
 
 CALIBRATION, DATASET, SELECTION = "calibration", "dataset", "selection"
-RAW = "input.dataset"
+RAW, KERAS = "input.dataset", "keras"
 
 
 def expand(experiment: Experiment, catalog: Catalog) -> list[Step]:
@@ -19,6 +19,8 @@ def expand(experiment: Experiment, catalog: Catalog) -> list[Step]:
     steps = [step for image, stages in catalog.items() for step in of_image(image, stages, experiment)]
     if not experiment.own_data:
         steps = as_fetched(steps)
+    if experiment.model.start != KERAS:
+        steps = without(f"{KERAS}.fp32", steps)
     if experiment.split == SELECTION:
         steps = judged_by_selection(steps)
     return needed([replace(step, optional=tuple(matching(step, steps))) for step in steps])
@@ -102,6 +104,15 @@ def fill(template: Step, variant: Step, experiment: Experiment) -> Step:
     output = template.output.replace("{variant}", variant.output)
     default = template.default or (template.run == "emulated" and variant.output in experiment.emulated)
     return replace(template, output=output, inputs=inputs, draw=variant.draw, default=default)
+
+
+def without(absent: str, steps: Sequence[Step]) -> list[Step]:
+    """The steps that need neither `absent` nor anything that is made of it."""
+    gone, left = {absent}, list(steps)
+    while more := [step for step in left if gone.intersection(step.inputs)]:
+        gone |= {step.output for step in more}
+        left = [step for step in left if step not in more]
+    return left
 
 
 def as_fetched(steps: Sequence[Step]) -> list[Step]:

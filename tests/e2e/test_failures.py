@@ -189,7 +189,10 @@ def test_an_image_that_was_built_from_other_code(docker_driver: Driver, tmp_path
         client.images.get("crossquant-aside").tag("crossquant-keras")
         client.images.remove("crossquant-aside")
     assert done.exit_code == 2
-    assert done.stderr == "error: image 'keras' was built from other code than the plan: run `docker compose build keras`\n"
+    assert (
+        done.stderr
+        == "error: image 'keras' was built from other code than the plan: run `docker compose build keras`\n"
+    )
 
 
 def test_no_docker_daemon(tmp_path: Path) -> None:

@@ -87,3 +87,9 @@ def test_a_start_from_onnx_has_no_keras_rows():
     assert (made.step("exported").image, made.step("exported").run) == ("onnx", "adopt")
     assert not [name for name in made.locations if "keras." in name or name.endswith(".keras")]
     assert make().step("exported").image == "keras"
+
+
+def test_what_is_made_of_the_keras_model_alone_is_left_out_without_one():
+    chosen = default_experiment(recipes={"litert": {"int8": {}}}, model=Model((Source(path="net.onnx"),)))
+    made = plan.make(chosen, catalog.load(["litert"]), INPUTS, 2)
+    assert not [name for name in made.locations if name.startswith(("litert.", "predictions.litert."))]
