@@ -107,12 +107,12 @@ def fill(template: Step, variant: Step, experiment: Experiment) -> Step:
 
 
 def without(absent: str, steps: Sequence[Step]) -> list[Step]:
-    """The steps that need neither `absent` nor anything that is made of it."""
+    """The steps that need neither `absent` nor anything that is made of it, and have something to do without."""
     gone, left = {absent}, list(steps)
     while more := [step for step in left if gone.intersection(step.inputs)]:
         gone |= {step.output for step in more}
         left = [step for step in left if step not in more]
-    return left
+    return [step for step in left if not step.optional or any(matching(step, left))]
 
 
 def as_fetched(steps: Sequence[Step]) -> list[Step]:

@@ -17,19 +17,18 @@ from driver.venv_engine import FOLDER
 from shared import store
 from shared.contract import Plan, read
 
-PREFIX = "CROSSQUANT_WITH_"  # and the image's name: what Compose sets for the fetch of an optional service
+PREFIX = "CROSSQUANT_WITH_"  # and the image's name: 1 where it is to take part, as Compose says it to `fetch`, or 0
 SECONDS = 5
 
 
 def included(asked: Collection[str], recipes: Any, engine: str) -> tuple[str, ...]:
     """Of the optional images those `asked` for, those that the `recipes` name, and those that are built."""
-    named = set(recipes) if isinstance(recipes, Mapping) else set()
-    named |= {
-        name.removeprefix(PREFIX).lower() for name, value in os.environ.items() if name.startswith(PREFIX) and value
-    }
     known = catalog.optional()
-    there = built(known, engine)
-    return tuple(dict.fromkeys((*asked, *(name for name in known if name in named or name in there))))
+    said = {name: os.environ.get(PREFIX + name.upper(), "") for name in known}
+    named = set(recipes) if isinstance(recipes, Mapping) else set()
+    there = built([name for name in known if not said[name]], engine)
+    taken = [name for name in known if name in named or name in there or said[name] not in ("", "0")]
+    return tuple(dict.fromkeys((*asked, *taken)))
 
 
 def planned(experiment: str) -> tuple[str, ...]:

@@ -93,6 +93,13 @@ def test_compose_says_so_by_the_environment(monkeypatch):
     assert optional.included([], "default", "auto") == ("zebra",)
 
 
+def test_what_is_built_can_be_left_out(monkeypatch, tmp_path):
+    make_environment(tmp_path, "lion")
+    monkeypatch.setenv("CROSSQUANT_WITH_LION", "0")
+    assert optional.included([], "default", "auto") == ()
+    assert optional.included(["lion"], "default", "auto") == ("lion",)
+
+
 def test_a_report_knows_it_by_the_plan():
     assert optional.planned("resnet8-cifar10") == ()
     made = plan.make(default_experiment(), catalog.load(["lion"]), INPUTS, 2)
