@@ -1,12 +1,15 @@
 """The one float ONNX file that ONNX Runtime, PyTorch and every quantizer start from."""
 
+import contextlib
 import shutil
+import tempfile
 from pathlib import Path
 
 import onnx
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from images.onnx.session import FILE, open_session, read
+from images.onnx.targets import constant_targets
 from shared.errors import CrossquantError
 
 
@@ -19,11 +22,27 @@ def run(exported: Path, out: Path, *, enabled: bool) -> None:
     target = out / FILE
     read(exported / FILE)
     if enabled:
-        quant_pre_process(exported / FILE, target, skip_symbolic_shape=False)
+        fold(exported / FILE, target)
         onnx.checker.check_model(onnx.load(target), full_check=True)
     else:
         shutil.copyfile(exported / FILE, target)
     check_inputs(exported / FILE, target)
+
+
+def fold(source: Path, target: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        scratch, written = Path(folder).resolve(), target.resolve()
+        model = onnx.load(source)
+        constant_targets(model, scratch)
+        onnx.save(model, scratch / FILE)
+        try:
+            with contextlib.chdir(scratch):  # where it gives up, it writes a file into the folder that it is in
+                quant_pre_process(scratch / FILE, written, skip_symbolic_shape=False)
+        except Exception as error:
+            if "symbolic shape" not in str(error):
+                raise
+            print(f"{error}: shapes are inferred by ONNX alone")
+            quant_pre_process(scratch / FILE, written, skip_symbolic_shape=True)
 
 
 def check_inputs(before: Path, after: Path) -> None:

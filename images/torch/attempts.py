@@ -26,8 +26,10 @@ class Attempts:
     def __init__(self, model: Path, recipe: Recipe, always: Sequence[str], calibration: Path) -> None:
         set_engine(recipe.backend)
         torch.set_num_threads(THREADS)
-        self.recipe, self.always = recipe, tuple(always)
+        self.recipe = recipe
         self.layers: tuple[Layer, ...] = layers.read(model)
+        names = {layer.name for layer in self.layers}
+        self.always = tuple(name for name in always if name in names)  # a rewritten graph has not all of them
         self.float = to_module(model)
         self.prepared = fx.prepare(copy.deepcopy(self.float), recipe.mapping(), calibration)
 
@@ -42,17 +44,21 @@ class Attempts:
         """The 8-bit module with these layers in float, in addition to those that always are."""
         prepared = copy.deepcopy(self.prepared)
         self._free_constants(prepared, self.modules(excluded))
-        return convert_fx(prepared, qconfig_mapping=self.mapping(excluded))
+        try:
+            return convert_fx(prepared, qconfig_mapping=self.mapping(excluded))
+        except fx.REFUSALS as error:
+            raise Unsupported(f"PyTorch's FX graph mode can't convert this model: {error}") from error
 
     def _free_constants(self, prepared: torch.fx.GraphModule, modules: Sequence[str]) -> None:
         """Take the observers off the constants that excluded layers read: PyTorch would quantize those all the same."""
         scopes = self.prepared.meta["_observed_graph_module_attrs"].node_name_to_scope
-        for node in prepared.graph.nodes:
+        for node in list(prepared.graph.nodes):
             if str(scopes.get(node.name, ("",))[0]).split(".")[0] in modules:
                 for source in node.all_input_nodes:
                     if source.op == "call_module" and source.args and source.args[0].op == "get_attr":
                         node.replace_input_with(source, source.args[0])
-        prepared.graph.eliminate_dead_code()
+                        if not source.users:  # other dead nodes must stay: PyTorch asks for each that it prepared
+                            prepared.graph.erase_node(source)
         prepared.recompile()
 
     def total(self, excluded: Sequence[str]) -> int:

@@ -1,31 +1,55 @@
 """ONNX to PyTorch, by onnx2torch."""
 
+import json
+import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
 
-from images.torch import torchvision_free
+from images.torch import fallback, torchvision_free
+from images.torch.fallback import Source
 from images.torch.script import Tensors, save
 from shared.errors import Unsupported
 
 torchvision_free.install()
 from onnx2torch import convert  # noqa: E402 - after the placeholder
+from onnx2torch.node_converters.gemm import OnnxGemm  # noqa: E402, F401
 from onnx2torch.node_converters.matmul import OnnxMatMul  # noqa: E402, F401
 from onnx2torch.node_converters.reshape import OnnxReshape  # noqa: E402
 from onnx2torch.onnx_graph import OnnxGraph  # noqa: E402, F401
 
+from images.torch import converters  # noqa: E402, F401 - it adds to onnx2torch's
 from images.torch.gather import fix_gathers  # noqa: E402
 from images.torch.squeeze import fix_squeezes  # noqa: E402
 
 OPEN = 16
+CONVERSION = "conversion.json"
+REFUSALS = (NotImplementedError, RuntimeError, AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 
 def run(model: Path, out: Path) -> None:
-    """Write `model.pt`, a TorchScript file that loads with PyTorch alone; its input stays as Keras had it (NHWC)."""
-    with torch.no_grad():
-        save(to_module(model), example(model), out)
+    """Write `model.pt`, a TorchScript file that loads with PyTorch alone, and `conversion.json`, which says what of the
+    graph had to be rewritten; the model's inputs stay as Keras had them (NHWC).
+    """
+    with torch.no_grad(), fallback.sources(model) as graphs:
+        source = converted(graphs, out)
+    (out / CONVERSION).write_text(json.dumps({"by": "onnx2torch", "rewritten": list(source.changes)}))
+
+
+def converted(graphs: Iterator[Source], out: Path) -> Source:
+    """The first graph whose module could be written. Unsupported names the operator that none gets past."""
+    refused = []
+    for source in graphs:
+        try:
+            save(to_module(source.folder), example(source.folder), out)
+        except Unsupported as error:
+            refused.append(error)
+        else:
+            return source
+    raise refused[-1]
 
 
 def to_module(variant: Path) -> torch.fx.GraphModule:
@@ -33,8 +57,8 @@ def to_module(variant: Path) -> torch.fx.GraphModule:
     graph = onnx.load(variant / "model.onnx")
     try:
         module = convert(graph).eval()
-    except NotImplementedError as error:
-        raise Unsupported(f"onnx2torch can't convert this model: {error}") from error
+    except REFUSALS as error:
+        raise Unsupported(f"onnx2torch can't convert this model{operator_of(error)}: {error}") from error
     fix_reshapes(module)
     fix_squeezes(module)
     fix_gathers(module)
@@ -42,6 +66,14 @@ def to_module(variant: Path) -> torch.fx.GraphModule:
         parameter.requires_grad_(False)
         parameter.data = parameter.data.contiguous()  # Gemm weights come as transposed views
     return module
+
+
+def operator_of(error: BaseException) -> str:
+    """Which of the graph's operators onnx2torch failed at, where its own words don't say."""
+    frames = [frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__)]
+    nodes = [found["onnx_node"] for found in frames if "onnx_node" in found]
+    known = not nodes or nodes[-1].operation_type in str(error)
+    return "" if known else f" at {nodes[-1].operation_type} '{nodes[-1].name}'"
 
 
 def fix_reshapes(module: torch.fx.GraphModule) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from images.torch import layers
+from images.torch import fallback, forms, layers, quantize
 from images.torch.attempts import Attempts
 from images.torch.inspection import Inspection
 from images.torch.recipe import Recipe
@@ -26,16 +26,26 @@ def run(variant: Path, model: Path, calibration: Path, out: Path, *, images: int
         raise Unsupported(f"only what PyTorch's FX graph mode quantized can be explained, and {variant.name} is not")
     recipe = Recipe(**{name: settings[name] for name in Recipe.__dataclass_fields__})
     subset = Subset(calibration, images)
-    with torch.no_grad():
-        attempts = Attempts(model, recipe, excluded(variant, settings, model), calibration)
+    path = forms.read(variant).get("path", quantize.WAY)
+    if not path.startswith(quantize.WAY):
+        raise Unsupported(f"{variant.name} was made by PT2E, which FX graph mode's layers don't explain")
+    with torch.no_grad(), fallback.sources(model) as graphs:
+        source = next(source for source in graphs if source.path(quantize.WAY) == path)
+        attempts = Attempts(source.folder, recipe, excluded(variant, settings, source.folder, model), calibration)
         sensitivity.write(explained(Inspection(attempts, subset), variant.name), out)
 
 
-def excluded(variant: Path, settings: dict[str, object], model: Path) -> tuple[str, ...]:
-    """The names of the layers that the variant has in float, whoever chose them."""
+def excluded(variant: Path, settings: dict[str, object], graph: Path, model: Path) -> tuple[str, ...]:
+    """The names of the layers that the variant has in float, whoever chose them: found in the `graph` that it was made
+    of, or named by a recipe for that of `model`.
+    """
     path = variant / EXCLUDED
-    names = json.loads(path.read_text())["layers"] if path.exists() else settings.get("exclude", [])
-    return tuple(layer.name for layer in layers.select(layers.read(model), names, settings["exclude_types"]))
+    if path.exists():
+        return tuple(
+            layer.name for layer in layers.select(layers.read(graph), json.loads(path.read_text())["layers"], ())
+        )
+    chosen = layers.select(layers.read(model), settings.get("exclude", []), settings["exclude_types"])
+    return tuple(layer.name for layer in chosen)
 
 
 def explained(inspection: Inspection, variant: str) -> Sensitivity:

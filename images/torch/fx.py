@@ -8,11 +8,11 @@ import numpy as np
 import torch
 import torch.fx.config
 from torch.ao import quantization
+from torch.ao.nn import quantized
 from torch.ao.nn.intrinsic import quantized as fused
-from torch.ao.nn.quantized import Conv2d, Linear
 from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 
-from images.torch.convert import OnnxMatMul
+from images.torch.convert import OnnxGemm, OnnxMatMul
 from images.torch.forms import several
 from images.torch.script import Tensors
 from shared import samples
@@ -23,8 +23,21 @@ torch.fx.config.do_not_emit_stack_traces = (
     True  # for a debugger; each trace would import Inductor, which takes a second
 )
 
-COMPUTING = (torch.nn.Conv2d, torch.nn.Linear, OnnxMatMul)
-QUANTIZED = (Conv2d, Linear, fused.ConvReLU2d, fused.LinearReLU)
+CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
+TRANSPOSED = (torch.nn.ConvTranspose1d, torch.nn.ConvTranspose2d, torch.nn.ConvTranspose3d)
+RECURRENT = (torch.nn.LSTM, torch.nn.GRU)
+WEIGHTED = (*CONVOLUTIONS, *TRANSPOSED, torch.nn.Linear)
+COMPUTING = (*WEIGHTED, *RECURRENT, OnnxMatMul, OnnxGemm)
+QUANTIZED = (
+    *(quantized.Conv1d, quantized.Conv2d, quantized.Conv3d, quantized.Linear),
+    *(quantized.ConvTranspose1d, quantized.ConvTranspose2d, quantized.ConvTranspose3d),
+    *(fused.ConvReLU1d, fused.ConvReLU2d, fused.ConvReLU3d),
+    *(fused.LinearReLU, fused.LinearLeakyReLU, fused.LinearTanh),
+)
+REFUSALS = (  # what PyTorch's tracers raise for a model that they can't follow
+    *(torch.fx.proxy.TraceError, NotImplementedError, RuntimeError, AssertionError),
+    *(AttributeError, IndexError, KeyError, TypeError, ValueError),
+)
 BATCH = 100  # samples
 
 
@@ -41,7 +54,7 @@ def prepare(
     """`module` with observers that have seen the samples in `calibration`. Unsupported names what can't be traced."""
     try:
         prepared = prepare_fx(module, mapping, example_inputs=example(calibration))
-    except torch.fx.proxy.TraceError as error:
+    except REFUSALS as error:
         where = layer_of(error, module)
         raise Unsupported(f"PyTorch's FX graph mode can't trace this model{where}: {error}") from error
     for batch in batches(calibration):
@@ -89,9 +102,25 @@ def example(calibration: Path) -> Tensors:
 
 
 def count(module: torch.nn.Module, kinds: tuple[type, ...], without: Iterable[str] = ()) -> int:
-    """Modules of these kinds, those in `without` excepted; a padded convolution lies inside of its module."""
+    """Products in modules of these kinds, those in `without` excepted; a padded convolution lies inside of its module.
+
+    PyTorch's quantized.matmul is none of them: it computes in float, and rounds what it gives.
+    """
     left_out = set(without)
-    return sum(isinstance(item, kinds) for name, item in module.named_modules() if name.split(".")[0] not in left_out)
+    items = [item for name, item in module.named_modules() if name.split(".")[0] not in left_out]
+    return sum(products(item) for item in items if isinstance(item, kinds))
+
+
+def products(layer: torch.nn.Module) -> int:
+    """How many products it computes: a recurrent layer has one with its inputs and one with its state, each way."""
+    return 2 * (1 + layer.bidirectional) if isinstance(layer, RECURRENT) else 1
+
+
+def left_in_float(module: torch.nn.Module, kinds: tuple[type, ...], without: Iterable[str]) -> list[str]:
+    """The layers of these kinds, with what they are, those in `without` excepted."""
+    left_out = set(without)
+    found = [(name.split(".")[0], type(item).__name__) for name, item in module.named_modules() if type(item) in kinds]
+    return [f"{name} ({kind})" for name, kind in found if name not in left_out]
 
 
 def layer_of(error: BaseException, module: torch.nn.Module) -> str:

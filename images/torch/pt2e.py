@@ -1,17 +1,19 @@
 """Static quantization after training, by torchao's PT2E, for PyTorch's compiler Inductor on x86."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86
 
-from images.torch import exported, forms, fx, layers
+from images.torch import exported, fallback, forms, fx, layers
 from images.torch.convert import to_module
-from shared.errors import Unsupported
+from images.torch.fallback import Source
 from shared.guards import check_quantized
 
+WAY = "pt2e"
 COMPUTING = ("conv1d", "conv2d", "conv3d", "conv_transpose2d", "linear", "matmul", "mm", "bmm", "addmm")
 
 
@@ -26,26 +28,54 @@ def run(
     exclude_types: list[str],
 ) -> None:
     """Write `model.pt2` and `quantized.json`. Unsupported where PyTorch leaves layers in float."""
-    excluded = layers.select(layers.read(model), exclude, exclude_types)
-    module = to_module(model)
-    left_out = layers.whole(excluded, module)
-    total = fx.count(module, fx.COMPUTING, left_out)
-    example = fx.example(calibration)
+    excluded = [layer.name for layer in layers.select(layers.read(model), exclude, exclude_types)]
     with torch.no_grad():
-        traced = exported.export(plain(module), example).module()
-        program = exported.export(quantize(traced, quantizer(reduce_range, left_out), calibration), example)
-        quantized = count(program.graph)
-        check_quantized("PT2E", quantized, total)
-        save(program, quantized, form, out)
-    forms.write(out, {"form": form, "quantized": quantized, "operators": total})
+        write(best(model, calibration, reduce_range, excluded), form, out)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A quantized program, with the graph that it was made of."""
+
+    source: Source
+    program: torch.export.ExportedProgram
+    quantized: int
+    total: int
+
+
+def best(model: Path, calibration: Path, reduce_range: str, excluded: Sequence[str]) -> Made:
+    with fallback.sources(model) as graphs:
+        return fallback.best(graphs, lambda source: make(source, calibration, reduce_range, excluded))
+
+
+def make(source: Source, calibration: Path, reduce_range: str, excluded: Sequence[str]) -> Made:
+    """Unsupported where the graph can't be followed, or fewer than half of its layers are quantized."""
+    module, known = to_module(source.folder), layers.read(source.folder)
+    left_out = layers.whole([layer for layer in known if layer.name in excluded], module)
+    total, example = fx.count(module, fx.COMPUTING, left_out), fx.example(calibration)
+    traced = exported.export(plain(module), example).module()
+    program = exported.export(quantize(traced, quantizer(reduce_range, left_out), calibration), example)
+    quantized = count(program.graph)
+    check_quantized("PT2E", quantized, total, left=fx.left_in_float(module, fx.RECURRENT, left_out))
+    return Made(source, program, quantized, total)
+
+
+def write(made: Made, form: str, out: Path, reason: str = "") -> None:
+    """`reason` is why FX graph mode, which was asked for, didn't make it."""
+    save(made.program, made.quantized, form, out)
+    counts = {"form": form, "quantized": made.quantized, "operators": made.total}
+    forms.write(out, counts | fallback.record(made.source, WAY, reason))
 
 
 def plain(module: torch.fx.GraphModule) -> torch.fx.GraphModule:
-    """`module` without onnx2torch's own modules, whose checks of data torch.export can't follow."""
+    """`module` without onnx2torch's own modules, whose checks of data torch.export can't follow; `module` itself where
+    only torch.export can follow it.
+    """
     try:
         return torch.fx.symbolic_trace(module)
-    except torch.fx.proxy.TraceError as error:
-        raise Unsupported(f"PyTorch can't trace this model{fx.layer_of(error, module)}: {error}") from error
+    except fx.REFUSALS as error:
+        print(f"PyTorch can't trace this model{fx.layer_of(error, module)}: {error}")
+        return module
 
 
 def quantizer(reduce_range: str, excluded: Sequence[str]) -> x86.X86InductorQuantizer:

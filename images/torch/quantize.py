@@ -1,14 +1,20 @@
-"""Static quantization after training, by PyTorch's FX graph mode."""
+"""Static quantization after training, by PyTorch's FX graph mode, or by PT2E what that can't follow."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from images.torch import forms, fx, layers
-from images.torch.attempts import Attempts
+from images.torch import fallback, forms, fx, layers
+from images.torch.attempts import Attempts, set_engine
+from images.torch.fallback import Source
 from images.torch.recipe import Recipe, own_check
 from images.torch.script import save
+from shared.errors import Unsupported
 from shared.guards import check_quantized
+
+WAY = "fx"
 
 
 def run(
@@ -26,17 +32,62 @@ def run(
     exclude: list[str],
     exclude_types: list[str],
 ) -> None:
-    """Write `model.pt` and `quantized.json`. Unsupported where PyTorch leaves layers in float."""
+    """Write `model.pt`, or PT2E's `model.pt2`, and `quantized.json`. Unsupported where layers are left in float."""
     recipe = Recipe(backend, observer, percentile, per_channel, activation, weight, reduce_range)
     excluded = [layer.name for layer in layers.select(layers.read(model), exclude, exclude_types)]
+    set_engine(recipe.backend)
     with torch.no_grad():
-        attempts = Attempts(model, recipe, excluded, calibration)
-        write(attempts.quantized(()), recipe, attempts.total(()), calibration, out)
+        try:
+            with fallback.sources(model) as graphs:
+                made = fallback.best(graphs, lambda source: make(source, recipe, excluded, calibration))
+                write(made, recipe, calibration, out)
+        except Unsupported as error:
+            if not recipe.like_pt2e:
+                raise
+            exported(model, calibration, out, recipe, excluded, error)
 
 
-def write(converted: torch.fx.GraphModule, recipe: Recipe, total: int, calibration: Path, out: Path) -> None:
-    """The file to ship and `quantized.json`. Unsupported where fewer than half of the `total` layers are quantized."""
-    quantized = fx.count(converted, fx.QUANTIZED)
-    check_quantized("PyTorch", quantized, total, own_check(recipe.qconfig()))
-    save(converted, fx.example(calibration), out)
-    forms.write(out, {"engine": recipe.backend, "quantized": quantized, "operators": total})
+@dataclass(frozen=True)
+class Made:
+    """A quantized module, with what it was made of."""
+
+    source: Source
+    attempts: Attempts
+    module: torch.fx.GraphModule
+    quantized: int
+    total: int
+
+
+def make(source: Source, recipe: Recipe, excluded: Sequence[str], calibration: Path) -> Made:
+    """Unsupported where the graph can't be traced, or fewer than half of its layers are quantized."""
+    return of(source, Attempts(source.folder, recipe, excluded, calibration), ())
+
+
+def of(source: Source, attempts: Attempts, excluded: Sequence[str]) -> Made:
+    """The module with these layers in float, in addition to those that always are."""
+    module = attempts.quantized(excluded)
+    quantized, total = fx.count(module, fx.QUANTIZED), attempts.total(excluded)
+    left = fx.left_in_float(module, fx.COMPUTING, attempts.modules(excluded))
+    check_quantized("PyTorch", quantized, total, own_check(attempts.recipe.qconfig()), left)
+    return Made(source, attempts, module, quantized, total)
+
+
+def write(made: Made, recipe: Recipe, calibration: Path, out: Path) -> None:
+    """The file to ship and `quantized.json`."""
+    save(made.module, fx.example(calibration), out)
+    counts = {"engine": recipe.backend, "quantized": made.quantized, "operators": made.total}
+    forms.write(out, counts | fallback.record(made.source, WAY))
+
+
+def exported(
+    model: Path, calibration: Path, out: Path, recipe: Recipe, excluded: Sequence[str], refusal: Unsupported
+) -> None:
+    """By PT2E, in the form that needs no compiler. Its own refusal says less than FX's: that one is raised."""
+    from images.torch import pt2e  # noqa: PLC0415 - it brings torchao, seconds that most recipes spare
+
+    try:
+        made = pt2e.best(model, calibration, "always" if recipe.reduced else "default", excluded)
+    except Unsupported as error:
+        print(f"PT2E: {error}")
+        raise refusal from error
+    pt2e.write(made, forms.EXPORTED, out, reason=str(refusal))

@@ -42,7 +42,15 @@ class Recipe:
         return quantization.QConfig(activation=self._activation(), weight=self._weight())
 
     def mapping(self) -> quantization.QConfigMapping:
-        return quantization.get_default_qconfig_mapping(self.backend).set_global(self.qconfig())
+        mapping = quantization.get_default_qconfig_mapping(self.backend).set_global(self.qconfig())
+        for recurrent in (torch.nn.LSTM, torch.nn.GRU):  # it has no static kernel, and would observe a tuple
+            mapping.set_object_type(recurrent, None)
+        return mapping
+
+    @property
+    def like_pt2e(self) -> bool:
+        """Is it of the types that PT2E has?"""
+        return (self.activation, self.weight) == ("quint8", "qint8")
 
     @property
     def reduced(self) -> bool:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from images.torch import layers, quantize
+from images.torch import fallback, layers, quantize
 from images.torch.attempts import Attempts
 from images.torch.forms import several
 from images.torch.inspection import Inspection, ranked
@@ -41,15 +41,16 @@ def run(
     """
     recipe = Recipe(backend, observer, percentile, per_channel, activation, weight, reduce_range)
     always = tuple(layer.name for layer in layers.select(layers.read(model), (), exclude_types))
-    with torch.no_grad():
-        attempts = Attempts(model, recipe, always, calibration)
+    with torch.no_grad(), fallback.sources(model) as graphs:
+        first = fallback.best(graphs, lambda source: quantize.make(source, recipe, always, calibration))
+        source, attempts = first.source, first.attempts
         scorer = Scorer(holdout, model_of(attempts.float))
         search = Search(least(scorer.exact, max_drop_pp), trials)
         best = search.run(
             lambda names: scorer.score(model_of(attempts.quantized(names))),
             lambda: candidates(attempts, calibration),
         )
-        quantize.write(attempts.quantized(best.excluded), recipe, attempts.total(best.excluded), calibration, out)
+        quantize.write(quantize.of(source, attempts, best.excluded), recipe, calibration, out)
     record(search, best, scorer.exact, [*always, *best.excluded], out)
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch.ao.quantization import ObserverBase
 
+from images.torch import fx
 from images.torch.attempts import Attempts
 from images.torch.layers import Layer, units
 
-COMPUTING = (torch.nn.Conv2d, torch.nn.Linear)
 Round = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -105,7 +105,7 @@ class Switches:
         """The module that computes the layer, its weight, and that weight quantized and back."""
         inside = [item for path, item in self.module.named_modules() if path.split(".")[0] == name]
         configs = [item.qconfig for item in inside if getattr(item, "qconfig", None) is not None]
-        computing = [item for item in inside if isinstance(item, COMPUTING)]
+        computing = [item for item in inside if isinstance(item, fx.WEIGHTED)]
         if not configs or not computing:
             return ()
         observer = configs[0].weight()

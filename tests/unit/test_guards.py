@@ -26,3 +26,20 @@ def test_the_frameworks_own_words_are_kept():
         "PyTorch quantized 0 of 9 convolutions and linear layers, without an error; "
         "PyTorch's eager mode says: Weight observer must have a dtype of qint8"
     )
+
+
+@pytest.mark.parametrize(
+    ("left", "named"),
+    [
+        (["a (Conv)"], "a (Conv) stayed in float"),
+        (["a (Conv)", "b (LSTM)", "c (GRU)"], "a (Conv), b (LSTM), c (GRU) stayed in float"),
+        (
+            ["a (Conv)", "b (LSTM)", "c (GRU)", "d (Conv)", "e (Conv)"],
+            "a (Conv), b (LSTM), c (GRU) and 2 more stayed in float",
+        ),
+    ],
+)
+def test_what_stayed_in_float_is_named(left: list[str], named: str) -> None:
+    with pytest.raises(Unsupported) as caught:
+        check_quantized("PyTorch", 0, 9, left=left)
+    assert str(caught.value) == f"PyTorch quantized 0 of 9 convolutions and linear layers, without an error; {named}"

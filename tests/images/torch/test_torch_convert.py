@@ -81,10 +81,10 @@ def test_no_reshape_looks_at_its_target_as_data(tmp_path: Path):
 
 def test_an_operator_without_converter_is_unsupported_by_name(tmp_path: Path, out: Path):
     with pytest.raises(Unsupported) as caught:
-        convert.run(models.only("GlobalMaxPool", tmp_path), out)
+        convert.run(models.only("LpPool", tmp_path, kernel_shape=[8, 8]), out)
     assert str(caught.value) == (
         "onnx2torch can't convert this model: Converter is not implemented "
-        "(OperationDescription(domain='', operation_type='GlobalMaxPool', version=1))"
+        "(OperationDescription(domain='', operation_type='LpPool', version=11))"
     )
     assert not list(out.iterdir())
 

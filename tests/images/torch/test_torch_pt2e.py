@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from images.torch import convert, exported, forms, inductor, pt2e
-from shared.errors import CrossquantError, Unsupported
+from shared.errors import CrossquantError
 from tests.images import models
 from tests.images.torch.stages import answers, defaults
 
@@ -67,7 +67,8 @@ def test_a_fresh_process_answers_nearly_as_float_to_any_batch(
     form: str, shipped: Callable[[str], Path], float_answers: np.ndarray, tmp_path: Path
 ):
     folder = shipped(form)
-    assert json.loads((folder / forms.QUANTIZED_JSON).read_text()) == {"form": form, "quantized": 3, "operators": 3}
+    about = json.loads((folder / forms.QUANTIZED_JSON).read_text())
+    assert about == {"form": form, "quantized": 3, "operators": 3, "path": "pt2e"}
     subprocess.run([sys.executable, "-c", FRESH, folder, tmp_path / "answers.npy"], check=True)
     difference = np.abs(np.load(tmp_path / "answers.npy") - float_answers).max()
     assert 0 < difference < 0.05
@@ -84,17 +85,22 @@ def test_excluded_layers_stay_in_float(source: Path, out: Path):
     assert json.loads((out / forms.QUANTIZED_JSON).read_text())["quantized"] == 1
 
 
-def test_matrix_products_that_stay_float_are_counted(source: Path, tmp_path: Path, out: Path):
-    """A dense layer without bias is a MatMul: with only such layers nothing is quantized, without an error."""
+def test_matrix_products_are_quantized_as_linear_layers(source: Path, tmp_path: Path, out: Path):
+    """A dense layer without bias is a MatMul, which PT2E leaves in float without an error."""
     graph = models.Graph()
     graph.add("Flatten")
     graph.add("MatMul", graph.weight(192, 8))
     graph.add("Relu")
     graph.add("MatMul", graph.weight(8, 10))
-    with pytest.raises(Unsupported) as caught:
-        pt2e.run(graph.save(tmp_path), source, out, **defaults("pt2e"))
-    assert str(caught.value) == "PT2E quantized 0 of 2 convolutions and linear layers, without an error"
-    assert not list(out.iterdir())
+    first, second = (node.name for node in graph.nodes if node.op_type == "MatMul")
+    pt2e.run(graph.save(tmp_path), source, out, **defaults("pt2e"))
+    assert json.loads((out / forms.QUANTIZED_JSON).read_text()) == {
+        "form": "exported",
+        "quantized": 2,
+        "operators": 2,
+        "path": "pt2e-rewritten",
+        "rewritten": [f"{first} as a linear layer", f"{second} as a linear layer"],
+    }
 
 
 def test_a_folder_without_execution_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

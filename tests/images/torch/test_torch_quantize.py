@@ -76,7 +76,7 @@ def test_every_layer_is_quantized_with_signed_weights(backend: str, converted: C
 @pytest.mark.parametrize("backend", ["fbgemm", "x86", "onednn", "qnnpack"])
 def test_the_file_is_written_with_its_engine_and_counts(backend: str, quantized: Callable[[str], Path]):
     folder = quantized(backend)
-    assert counted(folder) == {"engine": backend, "quantized": 3, "operators": 3}
+    assert counted(folder) == {"engine": backend, "quantized": 3, "operators": 3, "path": "fx"}
     code = str(torch.jit.load(folder / script.FILE).inlined_graph)
     assert code.count("quantized::conv2d") == 2
     assert code.count("quantized::linear") == 1
@@ -142,16 +142,22 @@ def test_signed_activations_are_unsupported(shared: Path, out: Path):
     assert not list(out.iterdir())
 
 
-def test_a_matrix_product_that_stays_float_is_counted(shared: Path, tmp_path: Path, out: Path):
-    """A dense layer without bias is a MatMul, which FX leaves in float: "1 of 1" would hide it."""
+def test_a_matrix_product_is_quantized_as_a_linear_layer(shared: Path, tmp_path: Path, out: Path):
+    """A dense layer without bias is a MatMul, which FX leaves in float: the graph is rewritten, and says so."""
     graph = models.Graph()
     graph.add("Transpose", perm=[0, 3, 1, 2])
     graph.convolution(3, 4)
     graph.add("GlobalAveragePool")
     graph.add("Flatten")
-    graph.add("MatMul", graph.weight(4, 10))
+    product = graph.add("MatMul", graph.weight(4, 10))
     run(graph.save(tmp_path), shared, out)
-    assert counted(out) == {"engine": "fbgemm", "quantized": 1, "operators": 2}
+    assert counted(out) == {
+        "engine": "fbgemm",
+        "quantized": 2,
+        "operators": 2,
+        "path": "fx-rewritten",
+        "rewritten": [f"{product} as a linear layer"],
+    }
 
 
 def test_a_model_without_anything_to_quantize_is_unsupported(shared: Path, tmp_path: Path, out: Path):

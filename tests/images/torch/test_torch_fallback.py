@@ -1,0 +1,198 @@
+"""What onnx2torch can't convert or FX can't trace: a rewritten graph, then PT2E, then words that name the operator."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from onnx import helper
+
+from images.torch import convert, explain, fallback, forms, fx, pt2e, quantize
+from shared.errors import CrossquantError, Unsupported
+from tests.images import models
+from tests.images.torch.graphs import model, one, random, reference, saved
+from tests.images.torch.stages import defaults
+
+
+def calibration(folder: Path, x: np.ndarray) -> Path:
+    folder.mkdir(exist_ok=True)
+    np.save(folder / "input_0.npy", x)
+    return folder
+
+
+def about(folder: Path) -> dict[str, object]:
+    return json.loads((folder / forms.QUANTIZED_JSON).read_text())
+
+
+def products(x: np.ndarray) -> tuple[list, dict[str, np.ndarray]]:
+    """Two dense layers on a sequence, as the ONNX file of a transformer has them."""
+    size = x.shape[-1]
+    nodes = [
+        helper.make_node("MatMul", ["x", "first"], ["a"], name="one"),
+        helper.make_node("Add", ["a", "bias"], ["b"], name="plus"),
+        helper.make_node("Relu", ["b"], ["c"], name="relu"),
+        helper.make_node("MatMul", ["c", "second"], ["y"], name="two"),
+    ]
+    return nodes, {"first": random(size, 8, seed=1), "bias": random(8, seed=2), "second": random(8, 5, seed=3)}
+
+
+def test_a_graph_that_will_do_is_the_only_one_that_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Rewriting takes time, and brings ONNX's reference."""
+    monkeypatch.setattr("images.torch.rewriting.rewrite", lambda _: pytest.fail("it was rewritten"))
+    out = tmp_path / "out"
+    out.mkdir()
+    convert.run(models.convolutional(tmp_path / "onnx"), out)
+    assert json.loads((out / convert.CONVERSION).read_text()) == {"by": "onnx2torch", "rewritten": []}
+
+
+def test_what_onnx2torch_lacks_is_converted_from_the_rewritten_graph(tmp_path: Path, out: Path):
+    x = random(3, 4, 6)
+    source = saved(one("MeanVarianceNormalization", x, axes=[2]), tmp_path / "onnx")
+    convert.run(source, out)
+    found = json.loads((out / convert.CONVERSION).read_text())
+    assert found["rewritten"][0] == "MeanVarianceNormalization by what ONNX defines it by"
+    expected = reference(one("MeanVarianceNormalization", x, axes=[2]), x)[0]
+    np.testing.assert_allclose(forms.load(out, 1)((x,))[0], expected, atol=1e-5)
+
+
+def test_what_no_graph_can_do_without_is_named(tmp_path: Path, out: Path):
+    with pytest.raises(Unsupported, match=r"operation_type='Det'"):
+        convert.run(saved(one("Det", random(3, 4, 4)), tmp_path / "onnx"), out)
+    assert not list(out.iterdir())
+
+
+def test_the_rewritten_graph_is_taken_where_fx_leaves_layers_in_float(tmp_path: Path, out: Path):
+    x = random(40, 6, 4)
+    nodes, constants = products(x)
+    source = saved(model(nodes, x, ["y"], constants), tmp_path / "onnx")
+    quantize.run(source, calibration(tmp_path / "calibration", x), out, **defaults("quantize"))
+    assert about(out) == {
+        "engine": "fbgemm",
+        "quantized": 2,
+        "operators": 2,
+        "path": "fx-rewritten",
+        "rewritten": ["one and plus as a linear layer", "two as a linear layer"],
+    }
+    expected = reference(model(nodes, x, ["y"], constants), x)[0]
+    assert np.abs(forms.load(out, 1)((x,))[0] - expected).max() < 0.05 * np.abs(expected).max()
+
+
+def test_a_layer_that_rewriting_takes_away_may_be_excluded(tmp_path: Path, out: Path):
+    x = random(40, 6, 4)
+    nodes, constants = products(x)
+    source = saved(model(nodes, x, ["y"], constants), tmp_path / "onnx")
+    settings = {**defaults("quantize"), "exclude": ["plus", "two"]}
+    quantize.run(source, calibration(tmp_path / "calibration", x), out, **settings)
+    assert (about(out)["quantized"], about(out)["operators"]) == (1, 1)
+
+
+class Refused(torch.nn.Module):
+    """What FX can't trace and torch.export can follow: it asks for the size of what comes in."""
+
+    def __init__(self, layer: torch.nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.layer(x)
+        return torch.relu(y) if y.shape[1] > 2 else y
+
+
+def untraceable(folder: Path) -> torch.fx.GraphModule:
+    module = TO_MODULE(folder)
+    name = next(name for name, item in module.named_children() if isinstance(item, torch.nn.Conv2d))
+    setattr(module, name, Refused(getattr(module, name)))
+    return module
+
+
+TO_MODULE = convert.to_module
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A layer of each converted model is one that FX can't trace."""
+    for module in ("images.torch.attempts", "images.torch.pt2e"):
+        monkeypatch.setattr(f"{module}.to_module", untraceable)
+
+
+@pytest.mark.usefixtures("refused")
+def test_pt2e_is_taken_where_fx_can_trace_no_graph(tmp_path: Path, out: Path):
+    images = models.images(40)
+    source = models.convolutional(tmp_path / "onnx")
+    quantize.run(source, calibration(tmp_path / "calibration", images), out, **defaults("quantize"))
+    found = about(out)
+    assert (found["form"], found["path"]) == (forms.EXPORTED, "pt2e")
+    assert (found["quantized"], found["operators"]) == (3, 3)
+    assert str(found["reason"]).startswith("PyTorch's FX graph mode can't trace this model at layer 'Conv_2'")
+    answers = forms.load(out, 1)((images,))[0]
+    convert_out = tmp_path / "float"
+    convert_out.mkdir()
+    convert.run(source, convert_out)
+    assert 0 < np.abs(answers - forms.load(convert_out, 1)((images,))[0]).max() < 0.1
+
+
+@pytest.mark.usefixtures("refused")
+def test_pt2e_is_no_stand_in_for_a_recipe_of_other_types(tmp_path: Path, out: Path):
+    settings = {**defaults("quantize"), "weight": "quint8"}
+    with pytest.raises(Unsupported, match=r"^PyTorch's FX graph mode can't trace this model at layer 'Conv_2'"):
+        quantize.run(
+            models.convolutional(tmp_path / "onnx"), calibration(tmp_path / "c", models.images(20)), out, **settings
+        )
+    assert not list(out.iterdir())
+
+
+def test_a_recurrent_layer_stays_in_float_and_is_named(tmp_path: Path, out: Path):
+    x = random(7, 20, 4)
+    weights = random(1, 20, 4), random(1, 20, 5), random(1, 40)
+    nodes = one("LSTM", x, *weights, hidden_size=5, outputs=3)
+    with pytest.raises(Unsupported) as caught:
+        quantize.run(saved(nodes, tmp_path / "onnx"), calibration(tmp_path / "c", x), out, **defaults("quantize"))
+    assert str(caught.value) == (
+        "PyTorch quantized 0 of 2 convolutions and linear layers, without an error; layer (LSTM) stayed in float"
+    )
+
+
+def test_a_calibration_set_that_is_wrong_is_no_reason_to_try_another_way(tmp_path: Path, out: Path):
+    images = models.images(20)
+    images[7, 0, 0, 0] = np.nan
+    with pytest.raises(CrossquantError, match="calibration image 7 has NaN"):
+        quantize.run(
+            models.convolutional(tmp_path / "onnx"), calibration(tmp_path / "c", images), out, **defaults("quantize")
+        )
+
+
+@pytest.mark.usefixtures("refused")
+def test_what_pt2e_made_is_not_explained(tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch):
+    source, images = models.convolutional(tmp_path / "onnx"), calibration(tmp_path / "c", models.images(20))
+    settings = defaults("quantize")
+    variant = tmp_path / "torch.int8"
+    variant.mkdir()
+    quantize.run(source, images, variant, **settings)
+    monkeypatch.setattr("images.torch.explain.store.parameters", lambda _: settings)
+    with pytest.raises(Unsupported, match=r"^torch\.int8 was made by PT2E"):
+        explain.run(variant, source, images, out, images=10)
+
+
+def test_the_paths_are_named_by_what_was_done():
+    direct, changed = fallback.Source(Path()), fallback.Source(Path(), ("a change",))
+    assert [source.path(way) for source in (direct, changed) for way in (quantize.WAY, pt2e.WAY)] == [
+        "fx",
+        "pt2e",
+        "fx-rewritten",
+        "pt2e-rewritten",
+    ]
+    assert fallback.record(changed, "pt2e", "FX said no") == {
+        "path": "pt2e-rewritten",
+        "rewritten": ["a change"],
+        "reason": "FX said no",
+    }
+
+
+@pytest.mark.parametrize(("shape", "kind"), [((9, 3, 12), "Conv1d"), ((9, 3, 6, 6), "ConvTranspose2d")])
+def test_other_convolutions_are_counted_and_quantized(shape: tuple[int, ...], kind: str, tmp_path: Path, out: Path):
+    x = random(*shape)
+    made = one("Conv", x, random(4, 3, 3)) if kind == "Conv1d" else one("ConvTranspose", x, random(3, 4, 3, 3))
+    assert fx.count(convert.to_module(saved(made, tmp_path / "onnx")), fx.COMPUTING) == 1
+    quantize.run(tmp_path / "onnx", calibration(tmp_path / "c", x), out, **defaults("quantize"))
+    assert (about(out)["quantized"], about(out)["operators"]) == (1, 1)

@@ -1,0 +1,128 @@
+"""All of the zoo through one image: `python -m tests.zoo.chain IMAGE FOLDER`, in the image's own environment.
+
+The stages are the image's own, with the options of its stages.toml, each in a fork as the runner has them. FOLDER gets
+an artifact a step, below the model's name, and `IMAGE.json`: for each model, what became of each step.
+"""
+
+import importlib
+import json
+import os
+import sys
+import tomllib
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shared import threads
+from shared.errors import Unsupported
+from tests.zoo.names import NAMES
+
+ROOT = Path(__file__).resolve().parents[2]
+U8S8 = {"activation": "uint8", "weight": "int8", "per_channel": True}
+
+
+@dataclass(frozen=True)
+class Step:
+    """The stage `run` makes `output` of `inputs`, which are artifacts; recipes are `options` beyond the defaults."""
+
+    run: str
+    output: str
+    inputs: tuple[str, ...]
+    options: dict[str, Any] | None = None
+
+    def __call__(self, image: str, folder: Path) -> None:
+        module = importlib.import_module(f"images.{image}.{self.run}")
+        (folder / self.output).mkdir()
+        options = defaults(image, self.run) | (self.options or {})
+        module.run(*(folder / name for name in self.inputs), folder / self.output, **options)
+
+
+def predicted(variant: str) -> Step:
+    return Step("predict", f"predictions.{variant}", (variant, "dataset"))
+
+
+STEPS = {
+    "keras": (
+        Step("load", "keras.fp32", ("input.model", "dataset")),
+        Step("export", "exported", ("keras.fp32",)),
+        predicted("keras.fp32"),
+    ),
+    "onnx": (
+        Step("fold", "onnx.fp32", ("exported",)),
+        predicted("onnx.fp32"),
+        Step("quantize", "onnx.int8", ("onnx.fp32", "exported", "calibration"), U8S8),
+        predicted("onnx.int8"),
+        Step("dynamic", "onnx.dynamic", ("onnx.fp32",)),
+        predicted("onnx.dynamic"),
+    ),
+    "torch": (
+        Step("convert", "torch.fp32", ("onnx.fp32",)),
+        predicted("torch.fp32"),
+        Step("quantize", "torch.int8", ("onnx.fp32", "calibration")),
+        predicted("torch.int8"),
+        Step("pt2e", "torch.pt2e", ("onnx.fp32", "calibration")),
+        predicted("torch.pt2e"),
+    ),
+}
+
+
+def defaults(image: str, run: str) -> dict[str, Any]:
+    stages = tomllib.loads((ROOT / "images" / image / "stages.toml").read_text())["stage"]
+    options = next(stage for stage in stages if stage["run"] == run).get("options", {})
+    return {name: option["default"] for name, option in options.items()}
+
+
+def forked(action: Callable[[], None]) -> str:
+    """Do it in a fork, as the runner does: threads and settings are a process's. What it said, "ok" where nothing."""
+    readable, writable = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(readable)
+        with os.fdopen(writable, "w") as pipe:
+            pipe.write(outcome(action))
+        os._exit(0)
+    os.close(writable)
+    with os.fdopen(readable) as pipe:
+        said = pipe.read()
+    os.waitpid(child, 0)
+    return said or "failed: the process died"
+
+
+def outcome(action: Callable[[], None]) -> str:
+    try:
+        action()
+    except Unsupported as error:
+        return f"unsupported: {error}"
+    except BaseException:  # noqa: BLE001 - the end of a process: all of it is to be seen in the test
+        return f"failed: {traceback.format_exc()}"
+    return "ok"
+
+
+def through(image: str, folder: Path) -> dict[str, str]:
+    """What became of each step; one whose model isn't there is left out."""
+    found = {}
+    for step in STEPS[image]:
+        if step.run != "predict" or found.get(step.inputs[0]) == "ok":
+            found[step.output] = forked(lambda step=step: step(image, folder))
+    return found
+
+
+def main(image: str, target: str) -> None:
+    threads.limit(1)
+    for step in STEPS[image]:
+        importlib.import_module(f"images.{image}.{step.run}")
+    found = {}
+    for name in NAMES:
+        folder = Path(target) / name
+        made = "ok"
+        if image == "keras":
+            folder.mkdir()
+            made = forked(lambda folder=folder: importlib.import_module("tests.zoo.made").make(folder))
+        found[name] = through(image, folder) if made == "ok" else {"input.model": made}
+    (Path(target) / f"{image}.json").write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
