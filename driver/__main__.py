@@ -1,4 +1,4 @@
-"""The command line: `python -m driver new | run | list | report | explain | check-data | diff | inspect | fetch | doctor`."""
+"""Commands: `python -m driver new | inspect | run | list | report | explain | check-data | diff | fetch | doctor`."""
 
 import argparse
 import signal
@@ -41,8 +41,8 @@ def refuse(message: str, exit_code: int) -> int:
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m driver", description=__doc__)
     subparsers = top.add_subparsers(required=True, metavar="COMMAND")
-    first = (add_new, add_inspect, add_check_data, add_run, add_list)
-    for add in (*first, add_report, add_explain, add_diff, add_fetch, add_doctor):
+    looking = (add_list, add_report, add_explain, add_check_data, add_diff)
+    for add in (add_new, add_inspect, add_run, *looking, add_fetch, add_doctor):
         add(subparsers)
     return top
 
