@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from driver import catalog, execute, fetching, host, plan, session
+from driver import catalog, execute, fetching, host, own, plan, session
 from driver.display import Terminal
 from driver.experiment import Dataset, Experiment, Model, Source
 from shared import store
@@ -54,6 +54,7 @@ def experiment(arguments: argparse.Namespace) -> Experiment:
 
 def prepare(chosen: Experiment, terminal: Terminal) -> Plan:
     """The model onto the volume, and the plan that the stage runners read."""
+    own.model_files(own.find(chosen.model.sources[0]), chosen.model)  # `fetch` would take the one before instead
     locations = fetching.locations(chosen, sample=False)
     fetching.fetch_model(chosen, store.volumes() / locations["input.model"], terminal.download)
     made = plan.make(chosen, catalog.load(), locations, host.cores())

@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from driver import catalog, inspection, plan
+from shared.errors import CrossquantError
 from shared.inspection import Inspection, Leg
 from shared.signature import Signature, Tensor
 
@@ -39,6 +40,15 @@ def test_an_onnx_file_needs_no_keras():
 @pytest.mark.parametrize("more", [{"trust": True}, {"code": "own.py"}])
 def test_code_of_the_users_takes_a_container(more: dict):
     assert inspection.experiment(arguments(Path("my.keras"), **more)).runs_code
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("absent.keras", "is not there"), ("notes.txt", "is no model that is known")]
+)
+def test_a_model_that_is_none(name: str, message: str, volumes: Path, tmp_path: Path):  # noqa: ARG001 - the fixture
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(CrossquantError, match=message):
+        inspection.run(arguments(tmp_path / name), Console())
 
 
 def test_what_is_shown(capsys: pytest.CaptureFixture[str]):
