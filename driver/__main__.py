@@ -1,4 +1,4 @@
-"""The command line: `python -m driver new | run | list | report | explain | check-data | diff | fetch | doctor`."""
+"""Commands: `python -m driver new | inspect | run | list | report | explain | check-data | diff | fetch | doctor`."""
 
 import argparse
 import signal
@@ -41,7 +41,8 @@ def refuse(message: str, exit_code: int) -> int:
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m driver", description=__doc__)
     subparsers = top.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_new, add_run, add_list, add_report, add_explain, add_check_data, add_diff, add_fetch, add_doctor):
+    looking = (add_list, add_report, add_explain, add_check_data, add_diff)
+    for add in (add_new, add_inspect, add_run, *looking, add_fetch, add_doctor):
         add(subparsers)
     return top
 
@@ -105,6 +106,15 @@ def add_diff(to: Commands) -> None:
     add.add_argument("before", metavar="RUN_A", help="the folder of an experiment's run, or its name below volumes/")
     add.add_argument("after", metavar="RUN_B")
     add.set_defaults(command=commands.diff)
+
+
+def add_inspect(to: Commands) -> None:
+    add = to.add_parser("inspect", help="what a model is, and how far each framework carries it")
+    add.add_argument("model", metavar="MODEL", help="a .keras, .h5 or .onnx file, or a SavedModel folder")
+    add.add_argument("--code", metavar="FILE", help="the Python file with the model's own layers")
+    add.add_argument("--json", action="store_true", help="print JSON")
+    add_engine(add)
+    add.set_defaults(command=commands.inspect)
 
 
 def add_fetch(to: Commands) -> None:

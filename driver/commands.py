@@ -132,6 +132,13 @@ def diff(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def inspect(arguments: argparse.Namespace) -> int:
+    """What a model is, and how far each framework carries it."""
+    from driver import inspection
+
+    return inspection.run(arguments, make_console())
+
+
 def fetch(arguments: argparse.Namespace) -> int:
     """Bring the inputs onto the volume, and the plan."""
     chosen = load(arguments)

@@ -14,7 +14,13 @@ from shared.contract import Step
 from shared.errors import CrossquantError
 from shared.store import ROOT
 
-UNASKED = {"trained", "selection", "holdout", "check"}  # made for who names them
+UNASKED = {
+    "trained",
+    "selection",
+    "holdout",
+    "check",
+    *(f"inspection.{image}" for image in ("keras", "onnx", "torch")),
+}  # made for who names them
 CONVERTED = ["dataset", "keras.fp32", "exported", "onnx.fp32"]  # what every variant of ONNX Runtime and PyTorch needs
 
 

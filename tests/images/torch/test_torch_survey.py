@@ -1,0 +1,47 @@
+"""What PyTorch makes of a model, tried on random samples."""
+
+from pathlib import Path
+
+import onnx
+import pytest
+
+from images.torch import survey
+from shared import inspection
+from shared.inspection import Inspection
+from shared.signature import Signature, Tensor
+from tests.images import models
+
+
+@pytest.fixture
+def described() -> Inspection:
+    return Inspection(signature=Signature((Tensor("image", "float32", models.SHAPE),), ()))
+
+
+def test_every_leg_is_tried(tmp_path: Path, out: Path, described: Inspection):
+    source = models.convolutional(tmp_path / "folded")
+    inspection.write(described, source)
+    survey.run(source, out)
+    converted, fx, pt2e = inspection.load(out).legs
+    assert (converted.name, converted.all, converted.reason) == ("onnx2torch", True, "")
+    assert (fx.carried["Conv"], fx.carried["Gemm"], fx.reason) == (2, 1, "")
+    assert (pt2e.carried["Conv"], pt2e.carried["Gemm"], pt2e.reason) == (2, 1, "")
+
+
+def test_an_operator_without_converter_is_named(tmp_path: Path, out: Path, described: Inspection):
+    source = models.convolutional(tmp_path / "folded")
+    model = onnx.load(source / "model.onnx")
+    model.graph.node[-1].op_type = "Hardmax"
+    onnx.save(model, source / "model.onnx")
+    inspection.write(described, source)
+    survey.run(source, out)
+    (leg,) = inspection.load(out).legs
+    total = len(model.graph.node)
+    assert not leg.all
+    assert sum(leg.carried.values()) == total - 1
+    assert "Hardmax" in leg.reason
+
+
+def test_a_model_that_did_not_come_so_far(tmp_path: Path, out: Path):
+    inspection.write(Inspection(), tmp_path)
+    survey.run(tmp_path, out)
+    assert inspection.load(out) == Inspection()

@@ -1,0 +1,80 @@
+"""The command `inspect`: which stages it runs, and how what they found is put together and shown."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from driver import catalog, inspection, plan
+from shared.errors import CrossquantError
+from shared.inspection import Inspection, Leg
+from shared.signature import Signature, Tensor
+
+
+def arguments(model: Path, **more: object) -> argparse.Namespace:
+    given = {"code": "", "trust": False, "engine": "venv", "force": False, "json": False}
+    return argparse.Namespace(model=str(model), **(given | more))
+
+
+def steps(chosen: object) -> dict[str, tuple[str, ...]]:
+    made = plan.make(chosen, catalog.load(), {"input.model": "m", "input.dataset": "d"}, 2)
+    return {step.output: step.inputs for step in plan.select(made, inspection.targets(made))}
+
+
+def test_three_short_stages_and_no_data():
+    assert steps(inspection.experiment(arguments(Path("my.keras")))) == {
+        "inspection.keras": ("input.model",),
+        "inspection.onnx": ("inspection.keras",),
+        "inspection.torch": ("inspection.onnx",),
+    }
+
+
+def test_an_onnx_file_needs_no_keras():
+    assert steps(inspection.experiment(arguments(Path("my.onnx")))) == {
+        "inspection.onnx": ("input.model",),
+        "inspection.torch": ("inspection.onnx",),
+    }
+
+
+@pytest.mark.parametrize("more", [{"trust": True}, {"code": "own.py"}])
+def test_code_of_the_users_takes_a_container(more: dict):
+    assert inspection.experiment(arguments(Path("my.keras"), **more)).runs_code
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("absent.keras", "is not there"), ("notes.txt", "is no model that is known")]
+)
+def test_a_model_that_is_none(name: str, message: str, volumes: Path, tmp_path: Path):  # noqa: ARG001 - the fixture
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(CrossquantError, match=message):
+        inspection.run(arguments(tmp_path / name), Console())
+
+
+def test_what_is_shown(capsys: pytest.CaptureFixture[str]):
+    found = Inspection(
+        signature=Signature(
+            (Tensor("image", "uint8", (None, 8, 3)), Tensor("age", "float32", ())),
+            (Tensor("[bold]", "float32", (10,)),),
+            batch=2,
+        ),
+        parameters=1234,
+        size=5678,
+        layers={"Conv2D": 2},
+        operators={"Conv": 2, "GRU": 1},
+        legs=(Leg("tf2onnx", all=True), Leg("onnx2torch", carried={"Conv": 2}, reason="no converter for GRU")),
+        notes=("unrolled",),
+    )
+    inspection.show(found, "my.keras", Console(width=100, force_terminal=False))
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[:5] == [
+        "my.keras: 1,234 parameters, 5,678 bytes",
+        "inputs   image: uint8 any x 8 x 3; age: float32 one value, batches of 2 alone",
+        "outputs  [bold]: float32 10",
+        "layers   2 Conv2D",
+        "note     unrolled",
+    ]
+    table = [line.split() for line in lines]
+    assert ["Conv", "2", "2", "2"] in table
+    assert ["GRU", "1", "1", "-"] in table
+    assert lines[-1] == "onnx2torch: no converter for GRU"

@@ -1,0 +1,129 @@
+"""A model and a data set: what doesn't fit is told by both sides' names."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared import samples
+from shared import signature as signatures
+from shared.errors import CrossquantError
+from shared.fixed_batch import in_batches_of
+from shared.signature import Signature, Tensor
+
+IMAGE = Tensor("image", "float32", (4, 4, 3))
+
+
+def given(folder: Path, *arrays: np.ndarray, labels: list | np.ndarray | None = None, **about: object) -> Path:
+    folder.mkdir(exist_ok=True)
+    for number, array in enumerate(arrays):
+        np.save(folder / samples.file(number), array)
+    if labels is not None:
+        np.save(folder / samples.LABELS, np.asarray(labels))
+    (folder / samples.ABOUT).write_text(json.dumps(about))
+    return folder
+
+
+def check(signature: Signature, folder: Path) -> str:
+    """The error's text; "" where they fit."""
+    try:
+        signatures.check_fits(signature, samples.about(folder), folder)
+    except CrossquantError as error:
+        return str(error)
+    return ""
+
+
+def answering(*shape: int | None, takes: Tensor = IMAGE) -> Signature:
+    return Signature((takes,), (Tensor("answer", "float32", shape),))
+
+
+IMAGES = np.zeros((4, 4, 4, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("signature", "about", "labels", "message"),
+    [
+        (answering(10), {}, [0, 9, 1, 1], ""),
+        (answering(None), {}, [0, 9, 1, 1], ""),
+        (answering(1), {}, [0, 1, 1, 1], ""),
+        (answering(10), {}, None, ""),
+        (answering(2), {}, [0, 2, 1, 1], "the model answers (2,), the data set has 3 classes"),
+        (answering(1), {}, [0, 2, 1, 1], "the model answers (1,), the data set has 3 classes"),
+        (answering(5, 10), {}, [0, 2, 1, 1], "the model answers (5, 10), the data set has 3 classes"),
+        (answering(3), {}, [0, -1, 1, 1], "a label is -1: classes are counted from 0"),
+        (answering(3), {"task": "multilabel"}, np.zeros((4, 3)), ""),
+        (
+            answering(3),
+            {"task": "multilabel"},
+            np.zeros((4, 2)),
+            "the model answers (3,), the data set has labels of (2,)",
+        ),
+        (answering(1), {"task": "regression"}, np.zeros((4, 1)), ""),
+        (answering(4, 4, 3), {"task": "reconstruction"}, None, ""),
+        (
+            answering(4, 4, 1),
+            {"task": "reconstruction"},
+            None,
+            "a reconstruction must have the shape of its input: (4, 4, 3), not (4, 4, 1)",
+        ),
+        (answering(7, 7), {"task": "fidelity"}, None, ""),
+        (
+            answering(2),
+            {"judged": 1},
+            [0, 1, 1, 1],
+            "output 1 is to be judged, the model has answer (2,): mend `judged`",
+        ),
+        (
+            answering(2, takes=Tensor("x", "uint8", (4, 4, 3))),
+            {},
+            [0, 1, 1, 1],
+            "input 'x' of the model takes uint8, the data set gives float32: declare uint8 for it",
+        ),
+        (answering(2, takes=Tensor("x", "uint8", (4, 4, 3))), {"dtypes": ["uint8"]}, [0, 1, 1, 1], ""),
+        (answering(2, takes=Tensor("x", "float32", (None, None, 3))), {}, [0, 1, 1, 1], ""),
+        (
+            answering(2, takes=Tensor("x", "float32", (None, 5, 3))),
+            {},
+            [0, 1, 1, 1],
+            "input 'x' of the model takes (any, 5, 3), the data set has (4, 4, 3)",
+        ),
+        (
+            answering(2, takes=Tensor("x", "float32", (3, 4, 4))),
+            {},
+            [0, 1, 1, 1],
+            "input 'x' of the model takes (3, 4, 4), the data set has (4, 4, 3): "
+            "channels first and last are swapped, set the data's layout",
+        ),
+    ],
+)
+def test_what_does_not_fit(signature: Signature, about: dict, labels: list | None, message: str, tmp_path: Path):
+    assert check(signature, given(tmp_path / "data", IMAGES, labels=labels, **about)) == message
+
+
+def test_the_number_of_inputs(tmp_path: Path):
+    two = Signature((IMAGE, Tensor("age", "float32", (1,))), answering(2).outputs)
+    folder = given(tmp_path / "data", IMAGES, labels=[0, 1, 1, 1])
+    assert check(two, folder) == "the model has 2 inputs (image (4, 4, 3), age (1,)), the data set has 1"
+    assert check(two, given(tmp_path / "data", IMAGES, np.zeros((4, 1)), labels=[0, 1, 1, 1])) == ""
+
+
+def test_a_signature_is_read_as_it_was_written(tmp_path: Path):
+    written = Signature((Tensor("x", "float32", (None, 3)),), (Tensor("y", "float32", ()),), batch=4)
+    signatures.write(written, tmp_path)
+    assert signatures.load(tmp_path) == written
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 6, 9])
+def test_a_fixed_batch_is_filled_up(count: int):
+    seen = []
+
+    def model(batch: samples.Batch) -> samples.Batch:
+        seen.append(len(batch[0]))
+        return (batch[0] * 2, batch[1].sum(axis=1))
+
+    first, second = np.arange(count * 2.0).reshape(count, 2), np.ones((count, 3))
+    doubled, sums = in_batches_of(4, model)((first, second))
+    np.testing.assert_array_equal(doubled, first * 2)
+    np.testing.assert_array_equal(sums, np.full(count, 3.0))
+    assert set(seen) == {4}
