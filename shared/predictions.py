@@ -9,9 +9,10 @@ import numpy as np
 
 from shared.errors import CrossquantError
 from shared.progress import report
-from shared.samples import Array, Batch, batches, count
+from shared.samples import Array, Batch, batches, count, take
 
 Model = Callable[[Batch], Batch]
+LARGEST = 1 << 24  # bytes of the inputs of one batch: what a model makes of them meanwhile is many times that
 
 
 def file(number: int) -> str:
@@ -27,10 +28,12 @@ def outputs(folder: Path) -> tuple[Path, ...]:
 def predict(model: Model, dataset: Path, out: Path, batch_size: int) -> None:
     """Write `output_0.npy` …, (samples, …) float32, in the order of the data set: one array an output of the model.
 
-    Memory doesn't grow with the number of samples: each batch's answers are written at once. CrossquantError where an
-    answer is not finite, or of another shape than the one before.
+    Memory doesn't grow with the number of samples: each batch's answers are written at once; nor with their size, for
+    which a batch may be smaller than `batch_size`. CrossquantError where an answer is not finite, or of another shape
+    than the one before.
     """
     total, done = count(dataset), 0
+    batch_size = min(batch_size, max(1, LARGEST // max(1, sum(array.nbytes for array in take(dataset, slice(1))))))
     with ExitStack() as stack:
         writers: list[Writer] = []
         for batch in batches(dataset, batch_size):

@@ -48,6 +48,22 @@ def test_the_model_gets_preprocessed_batches_and_a_short_last_one(dataset: Path)
     assert {images.dtype for [images] in seen} == {np.dtype(np.float32)}
 
 
+def test_a_batch_of_large_samples_is_smaller(tmp_path: Path, monkeypatch):
+    """Of all inputs together; one sample at least."""
+    np.save(tmp_path / "input_0.npy", pictures(10))
+    np.save(tmp_path / "input_1.npy", pictures(10))
+    seen = []
+
+    def model(batch):
+        seen.append(len(batch[0]))
+        return first_pixels(batch)
+
+    for samples_of_space in (2.5, 0.5):
+        monkeypatch.setattr(predictions, "LARGEST", int(samples_of_space * 2 * 4 * pictures(1).size))
+        predictions.predict(model, tmp_path, tmp_path, 4)
+    assert seen == [2] * 5 + [1] * 10
+
+
 def test_the_file_is_what_numpy_would_have_written(dataset: Path):
     predictions.predict(first_pixels, dataset, dataset, 4)
     np.save(dataset / "expected.npy", pictures(10).reshape(10, -1)[:, :3].astype(np.float32))
