@@ -9,10 +9,9 @@ import numpy as np
 
 from shared.errors import CrossquantError
 from shared.progress import report
-from shared.samples import Array, Batch, batches, count, take
+from shared.samples import Array, Batch, batches, count, fitting
 
 Model = Callable[[Batch], Batch]
-LARGEST = 1 << 24  # bytes of the inputs of one batch: what a model makes of them meanwhile is many times that
 
 
 def file(number: int) -> str:
@@ -33,10 +32,9 @@ def predict(model: Model, dataset: Path, out: Path, batch_size: int) -> None:
     than the one before.
     """
     total, done = count(dataset), 0
-    batch_size = min(batch_size, max(1, LARGEST // max(1, sum(array.nbytes for array in take(dataset, slice(1))))))
     with ExitStack() as stack:
         writers: list[Writer] = []
-        for batch in batches(dataset, batch_size):
+        for batch in batches(dataset, fitting(dataset, batch_size)):
             answers = checked(model(batch), len(batch[0]))
             if not done:
                 files = [stack.enter_context((out / file(number)).open("wb")) for number in range(len(answers))]

@@ -1,13 +1,14 @@
 """Every answer is written in order as it comes, checked, and in memory that doesn't grow with the images."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from null_image import pictures
 
-from shared import predictions, tasks
+from shared import predictions, samples, tasks
 from shared.errors import CrossquantError
 from shared.samples import Batch
 
@@ -59,7 +60,8 @@ def test_a_batch_of_large_samples_is_smaller(tmp_path: Path, monkeypatch):
         return first_pixels(batch)
 
     for samples_of_space in (2.5, 0.5):
-        monkeypatch.setattr(predictions, "LARGEST", int(samples_of_space * 2 * 4 * pictures(1).size))
+        largest = int(samples_of_space * 2 * 4 * pictures(1).size)
+        monkeypatch.setattr(predictions, "fitting", partial(samples.fitting, largest=largest))
         predictions.predict(model, tmp_path, tmp_path, 4)
     assert seen == [2] * 5 + [1] * 10
 
