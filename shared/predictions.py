@@ -9,7 +9,7 @@ import numpy as np
 
 from shared.errors import CrossquantError
 from shared.progress import report
-from shared.samples import Array, Batch, batches, count
+from shared.samples import Array, Batch, batches, count, fitting
 
 Model = Callable[[Batch], Batch]
 
@@ -27,13 +27,14 @@ def outputs(folder: Path) -> tuple[Path, ...]:
 def predict(model: Model, dataset: Path, out: Path, batch_size: int) -> None:
     """Write `output_0.npy` …, (samples, …) float32, in the order of the data set: one array an output of the model.
 
-    Memory doesn't grow with the number of samples: each batch's answers are written at once. CrossquantError where an
-    answer is not finite, or of another shape than the one before.
+    Memory doesn't grow with the number of samples: each batch's answers are written at once; nor with their size, for
+    which a batch may be smaller than `batch_size`. CrossquantError where an answer is not finite, or of another shape
+    than the one before.
     """
     total, done = count(dataset), 0
     with ExitStack() as stack:
         writers: list[Writer] = []
-        for batch in batches(dataset, batch_size):
+        for batch in batches(dataset, fitting(dataset, batch_size)):
             answers = checked(model(batch), len(batch[0]))
             if not done:
                 files = [stack.enter_context((out / file(number)).open("wb")) for number in range(len(answers))]

@@ -14,6 +14,7 @@ from shared.errors import CrossquantError, FieldError
 
 LABELS, ABOUT = "labels.npy", "about.json"
 FLOAT = "float32"
+LARGEST = 1 << 24  # bytes of the inputs of one batch: what a model makes of them meanwhile is many times that
 
 Task = Literal["classification", "multilabel", "regression", "reconstruction", "fidelity"]
 Array = NDArray[Any]
@@ -97,6 +98,12 @@ def batches(folder: Path, size: int) -> Iterator[Batch]:
     total = count(folder)
     for start in range(0, total, size):
         yield take(folder, slice(start, start + size))
+
+
+def fitting(folder: Path, size: int, largest: int = LARGEST) -> int:
+    """`size` samples for a batch, or fewer, one at least, where they are larger than `largest` bytes together."""
+    one = sum(array.nbytes for array in take(folder, slice(1)))
+    return min(size, max(1, largest // max(1, one)))
 
 
 def finite(batch: Batch) -> NDArray[np.bool_]:

@@ -29,8 +29,11 @@ class Scorer:
 
     def answers(self, model: Model) -> Array:
         """(samples, …), of the output that the task judges."""
-        found = [model(batch)[self.about.judged] for batch in samples.batches(self.folder, BATCH)]
+        found = [
+            model(batch)[self.about.judged]
+            for batch in samples.batches(self.folder, samples.fitting(self.folder, BATCH))
+        ]
         return np.concatenate(found)
 
     def inputs(self) -> Array:
-        return np.concatenate([batch[0] for batch in samples.batches(self.folder, BATCH)])
+        return np.concatenate([batch[0] for batch in samples.batches(self.folder, samples.fitting(self.folder, BATCH))])

@@ -27,6 +27,7 @@ METHODS = {
 }
 BATCH = 100  # samples for the first pass, which gives two numbers a tensor
 BATCH_WHOLE = 25  # samples for the second, which gives whole tensors
+LARGEST = samples.LARGEST // 4  # bytes of a batch's inputs: every tensor of the model is kept for a while
 BINS = {"entropy": 128, "percentile": 2048, "distribution": 2048}  # as ONNX Runtime's `create_calibrator` has them
 QUANTIZED_BINS = 128
 
@@ -77,7 +78,7 @@ def minmax(calibrator: MinMaxCalibrater, calibration: Path) -> TensorsData:
     calibrator.augment_graph()
     # not `create_inference_session`: that one takes every core of the host
     calibrator.infer_session = open_session(Path(calibrator.augmented_model_path), threads.allowed())
-    for step, batch in enumerate(batches(calibration, BATCH), start=1):
+    for step, batch in enumerate(batches(calibration, samples.fitting(calibration, BATCH, LARGEST)), start=1):
         calibrator.averaging_constant = 1 / step
         calibrator.collect_data(Once(feed(calibrator.infer_session, batch)))
     found = calibrator.compute_data()
@@ -109,7 +110,7 @@ def histograms(
     }
     given = [item.name for item in session.get_outputs()]
     total, done = samples.count(calibration), 0
-    for batch in batches(calibration, BATCH_WHOLE):
+    for batch in batches(calibration, samples.fitting(calibration, BATCH_WHOLE, LARGEST)):
         fed = feed(session, batch)
         values = fed | dict(zip(given, session.run(None, fed), strict=True))
         for tensor, histogram in found.items():

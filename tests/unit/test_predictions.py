@@ -1,13 +1,14 @@
 """Every answer is written in order as it comes, checked, and in memory that doesn't grow with the images."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from null_image import pictures
 
-from shared import predictions, tasks
+from shared import predictions, samples, tasks
 from shared.errors import CrossquantError
 from shared.samples import Batch
 
@@ -46,6 +47,23 @@ def test_the_model_gets_preprocessed_batches_and_a_short_last_one(dataset: Path)
     predictions.predict(model, dataset, dataset, 4)
     assert [len(images) for [images] in seen] == [4, 4, 2]
     assert {images.dtype for [images] in seen} == {np.dtype(np.float32)}
+
+
+def test_a_batch_of_large_samples_is_smaller(tmp_path: Path, monkeypatch):
+    """Of all inputs together; one sample at least."""
+    np.save(tmp_path / "input_0.npy", pictures(10))
+    np.save(tmp_path / "input_1.npy", pictures(10))
+    seen = []
+
+    def model(batch):
+        seen.append(len(batch[0]))
+        return first_pixels(batch)
+
+    for samples_of_space in (2.5, 0.5):
+        largest = int(samples_of_space * 2 * 4 * pictures(1).size)
+        monkeypatch.setattr(predictions, "fitting", partial(samples.fitting, largest=largest))
+        predictions.predict(model, tmp_path, tmp_path, 4)
+    assert seen == [2] * 5 + [1] * 10
 
 
 def test_the_file_is_what_numpy_would_have_written(dataset: Path):

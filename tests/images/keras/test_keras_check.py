@@ -1,13 +1,16 @@
 """The look at the data with a real model: a preprocessing that the model wasn't trained on is told."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from driver import sample
-from images.keras import calibration, check, dataset
+from images.keras import calibration, dataset
 from shared import examination, leakage, store
 from shared.contract import SCHEMA, Seal, encode, read
 from shared.errors import CrossquantError
@@ -16,6 +19,12 @@ from shared.store import ROOT
 from tests.images.keras.data_makers import OPTIONS, User
 
 EACH = 600  # images of the sample
+CHECK = """
+import sys
+from pathlib import Path
+from images.keras import check
+check.run(*map(Path, sys.argv[1:]), samples=300)
+"""  # in a process of its own, as a stage is: TensorFlow fixes its threads with the first operator
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +53,9 @@ def looked(user: User, model: Path, **options: object) -> Examination:
     for folder in folders:
         folder.mkdir()
     dataset.run(prepared, folders[0])
-    check.run(prepared, folders[0], model, folders[1], samples=300)
+    command = [sys.executable, "-c", CHECK, prepared, folders[0], model, folders[1]]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "2"}
+    subprocess.run(command, check=True, env=environment)
     return read(Examination, folders[1] / examination.FILE)
 
 
@@ -53,15 +64,13 @@ def looked(user: User, model: Path, **options: object) -> Examination:
     [
         ({}, None),
         ({"scale": 1 / 255}, "0 to 255"),
-        ({"scale": 1 / 127.5, "mean": [1.0]}, "0 to 255"),
         ({"color": "bgr", "scale": 1 / 255}, "0 to 255"),
     ],
-    ids=["as trained", "divided by 255", "-1 to 1", "BGR and divided"],
+    ids=["as trained", "divided by 255", "BGR and divided"],
 )
 def test_pixels_that_the_model_was_not_trained_on(
-    user: User, model: Path, cifar: dict, options: dict, flagged: str | None, monkeypatch: pytest.MonkeyPatch
+    user: User, model: Path, cifar: dict, options: dict, flagged: str | None
 ):
-    monkeypatch.setenv("OMP_NUM_THREADS", "2")
     user.npz(**cifar)
     found = looked(user, model, **options)
     assert found.wrong == ()

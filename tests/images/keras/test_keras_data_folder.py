@@ -183,6 +183,7 @@ def test_a_truncated_picture_is_named(user: User, suffix: str):
     assert refused(user).startswith(f"train/a/0 ä.{suffix} can't be read: ")
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_a_picture_that_declares_too_many_pixels_is_not_decoded(user: User):
     both(user)
     Image.new("1", (20_000, 5_000)).save(user.files / "train/a/0.png")
