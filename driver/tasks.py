@@ -1,0 +1,267 @@
+"""Judgement by task: what each variant's answers are held against, and the figures that come of it.
+
+classification: accuracy with McNemar's test, and top-5. All others have figures that are no counts, with the paired
+bootstrap of driver/bootstrap.py. Without labels there is fidelity to the reference's outputs alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driver import bootstrap, measures, statistics, tasks_figures
+from driver.bootstrap import Doubles, Figure
+from driver.results import Interval, Metric, Paired
+from shared import samples, tasks
+from shared.errors import CrossquantError
+from shared.samples import About, Array
+
+if TYPE_CHECKING:
+    from driver.evidence import Evidence
+
+TOP = 5
+PERCENT = 100
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What answers to one set of samples are judged by.
+
+    `inputs` are the model's first ones, mapped; `reference` has the outputs of the variant that the others are held
+    against. `logits`: are the outputs logits? The reference tells, where it has answers.
+    """
+
+    about: About
+    labels: Array | None
+    inputs: Array | None = None
+    reference: Array | None = None
+
+    @cached_property
+    def logits(self) -> bool | None:
+        return None if self.reference is None else tasks.are_logits(self.reference)
+
+    @property
+    def task(self) -> str:
+        return self.about.task
+
+    @property
+    def judges(self) -> bool:
+        """Is there anything to judge by?"""
+        if self.task == "fidelity":
+            return self.reference is not None
+        return (self.inputs if self.task == "reconstruction" else self.labels) is not None
+
+    def of(self, indices: NDArray[np.int64]) -> Truth:
+        """Of some of the samples."""
+
+        def some(array: Array | None) -> Array | None:
+            return None if array is None else array[indices]
+
+        return replace(self, labels=some(self.labels), inputs=some(self.inputs), reference=some(self.reference))
+
+
+def truth(evidence: Evidence, reference: str = "", artifact: str = "dataset") -> Truth | None:
+    """Of the samples in `artifact`, answered by the variant `reference`; None where they are not there."""
+    folder = evidence.path(artifact)
+    if folder is None:
+        return None
+    about, labels = samples.about(folder), samples.labels(folder)
+    known = evidence.outputs(reference) if reference else None
+    base = None if known is None else known[about.judged]
+    if labels is None and about.task not in ("reconstruction", "fidelity"):
+        about = replace(about, task="fidelity")
+    inputs = samples.mapped(samples.inputs(folder)[0]) if about.task == "reconstruction" else None
+    return Truth(about, labels, inputs, base)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The judged output of one variant, (samples, …), mapped. What is made of it is made once."""
+
+    truth: Truth
+    outputs: Array
+
+    @property
+    def probabilities(self) -> Array:
+        """Of a classification. CrossquantError where a label is none of its classes."""
+        found = tasks.class_probabilities(self.outputs, self.truth.logits)
+        labels = self.truth.labels
+        if labels is not None and labels.size and not 0 <= labels.min() <= labels.max() < found.shape[1]:
+            raise CrossquantError(
+                f"labels from {labels.min()} to {labels.max()}, but the model answers {found.shape[1]} classes: "
+                "number the classes from 0, and give the model that was trained on them"
+            )
+        return found
+
+    @cached_property
+    def top(self) -> NDArray[np.int64]:
+        """(n,): the class that is answered."""
+        return np.asarray(self.probabilities.argmax(axis=1))
+
+    @cached_property
+    def right(self) -> NDArray[np.bool_]:
+        return np.asarray(self.top == self.truth.labels)
+
+    @cached_property
+    def figures(self) -> dict[str, Figure]:
+        """All of the task, the headline first."""
+        return figures(self.truth, self.outputs)
+
+    @cached_property
+    def values(self) -> dict[str, float]:
+        return bootstrap.values(self.figures, len(self.outputs))
+
+    @cached_property
+    def resampled(self) -> dict[str, Doubles]:
+        return bootstrap.resampled(self.figures, len(self.outputs))
+
+    @property
+    def value(self) -> float:
+        """The headline alone, without an interval."""
+        if self.truth.task == "classification":
+            return float(self.right.mean())
+        first = next(iter(self.figures))
+        return bootstrap.values({first: self.figures[first]}, len(self.outputs))[first]
+
+
+def answers(evidence: Evidence, truth: Truth | None, variants: Sequence[str]) -> dict[str, Answer]:
+    """Of the variants that have answers; of none where the samples are not there."""
+    found = {name: evidence.outputs(name) for name in variants} if truth else {}
+    return {name: Answer(truth, each[truth.about.judged]) for name, each in found.items() if truth and each is not None}
+
+
+def figures(truth: Truth, outputs: Array) -> dict[str, Figure]:
+    """Of every task but classification."""
+    if truth.task == "multilabel":
+        assert truth.labels is not None
+        return multilabel(tasks.rows(outputs), tasks.flags(outputs, truth.labels), truth.logits)
+    if truth.task == "regression":
+        assert truth.labels is not None
+        return regression(tasks.rows(outputs).astype(np.float64), tasks.targets(outputs, truth.labels))
+    if truth.task == "reconstruction":
+        assert truth.inputs is not None
+        return reconstruction(squared_error(outputs, truth.inputs), truth.labels)
+    assert truth.reference is not None
+    return fidelity(truth.about, outputs, truth.reference)
+
+
+def multilabel(outputs: Array, positive: NDArray[np.bool_], logits: bool | None) -> dict[str, Figure]:
+    logits = tasks.are_logits(outputs) if logits is None else logits
+    found = outputs > (0.0 if logits else 0.5)
+    return {
+        "map": tasks_figures.mean_average_precision(outputs, positive),
+        "f1": tasks_figures.f1(found, positive, macro=False),
+        "f1_macro": tasks_figures.f1(found, positive, macro=True),
+    }
+
+
+def regression(outputs: Doubles, exact: Doubles) -> dict[str, Figure]:
+    error = outputs - exact
+    return {
+        "mae": tasks_figures.mean(np.abs(error).mean(axis=1)),
+        "rmse": tasks_figures.root_mean(np.square(error).mean(axis=1)),
+        "r2": tasks_figures.r_squared(outputs, exact),
+    }
+
+
+def reconstruction(error: Doubles, labels: Array | None) -> dict[str, Figure]:
+    found = {"mse": tasks_figures.mean(error)}
+    if labels is None or len(np.unique(labels)) < 2:
+        return found
+    return {"auc": tasks_figures.area_under_roc(error, np.asarray(labels.ravel() > 0)), **found}
+
+
+def squared_error(outputs: Array, inputs: Array) -> Doubles:
+    """(n,): the mean over each sample's values."""
+    exact = tasks.rows(tasks.same_shape(outputs, inputs))
+    found = [np.square(one - other).mean(axis=1) for one, other in pairs_of_blocks(tasks.rows(outputs), exact)]
+    return np.concatenate(found)
+
+
+def fidelity(about: About, outputs: Array, reference: Array) -> dict[str, Figure]:
+    powers = [  # of the reference, of the outputs, of what differs; and the product of the two
+        np.stack([np.square(known), np.square(found), np.square(found - known), known * found]).sum(axis=2)
+        for found, known in pairs_of_blocks(tasks.rows(outputs), tasks.rows(reference))
+    ]
+    signal, power, noise, product = np.concatenate(powers, axis=1)
+    return {
+        "sqnr": tasks_figures.decibels(signal, noise),
+        "cosine": tasks_figures.cosine(signal, power, product),
+        "agreement": tasks_figures.mean(tasks.agreeing(about, outputs, reference)),
+    }
+
+
+def pairs_of_blocks(one: Array, other: Array) -> Iterator[tuple[Doubles, Doubles]]:
+    for pair in zip(tasks.blocks(one), tasks.blocks(other), strict=True):
+        yield pair[0].astype(np.float64), pair[1].astype(np.float64)
+
+
+def metrics(own: Answer, base: Answer | None) -> tuple[Metric, ...]:
+    """Of the task, the headline first; of classification what goes beyond accuracy."""
+    if own.truth.task == "classification":
+        return top_five(own, base)
+    held = None if own.truth.task == "fidelity" else base  # which is held against the reference's outputs already
+    return tuple(metric(name, own, held) for name in own.figures)
+
+
+def headline(own: Answer, base: Answer | None = None) -> Metric:
+    """What a variant is judged by, against `base`."""
+    if own.truth.task == "classification":
+        return counted("accuracy", own.right, None if base is None else base.right)
+    return metric(next(iter(own.figures)), own, base)
+
+
+def metric(name: str, own: Answer, base: Answer | None) -> Metric:
+    value, found = own.values[name], own.resampled[name]
+    known = Metric(name, value, bootstrap.interval(found), None, None, None, None, measures.MEASURES[name].better)
+    if base is None or name not in base.figures or len(base.outputs) != len(own.outputs):
+        return known
+    delta, differences = value - base.values[name], found - base.resampled[name]
+    p_value = bootstrap.p_value(delta, differences)
+    return replace(known, delta=delta, delta_interval=bootstrap.interval(differences), p_value=p_value)
+
+
+def counted(name: str, right: NDArray[np.bool_], base: NDArray[np.bool_] | None) -> Metric:
+    """A share of right answers: Wilson's interval, and of the difference Newcombe's and McNemar's test."""
+    span = statistics.wilson(int(right.sum()), len(right))
+    known = Metric(name, float(right.mean()), span, None, None, None, None, "higher")
+    return known if base is None or len(base) != len(right) else with_pairs(known, statistics.paired(base, right))
+
+
+def with_pairs(known: Metric, pairs: Paired) -> Metric:
+    low, high = pairs.interval_pp.low / PERCENT, pairs.interval_pp.high / PERCENT
+    return replace(
+        known, delta=pairs.delta_pp / PERCENT, delta_interval=Interval(low, high), p_value=pairs.p_value
+    )
+
+
+def top_five(own: Answer, base: Answer | None) -> tuple[Metric, ...]:
+    """Where there are more than five classes."""
+    if tasks.width(own.outputs) <= TOP:
+        return ()
+    return (counted("top5", among_the_first(own), None if base is None else among_the_first(base)),)
+
+
+def among_the_first(answer: Answer, most: int = TOP) -> NDArray[np.bool_]:
+    """(n,): are fewer than `most` classes better than the label's? Of equal classes the first one comes first."""
+    found, labels = tasks.rows(answer.outputs), answer.truth.labels
+    assert labels is not None
+    own = np.take_along_axis(found, labels.astype(np.intp)[:, None], axis=1)
+    before = np.arange(found.shape[1]) < labels[:, None]
+    return np.asarray(((found > own) | ((found == own) & before)).sum(axis=1) < most)
+
+
+def corrected(family: Mapping[str, tuple[Metric, ...]]) -> dict[str, tuple[Metric, ...]]:
+    """Holm's correction of each figure over the variants, which are many tests of it."""
+    found = dict(family)
+    for name in dict.fromkeys(each.name for of_one in family.values() for each in of_one if each.p_value is not None):
+        tested = {row: each for row, of_one in family.items() for each in of_one if each.name == name}
+        p_values = statistics.holm_p_values([each.p_value or 0.0 for each in tested.values()])
+        for (row, each), p in zip(tested.items(), p_values, strict=True):
+            found[row] = tuple(replace(each, p_holm=p) if one is each else one for one in found[row])
+    return found
