@@ -23,6 +23,7 @@ from driver.experiment import Experiment
 from driver.results import Cold, Comparison, OutputDrift, Timing, Variant
 from driver.tasks import Answer
 from shared.contract import SCHEMA, Seal, Step
+from shared.samples import About
 from shared.tasks import broken
 
 Timings = Mapping[str, tuple[Timing, ...]]  # by variant
@@ -33,6 +34,7 @@ def compare(evidence: Evidence, experiment: Experiment) -> Comparison:
     gc.freeze()  # statsmodels collects garbage in every Holm correction: 70 ms, unless there is little to look at
     steps = variants(evidence.plan)
     truth = tasks.truth(evidence, experiment.reference)
+    about = truth.about if truth else About()
     answers = tasks.answers(evidence, truth, [step.output for step in steps])
     passes = evidence.passes()
     tables = {image: metrics.timings(group) for image, group in passes.items()}
@@ -40,14 +42,14 @@ def compare(evidence: Evidence, experiment: Experiment) -> Comparison:
     noise = tuple(floor for image, table in tables.items() if (floor := metrics.noise(image, table)))
     rows = [quantization(evidence, item, experiment.reference) for item in timed(rows, tables, evidence.cold())]
     refused = {item.name: elsewhere.refusals(evidence, item.name) for item in rows}
-    rows = remarks.add(rows, noise, refused, {item.name: evidence.whole(item.name) for item in rows if item.in_float})
-    task = truth.task if truth else "classification"
-    checked = tuple(gates.evaluate(experiment.gates, rows, task))
+    whole = {item.name: evidence.whole(item.name) for item in rows if item.in_float}
+    rows = remarks.add(rows, noise, refused, whole, about.unit)
+    checked = tuple(gates.evaluate(experiment.gates, rows, about.task))
     return Comparison(
         schema=SCHEMA,
         experiment=experiment.name,
         reference=experiment.reference,
-        dataset=evidence.dataset() | ({"task": task} if task != "classification" else {}),
+        dataset=evidence.dataset() | {"task": about.task},
         variants=tuple(rows),
         host=host.describe(),
         versions=evidence.versions(),
@@ -56,7 +58,7 @@ def compare(evidence: Evidence, experiment: Experiment) -> Comparison:
         legs=legs.compare(evidence, answers),
         noise=noise,
         warnings=metrics.warnings(passes),
-        verdict=verdict.judge(rows, experiment.reference, checked, noise, experiment.gates, task),
+        verdict=verdict.judge(rows, experiment.reference, checked, noise, experiment.gates, about.task, about.unit),
         digests=evidence.digests(),
         evidence=evidence.fingerprint(experiment),
     )

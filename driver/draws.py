@@ -16,7 +16,7 @@ def spread(evidence: Evidence, variant: str, reference: float | None, held_again
     its figure by the task.
     """
     names = [variant, *(name for name, draw in further(evidence, variant) if draw.startswith("d"))]
-    answers = [found for name in names if (found := judged(evidence, name, held_against)) is not None]
+    answers = [answer for name in names if (answer := judged(evidence, name, held_against)) is not None]
     if len(names) == 1 or len(answers) != len(names):
         return None
     found = [answer.value for answer in answers]

@@ -19,12 +19,13 @@ SCORES = {
     "reconstruction": "explained",
     "fidelity": "agreement",
 }  # what shared/tasks.py scores a task by, in percent
+EXACT_DB = 150.0  # what an exact copy is given: float32 can tell no more
 UNITS = {"images": "image", "rows": "row", "samples": "sample", "texts": "text"}  # one of them
 
 
 @dataclass(frozen=True)
 class Measure:
-    """`label` is for tables, `long` for sentences. Shares are written in percent, their differences in points.
+    """`label` is for tables, `long` says what it is. Shares are written in percent, their differences in points.
 
     A loss of no more than `margin` matters to nobody: resampling tells differences of the last bit from nothing. It is
     in the figure's own unit, or where it is `relative` a share of the reference's figure. None for accuracy: there
@@ -38,6 +39,11 @@ class Measure:
     form: str = "{:.4f}"
     margin: float = 0.001
     relative: bool = False
+
+    @property
+    def name(self) -> str:
+        """In a sentence."""
+        return "accuracy" if self.label == "top-1" else self.label
 
     @property
     def scale(self) -> float:
@@ -54,6 +60,11 @@ class Measure:
     @property
     def difference_heading(self) -> str:
         return f"Δ {self.difference_unit or self.label}"
+
+    @property
+    def axis(self) -> str:
+        """Over a plot."""
+        return f"{self.label}, {self.unit}" if self.unit else self.label
 
     @property
     def direction(self) -> str:
@@ -104,6 +115,12 @@ MEASURES = {
 
 def of(metric: Metric | None) -> Measure:
     return MEASURES["accuracy" if metric is None else metric.name]
+
+
+def short(metric: Metric | None, value: float) -> str:
+    """Of the metric's kind: a share with one decimal, in percent."""
+    measure = of(metric)
+    return f"{100 * value:.1f} %" if measure.unit == "%" else f"{measure.label} {measure.text(value)}"
 
 
 def margin(name: str, reference: float) -> float:

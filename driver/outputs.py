@@ -21,7 +21,7 @@ TINY = float(np.finfo(np.float32).tiny)
 
 
 def drift(reference: Floats, variant: Floats, classes: bool = True) -> Drift:
-    """Of outputs that are `classes`, also by their top-1. ValueError where they are not of the same images and shape."""
+    """Of outputs that are `classes`, by their top-1 too. ValueError where they are not of the same images and shape."""
     if reference.shape != variant.shape:
         raise ValueError(f"outputs of {reference.shape} and {variant.shape}: give both of the same images and classes")
     return of_classes(reference, variant) if classes else of_any(reference, variant)

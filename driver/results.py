@@ -66,7 +66,7 @@ class Count:
 
 @dataclass(frozen=True)
 class Drift:
-    """`changed` images have another top-1; `agreement` is the share of the others, 0-1; None where there are no classes.
+    """`changed` images have another top-1; `agreement` is the share of the others, 0-1. None of what has no classes.
 
     `max_abs` and `mean_abs` are differences of an output. `sqnr_db` is signal to noise in decibels, None where
     nothing differs. Means over images: `cosine` (1: the same direction), and `kl`, the Kullback-Leibler divergence of
@@ -270,8 +270,9 @@ class Variant:
         delta = None if self.delta_pp is None else self.delta_pp / 100
         if pairs is None:
             return Metric("accuracy", self.accuracy, self.interval, delta, None, None, None, "higher")
-        span = Interval(pairs.interval_pp.low / 100, pairs.interval_pp.high / 100)
-        return Metric("accuracy", self.accuracy, self.interval, delta, span, pairs.p_value, pairs.p_holm, "higher")
+        delta, ends = pairs.delta_pp / 100, (pairs.interval_pp.low / 100, pairs.interval_pp.high / 100)
+        test = (Interval(*ends), pairs.p_value, pairs.p_holm)
+        return Metric("accuracy", self.accuracy, self.interval, delta, *test, "higher")
 
 
 @dataclass(frozen=True)

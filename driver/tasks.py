@@ -235,9 +235,7 @@ def counted(name: str, right: NDArray[np.bool_], base: NDArray[np.bool_] | None)
 
 def with_pairs(known: Metric, pairs: Paired) -> Metric:
     low, high = pairs.interval_pp.low / PERCENT, pairs.interval_pp.high / PERCENT
-    return replace(
-        known, delta=pairs.delta_pp / PERCENT, delta_interval=Interval(low, high), p_value=pairs.p_value
-    )
+    return replace(known, delta=pairs.delta_pp / PERCENT, delta_interval=Interval(low, high), p_value=pairs.p_value)
 
 
 def top_five(own: Answer, base: Answer | None) -> tuple[Metric, ...]:

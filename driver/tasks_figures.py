@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from driver.bootstrap import Doubles, Figure
+from driver.measures import EXACT_DB
 
 Flags = NDArray[np.bool_]
-EXACT_DB = 150.0  # what an exact copy is given: float32 can tell no more
 TINY = float(np.finfo(np.float64).tiny)
 
 
@@ -67,7 +67,9 @@ def cosine(signal: Doubles, power: Doubles, product: Doubles) -> Figure:
     def figure(means: Doubles) -> Doubles:
         lengths = np.sqrt(means[:, 0] * means[:, 1])
         both_zero = (means[:, 0] == means[:, 1]).astype(np.float64)
-        return np.asarray(np.clip(np.where(lengths > 0, means[:, 2] / np.where(lengths > 0, lengths, 1), both_zero), -1, 1))
+        return np.asarray(
+            np.clip(np.where(lengths > 0, means[:, 2] / np.where(lengths > 0, lengths, 1), both_zero), -1, 1)
+        )
 
     return of_means(np.stack([signal, power, product], axis=1), figure)
 
@@ -100,7 +102,7 @@ def mean_average_precision(scores: NDArray[np.floating], positive: Flags) -> Fig
 
 
 def average_precision(scores: NDArray[np.floating], positive: Flags) -> Figure:
-    """As shared/tasks.py has it; the samples of a threshold with positives, and those since the one before, are a row."""
+    """As shared/tasks.py has it. The samples of a threshold with positives, and all since the last one, are a row."""
     order = np.argsort(-scores, kind="stable")
     ends = np.flatnonzero(np.diff(scores[order], append=np.nan) != 0) + 1
     hits = np.cumsum(positive[order])[ends - 1]
@@ -118,7 +120,7 @@ def average_precision(scores: NDArray[np.floating], positive: Flags) -> Figure:
 
 
 def area_under_roc(scores: Doubles, positive: Flags) -> Figure:
-    """How often a positive has the higher score than a negative; equal scores count as half (Mann and Whitney, 1947)."""
+    """How often a positive has the higher score than a negative; equal scores count half (Mann and Whitney, 1947)."""
     order = np.argsort(scores, kind="stable")
     ends = np.flatnonzero(np.diff(scores[order], append=np.nan) != 0) + 1
     starts = np.concatenate([[0], ends[:-1]])
@@ -138,7 +140,7 @@ def area_under_roc(scores: Doubles, positive: Flags) -> Figure:
 
 
 def summing(values: Doubles, order: NDArray[np.intp], bounds: NDArray[np.intp]) -> csr_array:
-    """A matrix that adds up, times `values`, the weights of the samples that `order` has between two bounds: a row each.
+    """A matrix that adds up, times `values`, the weights of the samples that `order` has between two bounds.
 
     Zeros are left out of it.
     """

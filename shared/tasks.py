@@ -169,7 +169,7 @@ def same_shape(outputs: Array, inputs: Array) -> Array:
     """What the outputs should be. CrossquantError where that is of another size."""
     if len(outputs) != len(inputs) or width(outputs) != width(inputs):
         raise CrossquantError(
-            f"inputs of {inputs.shape} and outputs of {outputs.shape}: a model that reconstructs must give what it takes"
+            f"inputs of {inputs.shape} and outputs of {outputs.shape}: to reconstruct is to give what was taken"
         )
     return inputs.reshape(outputs.shape)
 
