@@ -22,6 +22,7 @@ RESAMPLES, FEWEST = 1000, 200
 DRAWS = 100_000_000  # of samples in all: beyond 100,000 samples there are fewer resamples, since each tells more
 BLOCK = 1 << 20  # weights in memory: they fit into a cache
 SEED = 0
+ROUNDING = 1e-9  # a spread that is less of the difference is none
 
 
 def number(samples: int) -> int:
@@ -82,7 +83,8 @@ def p_value(difference: float, found: Doubles) -> float:
     if beyond:
         return min(1.0, max(2 * beyond / told.size, floor))
     spread = float(told.std(ddof=1)) if told.size > 1 else 0.0
-    return min(floor, 2 * float(norm.sf(abs(difference) / spread))) if spread else floor
+    alike = spread <= ROUNDING * abs(difference)
+    return floor if alike else min(floor, 2 * float(norm.sf(abs(difference) / spread)))
 
 
 @lru_cache(maxsize=4)

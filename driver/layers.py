@@ -65,7 +65,8 @@ def show(found: Sensitivity, console: Console, about: About = IMAGES) -> None:
     score = "" if classes else f"{SCORES[about.task]} "
     console.print(
         f"{found.variant} on {found.images:,} calibration {about.unit}: "
-        f"{score}{percent(found.quantized_accuracy)} %, in float {percent(found.float_accuracy)} %; with its weights alone quantized {percent(found.weights_only)} %, "
+        f"{score}{percent(found.quantized_accuracy)} %, in float {percent(found.float_accuracy)} %; "
+        f"with its weights alone quantized {percent(found.weights_only)} %, "
         f"with its activations alone {percent(found.activations_only)} %",
         soft_wrap=True,
         highlight=False,

@@ -19,13 +19,15 @@ SCORES = {
     "reconstruction": "explained",
     "fidelity": "agreement",
 }  # what shared/tasks.py scores a task by, in percent
+DIGITS = 4
 EXACT_DB = 150.0  # what an exact copy is given: float32 can tell no more
 UNITS = {"images": "image", "rows": "row", "samples": "sample", "texts": "text"}  # one of them
 
 
 @dataclass(frozen=True)
 class Measure:
-    """`label` is for tables, `long` says what it is. Shares are written in percent, their differences in points.
+    """`label` is for tables, `long` says what it is. Shares are written in percent, their differences in points; what
+    has no `form`, since it may be of any magnitude, with so many significant digits.
 
     A loss of no more than `margin` matters to nobody: resampling tells differences of the last bit from nothing. It is
     in the figure's own unit, or where it is `relative` a share of the reference's figure. None for accuracy: there
@@ -72,13 +74,15 @@ class Measure:
 
     def bare(self, value: float | None) -> str:
         """Without its unit."""
-        return number(value, self.form, self.scale)
+        return number(value, self.form, self.scale) if self.form else significant(value, DIGITS)
 
     def text(self, value: float | None) -> str:
         return f"{self.bare(value)} {self.unit}".strip() if value is not None else number(None)
 
     def signed(self, value: float | None) -> str:
         """Of a difference, without its unit: a share's in points."""
+        if not self.form:
+            return significant(value, DIGITS - 1, "+")
         return number(value, self.form.replace("{:", "{:+"), self.scale)
 
     def span(self, found: Interval | None, signed: bool = False) -> str:
@@ -93,7 +97,16 @@ def share(label: str, long: str, margin: float = 0.001) -> Measure:
 
 
 def error(label: str, long: str) -> Measure:
-    return Measure(label, long, "lower", "", "{:.4g}", 0.01, relative=True)
+    return Measure(label, long, "lower", "", "", 0.01, relative=True)
+
+
+def significant(value: float | None, digits: int, sign: str = "") -> str:
+    """Whole thousands, tiny values by their exponent, all else without one."""
+    if not value:
+        return number(value, "{:.0f}")
+    if round(abs(value)) >= 10**digits:
+        return number(value, f"{{:{sign},.0f}}")
+    return number(value, f"{{:{sign}#.{digits}g}}").rstrip(".")
 
 
 MEASURES = {

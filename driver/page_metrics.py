@@ -55,8 +55,9 @@ def names(comparison: Comparison) -> list[str]:
 
 
 def several(comparison: Comparison) -> list[tuple[Variant, OutputDrift]]:
-    """Every output of every variant, where the model has more than one."""
-    return [(row, output) for row in comparison.variants for output in row.outputs]
+    """Every output of every variant but the reference, where the model has more than one."""
+    rows = [row for row in comparison.variants if row.name != comparison.reference]
+    return [(row, output) for row in rows for output in row.outputs]
 
 
 def decibels(value: float | None) -> str:

@@ -88,15 +88,20 @@ class Answer:
 
     @property
     def probabilities(self) -> Array:
-        """Of a classification. CrossquantError where a label is none of its classes."""
-        found = tasks.class_probabilities(self.outputs, self.truth.logits)
-        labels = self.truth.labels
-        if labels is not None and labels.size and not 0 <= labels.min() <= labels.max() < found.shape[1]:
+        """Of a classification, (n, classes)."""
+        return tasks.class_probabilities(self.outputs, self.truth.logits)
+
+    @property
+    def labels(self) -> NDArray[np.intp]:
+        """Of a classification, (n,). CrossquantError where a label is none of the classes that are answered."""
+        found, classes = self.truth.labels, max(2, tasks.width(self.outputs))
+        assert found is not None
+        if found.size and not 0 <= found.min() <= found.max() < classes:
             raise CrossquantError(
-                f"labels from {labels.min()} to {labels.max()}, but the model answers {found.shape[1]} classes: "
+                f"labels from {found.min()} to {found.max()}, but the model answers {classes} classes: "
                 "number the classes from 0, and give the model that was trained on them"
             )
-        return found
+        return found.ravel().astype(np.intp)
 
     @cached_property
     def top(self) -> NDArray[np.int64]:
@@ -105,7 +110,7 @@ class Answer:
 
     @cached_property
     def right(self) -> NDArray[np.bool_]:
-        return np.asarray(self.top == self.truth.labels)
+        return np.asarray(self.top == self.labels)
 
     @cached_property
     def figures(self) -> dict[str, Figure]:
@@ -247,9 +252,8 @@ def top_five(own: Answer, base: Answer | None) -> tuple[Metric, ...]:
 
 def among_the_first(answer: Answer, most: int = TOP) -> NDArray[np.bool_]:
     """(n,): are fewer than `most` classes better than the label's? Of equal classes the first one comes first."""
-    found, labels = tasks.rows(answer.outputs), answer.truth.labels
-    assert labels is not None
-    own = np.take_along_axis(found, labels.astype(np.intp)[:, None], axis=1)
+    found, labels = tasks.rows(answer.outputs), answer.labels
+    own = np.take_along_axis(found, labels[:, None], axis=1)
     before = np.arange(found.shape[1]) < labels[:, None]
     return np.asarray(((found > own) | ((found == own) & before)).sum(axis=1) < most)
 

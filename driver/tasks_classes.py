@@ -16,17 +16,15 @@ IN_TABLE, PAIRS = 24, 20  # classes whose confusion the page shows whole; else s
 def judged(known: Variant, own: Answer, base: Answer | None) -> Variant:
     """The row with all that its answers say."""
     truth = own.truth
-    assert truth.labels is not None
     before = None if base is None else base.outputs
-    known = replace(known, **metrics.figures(own.outputs, truth.labels, before, truth.logits), **spread(own))
+    known = replace(known, **metrics.figures(own.outputs, own.labels, before, truth.logits), **spread(own))
     return known if base is None else against(known, base, own)
 
 
 def spread(own: Answer) -> dict[str, Any]:
     """What the answers say by themselves: interval of the accuracy, calibration error, and a count for each class."""
-    probabilities, labels = own.probabilities, own.truth.labels
+    probabilities, labels = own.probabilities, own.labels
     top, classes = probabilities.argmax(axis=1), probabilities.shape[1]
-    assert labels is not None
     table = statistics.confusion(top, labels, classes).tolist() if classes <= IN_JSON else []
     return {
         "interval": statistics.wilson(int((top == labels).sum()), len(labels)),
@@ -39,10 +37,8 @@ def spread(own: Answer) -> dict[str, Any]:
 
 def against(known: Variant, base: Answer, own: Answer) -> Variant:
     """The row with its pairs, its drift and the classes that lose."""
-    labels = own.truth.labels
-    assert labels is not None
     classes = max(2, tasks.width(own.outputs))
-    losing = statistics.classes_that_lose(base.right, own.right, labels, classes)
+    losing = statistics.classes_that_lose(base.right, own.right, own.labels, classes)
     return replace(
         known,
         paired=statistics.paired(base.right, own.right),

@@ -55,8 +55,8 @@ def decibels(signal: Doubles, noise: Doubles) -> Figure:
     """Signal to noise, of the power of each in every sample."""
 
     def figure(means: Doubles) -> Doubles:
-        ratio = np.maximum(means[:, 0], TINY) / np.maximum(means[:, 1], TINY)
-        return np.asarray(np.minimum(10 * np.log10(ratio), EXACT_DB))
+        powers = np.log10(np.maximum(means, TINY))
+        return np.asarray(np.minimum(10 * (powers[:, 0] - powers[:, 1]), EXACT_DB))
 
     return of_means(np.stack([signal, noise], axis=1), figure)
 
