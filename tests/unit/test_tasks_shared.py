@@ -87,7 +87,7 @@ def test_values_agree_within_a_twentieth_of_the_deviation():
     reference = np.array([[0.0], [2.0]])
     assert tasks.deviation(reference) == 1.0
     for by, expected in ((0.049, 1.0), (0.051, 0.5)):
-        found = tasks.agreeing(About(task="fidelity"), reference + [[0.0], [by]], reference)
+        found = tasks.agreeing(About(task="fidelity"), reference + np.array([[0.0], [by]]), reference)
         assert found.mean() == expected
 
 
