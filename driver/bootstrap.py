@@ -20,19 +20,21 @@ Figure = Callable[[Doubles], Doubles]
 
 RESAMPLES, FEWEST = 1000, 200
 DRAWS = 100_000_000  # of samples in all: beyond 100,000 samples there are fewer resamples, since each tells more
+RANKED = 300_000_000  # the same times the labels that are ranked: some seconds a variant
 BLOCK = 1 << 20  # weights in memory: they fit into a cache
 SEED = 0
 ROUNDING = 1e-9  # a spread that is less of the difference is none
 
 
-def number(samples: int) -> int:
-    """How many resamples there are of so many samples."""
-    return max(FEWEST, min(RESAMPLES, DRAWS // max(1, samples)))
+def number(samples: int, labels: int = 1) -> int:
+    """How many resamples there are of so many samples, which have so many labels to rank them by."""
+    most = min(DRAWS // max(1, samples), RANKED // max(1, samples * labels))
+    return max(FEWEST, min(RESAMPLES, most))
 
 
-def weights(samples: int) -> Iterator[Doubles]:
+def weights(samples: int, labels: int = 1) -> Iterator[Doubles]:
     """Blocks of (samples, some resamples): how often each was drawn, with replacement. Always the same ones."""
-    random, total = np.random.default_rng(SEED), number(samples)
+    random, total = np.random.default_rng(SEED), number(samples, labels)
     size = max(1, min(total, BLOCK // max(1, samples)))
     for start in range(0, total, size):
         yield drawn(random, samples, min(size, total - start))
@@ -51,10 +53,10 @@ def values(figures: Mapping[str, Figure], samples: int) -> dict[str, float]:
     return {name: float(figure(once)[0]) for name, figure in figures.items()}
 
 
-def resampled(figures: Mapping[str, Figure], samples: int) -> dict[str, Doubles]:
+def resampled(figures: Mapping[str, Figure], samples: int, labels: int = 1) -> dict[str, Doubles]:
     """Each figure on every resample; NaN where a resample has nothing to tell it from."""
     blocks: dict[str, list[Doubles]] = {name: [] for name in figures}
-    for block in weights(samples):
+    for block in weights(samples, labels):
         for name, figure in figures.items():
             blocks[name].append(figure(block))
     return {name: np.concatenate(found) for name, found in blocks.items()}

@@ -49,7 +49,7 @@ def compare(evidence: Evidence, experiment: Experiment) -> Comparison:
         schema=SCHEMA,
         experiment=experiment.name,
         reference=experiment.reference,
-        dataset=evidence.dataset() | {"task": about.task},
+        dataset=evidence.dataset() | {"task": about.task} | ({"judged": about.judged} if about.judged else {}),
         variants=tuple(rows),
         host=host.describe(),
         versions=evidence.versions(),

@@ -6,7 +6,7 @@ bootstrap of driver/bootstrap.py. Without labels there is fidelity to the refere
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from driver import bootstrap, measures, statistics, tasks_figures
+from driver import bootstrap, measures, statistics, tasks_measured
 from driver.bootstrap import Doubles, Figure
 from driver.results import Interval, Metric, Paired
 from shared import samples, tasks
@@ -115,7 +115,8 @@ class Answer:
     @cached_property
     def figures(self) -> dict[str, Figure]:
         """All of the task, the headline first."""
-        return figures(self.truth, self.outputs)
+        known = (self.truth.labels, self.truth.inputs, self.truth.reference)
+        return tasks_measured.figures(self.truth.about, self.outputs, known, self.truth.logits)
 
     @cached_property
     def values(self) -> dict[str, float]:
@@ -123,7 +124,8 @@ class Answer:
 
     @cached_property
     def resampled(self) -> dict[str, Doubles]:
-        return bootstrap.resampled(self.figures, len(self.outputs))
+        labels = tasks.width(self.outputs) if self.truth.task == "multilabel" else 1
+        return bootstrap.resampled(self.figures, len(self.outputs), labels)
 
     @property
     def value(self) -> float:
@@ -138,72 +140,6 @@ def answers(evidence: Evidence, truth: Truth | None, variants: Sequence[str]) ->
     """Of the variants that have answers; of none where the samples are not there."""
     found = {name: evidence.outputs(name) for name in variants} if truth else {}
     return {name: Answer(truth, each[truth.about.judged]) for name, each in found.items() if truth and each is not None}
-
-
-def figures(truth: Truth, outputs: Array) -> dict[str, Figure]:
-    """Of every task but classification."""
-    if truth.task == "multilabel":
-        assert truth.labels is not None
-        return multilabel(tasks.rows(outputs), tasks.flags(outputs, truth.labels), truth.logits)
-    if truth.task == "regression":
-        assert truth.labels is not None
-        return regression(tasks.rows(outputs).astype(np.float64), tasks.targets(outputs, truth.labels))
-    if truth.task == "reconstruction":
-        assert truth.inputs is not None
-        return reconstruction(squared_error(outputs, truth.inputs), truth.labels)
-    assert truth.reference is not None
-    return fidelity(truth.about, outputs, truth.reference)
-
-
-def multilabel(outputs: Array, positive: NDArray[np.bool_], logits: bool | None) -> dict[str, Figure]:
-    logits = tasks.are_logits(outputs) if logits is None else logits
-    found = outputs > (0.0 if logits else 0.5)
-    return {
-        "map": tasks_figures.mean_average_precision(outputs, positive),
-        "f1": tasks_figures.f1(found, positive, macro=False),
-        "f1_macro": tasks_figures.f1(found, positive, macro=True),
-    }
-
-
-def regression(outputs: Doubles, exact: Doubles) -> dict[str, Figure]:
-    error = outputs - exact
-    return {
-        "mae": tasks_figures.mean(np.abs(error).mean(axis=1)),
-        "rmse": tasks_figures.root_mean(np.square(error).mean(axis=1)),
-        "r2": tasks_figures.r_squared(outputs, exact),
-    }
-
-
-def reconstruction(error: Doubles, labels: Array | None) -> dict[str, Figure]:
-    found = {"mse": tasks_figures.mean(error)}
-    if labels is None or len(np.unique(labels)) < 2:
-        return found
-    return {"auc": tasks_figures.area_under_roc(error, np.asarray(labels.ravel() > 0)), **found}
-
-
-def squared_error(outputs: Array, inputs: Array) -> Doubles:
-    """(n,): the mean over each sample's values."""
-    exact = tasks.rows(tasks.same_shape(outputs, inputs))
-    found = [np.square(one - other).mean(axis=1) for one, other in pairs_of_blocks(tasks.rows(outputs), exact)]
-    return np.concatenate(found)
-
-
-def fidelity(about: About, outputs: Array, reference: Array) -> dict[str, Figure]:
-    powers = [  # of the reference, of the outputs, of what differs; and the product of the two
-        np.stack([np.square(known), np.square(found), np.square(found - known), known * found]).sum(axis=2)
-        for found, known in pairs_of_blocks(tasks.rows(outputs), tasks.rows(reference))
-    ]
-    signal, power, noise, product = np.concatenate(powers, axis=1)
-    return {
-        "sqnr": tasks_figures.decibels(signal, noise),
-        "cosine": tasks_figures.cosine(signal, power, product),
-        "agreement": tasks_figures.mean(tasks.agreeing(about, outputs, reference)),
-    }
-
-
-def pairs_of_blocks(one: Array, other: Array) -> Iterator[tuple[Doubles, Doubles]]:
-    for pair in zip(tasks.blocks(one), tasks.blocks(other), strict=True):
-        yield pair[0].astype(np.float64), pair[1].astype(np.float64)
 
 
 def metrics(own: Answer, base: Answer | None) -> tuple[Metric, ...]:

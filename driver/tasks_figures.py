@@ -51,6 +51,11 @@ def r_squared(outputs: Doubles, exact: Doubles) -> Figure:
     return of_means(columns, figure)
 
 
+def pooled(error: Doubles, spread: Doubles) -> Figure:
+    """The same of many values at once, from each sample's squared error and squared distance from the mean sample."""
+    return of_means(np.stack([error, spread], axis=1), lambda means: 1 - means[:, 0] / np.maximum(means[:, 1], TINY))
+
+
 def decibels(signal: Doubles, noise: Doubles) -> Figure:
     """Signal to noise, of the power of each in every sample."""
 

@@ -13,6 +13,8 @@ from shared.samples import About, Array
 
 Doubles = NDArray[np.float64]
 VALUES = 1 << 22  # of an array that are looked at in one go: memory doesn't grow with the number of samples
+WIDE = 64  # values a sample: more of them are judged as one
+TINY = float(np.finfo(np.float32).tiny)
 SLACK = 0.01  # by which a probability may be below 0 or above 1: eight bits do that
 NEAR = 0.05  # of the reference's standard deviation: closer values agree
 
@@ -33,7 +35,7 @@ def score(about: About, outputs: Array, labels: Array | None, reference: Array |
     if about.task == "multilabel":
         return mean_average_precision(rows(outputs), flags(outputs, labels))
     if about.task == "regression":
-        return r_squared(rows(outputs), targets(outputs, labels))
+        return r_squared(rows(outputs), matching(outputs, labels))
     return float((classes(outputs) == labels).mean())
 
 
@@ -111,11 +113,6 @@ def flags(outputs: Array, labels: Array) -> NDArray[np.bool_]:
     return np.asarray(matching(outputs, labels) > 0)
 
 
-def targets(outputs: Array, labels: Array) -> Doubles:
-    """What a regression should answer, (n, values)."""
-    return matching(outputs, labels).astype(np.float64)
-
-
 def matching(outputs: Array, labels: Array) -> Array:
     """(n, values). CrossquantError where labels and outputs are not of one shape."""
     found = rows(labels)
@@ -145,12 +142,27 @@ def mean_average_precision(scores: Array, positive: NDArray[np.bool_]) -> float:
     return float(np.mean(found)) if found else 0.0
 
 
-def r_squared(outputs: Array, exact: Doubles) -> float:
-    """Of each value that is not the same in every sample 1 less the squared error over the variance; then the mean."""
+def r_squared(outputs: Array, exact: Array) -> float:
+    """Of each value that is not the same in every sample 1 less the squared error over the variance; then the mean.
+
+    Of many values, such as a picture's, the error of all over the variance of all: each weighs as it varies.
+    """
+    if width(exact) > WIDE:
+        error, spread = deviations(outputs, exact)
+        return float(1 - error.sum() / max(float(spread.sum()), TINY))
+    exact = exact.astype(np.float64)
     spread = np.square(exact - exact.mean(axis=0)).sum(axis=0)
     error = np.square(outputs - exact).sum(axis=0)
     told = spread > 0
     return float(np.mean(1 - error[told] / spread[told])) if told.any() else float(not error.any())
+
+
+def deviations(outputs: Array, exact: Array) -> tuple[Doubles, Doubles]:
+    """(n,) each: the squared error of a sample, and how far it is from the mean sample, squared."""
+    middle = sum(block.sum(axis=0, dtype=np.float64) for block in blocks(exact)) / max(1, len(exact))
+    pairs = zip(blocks(outputs), blocks(exact), strict=True)
+    error = np.concatenate([np.square(one.astype(np.float64) - other).sum(axis=1) for one, other in pairs])
+    return error, np.concatenate([np.square(block - middle).sum(axis=1) for block in blocks(exact)])
 
 
 def explained(outputs: Array, inputs: Array) -> float:
@@ -162,7 +174,7 @@ def explained(outputs: Array, inputs: Array) -> float:
         total += float(known.sum())
         square += float(np.square(known).sum())
     spread = square - total**2 / max(1, outputs.size)
-    return 1 - error / max(spread, float(np.finfo(np.float32).tiny))
+    return 1 - error / max(spread, TINY)
 
 
 def same_shape(outputs: Array, inputs: Array) -> Array:

@@ -33,6 +33,10 @@ def test_of_many_samples_there_are_fewer_resamples(samples, number):
     assert bootstrap.number(samples) == number
 
 
+def test_of_many_labels_to_rank_by_there_are_fewer_too():
+    assert [bootstrap.number(10_000, labels) for labels in (20, 50, 1000)] == [1000, 600, 200]
+
+
 def test_the_interval_of_a_mean_is_student_s():
     column = np.random.default_rng(0).normal(3, 2, 400)
     found = bootstrap.interval(replicates(column))

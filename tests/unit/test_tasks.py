@@ -77,6 +77,15 @@ def test_the_figures_of_a_regression():
         assert metric.delta_interval.low < metric.delta < metric.delta_interval.high
 
 
+def test_a_regression_of_whole_pictures():
+    exact = np.random.default_rng(0).normal(size=(300, 12, 12, 1)).astype(np.float32)
+    case = task_makers.Case({"name": "depth", "task": "regression"}, (exact,), exact, (exact + np.float32(0.1),))
+    found = figures(rows(TaskVolume(case).whole().compare())["onnx.u8s8"])
+    assert found["mae"].value == approx(0.1, rel=0.01)
+    assert found["r2"].value == approx(0.99, abs=0.002)
+    assert found["r2"].interval.low < found["r2"].value < found["r2"].interval.high
+
+
 def test_the_reference_is_not_worse_than_itself():
     for metric in rows(compared("regression"))["keras.fp32"].metrics:
         assert (metric.delta, metric.delta_interval, metric.p_value, metric.p_holm) == (0.0, Interval(0, 0), 1.0, None)

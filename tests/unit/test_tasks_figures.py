@@ -111,6 +111,17 @@ def test_r_squared_on_resamples_is_that_of_the_drawn_samples():
     assert found == pytest.approx(expected, abs=1e-9)
 
 
+def test_many_values_have_one_r_squared():
+    """Each value weighs as it varies: the same as of one column of all, where their means are alike."""
+    random = np.random.default_rng(5)
+    exact = random.normal(0, np.linspace(0.5, 2, 100), (60, 100))
+    exact -= exact.mean(axis=0)
+    outputs = exact + random.normal(0, 0.3, exact.shape)
+    expected = 1 - np.square(outputs - exact).sum() / np.square(exact).sum()
+    assert tasks.r_squared(outputs, exact) == pytest.approx(expected)
+    assert once(tasks_figures.pooled(*tasks.deviations(outputs, exact)), 60) == pytest.approx(expected)
+
+
 def test_r_squared_by_hand():
     """Scikit-learn's example: 0.948…"""
     outputs, exact = np.array([[2.5], [0.0], [2.0], [8.0]]), np.array([[3.0], [-0.5], [2.0], [7.0]])
