@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from driver import measures
@@ -22,6 +22,7 @@ FIGURES = {
     "reconstruction": ("auc", "mse", "worse_percent", "sqnr"),
     "fidelity": ("sqnr", "cosine", "agreement"),
 }  # by task
+NEEDS = {"auc": "labels of sound samples and of anomalies", "top5": "more than five classes"}
 
 
 def evaluate(limits: Gates, rows: Iterable[Variant], task: str = "classification") -> Iterator[Gate]:
@@ -29,7 +30,8 @@ def evaluate(limits: Gates, rows: Iterable[Variant], task: str = "classification
 
     CrossquantError for a figure that the task has not: a gate that is never checked would seem to hold.
     """
-    check_figures(limits, task)
+    rows = list(rows)
+    check_figures(limits, task, rows)
     for row in rows:
         bounds = limits.quantized if row.quantized else limits.float
         for figure, bound in bounds.items():
@@ -38,7 +40,8 @@ def evaluate(limits: Gates, rows: Iterable[Variant], task: str = "classification
                 yield from check(row, figure, bound, value)
 
 
-def check_figures(limits: Gates, task: str) -> None:
+def check_figures(limits: Gates, task: str, rows: Sequence[Variant]) -> None:
+    judged = [row for row in rows if row.headline is not None]
     for kind, bounds in (("float", limits.float), ("quantized", limits.quantized)):
         for figure in bounds:
             if figure not in FIGURES[task]:
@@ -47,6 +50,8 @@ def check_figures(limits: Gates, task: str) -> None:
                     f"gates.{kind}.{figure}: the task is {task}{why}, which has no such figure; "
                     f"its gates are {', '.join(FIGURES[task])}"
                 )
+            if figure in NEEDS and judged and all(measured(row, figure) is None for row in judged):
+                raise CrossquantError(f"gates.{kind}.{figure}: this figure needs {NEEDS[figure]}: take the gate out")
 
 
 def measured(row: Variant, figure: str) -> float | None:
