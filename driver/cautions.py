@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from driver import statistics
+from driver import measures, statistics
 from driver.experiment import Gates
 from driver.results import SIGNIFICANT, Emulated, Variant
-from driver.wording import milliseconds, points, smaller, speed, worse
+from driver.wording import between, milliseconds, smaller, speed, worse
 
 POWER = 0.8
 
 
-def power(chosen: Variant, base: Variant, limits: Gates) -> list[str]:
+def power(chosen: Variant, base: Variant, limits: Gates, unit: str = "images") -> list[str]:
     """Rule 5, for the drop that the gate on the chosen variant allows."""
     bound = (limits.quantized if chosen.quantized else limits.float).get("drop_pp")
     pairs = chosen.paired
@@ -22,24 +22,26 @@ def power(chosen: Variant, base: Variant, limits: Gates) -> list[str]:
     if needed <= images:
         return []
     return [
-        f"These {images:,} test images are too few to tell a drop of {bound.max:g} points, which the gate allows: "
+        f"These {images:,} test {unit} are too few to tell a drop of {bound.max:g} points, which the gate allows: "
         f"about {needed:,} would tell, with a power of {POWER:.0%}."
     ]
 
 
-def elsewhere(chosen: Variant, rows: Sequence[Variant], floor: float) -> list[str]:
+def elsewhere(chosen: Variant, rows: Sequence[Variant], floor: float, unit: str = "images") -> list[str]:
     """Rule 6, a sentence for each CPU."""
     sentences = []
     for run in chosen.emulated:
+        seen = there(run, chosen, unit)
         if run.loses:
-            sentences.append(f"On {run.cpu} {chosen.name} loses: {there(run)}. {safe(run.cpu, chosen, rows, floor)}")
+            sentences.append(f"On {run.cpu} {chosen.name} loses: {seen}. {safe(run.cpu, chosen, rows, floor)}")
         else:
-            sentences.append(f"On {run.cpu} {chosen.name} loses nothing: {there(run)}.")
+            sentences.append(f"On {run.cpu} {chosen.name} loses nothing: {seen}.")
     return sentences
 
 
-def there(run: Emulated) -> str:
-    return f"{100 * run.accuracy:.1f} % there, {100 * run.here:.1f} % here, on the same {run.images:,} images"
+def there(run: Emulated, row: Variant, unit: str) -> str:
+    figures = [measures.short(row.headline, value) for value in (run.accuracy, run.here)]
+    return f"{figures[0]} there, {figures[1]} here, on the same {run.images:,} {unit}"
 
 
 def safe(cpu: str, chosen: Variant, rows: Sequence[Variant], floor: float) -> str:
@@ -49,6 +51,5 @@ def safe(cpu: str, chosen: Variant, rows: Sequence[Variant], floor: float) -> st
         return "Where such CPUs exist, ship a recipe with reduce_range, or with uint8 activations and weights."
     twin = min(others, key=lambda row: (worse(row), milliseconds(row)))
     costs = [cost for cost in (speed(twin, chosen, floor), smaller(twin, chosen)) if cost]
-    lost = "" if twin.accuracy is None or chosen.accuracy is None else points(100 * (twin.accuracy - chosen.accuracy))
-    costs = [*costs, f"{lost} points"] if lost else costs
+    costs += [between(twin, chosen)] if twin.headline and chosen.headline else []
     return f"Where such CPUs exist, ship {twin.name}, which loses nothing there: {', '.join(costs)}."

@@ -19,7 +19,10 @@ RESERVED = ("inputs", "models", "downloads")  # folders below volumes/ and volum
 NAME_RULE = f"must be lower-case letters, digits, '.', '_' and '-', and none of {', '.join(RESERVED)}"
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 DEFAULT_PRESET = "thorough"  # ours: it is there
-GATED = ("accuracy", "drop_pp", "changed")
+GATED = (
+    *("accuracy", "drop_pp", "changed", "worse_percent", "top5", "map", "f1", "f1_macro", "mae", "rmse", "r2"),
+    *("auc", "mse", "sqnr", "cosine", "agreement"),
+)  # driver/gates.py knows which task has which
 
 
 def check(experiment: Experiment, catalog: Catalog) -> None:

@@ -1,22 +1,23 @@
 """Two runs of one experiment side by side: other pins, another machine, another model file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from driver import statistics
-from driver.results import Comparison, Paired, Variant
+from driver import measures, page_metrics, statistics, tasks
+from driver.results import Comparison, Interval, Metric, Variant
+from driver.tasks import Answer, Truth
 from driver.wording import points
-from shared import predictions, store
+from shared import predictions, samples, store
 from shared.contract import read
 from shared.errors import CrossquantError
-from shared.samples import LABELS
+from shared.samples import Array
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,12 @@ class Run:
 
     name: str
     comparison: Comparison
-    labels: NDArray[np.uint8]
-    answers: dict[str, NDArray[np.float32]]
+    truth: Truth
+    outputs: dict[str, Array]  # what the task judges
+
+    @cached_property
+    def answers(self) -> dict[str, Answer]:
+        return {name: Answer(self.truth, found) for name, found in self.outputs.items()}
 
 
 def load(name: str) -> Run:
@@ -35,14 +40,21 @@ def load(name: str) -> Run:
         path = folder / "comparison" / "comparison.json"
         if path.is_file():
             comparison = read(Comparison, path)
-            found = {row.name: folder / row.image / f"predictions.{row.name}" for row in comparison.variants}
-            answers = {
-                name: np.load(at / predictions.file(0))
-                for name, at in found.items()
-                if at.is_dir() and any(at.glob("*.npy"))
-            }
-            return Run(name, comparison, np.load(folder / "keras" / "dataset" / LABELS), answers)
+            dataset = folder / "keras" / "dataset"
+            about = samples.about(dataset)
+            about = replace(about, task="fidelity") if comparison.task == "fidelity" else about
+            outputs = judged(folder, comparison, about.judged)
+            inputs = samples.mapped(samples.inputs(dataset)[0]) if about.task == "reconstruction" else None
+            truth = Truth(about, samples.labels(dataset), inputs, outputs.get(comparison.reference))
+            return Run(name, comparison, truth, outputs)
     raise CrossquantError(f"'{name}' is no run: give the folder of an experiment that has a comparison/comparison.json")
+
+
+def judged(folder: Path, comparison: Comparison, number: int) -> dict[str, Array]:
+    """What each variant answered, of the output of this number."""
+    paths = {row.name: folder / row.image / f"predictions.{row.name}" for row in comparison.variants}
+    found = {name: predictions.outputs(path) for name, path in paths.items()}
+    return {name: samples.mapped(files[number]) for name, files in found.items() if number < len(files)}
 
 
 def show(before: Run, after: Run, console: Console) -> None:
@@ -50,7 +62,9 @@ def show(before: Run, after: Run, console: Console) -> None:
     console.print(Text(f"{before.name} → {after.name}", "bold"), soft_wrap=True)
     for line in (*changed_versions(before.comparison, after.comparison), *changed_host(before, after)):
         console.print(line, soft_wrap=True, highlight=False)
-    headings = ("variant", "top-1 %", "→", "Δ pp", "95%", "p (Holm)", "changed", "size KB", "→", "p50 ms", "→")
+    measure = page_metrics.headline(after.comparison)
+    figures = (measure.heading, "→", measure.difference_heading, "95%", "p (Holm)", "changed")
+    headings = ("variant", *figures, "size KB", "→", "p50 ms", "→")
     table = Table(*headings, box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0, collapse_padding=True)
     for column in table.columns[1:]:
         column.justify, column.no_wrap = "right", True
@@ -88,33 +102,57 @@ def rows(before: Run, after: Run) -> list[list[str]]:
     ]
 
 
-def tests(before: Run, after: Run) -> dict[str, Paired]:
-    """Paired, where both runs answered the same images: McNemar, Holm's correction over the variants."""
-    if not np.array_equal(before.labels, after.labels):
+def tests(before: Run, after: Run) -> dict[str, Metric]:
+    """Paired, where both runs answered the same samples, by the task's test; Holm's correction over the variants."""
+    if not same_samples(before, after):
         return {}
-    both = [name for name in before.answers if name in after.answers]
-    right = [[run.answers[name].argmax(axis=1) == run.labels for run in (before, after)] for name in both]
-    return dict(zip(both, statistics.holm([statistics.paired(*pair) for pair in right]), strict=True))
+    both = [name for name in before.outputs if name in after.outputs]
+    found = {name: tasks.headline(after.answers[name], before.answers[name]) for name in both}
+    p_holm = statistics.holm_p_values([1.0 if each.p_value is None else each.p_value for each in found.values()])
+    return {name: replace(each, p_holm=p) for (name, each), p in zip(found.items(), p_holm, strict=True)}
+
+
+def same_samples(before: Run, after: Run) -> bool:
+    """By their labels; where there are none, by the digest of the data set."""
+    one, other = before.truth, after.truth
+    if (one.task, one.judges, other.judges) != (other.task, True, True):
+        return False
+    if one.labels is not None and other.labels is not None:
+        return np.array_equal(one.labels, other.labels)
+    digests = [(run.comparison.digests or {}).get("dataset") for run in (before, after)]
+    return digests[0] is not None and digests[0] == digests[1]
 
 
 def changed(name: str, before: Run, after: Run) -> str:
-    if name not in before.answers or name not in after.answers or len(before.labels) != len(after.labels):
+    """How many answers are of another class."""
+    one, other = before.answers.get(name), after.answers.get(name)
+    if one is None or other is None or len(one.outputs) != len(other.outputs):
         return "–"
-    return str(int((before.answers[name].argmax(axis=1) != after.answers[name].argmax(axis=1)).sum()))
+    if (one.truth.task, other.truth.task) != ("classification", "classification"):
+        return "–"
+    return str(int((one.top != other.top).sum()))
 
 
-def cells(name: str, old: Variant | None, new: Variant | None, pairs: Paired | None, moved: str) -> list[str]:
+def cells(name: str, old: Variant | None, new: Variant | None, test: Metric | None, moved: str) -> list[str]:
     tested = ["–", "–", "–"]
-    if pairs is not None:
-        low, high = pairs.interval_pp.low, pairs.interval_pp.high
-        tested = [points(pairs.delta_pp), f"{points(low)}…{points(high)}", f"{pairs.p_holm:.2g}"]
-    return [name, accuracy(old), accuracy(new), *tested, moved, size(old), size(new), latency(old), latency(new)]
+    if test is not None and test.delta is not None:
+        tested = [signed(test, test.delta), span(test, test.delta_interval), f"{test.p_holm:.2g}"]
+    return [name, judged_by(old), judged_by(new), *tested, moved, size(old), size(new), latency(old), latency(new)]
 
 
-def accuracy(row: Variant | None) -> str:
-    if row is None or row.accuracy is None:
+def signed(test: Metric, value: float) -> str:
+    measure = measures.of(test)
+    return points(100 * value) if measure.unit == "%" else measure.signed(value)
+
+
+def span(test: Metric, found: Interval | None) -> str:
+    return "–" if found is None else f"{signed(test, found.low)}…{signed(test, found.high)}"
+
+
+def judged_by(row: Variant | None) -> str:
+    if row is None or row.headline is None:
         return "–" if row is None else row.status
-    return f"{100 * row.accuracy:.2f}"
+    return measures.of(row.headline).bare(row.headline.value)
 
 
 def size(row: Variant | None) -> str:

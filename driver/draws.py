@@ -3,35 +3,37 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import ttest_rel
 
-from driver import statistics
+from driver import tasks
 from driver.evidence import Evidence
-from driver.results import SIGNIFICANT, Draws, Point
+from driver.results import SIGNIFICANT, Draws, Interval, Point
+from driver.tasks import Answer
 
-Right = NDArray[np.bool_]
 
-
-def spread(evidence: Evidence, variant: str, reference: float | None) -> Draws | None:
-    """Of `variant` on all draws that have answers; None where it was drawn once. `reference` is its accuracy, 0-1."""
+def spread(evidence: Evidence, variant: str, reference: float | None, held_against: str = "") -> Draws | None:
+    """Of `variant` on all draws that have answers; None where it was drawn once. `reference` is its accuracy, 0-1, or
+    its figure by the task.
+    """
     names = [variant, *(name for name, draw in further(evidence, variant) if draw.startswith("d"))]
-    found = [float(right.mean()) for name in names if (right := answers_right(evidence, name)) is not None]
-    if len(names) == 1 or len(found) != len(names):
+    answers = [answer for name in names if (answer := judged(evidence, name, held_against)) is not None]
+    if len(names) == 1 or len(answers) != len(names):
         return None
-    mean = float(np.mean(found))
-    delta = 0.0 if reference is None else 100 * (mean - reference)
+    found = [answer.value for answer in answers]
+    mean, scale = float(np.mean(found)), 100 if answers[0].truth.task == "classification" else 1
+    delta = 0.0 if reference is None else scale * (mean - reference)
     return Draws(tuple(found), mean, float(np.std(found, ddof=1)), delta)
 
 
-def curve(evidence: Evidence, variant: str) -> tuple[Point, ...]:
+def curve(evidence: Evidence, variant: str, held_against: str = "") -> tuple[Point, ...]:
     """Accuracy of `variant` against the size of its calibration set, as far as there are answers."""
     points = []
     for name, draw in further(evidence, variant):
-        right = answers_right(evidence, name) if draw.startswith("n") else None
-        if right is not None:
-            images = int(draw.removeprefix("n"))
-            points.append(Point(images, float(right.mean()), statistics.wilson(int(right.sum()), len(right))))
+        answer = judged(evidence, name, held_against) if draw.startswith("n") else None
+        if answer is not None:
+            found = tasks.headline(answer)
+            span = found.interval or Interval(found.value, found.value)
+            points.append(Point(int(draw.removeprefix("n")), found.value, span))
     return tuple(sorted(points, key=lambda point: point.images))
 
 
@@ -42,14 +44,15 @@ def further(evidence: Evidence, variant: str) -> Iterator[tuple[str, str]]:
             yield step.output, step.draw
 
 
-def answers_right(evidence: Evidence, name: str) -> Right | None:
-    """Which of its images `name` gets right: those that its predictions were made of."""
-    answers = evidence.probabilities(name)
-    if answers is None:
-        return None
+def judged(evidence: Evidence, name: str, held_against: str) -> Answer | None:
+    """The answers of `name` to the images that its predictions were made of.
+
+    `held_against`: the variant whose outputs those of a task without labels are held against, if it has any to these.
+    """
     judge = evidence.plan.step(f"predictions.{name}").inputs[1]
-    labels = evidence.labels(judge)
-    return None if labels is None else answers.argmax(axis=1) == labels
+    reference = held_against if judge == "dataset" else ""
+    truth = tasks.truth(evidence, reference, judge)
+    return tasks.answers(evidence, truth, [name]).get(name) if truth and truth.judges else None
 
 
 def equal(one: Sequence[float], other: Sequence[float]) -> bool:

@@ -4,32 +4,47 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from driver import statistics
+from driver import measures, tasks
 from driver.evidence import Evidence
-from driver.results import Emulated
-from shared import emulation
+from driver.results import Emulated, Interval
+from driver.tasks import Answer
+from shared import emulation, samples
 
 
-def runs(evidence: Evidence, variant: str) -> tuple[Emulated, ...]:
-    """One for each CPU that gave answers."""
-    return tuple(found(evidence, variant))
+def runs(evidence: Evidence, variant: str, held_against: str = "") -> tuple[Emulated, ...]:
+    """One for each CPU that gave answers; of a task without labels these are held against those of a variant."""
+    return tuple(found(evidence, variant, held_against))
 
 
-def found(evidence: Evidence, variant: str) -> Iterator[Emulated]:
-    folder, labels, here = evidence.path(f"emulated.{variant}"), evidence.labels(), evidence.probabilities(variant)
-    if folder is None or labels is None or here is None:
+def found(evidence: Evidence, variant: str, held_against: str) -> Iterator[Emulated]:
+    folder, truth = evidence.path(f"emulated.{variant}"), tasks.truth(evidence, held_against)
+    here = tasks.answers(evidence, truth, [variant]).get(variant)
+    if folder is None or truth is None or here is None or not truth.judges:
         return
     indices = np.load(folder / emulation.INDICES)
-    own = here[indices].argmax(axis=1)
+    own = Answer(truth.of(indices), here.outputs[indices])
     for cpu, run in emulation.summary(folder).cpus.items():
         if not run.refused:
-            there = np.load(folder / cpu / emulation.ANSWERS).argmax(axis=1)
-            right = there == labels[indices]
-            pairs = statistics.paired(own == labels[indices], right)
-            interval = statistics.wilson(int(right.sum()), len(right))
-            agreement, accuracy = float((own == there).mean()), float(right.mean())
-            here_accuracy = float((own == labels[indices]).mean())
-            yield Emulated(cpu, len(indices), accuracy, interval, here_accuracy, agreement, pairs.p_value)
+            there = Answer(own.truth, samples.mapped(folder / cpu / emulation.ANSWERS))
+            yield emulated(cpu, own, there)
+
+
+def emulated(cpu: str, here: Answer, there: Answer) -> Emulated:
+    """The same samples through the same file."""
+    found = tasks.headline(there, here)
+    agreement = float((here.top == there.top).mean()) if here.truth.task == "classification" else None
+    before = here.value
+    return Emulated(
+        cpu,
+        len(here.outputs),
+        found.value,
+        found.interval or Interval(found.value, found.value),
+        before,
+        agreement,
+        1.0 if found.p_value is None else found.p_value,
+        found.better,
+        measures.margin(found.name, before),
+    )
 
 
 def refusals(evidence: Evidence, variant: str) -> dict[str, str]:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from driver.results import Comparison, Variant
-from driver.wording import milliseconds
+from driver.wording import goodness, milliseconds
 
+NOTHING = float("-inf")  # where there is nothing to judge by
 LINES = 99
 CHARACTERS = 600  # a line: so many lines of it stay below the 65,536 characters that GitHub takes as a comment
 ROWS = 40  # of the table, where there is room for them
@@ -29,14 +30,14 @@ def ranked(comparison: Comparison) -> list[Variant]:
     def key(row: Variant) -> tuple[bool, bool, bool, int, float]:
         shipped = row.name == comparison.verdict.ship
         beaten = sum(beats(other, row) for other in sound)
-        return not shipped, row.quantized, row.name not in names, beaten, -(row.accuracy or 0)
+        return not shipped, row.quantized, row.name not in names, beaten, -goodness(row, NOTHING)
 
     return sorted(comparison.variants, key=key)
 
 
 def beats(one: Variant, other: Variant) -> bool:
     """Both faster and more accurate; what was not measured is beaten by all that was."""
-    return milliseconds(one) < milliseconds(other) and (one.accuracy or 0) > (other.accuracy or 0)
+    return milliseconds(one) < milliseconds(other) and goodness(one, NOTHING) > goodness(other, NOTHING)
 
 
 def first(lines: Sequence[str], most: int) -> list[str]:

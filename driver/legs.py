@@ -1,29 +1,35 @@
 """The way of the model from variant to variant, and what was lost on each leg."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from driver import outputs, statistics
+from driver import outputs, statistics, tasks
 from driver.evidence import Evidence, recipe, variants
 from driver.results import Leg
+from driver.tasks import Answer
 from shared.contract import Step
 
 NAMES = {"keras": "Keras", "onnx": "ONNX", "torch": "PyTorch"}  # of formats, by image
-Answers = Mapping[str, NDArray[np.float32]]
 
 
-def compare(evidence: Evidence, answers: Answers, labels: NDArray[np.uint8]) -> tuple[Leg, ...]:
+def compare(evidence: Evidence, answers: Mapping[str, Answer]) -> tuple[Leg, ...]:
     """A leg for each variant that was made from another one, where both have answers."""
     found = []
     for step in variants(evidence.plan):
         before, tools = origin(evidence, step)
         if before in answers and step.output in answers:
-            one, other = answers[before], answers[step.output]
-            pairs = statistics.paired(one.argmax(axis=1) == labels, other.argmax(axis=1) == labels)
-            found.append(Leg(kind(before, step), before, step.output, tools, outputs.drift(one, other), pairs))
+            leg = between(answers[before], answers[step.output])
+            found.append(replace(leg, kind=kind(before, step), before=before, after=step.output, tools=tools))
     return tuple(found)
+
+
+def between(one: Answer, other: Answer) -> Leg:
+    """What is lost from one to the other, by the task."""
+    classes = one.truth.task == "classification"
+    drift = outputs.drift(one.outputs, other.outputs, classes)
+    if classes:
+        return Leg("", "", "", (), drift, statistics.paired(one.right, other.right))
+    return Leg("", "", "", (), drift, None, tasks.headline(other, one) if one.truth.judges else None)
 
 
 def kind(before: str, step: Step) -> str:

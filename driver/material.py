@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from driver import layers, outputs
+from driver import layers, outputs, tasks
 from driver.evidence import Evidence, recipe, variants
 from driver.page import Material
 from driver.results import Changed
@@ -13,7 +13,8 @@ from shared import samples
 from shared.sensitivity import Sensitivity
 from shared.timing import TWIN
 
-Images = NDArray[np.uint8]
+Images = NDArray[Any]
+CHANNELS = (1, 3, 4)
 
 
 def collect(evidence: Evidence, reference: str, experiment_text: str) -> Material:
@@ -29,16 +30,17 @@ def collect(evidence: Evidence, reference: str, experiment_text: str) -> Materia
 
 
 def changed(evidence: Evidence, reference: str) -> dict[str, tuple[Changed, ...]]:
-    """Of each variant, the images whose top-1 is not the reference's."""
-    base, labels = evidence.probabilities(reference), evidence.labels()
-    if base is None or labels is None:
+    """Of each variant, the images whose top-1 is not the reference's; where there are classes."""
+    truth = tasks.truth(evidence, reference)
+    if truth is None or truth.task != "classification" or truth.labels is None:
         return {}
-    found = {}
-    for step in variants(evidence.plan):
-        own = evidence.probabilities(step.output)
-        if own is not None and step.output != reference:
-            found[step.output] = tuple(outputs.changed_images(base, own, labels))
-    return found
+    answers = tasks.answers(evidence, truth, [step.output for step in variants(evidence.plan)])
+    if (base := answers.pop(reference, None)) is None:
+        return {}
+    before = base.probabilities
+    return {
+        name: tuple(outputs.changed_images(before, own.probabilities, truth.labels)) for name, own in answers.items()
+    }
 
 
 def seconds(evidence: Evidence) -> dict[str, tuple[float, ...]]:
@@ -59,9 +61,17 @@ def explained(evidence: Evidence) -> dict[str, Sensitivity]:
 
 
 def images(evidence: Evidence, artifact: str) -> Images | None:
-    """Pixels as they were before preprocessing, mapped: only those that are shown are read."""
+    """(n, height, width, channels) as they are stored, mapped: only those that are shown are read. None of no pictures.
+
+    Four axes are pictures, with their channels first or last; three are only where the samples are called images.
+    """
     path = evidence.path(artifact)
     if path is None:
         return None
-    found: NDArray[Any] = samples.mapped(samples.inputs(path)[0])
-    return found if found.dtype == np.uint8 else found.astype(np.uint8)
+    found = samples.mapped(samples.inputs(path)[0])
+    if found.ndim == 3 and found.dtype == np.uint8 and evidence.about().unit == "images":
+        return found[..., None]
+    if found.ndim != 4:
+        return None
+    first = found.shape[1] in CHANNELS and found.shape[3] not in CHANNELS
+    return np.moveaxis(found, 1, 3) if first else found

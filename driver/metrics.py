@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driver.results import Cold, Latency, Noise, Timing
+from shared import tasks
 from shared.startup import Start
 from shared.timing import TWIN, Samples, Timings
 
@@ -16,15 +17,16 @@ BUSY_CORES, STOLEN, SLOWED = 0.1, 0.01, 0.8  # beyond which a machine was too bu
 
 def figures(
     answers: NDArray[np.float32],
-    labels: NDArray[np.uint8],
+    labels: NDArray[Any],
     reference: NDArray[np.float32] | None,
+    logits: bool | None = None,
 ) -> dict[str, Any]:
-    """Accuracy, and against the reference the difference, the agreement and the largest difference of a probability."""
-    top = answers.argmax(axis=1)
+    """Accuracy, and against the reference the difference, the agreement and the largest difference of an output."""
+    top = tasks.classes(answers, logits)
     accuracy = float((top == labels).mean())
     if reference is None:
         return {"accuracy": accuracy}
-    top_reference = reference.argmax(axis=1)
+    top_reference = tasks.classes(reference, logits)
     difference = accuracy - float((top_reference == labels).mean())
     return {
         "accuracy": accuracy,

@@ -5,10 +5,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from driver import figures, page_classes, page_draws, page_elsewhere, page_layers, page_parts, reporting
+from driver import (
+    columns,
+    figures,
+    measures,
+    page_classes,
+    page_draws,
+    page_elsewhere,
+    page_layers,
+    page_metrics,
+    page_parts,
+    reporting,
+)
 from driver.results import Changed, Comparison
 from shared.sensitivity import Sensitivity
 
@@ -19,6 +29,9 @@ PARTS = {
     "draws": page_draws,
     "elsewhere": page_elsewhere,
     "layers": page_layers,
+    "figures": page_metrics,
+    "measures": measures,
+    "columns": columns,
 }
 
 
@@ -27,13 +40,14 @@ class Material:
     """What the page shows of the raw evidence, beyond the comparison.
 
     `changed` by variant, the surest first; `seconds` by variant, of every call at batch 1 on one thread. Images are
-    (n, height, width, channels). `experiment_text` is the YAML; `explained` by variant.
+    (n, height, width, channels), mapped; None where the samples are no pictures. `experiment_text` is the YAML;
+    `explained` by variant.
     """
 
     changed: dict[str, tuple[Changed, ...]]
     seconds: dict[str, tuple[float, ...]]
-    test_images: NDArray[np.uint8] | None
-    calibration_images: NDArray[np.uint8] | None
+    test_images: NDArray[Any] | None
+    calibration_images: NDArray[Any] | None
     experiment_text: str
     explained: dict[str, Sensitivity] = field(default_factory=dict)
 
@@ -64,7 +78,7 @@ def drawn(comparison: Comparison, material: Material) -> dict[str, Any]:
         "strip": plots_draws.strip(comparison),
         "curve": plots_draws.curve(comparison),
         "cpus": plots_elsewhere.draw(comparison),
-        "sensitivity": {name: plots_layers.draw(found) for name, found in material.explained.items()},
+        "sensitivity": {name: plots_layers.draw(found, comparison.task) for name, found in material.explained.items()},
         "changed": galleries(comparison, material),
         "sheet": pictures.sheet(calibration) if calibration is not None and len(calibration) else None,
     }
@@ -92,15 +106,15 @@ def galleries(comparison: Comparison, material: Material) -> list[tuple[str, int
     found = [(row.name, material.changed.get(row.name, ())) for row in comparison.variants]
     found = [(name, items) for name, items in found if items]
     most = page_parts.pictures_each(len(found))
-    images = material.test_images
-    return [(name, len(items), [shown(item, names, images) for item in items[:most]]) for name, items in found]
+    images, kind = material.test_images, measures.one(comparison.unit)
+    return [(name, len(items), [shown(item, names, images, kind) for item in items[:most]]) for name, items in found]
 
 
-def shown(item: Changed, names: Sequence[str], images: NDArray[np.uint8] | None) -> Shown:
+def shown(item: Changed, names: Sequence[str], images: NDArray[Any] | None, kind: str = "image") -> Shown:
     from driver import pictures  # noqa: PLC0415 - Pillow is for pictures alone
 
     label, before, after = (
         page_parts.class_name(names, answer) for answer in (item.label, item.reference_answer, item.variant_answer)
     )
     picture = pictures.single(images[item.index]) if images is not None and item.index < len(images) else ""
-    return Shown(item, picture, f"image {item.index}: {label}, was {before}, now {after}", (label, before, after))
+    return Shown(item, picture, f"{kind} {item.index}: {label}, was {before}, now {after}", (label, before, after))

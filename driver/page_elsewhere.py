@@ -1,5 +1,6 @@
 """What the page says of the same files on other CPUs."""
 
+from driver import measures
 from driver.page_parts import Loss
 from driver.results import Comparison, Emulated, Variant
 
@@ -16,8 +17,11 @@ def refusals(comparison: Comparison) -> list[tuple[str, str]]:
     return [(row.name, remark) for row in rows for remark in row.remarks if remark.startswith(REFUSAL)]
 
 
-def outcome(run: Emulated) -> Loss:
+def outcome(row: Variant, run: Emulated) -> Loss:
     """In words, for what a mark or a colour says is not told to everyone."""
+    if run.agreement is None:
+        lost = f"worse by {measures.of(row.headline).bare(run.lost)}"
+        return Loss("lost", lost) if run.loses else Loss("kept", "no loss that matters")
     differing = round((1 - run.agreement) * run.images)
     if run.loses:
         return Loss("lost", f"loses {100 * (run.here - run.accuracy):.2f} points")
@@ -35,4 +39,5 @@ def sentence(comparison: Comparison) -> str:
     if not losing:
         return f"None of these {len(found)} runs loses significantly." if len(found) > 1 else "It loses nothing there."
     verb = "loses" if losing == 1 else "lose"
-    return f"{losing} of {len(found)} runs {verb} significantly (McNemar's exact test, p < 0.05)."
+    test = "McNemar's exact test" if comparison.task == "classification" else "paired bootstrap"
+    return f"{losing} of {len(found)} runs {verb} significantly ({test}, p < 0.05)."

@@ -1,6 +1,6 @@
 """What the page says of a variant whose layers were explained."""
 
-from driver import figures
+from driver import figures, measures
 from driver.results import Comparison
 from shared.sensitivity import Error, Sensitivity
 
@@ -10,10 +10,13 @@ def explained(comparison: Comparison, known: dict[str, Sensitivity]) -> list[Sen
     return [known[row.name] for row in comparison.variants if row.name in known]
 
 
-def summary(found: Sensitivity) -> str:
+def summary(found: Sensitivity, comparison: Comparison) -> str:
     """The whole model, and which half of it loses: weights or activations."""
+    unit = comparison.unit
+    if comparison.task != "classification":
+        unit += f" {measures.SCORES[comparison.task]}"
     return (
-        f"On {found.images:,} calibration images {figures.percent(found.quantized_accuracy)} % quantized, "
+        f"On {found.images:,} calibration {unit} {figures.percent(found.quantized_accuracy)} % quantized, "
         f"{figures.percent(found.float_accuracy)} % in float; {figures.percent(found.weights_only)} % with its weights "
         f"alone quantized, {figures.percent(found.activations_only)} % with its activations alone."
     )

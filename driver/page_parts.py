@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from driver import figures, reporting
+from driver import figures, measures, reporting, wording
 from driver.results import SIGNIFICANT, Comparison, Gate, Leg, Timing, Variant
 
+KEPT_DB = 80.0  # from which on the difference is what float32 rounds
 PICTURES, PICTURES_EACH = 480, (4, 24)  # in all, and of one variant: least and most
 
 
@@ -22,7 +23,7 @@ def pictures_each(variants: int) -> int:
 
 def measured(row: Variant) -> bool:
     """Has it figures of its own?"""
-    return row.accuracy is not None or row.latency_ms is not None
+    return row.headline is not None or row.latency_ms is not None
 
 
 def shipped(comparison: Comparison) -> Variant | None:
@@ -80,11 +81,27 @@ class Loss:
 def loss(leg: Leg) -> Loss:
     """Lost: significantly fewer right answers, by McNemar's test on this leg alone."""
     by, changed = ", ".join(leg.tools) or "an unknown tool", leg.drift.changed
+    if leg.paired is None:
+        return other_loss(leg, by)
     if leg.paired.delta_pp < 0 and leg.paired.p_value < SIGNIFICANT:
         return Loss("lost", f"{by} lost {-leg.paired.delta_pp:.2f} points")
     if changed:
         return Loss("changed", f"{by} changed {changed:,} answer{'s' if changed > 1 else ''}, no significant loss")
     return Loss("kept", "every answer kept")
+
+
+def other_loss(leg: Leg, by: str) -> Loss:
+    """Of a task without classes: lost is a worse figure, by the paired bootstrap and by more than matters."""
+    if leg.drift.sqnr_db is None:
+        return Loss("kept", "every output kept, bit for bit")
+    noise = f"{leg.drift.sqnr_db:.0f} dB"
+    if leg.metric is None or leg.metric.delta is None:
+        return Loss("kept" if leg.drift.sqnr_db >= KEPT_DB else "changed", f"{by} left noise at {noise}")
+    if measures.loses(leg.metric, SIGNIFICANT):
+        return Loss("lost", f"{by} lost: {wording.change(leg.metric)} (noise at {noise})")
+    if leg.drift.sqnr_db >= KEPT_DB:
+        return Loss("kept", f"outputs kept (noise at {noise})")
+    return Loss("changed", f"{by} left noise at {noise}, no loss that matters")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import base64
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ def uri(picture: Image.Image, **options: object) -> str:
     return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def single(image: Pixels) -> str:
+def single(image: NDArray[Any]) -> str:
     """One image, (h, w, c), as it is, unless it is large."""
     picture = from_pixels(image)
     if max(picture.size) <= LARGEST:
@@ -28,13 +29,24 @@ def single(image: Pixels) -> str:
     return uri(picture, quality=80)
 
 
-def from_pixels(image: Pixels) -> Image.Image:
+def from_pixels(image: NDArray[Any]) -> Image.Image:
     """Grey, colour, or colour with transparency; of any other number of channels the first."""
-    channels = image.shape[2]
+    image, channels = in_bytes(image), image.shape[2]
     return Image.fromarray(np.ascontiguousarray(image if channels in (3, 4) else image[:, :, 0])).convert("RGB")
 
 
-def sheet(images: Pixels) -> tuple[str, int, int, int]:
+def in_bytes(image: NDArray[Any]) -> Pixels:
+    """0-255: as they are, from 0-1, or from whatever the values lie between."""
+    if image.dtype == np.uint8:
+        return image
+    known = np.asarray(image, np.float64)
+    least, greatest = float(known.min()), float(known.max())
+    if least < 0 or greatest > 255:
+        known = (known - least) / (greatest - least)
+    return np.asarray(known * 255 if known.max() <= 1 else known).astype(np.uint8)
+
+
+def sheet(images: NDArray[Any]) -> tuple[str, int, int, int]:
     """The first images, (n, h, w, c), side by side: the picture, its width and height, and how many they are."""
     shown = images[:MOST]
     columns = min(len(shown), 40 if len(shown) > 400 else 20)

@@ -7,11 +7,11 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from driver import page_draws, plots
+from driver import page_draws, page_metrics, plots
 from driver.plots import CARD, INK, MUTED
 from driver.plots_front import colour_of
 from driver.plots_rows import WIDTH, by_row, legend, set_rows
-from driver.results import Comparison, Draws, Variant
+from driver.results import Comparison, Draws, Point, Variant
 
 ROW = 26  # pixels
 SHAPES = "os^Dvph*XP<>"  # a mark for each curve, since those of an image share its colour
@@ -23,27 +23,30 @@ DODGE = 1.02  # by which factor two curves are apart, so that their intervals ar
 def strip(comparison: Comparison) -> str:
     """The accuracy of each draw, and mean and standard deviation over them; "" where each recipe was drawn once."""
     rows = [(row, row.draws) for row in comparison.variants if row.draws is not None and row.status == "ok"]
-    told = "Accuracy of each recipe on several draws of the calibration set; the table below has the figures"
+    name = "Accuracy" if comparison.task == "classification" else page_metrics.headline(comparison).label
+    told = f"{name} of each recipe on several draws of the calibration set; the table below has the figures"
     paint = partial(dots, comparison=comparison, rows=rows)
     return by_row("draws", told, [row for row, _ in rows], 30, paint, height=ROW) if rows else ""
 
 
 def dots(axes: Axes, comparison: Comparison, rows: Sequence[tuple[Variant, Draws]]) -> list[str]:
     set_rows(axes, [row for row, _ in rows], 0.7)
-    titles = []
+    titles, measure = [], page_metrics.headline(comparison)
+    scale = measure.scale
     for number, (row, found) in enumerate(rows):
-        shipped, *others = [100 * value for value in found.accuracies]
-        mean, sd, colour = 100 * found.mean, 100 * found.sd, colour_of(comparison, row)
+        shipped, *others = [scale * value for value in found.accuracies]
+        mean, sd, colour = scale * found.mean, scale * found.sd, colour_of(comparison, row)
         axes.plot([mean - sd, mean + sd], [number] * 2, color=colour, linewidth=7, alpha=0.28, solid_capstyle="butt")
         axes.plot([mean], [number], "|", color=INK, markersize=15, markeredgewidth=1.8, gid=f"{plots.MARK}{number}")
         axes.plot(others, [number] * len(others), "o", color=colour, markersize=5, alpha=0.8, zorder=5)
         axes.plot([shipped], [number], "D", color=INK, markersize=5.5, markerfacecolor=CARD, zorder=6)
-        titles.append(f"{row.name}: {mean:.2f} ± {sd:.2f} % over {len(found.accuracies)} draws")
-    base = next((row.accuracy for row in comparison.variants if row.name == comparison.reference), None)
+        spread = f"{measure.bare(found.mean)} ± {measure.bare(found.sd)} {measure.unit}".strip()
+        titles.append(f"{row.name}: {spread} over {len(found.accuracies)} draws")
+    base = next((row.headline for row in comparison.variants if row.name == comparison.reference), None)
     if base is not None:
-        axes.axvline(100 * base, color=MUTED, linewidth=1.2, linestyle=(0, (5, 3)), zorder=1)
+        axes.axvline(scale * base.value, color=MUTED, linewidth=1.2, linestyle=(0, (5, 3)), zorder=1)
     plots.linear(axes)
-    axes.set_xlabel(f"top-1, %; dashed: {comparison.reference}")
+    axes.set_xlabel(f"{measure.axis}; dashed: {comparison.reference}")
     legend(axes, [("D", CARD, "the file in the table"), ("o", INK, "another draw"), ("|", INK, "mean, bar: ± sd")])
     return titles
 
@@ -53,30 +56,39 @@ def curve(comparison: Comparison) -> str:
     rows = [row for row in comparison.variants if row.curve][: page_draws.CURVES]
     if not rows:
         return ""
-    told = "Accuracy of each variant against its number of calibration images; the table below has the figures"
+    name = "Accuracy" if comparison.task == "classification" else page_metrics.headline(comparison).label
+    told = (
+        f"{name} of each variant against its number of calibration {comparison.unit}; the table below has the figures"
+    )
     right = 24 + 7 * max(len(row.name) for row in rows)
     paint = partial(lines, comparison=comparison, rows=rows)
     return plots.draw("curve", told, (WIDTH, 420), (48, right, 52, 26), paint)
 
 
 def lines(axes: Axes, comparison: Comparison, rows: Sequence[Variant]) -> list[str]:
-    axes.set_title("top-1, %")
-    axes.set_xlabel("calibration images")
+    measure = page_metrics.headline(comparison)
+    axes.set_title(measure.axis)
+    axes.set_xlabel(f"calibration {comparison.unit}")
+    scale = measure.scale
     for number, row in enumerate(rows):
         factor = DODGE ** (number - (len(rows) - 1) / 2)
         xs = [factor * point.images for point in row.curve]
-        ys = [100 * point.accuracy for point in row.curve]
+        ys = [scale * point.accuracy for point in row.curve]
         colour = colour_of(comparison, row)
-        lows, highs = zip(*((100 * point.interval.low, 100 * point.interval.high) for point in row.curve), strict=True)
+        lows, highs = zip(
+            *((scale * point.interval.low, scale * point.interval.high) for point in row.curve), strict=True
+        )
         axes.vlines(xs, lows, highs, color=colour, linewidth=1.2, alpha=0.45 if len(rows) <= FEW else 0.2)
         axes.plot(xs, ys, color=colour, linewidth=1.6)
         shape: dict[str, Any] = {"marker": SHAPES[number], "markeredgecolor": CARD, "markersize": 8}
         axes.plot(xs, ys, color=colour, linestyle="", zorder=4, gid=f"{plots.MARK}{number}", **shape)
     numbers(axes, sorted({point.images for row in rows for point in row.curve}))
     names_at_ends(axes, comparison, rows)
-    return [
-        f"{row.name}: " + ", ".join(f"{p.images:,} images {100 * p.accuracy:.2f} %" for p in row.curve) for row in rows
-    ]
+    return [f"{row.name}: {', '.join(told(comparison, point) for point in row.curve)}" for row in rows]
+
+
+def told(comparison: Comparison, point: Point) -> str:
+    return f"{point.images:,} {comparison.unit} {page_metrics.headline(comparison).text(point.accuracy)}"
 
 
 def numbers(axes: Axes, images: Sequence[int]) -> None:
@@ -96,7 +108,8 @@ def numbers(axes: Axes, images: Sequence[int]) -> None:
 
 def names_at_ends(axes: Axes, comparison: Comparison, rows: Sequence[Variant]) -> None:
     """Each variant's mark and name right of its last point, moved up where another one is too near."""
-    ends = sorted((100 * row.curve[-1].accuracy, number) for number, row in enumerate(rows))
+    scale = page_metrics.headline(comparison).scale
+    ends = sorted((scale * row.curve[-1].accuracy, number) for number, row in enumerate(rows))
     wanted = [float(axes.transData.transform((1, end))[1]) for end, _ in ends]
     spots = spread(wanted, axes.bbox.y1)
     for (_, number), spot in zip(ends, spots, strict=True):

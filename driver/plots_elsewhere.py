@@ -5,7 +5,7 @@ from functools import partial
 
 from matplotlib.axes import Axes
 
-from driver import page_elsewhere, plots
+from driver import page_elsewhere, page_metrics, plots
 from driver.plots import CARD, INK, MUTED
 from driver.plots_front import colour_of
 from driver.plots_rows import WIDTH, legend
@@ -20,9 +20,10 @@ def draw(comparison: Comparison) -> tuple[str, int]:
     rows = page_elsewhere.runs(comparison)
     if not rows:
         return "", 0
-    worst = sorted(rows, key=lambda item: item[1].accuracy - item[1].here)[:MOST]
+    worst = sorted(rows, key=lambda item: -item[1].lost)[:MOST]
     shown = [item for item in rows if item in worst] if len(rows) > MOST else rows
-    told = "Accuracy of each variant here and on other CPUs; the table below has the figures"
+    by = "Accuracy" if comparison.task == "classification" else page_metrics.headline(comparison).label
+    told = f"{by} of each variant here and on other CPUs; the table below has the figures"
     left = 24 + 7 * max(len(name(item)) for item in shown)
     paint = partial(dumbbells, comparison=comparison, rows=shown)
     return plots.draw("cpus", told, (WIDTH, len(shown) * ROW + 90), (left, 130, 64, 12), paint), len(shown)
@@ -38,17 +39,21 @@ def dumbbells(axes: Axes, comparison: Comparison, rows: Sequence[Run]) -> list[s
     axes.set_ylim(len(rows) - 1 + 0.45, -0.7)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    titles = []
+    titles, measure = [], page_metrics.headline(comparison)
+    scale = measure.scale
     for number, (row, run) in enumerate(rows):
-        here, there, colour = 100 * run.here, 100 * run.accuracy, colour_of(comparison, row)
-        axes.plot([100 * run.interval.low, 100 * run.interval.high], [number] * 2, color=colour, linewidth=1, alpha=0.5)
+        here, there, colour = scale * run.here, scale * run.accuracy, colour_of(comparison, row)
+        axes.plot(
+            [scale * run.interval.low, scale * run.interval.high], [number] * 2, color=colour, linewidth=1, alpha=0.5
+        )
         axes.plot([here, there], [number] * 2, color=colour, linewidth=3, alpha=0.5)
         axes.plot([here], [number], "o", color=INK, markerfacecolor=CARD, markersize=8, markeredgewidth=1.4, zorder=3)
         axes.plot([there], [number], "o", color=colour, markersize=5.5, zorder=4, gid=f"{plots.MARK}{number}")
-        word, tone = (f"▼ loses {here - there:.2f} pp", INK) if run.loses else ("no loss", MUTED)
+        lost = f"▼ loses {measure.bare(run.lost)} {measure.difference_unit}".rstrip()
+        word, tone = (lost, INK) if run.loses else ("no loss", MUTED)
         axes.annotate(word, (1.02, number), xycoords=("axes fraction", "data"), fontsize=10, va="center", color=tone)
-        titles.append(f"{name((row, run))}: {here:.2f} % here, {there:.2f} % there")
+        titles.append(f"{name((row, run))}: {measure.text(run.here)} here, {measure.text(run.accuracy)} there")
     plots.linear(axes)
-    axes.set_xlabel("top-1 on the same images, %")
+    axes.set_xlabel(f"{measure.label} on the same {comparison.unit}{', %' if measure.unit == '%' else ''}")
     legend(axes, [("o", CARD, "here"), ("o", INK, "there, line: 95 % interval")])
     return titles

@@ -8,16 +8,19 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
 
-from driver import plots, plots_labels
+from driver import measures, page_metrics, plots, plots_labels
+from driver.measures import Measure
 from driver.plots import IMAGES, INK, MUTED
-from driver.results import Comparison, Variant
+from driver.results import Comparison, Metric, Variant
 
 LABELLED = 30  # beyond so many variants only the front, the reference and what is shipped have labels
 
 
 @dataclass(frozen=True)
 class Cost:
-    """A variant at its price. Accuracy in percent, with its 95% interval; the price with that of the passes."""
+    """A variant at its price. Accuracy in percent, or what the task has instead, with its 95% interval; the price with
+    that of the passes.
+    """
 
     row: Variant
     price: float
@@ -30,7 +33,9 @@ class Cost:
 
 def latency(comparison: Comparison) -> tuple[str, list[str]]:
     """The plot, "" where nothing was timed; and the names of the variants on the front."""
-    return against(comparison, "accuracy-latency", "p50 of one image on one thread, ms", at_latency)
+    return against(
+        comparison, "accuracy-latency", f"p50 of one {measures.one(comparison.unit)} on one thread, ms", at_latency
+    )
 
 
 def size(comparison: Comparison) -> tuple[str, list[str]]:
@@ -57,15 +62,23 @@ def against(
     costs = []
     for row in comparison.variants:
         found = price(row)
-        if row.status == "ok" and row.accuracy is not None and found is not None and found[1] > 0:
-            low, high = (row.interval.low, row.interval.high) if row.interval else (row.accuracy, row.accuracy)
-            costs.append(Cost(row, found[0], 100 * row.accuracy, 100 * low, 100 * high, *found[1:]))
+        if row.status == "ok" and row.headline is not None and found is not None and found[1] > 0:
+            costs.append(at(row, row.headline, found))
     if not costs:
         return "", []
-    best = [costs[index] for index in front([(cost.price, cost.accuracy) for cost in costs])]
-    paint = Painter(comparison, costs, best, label)
-    told = f"Top-1 accuracy of each variant against the {label}; the table of all variants has the figures"
+    measure = page_metrics.headline(comparison)
+    sign = 1 if measure.better == "higher" else -1
+    best = [costs[index] for index in front([(cost.price, sign * cost.accuracy) for cost in costs])]
+    paint = Painter(comparison, costs, best, label, measure)
+    by = "Top-1 accuracy" if comparison.task == "classification" else measure.label
+    told = f"{by} of each variant against the {label}; the table of all variants has the figures"
     return plots.draw(name, told, (470, 410), (40, 14, 66, 26), paint), [cost.row.name for cost in best]
+
+
+def at(row: Variant, found: Metric, price: tuple[float, float, float]) -> Cost:
+    scale = measures.of(found).scale
+    low, high = (found.interval.low, found.interval.high) if found.interval else (found.value, found.value)
+    return Cost(row, price[0], scale * found.value, scale * low, scale * high, *price[1:])
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[int]:
@@ -84,6 +97,7 @@ class Painter:
     costs: list[Cost]
     best: list[Cost]
     label: str
+    measure: Measure
 
     def __call__(self, axes: Axes) -> list[str]:
         self.frame(axes)
@@ -92,13 +106,14 @@ class Painter:
             self.mark(axes, cost, f"{plots.MARK}{number}")
         self.labels(axes)
         self.legend(axes)
-        return [f"{cost.row.name}: {cost.accuracy:.2f} % at {cost.price:.3g}" for cost in self.costs]
+        scale, text = self.measure.scale, self.measure.text
+        return [f"{cost.row.name}: {text(cost.accuracy / scale)} at {cost.price:.3g}" for cost in self.costs]
 
     def frame(self, axes: Axes) -> None:
-        axes.set_title("top-1, %")
+        axes.set_title(self.measure.axis)
         axes.set_xlabel(self.label)
         low, high = min(cost.low for cost in self.costs), max(cost.high for cost in self.costs)
-        room = max(0.12 * (high - low), 0.1)
+        room = max(0.12 * (high - low), 0.1 if self.measure.unit else 1e-3 * abs(high))
         axes.set_ylim(low - room, high + room)
         axes.set_xlim(min(cost.least for cost in self.costs) / 1.35, max(cost.most for cost in self.costs) * 1.35)
         plots.logarithmic(axes)
@@ -134,7 +149,7 @@ class Painter:
         """The front as boxes, and how bad it is for a label to lie on it."""
         ends = [(cost.price, cost.accuracy) for cost in self.best]
         ends.append((axes.get_xlim()[1], ends[-1][1]))
-        flat = [Bbox.from_extents(x, y, after, y + 1e-6) for (x, y), (after, _) in pairwise(ends)]
+        flat = [Bbox.from_extents(x, y, after, y * (1 + 1e-8)) for (x, y), (after, _) in pairwise(ends)]
         upright = [Bbox.from_extents(x, y, x * 1.001, above) for (_, y), (x, above) in pairwise(ends)]
         return [(box, 30.0) for box in flat + upright]
 

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from driver import plots
+from driver.measures import SCORES
 from driver.plots import CARD, INK, MUTED
 from shared.sensitivity import Layer, Sensitivity
 
@@ -15,12 +16,15 @@ ROW, WIDTH, MOST = 22, 900, 80  # pixels; layers shown
 NAME = 32  # characters of a layer's name that are shown
 GAP = 36  # pixels between the two panels
 TALL = 25  # layers from which on the numbers of the axes stand above too
+TITLES = ("divergence from float that is left, nats", "accuracy, %")
+OTHER = "noise that is left, share of the power"
 STYLE = "background:var(--card);font-family:var(--sans)"
 Layers = tuple[Layer, ...]
 
 
-def draw(found: Sensitivity) -> str:
-    """For each layer what of the divergence from float is left with it alone in float, and accuracies.
+def draw(found: Sensitivity, task: str = "classification") -> str:
+    """For each layer what of the divergence from float is left with it alone in float, and accuracies or the scores of
+    the task.
 
     "" where there are no layers. Of more than MOST layers, the most sensitive.
     """
@@ -30,7 +34,8 @@ def draw(found: Sensitivity) -> str:
     names = [short(layer.name) for layer in layers]
     left, above = 24 + 7 * max(map(len, names)), 52 if len(layers) > TALL else 34
     told = f"What each layer of {found.variant} loses, the most sensitive first; the table below has the figures"
-    paint = partial(panels, found=found, layers=layers, names=names)
+    titles = TITLES if task == "classification" else (OTHER, f"{SCORES[task]}, %")
+    paint = partial(panels, found=found, layers=layers, names=names, told=titles)
     size = (WIDTH, len(layers) * ROW + 84 + above)
     return plots.draw(f"layers-{found.variant}", told, size, (left, 24, 84, above), paint)
 
@@ -41,17 +46,17 @@ def short(name: str) -> str:
     return name if len(name) <= NAME else f"{name[:half]}…{name[-(NAME - 1 - half) :]}"
 
 
-def alone(found: Sensitivity) -> str:
+def alone(found: Sensitivity, task: str = "classification") -> str:
     """The plot as a file of its own, in light and dark like the page."""
     style = (Path(__file__).parent / "templates" / "style.css").read_text()
     colours = style[: style.index("* {")]
-    svg = draw(found) or '<svg viewBox="0 0 1 1"></svg>'
+    svg = draw(found, task) or '<svg viewBox="0 0 1 1"></svg>'
     width, height = svg.split('viewBox="')[1].split('"')[0].split()[2:]
     own = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" style="{STYLE}" '
     return svg.replace("<svg ", own, 1).replace(">", f"><style>{colours}</style>", 1) + "\n"
 
 
-def panels(axes: Axes, found: Sensitivity, layers: Layers, names: list[str]) -> list[str]:
+def panels(axes: Axes, found: Sensitivity, layers: Layers, names: list[str], told: tuple[str, str]) -> list[str]:
     """The divergence on the left, the accuracies on the right."""
     box = axes.get_position()
     width = (box.width - GAP / WIDTH) / 2
@@ -61,7 +66,7 @@ def panels(axes: Axes, found: Sensitivity, layers: Layers, names: list[str]) -> 
     right.set_yticks(range(len(layers)), [""] * len(layers))
     titles = divergences(axes, found, layers)
     accuracies(right, found, layers)
-    for panel, title in ((axes, "divergence from float that is left, nats"), (right, "accuracy, %")):
+    for panel, title in zip((axes, right), told, strict=True):
         frame(panel, title, len(layers))
     legend(axes)
     return titles

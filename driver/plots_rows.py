@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from driver import plots
+from driver import measures, plots
 from driver.plots import CARD, INK, MUTED
 from driver.plots_front import colour_of
 from driver.results import Comparison, Variant
@@ -53,7 +53,7 @@ def densities(axes: Axes, comparison: Comparison, rows: Sequence[Variant], calls
     every = [percentiles(row, calls[row.name]) for row in rows]
     axes.set_xlim(min(found.min() for found in calls.values()) / 1.08, 1.25 * max(marks[2] for marks in every))
     plots.logarithmic(axes)
-    axes.set_xlabel("one image on one thread, ms")
+    axes.set_xlabel(f"one {measures.one(comparison.unit)} on one thread, ms")
     for number, (row, marks) in enumerate(zip(rows, every, strict=True)):
         ridge(axes, number, calls[row.name], colour_of(comparison, row))
         axes.plot([marks[0], marks[2]], [number] * 2, color=INK, linewidth=1.2, zorder=4)

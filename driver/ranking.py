@@ -1,13 +1,14 @@
 """Which recipe of each framework is best, from a comparison on images that choose: accuracy, latency, and both."""
 
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from driver import draws
+from driver import draws, measures
 from driver.results import Comparison, Variant
 from driver.wording import milliseconds
 
-TOLERANCE = 0.001  # of accuracy: less than any selection set of a sensible size can tell
+TOLERANCE = 0.001  # of accuracy: less than any selection set of a sensible size can tell; else the metric's margin
+NOTHING = float("-inf")  # where there is nothing to judge by
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,14 @@ def best(image: str, rows: Sequence[Variant], twin: Variant | None, floor: float
 
 def sensible(rows: Sequence[Variant]) -> Variant:
     """The fastest of those within TOLERANCE of the most accurate."""
-    near = max(accuracy(row) for row in rows) - TOLERANCE
+    best = max(rows, key=accuracy)
+    near = accuracy(best) - tolerance(best)
     return min((row for row in rows if accuracy(row) >= near), key=milliseconds)
+
+
+def tolerance(best: Variant) -> float:
+    found = best.headline
+    return TOLERANCE if found is None or found.name == "accuracy" else measures.margin(found.name, accuracy(best))
 
 
 def pareto(rows: Sequence[Variant]) -> list[Variant]:
@@ -77,9 +84,14 @@ def pareto(rows: Sequence[Variant]) -> list[Variant]:
 
 
 def accuracy(row: Variant) -> float:
-    """The mean over the draws, where there are several."""
-    return row.draws.mean if row.draws else row.accuracy or 0.0
+    """Or what the task has instead, such that higher is better: the mean over the draws, where there are several."""
+    found = row.headline
+    if found is None:
+        return NOTHING
+    return measures.goodness(found if row.draws is None else replace(found, value=row.draws.mean))
 
 
 def accuracies(row: Variant) -> tuple[float, ...]:
-    return row.draws.accuracies if row.draws else (row.accuracy or 0.0,)
+    if row.draws is not None:
+        return row.draws.accuracies
+    return (0.0 if row.headline is None else row.headline.value,)

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from driver import measures
 from driver.results import Emulated, Noise, Variant
-from driver.wording import LEAST_FACTOR, points
+from driver.wording import LEAST_FACTOR, between
 
 TWIN = ", its float twin"
 
@@ -14,6 +15,7 @@ def add(
     noise: Sequence[Noise],
     refused: Mapping[str, Mapping[str, str]],
     whole: Mapping[str, str] | None = None,
+    unit: str = "images",
 ) -> list[Variant]:
     """The rows with their remarks; `refused` has for a variant the CPUs that can't run it, and why, `whole` for one
     with layers in float the name of the one that has none.
@@ -21,7 +23,7 @@ def add(
     by_name = {row.name: row for row in rows}
     found = []
     for row in rows:
-        said = of(row, by_name.get(f"{row.image}.fp32"), noise, refused.get(row.name, {}))
+        said = of(row, by_name.get(f"{row.image}.fp32"), noise, refused.get(row.name, {}), unit)
         base = by_name.get((whole or {}).get(row.name, ""))
         found.append(replace(row, remarks=(*said, *([cost(row, base)] if base else []))))
     return found
@@ -30,8 +32,8 @@ def add(
 def cost(row: Variant, whole: Variant) -> str:
     """What the layers in float cost, against the same recipe with none."""
     parts = []
-    if row.accuracy is not None and whole.accuracy is not None:
-        parts.append(f"{points(100 * (row.accuracy - whole.accuracy))} points")
+    if row.headline is not None and whole.headline is not None:
+        parts.append(between(row, whole))
     if row.size_bytes and whole.size_bytes:
         parts.append(f"{row.size_bytes / whole.size_bytes:.2f} times its size")
     if row.latency_ms and whole.latency_ms:
@@ -39,7 +41,7 @@ def cost(row: Variant, whole: Variant) -> str:
     return f"against {whole.name}, which has none in float: {', '.join(parts)}"
 
 
-def of(row: Variant, twin: Variant | None, noise: Sequence[Noise], refused: Mapping[str, str]) -> list[str]:
+def of(row: Variant, twin: Variant | None, noise: Sequence[Noise], refused: Mapping[str, str], unit: str) -> list[str]:
     found = []
     if row.quantized and twin is not None and (sentence := slower(row, twin, noise)):
         found.append(sentence)
@@ -47,7 +49,7 @@ def of(row: Variant, twin: Variant | None, noise: Sequence[Noise], refused: Mapp
         found.append(f"{len(row.in_float)} of its layers stayed in float: {', '.join(row.in_float)}")
     if row.limit_held is False:
         found.append("no choice of layers held max_drop_pp within the trials: this is the best that there was")
-    found += [there(run) for run in row.emulated if run.loses]
+    found += [there(run, row, unit) for run in row.emulated if run.loses]
     return found + [f"can't run on {cpu}: {reason}" for cpu, reason in refused.items()]
 
 
@@ -60,8 +62,7 @@ def slower(row: Variant, twin: Variant, noise: Sequence[Noise]) -> str:
     return f"{factor:.1f}× slower than {twin.name}{TWIN}" if factor > 1 + max(floor, LEAST_FACTOR) else ""
 
 
-def there(run: Emulated) -> str:
-    return (
-        f"{100 * run.accuracy:.1f} % on {run.cpu}, {100 * run.here:.1f} % here, on the same {run.images:,} images "
-        f"(same answer on {100 * run.agreement:.1f} %)"
-    )
+def there(run: Emulated, row: Variant, unit: str) -> str:
+    figures = [measures.short(row.headline, value) for value in (run.accuracy, run.here)]
+    same = "" if run.agreement is None else f" (same answer on {100 * run.agreement:.1f} %)"
+    return f"{figures[0]} on {run.cpu}, {figures[1]} here, on the same {run.images:,} {unit}{same}"

@@ -10,14 +10,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from driver import columns, measures
 from driver.display import STYLES
+from driver.measures import Measure
 from driver.results import Comparison, Draws, Gate, Variant
 from driver.wording import points
 from shared.contract import Status, read
 from shared.errors import CrossquantError
 from shared.store import write_atomically
-
-HEADINGS = ("variant", "top-1 %", "Δ pp", "agree %", "max |Δp|", "size KB", "p50 ms", "p90 ms", "images /s")
 
 
 def write(comparison: Comparison, folder: Path) -> None:
@@ -44,12 +44,15 @@ def show(comparison: Comparison, console: Console) -> None:
     for line in notes(comparison):
         console.print(Text(line, "bold yellow"), soft_wrap=True)
     console.print(Text(title(comparison), "bold"), soft_wrap=True)
+    if said := direction(comparison):
+        console.print(Text(said), soft_wrap=True)
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
-    table.add_column(HEADINGS[0], no_wrap=True)
-    for heading in HEADINGS[1:]:
+    first, *headings = columns.headings(comparison)
+    table.add_column(first, no_wrap=True)
+    for heading in headings:
         table.add_column(heading.replace(" ", "\n"), justify="right", no_wrap=True)
     for row in comparison.variants:
-        table.add_row(Text(row.name, STYLES[row.status] if row.status != "ok" else ""), *cells(row))
+        table.add_row(Text(row.name, STYLES[row.status] if row.status != "ok" else ""), *columns.cells(comparison, row))
     console.print(table)
     for name, status, reason in reasons(comparison):
         console.print(Text(f"{name} {status}: ", STYLES[status]).append(reason, "default"), soft_wrap=True)
@@ -80,29 +83,37 @@ def reasons(comparison: Comparison) -> list[tuple[str, Status, str]]:
 def remarks(comparison: Comparison) -> list[str]:
     """What the rows' figures don't say."""
     drawn = [
-        f"{row.name} over {len(row.draws.accuracies)} draws: {spread(row.draws)}"
+        f"{row.name} over {len(row.draws.accuracies)} draws: {spread(row, row.draws)}"
         for row in comparison.variants
         if row.draws
     ]
     return drawn + [f"{row.name}: {remark}" for row in comparison.variants for remark in row.remarks]
 
 
-def spread(draws: Draws) -> str:
+def spread(row: Variant, draws: Draws) -> str:
     """`87.14 ± 0.04 %, 87.10…87.18 (−0.05 points)`: mean, standard deviation, range, difference of the mean."""
     low, high = 100 * min(draws.accuracies), 100 * max(draws.accuracies)
+    if row.accuracy is None:
+        return other_spread(measures.of(row.headline), draws)
     return f"{100 * draws.mean:.2f} ± {100 * draws.sd:.2f} %, {low:.2f}…{high:.2f} ({points(draws.delta_pp)} points)"
+
+
+def other_spread(measure: Measure, draws: Draws) -> str:
+    """The same of what another task is judged by."""
+    mean, sd, low, high = map(measure.bare, (draws.mean, draws.sd, min(draws.accuracies), max(draws.accuracies)))
+    return f"{measure.label} {mean} ± {sd}, {low}…{high} ({measure.signed(draws.delta_pp)})"
 
 
 def title(comparison: Comparison) -> str:
     images = comparison.dataset["test_images"]
     name = comparison.dataset["name"]
     split = comparison.dataset.get("split", "test")
-    return f"{comparison.experiment}: {images:,} {split} images of {name}, against {comparison.reference}"
+    return f"{comparison.experiment}: {images:,} {split} {comparison.unit} of {name}, against {comparison.reference}"
 
 
 def notes(comparison: Comparison) -> list[str]:
     """What the reader must know before the figures."""
-    if not comparison.dataset["sample"]:
+    if not comparison.dataset["sample"] or comparison.task != "classification":
         return list(comparison.warnings)
     images = comparison.dataset["test_images"]
     return [
@@ -112,26 +123,20 @@ def notes(comparison: Comparison) -> list[str]:
     ]
 
 
+def direction(comparison: Comparison) -> str:
+    """What the figures are, where they are not the accuracy that everybody knows; "" for that."""
+    names = columns.names(comparison.variants)
+    if comparison.task == "classification" or not names:
+        return ""
+    if comparison.task == "fidelity":
+        return f"No labels: how near each variant is to {comparison.reference}, not how often it is right."
+    first = measures.MEASURES[names[0]]
+    return f"{first.label}, the {first.long}: {first.direction}."
+
+
 def half_width(images: int, accuracy: float = 0.87) -> float:
     """Half the 95% interval of an accuracy, in points, by the normal approximation."""
     return 100 * NormalDist().inv_cdf(0.975) * float((accuracy * (1 - accuracy) / images) ** 0.5)
-
-
-def cells(row: Variant) -> list[str]:
-    """The row's figures as text, in the order of HEADINGS; its status first where that is not `ok`."""
-    latency = row.latency_ms
-    formatted = [
-        (None if row.accuracy is None else 100 * row.accuracy, "{:.2f}"),
-        (row.delta_pp, "{:+.2f}"),
-        (None if row.agreement is None else 100 * row.agreement, "{:.2f}"),
-        (row.max_abs_diff, "{:.1e}"),
-        (None if row.size_bytes is None else row.size_bytes / 1000, "{:,.0f}"),
-        (latency and latency.p50, "{:.3f}"),
-        (latency and latency.p90, "{:.3f}"),
-        (row.images_per_second, "{:,.0f}"),
-    ]
-    texts = ["–" if value is None else form.format(value) for value, form in formatted]
-    return texts if row.status == "ok" else [row.status, *texts[1:]]
 
 
 def gates_hold(comparison: Comparison) -> str:

@@ -7,6 +7,7 @@ from shared.contract import Failure, Status
 from shared.errors import StageError
 
 SIGNIFICANT = 0.05  # a p-value below is
+Better = Literal["higher", "lower"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,29 @@ class Paired:
 
 
 @dataclass(frozen=True)
+class Metric:
+    """A figure of the task, with its 95% interval, and against the reference where there is one to hold it against.
+
+    Shares are 0-1. `delta` is variant less reference, `delta_interval` its 95% interval, `p_value` two-sided for
+    "neither is better", both of the same samples through both; `p_holm` is corrected, in a family.
+    """
+
+    name: str
+    value: float
+    interval: Interval | None
+    delta: float | None
+    delta_interval: Interval | None
+    p_value: float | None
+    p_holm: float | None
+    better: Better
+
+    @property
+    def loss(self) -> float | None:
+        """By how much it is worse than the reference."""
+        return self.delta if self.delta is None or self.better == "lower" else -self.delta
+
+
+@dataclass(frozen=True)
 class Count:
     """`right` of the `total` images of a class."""
 
@@ -42,21 +66,40 @@ class Count:
 
 @dataclass(frozen=True)
 class Drift:
-    """`changed` images have another top-1; `agreement` is the share of the others, 0-1.
+    """`changed` images have another top-1; `agreement` is the share of the others, 0-1. None of what has no classes.
 
-    `max_abs` and `mean_abs` are differences of a probability. `sqnr_db` is signal to noise in decibels, None where
+    `max_abs` and `mean_abs` are differences of an output. `sqnr_db` is signal to noise in decibels, None where
     nothing differs. Means over images: `cosine` (1: the same direction), and `kl`, the Kullback-Leibler divergence of
-    the variant from the reference, in nats, of rows that were made to sum to 1.
+    the variant from the reference, in nats, of rows that were made to sum to 1; None where there are no classes.
     """
 
     images: int
-    changed: int
-    agreement: float
+    changed: int | None
+    agreement: float | None
     max_abs: float
     mean_abs: float
     sqnr_db: float | None
     cosine: float
-    kl: float
+    kl: float | None
+
+
+@dataclass(frozen=True)
+class OutputDrift:
+    """One output of a model that has several, the first being 0, against the reference's."""
+
+    number: int
+    sqnr_db: float | None
+    cosine: float
+    max_abs: float
+
+
+@dataclass(frozen=True)
+class Confused:
+    """How many images of the class `label` are taken for `answer`."""
+
+    label: int
+    answer: int
+    images: int
 
 
 @dataclass(frozen=True)
@@ -119,7 +162,8 @@ class Losing:
 class Draws:
     """A recipe on several draws of the calibration set: the accuracy of each, 0-1, that of the shipped file first.
 
-    `mean` and `sd` (of a sample) are over the draws; `delta_pp` is the mean's difference to the reference.
+    `mean` and `sd` (of a sample) are over the draws; `delta_pp` is the mean's difference to the reference. Of another
+    task than classification it is the headline metric of each, and the difference is in the metric's own unit.
     """
 
     accuracies: tuple[float, ...]
@@ -130,7 +174,10 @@ class Draws:
 
 @dataclass(frozen=True)
 class Point:
-    """Accuracy, 0-1, of a recipe that was calibrated with `images` images; judged by the selection set."""
+    """Accuracy, 0-1, of a recipe that was calibrated with `images` images; judged by the selection set.
+
+    Of another task than classification, its headline metric.
+    """
 
     images: int
     accuracy: float
@@ -142,7 +189,8 @@ class Emulated:
     """The same file on another CPU model and here, on the same `images` test images.
 
     `accuracy` and its interval are those there, `here` is that on this host; `agreement` is the share of images with
-    the same top-1 on both; `p_value` is McNemar's, exact, for "no CPU is better".
+    the same top-1 on both; `p_value` is McNemar's, exact, for "no CPU is better". Of another task than classification
+    it is the headline metric, with its paired bootstrap, and there is no agreement.
     """
 
     cpu: str
@@ -150,12 +198,19 @@ class Emulated:
     accuracy: float
     interval: Interval
     here: float
-    agreement: float
+    agreement: float | None
     p_value: float
+    better: Better = "higher"
+    margin: float = 0.0  # the least loss that counts
+
+    @property
+    def lost(self) -> float:
+        """By how much it is worse there."""
+        return self.here - self.accuracy if self.better == "higher" else self.accuracy - self.here
 
     @property
     def loses(self) -> bool:
-        return self.accuracy < self.here and self.p_value < SIGNIFICANT
+        return self.lost > self.margin and self.p_value < SIGNIFICANT
 
 
 @dataclass(frozen=True)
@@ -163,7 +218,10 @@ class Variant:
     """A row. `delta_pp` is in percentage points; figures that there are none of are None.
 
     `interval` is of the accuracy, 0-1; `paired` and `drift` are against the reference; `ece` is the expected
-    calibration error, 0-1; `classes` has a count for each class, `confusion` a row a label and a column an answer.
+    calibration error, 0-1; `classes` has a count for each class, `confusion` a row a label and a column an answer
+    (of at most 100 classes), `confused` of many classes the pairs that are confused most. `metrics` are what the task
+    asks for beyond accuracy, and where it asks for none of that, the first one is what the variant is judged by;
+    `outputs` has every output of a model that has several.
     `in_float` names the layers that `exclude: auto` left in float, and `limit_held` says whether its limit holds (None
     where nobody set one); `remarks` are sentences that a reader must know.
     """
@@ -195,22 +253,42 @@ class Variant:
     in_float: tuple[str, ...] = ()
     limit_held: bool | None = None
     remarks: tuple[str, ...] = ()
+    metrics: tuple[Metric, ...] = ()
+    outputs: tuple[OutputDrift, ...] = ()
+    confused: tuple[Confused, ...] = ()
 
     @property
     def quantized(self) -> bool:
         return self.recipe != "fp32"
 
+    @property
+    def headline(self) -> Metric | None:
+        """What the variant is judged by: accuracy, or the task's first metric."""
+        if self.accuracy is None:
+            return self.metrics[0] if self.metrics else None
+        pairs = self.paired
+        delta = None if self.delta_pp is None else self.delta_pp / 100
+        if pairs is None:
+            return Metric("accuracy", self.accuracy, self.interval, delta, None, None, None, "higher")
+        delta, ends = pairs.delta_pp / 100, (pairs.interval_pp.low / 100, pairs.interval_pp.high / 100)
+        test = (Interval(*ends), pairs.p_value, pairs.p_holm)
+        return Metric("accuracy", self.accuracy, self.interval, delta, *test, "higher")
+
 
 @dataclass(frozen=True)
 class Leg:
-    """A step between two variants, what its tools lost on the way, and how often an answer went from right to wrong."""
+    """A step between two variants, what its tools lost on the way, and how often an answer went from right to wrong.
+
+    `paired` is of classes; of other tasks `metric` has the headline metric after it, and the difference to before.
+    """
 
     kind: str
     before: str
     after: str
     tools: tuple[str, ...]
     drift: Drift
-    paired: Paired
+    paired: Paired | None
+    metric: Metric | None = None
 
 
 @dataclass(frozen=True)
@@ -250,6 +328,7 @@ class Verdict:
 class Comparison:
     """`comparison.json`.
 
+    `dataset` says what was judged on: its name, how many samples, what a person calls them (`unit`), and the task.
     `failures` has the stages that make no row, such as latency, and have no result; `warnings` what makes the timings
     doubtful; `digests` the digest of each artifact that was looked at; `evidence` one digest of all this was made from.
     """
@@ -269,6 +348,15 @@ class Comparison:
     verdict: Verdict = Verdict("", ())
     digests: dict[str, str] | None = None
     evidence: str = ""
+
+    @property
+    def task(self) -> str:
+        return str(self.dataset.get("task", "classification"))
+
+    @property
+    def unit(self) -> str:
+        """What a person calls the samples."""
+        return str(self.dataset.get("unit", "images"))
 
     @property
     def exit_code(self) -> int:

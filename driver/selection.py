@@ -98,7 +98,7 @@ def write(data: dict[str, Any], why: str) -> Path:
 def told(choices: Sequence[Choice], ranked: Comparison) -> list[str]:
     """What was chosen, in words."""
     images = ranked.dataset["test_images"]
-    lines = [f"Chosen on {images:,} training images that calibrate nothing; the test set was not looked at:"]
+    lines = [f"Chosen on {images:,} training {ranked.unit} that calibrate nothing; the test set was not looked at:"]
     for choice in choices:
         lines += [
             f"{choice.image}: {choice.recommended} is recommended; best accuracy {choice.accuracy}, "

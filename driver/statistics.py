@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.stats import binom, norm
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from driver.results import Count, Interval, Paired
+from driver.results import Confused, Count, Interval, Paired
 
 Right = NDArray[np.bool_]
 Classes = NDArray[np.integer[Any]]
@@ -89,8 +89,13 @@ def holm(rows: Sequence[Paired]) -> list[Paired]:
     """The same rows, in the same order, as one family: `p_holm` is held against the level of a single test."""
     if not rows:
         return []
-    corrected = multipletests([row.p_value for row in rows], method="holm")[1]
-    return [replace(row, p_holm=float(p)) for row, p in zip(rows, corrected, strict=True)]
+    corrected = holm_p_values([row.p_value for row in rows])
+    return [replace(row, p_holm=p) for row, p in zip(rows, corrected, strict=True)]
+
+
+def holm_p_values(found: Sequence[float]) -> list[float]:
+    """Corrected as one family, in the same order."""
+    return [float(p) for p in multipletests(found, method="holm")[1]] if found else []
 
 
 def images_needed(discordant_share: float, drop_pp: float, power: float = 0.8, alpha: float = 0.05) -> int:
@@ -137,10 +142,19 @@ def confusion(top: Classes, labels: Classes, classes: int) -> NDArray[np.int64]:
     return np.bincount(cells, minlength=classes**2).reshape(classes, classes).astype(np.int64)
 
 
+def confused(top: Classes, labels: Classes, most: int) -> list[Confused]:
+    """The pairs of a class and what it is taken for that occur most; of equals the first. No table is made."""
+    wrong = top != labels
+    pairs, counts = np.unique(np.stack([labels[wrong], top[wrong]]).astype(np.int64), axis=1, return_counts=True)
+    order = np.argsort(-counts, kind="stable")[:most]
+    return [Confused(int(pairs[0, place]), int(pairs[1, place]), int(counts[place])) for place in order]
+
+
 def per_class(top: Classes, labels: Classes, classes: int) -> list[Count]:
     """For each class, of its images those whose answer (`top`, a class an image) is right."""
-    table = confusion(top, labels, classes)
-    return [Count(int(right), int(total)) for right, total in zip(table.diagonal(), table.sum(axis=1), strict=True)]
+    totals = np.bincount(labels.astype(np.intp), minlength=classes)
+    rights = np.bincount(labels[top == labels].astype(np.intp), minlength=classes)
+    return [Count(int(right), int(total)) for right, total in zip(rights, totals, strict=True)]
 
 
 def classes_that_lose(
@@ -150,7 +164,20 @@ def classes_that_lose(
 
     All classes that have images are one family for Holm, so that `p_holm` is honest about how many were looked at.
     """
-    present = [label for label in range(classes) if (labels == label).any()]
-    rows = holm([paired(reference_right[labels == label], variant_right[labels == label]) for label in present])
-    losing = [(label, row) for label, row in zip(present, rows, strict=True) if row.delta_pp < 0]
+    places = labels.astype(np.intp)
+    lost = np.bincount(places[reference_right & ~variant_right], minlength=classes)
+    won = np.bincount(places[variant_right & ~reference_right], minlength=classes)
+    present = np.flatnonzero(np.bincount(places, minlength=classes))
+    p_holm = dict(zip(present.tolist(), holm_p_values(exact_mcnemar(lost[present], won[present])), strict=True))
+    losing = [
+        (label, replace(paired(reference_right[places == label], variant_right[places == label]), p_holm=p))
+        for label, p in p_holm.items()
+        if lost[label] > won[label]
+    ]
     return sorted(losing, key=lambda item: (item[1].p_value, item[1].delta_pp))
+
+
+def exact_mcnemar(lost: Classes, won: Classes) -> list[float]:
+    """The p-value of each pair of counts, as `paired` has it: of a thousand classes, those are too many calls."""
+    found = np.minimum(1.0, 2 * binom.cdf(np.minimum(lost, won), lost + won, 0.5))
+    return [float(p) for p in found]

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from xml.etree import ElementTree
 
-from driver import excerpt, reporting, tables_folded
-from driver.results import Changed, Comparison, Variant
+from driver import columns, excerpt, measures, reporting, tables_folded
+from driver.results import Changed, Comparison, Emulated, Variant
 
 
 def markdown(comparison: Comparison) -> str:
@@ -21,15 +21,23 @@ def beginning(comparison: Comparison) -> list[str]:
     first, *_ = comparison.verdict.sentences or ("No verdict.",)
     notes = [f"> **{note}**" for note in reporting.notes(comparison)]
     noted = [line for note in excerpt.first(notes, excerpt.NOTES) for line in (note, "")]
-    return [f"# {reporting.title(comparison)}", "", *noted, f"**{first}**", ""]
+    said = [line for line in (reporting.direction(comparison),) if line]
+    return [
+        f"# {reporting.title(comparison)}",
+        "",
+        *(line for each in said for line in (each, "")),
+        *noted,
+        f"**{first}**",
+        "",
+    ]
 
 
 def table(comparison: Comparison, room: int) -> list[str]:
     """In at most `room` lines."""
-    headings = [heading.replace("|", "\\|") for heading in reporting.HEADINGS]
+    headings = [heading.replace("|", "\\|") for heading in columns.headings(comparison)]
     head = ["| " + " | ".join(headings) + " |", "|---" + "|---:" * (len(headings) - 1) + "|"]
     rows, left_out = excerpt.rows(comparison, room - len(head))
-    lines = ["| " + " | ".join([f"`{row.name}`", *reporting.cells(row)]) + " |" for row in rows]
+    lines = ["| " + " | ".join([f"`{row.name}`", *columns.cells(comparison, row)]) + " |" for row in rows]
     return [*head, *lines, *(["", f"… and {left_out} more rows in comparison.csv"] if left_out else [])]
 
 
@@ -57,7 +65,8 @@ def provenance(comparison: Comparison) -> list[str]:
 
 def csv_text(comparison: Comparison) -> str:
     """A line a variant, with every figure that is one number; what there is none of is empty."""
-    rows = [flat(row) for row in comparison.variants]
+    names = columns.names(comparison.variants)
+    rows = [flat(row) | figures(row, names) for row in comparison.variants]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]) if rows else ["name"], lineterminator="\n")
     writer.writeheader()
@@ -96,10 +105,34 @@ def flat(row: Variant) -> dict[str, object]:
         "draws": draws and len(draws.accuracies),
         "draws_mean": draws and draws.mean,
         "draws_sd": draws and draws.sd,
-        "emulated": "; ".join(f"{run.cpu} {100 * run.accuracy:.1f}% of {run.images}" for run in row.emulated),
+        "emulated": "; ".join(f"{run.cpu} {there(row, run)} of {run.images}" for run in row.emulated),
         "in_float": "; ".join(row.in_float),
         "remarks": "; ".join(row.remarks),
     }
+
+
+def there(row: Variant, run: Emulated) -> str:
+    return f"{100 * run.accuracy:.1f}%" if row.accuracy is not None else measures.of(row.headline).text(run.accuracy)
+
+
+def figures(row: Variant, names: Sequence[str]) -> dict[str, object]:
+    """Each figure of the task, its interval, and the same of its difference to the reference."""
+    known = {metric.name: metric for metric in row.metrics}
+    found: dict[str, object] = {}
+    for name in names:
+        metric = known.get(name)
+        span, change = (metric and metric.interval), (metric and metric.delta_interval)
+        found |= {
+            name: metric and metric.value,
+            f"{name}_low": span and span.low,
+            f"{name}_high": span and span.high,
+            f"{name}_delta": metric and metric.delta,
+            f"{name}_delta_low": change and change.low,
+            f"{name}_delta_high": change and change.high,
+            f"{name}_p_value": metric and metric.p_value,
+            f"{name}_p_holm": metric and metric.p_holm,
+        }
+    return found
 
 
 def changed_text(changed: Mapping[str, Sequence[Changed]]) -> str:

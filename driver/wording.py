@@ -1,19 +1,23 @@
 """How figures are put in words, and the two judgements that words rest on: worse, and faster."""
 
 import math
+from dataclasses import replace
 
-from driver.results import SIGNIFICANT, Paired, Variant
+from driver import measures
+from driver.results import SIGNIFICANT, Metric, Paired, Variant
 
 LEAST_FACTOR = 0.05  # a smaller difference of times is none, whatever the noise
 
 
 def worse(row: Variant) -> bool:
-    return row.paired is not None and row.paired.delta_pp < 0 and p_value(row.paired) < SIGNIFICANT
+    """By the task's paired test, and by more than matters."""
+    return row.headline is not None and measures.loses(row.headline, SIGNIFICANT)
 
 
-def p_value(pairs: Paired) -> float:
+def p_value(pairs: Paired | Metric) -> float:
     """Corrected, where the row is one of many: a float variant is no try of a recipe, and stands alone."""
-    return pairs.p_value if pairs.p_holm is None else pairs.p_holm
+    found = pairs.p_value if pairs.p_holm is None else pairs.p_holm
+    return 1.0 if found is None else found
 
 
 def milliseconds(row: Variant) -> float:
@@ -22,14 +26,50 @@ def milliseconds(row: Variant) -> float:
 
 
 def difference(row: Variant) -> str:
-    """` (−0.06 points, 95% −0.31…+0.19, p = 0.69)`; nothing where no image is answered otherwise."""
-    pairs = row.paired
-    if pairs is None:
+    """` (−0.06 points, 95% −0.31…+0.19, p = 0.69)`; nothing where there is no paired test."""
+    found = row.headline
+    if row.paired is not None:  # in points, as they were counted
+        low, high = row.paired.interval_pp.low, row.paired.interval_pp.high
+        changed, span = f"{points(row.paired.delta_pp)} points", f"{points(low)}…{points(high)}"
+        return f" ({changed}, 95% {span}, {probability(p_value(row.paired))})"
+    if found is None or found.delta is None or found.p_value is None:
         return ""
-    low, high = pairs.interval_pp.low, pairs.interval_pp.high
-    p = p_value(pairs)
-    shown = f"p = {p:.2g}" if p >= 0.001 else "p < 0.001"
-    return f" ({points(pairs.delta_pp)} points, 95% {points(low)}…{points(high)}, {shown})"
+    span = measures.of(found).span(found.delta_interval, signed=True)
+    return f" ({change(found)}, 95% {span}, {probability(p_value(found))})"
+
+
+def probability(p: float) -> str:
+    return f"p = {p:.2g}" if p >= 0.001 else "p < 0.001"
+
+
+def change(found: Metric) -> str:
+    """`MAE +0.012`, `−0.06 points of mAP`."""
+    measure = measures.of(found)
+    signed = measure.signed(found.delta)
+    if measure.unit == "%":
+        return f"{signed} points of {measure.label}"
+    return f"{measure.label} {signed} {measure.unit}".rstrip()
+
+
+def between(row: Variant, other: Variant) -> str:
+    """How far the headline is from the other row's: `−0.24 points`, `MAE +0.012`."""
+    found, base = row.headline, other.headline
+    if found is None or base is None:
+        return ""
+    delta = found.value - base.value
+    return f"{points(100 * delta)} points" if found.name == "accuracy" else change(replace(found, delta=delta))
+
+
+def standing(row: Variant) -> str:
+    """How a row that is not `worse` is to the reference."""
+    found = row.headline
+    lost = found is not None and (found.loss or 0.0) > 0 and p_value(found) < SIGNIFICANT
+    return "worse by too little to matter" if lost else "not significantly worse"
+
+
+def goodness(row: Variant, nothing: float = 0.0) -> float:
+    """Of two rows the better one's is higher; `nothing` where there is no figure to judge by."""
+    return nothing if row.headline is None else measures.goodness(row.headline)
 
 
 def points(value: float) -> str:

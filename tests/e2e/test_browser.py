@@ -6,11 +6,13 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
 import comparisons
 import pytest
+import task_makers
 import thorough
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
@@ -41,6 +43,7 @@ PAGES = {
     "hundred": comparisons.hundred,
     "thorough": thorough.comparison,
     "hundredfold": thorough.hundred,
+    **{task: partial(task_makers.compared, task) for task in task_makers.CASES},
 }
 EXPLAINED = ("thorough", "hundredfold")
 
@@ -67,7 +70,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("pages")
     found = {}
     for name, make in PAGES.items():
-        made = make()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("CROSSQUANT_VOLUMES", str(tmp_path_factory.mktemp("volumes")))
+            made = make()
         path = folder / f"{name}.html"
         material = (thorough if name in EXPLAINED else comparisons).material(made)
         path.write_text(page.html(made, material), encoding="utf-8")
@@ -147,7 +152,15 @@ def test_rows_plots_and_pictures_are_seen(browser: Browser, pages: dict[str, str
 
 
 @pytest.mark.parametrize(
-    ("name", "plots"), [("default", 4), ("hundred", 4), ("thorough", 4 + 3 + 2), ("hundredfold", 4 + 3)]
+    ("name", "plots"),
+    [
+        ("default", 4),
+        ("hundred", 4),
+        ("thorough", 4 + 3 + 2),
+        ("hundredfold", 4 + 3),
+        ("multilabel", 3),
+        ("fidelity", 3),
+    ],
 )
 def test_labels_of_a_plot_do_not_overlap(browser: Browser, pages: dict[str, str], name: str, plots: int):
     """In the browser's own font, which is not the one that the labels were measured in."""
@@ -235,7 +248,7 @@ def test_the_schemes_differ_and_plots_follow(browser: Browser, pages: dict[str, 
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("name", ["default", "troubled", "nothing", "thorough"])
+@pytest.mark.parametrize("name", ["default", "troubled", "nothing", "thorough", "regression", "fidelity"])
 def test_no_one_is_locked_out(browser: Browser, pages: dict[str, str], axe: str, name: str, scheme: str):
     look(browser, pages[name], scheme)
     browser.execute_script("document.querySelectorAll('details').forEach(found => found.open = true)")

@@ -159,16 +159,26 @@ class Volume:
         """Everything up to the data set and the exported model; no variant but keras.fp32."""
         self.seal("input.model", {"model.keras": b"weights"})
         self.seal("input.dataset", {"about.json": {"name": "cifar10", "sample": sample}})
-        about, images = {"name": "cifar10", "sample": sample}, pictures(len(LABELS))
-        self.seal("dataset", {"input_0.npy": images, "labels.npy": LABELS, "about.json": about})
-        self.seal("calibration", {"input_0.npy": images[:20].astype(np.float32)})
-        self.variant("keras.fp32", answers(10))
+        self.seal("dataset", self.samples(sample))
+        self.seal("calibration", {"input_0.npy": pictures(20).astype(np.float32)})
+        self.variant("keras.fp32", self.found("keras.fp32"))
         self.seal("exported", {"model.onnx": b"exported"})
         return self
 
-    def variant(self, name: str, found: np.ndarray, size: int = 1000) -> None:
+    def samples(self, sample: bool) -> dict[str, Any]:
+        """The files of the test set."""
+        about = {"name": "cifar10", "sample": sample}
+        return {"input_0.npy": pictures(len(LABELS)), "labels.npy": LABELS, "about.json": about}
+
+    def found(self, name: str) -> np.ndarray | tuple[np.ndarray, ...]:
+        """What the variant of this name answers."""
+        return answers(10)
+
+    def variant(self, name: str, found: np.ndarray | tuple[np.ndarray, ...], size: int = 1000) -> None:
+        """`found` has an array for each output of the model."""
         self.seal(name, {"model.bin": b"x" * size, "notes.txt": b"not shipped"})
-        self.seal(f"predictions.{name}", {"output_0.npy": found})
+        outputs = found if isinstance(found, tuple) else (found,)
+        self.seal(f"predictions.{name}", {f"output_{number}.npy": each for number, each in enumerate(outputs)})
 
     def latency(self, image: str, *names: str, **changes: Any) -> None:
         """Every turn of the image's timings, as of a run in which the images took turns."""
@@ -201,7 +211,7 @@ class Volume:
         """A run in which all went well: ten in a hundred answers are wrong, and torch refuses uint8."""
         self.start(sample)
         for name in ORDER[1:-1]:
-            self.variant(name, answers(10))
+            self.variant(name, self.found(name))
         self.seal("torch.uint8", refused="PyTorch quantized 0 of 10")
         for image in self.plan.code:
             names = [name for name in ORDER[:-1] if name.startswith(image)]

@@ -298,6 +298,7 @@ def test_the_json_file_has_exactly_the_fields_that_are_promised(volume):
             "name", "image", "recipe", "status", "reason", "accuracy", "delta_pp", "agreement", "max_abs_diff",
             "size_bytes", "latency_ms", "images_per_second", "interval", "paired", "drift", "ece", "classes", "losing",
             "timings", "cold", "confusion", "draws", "curve", "emulated", "in_float", "limit_held", "remarks",
+            "metrics", "outputs", "confused",
         }  # fmt: skip
     assert [row["name"] for row in data["variants"]] == list(ORDER)
     assert set(data["variants"][0]["latency_ms"]) == {"p50", "p90", "p99", "samples"}
@@ -309,7 +310,7 @@ def test_the_json_file_has_exactly_the_fields_that_are_promised(volume):
         "both_right", "only_reference", "only_variant", "both_wrong", "delta_pp", "interval_pp", "p_value", "p_holm",
     }  # fmt: skip
     assert {frozenset(leg) for leg in data["legs"]} == {
-        frozenset(("kind", "before", "after", "tools", "drift", "paired"))
+        frozenset(("kind", "before", "after", "tools", "drift", "paired", "metric"))
     }
     assert [set(noise) for noise in data["noise"]] == [{"image", "twin_of", "share"}] * 3
     assert set(data["verdict"]) == {"ship", "sentences"}

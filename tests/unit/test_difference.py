@@ -11,7 +11,9 @@ from rich.console import Console
 
 from driver import difference
 from driver.difference import Run
+from driver.tasks import Truth
 from shared.errors import CrossquantError
+from shared.samples import About
 
 LABELS = np.zeros(1000, np.uint8)
 
@@ -24,7 +26,8 @@ def answers(right):
 
 
 def run(name, right=900, labels=LABELS, **changes):
-    return Run(name, replace(comparisons.comparison(), **changes), labels, {"onnx.int8": answers(right)})
+    made = replace(comparisons.comparison(), **changes)
+    return Run(name, made, Truth(About(), labels), {"onnx.int8": answers(right)})
 
 
 def shown(before, after):
@@ -88,6 +91,7 @@ def test_a_run_is_found_by_its_name_below_volumes(volumes):
         path.mkdir(parents=True)
     (folder / "comparison" / "comparison.json").write_text(json.dumps(asdict(made)))
     np.save(folder / "keras" / "dataset" / "labels.npy", LABELS)
+    np.save(folder / "keras" / "dataset" / "input_0.npy", np.zeros((1000, 1), np.uint8))
     np.save(folder / "onnx" / "predictions.onnx.int8" / "output_0.npy", answers(5))
     found = difference.load("yesterday")
     assert found.comparison == made

@@ -8,7 +8,9 @@ from evidence_makers import LABELS, ORDER, Volume, answers, default_experiment, 
 from driver import legs
 from driver.evidence import Evidence
 from driver.evidence import variants as variants_of
+from driver.tasks import Answer, Truth
 from shared.freshness import Freshness
+from shared.samples import About
 
 pytestmark = pytest.mark.usefixtures("volumes")
 ORIGINS = {
@@ -34,7 +36,11 @@ def evidence(volume):
 
 
 def compare(volume, found):
-    return {leg.after: leg for leg in legs.compare(evidence(volume), found, LABELS)}
+    return {leg.after: leg for leg in legs.compare(evidence(volume), judged(found))}
+
+
+def judged(found):
+    return {name: Answer(Truth(About(), LABELS), outputs) for name, outputs in found.items()}
 
 
 def test_where_each_variant_comes_from(volume):
@@ -71,7 +77,7 @@ def test_a_tool_whose_artifact_is_not_there_has_no_version(volume):
 
 
 def test_a_leg_for_each_variant_but_the_first_in_the_order_of_the_rows(volume):
-    found = legs.compare(evidence(volume), dict.fromkeys(ORDER, answers(10)), LABELS)
+    found = legs.compare(evidence(volume), judged(dict.fromkeys(ORDER, answers(10))))
     assert [leg.after for leg in found] == list(ORDER[1:])
     assert [(leg.after, leg.before) for leg in found] == [pair for pair in ORIGINS.items() if pair[1]]
 

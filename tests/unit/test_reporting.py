@@ -7,7 +7,7 @@ import pytest
 from evidence_makers import ORDER
 from rich.console import Console
 
-from driver import reporting, tables
+from driver import columns, reporting, tables
 from driver.results import Comparison, Gate, Latency, Variant
 from shared.contract import Failure
 
@@ -69,7 +69,7 @@ def test_the_head_of_the_terminal_text():
     lines = shown(comparison())
     assert lines[0] == "resnet8-cifar10: 10,000 test images of cifar10, against keras.fp32"
     words = " ".join(lines[1:3]).split()
-    assert sorted(words) == sorted(" ".join(reporting.HEADINGS).split())
+    assert sorted(words) == sorted(" ".join(columns.headings(comparison())).split())
 
 
 def test_a_reason_follows_the_table():
@@ -134,7 +134,7 @@ def test_half_the_interval_of_an_accuracy(images, points):
 
 def test_the_markdown_table_has_every_row():
     head, rule, *rows = table(tables.markdown(comparison()).splitlines())
-    assert head == [heading.replace("|", "¦") for heading in reporting.HEADINGS]
+    assert head == [heading.replace("|", "¦") for heading in columns.headings(comparison())]
     assert rule == ["---", *["---:"] * 8]
     assert [row[0] for row in rows] == [f"`{name}`" for name in ORDER]
     assert rows[0][1:] == CELLS
@@ -168,17 +168,17 @@ def test_a_host_without_int8_instructions_says_so():
 
 def test_a_row_at_chance_shows_its_status_in_place_of_its_accuracy():
     row = variant("onnx.int8", status="failed", reason="answers no better than chance")
-    assert reporting.cells(row) == ["failed", *CELLS[1:]]
+    assert columns.cells(comparison(), row) == ["failed", *CELLS[1:]]
 
 
 def test_figures_that_are_not_there_are_dashes():
     row = replace(variant("onnx.int8"), delta_pp=None, agreement=None, max_abs_diff=None, latency_ms=None)
-    assert reporting.cells(row) == ["87.77", "–", "–", "–", "12,346", "–", "–", "123,456"]
+    assert columns.cells(comparison(), row) == ["87.77", "–", "–", "–", "12,346", "–", "–", "123,456"]
 
 
 def test_nought_is_a_figure():
     row = replace(variant("onnx.int8"), accuracy=0.0, delta_pp=0.0, max_abs_diff=0.0)
-    assert reporting.cells(row)[:4] == ["0.00", "+0.00", "96.15", "0.0e+00"]
+    assert columns.cells(comparison(), row)[:4] == ["0.00", "+0.00", "96.15", "0.0e+00"]
 
 
 def test_the_files_are_written_and_nothing_else(tmp_path):

@@ -1,0 +1,122 @@
+"""Volumes of every task but the usual one: a few hundred made-up samples, and answers that are more or less near."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from evidence_makers import ORDER, Volume, default_experiment
+
+from driver import comparison
+from driver.evidence import Evidence
+from driver.experiment import Bound, Gates
+from driver.results import Comparison
+from shared.freshness import Freshness
+
+SAMPLES, LABELS = 400, 6
+# of each variant the noise that its outputs have above the reference's, as a share of their standard deviation
+NOISE = dict(zip(ORDER[:-1], (0.0, 1e-7, 2e-7, 0.4, 0.02, 0.01, 0.03, 0.05), strict=True))
+SIZES = {"keras.fp32": 425_584, "onnx.fp32": 317_545, "torch.fp32": 320_117}
+SECONDS = dict(zip(ORDER[:-1], (8e-4, 2.3e-4, 6e-4, 3e-4, 2.6e-4, 1.3e-4, 2.4e-4, 2.3e-4), strict=True))
+Arrays = tuple[np.ndarray, ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A test set and a model: `outputs` of the reference, of which the first is judged."""
+
+    about: dict[str, Any]
+    inputs: Arrays
+    labels: np.ndarray | None
+    outputs: Arrays
+
+
+def random(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def regression() -> Case:
+    """Two inputs, two outputs; the second one is an embedding that nobody judges."""
+    features = random(1).normal(size=(SAMPLES, 8)).astype(np.float32)
+    exact = (features.sum(axis=1, keepdims=True) + 3).astype(np.float32)
+    found = exact + random(2).normal(0, 0.5, exact.shape).astype(np.float32)
+    about = {"name": "houses", "task": "regression", "unit": "rows"}
+    return Case(about, (features, features[:, :2]), exact, (found, np.tanh(features[:, :4])))
+
+
+def multilabel(logits: bool = False) -> Case:
+    positive = random(3).random((SAMPLES, LABELS)) < np.linspace(0.05, 0.5, LABELS)
+    scores = random(4).normal(size=positive.shape) + 2.0 * positive - 1
+    found = scores if logits else 1 / (1 + np.exp(-scores))
+    names = ["rain", "snow", "fog", "wind", "sun", "hail"]
+    about = {"name": "weather", "task": "multilabel", "classes": names}
+    inputs = random(5).integers(0, 256, (SAMPLES, 8, 8, 3), np.uint8)
+    return Case(about, (inputs,), positive.astype(np.uint8), (found.astype(np.float32),))
+
+
+def reconstruction(labelled: bool = True) -> Case:
+    """Sound samples are given back nearly; a tenth is not."""
+    anomalous = random(6).random(SAMPLES) < 0.1
+    inputs = random(7).normal(size=(SAMPLES, 16, 3)).astype(np.float32)
+    error = random(8).normal(size=inputs.shape) * np.where(anomalous, 0.2, 0.12)[:, None, None]
+    about = {"name": "machine", "task": "reconstruction", "unit": "windows"}
+    labels = anomalous.astype(np.uint8) if labelled else None
+    return Case(about, (inputs,), labels, ((inputs + error).astype(np.float32),))
+
+
+def fidelity() -> Case:
+    """No labels; outputs of any rank."""
+    inputs = random(9).normal(size=(SAMPLES, 5)).astype(np.float32)
+    about = {"name": "unlabelled", "task": "fidelity", "unit": "samples"}
+    return Case(about, (inputs,), None, (random(10).normal(size=(SAMPLES, 4, 6)).astype(np.float32),))
+
+
+CASES: dict[str, Callable[[], Case]] = {
+    "regression": regression,
+    "multilabel": multilabel,
+    "reconstruction": reconstruction,
+    "fidelity": fidelity,
+}
+GATES = {
+    "regression": Gates({"worse_percent": Bound(max=1)}, {"mae": Bound(max=0.5, confidence=0.95)}),
+    "multilabel": Gates({"map": Bound(min=0.5)}, {"drop_pp": Bound(max=2.0)}),
+    "reconstruction": Gates({}, {"auc": Bound(min=0.9), "sqnr": Bound(min=20)}),
+    "fidelity": Gates({"sqnr": Bound(min=100)}, {"sqnr": Bound(min=30), "agreement": Bound(min=0.9)}),
+}
+
+
+class TaskVolume(Volume):
+    """A run of a `case`, in which each variant has noise of its own."""
+
+    def __init__(self, case: Case, gates: Gates | None = None, **changes: Any) -> None:
+        super().__init__(default_experiment(name="own", gates=gates or GATES[case.about["task"]], **changes))
+        self.case = case
+
+    def samples(self, sample: bool) -> dict[str, Any]:
+        files: dict[str, Any] = {f"input_{number}.npy": each for number, each in enumerate(self.case.inputs)}
+        labels = {} if self.case.labels is None else {"labels.npy": self.case.labels}
+        return files | labels | {"about.json": self.case.about | {"sample": sample}}
+
+    def found(self, name: str) -> Arrays:
+        return tuple(noisy(each, NOISE[name], ORDER.index(name)) for each in self.case.outputs)
+
+    def variant(self, name: str, found: Any, size: int = 0) -> None:
+        super().variant(name, found, size or SIZES.get(name, 105_000))
+
+    def latency(self, image: str, *names: str, **changes: Any) -> None:
+        fastest = min((SECONDS[name] for name in names), default=1e-3)
+        super().latency(image, *names, **{"single": ((fastest, 1.1 * fastest),), **changes})
+
+    def compare(self) -> Comparison:
+        return comparison.compare(Evidence(Freshness(self.plan)), self.experiment)
+
+
+def noisy(outputs: np.ndarray, share: float, seed: int) -> np.ndarray:
+    noise = random(100 + seed).normal(0, share * float(outputs.std()), outputs.shape)
+    return (outputs + noise).astype(np.float32)
+
+
+def compared(task: str, **changes: Any) -> Comparison:
+    """All went well."""
+    made = TaskVolume(CASES[task]()).whole().compare()
+    return replace(made, **changes)
