@@ -31,8 +31,8 @@ def tidy(graph: onnx.GraphProto, known: Names, prefix: str) -> None:
     names = rename(graph, nodes, known, prefix)
     for number, node in enumerate(nodes):
         node.name, node.doc_string, node.domain = f"{prefix}{node.op_type}_{number}", "", node.domain
-        for inner in graphs(node):
-            name_inner(inner, names, f"{node.name}_{inner.name}_")
+        for number_inside, inner in enumerate(graphs(node)):
+            name_inner(inner, names, f"{node.name}_graph_{number_inside}_")
         node.input[:] = [names.get(name, name) for name in node.input]
         node.output[:] = [names.get(name, name) for name in node.output]
         replace(node.attribute, sorted(node.attribute, key=lambda attribute: attribute.name))
@@ -62,7 +62,6 @@ def name_inner(graph: onnx.GraphProto, known: Names, prefix: str) -> None:
 def graphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
     for attribute in node.attribute:
         if attribute.type == onnx.AttributeProto.GRAPH:
-            attribute.g.name = attribute.name
             yield attribute.g
 
 
