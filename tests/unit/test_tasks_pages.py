@@ -9,11 +9,12 @@ import comparisons
 import numpy as np
 import pytest
 import task_makers
+from evidence_makers import Volume, default_experiment
 from rich.console import Console
 from task_makers import CASES, TaskVolume, compared
 from test_page import Reader, cells, section
 
-from driver import difference, excerpt, material, page, pictures, plots_front, ranking, reporting
+from driver import comparison, difference, excerpt, material, page, pictures, plots_front, ranking, reporting
 from driver.difference import Run
 from driver.evidence import Evidence
 from driver.experiment import Gates
@@ -198,6 +199,17 @@ def test_many_classes_have_pairs_in_the_place_of_a_table():
     first = replace(made.variants[0], confused=(Confused(3, 5, 41), Confused(5, 3, 38)))
     text = page.html(replace(made, variants=(first, *made.variants[1:])), comparisons.material(made))
     assert ["cat", "dog", "41"] in cells(section(text, "classes"))
+
+
+def test_top_five_stands_beside_the_accuracy():
+    volume = Volume(default_experiment()).whole()
+    made = comparison.compare(Evidence(Freshness(volume.plan)), volume.experiment)
+    text = page.html(made, raw(volume))
+    assert [attributes["id"] for attributes in Reader(text).of("section")].count("classes") == 1
+    rows = {row[0]: row for row in cells(section(text, "metrics"))}
+    assert rows["variant"][1] == "top-5 %"
+    assert rows["onnx.int8"][1] == "94.00", "of ten wrong answers the labels 0 to 3 are among the first five"
+    assert "McNemar" in section(text, "metrics")
 
 
 def test_changed_rows_are_called_rows():
