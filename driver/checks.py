@@ -19,10 +19,14 @@ RESERVED = ("inputs", "models", "downloads")  # folders below volumes/ and volum
 NAME_RULE = f"must be lower-case letters, digits, '.', '_' and '-', and none of {', '.join(RESERVED)}"
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 DEFAULT_PRESET = "thorough"  # ours: it is there
-GATED = (
-    *("accuracy", "drop_pp", "changed", "worse_percent", "top5", "map", "f1", "f1_macro", "mae", "rmse", "r2"),
-    *("auc", "mse", "sqnr", "cosine", "agreement"),
-)  # driver/gates.py knows which task has which
+CLASSES = ("accuracy", "changed", "drop_pp", "agreement", "sqnr", "top5")
+GATED = {
+    "classification": CLASSES,
+    "multilabel": ("map", "f1", "f1_macro", "drop_pp", "worse_percent", "sqnr"),
+    "regression": ("mae", "rmse", "r2", "worse_percent", "sqnr"),
+    "reconstruction": ("auc", "mse", "worse_percent", "sqnr"),
+    "fidelity": ("sqnr", "cosine", "agreement"),
+}  # the figures that gates are on, by task
 
 
 def check(experiment: Experiment, catalog: Catalog) -> None:
@@ -33,7 +37,7 @@ def check(experiment: Experiment, catalog: Catalog) -> None:
     check_reference(experiment, catalog)
     check_dataset(experiment.dataset, own=experiment.own_data)
     check_limits(experiment.limits)
-    check_gates(experiment.gates)
+    check_gates(experiment.gates, experiment.options.get("data", {"task": "classification"}).get("task", "auto"))
     check_draws(experiment)
 
 
@@ -76,11 +80,13 @@ def check_dataset(dataset: Dataset, *, own: bool) -> None:
         )
 
 
-def check_gates(gates: Gates) -> None:
+def check_gates(gates: Gates, task: str) -> None:
+    """`task` is `auto` where the labels are going to tell it."""
+    known = GATED.get(task) or tuple(dict.fromkeys(name for names in GATED.values() for name in names))
     for kind in ("float", "quantized"):
         for figure, bound in getattr(gates, kind).items():
-            if figure not in GATED:
-                raise FieldError(("gates", kind, figure), f"unknown key; known are {', '.join(GATED)}")
+            if figure not in known:
+                raise FieldError(("gates", kind, figure), f"unknown key; known are {', '.join(known)}")
             if bound.min is None and bound.max is None:
                 raise FieldError(("gates", kind, figure), "must have min, max or both")
             if bound.confidence is not None and not 0 < bound.confidence < 1:

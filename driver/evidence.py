@@ -7,9 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from driver import host, metrics
 from driver.experiment import Experiment
 from driver.results import Cold
@@ -66,11 +63,6 @@ class Evidence:
         """The raw answers, mapped: an array an output of the model."""
         path = self.path(f"predictions.{variant}")
         return tuple(map(samples.mapped, predictions.outputs(path))) if path else None
-
-    def probabilities(self, variant: str) -> NDArray[np.float32] | None:
-        """(n, classes), of the output that the task judges; as the variant gave them, where it gave probabilities."""
-        outputs = self.outputs(variant)
-        return None if outputs is None else np.array(outputs[self.about().judged])
 
     def status(self, step: Step) -> tuple[Status, str]:
         """Of the variant itself, or of its predictions if only they went wrong."""

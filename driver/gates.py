@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from driver import measures
+from driver.checks import GATED
 from driver.results import Gate
 from shared.errors import CrossquantError
 
@@ -14,14 +15,6 @@ if TYPE_CHECKING:
     from driver.results import Variant
 
 
-CLASSES = ("accuracy", "changed", "drop_pp", "agreement", "sqnr", "top5")
-FIGURES = {
-    "classification": CLASSES,
-    "multilabel": ("map", "f1", "f1_macro", "drop_pp", "worse_percent", "sqnr"),
-    "regression": ("mae", "rmse", "r2", "worse_percent", "sqnr"),
-    "reconstruction": ("auc", "mse", "worse_percent", "sqnr"),
-    "fidelity": ("sqnr", "cosine", "agreement"),
-}  # by task
 NEEDS = {"auc": "labels of sound samples and of anomalies", "top5": "more than five classes"}
 
 
@@ -44,11 +37,11 @@ def check_figures(limits: Gates, task: str, rows: Sequence[Variant]) -> None:
     judged = [row for row in rows if row.headline is not None]
     for kind, bounds in (("float", limits.float), ("quantized", limits.quantized)):
         for figure in bounds:
-            if figure not in FIGURES[task]:
+            if figure not in GATED[task]:
                 why = " (there are no labels)" if task == "fidelity" else ""
                 raise CrossquantError(
                     f"gates.{kind}.{figure}: the task is {task}{why}, which has no such figure; "
-                    f"its gates are {', '.join(FIGURES[task])}"
+                    f"its gates are {', '.join(GATED[task])}"
                 )
             if figure in NEEDS and judged and all(measured(row, figure) is None for row in judged):
                 raise CrossquantError(f"gates.{kind}.{figure}: this figure needs {NEEDS[figure]}: take the gate out")

@@ -117,8 +117,7 @@ UNKNOWN_KEYS = {
     "figure": (
         "accuracy: {min",
         "acuracy: {min",
-        ":18: gates.float.acuracy: unknown key; known are accuracy, drop_pp, changed, worse_percent, top5, map, f1, "
-        "f1_macro, mae, rmse, r2, auc, mse, sqnr, cosine, agreement",
+        ":18: gates.float.acuracy: unknown key; known are accuracy, changed, drop_pp, agreement, sqnr, top5",
     ),
     "bound": (
         "{min: 0.85}",

@@ -70,6 +70,24 @@ def test_what_the_command_line_says_is_in_the_file(volumes, model, data, tmp_pat
 
 
 @pytest.mark.parametrize(
+    ("task", "gate"),
+    [
+        ("multilabel", "drop_pp"),
+        ("regression", "worse_percent"),
+        ("reconstruction", "worse_percent"),
+        ("fidelity", "sqnr"),
+    ],
+)
+def test_the_gates_are_those_of_the_task(volumes, model, data, task, gate):
+    assert make("--model", model, "--data", data, "--name", "mine", "--task", task) == 0
+    assert list(load(volumes, "mine").gates.quantized) == [gate]
+    wrong = (volumes / "inputs" / "mine.yaml").read_text().replace(f"    {gate}:", "    nothing:")
+    (volumes / "inputs" / "mine.yaml").write_text(wrong)
+    with pytest.raises(CrossquantError, match=rf"gates\.quantized\.nothing: unknown key; known are .*{gate}"):
+        load(volumes, "mine")
+
+
+@pytest.mark.parametrize(
     ("names", "kind"),
     [
         (["a.npz"], "npz"),

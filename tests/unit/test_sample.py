@@ -123,4 +123,4 @@ def test_another_calibration_needs_the_full_set(source, tmp_path, images, seed):
 def test_a_calibration_that_can_not_be_drawn(source, tmp_path):
     with pytest.raises(CrossquantError) as caught:
         calibration.run(source, tmp_path, images=50_010, seed=0)
-    assert str(caught.value) == "calibration.images is 50010: a class has 5000 images, 5001 are asked for"
+    assert str(caught.value) == "calibration.images is 50010: there are 50000 samples to draw from, ask for no more"
