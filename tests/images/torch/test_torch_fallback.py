@@ -8,7 +8,8 @@ import pytest
 import torch
 from onnx import helper
 
-from images.torch import convert, explain, fallback, forms, fx, pt2e, quantize
+from images.torch import convert, explain, fallback, forms, fx, pt2e, quantize, recover
+from shared import samples
 from shared.errors import CrossquantError, Unsupported
 from tests.images import models
 from tests.images.torch.graphs import model, one, random, reference, saved
@@ -196,3 +197,37 @@ def test_other_convolutions_are_counted_and_quantized(shape: tuple[int, ...], ki
     assert fx.count(convert.to_module(saved(made, tmp_path / "onnx")), fx.COMPUTING) == 1
     quantize.run(tmp_path / "onnx", calibration(tmp_path / "c", x), out, **defaults("quantize"))
     assert (about(out)["quantized"], about(out)["operators"]) == (1, 1)
+
+
+@pytest.fixture
+def sequence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """A model whose layers FX leaves in float, and samples to be faithful on."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    x = random(40, 6, 4)
+    nodes, constants = products(x)
+    folder = calibration(tmp_path / "calibration", x)
+    (folder / samples.ABOUT).write_text(json.dumps({"task": "fidelity"}))
+    return saved(model(nodes, x, ["y"], constants), tmp_path / "onnx"), folder
+
+
+def test_a_variant_of_the_rewritten_graph_is_explained_by_its_layers(
+    sequence: tuple[Path, Path], tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+):
+    source, images = sequence
+    variant = tmp_path / "torch.int8"
+    variant.mkdir()
+    quantize.run(source, images, variant, **defaults("quantize"))
+    monkeypatch.setattr("images.torch.explain.store.parameters", lambda _: defaults("quantize"))
+    explain.run(variant, source, images, out, images=40)
+    found = json.loads((out / "layers.json").read_text())
+    assert {layer["name"] for layer in found["layers"]} >= {"one", "two"}
+    assert all(layer["weight"] for layer in found["layers"] if layer["name"] in ("one", "two"))
+
+
+def test_layers_of_the_rewritten_graph_can_be_left_in_float(sequence: tuple[Path, Path], out: Path):
+    source, images = sequence
+    recover.run(source, images, images, out, **{**defaults("recover"), "max_drop_pp": 0.0, "trials": 3})
+    assert about(out)["path"] == "fx-rewritten"
+    found = json.loads((out / "excluded.json").read_text())
+    assert found["trials"]
+    assert about(out)["operators"] == 2 - len({"one", "two"} & {*found["layers"]})
