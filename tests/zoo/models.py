@@ -1,7 +1,5 @@
 """The models that people bring, small and with seeded weights, as Keras code: each is to get through every image."""
 
-from collections.abc import Callable
-
 import keras
 from keras import layers, ops
 
@@ -93,16 +91,6 @@ def separable() -> keras.Model:
     return keras.Model(inputs, classified(layers.GlobalMaxPooling2D()(x)))
 
 
-class Positions(layers.Layer):
-    """What a patch's place adds to it, as a ViT learns it."""
-
-    def build(self, shape: tuple[int, ...]) -> None:
-        self.table = self.add_weight(shape=shape[1:], initializer="random_normal")
-
-    def call(self, x: Tensor) -> Tensor:
-        return ops.add(x, self.table)
-
-
 def vit() -> keras.Model:
     """Two blocks of a vision transformer: LayerNormalization, attention of two heads, GELU."""
     inputs = keras.Input(IMAGE)
@@ -170,18 +158,3 @@ def two_inputs() -> keras.Model:
     y = layers.Dense(8, activation="tanh")(table)
     x = layers.Dense(16, activation="relu")(layers.Concatenate()([x, y]))
     return keras.Model([image, table], classified(x))
-
-
-BUILDERS: tuple[Callable[[], keras.Model], ...] = (
-    resnet8,
-    mobilenet_v2,
-    mobilenet_v3,
-    separable,
-    vit,
-    mlp,
-    cnn_1d,
-    lstm,
-    gru,
-    autoencoder,
-    two_inputs,
-)
