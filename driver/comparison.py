@@ -11,6 +11,7 @@ from driver import (
     host,
     legs,
     metrics,
+    notes,
     outputs,
     remarks,
     statistics,
@@ -43,7 +44,8 @@ def compare(evidence: Evidence, experiment: Experiment) -> Comparison:
     rows = [quantization(evidence, item, experiment.reference) for item in timed(rows, tables, evidence.cold())]
     refused = {item.name: elsewhere.refusals(evidence, item.name) for item in rows}
     whole = {item.name: evidence.whole(item.name) for item in rows if item.in_float}
-    rows = remarks.add(rows, noise, refused, whole, about.unit)
+    made = {item.name: notes.of(evidence, item.name) for item in rows if item.status == "ok"}
+    rows = remarks.add(rows, noise, refused, whole, about.unit, made)
     checked = tuple(gates.evaluate(experiment.gates, rows, about.task))
     return Comparison(
         schema=SCHEMA,

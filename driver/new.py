@@ -14,7 +14,7 @@ from shared import store
 from shared.errors import CrossquantError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
-KINDS = {".npz": "npz", ".npy": "npz", ".csv": "table", ".parquet": "table", ".py": "python"}
+KINDS = {".npz": "npz", ".npy": "npz", ".csv": "table", ".tsv": "table", ".parquet": "table", ".py": "python"}
 KINDS |= dict.fromkeys(PICTURES, "folder")
 RANKED = ("python", "npz", "table", "folder")  # what a folder with several kinds of files is taken for
 LOOKED_AT = 2000  # files of a folder, at most

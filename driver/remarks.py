@@ -16,16 +16,18 @@ def add(
     refused: Mapping[str, Mapping[str, str]],
     whole: Mapping[str, str] | None = None,
     unit: str = "images",
+    made: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Variant]:
     """The rows with their remarks; `refused` has for a variant the CPUs that can't run it, and why, `whole` for one
-    with layers in float the name of the one that has none.
+    with layers in float the name of the one that has none, `made` what is to be told of how a variant was made.
     """
     by_name = {row.name: row for row in rows}
     found = []
     for row in rows:
         said = of(row, by_name.get(f"{row.image}.fp32"), noise, refused.get(row.name, {}), unit)
         base = by_name.get((whole or {}).get(row.name, ""))
-        found.append(replace(row, remarks=(*said, *([cost(row, base)] if base else []))))
+        own = (made or {}).get(row.name, ())
+        found.append(replace(row, remarks=(*own, *said, *([cost(row, base)] if base else []))))
     return found
 
 

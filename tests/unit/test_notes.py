@@ -1,0 +1,66 @@
+"""How a variant was made, where that was not the usual way, stands on its row."""
+
+import pytest
+from evidence_makers import Volume, answers, default_experiment
+
+from driver import comparison, notes
+from driver.evidence import Evidence
+from shared.freshness import Freshness
+
+REWRITTEN = ["Gelu_3 by its own definition", "MatMul_1 and Add_2 as a linear layer", "Loop_5 step by step"]
+
+
+@pytest.fixture
+def volume(volumes) -> Volume:  # noqa: ARG001
+    return Volume(default_experiment()).whole()
+
+
+def evidence(volume: Volume) -> Evidence:
+    return Evidence(Freshness(volume.plan))
+
+
+def seal(volume: Volume, name: str, **files: object) -> None:
+    volume.seal(name, {"model.bin": b"x", **{f"{file}.json": content for file, content in files.items()}})
+    volume.seal(f"predictions.{name}", {"output_0.npy": answers(10)})
+
+
+def remarks(volume: Volume, name: str) -> tuple[str, ...]:
+    rows = comparison.compare(evidence(volume), volume.experiment).variants
+    return next(row.remarks for row in rows if row.name == name)
+
+
+def test_the_usual_way_is_not_told(volume):
+    seal(volume, "torch.fp32", conversion={"by": "onnx2torch", "rewritten": []})
+    seal(volume, "torch.int8", quantized={"path": "fx", "quantized": 10, "operators": 10, "engine": "fbgemm"})
+    assert notes.of(evidence(volume), "torch.fp32") == notes.of(evidence(volume), "torch.int8") == []
+
+
+def test_what_was_rewritten_is_told_up_to_two(volume):
+    seal(volume, "torch.fp32", conversion={"by": "onnx2torch", "rewritten": REWRITTEN})
+    said = f"made from a rewritten graph: {REWRITTEN[0]}; {REWRITTEN[1]} and 1 more"
+    assert said in remarks(volume, "torch.fp32")
+    seal(volume, "torch.fp32", conversion={"by": "onnx2torch", "rewritten": REWRITTEN[:1]})
+    assert f"made from a rewritten graph: {REWRITTEN[0]}" in remarks(volume, "torch.fp32")
+
+
+def test_another_quantizer_in_the_place_of_fx_is_told_with_the_reason(volume):
+    seal(
+        volume,
+        "torch.int8",
+        quantized={"path": "pt2e", "reason": "can't trace Loop_5", "quantized": 7, "operators": 10},
+    )
+    assert remarks(volume, "torch.int8")[:2] == (
+        "FX graph mode refused it (can't trace Loop_5): made by PT2E instead",
+        "3 of 10 convolutions and matrix products stay in float",
+    )
+
+
+def test_what_the_export_noted_stands_on_the_onnx_row(volume):
+    volume.seal("exported", {"model.onnx": b"exported", "notes.json": ["SimpleRNN 'rnn' is unrolled: 12 steps"]})
+    seal(volume, "onnx.fp32")
+    assert remarks(volume, "onnx.fp32")[:1] == ("SimpleRNN 'rnn' is unrolled: 12 steps",)
+
+
+def test_a_refused_variant_has_no_notes(volume):
+    volume.seal("torch.int8", refused="no converter for Loop")
+    assert notes.of(evidence(volume), "torch.int8") == []
