@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from shared import machine, predictions, samples, tasks, threads
-from shared.errors import StageError
+from shared.errors import CrossquantError, StageError
 from shared.predictions import Model
 from shared.progress import report
 from shared.samples import Batch
 
 WARM_UP = 20  # calls: TorchScript compiles on the first ones, ONNX Runtime fills its arena
-PROOF, MOST = 0.05, 500  # seconds, calls: the CPU's clock says nothing of a small model's two calls
+SHORT, LONG = 0.04, 0.6  # seconds of the proof; the second where the first fails: the CPUs' clocks lag by milliseconds
 TWIN = " again"  # ends the name under which the first variant is timed a second time: an A/A pair
 
 Load = Callable[[Path, int], Model]
@@ -100,8 +100,17 @@ def warm_up(name: str, model: Model, one: Batch, batch: Batch, count: int) -> No
     """Call until nothing is done for the first time; then look at the threads."""
     timed(model, one, WARM_UP)
     [seconds] = timed(model, batch, 1)
-    with threads.at_most(count, name):
-        timed(model, batch, 2 + min(MOST, int(PROOF / seconds)))
+    try:
+        with threads.at_most(count, name):
+            timed(model, batch, calls_in(SHORT, seconds))
+    except CrossquantError:
+        with threads.at_most(count, name):
+            timed(model, batch, calls_in(LONG, seconds))
+
+
+def calls_in(wanted: float, seconds: float) -> int:
+    """How many calls take so long, if one takes `seconds`; two at least."""
+    return max(2, int(wanted / max(seconds, 1e-6)))
 
 
 def timed(model: Model, batch: Batch, calls: int) -> tuple[float, ...]:

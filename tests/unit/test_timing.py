@@ -5,7 +5,7 @@ The models run in a fork: they write what they see to a file.
 
 import json
 import os
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -211,3 +211,23 @@ def test_more_threads_than_were_asked_for_are_refused(tmp_path, dataset, recorde
     measure(answered(tmp_path, "a", "b"), dataset, recorder)
     found = [(note["proof"], note["threads"]) for note in recorder.notes("proof")]
     assert found == [(name, count) for count in (1, 2) for name in ("a", "b", "a" + TWIN)]
+
+
+def test_a_proof_that_fails_is_made_once_more_for_longer(tmp_path, dataset, recorder, monkeypatch):
+    """Of a small model's few calls the CPUs' clocks say more than is true."""
+
+    @contextmanager
+    def at_most(count: int, who: str):
+        before = len(recorder.notes("call"))
+        yield
+        calls = len(recorder.notes("call")) - before
+        recorder.note(proof=calls)
+        if calls < 1000 or who == "b":
+            raise CrossquantError(f"{who} keeps {count + 1} cores busy")
+
+    monkeypatch.setattr(threads, "at_most", at_most)
+    monkeypatch.setattr(timing, "calls_in", lambda wanted, _: int(100 * wanted) * 20)
+    measure(answered(tmp_path, "a"), dataset, recorder)
+    assert [note["proof"] for note in recorder.notes("proof")] == [80, 1200] * 4
+    with pytest.raises(CrossquantError, match="b keeps 2 cores busy"):
+        measure(answered(tmp_path, "b"), dataset, recorder)
