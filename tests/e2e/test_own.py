@@ -6,14 +6,19 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import Done, Driver
+from PIL import Image
 
+from driver import sample
+from driver.cifar10 import CLASSES
 from driver.venv_engine import ensure
 from shared.store import ROOT
 
 pytestmark = pytest.mark.docker
 MODEL, DATA = "mein modell ü.keras", "données à moi"
+OURS = ROOT / "driver" / "models" / "resnet8-cifar10.keras"
 FLOATS = ("keras.fp32", "onnx.fp32", "torch.fp32")
 
 
@@ -140,6 +145,55 @@ def test_a_script_that_changed_is_run_again(two: Driver, files: Path) -> None:
     finally:
         script.write_text(before)
     assert done.made() == ["data", "dataset"]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """The embedded sample's pictures as PNG files in folders by class, and its arrays."""
+    folder, arrays = tmp_path_factory.mktemp("pictures"), sample.load()
+    of_each = {
+        "train": (arrays["x_train"], arrays["y_train"][arrays["train_indices"]]),
+        "test": (arrays["x_test"], arrays["y_test"]),
+    }
+    for split, (images, labels) in of_each.items():
+        for name in CLASSES:
+            (folder / split / name).mkdir(parents=True)
+        for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+            Image.fromarray(image).save(folder / split / CLASSES[label] / f"{number:05}.png", compress_level=1)
+    return folder, arrays
+
+
+def test_pictures_in_folders_are_the_same_samples(
+    docker_driver: Driver, pictures: tuple[Path, dict[str, Any]], files: Path
+) -> None:
+    """The default model answers them as it does the embedded sample: 88.6 % of 2,000."""
+    folder, arrays = pictures
+    assert new(docker_driver, files, str(OURS), str(folder)).exit_code == 0
+    done = docker_driver("run", "--experiment", "mine", "predictions.keras.fp32", "calibration")
+    assert done.exit_code == 0, done.stdout + done.stderr
+    seen = np.load(docker_driver.folder("dataset", "keras", "mine") / "input_0.npy")
+    labels = np.load(docker_driver.folder("dataset", "keras", "mine") / "labels.npy")
+    assert seen.dtype == np.uint8
+    by_class = np.argsort(arrays["y_test"], kind="stable")
+    assert np.array_equal(labels, arrays["y_test"][by_class])
+    assert np.array_equal(seen, arrays["x_test"][by_class])
+    answers = np.load(docker_driver.folder("predictions.keras.fp32", "keras", "mine") / "output_0.npy")
+    assert (answers.argmax(axis=1) == labels).mean() > 0.85
+
+
+def test_the_classic_mistake_is_found_before_anything_is_run(
+    docker_driver: Driver, pictures: tuple[Path, dict[str, Any]], files: Path
+) -> None:
+    """The default model takes raw pixels: dividing by 255 is wrong."""
+    folder, _ = pictures
+    wrong = ("--set", f"scale={1 / 255}")
+    assert new(docker_driver, files, str(OURS), str(folder), *wrong).exit_code == 0
+    done = docker_driver("check-data", "--experiment", "mine")
+    assert done.exit_code == 0, done.stdout + done.stderr
+    assert "look at: prepared as '0 to 255' the data scores" in " ".join(done.stdout.split())
+    found = {line.split("  ")[0]: line for line in done.stdout.splitlines()}
+    assert "better" in found["0 to 255"]
+    assert "better" not in found["as declared"]
 
 
 @pytest.mark.parametrize(
