@@ -74,14 +74,14 @@ def add_run(to: Commands) -> None:
 def add_list(to: Commands) -> None:
     add = to.add_parser("list", help="show every stage, its inputs and whether it is fresh")
     add_experiment(add)
-    add.set_defaults(command=commands.list_stages)
+    add.set_defaults(command=commands.list_stages, looks_back=True)
 
 
 def add_report(to: Commands) -> None:
     add = to.add_parser("report", help="compare what is on the volume, running nothing")
     add_experiment(add)
     add_junit(add)
-    add.set_defaults(command=commands.report)
+    add.set_defaults(command=commands.report, looks_back=True)
 
 
 def add_explain(to: Commands) -> None:

@@ -42,7 +42,7 @@ def load(arguments: argparse.Namespace) -> Experiment:
     images = optional.included(
         getattr(arguments, "with_", ()), data.get("recipes"), getattr(arguments, "engine", "auto")
     )
-    if not hasattr(arguments, "engine"):  # it looks at what was run
+    if getattr(arguments, "looks_back", False):  # at what was run, by whatever plan
         images = tuple(dict.fromkeys((*images, *optional.planned(str(data.get("name", ""))))))
     chosen = experiment.load(path, catalog.load(images))
     return trusted(replace(chosen, images=images), getattr(arguments, "trust", False))

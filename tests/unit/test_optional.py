@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from evidence_makers import INPUTS, default_experiment
 
-from driver import catalog, optional, plan
+from driver import catalog, optional, plan, recipes, session
+from driver.__main__ import parser
 from shared import store
 from shared.contract import encode
 
@@ -111,3 +112,12 @@ def test_its_variant_is_made_and_the_others_are_as_without_it():
     without, beside = (plan.make(default_experiment(), catalog.load(names), INPUTS, 2) for names in ([], ["lion"]))
     assert [step for step in beside.steps if step.image != "lion"] == list(without.steps)
     assert beside.step("lion.fp32").inputs == ("keras.fp32",)
+
+
+def test_only_what_looks_back_takes_the_images_of_the_plan(monkeypatch):
+    """Else a plan that was made where they are built would hold where they aren't."""
+    made = plan.make(default_experiment(), catalog.load(["lion"]), INPUTS, 2)
+    store.write_atomically(store.plan_path("resnet8-cifar10"), encode(made))
+    monkeypatch.setattr(recipes.catalog, "presets", lambda *_: {})
+    for words, images in ((["report"], ("lion",)), (["list"], ("lion",)), (["fetch"], ()), (["run"], ())):
+        assert session.load(parser().parse_args(words)).images == images, words
