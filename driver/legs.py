@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from driver import outputs, statistics, tasks
+from driver import catalog, outputs, statistics, tasks
 from driver.evidence import Evidence, recipe, variants
 from driver.results import Leg
 from driver.tasks import Answer
 from shared.contract import Step
 
-NAMES = {"keras": "Keras", "onnx": "ONNX", "torch": "PyTorch"}  # of formats, by image
+NAMES = {"keras": "Keras", "onnx": "ONNX", "torch": "PyTorch"}  # of formats, by image; of others the framework's
 
 
 def compare(evidence: Evidence, answers: Mapping[str, Answer]) -> tuple[Leg, ...]:
@@ -36,7 +36,8 @@ def kind(before: str, step: Step) -> str:
     """`Keras→ONNX`, `ONNX→PyTorch` or, for every quantization, `FP32→INT8`."""
     if recipe(step) != "fp32":
         return "FP32→INT8"
-    return "→".join(NAMES.get(image, image) for image in (before.partition(".")[0], step.image))
+    names = catalog.titles() | NAMES
+    return "→".join(names.get(image, image) for image in (before.partition(".")[0], step.image))
 
 
 def origin(evidence: Evidence, step: Step) -> tuple[str, tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 from driver import figures, measures, reporting, wording
@@ -106,11 +107,15 @@ def other_loss(leg: Leg, by: str) -> Loss:
 
 @dataclass(frozen=True)
 class Stop:
-    """A float variant on the model's way: the leg to it, None at the beginning, and those that quantize it."""
+    """A float variant on the model's way: the leg to it, None at the beginning, and those that quantize it.
+
+    `leads`: the stop behind it was made from it.
+    """
 
     name: str
     leg: Leg | None
     quantized: tuple[Leg, ...]
+    leads: bool
 
 
 def chain(comparison: Comparison) -> list[Stop]:
@@ -120,10 +125,13 @@ def chain(comparison: Comparison) -> list[Stop]:
     arrivals = {leg.after: leg for leg in floats}
     names = dict.fromkeys(name for leg in floats for name in (leg.before, leg.after))
     names |= dict.fromkeys(leg.before for leg in legs)
-    return [
-        Stop(name, arrivals.get(name), tuple(leg for leg in legs if leg.kind == "FP32→INT8" and leg.before == name))
-        for name in names
-    ]
+    behind = dict(pairwise(names))
+    stops = []
+    for name in names:
+        quantized = tuple(leg for leg in legs if leg.kind == "FP32→INT8" and leg.before == name)
+        following = arrivals.get(behind.get(name, ""))
+        stops.append(Stop(name, arrivals.get(name), quantized, following is not None and following.before == name))
+    return stops
 
 
 def ece_rows(comparison: Comparison) -> list[tuple[Variant, str, float | None]]:

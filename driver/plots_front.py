@@ -13,6 +13,7 @@ from driver.measures import Measure
 from driver.plots import IMAGES, INK, MUTED
 from driver.results import Comparison, Metric, Variant
 
+A_LINE, LINE = 6, 18  # entries of the legend, pixels
 LABELLED = 30  # beyond so many variants only the front, the reference and what is shipped have labels
 
 
@@ -72,7 +73,13 @@ def against(
     paint = Painter(comparison, costs, best, label, measure)
     by = "Top-1 accuracy" if comparison.task == "classification" else measure.label
     told = f"{by} of each variant against the {label}; the table of all variants has the figures"
-    return plots.draw(name, told, (470, 410), (40, 14, 66, 26), paint), [cost.row.name for cost in best]
+    more = LINE * (entries(costs) > A_LINE)  # the legend's second line
+    return plots.draw(name, told, (470, 410 + more), (40, 14, 66 + more, 26), paint), [cost.row.name for cost in best]
+
+
+def entries(costs: Sequence[Cost]) -> int:
+    """Of the legend: the images, two forms and the front."""
+    return len({cost.row.image for cost in costs}) + 3
 
 
 def at(row: Variant, found: Metric, price: tuple[float, float, float]) -> Cost:
@@ -160,7 +167,8 @@ class Painter:
         axes.plot([], [], "o", color=MUTED, label="float")
         axes.plot([], [], "D", color=MUTED, label="quantized")
         axes.plot([], [], color=INK, linewidth=1.3, linestyle=(0, (5, 3)), label="front")
-        place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.46, -0.115), "ncols": 6}
+        place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.46, -0.115)}
+        place["ncols"] = min(A_LINE, entries(self.costs))
         axes.legend(**place, fontsize=10, handletextpad=0.1, columnspacing=0.8)
 
 

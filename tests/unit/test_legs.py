@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
+import comparisons
 import pytest
 from evidence_makers import LABELS, ORDER, Volume, answers, default_experiment, versions
 
-from driver import legs
+from driver import legs, page_parts
 from driver.evidence import Evidence
 from driver.evidence import variants as variants_of
+from driver.results import Leg
 from driver.tasks import Answer, Truth
 from shared.freshness import Freshness
 from shared.samples import About
@@ -110,3 +112,14 @@ def test_the_inputs_that_are_no_models_lead_nowhere(volume):
     ]
     volume.plan = replace(volume.plan, steps=tuple(steps))
     assert legs.origin(evidence(volume), volume.plan.step("torch.fp32"))[0] == "onnx.fp32"
+
+
+def test_an_arrow_leads_only_to_what_was_made_of_it():
+    """Two frameworks start from the ONNX file: the second doesn't come from the first."""
+    made = comparisons.comparison()
+    drift = made.legs[0].drift
+    ways = (("keras.fp32", "onnx.fp32"), ("onnx.fp32", "openvino.fp32"), ("onnx.fp32", "torch.fp32"))
+    legs = tuple(Leg("a→b", before, after, (), drift, None) for before, after in ways)
+    stops = page_parts.chain(replace(made, legs=legs))
+    leading = [(stop.name, stop.leads) for stop in stops]
+    assert leading == [("keras.fp32", True), ("onnx.fp32", True), ("openvino.fp32", False), ("torch.fp32", False)]
