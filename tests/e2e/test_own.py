@@ -1,6 +1,8 @@
 """From files of one's own to a comparison, in two commands and real containers; bad files end in one clear line."""
 
 import json
+import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -96,6 +98,21 @@ def test_the_data_are_looked_at_before_anything_is_run(table: tuple[Driver, Done
     assert done.exit_code == 0, done.stdout + done.stderr
     assert "<b>bold</b>" in done.stdout
     assert "0 in both" in done.stdout
+
+
+def test_compose_has_all_it_needs_on_the_volume(table: tuple[Driver, Done, Done]) -> None:
+    """What `new` copied there: the files themselves are out of its sight."""
+    driver, *_ = table
+    compose = ["docker", "compose", "--project-name", "test-own", "--progress", "quiet"]
+    own = {"EXPERIMENT": "mine", "CROSSQUANT_UID": str(os.getuid()), "CROSSQUANT_GID": str(os.getgid())}
+    options = {"cwd": ROOT, "env": driver.environment | own, "capture_output": True, "text": True}
+    try:
+        done = subprocess.run([*compose, "up", "--no-color", "--abort-on-container-failure"], check=False, **options)
+    finally:
+        subprocess.run([*compose, "down"], check=False, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "600 test rows of mine-data" in done.stdout
+    assert not re.findall(r" (?:ok|unsupported|failed) +[0-9.]+ s", done.stdout), "all of it is fresh"
 
 
 def test_an_onnx_file_is_a_start_too(table: tuple[Driver, Done, Done], files: Path, tmp_path: Path) -> None:
