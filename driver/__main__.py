@@ -73,6 +73,7 @@ def add_run(to: Commands) -> None:
 
 def add_list(to: Commands) -> None:
     add = to.add_parser("list", help="show every stage, its inputs and whether it is fresh")
+    add_with(add)
     add_experiment(add)
     add.set_defaults(command=commands.list_stages, looks_back=True)
 
@@ -130,8 +131,12 @@ def add_doctor(to: Commands) -> None:
     add.set_defaults(command=commands.doctor)
 
 
-def add_engine(add: argparse.ArgumentParser) -> None:
+def add_with(add: argparse.ArgumentParser) -> None:
     add.add_argument("--with", dest="with_", action="append", default=[], metavar="IMAGE", help="an optional image too")
+
+
+def add_engine(add: argparse.ArgumentParser) -> None:
+    add_with(add)
     add.add_argument("--trust", action="store_true", help="let code inside the model file run, in its container")
     add.add_argument("--engine", choices=("auto", "docker", "venv"), default="auto", help="default: auto")
     add.add_argument("--force", action="store_true", help="make them even if they are fresh")

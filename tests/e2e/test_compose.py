@@ -1,42 +1,14 @@
 """`docker compose up`: the same job with nothing on the host but Docker and Compose."""
 
 import os
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import yaml
-from conftest import DEFAULT, Done, Driver, here_alone
-
-from shared.store import ROOT
+from composing import Compose
+from conftest import DEFAULT, Done, here_alone
 
 pytestmark = pytest.mark.docker
-
-
-class Compose:
-    """Compose on a volume of its own, with the embedded sample."""
-
-    def __init__(self, volumes: Path) -> None:
-        self.driver = Driver(volumes, "docker")
-        self.environment = {
-            **self.driver.environment,
-            "SAMPLE": "1",
-            "CROSSQUANT_UID": str(os.getuid()),
-            "CROSSQUANT_GID": str(os.getgid()),
-        }
-
-    def __call__(self, *arguments: str, **environment: str) -> Done:
-        command = ["docker", "compose", "--project-name", f"test-{self.driver.volumes.name}", "--progress", "quiet"]
-        done = subprocess.run(
-            [*command, *arguments],
-            cwd=ROOT,
-            env=self.environment | environment,
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        return Done(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture(scope="module")
