@@ -37,6 +37,8 @@ def explained(inspection: Inspection, variant: str, answers: np.ndarray) -> Sens
         float_kl=judge.distance(answers),
         cause="",
         layers=layers_of(inspection),
+        score=judge.name,
+        distance=judge.measure,
     )
     return with_cause(found, judge.chance())
 

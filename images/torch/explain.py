@@ -60,6 +60,8 @@ def explained(inspection: Inspection, variant: str) -> Sensitivity:
         float_kl=judge.distance(quantized),
         cause="",
         layers=layers_of(inspection),
+        score=judge.name,
+        distance=judge.measure,
     )
     return with_cause(found, judge.chance())
 

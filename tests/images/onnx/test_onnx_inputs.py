@@ -128,6 +128,8 @@ def test_explain_scores_by_the_task(model, samples, task, tmp_path, out):
     assert 0.5 < found.quantized_accuracy <= 1.0
     assert 0 < found.float_kl < 0.5
     heads = {node.output[0]: node.name for node in onnx.load(model / models.FILE).graph.node}
+    names = {"classification": ("accuracy", "KL divergence"), "regression": ("R²", "noise")}
+    assert (found.score, found.distance) == names.get(task, ("agreement", "noise"))
     judged, other = layers[heads["values"]], layers[heads["probabilities"]]
     if task != "regression":
         judged, other = other, judged

@@ -110,6 +110,8 @@ def test_explain_scores_by_the_task(model, samples, task, tmp_path, out, monkeyp
     assert found["float_accuracy"] == pytest.approx(1.0, abs=1e-6)
     assert 0.5 < found["quantized_accuracy"] <= 1.0
     assert 0 < found["float_kl"] < 0.5
+    names = {"classification": ("accuracy", "KL divergence"), "regression": ("R²", "noise")}
+    assert (found["score"], found["distance"]) == names.get(task, ("agreement", "noise"))
     heads = {node.output[0]: node.name for node in onnx.load(model / models.FILE).graph.node}
     values = layers[heads["values"]]
     if task == "regression":
