@@ -10,6 +10,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from shared import threads
 from shared.errors import CrossquantError, Unsupported
+from shared.fixed_batch import in_batches_of
 from shared.predictions import Model
 from shared.samples import Array, Batch
 
@@ -91,19 +92,6 @@ def quantized(array: Array, details: Details) -> Array:
 def restored(array: Array, details: Details) -> Array:
     scale, zero = details["quantization"]
     return (array.astype(np.float32) - zero) * np.float32(scale) if scale else array
-
-
-def in_batches_of(size: int, model: Model) -> Model:
-    """A model of a fixed batch, for any number of samples: the last ones are filled up with the last sample."""
-
-    def answer(batch: Batch) -> Batch:
-        count, parts = len(batch[0]), []
-        for begin in range(0, count, size):
-            where = range(begin, begin + size)
-            parts.append(model(tuple(np.take(array, where, axis=0, mode="clip") for array in batch)))
-        return tuple(np.concatenate(pieces)[:count] for pieces in zip(*parts, strict=True))
-
-    return answer
 
 
 def check_loads(path: Path) -> None:

@@ -12,6 +12,7 @@ from images.onnx.session import FILE, load
 from shared import sensitivity, threads
 from shared.blame import with_cause
 from shared.progress import report
+from shared.samples import LARGEST_KEPT
 from shared.sensitivity import Difference, Error, Extent, Layer, Sensitivity
 from shared.subset import Subset
 
@@ -73,7 +74,7 @@ def compared(inspection: Inspection) -> tuple[dict[str, Difference], dict[str, E
     activations = inspection.scheme.activations
     differences = {part.output: Difference() for part in inspection.parts}
     extents = {name: Extent(activations[name].limits) if name in activations else Extent() for name in differences}
-    for batch in inspection.subset.batches(BATCH):
+    for batch in inspection.subset.batches(BATCH, LARGEST_KEPT):
         exact = inspection.switches.outputs(batch, ())
         quantized = inspection.switches.outputs(batch, inspection.names)
         for name, difference in differences.items():

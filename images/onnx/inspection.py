@@ -1,4 +1,4 @@
-"""A float model and its quantized twin on the same images, with whatever tensors in float."""
+"""A float model and its quantized twin on the same samples, with whatever tensors in float."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -11,11 +11,11 @@ from images.onnx.switches import Switches
 from shared import samples
 from shared.judge import Judge
 from shared.predictions import Model
-from shared.samples import Array
+from shared.samples import LARGEST_KEPT, Array
 from shared.sensitivity import Answers
 from shared.subset import Subset
 
-BATCH = 25  # images: the outputs of all layers are in memory, twice
+BATCH = 25  # samples: the outputs of all layers are in memory, twice
 
 
 class Inspection:
@@ -41,7 +41,7 @@ class Inspection:
     def of(self, model: Model) -> Array:
         """What any model answers to the same samples."""
         answers = Answers()
-        for batch in self.subset.batches(BATCH):
+        for batch in self.subset.batches(BATCH, LARGEST_KEPT):
             answers.add(model(batch)[self.judged])
         return answers.all
 

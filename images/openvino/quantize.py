@@ -7,6 +7,7 @@ from images.openvino.recipe import Recipe, nncf
 from images.openvino.refusals import refusals
 from images.openvino.samples import Calibration
 from images.openvino.session import ONNX_FILE, read, save
+from shared import calibrating
 
 
 def run(
@@ -29,7 +30,7 @@ def run(
     """
     recipe = Recipe(preset, calibrate, model_type, smooth_quant, fast_bias_correction, overflow_fix)
     source, samples = read(model / ONNX_FILE), Calibration(calibration)
-    samples.check()
+    calibrating.check(calibration)
     biases.add_missing(source)
     arguments = recipe.arguments(source, len(samples), exclude, exclude_types)
     with refusals():

@@ -1,4 +1,4 @@
-"""A float model and its quantized twins on the same images."""
+"""A float model and its quantized twins on the same samples."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -9,7 +9,7 @@ from images.torch.forms import several
 from images.torch.switches import Part, Switches
 from shared import samples
 from shared.judge import Judge
-from shared.samples import Array, Batch
+from shared.samples import LARGEST_KEPT, Array, Batch
 from shared.sensitivity import Answers
 from shared.subset import Subset
 
@@ -28,7 +28,7 @@ class Inspection:
 
     def of(self, module: torch.nn.Module) -> Array:
         answers = Answers()
-        for batch in self.subset.batches(BATCH):
+        for batch in self.subset.batches(BATCH, LARGEST_KEPT):
             answers.add(several(module(*map(torch.from_numpy, batch)))[self.judged].numpy())
         return answers.all
 
@@ -43,7 +43,7 @@ class Inspection:
 
     def outputs(self) -> Iterator[tuple[dict[str, Array], dict[str, Array]]]:
         """Batch after batch, the outputs of all layers in float and when everything is quantized."""
-        for batch in self.subset.batches(BATCH):
+        for batch in self.subset.batches(BATCH, LARGEST_KEPT):
             self.switches.set((), ())
             exact = self._seen(batch)
             self.switches.all()

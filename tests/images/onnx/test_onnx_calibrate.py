@@ -102,7 +102,7 @@ def test_a_tensor_of_zeros_has_a_range(method: str, tmp_path: Path):
 def test_images_with_nan_or_infinity_are_named(bad: float, tmp_path: Path):
     images = models.images(130)
     images[107, 3, 3, 1] = bad
-    with pytest.raises(CrossquantError, match=r"^calibration image 107 has NaN or infinity: mend it or leave it out$"):
+    with pytest.raises(CrossquantError, match=r"^calibration sample 107 has NaN or infinity: mend it or leave it out$"):
         found(models.convolutional(tmp_path / "model"), images, "minmax", tmp_path)
 
 

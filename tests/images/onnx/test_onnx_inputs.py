@@ -113,7 +113,7 @@ def test_not_a_number_in_the_second_input_is_found(model, samples, tmp_path):
     other = np.load(samples[0] / "input_1.npy")
     other[107, 2] = np.nan
     np.save(samples[0] / "input_1.npy", other)
-    with pytest.raises(CrossquantError, match=r"^calibration image 107 has NaN or infinity"):
+    with pytest.raises(CrossquantError, match=r"^calibration sample 107 has NaN or infinity"):
         quantized(model, samples[0], tmp_path)
 
 

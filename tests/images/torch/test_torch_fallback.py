@@ -157,7 +157,7 @@ def test_a_recurrent_layer_stays_in_float_and_is_named(tmp_path: Path, out: Path
 def test_a_calibration_set_that_is_wrong_is_no_reason_to_try_another_way(tmp_path: Path, out: Path):
     images = models.images(20)
     images[7, 0, 0, 0] = np.nan
-    with pytest.raises(CrossquantError, match="calibration image 7 has NaN"):
+    with pytest.raises(CrossquantError, match="calibration sample 7 has NaN"):
         quantize.run(
             models.convolutional(tmp_path / "onnx"), calibration(tmp_path / "c", images), out, **defaults("quantize")
         )

@@ -88,7 +88,7 @@ def test_not_a_number_in_the_second_input_is_found(model, samples, out):
     other = np.load(samples[0] / "input_1.npy")
     other[107, 2] = np.nan
     np.save(samples[0] / "input_1.npy", other)
-    with pytest.raises(CrossquantError, match=r"^calibration image 107 has NaN or infinity"):
+    with pytest.raises(CrossquantError, match=r"^calibration sample 107 has NaN or infinity"):
         quantize.run(model, samples[0], out, **{**defaults("quantize"), **BACKEND})
 
 
