@@ -12,8 +12,8 @@ from onnxruntime.quantization.calibrate import HistogramCollector, MinMaxCalibra
 
 from images.onnx.histogram import Histogram
 from images.onnx.recipe import QUANTIZABLE
-from images.onnx.session import feed, open_session
-from shared import calibrating, samples, threads
+from images.onnx.session import batch_of, feed, open_session
+from shared import calibrating, fixed_batch, samples, threads
 from shared.errors import CrossquantError
 from shared.progress import report
 from shared.samples import LARGEST_KEPT, Array, batches
@@ -34,8 +34,9 @@ QUANTIZED_BINS = 128
 def ranges(model: Path, calibration: Path, method: str, percentile: float, scratch: Path) -> TensorsData:
     """The range of every tensor that could be quantized, by ONNX Runtime's calibrator `method`.
 
-    CrossquantError where `calibration` is empty, or it or a tensor has NaN or infinity.
+    CrossquantError where `calibration` is empty, or it or a tensor has NaN or infinity. Unsupported for a fixed batch.
     """
+    fixed_batch.refuse(batch_of(onnx.load(model).graph))
     calibrating.check(calibration)
     copy = scratch / "calibrated.onnx"  # ONNX Runtime writes beside it, and an input may be read-only
     shutil.copyfile(model, copy)

@@ -12,8 +12,8 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
-from images.onnx.session import feed, open_session
-from shared import samples, threads
+from images.onnx.session import batch_of, feed, open_session
+from shared import fixed_batch, samples, threads
 from shared.calibrating import EMPTY
 from shared.errors import CrossquantError
 from shared.samples import LARGEST_KEPT, Batch, Indices, batches
@@ -52,11 +52,12 @@ def few(path: Path, kept: Indices, target: Path) -> None:
 def magnitudes(model: Path, calibration: Path, scratch: Path) -> Floats:
     """(samples, tensors): the greatest magnitude that each float tensor of the graph has for each sample.
 
-    CrossquantError where there are no samples.
+    CrossquantError where there are no samples, Unsupported for a fixed batch.
     """
     if not samples.count(calibration):
         raise CrossquantError(EMPTY)
     graph = onnx.shape_inference.infer_shapes(onnx.load(model))
+    fixed_batch.refuse(batch_of(graph.graph))
     floats = {item.name for item in graph.graph.value_info if item.type.tensor_type.elem_type == onnx.TensorProto.FLOAT}
     made = [name for node in graph.graph.node for name in node.output if name in floats]
     graph.graph.output.extend(onnx.ValueInfoProto(name=name) for name in made)

@@ -36,6 +36,12 @@ def load(variant: Path, thread_count: int) -> Model:
     return in_batches_of(fixed, answer) if fixed else answer
 
 
+def batch_of(graph: onnx.GraphProto) -> int:
+    """The only number of samples that the graph takes; 0 where it takes any."""
+    shapes = [item.type.tensor_type.shape.dim for item in graph.input]
+    return next((dims[0].dim_value for dims in shapes if dims and dims[0].dim_value), 0)
+
+
 def feed(session: onnxruntime.InferenceSession, batch: Batch, **further: Array) -> dict[str, Array]:
     """By the names of the inputs: those of the model in their order, and `further` ones by their own.
 

@@ -1,6 +1,5 @@
 """ONNX to PyTorch, by onnx2torch."""
 
-import json
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +8,7 @@ import numpy as np
 import onnx
 import torch
 
-from images.torch import fallback, torchvision_free
+from images.torch import fallback, forms, torchvision_free
 from images.torch.fallback import Source
 from images.torch.script import Tensors, save
 from shared.errors import Unsupported
@@ -26,7 +25,6 @@ from images.torch.gather import fix_gathers  # noqa: E402
 from images.torch.squeeze import fix_squeezes  # noqa: E402
 
 OPEN = 16
-CONVERSION = "conversion.json"
 REFUSALS = (NotImplementedError, RuntimeError, AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 
@@ -36,7 +34,9 @@ def run(model: Path, out: Path) -> None:
     """
     with torch.no_grad(), fallback.sources(model) as graphs:
         source = converted(graphs, out)
-    (out / CONVERSION).write_text(json.dumps({"by": "onnx2torch", "rewritten": list(source.changes)}))
+    about = {"by": "onnx2torch", "rewritten": list(source.changes)}
+    fixed = batch_of(model)
+    forms.write(out, about | ({"batch": fixed} if fixed else {}), forms.CONVERSION_JSON)
 
 
 def converted(graphs: Iterator[Source], out: Path) -> Source:
@@ -44,7 +44,7 @@ def converted(graphs: Iterator[Source], out: Path) -> Source:
     refused = []
     for source in graphs:
         try:
-            save(to_module(source.folder), example(source.folder), out)
+            save(to_module(source.folder), example(source.folder), out, fixed=bool(batch_of(source.folder)))
         except Unsupported as error:
             refused.append(error)
         else:
@@ -100,12 +100,23 @@ def reshape(graph: torch.fx.Graph, data: torch.fx.Node, sizes: list[int]) -> tor
 
 
 def example(variant: Path) -> Tensors:
-    """Two samples of zeros of the shapes that the ONNX file asks for: tracing needs an input, not its values.
+    """Samples of zeros of the shapes that the ONNX file asks for: tracing needs an input, not its values.
+
+    They are two, so that nothing holds for one alone, or as many as the model takes where it takes no other number.
 
     A size that the file leaves open is 16: a layer may need more than one.
     """
     kinds = [item.type.tensor_type for item in onnx.load(variant / "model.onnx").graph.input]
-    return tuple(zeros([2, *(dim.dim_value or OPEN for dim in kind.shape.dim[1:])], kind.elem_type) for kind in kinds)
+    size = batch_of(variant) or 2
+    return tuple(
+        zeros([size, *(dim.dim_value or OPEN for dim in kind.shape.dim[1:])], kind.elem_type) for kind in kinds
+    )
+
+
+def batch_of(variant: Path) -> int:
+    """The only number of samples that the ONNX file takes; 0 where it takes any."""
+    shapes = [item.type.tensor_type.shape.dim for item in onnx.load(variant / "model.onnx").graph.input]
+    return next((dims[0].dim_value for dims in shapes if dims and dims[0].dim_value), 0)
 
 
 def zeros(shape: list[int], elem_type: int) -> torch.Tensor:
