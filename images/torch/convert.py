@@ -17,12 +17,10 @@ torchvision_free.install()
 from onnx2torch import convert  # noqa: E402 - after the placeholder
 from onnx2torch.node_converters.gemm import OnnxGemm  # noqa: E402, F401
 from onnx2torch.node_converters.matmul import OnnxMatMul  # noqa: E402, F401
-from onnx2torch.node_converters.reshape import OnnxReshape  # noqa: E402
 from onnx2torch.onnx_graph import OnnxGraph  # noqa: E402, F401
 
 from images.torch import converters  # noqa: E402, F401 - it adds to onnx2torch's
-from images.torch.gather import fix_gathers  # noqa: E402
-from images.torch.squeeze import fix_squeezes  # noqa: E402
+from images.torch.plain_calls import fix_gathers, fix_reshapes, fix_squeezes  # noqa: E402
 
 OPEN = 16
 REFUSALS = (NotImplementedError, RuntimeError, AttributeError, IndexError, KeyError, TypeError, ValueError)
@@ -74,29 +72,6 @@ def operator_of(error: BaseException) -> str:
     nodes = [found["onnx_node"] for found in frames if "onnx_node" in found]
     known = not nodes or nodes[-1].operation_type in str(error)
     return "" if known else f" at {nodes[-1].operation_type} '{nodes[-1].name}'"
-
-
-def fix_reshapes(module: torch.fx.GraphModule) -> None:
-    """Replace Reshape to a constant target by the plain method: onnx2torch's own looks at the target as data."""
-    for node in list(module.graph.nodes):
-        if node.op != "call_module":
-            continue
-        if not isinstance(module.get_submodule(node.target), OnnxReshape):
-            continue
-        data, target = node.args
-        if target.op == "get_attr":
-            sizes = module.get_buffer(target.target).tolist()
-            with module.graph.inserting_before(node):
-                node.replace_all_uses_with(reshape(module.graph, data, sizes))
-            module.graph.erase_node(node)
-    module.graph.eliminate_dead_code()
-    module.recompile()
-
-
-def reshape(graph: torch.fx.Graph, data: torch.fx.Node, sizes: list[int]) -> torch.fx.Node:
-    """`data.reshape(sizes)`, where 0 stands for the size that `data` has there (as ONNX defines it)."""
-    known = [size or graph.call_method("size", (data, dimension)) for dimension, size in enumerate(sizes)]
-    return graph.call_method("reshape", (data, *known))
 
 
 def example(variant: Path) -> Tensors:

@@ -1,4 +1,4 @@
-"""A float model and its quantized twins on the same samples."""
+"""What a quantized model answers with this or that layer in float, or nothing else in 8 bits."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -16,8 +16,10 @@ from shared.subset import Subset
 BATCH = 50  # samples: the outputs of all layers are in memory, twice
 
 
-class Inspection:
-    """`parts` are the layers that are quantized; `judge` has what the float model answers."""
+class Ablation:
+    """A float model and its quantized twins on the same samples.
+
+    `parts` are the layers that are quantized; `judge` has what the float model answers."""
 
     def __init__(self, attempts: Attempts, subset: Subset) -> None:
         self.attempts, self.subset = attempts, subset
@@ -63,6 +65,6 @@ class Inspection:
         return (alone - self.judge.distance(self.kept((part.name,)))) / 2
 
 
-def ranked(inspection: Inspection) -> tuple[str, ...]:
+def ranked(ablation: Ablation) -> tuple[str, ...]:
     """The names of the layers, those to blame most first; of equals the first in the graph."""
-    return tuple(part.name for part in sorted(inspection.parts, key=inspection.blame, reverse=True))
+    return tuple(part.name for part in sorted(ablation.parts, key=ablation.blame, reverse=True))
