@@ -21,7 +21,7 @@ from driver import (
 )
 from driver.evidence import Evidence, recipe, variants
 from driver.experiment import Experiment
-from driver.results import Cold, Comparison, OutputDrift, Timing, Variant
+from driver.results import Cold, Comparison, Noise, OutputDrift, Timing, Variant
 from driver.tasks import Answer
 from shared.contract import SCHEMA, Seal, Step
 from shared.samples import About
@@ -42,10 +42,7 @@ def compare(evidence: Evidence, experiment: Experiment) -> Comparison:
     rows = corrected([row(evidence, step, answers, experiment.reference) for step in steps])
     noise = tuple(floor for image, table in tables.items() if (floor := metrics.noise(image, table)))
     rows = [quantization(evidence, item, experiment.reference) for item in timed(rows, tables, evidence.cold())]
-    refused = {item.name: elsewhere.refusals(evidence, item.name) for item in rows}
-    whole = {item.name: evidence.whole(item.name) for item in rows if item.in_float}
-    made = {item.name: notes.of(evidence, item.name) for item in rows if item.status == "ok"}
-    rows = remarks.add(rows, noise, refused, whole, about.unit, made)
+    rows = remarked(evidence, rows, noise, about.unit)
     checked = tuple(gates.evaluate(experiment.gates, rows, about.task))
     return Comparison(
         schema=SCHEMA,
@@ -124,6 +121,14 @@ def corrected(rows: Sequence[Variant]) -> list[Variant]:
         replace(item, paired=found.get(item.name, item.paired), metrics=figures.get(item.name, item.metrics))
         for item in rows
     ]
+
+
+def remarked(evidence: Evidence, rows: Sequence[Variant], noise: Sequence[Noise], unit: str) -> list[Variant]:
+    """The rows with what a reader must know beside the figures."""
+    refused = {item.name: elsewhere.refusals(evidence, item.name) for item in rows}
+    whole = {item.name: evidence.whole(item.name) for item in rows if item.in_float}
+    made = {item.name: notes.of(evidence, item.name) for item in rows if item.status == "ok"}
+    return remarks.add(rows, noise, refused, whole, unit, made)
 
 
 def timed(rows: Sequence[Variant], tables: Mapping[str, Timings], cold: Mapping[str, Cold]) -> list[Variant]:

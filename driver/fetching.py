@@ -15,6 +15,7 @@ from shared.contract import SCHEMA, Seal, read
 from shared.errors import CrossquantError
 
 Say = Callable[[str], None]
+KEPT = "{}: going on with the copy on the volume"
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,9 @@ class Fetched:
 def fetch(experiment: Experiment, want_sample: bool, say: Say, report: download.Report) -> Fetched:
     """Fetch what isn't there yet. `say` hears a line for each source that was tried."""
     full = locations(experiment, sample=False)
-    fetch_model(experiment, store.volumes() / full["input.model"], report)
+    fetch_model(experiment, store.volumes() / full["input.model"], say, report)
     if experiment.own_data:
-        fetch_own(experiment.dataset, store.volumes() / full["input.dataset"], report)
+        fetch_own(experiment.dataset, store.volumes() / full["input.dataset"], say, report)
         return Fetched(full, False)
     if not want_sample and fetch_dataset(experiment, store.volumes() / full["input.dataset"], say, report):
         return Fetched(full, False)
@@ -45,7 +46,7 @@ def locations(experiment: Experiment, *, sample: bool) -> dict[str, str]:
     return {"input.model": f"inputs/models/{experiment.name}", "input.dataset": f"inputs/{data}"}
 
 
-def fetch_model(experiment: Experiment, final: Path, report: download.Report) -> None:
+def fetch_model(experiment: Experiment, final: Path, say: Say, report: download.Report) -> None:
     sealed = read(Seal, final / store.SEAL) if (final / store.SEAL).exists() else None
     problems = []
     for source in experiment.model.sources:
@@ -55,9 +56,10 @@ def fetch_model(experiment: Experiment, final: Path, report: download.Report) ->
             return
         except CrossquantError as error:
             problems.append(str(error))
-    if sealed and experiment.model.sha256 in ("", *(file.sha256 for file in sealed.files.values())):
-        return
-    raise CrossquantError(f"no model for '{experiment.name}': {'; '.join(problems)}")
+    known = sealed and experiment.model.sha256 in ("", *(file.sha256 for file in sealed.files.values()))
+    if not known:
+        raise CrossquantError(f"no model for '{experiment.name}': {'; '.join(problems)}")
+    say(KEPT.format("; ".join(problems)))
 
 
 def keep_model(path: Path, model: Model, source: Source, final: Path, sealed: Seal | None) -> None:
@@ -80,7 +82,7 @@ def keep_files(files: dict[str, Path], source: Source, final: Path, sealed: Seal
         publish(folder, final, str(source))
 
 
-def fetch_own(dataset: Dataset, final: Path, report: download.Report) -> None:
+def fetch_own(dataset: Dataset, final: Path, say: Say, report: download.Report) -> None:
     """Copy the user's data to the volume; every file is read, so that none is ever served from before a change."""
     sealed = read(Seal, final / store.SEAL) if (final / store.SEAL).exists() else None
     problems = []
@@ -92,6 +94,7 @@ def fetch_own(dataset: Dataset, final: Path, report: download.Report) -> None:
             problems.append(str(error))
     if not sealed:
         raise CrossquantError(f"no data for '{dataset.name}': {'; '.join(problems)}")
+    say(KEPT.format("; ".join(problems)))
 
 
 def fetch_dataset(experiment: Experiment, final: Path, say: Say, report: download.Report) -> bool:

@@ -56,7 +56,7 @@ def prepare(chosen: Experiment, terminal: Terminal) -> Plan:
     """The model onto the volume, and the plan that the stage runners read."""
     own.model_files(own.find(chosen.model.sources[0]), chosen.model)  # `fetch` would take the one before instead
     locations = fetching.locations(chosen, sample=False)
-    fetching.fetch_model(chosen, store.volumes() / locations["input.model"], terminal.download)
+    fetching.fetch_model(chosen, store.volumes() / locations["input.model"], terminal.say, terminal.download)
     made = plan.make(chosen, catalog.load(), locations, host.cores())
     store.write_atomically(store.plan_path(NAME), encode(made))
     return made

@@ -9,17 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 from driver.evidence import Evidence
-from driver.measures import SCORES
 from driver.session import shown
 from shared import sensitivity, store
 from shared.contract import Plan, read
 from shared.errors import CrossquantError
 from shared.freshness import Freshness
-from shared.samples import About
 from shared.sensitivity import Error, Layer, Sensitivity
 
-IMAGES = About()
-HEADINGS = ("layer", "operator", "SQNR dB", "cosine", "max |Δ|", "weight dB", "weights %", "activ. %", "kept %", "KL")
+HEADINGS = ("layer", "operator", "SQNR dB", "cosine", "max |Δ|", "weight dB", "weights %", "activ. %", "kept %")
 
 
 def target(variant: str, plan: Plan) -> str:
@@ -43,36 +40,34 @@ def conclude(freshness: Freshness, variant: str, console: Console) -> int:
         seal = freshness.current(f"explain.{variant}") or freshness.current(variant)
         raise CrossquantError(f"{variant} can't be explained: {seal.reason if seal else 'it was not made'}")
     about = Evidence(freshness).about()
-    show(found, console, about)
+    show(found, console, about.unit)
     path = store.artifact_path(freshness.plan, f"explain.{variant}") / sensitivity.FILE
     console.print(f"written to {shown(path)}", soft_wrap=True, highlight=False)
-    picture = draw(found, path.parents[2] / "comparison" / f"sensitivity.{variant}.svg", about.task)
+    picture = draw(found, path.parents[2] / "comparison" / f"sensitivity.{variant}.svg")
     console.print(f"drawn in {shown(picture)}", soft_wrap=True, highlight=False)
     return 0
 
 
-def draw(found: Sensitivity, path: Path, task: str = "classification") -> Path:
+def draw(found: Sensitivity, path: Path) -> Path:
     """A plot of the layers, beside the comparison."""
     from driver import plots_layers  # noqa: PLC0415 - Matplotlib takes a second to import
 
-    store.write_atomically(path, plots_layers.alone(found, task))
+    store.write_atomically(path, plots_layers.alone(found))
     return path
 
 
-def show(found: Sensitivity, console: Console, about: About = IMAGES) -> None:
+def show(found: Sensitivity, console: Console, unit: str = "images") -> None:
     """The summary, and the layers, the most sensitive first. A long name is broken, never cut: `exclude` takes it."""
-    classes = about.task == "classification"
-    score = "" if classes else f"{SCORES[about.task]} "
     console.print(
-        f"{found.variant} on {found.images:,} calibration {about.unit}: "
-        f"{score}{percent(found.quantized_accuracy)} %, in float {percent(found.float_accuracy)} %; "
+        f"{found.variant} on {found.images:,} calibration {unit}: "
+        f"{found.score} {percent(found.quantized_accuracy)} %, in float {percent(found.float_accuracy)} %; "
         f"with its weights alone quantized {percent(found.weights_only)} %, "
         f"with its activations alone {percent(found.activations_only)} %",
         soft_wrap=True,
         highlight=False,
     )
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
-    for number, heading in enumerate(HEADINGS if classes else (*HEADINGS[:-1], "noise")):
+    for number, heading in enumerate((*HEADINGS, found.distance.removesuffix(" divergence"))):
         justify: Literal["left", "right"] = "left" if number < 2 else "right"
         table.add_column(heading.replace(" ", "\n"), justify=justify, no_wrap=number > 0, overflow="fold")
     for layer in found.layers:
@@ -83,7 +78,7 @@ def show(found: Sensitivity, console: Console, about: About = IMAGES) -> None:
 
 
 def cells(layer: Layer) -> list[str]:
-    """The layer's figures as text, in the order of HEADINGS."""
+    """The layer's figures as text, in the order of HEADINGS, and the distance."""
     return [
         layer.name,
         layer.operator,

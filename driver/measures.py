@@ -12,13 +12,6 @@ HEADLINES = {
     "reconstruction": "mse",  # with labels the AUC comes first
     "fidelity": "sqnr",
 }
-SCORES = {
-    "classification": "top-1",
-    "multilabel": "mAP",
-    "regression": "R²",
-    "reconstruction": "explained",
-    "fidelity": "agreement",
-}  # what shared/tasks.py scores a task by, in percent
 DIGITS = 4
 EXACT_DB = 150.0  # what an exact copy is given: float32 can tell no more
 UNITS = {"images": "image", "rows": "row", "samples": "sample", "texts": "text"}  # one of them

@@ -78,7 +78,7 @@ def drawn(comparison: Comparison, material: Material) -> dict[str, Any]:
         "strip": plots_draws.strip(comparison),
         "curve": plots_draws.curve(comparison),
         "cpus": plots_elsewhere.draw(comparison),
-        "sensitivity": {name: plots_layers.draw(found, comparison.task) for name, found in material.explained.items()},
+        "sensitivity": {name: plots_layers.draw(found) for name, found in material.explained.items()},
         "changed": galleries(comparison, material),
         "sheet": pictures.sheet(calibration) if calibration is not None and len(calibration) else None,
     }

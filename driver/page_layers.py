@@ -1,6 +1,6 @@
 """What the page says of a variant whose layers were explained."""
 
-from driver import figures, measures
+from driver import figures
 from driver.results import Comparison
 from shared.sensitivity import Error, Sensitivity
 
@@ -12,13 +12,11 @@ def explained(comparison: Comparison, known: dict[str, Sensitivity]) -> list[Sen
 
 def summary(found: Sensitivity, comparison: Comparison) -> str:
     """The whole model, and which half of it loses: weights or activations."""
-    unit = comparison.unit
-    if comparison.task != "classification":
-        unit += f" {measures.SCORES[comparison.task]}"
     return (
-        f"On {found.images:,} calibration {unit} {figures.percent(found.quantized_accuracy)} % quantized, "
-        f"{figures.percent(found.float_accuracy)} % in float; {figures.percent(found.weights_only)} % with its weights "
-        f"alone quantized, {figures.percent(found.activations_only)} % with its activations alone."
+        f"On {found.images:,} calibration {comparison.unit} the {found.score} is "
+        f"{figures.percent(found.quantized_accuracy)} % quantized, {figures.percent(found.float_accuracy)} % in float; "
+        f"{figures.percent(found.weights_only)} % with its weights alone quantized, "
+        f"{figures.percent(found.activations_only)} % with its activations alone."
     )
 
 

@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from driver import plots
-from driver.measures import SCORES
 from driver.plots import CARD, INK, MUTED
 from shared.sensitivity import Layer, Sensitivity
 
@@ -16,15 +15,12 @@ ROW, WIDTH, MOST = 22, 900, 80  # pixels; layers shown
 NAME = 32  # characters of a layer's name that are shown
 GAP = 36  # pixels between the two panels
 TALL = 25  # layers from which on the numbers of the axes stand above too
-TITLES = ("divergence from float that is left, nats", "accuracy, %")
-OTHER = "noise that is left, share of the power"
 STYLE = "background:var(--card);font-family:var(--sans)"
 Layers = tuple[Layer, ...]
 
 
-def draw(found: Sensitivity, task: str = "classification") -> str:
-    """For each layer what of the divergence from float is left with it alone in float, and accuracies or the scores of
-    the task.
+def draw(found: Sensitivity) -> str:
+    """For each layer what of the distance from float is left with it alone in float, and the scores.
 
     "" where there are no layers. Of more than MOST layers, the most sensitive.
     """
@@ -34,7 +30,7 @@ def draw(found: Sensitivity, task: str = "classification") -> str:
     names = [short(layer.name) for layer in layers]
     left, above = 24 + 7 * max(map(len, names)), 52 if len(layers) > TALL else 34
     told = f"What each layer of {found.variant} loses, the most sensitive first; the table below has the figures"
-    titles = TITLES if task == "classification" else (OTHER, f"{SCORES[task]}, %")
+    titles = f"{found.distance} from float that is left, {found.unit}", f"{found.score}, %"
     paint = partial(panels, found=found, layers=layers, names=names, told=titles)
     size = (WIDTH, len(layers) * ROW + 84 + above)
     return plots.draw(f"layers-{found.variant}", told, size, (left, 24, 84, above), paint)
@@ -46,26 +42,26 @@ def short(name: str) -> str:
     return name if len(name) <= NAME else f"{name[:half]}…{name[-(NAME - 1 - half) :]}"
 
 
-def alone(found: Sensitivity, task: str = "classification") -> str:
+def alone(found: Sensitivity) -> str:
     """The plot as a file of its own, in light and dark like the page."""
     style = (Path(__file__).parent / "templates" / "style.css").read_text()
     colours = style[: style.index("* {")]
-    svg = draw(found, task) or '<svg viewBox="0 0 1 1"></svg>'
+    svg = draw(found) or '<svg viewBox="0 0 1 1"></svg>'
     width, height = svg.split('viewBox="')[1].split('"')[0].split()[2:]
     own = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" style="{STYLE}" '
     return svg.replace("<svg ", own, 1).replace(">", f"><style>{colours}</style>", 1) + "\n"
 
 
 def panels(axes: Axes, found: Sensitivity, layers: Layers, names: list[str], told: tuple[str, str]) -> list[str]:
-    """The divergence on the left, the accuracies on the right."""
+    """The distance on the left, the scores on the right."""
     box = axes.get_position()
     width = (box.width - GAP / WIDTH) / 2
     axes.set_position((box.x0, box.y0, width, box.height))
     right = axes.figure.add_axes((box.x1 - width, box.y0, width, box.height))
     axes.set_yticks(range(len(layers)), names)
     right.set_yticks(range(len(layers)), [""] * len(layers))
-    titles = divergences(axes, found, layers)
-    accuracies(right, found, layers)
+    titles = distances(axes, found, layers)
+    scores(right, found, layers)
     for panel, title in zip((axes, right), told, strict=True):
         frame(panel, title, len(layers))
     legend(axes)
@@ -82,19 +78,19 @@ def frame(axes: Axes, title: str, count: int) -> None:
     axes.tick_params(axis="x", labeltop=count > TALL)
 
 
-def divergences(axes: Axes, found: Sensitivity, layers: Layers) -> list[str]:
+def distances(axes: Axes, found: Sensitivity, layers: Layers) -> list[str]:
     """From what the whole quantized model has, to what is left: the longer the line, the more the layer loses."""
     axes.axvline(found.float_kl, color=INK, linewidth=1.2)
     titles = []
     for number, layer in enumerate(layers):
         axes.plot([found.float_kl, layer.kept_kl], [number] * 2, color=plots.IMAGES[1], linewidth=3, alpha=0.45)
         axes.plot([layer.kept_kl], [number], "o", color=INK, markersize=6, zorder=4, gid=f"{plots.MARK}{number}")
-        titles.append(f"{layer.name}: {100 * layer.kept:.2f} % with it in float, KL {layer.kept_kl:.4f}")
+        titles.append(f"{layer.name}: {100 * layer.kept:.2f} % with it in float, {found.distance} {layer.kept_kl:.4f}")
     axes.set_xlim(0, 1.08 * max(found.float_kl, *(layer.kept_kl for layer in layers), 1e-12))
     return titles
 
 
-def accuracies(axes: Axes, found: Sensitivity, layers: Layers) -> None:
+def scores(axes: Axes, found: Sensitivity, layers: Layers) -> None:
     axes.axvline(100 * found.quantized_accuracy, color=INK, linewidth=1.2)
     axes.axvline(100 * found.float_accuracy, color=MUTED, linewidth=1.2, linestyle=(0, (5, 3)))
     for number, layer in enumerate(layers):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from shared.sensitivity import Layer, Sensitivity
 
-LARGE_DROP = 0.05  # of accuracy: more than this is explained by a sentence
+LARGE_DROP = 0.05  # of the score: more than this is explained by a sentence
 SHARE = 0.25  # of the loss: a layer with less of it is not to blame alone
 CLIPPED = 0.01  # of a layer's outputs: more than this is named as the reason
 
@@ -28,8 +28,9 @@ def is_everywhere(worst: Layer, found: Sensitivity) -> bool:
 
 def everywhere(found: Sensitivity) -> str:
     return (
-        f"no layer is to blame alone: with the weights in float the accuracy is still {found.activations_only:.1%}; "
-        "the ranges are too wide everywhere, which a few unusual calibration images can cause: "
+        "no layer is to blame alone: "
+        f"with the weights in float the {found.score} is still {found.activations_only:.1%}; "
+        "the ranges are too wide everywhere, which a few unusual calibration samples can cause: "
         "look at them, leave them out (ONNX Runtime: outliers: 10), or take 16-bit activations"
     )
 
@@ -45,16 +46,15 @@ def blame(layer: Layer, found: Sensitivity) -> float:
 
 def sentence(layer: Layer, found: Sensitivity) -> str:
     low, high = layer.range
-    kept = f"kept in float, the accuracy is {layer.kept:.1%} instead of {found.quantized_accuracy:.1%}"
-    return (
-        f"{layer.name} ({layer.operator}), with outputs from {low:.4g} to {high:.4g}, loses most: {why(layer)}; {kept}"
-    )
+    kept = f"kept in float, the {found.score} is {layer.kept:.1%} instead of {found.quantized_accuracy:.1%}"
+    lead = f"{layer.name} ({layer.operator}), with outputs from {low:.4g} to {high:.4g}, loses most"
+    return f"{lead}: {why(layer, found.score)}; {kept}"
 
 
-def why(layer: Layer) -> str:
+def why(layer: Layer, score: str) -> str:
     """What of the layer is to blame: of weights and activations, those that cost more when they alone are quantized."""
     if layer.only_weights is not None and layer.only_weights <= layer.only_activations:
-        return f"its weights are too unlike for so few steps, and alone bring the accuracy to {layer.only_weights:.1%}"
+        return f"its weights are too unlike for so few steps, and alone bring the {score} to {layer.only_weights:.1%}"
     if layer.clipped > CLIPPED:
         return f"{layer.clipped:.1%} of them lie beyond the quantized range and are cut off"
-    return f"that range is too wide for so few steps, and alone brings the accuracy to {layer.only_activations:.1%}"
+    return f"that range is too wide for so few steps, and alone brings the {score} to {layer.only_activations:.1%}"

@@ -2,8 +2,17 @@
 
 import numpy as np
 
+from shared.errors import Unsupported
 from shared.predictions import Model
 from shared.samples import Batch
+
+
+def refuse(size: int) -> None:
+    """Unsupported for a quantizer, which shows a model its calibration set in batches of other sizes; 0 is any size."""
+    if size:
+        raise Unsupported(
+            f"the model takes batches of {size} alone, which can't be calibrated: save it for any number of samples"
+        )
 
 
 def in_batches_of(size: int, model: Model) -> Model:

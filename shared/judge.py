@@ -6,7 +6,7 @@ import numpy as np
 
 from shared import samples, tasks
 from shared.samples import Array
-from shared.sensitivity import divergence, noise_share
+from shared.sensitivity import Distance, divergence, noise_share
 from shared.subset import Subset
 
 BATCH = 50  # samples
@@ -17,21 +17,22 @@ class Judge:
 
     def __init__(self, subset: Subset, exact: Array) -> None:
         self.about, self.labels, self.exact = samples.about(subset.folder), subset.labels, exact
+        self.name = tasks.score_name(self.about, self.labels)
+        self.classes = self.about.task == "classification" and int(np.prod(exact.shape[1:])) > 1
+        self.measure: Distance = "KL divergence" if self.classes else "noise"
         self.reference = inputs(subset) if self.about.task == "reconstruction" else exact
 
     def score(self, outputs: Array) -> float:
-        """By the task: accuracy, mAP, R² …; 1 is perfect."""
+        """By the task, what `name` says; 1 is perfect."""
         return tasks.score(self.about, outputs, self.labels, self.reference)
 
     def distance(self, outputs: Array) -> float:
-        """How far from the float model's: KL divergence (nats) of classes, else the noise's share of the power.
+        """How far from the float model's, as `measure` says: KL divergence (nats), or the noise's share of the power.
 
         One column, of two classes, sums to 1 only with the other: alone it would diverge nowhere.
         """
         exact, found = (array.reshape(len(array), -1) for array in (self.exact, outputs))
-        if self.about.task == "classification" and exact.shape[1] > 1:
-            return divergence(exact, found)
-        return noise_share(exact, found)
+        return divergence(exact, found) if self.classes else noise_share(exact, found)
 
     def chance(self) -> float:
         """The score of guessing."""

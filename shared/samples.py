@@ -15,6 +15,7 @@ from shared.errors import CrossquantError, FieldError
 LABELS, ABOUT = "labels.npy", "about.json"
 FLOAT = "float32"
 LARGEST = 1 << 24  # bytes of the inputs of one batch: what a model makes of them meanwhile is many times that
+LARGEST_KEPT = LARGEST // 4  # where every tensor of the model is kept for a while
 
 Task = Literal["classification", "multilabel", "regression", "reconstruction", "fidelity"]
 Array = NDArray[Any]
@@ -130,7 +131,7 @@ def draw_stratified(labels: Array, samples: int, random: np.random.Generator) ->
 
 def _draw(members: Indices, count: int, random: np.random.Generator) -> Indices:
     if len(members) < count:
-        raise ValueError(f"a class has {len(members)} images, {count} are asked for")
+        raise ValueError(f"a class has {len(members)} samples, {count} are asked for")
     return random.choice(members, count, replace=False)
 
 

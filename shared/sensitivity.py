@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from shared.contract import encode
 FILE = "layers.json"
 TINY = float(np.finfo(np.float32).tiny)
 Array = NDArray[Any]
+Distance = Literal["KL divergence", "noise"]
 Doubles = NDArray[np.float64]
 
 
@@ -29,10 +30,9 @@ class Layer:
     """One layer, by the name that `exclude` takes.
 
     `activation` is the error of its output in the whole quantized model, `weight` that of its weight, if it has one.
-    `range` and `clipped` (the share of values beyond the quantized range) are of its float output over the images.
-    `only_*`: accuracy when nothing else is quantized. `kept`, `kept_kl`: accuracy of the quantized model with this
-    layer alone in float, and the mean KL divergence (nats) of its outputs from the float model's. Where the task has no
-    classes, its score is in the accuracy's place, and the noise's share of the power in that of the divergence.
+    `range` and `clipped` (the share of values beyond the quantized range) are of its float output over the samples.
+    `only_*`: the score when nothing else is quantized. `kept`, `kept_kl`: the score of the quantized model with this
+    layer alone in float, and the distance of its outputs from the float model's. Sensitivity says which those are.
     """
 
     name: str
@@ -51,8 +51,10 @@ class Layer:
 class Sensitivity:
     """`layers` has the most sensitive first: the one that, kept in float, brings the outputs nearest to float.
 
-    `cause` is one plain sentence where the loss is large, "" otherwise; `float_kl` is the mean KL divergence of the
-    fully quantized model's outputs from the float model's.
+    `cause` is one plain sentence where the loss is large, "" otherwise; `float_kl` is the distance of the fully
+    quantized model's outputs from the float model's. `score` names what stands in every place of an accuracy, R² or mAP
+    for example; `distance` what stands in every place of a KL divergence: that in nats, or the noise's share of the
+    power.
     """
 
     variant: str
@@ -64,6 +66,13 @@ class Sensitivity:
     float_kl: float
     cause: str
     layers: tuple[Layer, ...]
+    score: str = "accuracy"
+    distance: Distance = "KL divergence"
+
+    @property
+    def unit(self) -> str:
+        """Of the distance."""
+        return "nats" if self.distance == "KL divergence" else "share of the power"
 
 
 def write(sensitivity: Sensitivity, out: Path) -> None:
@@ -72,7 +81,7 @@ def write(sensitivity: Sensitivity, out: Path) -> None:
 
 @dataclass
 class Difference:
-    """A tensor against its quantized twin, batch after batch: memory doesn't grow with the number of images."""
+    """A tensor against its quantized twin, batch after batch: memory doesn't grow with the number of samples."""
 
     signal: float = 0.0
     noise: float = 0.0
@@ -132,7 +141,7 @@ class Extent:
 
 @dataclass
 class Answers:
-    """The outputs of one model for all images, collected batch after batch: (images, classes)."""
+    """The outputs of one model for all samples, collected batch after batch: (samples, …)."""
 
     batches: list[Array] = field(default_factory=list)
 
@@ -144,12 +153,8 @@ class Answers:
         return np.concatenate(self.batches)
 
 
-def accuracy(outputs: Array, labels: Array) -> float:
-    return float((outputs.argmax(axis=1) == labels).mean())
-
-
 def divergence(exact: Array, quantized: Array) -> float:
-    """Mean Kullback-Leibler divergence in nats of `quantized` from `exact`, both (images, classes).
+    """Mean Kullback-Leibler divergence in nats of `quantized` from `exact`, both (samples, classes).
 
     Logits become probabilities by a softmax; probabilities, which may sum to 1 only nearly, are made to.
     """

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from shared import samples
-from shared.samples import Array, Batch, Indices
+from shared.samples import LARGEST, Array, Batch, Indices
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Subset:
         found = samples.labels(self.folder)
         return None if found is None else found[self.positions]
 
-    def batches(self, size: int) -> Iterator[Batch]:
-        """In order; memory doesn't grow with the number of samples."""
-        positions = self.positions
+    def batches(self, size: int, largest: int = LARGEST) -> Iterator[Batch]:
+        """In order, `size` samples each, or as many as are not larger than `largest` bytes together."""
+        positions, size = self.positions, samples.fitting(self.folder, size, largest)
         for start in range(0, len(positions), size):
             yield samples.take(self.folder, positions[start : start + size])

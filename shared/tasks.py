@@ -16,6 +16,7 @@ VALUES = 1 << 22  # of an array that are looked at in one go: memory doesn't gro
 WIDE = 64  # values a sample: more of them are judged as one
 TINY = float(np.finfo(np.float32).tiny)
 SLACK = 0.01  # by which a probability may be below 0 or above 1: eight bits do that
+SCORES = {"classification": "accuracy", "multilabel": "mAP", "regression": "R²", "reconstruction": "explained variance"}
 NEAR = 0.05  # of the reference's standard deviation: closer values agree
 
 
@@ -37,6 +38,12 @@ def score(about: About, outputs: Array, labels: Array | None, reference: Array |
     if about.task == "regression":
         return r_squared(rows(outputs), matching(outputs, labels))
     return float((classes(outputs) == labels).mean())
+
+
+def score_name(about: About, labels: Array | None) -> str:
+    """What `score` gives, in a sentence."""
+    judged = about.task == "reconstruction" or (labels is not None and about.task != "fidelity")
+    return SCORES[about.task] if judged else "agreement"
 
 
 def broken(about: About, outputs: Array, labels: Array | None) -> str:

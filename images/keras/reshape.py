@@ -3,6 +3,10 @@
 tf2onnx leaves Flatten as Shape, Slice, Concat and Reshape now and then, for the same model. Where the inferred shape of
 the result has at most one unknown dimension, that dimension is -1 and the rest is known. Keras 3 computes more targets:
 those of attention and of Dense on sequences are products of sizes.
+
+It is done here, by ONNX alone, though images/onnx/targets.py does the like with ONNX Runtime: one model must be
+exported as the same bytes in every process, and frameworks also start from this file as it is, unfolded. Folding sees
+what is left, and files that were ONNX from the start.
 """
 
 import numpy as np

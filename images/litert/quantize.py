@@ -3,14 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
 from images.litert import counting
 from images.litert.converter import ENDPOINT, convert
 from images.litert.source import Source
-from shared import samples
-from shared.errors import CrossquantError
+from shared import calibrating, samples
 from shared.progress import report
 from shared.samples import Array
 
@@ -37,27 +35,15 @@ def run(
         converter._experimental_disable_per_channel = not per_channel  # it has no public name
         converter.inference_input_type, converter.inference_output_type = TYPES[input_type], TYPES[output_type]
 
-    check_samples(calibration)
+    calibrating.check(calibration)
     convert(model, out, settings)
     counting.check(out)
-
-
-def check_samples(calibration: Path) -> None:
-    """Before the converter, which takes NaN for a range without a word."""
-    done = 0
-    for batch in samples.batches(calibration, BATCH):
-        bad = np.flatnonzero(~samples.finite(batch))
-        if bad.size:
-            raise CrossquantError(f"calibration sample {done + bad[0]} has NaN or infinity: mend it or leave it out")
-        done += len(batch[0])
-    if not done:
-        raise CrossquantError("the calibration set is empty: raise calibration.images")
 
 
 def representative(calibration: Path, inputs: int) -> Iterator[tuple[str, dict[str, Array]]]:
     """One sample after the other, by the names that `converter.export` gives the inputs."""
     total, done = samples.count(calibration), 0
-    for batch in samples.batches(calibration, BATCH):
+    for batch in samples.batches(calibration, samples.fitting(calibration, BATCH)):
         for number in range(len(batch[0])):
             yield ENDPOINT, {f"input_{place}": batch[place][number : number + 1] for place in range(inputs)}
         done += len(batch[0])

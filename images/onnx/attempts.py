@@ -8,7 +8,7 @@ import onnx
 from onnxruntime.quantization.calibrate import TensorsData
 
 from images.onnx import counting
-from images.onnx.inspection import Inspection, ranked
+from images.onnx.ablation import Ablation, ranked
 from images.onnx.quantize import write
 from images.onnx.recipe import Recipe
 from images.onnx.session import FILE, check_loads, load
@@ -48,7 +48,7 @@ class Attempts:
         """The layers that may be left out, the most sensitive first."""
         self.write([], self.folder / FILE)
         subset = Subset(calibration, RANKED)
-        parts = ranked(Inspection(self.model / FILE, self.folder / FILE, subset, self.folder))
+        parts = ranked(Ablation(self.model / FILE, self.folder / FILE, subset, self.folder))
         candidates = [part for part in parts if part.name not in self.always]
         return spared([(part.name, part.operator in counting.COMPUTING) for part in candidates])
 

@@ -1,4 +1,4 @@
-"""The ranges of a graph's tensors over the calibration images, in memory that doesn't grow with their number."""
+"""The ranges of a graph's tensors over the calibration samples, in memory that doesn't grow with their number."""
 
 import shutil
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ from onnxruntime.quantization.calibrate import HistogramCollector, MinMaxCalibra
 
 from images.onnx.histogram import Histogram
 from images.onnx.recipe import QUANTIZABLE
-from images.onnx.session import feed, open_session
-from shared import samples, threads
+from images.onnx.session import batch_of, feed, open_session
+from shared import calibrating, fixed_batch, samples, threads
 from shared.errors import CrossquantError
 from shared.progress import report
-from shared.samples import Array, batches
+from shared.samples import LARGEST_KEPT, Array, batches
 
 METHODS = {
     "minmax": CalibrationMethod.MinMax,
@@ -27,7 +27,6 @@ METHODS = {
 }
 BATCH = 100  # samples for the first pass, which gives two numbers a tensor
 BATCH_WHOLE = 25  # samples for the second, which gives whole tensors
-LARGEST = samples.LARGEST // 4  # bytes of a batch's inputs: every tensor of the model is kept for a while
 BINS = {"entropy": 128, "percentile": 2048, "distribution": 2048}  # as ONNX Runtime's `create_calibrator` has them
 QUANTIZED_BINS = 128
 
@@ -35,9 +34,10 @@ QUANTIZED_BINS = 128
 def ranges(model: Path, calibration: Path, method: str, percentile: float, scratch: Path) -> TensorsData:
     """The range of every tensor that could be quantized, by ONNX Runtime's calibrator `method`.
 
-    CrossquantError where `calibration` is empty, or it or a tensor has NaN or infinity.
+    CrossquantError where `calibration` is empty, or it or a tensor has NaN or infinity. Unsupported for a fixed batch.
     """
-    check_samples(calibration)
+    fixed_batch.refuse(batch_of(onnx.load(model).graph))
+    calibrating.check(calibration)
     copy = scratch / "calibrated.onnx"  # ONNX Runtime writes beside it, and an input may be read-only
     shutil.copyfile(model, copy)
     calibrator = MinMaxCalibrater(copy, QUANTIZABLE, str(scratch / "ranges.onnx"))
@@ -50,17 +50,6 @@ def ranges(model: Path, calibration: Path, method: str, percentile: float, scrat
         return extremes
     exposed = expose(copy, [values[name] for name in sorted(tensors)], scratch / "exposed.onnx")
     return thresholds(histograms(exposed, calibration, method, extremes), extremes, method, percentile)
-
-
-def check_samples(calibration: Path) -> None:
-    done = 0
-    for batch in batches(calibration, BATCH):
-        bad = np.flatnonzero(~samples.finite(batch))
-        if bad.size:
-            raise CrossquantError(f"calibration image {done + bad[0]} has NaN or infinity: mend it or leave it out")
-        done += len(batch[0])
-    if not done:
-        raise CrossquantError("the calibration set is empty: raise calibration.images")
 
 
 class Once(CalibrationDataReader):
@@ -78,7 +67,7 @@ def minmax(calibrator: MinMaxCalibrater, calibration: Path) -> TensorsData:
     calibrator.augment_graph()
     # not `create_inference_session`: that one takes every core of the host
     calibrator.infer_session = open_session(Path(calibrator.augmented_model_path), threads.allowed())
-    for step, batch in enumerate(batches(calibration, samples.fitting(calibration, BATCH, LARGEST)), start=1):
+    for step, batch in enumerate(batches(calibration, samples.fitting(calibration, BATCH, LARGEST_KEPT)), start=1):
         calibrator.averaging_constant = 1 / step
         calibrator.collect_data(Once(feed(calibrator.infer_session, batch)))
     found = calibrator.compute_data()
@@ -110,7 +99,7 @@ def histograms(
     }
     given = [item.name for item in session.get_outputs()]
     total, done = samples.count(calibration), 0
-    for batch in batches(calibration, samples.fitting(calibration, BATCH_WHOLE, LARGEST)):
+    for batch in batches(calibration, samples.fitting(calibration, BATCH_WHOLE, LARGEST_KEPT)):
         fed = feed(session, batch)
         values = fed | dict(zip(given, session.run(None, fed), strict=True))
         for tensor, histogram in found.items():

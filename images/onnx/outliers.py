@@ -1,4 +1,4 @@
-"""Calibration images that no other is like: a few of them set every range, and all others share what steps are left.
+"""Calibration samples that no other is like: a few of them set every range, and all others share what steps are left.
 
 In a briefly trained EfficientNetB0 the largest logit of 500 images was 340 times the median image's: with a range that
 holds it, a step was larger than the margin between the two best classes of 96% of the images.
@@ -12,10 +12,11 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
-from images.onnx.session import feed, open_session
-from shared import samples, threads
+from images.onnx.session import batch_of, feed, open_session
+from shared import fixed_batch, samples, threads
+from shared.calibrating import EMPTY
 from shared.errors import CrossquantError
-from shared.samples import Batch, Indices, batches
+from shared.samples import LARGEST_KEPT, Batch, Indices, batches
 
 Floats = NDArray[np.float32]
 BATCH = 25  # samples: all tensors of the graph are in memory at once
@@ -26,10 +27,10 @@ def without_outliers(model: Path, calibration: Path, limit: float, scratch: Path
     if not limit:
         return calibration
     kept = ordinary(scores(magnitudes(model, calibration, scratch)), limit)
-    total = samples.count(calibration)
-    print(f"{total - len(kept)} of {total} calibration images score over {limit:g} and are left out")
+    total, unit = samples.count(calibration), samples.about(calibration).unit
+    print(f"{total - len(kept)} of {total} calibration {unit} score over {limit:g} and are left out")
     if not len(kept):
-        raise CrossquantError(f"outliers: no calibration image scores at most {limit:g}: raise it, 10 is usual")
+        raise CrossquantError(f"outliers: no calibration sample scores at most {limit:g}: raise it, 10 is usual")
     folder = scratch / "ordinary"
     folder.mkdir()
     for path in samples.inputs(calibration):
@@ -51,11 +52,12 @@ def few(path: Path, kept: Indices, target: Path) -> None:
 def magnitudes(model: Path, calibration: Path, scratch: Path) -> Floats:
     """(samples, tensors): the greatest magnitude that each float tensor of the graph has for each sample.
 
-    CrossquantError where there are no samples.
+    CrossquantError where there are no samples, Unsupported for a fixed batch.
     """
     if not samples.count(calibration):
-        raise CrossquantError("the calibration set is empty: raise calibration.images")
+        raise CrossquantError(EMPTY)
     graph = onnx.shape_inference.infer_shapes(onnx.load(model))
+    fixed_batch.refuse(batch_of(graph.graph))
     floats = {item.name for item in graph.graph.value_info if item.type.tensor_type.elem_type == onnx.TensorProto.FLOAT}
     made = [name for node in graph.graph.node for name in node.output if name in floats]
     graph.graph.output.extend(onnx.ValueInfoProto(name=name) for name in made)
@@ -63,7 +65,7 @@ def magnitudes(model: Path, calibration: Path, scratch: Path) -> Floats:
     session = open_session(scratch / "magnitudes.onnx", threads.allowed())
     wanted = by_sample(session, samples.take(calibration, slice(2)))
     found = []
-    for batch in batches(calibration, BATCH):
+    for batch in batches(calibration, samples.fitting(calibration, BATCH, LARGEST_KEPT)):
         answers = [answer.reshape(len(batch[0]), -1) for answer in session.run(wanted, feed(session, batch))]
         found.append(np.stack([np.abs(answer).max(axis=1) for answer in answers], axis=1))
     return np.concatenate(found)
@@ -82,15 +84,15 @@ def by_sample(session: onnxruntime.InferenceSession, batch: Batch) -> list[str]:
 
 
 def scores(found: Floats) -> NDArray[np.float64]:
-    """For each image, how many times the median image's its magnitude is, in the tensor where that is most."""
+    """For each sample, how many times the median sample's its magnitude is, in the tensor where that is most."""
     typical = np.median(found, axis=0)
     known = typical > 0
     return np.asarray((found[:, known] / typical[known]).max(axis=1, initial=0.0), np.float64)
 
 
 def ordinary(found: NDArray[np.float64], limit: float) -> Indices:
-    """The indices of all images with a score of at most `limit`, sorted.
+    """The indices of all samples with a score of at most `limit`, sorted.
 
-    Of 500 calibration images a ResNet-8 has none above 4, and a limit of 10 changes nothing there.
+    Of 500 images of CIFAR-10 a ResNet-8 has none above 4, and a limit of 10 changes nothing there.
     """
     return np.flatnonzero(found <= limit)

@@ -39,7 +39,7 @@ def run(
 ) -> None:
     """Write `model.onnx`, `quantized.json` and `excluded.json`.
 
-    The layers are ranked on calibration images; the accuracy that decides, at most `max_drop_pp` percentage points
+    The layers are ranked on calibration samples; the score that decides, at most `max_drop_pp` percentage points
     below the float model's, is that on `holdout`. Where no trial holds it, the best one is kept, and `holds` is false.
     """
     recipe = Recipe(activation, weight, per_channel, symmetric_activation, symmetric_weight, reduce_range)

@@ -36,9 +36,21 @@ def load(variant: Path, thread_count: int) -> Model:
     return in_batches_of(fixed, answer) if fixed else answer
 
 
-def feed(session: onnxruntime.InferenceSession, batch: Batch) -> dict[str, Array]:
-    """By the names of the inputs, in their order."""
-    return {item.name: array for item, array in zip(session.get_inputs(), batch, strict=False)}
+def batch_of(graph: onnx.GraphProto) -> int:
+    """The only number of samples that the graph takes; 0 where it takes any."""
+    shapes = [item.type.tensor_type.shape.dim for item in graph.input]
+    return next((dims[0].dim_value for dims in shapes if dims and dims[0].dim_value), 0)
+
+
+def feed(session: onnxruntime.InferenceSession, batch: Batch, **further: Array) -> dict[str, Array]:
+    """By the names of the inputs: those of the model in their order, and `further` ones by their own.
+
+    CrossquantError where the batch has not as many arrays as the model has inputs.
+    """
+    names = [item.name for item in session.get_inputs() if item.name not in further]
+    if len(names) != len(batch):
+        raise CrossquantError(f"the model has {len(names)} inputs ({', '.join(names)}), the data set has {len(batch)}")
+    return dict(zip(names, batch, strict=True)) | further
 
 
 def open_session(path: Path, thread_count: int) -> onnxruntime.InferenceSession:

@@ -50,7 +50,7 @@ class Switches:
             self.sessions[constants, exposed] = self._open(constants, exposed=exposed)
         session = self.sessions[constants, exposed]
         flags = np.array([name in quantized for name in self.scheme.activations])
-        return session.run(wanted, {**feed(session, batch), FLAGS: flags})
+        return session.run(wanted, feed(session, batch, **{FLAGS: flags}))
 
     def _open(self, constants: Collection[str], *, exposed: bool) -> onnxruntime.InferenceSession:
         model = onnx.ModelProto()

@@ -3,6 +3,9 @@
 tf2onnx leaves attention as dozens of Shape, Gather and ReduceProd that only say what the next Reshape is to make;
 ONNX Runtime's own inference then gives up ("Incomplete symbolic shape inference"), and PyTorch can't trace it. The
 values are those that ONNX Runtime computes for two batches: what is the same for both doesn't depend on the batch.
+
+A file that Keras gave has had its Reshape targets made constant by images/keras/reshape.py, which has no ONNX Runtime:
+of that one the other inputs are left, such as those of Slice and Expand. A file that was ONNX from the start has all.
 """
 
 from collections.abc import Iterable

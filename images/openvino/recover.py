@@ -8,9 +8,9 @@ from images.openvino import biases, counting
 from images.openvino.recipe import Recipe, nncf
 from images.openvino.refusals import refusals
 from images.openvino.samples import Calibration
-from images.openvino.session import ONNX_FILE, answering, check_compiles, compiled, ov, read, save
+from images.openvino.session import ONNX_FILE, answering, batch_of, check_compiles, compiled, ov, read, save
 from images.openvino.validation import Validation
-from shared import threads
+from shared import calibrating, fixed_batch, threads
 from shared.search import EXCLUDED, least
 
 RANKED = 10  # batches of `holdout` that layers are ranked by
@@ -41,7 +41,8 @@ def run(
     """
     recipe = Recipe(preset, calibrate, model_type, smooth_quant, fast_bias_correction, overflow_fix)
     source, samples = read(model / ONNX_FILE), Calibration(calibration)
-    samples.check()
+    fixed_batch.refuse(batch_of(source))
+    calibrating.check(calibration)
     biases.add_missing(source)
     validation = Validation(holdout, answering(compiled(source, threads.allowed())), trials)
     arguments = recipe.arguments(source, len(samples), [], exclude_types)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared import samples
-from shared.errors import CrossquantError
 from shared.progress import report
 from shared.samples import Array
 
@@ -27,11 +26,3 @@ class Calibration:
         for number, batch in enumerate(samples.batches(self.folder, 1)):
             report(number, len(self))
             yield list(batch)
-
-    def check(self) -> None:
-        """CrossquantError where there are none, or one has NaN or infinity, of which NNCF makes ranges in silence."""
-        if not len(self):
-            raise CrossquantError("the calibration set is empty: raise calibration.images")
-        for number, batch in enumerate(samples.batches(self.folder, 1)):
-            if not samples.finite(batch).all():
-                raise CrossquantError(f"calibration sample {number} has NaN or infinity: mend it or leave it out")

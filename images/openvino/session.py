@@ -5,6 +5,7 @@ from pathlib import Path
 from images.openvino import telemetry_free
 from shared import threads
 from shared.errors import CrossquantError, Unsupported
+from shared.fixed_batch import in_batches_of
 from shared.predictions import Model
 from shared.samples import Batch
 
@@ -24,13 +25,19 @@ def load(variant: Path, thread_count: int) -> Model:
 
 
 def answering(model: ov.CompiledModel) -> Model:
-    request = model.create_infer_request()
+    request, fixed = model.create_infer_request(), batch_of(model)
 
     def answer(batch: Batch) -> Batch:
         found = request.infer(list(batch), share_inputs=True)
         return tuple(found[output] for output in model.outputs)  # copies
 
-    return answer
+    return in_batches_of(fixed, answer) if fixed else answer
+
+
+def batch_of(model: ov.Model | ov.CompiledModel) -> int:
+    """The only number of samples that the model takes; 0 where it takes any."""
+    sizes = [item.partial_shape[0] for item in model.inputs if len(item.partial_shape)]
+    return next((size.get_length() for size in sizes if size.is_static), 0)
 
 
 def read(path: Path) -> ov.Model:

@@ -8,9 +8,10 @@ import torch
 from torch.ao.quantization.quantize_fx import convert_fx
 
 from images.torch import fx, layers
-from images.torch.convert import to_module
+from images.torch.convert import batch_of, to_module
 from images.torch.layers import Layer
 from images.torch.recipe import Recipe
+from shared import fixed_batch
 from shared.errors import Unsupported
 
 THREADS = 1  # two wait for each other after each small operator: five times slower where another process is busy
@@ -24,6 +25,7 @@ class Attempts:
     """
 
     def __init__(self, model: Path, recipe: Recipe, always: Sequence[str], calibration: Path) -> None:
+        fixed_batch.refuse(batch_of(model))
         set_engine(recipe.backend)
         torch.set_num_threads(THREADS)
         self.recipe = recipe

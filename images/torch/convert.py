@@ -1,6 +1,5 @@
 """ONNX to PyTorch, by onnx2torch."""
 
-import json
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +8,7 @@ import numpy as np
 import onnx
 import torch
 
-from images.torch import fallback, torchvision_free
+from images.torch import fallback, forms, torchvision_free
 from images.torch.fallback import Source
 from images.torch.script import Tensors, save
 from shared.errors import Unsupported
@@ -18,15 +17,12 @@ torchvision_free.install()
 from onnx2torch import convert  # noqa: E402 - after the placeholder
 from onnx2torch.node_converters.gemm import OnnxGemm  # noqa: E402, F401
 from onnx2torch.node_converters.matmul import OnnxMatMul  # noqa: E402, F401
-from onnx2torch.node_converters.reshape import OnnxReshape  # noqa: E402
 from onnx2torch.onnx_graph import OnnxGraph  # noqa: E402, F401
 
 from images.torch import converters  # noqa: E402, F401 - it adds to onnx2torch's
-from images.torch.gather import fix_gathers  # noqa: E402
-from images.torch.squeeze import fix_squeezes  # noqa: E402
+from images.torch.plain_calls import fix_gathers, fix_reshapes, fix_squeezes  # noqa: E402
 
 OPEN = 16
-CONVERSION = "conversion.json"
 REFUSALS = (NotImplementedError, RuntimeError, AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 
@@ -36,7 +32,9 @@ def run(model: Path, out: Path) -> None:
     """
     with torch.no_grad(), fallback.sources(model) as graphs:
         source = converted(graphs, out)
-    (out / CONVERSION).write_text(json.dumps({"by": "onnx2torch", "rewritten": list(source.changes)}))
+    about = {"by": "onnx2torch", "rewritten": list(source.changes)}
+    fixed = batch_of(model)
+    forms.write(out, about | ({"batch": fixed} if fixed else {}), forms.CONVERSION_JSON)
 
 
 def converted(graphs: Iterator[Source], out: Path) -> Source:
@@ -44,7 +42,7 @@ def converted(graphs: Iterator[Source], out: Path) -> Source:
     refused = []
     for source in graphs:
         try:
-            save(to_module(source.folder), example(source.folder), out)
+            save(to_module(source.folder), example(source.folder), out, fixed=bool(batch_of(source.folder)))
         except Unsupported as error:
             refused.append(error)
         else:
@@ -76,36 +74,24 @@ def operator_of(error: BaseException) -> str:
     return "" if known else f" at {nodes[-1].operation_type} '{nodes[-1].name}'"
 
 
-def fix_reshapes(module: torch.fx.GraphModule) -> None:
-    """Replace Reshape to a constant target by the plain method: onnx2torch's own looks at the target as data."""
-    for node in list(module.graph.nodes):
-        if node.op != "call_module":
-            continue
-        if not isinstance(module.get_submodule(node.target), OnnxReshape):
-            continue
-        data, target = node.args
-        if target.op == "get_attr":
-            sizes = module.get_buffer(target.target).tolist()
-            with module.graph.inserting_before(node):
-                node.replace_all_uses_with(reshape(module.graph, data, sizes))
-            module.graph.erase_node(node)
-    module.graph.eliminate_dead_code()
-    module.recompile()
-
-
-def reshape(graph: torch.fx.Graph, data: torch.fx.Node, sizes: list[int]) -> torch.fx.Node:
-    """`data.reshape(sizes)`, where 0 stands for the size that `data` has there (as ONNX defines it)."""
-    known = [size or graph.call_method("size", (data, dimension)) for dimension, size in enumerate(sizes)]
-    return graph.call_method("reshape", (data, *known))
-
-
 def example(variant: Path) -> Tensors:
-    """Two samples of zeros of the shapes that the ONNX file asks for: tracing needs an input, not its values.
+    """Samples of zeros of the shapes that the ONNX file asks for: tracing needs an input, not its values.
+
+    They are two, so that nothing holds for one alone, or as many as the model takes where it takes no other number.
 
     A size that the file leaves open is 16: a layer may need more than one.
     """
     kinds = [item.type.tensor_type for item in onnx.load(variant / "model.onnx").graph.input]
-    return tuple(zeros([2, *(dim.dim_value or OPEN for dim in kind.shape.dim[1:])], kind.elem_type) for kind in kinds)
+    size = batch_of(variant) or 2
+    return tuple(
+        zeros([size, *(dim.dim_value or OPEN for dim in kind.shape.dim[1:])], kind.elem_type) for kind in kinds
+    )
+
+
+def batch_of(variant: Path) -> int:
+    """The only number of samples that the ONNX file takes; 0 where it takes any."""
+    shapes = [item.type.tensor_type.shape.dim for item in onnx.load(variant / "model.onnx").graph.input]
+    return next((dims[0].dim_value for dims in shapes if dims and dims[0].dim_value), 0)
 
 
 def zeros(shape: list[int], elem_type: int) -> torch.Tensor:

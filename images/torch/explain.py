@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from images.torch import fallback, forms, layers, quantize
+from images.torch.ablation import Ablation
 from images.torch.attempts import Attempts
-from images.torch.inspection import Inspection
 from images.torch.recipe import Recipe
 from images.torch.switches import Part
 from shared import sensitivity, store
@@ -32,7 +32,7 @@ def run(variant: Path, model: Path, calibration: Path, out: Path, *, images: int
     with torch.no_grad(), fallback.sources(model) as graphs:
         source = next(source for source in graphs if source.path(quantize.WAY) == path)
         attempts = Attempts(source.folder, recipe, excluded(variant, settings, source.folder, model), calibration)
-        sensitivity.write(explained(Inspection(attempts, subset), variant.name), out)
+        sensitivity.write(explained(Ablation(attempts, subset), variant.name), out)
 
 
 def excluded(variant: Path, settings: dict[str, object], graph: Path, model: Path) -> tuple[str, ...]:
@@ -48,28 +48,30 @@ def excluded(variant: Path, settings: dict[str, object], graph: Path, model: Pat
     return tuple(layer.name for layer in chosen)
 
 
-def explained(inspection: Inspection, variant: str) -> Sensitivity:
-    judge, quantized = inspection.judge, inspection.kept(())
+def explained(ablation: Ablation, variant: str) -> Sensitivity:
+    judge, quantized = ablation.judge, ablation.kept(())
     found = Sensitivity(
         variant=variant,
         images=len(quantized),
         float_accuracy=judge.score(judge.exact),
         quantized_accuracy=judge.score(quantized),
-        weights_only=judge.score(inspection.only((), inspection.parts)),
-        activations_only=judge.score(inspection.only(inspection.parts, ())),
+        weights_only=judge.score(ablation.only((), ablation.parts)),
+        activations_only=judge.score(ablation.only(ablation.parts, ())),
         float_kl=judge.distance(quantized),
         cause="",
-        layers=layers_of(inspection),
+        layers=layers_of(ablation),
+        score=judge.name,
+        distance=judge.measure,
     )
     return with_cause(found, judge.chance())
 
 
-def layers_of(inspection: Inspection) -> tuple[Layer, ...]:
+def layers_of(ablation: Ablation) -> tuple[Layer, ...]:
     """The most sensitive first."""
-    differences, extents = compared(inspection)
-    judge, found = inspection.judge, []
-    for done, part in enumerate(inspection.parts, start=1):
-        kept, extent = inspection.kept((part.name,)), extents[part.name]
+    differences, extents = compared(ablation)
+    judge, found = ablation.judge, []
+    for done, part in enumerate(ablation.parts, start=1):
+        kept, extent = ablation.kept((part.name,)), extents[part.name]
         found.append(
             Layer(
                 name=part.name,
@@ -78,21 +80,21 @@ def layers_of(inspection: Inspection) -> tuple[Layer, ...]:
                 weight=weight_error(part),
                 range=(extent.least, extent.greatest),
                 clipped=extent.clipped,
-                only_weights=None if part.exact is None else judge.score(inspection.only((), (part,))),
-                only_activations=judge.score(inspection.only((part,), ())),
+                only_weights=None if part.exact is None else judge.score(ablation.only((), (part,))),
+                only_activations=judge.score(ablation.only((part,), ())),
                 kept=judge.score(kept),
                 kept_kl=judge.distance(kept),
             )
         )
-        report(done, len(inspection.parts))
+        report(done, len(ablation.parts))
     return tuple(sorted(found, key=lambda layer: layer.kept_kl))
 
 
-def compared(inspection: Inspection) -> tuple[dict[str, Difference], dict[str, Extent]]:
+def compared(ablation: Ablation) -> tuple[dict[str, Difference], dict[str, Extent]]:
     """For each layer's output: how far it is off in the quantized model, and the range that it has in float."""
-    differences = {part.name: Difference() for part in inspection.parts}
-    extents = {part.name: Extent(part.switch.limits) for part in inspection.parts}
-    for exact, quantized in inspection.outputs():
+    differences = {part.name: Difference() for part in ablation.parts}
+    extents = {part.name: Extent(part.switch.limits) for part in ablation.parts}
+    for exact, quantized in ablation.outputs():
         for name, difference in differences.items():
             difference.add(exact[name], quantized[name])
             extents[name].add(exact[name])

@@ -4,14 +4,16 @@ import importlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from shared import threads
+from shared.fixed_batch import in_batches_of
 from shared.predictions import Model
 from shared.samples import Batch
 
-QUANTIZED_JSON = "quantized.json"
+QUANTIZED_JSON, CONVERSION_JSON = "quantized.json", "conversion.json"
 SCRIPT, EXPORTED, COMPILED, AOT = "script", "exported", "compiled", "aot"
 MODULES = {SCRIPT: "script", EXPORTED: "exported", COMPILED: "compiled", AOT: "aot"}
 
@@ -31,7 +33,8 @@ def load(variant: Path, thread_count: int) -> Model:
         with torch.inference_mode():
             return tuple(answer.numpy() for answer in several(call(*map(torch.from_numpy, batch))))
 
-    return model
+    fixed = read(variant, CONVERSION_JSON).get("batch", 0)
+    return in_batches_of(fixed, model) if fixed else model
 
 
 def several(answers: torch.Tensor | Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
@@ -39,11 +42,11 @@ def several(answers: torch.Tensor | Sequence[torch.Tensor]) -> Sequence[torch.Te
     return (answers,) if isinstance(answers, torch.Tensor) else answers
 
 
-def write(out: Path, about: dict[str, object]) -> None:
-    (out / QUANTIZED_JSON).write_text(json.dumps(about))
+def write(out: Path, about: dict[str, object], file: str = QUANTIZED_JSON) -> None:
+    (out / file).write_text(json.dumps(about))
 
 
-def read(variant: Path) -> dict[str, str]:
-    """What `write` wrote; nothing for a float model, which has no such file."""
-    path = variant / QUANTIZED_JSON
+def read(variant: Path, file: str = QUANTIZED_JSON) -> dict[str, Any]:
+    """What `write` wrote; nothing where there is no such file, as with a float model's QUANTIZED_JSON."""
+    path = variant / file
     return json.loads(path.read_text()) if path.exists() else {}

@@ -1,10 +1,9 @@
-"""PyTorch's FX graph mode: observers put in, shown the calibration images, and turned into 8-bit operators."""
+"""PyTorch's FX graph mode: observers put in, shown the calibration samples, and turned into 8-bit operators."""
 
 import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.fx.config
 from torch.ao import quantization
@@ -15,7 +14,7 @@ from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 from images.torch.convert import OnnxGemm, OnnxMatMul
 from images.torch.forms import several
 from images.torch.script import Tensors
-from shared import samples
+from shared import calibrating, samples
 from shared.errors import CrossquantError, Unsupported
 from shared.progress import report
 
@@ -70,7 +69,7 @@ def observe(prepared: torch.fx.GraphModule, batch: Tensors) -> None:
             raise
         sound = False
     if not sound:
-        raise CrossquantError("the float model gives NaN or infinity for a calibration image: look at its weights")
+        raise CrossquantError("the float model gives NaN or infinity for a calibration sample: look at its weights")
 
 
 def exclude(mapping: quantization.QConfigMapping, modules: Iterable[str]) -> quantization.QConfigMapping:
@@ -83,13 +82,9 @@ def exclude(mapping: quantization.QConfigMapping, modules: Iterable[str]) -> qua
 def batches(calibration: Path) -> Iterator[Tensors]:
     """The samples in `calibration`, a tensor an input, in batches; checked. Memory doesn't grow with their number."""
     total, done = samples.count(calibration), 0
-    for batch in samples.batches(calibration, BATCH):
-        sound = samples.finite(batch)
-        if not sound.all():
-            first = done + int(np.flatnonzero(~sound)[0])
-            raise CrossquantError(f"calibration image {first} has NaN or infinity: make the calibration set anew")
+    for batch in calibrating.batches(calibration, BATCH):
         yield tuple(map(torch.from_numpy, batch))
-        done += len(sound)
+        done += len(batch[0])
         report(done, total)
 
 
@@ -97,7 +92,7 @@ def example(calibration: Path) -> Tensors:
     """The first two samples. CrossquantError where there are none."""
     batch = samples.take(calibration, slice(2))
     if not len(batch[0]):
-        raise CrossquantError("the calibration set is empty: raise calibration.images")
+        raise CrossquantError(calibrating.EMPTY)
     return tuple(map(torch.from_numpy, batch))
 
 

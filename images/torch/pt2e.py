@@ -9,8 +9,9 @@ from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86
 
 from images.torch import exported, fallback, forms, fx, layers
-from images.torch.convert import to_module
+from images.torch.convert import batch_of, to_module
 from images.torch.fallback import Source
+from shared import fixed_batch
 from shared.guards import check_quantized
 
 WAY = "pt2e"
@@ -50,6 +51,7 @@ def best(model: Path, calibration: Path, reduce_range: str, excluded: Sequence[s
 
 def make(source: Source, calibration: Path, reduce_range: str, excluded: Sequence[str]) -> Made:
     """Unsupported where the graph can't be followed, or fewer than half of its layers are quantized."""
+    fixed_batch.refuse(batch_of(source.folder))
     module, known = to_module(source.folder), layers.read(source.folder)
     left_out = layers.whole([layer for layer in known if layer.name in excluded], module)
     total, example = fx.count(module, fx.COMPUTING, left_out), fx.example(calibration)

@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 
 from images.torch import fallback, layers, quantize
+from images.torch.ablation import Ablation, ranked
 from images.torch.attempts import Attempts
 from images.torch.forms import several
-from images.torch.inspection import Inspection, ranked
 from images.torch.recipe import Recipe
 from shared.predictions import Model
 from shared.scoring import Scorer
@@ -36,7 +36,7 @@ def run(
 ) -> None:
     """Write `model.pt`, `quantized.json` and `excluded.json`.
 
-    The layers are ranked on calibration images; the accuracy that decides, at most `max_drop_pp` percentage points
+    The layers are ranked on calibration samples; the score that decides, at most `max_drop_pp` percentage points
     below the float model's, is that on `holdout`. Where no trial holds it, the best one is kept, and `holds` is false.
     """
     recipe = Recipe(backend, observer, percentile, per_channel, activation, weight, reduce_range)
@@ -56,7 +56,7 @@ def run(
 
 def candidates(attempts: Attempts, calibration: Path) -> tuple[str, ...]:
     """The layers that may be left in float, those to blame most first: never all, so that something is quantized."""
-    names = ranked(Inspection(attempts, Subset(calibration, RANKED)))
+    names = ranked(Ablation(attempts, Subset(calibration, RANKED)))
     last = next((name for name in reversed(names) if attempts.total((name,)) < attempts.total(())), "")
     return tuple(name for name in names if name != last)
 

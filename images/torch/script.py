@@ -12,12 +12,14 @@ Tensors = tuple[torch.Tensor, ...]
 Call = Callable[..., torch.Tensor | Tensors]
 
 
-def save(module: torch.nn.Module, example: Tensors, out: Path) -> None:
-    """Trace `module` on `example`, two samples, freeze it and write it."""
+def save(module: torch.nn.Module, example: Tensors, out: Path, *, fixed: bool = False) -> None:
+    """Trace `module` on `example`, freeze it and write it. It must take any number of samples, unless its batch is
+    `fixed`: then `example` has as many.
+    """
     traced = torch.jit.trace(module, example, check_trace=False)  # its check imports SymPy: half a second a fork
     frozen = torch.jit.freeze(traced)
     try:
-        frozen(*(tensor[:1] for tensor in example))
+        frozen(*(tensor if fixed else tensor[:1] for tensor in example))
     except RuntimeError as error:
         raise Unsupported(
             f"PyTorch's trace holds its example's batch of {len(example[0])}: "

@@ -9,7 +9,7 @@ import torch
 
 from images.torch import convert, exported, fx, layers, pt2e
 from images.torch.recipe import Recipe
-from shared import inspection
+from shared import fixed_batch, inspection
 from shared.inspection import Inspection, Leg, counted
 
 CONVERTED, FX, PT2E = "onnx2torch", "FX, 8 bits", "PT2E, 8 bits"
@@ -64,6 +64,7 @@ def known_operators(model: onnx.ModelProto) -> dict[str, int]:
 
 def by_fx(source: Path, samples: Path) -> set[str]:
     """The modules that FX graph mode has in 8 bits: its own, the ReLUs in them, and what passes 8 bits on."""
+    fixed_batch.refuse(convert.batch_of(source))
     module = convert.to_module(source)
     together = layers.units(module)
     made = fx.quantize(module, Recipe(BACKEND).mapping(), samples)
@@ -90,6 +91,7 @@ def between(module: torch.fx.GraphModule) -> set[str]:
 
 def by_pt2e(source: Path, samples: Path) -> set[str]:
     """The modules whose operators the quantizer for Inductor annotates."""
+    fixed_batch.refuse(convert.batch_of(source))
     traced = exported.export(pt2e.plain(convert.to_module(source)), fx.example(samples)).module()
     chosen = pt2e.quantizer("default", ())
     chosen.transform_for_annotation(traced)

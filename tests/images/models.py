@@ -57,10 +57,12 @@ class Graph:
     def dense(self, inputs: int, outputs: int) -> None:
         self.add("Gemm", self.weight(inputs, outputs), self.weight(outputs))
 
-    def save(self, folder: Path, answer: tuple[int | str, ...] = ("batch", 10), opset: int = 17) -> Path:
+    def save(
+        self, folder: Path, answer: tuple[int | str, ...] = ("batch", 10), opset: int = 17, batch: int | str = "batch"
+    ) -> Path:
         """Write FILE into `folder`, made if it is not there, and return the folder: an artifact without a seal."""
         self.nodes[-1].output[0] = "probabilities"
-        takes = helper.make_tensor_value_info("image", TensorProto.FLOAT, ("batch", *SHAPE))
+        takes = helper.make_tensor_value_info("image", TensorProto.FLOAT, (batch, *SHAPE))
         gives = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, answer)
         graph = helper.make_graph(self.nodes, "model", [takes], [gives], self.constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
@@ -81,6 +83,18 @@ def convolutional(folder: Path) -> Path:
     graph.dense(8, 10)
     graph.add("Softmax")
     return graph.save(folder)
+
+
+def by_place(folder: Path) -> Path:
+    """It adds to each place of a batch of four what is only there: it takes no other number of samples."""
+    graph = Graph()
+    graph.add("Transpose", perm=[0, 3, 1, 2])
+    graph.convolution(3, 4)
+    graph.add("GlobalAveragePool")
+    graph.add("Flatten")
+    graph.add("Add", graph.weight(4, 4))
+    graph.dense(4, 10)
+    return graph.save(folder, (4, 10), batch=4)
 
 
 def computed_flatten(folder: Path) -> Path:

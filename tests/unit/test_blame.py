@@ -43,6 +43,15 @@ def test_a_small_loss_needs_no_cause(quantized: float):
     assert cause(quantized, layer("Conv_1", 0.87, 0.5, 0.5)) == ""
 
 
+def test_another_score_is_called_by_its_name():
+    """R² of a broken model is below 0."""
+    broken = layer("Gemm_1", 0.8, 0.86, -1.5)
+    found = Sensitivity("onnx.int8", 500, 0.9, -1.5, 0.5, 0.5, 1.0, "", (broken,), "R²", "noise")
+    said = with_cause(found, 0.0).cause
+    assert said.endswith("alone brings the R² to -150.0%; kept in float, the R² is 80.0% instead of -150.0%")
+    assert "accuracy" not in said
+
+
 def test_where_every_layer_loses_a_little_none_is_named():
     layers = tuple(layer(f"Conv_{number}", 0.43, 0.86, 0.84) for number in range(5))
     said = cause(0.40, *layers)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -295,8 +296,19 @@ def test_a_model_that_changed_is_brought_again(inputs, tiny, model):
 @pytest.mark.parametrize("model_sum", ["", sha256(b"weights")])
 def test_a_model_on_the_volume_does_without_its_source(tiny, model, model_sum):
     fetch(tiny(model_sum=model_sum), want_sample=True)
+    assert fetch(tiny(model_sum=model_sum), want_sample=True)[1] == []
     model.unlink()
-    fetch(tiny(model_sum=model_sum), want_sample=True)
+    _, said = fetch(tiny(model_sum=model_sum), want_sample=True)
+    assert said == [f"{model} is not there: going on with the copy on the volume"]
+
+
+def test_data_on_the_volume_do_without_their_source(tmp_path, tiny, inputs):
+    mine = put(tmp_path / "my.npz", b"arrays")
+    experiment = replace(tiny(), dataset=Dataset("mine", (Source(path=str(mine)),)), options={"data": {"kind": "npz"}})
+    assert fetch(experiment) == (fetching.Fetched(FULL | {"input.dataset": "inputs/mine"}, sample=False), [])
+    mine.unlink()
+    assert fetch(experiment)[1] == [f"{mine} is not there: going on with the copy on the volume"]
+    assert (inputs / "mine" / "files" / "my.npz").read_bytes() == b"arrays"
 
 
 def test_another_model_on_the_volume_does_not_stand_in(tiny, model):

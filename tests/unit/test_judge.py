@@ -37,6 +37,26 @@ def test_the_score_is_the_tasks(tmp_path: Path):
     assert known.chance() == 0.0
 
 
+@pytest.mark.parametrize(
+    ("task", "columns", "labelled", "named"),
+    [
+        ("classification", 3, True, ("accuracy", "KL divergence")),
+        ("classification", 1, True, ("accuracy", "noise")),
+        ("classification", 3, False, ("agreement", "KL divergence")),
+        ("multilabel", 3, True, ("mAP", "noise")),
+        ("regression", 3, True, ("R²", "noise")),
+        ("regression", 3, False, ("agreement", "noise")),
+        ("reconstruction", 2, False, ("explained variance", "noise")),
+        ("fidelity", 3, True, ("agreement", "noise")),
+    ],
+)
+def test_score_and_distance_have_names(task, columns, labelled, named, tmp_path: Path):
+    exact = np.full((4, columns), 0.25)
+    labels = np.ones((4,) if task == "classification" else (4, columns)) if labelled else None
+    known = judge(tmp_path, task, exact, labels)
+    assert (known.name, known.measure) == named
+
+
 @pytest.mark.parametrize(("columns", "chance"), [(1, 0.5), (2, 0.5), (4, 0.25)])
 def test_guessing_among_classes(columns: int, chance: float, tmp_path: Path):
     exact = np.full((4, columns), 0.25)

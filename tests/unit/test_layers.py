@@ -9,7 +9,7 @@ from evidence_makers import Volume, answers, default_experiment, with_extra
 from rich.console import Console
 
 from driver import __main__ as command_line
-from driver import catalog, layers, session
+from driver import catalog, layers, plots_layers, session
 from driver.evidence import Evidence
 from shared.errors import CrossquantError
 from shared.freshness import Freshness
@@ -60,9 +60,20 @@ def test_what_was_explained_is_read_back(volume):
 
 def test_the_summary_says_what_the_quantization_of_each_kind_loses():
     assert shown(FOUND)[0] == (
-        "onnx.int8 on 1,500 calibration images: 82.34 %, in float 88.00 %; with its weights alone quantized 87.00 %, "
-        "with its activations alone 83.00 %"
+        "onnx.int8 on 1,500 calibration images: accuracy 82.34 %, in float 88.00 %; "
+        "with its weights alone quantized 87.00 %, with its activations alone 83.00 %"
     )
+
+
+def test_another_score_and_distance_are_called_by_their_names():
+    found = replace(FOUND, float_accuracy=0.97, quantized_accuracy=-0.25, score="R²", distance="noise")
+    lines = shown(found)
+    assert "calibration images: R² -25.00 %, in float 97.00 %; " in lines[0]
+    assert "noise" in "\n".join(lines)
+    assert "KL" not in "\n".join(lines)
+    picture = plots_layers.alone(found)
+    assert "noise from float that is left, share of the power" in picture
+    assert "R², %" in picture
 
 
 def test_a_line_for_each_layer_with_every_figure_the_most_sensitive_first():
@@ -72,7 +83,7 @@ def test_a_line_for_each_layer_with_every_figure_the_most_sensitive_first():
         ["conv", "QLinearConv", "20.1", "0.99900", "0.512", "41.0", "81.00", "82.00", "85.30", "0.0123"],
         ["[a]add", "Add", "exact", "1.00000", "0", "–", "–", "82.00", "85.30", "0.0123"],
     ]
-    assert len(layers.HEADINGS) == len(found[0])
+    assert len(layers.HEADINGS) + 1 == len(found[0])
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -138,7 +138,10 @@ def test_a_few_losers_are_counted():
 def test_each_explained_variant_has_its_summary_cause_plot_and_layers(whole):
     found = section(whole, "layers")
     text = Reader(found).text
-    assert "On 500 calibration images 83.20 % quantized, 88.60 % in float; 88.40 % with its weights alone" in text
+    assert (
+        "On 500 calibration images the accuracy is 83.20 % quantized, 88.60 % in float; 88.40 % with its weights alone"
+        in text
+    )
     assert text.count(thorough.CAUSE) == 1
     assert [attributes["data-plot"] for attributes in Reader(found).of("svg")] == [
         "layers-onnx.int8",

@@ -40,7 +40,10 @@ def test_a_mark_tells_its_figures(drawn):
     assert "<title>onnx.int8: 87.79 ± 0.04 % over 5 draws</title>" in drawn["draws"]
     assert "<title>onnx.u8s8: 25 images 87.20 %, 50 images 87.80 %, " in drawn["curve"]
     assert "<title>onnx.u8s8 on haswell: 88.00 % here, 84.20 % there</title>" in drawn["cpus"]
-    assert "<title>model/conv2d_6/Conv2D: 88.00 % with it in float, KL 0.0726</title>" in drawn["layers-onnx.u8s8"]
+    assert (
+        "<title>model/conv2d_6/Conv2D: 88.00 % with it in float, KL divergence 0.0726</title>"
+        in drawn["layers-onnx.u8s8"]
+    )
 
 
 def test_what_loses_is_said_in_words(drawn):

@@ -114,7 +114,7 @@ def test_a_class_with_just_enough_images_is_taken_whole(labels):
 
 
 def test_a_class_that_is_too_small_is_refused(labels):
-    with pytest.raises(ValueError, match=r"^a class has 12 images, 13 are asked for$"):
+    with pytest.raises(ValueError, match=r"^a class has 12 samples, 13 are asked for$"):
         samples.draw_by_class(labels, A_CLASS + 1, np.random.default_rng(0))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from shared import sensitivity
 from shared.contract import read
-from shared.sensitivity import Difference, Error, Extent, Layer, Sensitivity, accuracy, divergence
+from shared.sensitivity import Difference, Error, Extent, Layer, Sensitivity, divergence
 
 
 def test_the_error_of_a_tensor_by_hand():
@@ -75,10 +75,6 @@ def test_a_probability_of_zero_gives_a_finite_divergence(quantized: list):
 def test_the_divergence_of_equal_outputs_is_zero():
     outputs = np.random.default_rng(0).normal(size=(5, 10))
     assert divergence(outputs, outputs) == 0.0
-
-
-def test_accuracy():
-    assert accuracy(np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.7, 0.3]]), np.array([0, 1, 1, 0])) == 0.75
 
 
 def test_what_is_written_can_be_read(tmp_path: Path):

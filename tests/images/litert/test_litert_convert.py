@@ -81,7 +81,9 @@ def test_a_loop_too_long_to_unroll_is_named(tmp_path, out):
     assert "operator TensorListReserve" in refusal(build, tmp_path, out)
 
 
-def test_code_inside_of_the_model_is_not_run(tmp_path, out):
+@pytest.mark.parametrize("trusted", [False, True])
+def test_code_inside_of_the_model_is_not_run(trusted: bool, tmp_path, out):
+    """Not even where the user trusts it: that is said of the keras image alone."""
     mark = tmp_path / "mark"
 
     def build() -> keras.Model:
@@ -90,7 +92,9 @@ def test_code_inside_of_the_model_is_not_run(tmp_path, out):
 
     models.save(build, tmp_path / "keras.fp32")
     mark.unlink(missing_ok=True)
-    with pytest.raises(Unsupported, match="without its user's code"):
+    if trusted:
+        (tmp_path / "keras.fp32" / "trust.json").write_text("true")
+    with pytest.raises(Unsupported, match=r"^Keras .* can't load the model without its user's code: .*Lambda"):
         convert.run(tmp_path / "keras.fp32", out)
     assert not mark.exists()
 

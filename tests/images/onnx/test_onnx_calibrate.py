@@ -13,7 +13,7 @@ from images.onnx import calibrate
 from images.onnx.calibrate import METHODS, ranges
 from images.onnx.histogram import BLOCK, Histogram
 from images.onnx.recipe import QUANTIZABLE
-from shared.errors import CrossquantError
+from shared.errors import CrossquantError, Unsupported
 from tests.images import models
 
 MEGABYTE = 1 << 20
@@ -98,11 +98,16 @@ def test_a_tensor_of_zeros_has_a_range(method: str, tmp_path: Path):
     assert np.isfinite(known["image"]).all()
 
 
+def test_a_model_of_a_fixed_batch_is_not_calibrated(tmp_path: Path):
+    with pytest.raises(Unsupported, match=r"^the model takes batches of 4 alone, which can't be calibrated: "):
+        found(models.by_place(tmp_path / "model"), models.images(10), "minmax", tmp_path)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_images_with_nan_or_infinity_are_named(bad: float, tmp_path: Path):
     images = models.images(130)
     images[107, 3, 3, 1] = bad
-    with pytest.raises(CrossquantError, match=r"^calibration image 107 has NaN or infinity: mend it or leave it out$"):
+    with pytest.raises(CrossquantError, match=r"^calibration sample 107 has NaN or infinity: mend it or leave it out$"):
         found(models.convolutional(tmp_path / "model"), images, "minmax", tmp_path)
 
 

@@ -9,7 +9,7 @@ import pytest
 from onnx import numpy_helper
 
 from images.onnx import explain, float16, quantize
-from images.onnx.inspection import Inspection
+from images.onnx.ablation import Ablation
 from images.onnx.session import load
 from shared.contract import read
 from shared.errors import Unsupported
@@ -121,14 +121,14 @@ def test_with_all_switches_on_it_answers_as_the_quantized_file(recipe: dict, cal
     (tmp_path / "quantized").mkdir()
     quantize.run(model, model, calibration, tmp_path / "quantized", **{**RECIPE, **recipe})
     subset = Subset(calibration, 100)
-    inspection = Inspection(model / models.FILE, tmp_path / "quantized" / models.FILE, subset, tmp_path)
+    ablation = Ablation(model / models.FILE, tmp_path / "quantized" / models.FILE, subset, tmp_path)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(tmp_path / "quantized" / models.FILE, options)
-    quantized = inspection.of(lambda batch: tuple(session.run(None, {"image": batch[0]})))
-    exact = inspection.of(load(model, 1))
-    np.testing.assert_allclose(inspection.answers(()), exact, atol=1e-5)
-    np.testing.assert_allclose(inspection.answers(inspection.names), quantized, atol=1e-5)
+    quantized = ablation.of(lambda batch: tuple(session.run(None, {"image": batch[0]})))
+    exact = ablation.of(load(model, 1))
+    np.testing.assert_allclose(ablation.answers(()), exact, atol=1e-5)
+    np.testing.assert_allclose(ablation.answers(ablation.names), quantized, atol=1e-5)
     assert np.abs(quantized - exact).max() > 1e-3
 
 

@@ -113,7 +113,7 @@ def test_not_a_number_in_the_second_input_is_found(model, samples, tmp_path):
     other = np.load(samples[0] / "input_1.npy")
     other[107, 2] = np.nan
     np.save(samples[0] / "input_1.npy", other)
-    with pytest.raises(CrossquantError, match=r"^calibration image 107 has NaN or infinity"):
+    with pytest.raises(CrossquantError, match=r"^calibration sample 107 has NaN or infinity"):
         quantized(model, samples[0], tmp_path)
 
 
@@ -128,6 +128,8 @@ def test_explain_scores_by_the_task(model, samples, task, tmp_path, out):
     assert 0.5 < found.quantized_accuracy <= 1.0
     assert 0 < found.float_kl < 0.5
     heads = {node.output[0]: node.name for node in onnx.load(model / models.FILE).graph.node}
+    names = {"classification": ("accuracy", "KL divergence"), "regression": ("R²", "noise")}
+    assert (found.score, found.distance) == names.get(task, ("agreement", "noise"))
     judged, other = layers[heads["values"]], layers[heads["probabilities"]]
     if task != "regression":
         judged, other = other, judged

@@ -35,6 +35,14 @@ def test_the_model_takes_any_batch(tmp_path: Path):
     assert many.shape == (5, 10)
 
 
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_data_set_of_more_or_fewer_inputs_is_refused(count: int, tmp_path: Path):
+    """What is too much was cut off without a word."""
+    model = load(models.convolutional(tmp_path), 1)
+    with pytest.raises(CrossquantError, match=rf"^the model has 1 inputs \(image\), the data set has {count}$"):
+        model((models.images(3),) * count)
+
+
 @pytest.mark.parametrize("damage", ["noise", "cut short", "unknown operator"])
 def test_a_file_that_can_not_be_loaded_gives_one_clear_line(damage: str, tmp_path: Path):
     path = models.convolutional(tmp_path) / models.FILE

@@ -90,6 +90,7 @@ BUILDERS: dict[str, Callable[[Path], Path]] = {
     "hard_swish": hard_swish,
     "recurrent": recurrent,
     "nothing": nothing,
+    "by_place": models.by_place,
 }
 
 

@@ -23,7 +23,7 @@ print(alive, [name for name in sys.modules if name.startswith("openvino_telemetr
 
 
 @pytest.mark.parametrize(
-    "name", ["convolutional", "computed_flatten", "outlier", "hard_swish", "recurrent", "nothing", "two"]
+    "name", ["convolutional", "computed_flatten", "outlier", "hard_swish", "recurrent", "nothing", "by_place", "two"]
 )
 def test_the_converted_model_answers_as_the_onnx_file(name: str, models: Path, out: Path):
     convert.run(models / name, out)

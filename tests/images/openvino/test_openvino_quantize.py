@@ -158,6 +158,11 @@ def test_a_sample_that_is_not_finite_is_named(bad: float, models: Path, calibrat
         quantized(models / "convolutional", calibration, out)
 
 
+def test_a_model_of_a_fixed_batch_is_not_quantized(models: Path, calibration: Path, out: Path):
+    with pytest.raises(Unsupported, match=r"^the model takes batches of 4 alone, which can't be calibrated: "):
+        quantized(models / "by_place", calibration, out)
+
+
 def test_an_empty_set_is_an_error(models: Path, calibration: Path, out: Path):
     np.save(calibration / "input_0.npy", np.load(calibration / "input_0.npy")[:0])
     with pytest.raises(CrossquantError, match=r"^the calibration set is empty: raise calibration\.images$"):

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import onnx
@@ -12,11 +13,11 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from images.torch import convert, torchvision_free
+from images.torch import convert, pt2e, quantize, torchvision_free
 from images.torch.script import FILE
 from shared.errors import Unsupported
 from tests.images import models
-from tests.images.torch.stages import answers
+from tests.images.torch.stages import answers, defaults
 
 ALONE = """
 import sys
@@ -41,6 +42,22 @@ def test_the_module_gives_the_graphs_answers_to_any_batch(build: Callable[[Path]
         images = models.images(count)
         expected = reference(source, images)
         np.testing.assert_allclose(answers(out, images), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [4, 1, 6])
+def test_a_model_of_a_fixed_batch_answers_any_number_of_samples(count: int, tmp_path: Path, out: Path):
+    source, images = models.by_place(tmp_path), models.images(8)
+    convert.run(source, out)
+    exact = np.concatenate([reference(source, images[:4]), reference(source, images[4:])])
+    np.testing.assert_allclose(answers(out, images[:count]), exact[:count], atol=1e-5)
+
+
+@pytest.mark.parametrize("stage", [quantize, pt2e], ids=["fx", "pt2e"])
+def test_a_model_of_a_fixed_batch_is_not_quantized(stage: ModuleType, tmp_path: Path, out: Path):
+    np.save(tmp_path / "input_0.npy", models.images(10))
+    settings = defaults(stage.__name__.rsplit(".", 1)[1])
+    with pytest.raises(Unsupported, match=r"^the model takes batches of 4 alone, which can't be calibrated: "):
+        stage.run(models.by_place(tmp_path / "source"), tmp_path, out, **settings)
 
 
 def test_a_flatten_that_would_fix_the_batch_is_refused_or_kept_dynamic(tmp_path: Path, out: Path):

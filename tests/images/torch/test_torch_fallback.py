@@ -44,14 +44,14 @@ def test_a_graph_that_will_do_is_the_only_one_that_is_asked_for(tmp_path: Path, 
     out = tmp_path / "out"
     out.mkdir()
     convert.run(models.convolutional(tmp_path / "onnx"), out)
-    assert json.loads((out / convert.CONVERSION).read_text()) == {"by": "onnx2torch", "rewritten": []}
+    assert json.loads((out / forms.CONVERSION_JSON).read_text()) == {"by": "onnx2torch", "rewritten": []}
 
 
 def test_what_onnx2torch_lacks_is_converted_from_the_rewritten_graph(tmp_path: Path, out: Path):
     x = random(3, 4, 6)
     source = saved(one("MeanVarianceNormalization", x, axes=[2]), tmp_path / "onnx")
     convert.run(source, out)
-    found = json.loads((out / convert.CONVERSION).read_text())
+    found = json.loads((out / forms.CONVERSION_JSON).read_text())
     assert found["rewritten"][0] == "MeanVarianceNormalization by what ONNX defines it by"
     expected = reference(one("MeanVarianceNormalization", x, axes=[2]), x)[0]
     np.testing.assert_allclose(forms.load(out, 1)((x,))[0], expected, atol=1e-5)
@@ -157,7 +157,7 @@ def test_a_recurrent_layer_stays_in_float_and_is_named(tmp_path: Path, out: Path
 def test_a_calibration_set_that_is_wrong_is_no_reason_to_try_another_way(tmp_path: Path, out: Path):
     images = models.images(20)
     images[7, 0, 0, 0] = np.nan
-    with pytest.raises(CrossquantError, match="calibration image 7 has NaN"):
+    with pytest.raises(CrossquantError, match="calibration sample 7 has NaN"):
         quantize.run(
             models.convolutional(tmp_path / "onnx"), calibration(tmp_path / "c", images), out, **defaults("quantize")
         )

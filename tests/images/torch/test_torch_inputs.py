@@ -88,7 +88,7 @@ def test_not_a_number_in_the_second_input_is_found(model, samples, out):
     other = np.load(samples[0] / "input_1.npy")
     other[107, 2] = np.nan
     np.save(samples[0] / "input_1.npy", other)
-    with pytest.raises(CrossquantError, match=r"^calibration image 107 has NaN or infinity"):
+    with pytest.raises(CrossquantError, match=r"^calibration sample 107 has NaN or infinity"):
         quantize.run(model, samples[0], out, **{**defaults("quantize"), **BACKEND})
 
 
@@ -110,6 +110,8 @@ def test_explain_scores_by_the_task(model, samples, task, tmp_path, out, monkeyp
     assert found["float_accuracy"] == pytest.approx(1.0, abs=1e-6)
     assert 0.5 < found["quantized_accuracy"] <= 1.0
     assert 0 < found["float_kl"] < 0.5
+    names = {"classification": ("accuracy", "KL divergence"), "regression": ("R²", "noise")}
+    assert (found["score"], found["distance"]) == names.get(task, ("agreement", "noise"))
     heads = {node.output[0]: node.name for node in onnx.load(model / models.FILE).graph.node}
     values = layers[heads["values"]]
     if task == "regression":

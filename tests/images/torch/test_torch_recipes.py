@@ -137,7 +137,7 @@ def test_a_calibration_image_that_is_not_finite_is_named(value: float, source: P
     np.save(tmp_path / "input_0.npy", images)
     with pytest.raises(CrossquantError) as caught:
         stage.run(source, tmp_path, out, **defaults("quantize"))
-    assert str(caught.value) == "calibration image 103 has NaN or infinity: make the calibration set anew"
+    assert str(caught.value) == "calibration sample 103 has NaN or infinity: mend it or leave it out"
 
 
 def test_an_empty_calibration_set_is_refused(source: Path, tmp_path: Path, out: Path):
@@ -156,7 +156,7 @@ def test_weights_that_overflow_are_told(observer: str, tmp_path: Path, out: Path
     np.save(tmp_path / "input_0.npy", models.images(4))
     with pytest.raises(CrossquantError) as caught:
         stage.run(graph.save(tmp_path), tmp_path, out, **{**defaults("quantize"), "observer": observer})
-    assert str(caught.value) == "the float model gives NaN or infinity for a calibration image: look at its weights"
+    assert str(caught.value) == "the float model gives NaN or infinity for a calibration sample: look at its weights"
 
 
 @pytest.mark.parametrize("observer", ["histogram", "minmax", "percentile"])

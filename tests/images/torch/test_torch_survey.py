@@ -41,6 +41,17 @@ def test_an_operator_without_converter_is_named(tmp_path: Path, out: Path, descr
     assert "Hardmax" in leg.reason
 
 
+def test_a_model_of_a_fixed_batch_is_converted_and_not_quantized(tmp_path: Path, out: Path, described: Inspection):
+    source = models.by_place(tmp_path / "folded")
+    inspection.write(described, source)
+    survey.run(source, out)
+    converted, *quantized = inspection.load(out).legs
+    assert converted.all
+    assert len(quantized) == 2
+    for leg in quantized:
+        assert leg.reason.startswith("the model takes batches of 4 alone, which can't be calibrated: ")
+
+
 def test_a_model_that_did_not_come_so_far(tmp_path: Path, out: Path):
     inspection.write(Inspection(), tmp_path)
     survey.run(tmp_path, out)

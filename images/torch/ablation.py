@@ -1,4 +1,4 @@
-"""A float model and its quantized twins on the same images."""
+"""What a quantized model answers with this or that layer in float, or nothing else in 8 bits."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -9,15 +9,17 @@ from images.torch.forms import several
 from images.torch.switches import Part, Switches
 from shared import samples
 from shared.judge import Judge
-from shared.samples import Array, Batch
+from shared.samples import LARGEST_KEPT, Array, Batch
 from shared.sensitivity import Answers
 from shared.subset import Subset
 
 BATCH = 50  # samples: the outputs of all layers are in memory, twice
 
 
-class Inspection:
-    """`parts` are the layers that are quantized; `judge` has what the float model answers."""
+class Ablation:
+    """A float model and its quantized twins on the same samples.
+
+    `parts` are the layers that are quantized; `judge` has what the float model answers."""
 
     def __init__(self, attempts: Attempts, subset: Subset) -> None:
         self.attempts, self.subset = attempts, subset
@@ -28,7 +30,7 @@ class Inspection:
 
     def of(self, module: torch.nn.Module) -> Array:
         answers = Answers()
-        for batch in self.subset.batches(BATCH):
+        for batch in self.subset.batches(BATCH, LARGEST_KEPT):
             answers.add(several(module(*map(torch.from_numpy, batch)))[self.judged].numpy())
         return answers.all
 
@@ -43,7 +45,7 @@ class Inspection:
 
     def outputs(self) -> Iterator[tuple[dict[str, Array], dict[str, Array]]]:
         """Batch after batch, the outputs of all layers in float and when everything is quantized."""
-        for batch in self.subset.batches(BATCH):
+        for batch in self.subset.batches(BATCH, LARGEST_KEPT):
             self.switches.set((), ())
             exact = self._seen(batch)
             self.switches.all()
@@ -63,6 +65,6 @@ class Inspection:
         return (alone - self.judge.distance(self.kept((part.name,)))) / 2
 
 
-def ranked(inspection: Inspection) -> tuple[str, ...]:
+def ranked(ablation: Ablation) -> tuple[str, ...]:
     """The names of the layers, those to blame most first; of equals the first in the graph."""
-    return tuple(part.name for part in sorted(inspection.parts, key=inspection.blame, reverse=True))
+    return tuple(part.name for part in sorted(ablation.parts, key=ablation.blame, reverse=True))

@@ -1,4 +1,4 @@
-"""A float model and its quantized twin on the same images, with whatever tensors in float."""
+"""What a quantized model answers with this or that layer in float, or nothing else in 8 bits."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -11,15 +11,17 @@ from images.onnx.switches import Switches
 from shared import samples
 from shared.judge import Judge
 from shared.predictions import Model
-from shared.samples import Array
+from shared.samples import LARGEST_KEPT, Array
 from shared.sensitivity import Answers
 from shared.subset import Subset
 
-BATCH = 25  # images: the outputs of all layers are in memory, twice
+BATCH = 25  # samples: the outputs of all layers are in memory, twice
 
 
-class Inspection:
-    """`names` are the tensors that the variant quantizes, `parts` its layers."""
+class Ablation:
+    """A float model and its quantized twin on the same samples, with whatever tensors in float.
+
+    `names` are the tensors that the variant quantizes, `parts` its layers."""
 
     def __init__(self, exact: Path, quantized: Path, subset: Subset, folder: Path) -> None:
         self.model = onnx.load(exact)
@@ -41,7 +43,7 @@ class Inspection:
     def of(self, model: Model) -> Array:
         """What any model answers to the same samples."""
         answers = Answers()
-        for batch in self.subset.batches(BATCH):
+        for batch in self.subset.batches(BATCH, LARGEST_KEPT):
             answers.add(model(batch)[self.judged])
         return answers.all
 
@@ -63,6 +65,6 @@ class Inspection:
         return (alone + self.judge.distance(self.answers(self.names)) - self.distance(part)) / 2
 
 
-def ranked(inspection: Inspection) -> list[Part]:
+def ranked(ablation: Ablation) -> list[Part]:
     """The layers, those to blame most first; of equals the first in the graph."""
-    return sorted(inspection.parts, key=inspection.blame, reverse=True)
+    return sorted(ablation.parts, key=ablation.blame, reverse=True)
