@@ -69,7 +69,7 @@ def test_a_model_for_other_images(driver: Driver, experiment: Write, tmp_path: P
     done = driver.run("keras.fp32", "--experiment", experiment(model_from(tmp_path / "mnist.keras")))
     assert done.exit_code == 3
     assert "failed" in done.stdout
-    assert "the model takes images of (28, 28, 1), the data set has (32, 32, 3)" in done.stdout
+    assert "of the model takes (28, 28, 1), the data set has (32, 32, 3)" in done.stdout
 
 
 def test_no_model_at_all(driver: Driver, experiment: Write) -> None:
@@ -123,7 +123,7 @@ def test_an_artifact_that_was_changed_by_hand(driver: Driver) -> None:
 
 @pytest.mark.mounts
 def test_a_full_disk(driver: Driver) -> None:
-    with mounted(driver.volumes, "size=28m"):
+    with mounted(driver.volumes, "size=17m"):
         done = driver.run()
         assert done.exit_code == 3
         assert "the disk is full: free some space and run again; what is finished is kept" in done.stdout + done.stderr
