@@ -1,10 +1,12 @@
 """What all tests share: a volume of their own, and where the images' environments are."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell makes its background jobs, and theirs, deaf to it
 # Whatever is built on this host: a test that wants an optional image asks for it.
 for path in (Path(__file__).resolve().parents[1] / "images").glob("*/compose.yaml"):
     os.environ[f"CROSSQUANT_WITH_{path.parent.name.upper()}"] = "0"

@@ -19,7 +19,6 @@ from driver import probes, recipes
 from shared.store import ROOT
 
 DEFAULT = ROOT / "driver" / "experiments" / "resnet8-cifar10.yaml"
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell makes its background jobs, and theirs, deaf to it
 ENGINES = ["venv", pytest.param("docker", marks=pytest.mark.docker)]
 
 
