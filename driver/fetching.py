@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,19 +47,30 @@ def locations(experiment: Experiment, *, sample: bool) -> dict[str, str]:
 
 
 def fetch_model(experiment: Experiment, final: Path, say: Say, report: download.Report) -> None:
-    sealed = read(Seal, final / store.SEAL) if (final / store.SEAL).exists() else None
+    sealed, model = on_volume(final), experiment.model
+    problems = refusals(model.sources, lambda source: keep_model(obtain(source, report), model, source, final, sealed))
+    known = sealed and model.sha256 in ("", *(file.sha256 for file in sealed.files.values()))
+    if problems and not known:
+        raise CrossquantError(f"no model for '{experiment.name}': {problems}")
+    if problems:
+        say(KEPT.format(problems))
+
+
+def on_volume(final: Path) -> Seal | None:
+    """The seal of what an earlier `fetch` left there."""
+    return read(Seal, final / store.SEAL) if (final / store.SEAL).exists() else None
+
+
+def refusals(sources: Sequence[Source], bring: Callable[[Source], None]) -> str:
+    """Why none of the sources, tried in their order, could be brought; "" where one could."""
     problems = []
-    for source in experiment.model.sources:
+    for source in sources:
         try:
-            path = obtain(source, report)
-            keep_model(path, experiment.model, source, final, sealed)
-            return
+            bring(source)
+            return ""
         except CrossquantError as error:
             problems.append(str(error))
-    known = sealed and experiment.model.sha256 in ("", *(file.sha256 for file in sealed.files.values()))
-    if not known:
-        raise CrossquantError(f"no model for '{experiment.name}': {'; '.join(problems)}")
-    say(KEPT.format("; ".join(problems)))
+    return "; ".join(problems)
 
 
 def keep_model(path: Path, model: Model, source: Source, final: Path, sealed: Seal | None) -> None:
@@ -84,17 +95,14 @@ def keep_files(files: dict[str, Path], source: Source, final: Path, sealed: Seal
 
 def fetch_own(dataset: Dataset, final: Path, say: Say, report: download.Report) -> None:
     """Copy the user's data to the volume; every file is read, so that none is ever served from before a change."""
-    sealed = read(Seal, final / store.SEAL) if (final / store.SEAL).exists() else None
-    problems = []
-    for source in dataset.sources:
-        try:
-            keep_files(own.data_files(obtain(source, report)), source, final, sealed)
-            return
-        except CrossquantError as error:
-            problems.append(str(error))
-    if not sealed:
-        raise CrossquantError(f"no data for '{dataset.name}': {'; '.join(problems)}")
-    say(KEPT.format("; ".join(problems)))
+    sealed = on_volume(final)
+    problems = refusals(
+        dataset.sources, lambda source: keep_files(own.data_files(obtain(source, report)), source, final, sealed)
+    )
+    if problems and not sealed:
+        raise CrossquantError(f"no data for '{dataset.name}': {problems}")
+    if problems:
+        say(KEPT.format(problems))
 
 
 def fetch_dataset(experiment: Experiment, final: Path, say: Say, report: download.Report) -> bool:
