@@ -190,10 +190,15 @@ def completed(experiment: Experiment, options: dict[str, dict[str, Any]]) -> Exp
     """With what follows from other sections of the file."""
     if experiment.other_cpus:
         options["emulated"] = options.get("emulated", {}) | {"cpus": list(experiment.other_cpus)}
-    if experiment.model.trust:
-        options["load"] = options.get("load", {}) | {"trust": True}
     start = experiment.model.start if experiment.model.sources else "keras"
-    return replace(experiment, options=options, reference=experiment.reference or f"{start}.fp32")
+    whole = replace(experiment, options=options, reference=experiment.reference or f"{start}.fp32")
+    return trusting(whole) if experiment.model.trust else whole
+
+
+def trusting(experiment: Experiment) -> Experiment:
+    """The experiment with code inside of the model file allowed: the stage `load` is told so."""
+    options = experiment.options | {"load": experiment.options.get("load", {}) | {"trust": True}}
+    return replace(experiment, model=replace(experiment.model, trust=True), options=options)
 
 
 def with_stages(error: FieldError, stages: set[str]) -> FieldError:

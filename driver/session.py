@@ -45,15 +45,8 @@ def load(arguments: argparse.Namespace) -> Experiment:
     if getattr(arguments, "looks_back", False):  # at what was run, by whatever plan
         images = tuple(dict.fromkeys((*images, *optional.planned(str(data.get("name", ""))))))
     chosen = experiment.load(path, catalog.load(images))
-    return trusted(replace(chosen, images=images), getattr(arguments, "trust", False))
-
-
-def trusted(chosen: Experiment, trust: bool) -> Experiment:
-    """The experiment with code inside the model file allowed, if `--trust` says so."""
-    if not trust:
-        return chosen
-    options = chosen.options | {"load": chosen.options.get("load", {}) | {"trust": True}}
-    return replace(chosen, model=replace(chosen.model, trust=True), options=options)
+    chosen = replace(chosen, images=images)
+    return experiment.trusting(chosen) if getattr(arguments, "trust", False) else chosen
 
 
 def prepare(chosen: Experiment, sample: bool, terminal: Terminal) -> Plan:
