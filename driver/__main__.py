@@ -11,7 +11,9 @@ from rich.console import Console
 from driver import commands, experiment
 from shared.errors import CrossquantError, StageError, explain
 from shared.samples import Task
+from shared.text import printable
 
+LONGEST = 4000  # characters of an error
 INTERRUPTED = 130
 TASKS = get_args(Task)
 
@@ -34,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def refuse(message: str, exit_code: int) -> int:
-    Console(stderr=True).print(f"error: {message}", style="bold red", soft_wrap=True, markup=False, highlight=False)
+    text = f"error: {printable(message, LONGEST)}"
+    Console(stderr=True).print(text, style="bold red", soft_wrap=True, markup=False, highlight=False)
     return exit_code
 
 

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from driver.session import shown
 from shared import examination, store
-from shared.contract import read
+from shared.contract import read_shown
 from shared.errors import CrossquantError
 from shared.examination import Examination
 from shared.freshness import Freshness
@@ -23,7 +23,7 @@ def conclude(freshness: Freshness, console: Console) -> int:
     if seal is None or seal.status != "ok":
         raise CrossquantError(f"the data can't be looked at: {seal.reason if seal else 'the model was not loaded'}")
     path = store.artifact_path(freshness.plan, OUTPUT) / examination.FILE
-    found = read(Examination, path)
+    found = read_shown(Examination, path)
     show(found, console)
     console.print(f"written to {shown(path)}", soft_wrap=True, highlight=False)
     return 1 if found.wrong else 0

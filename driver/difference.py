@@ -45,9 +45,15 @@ def load(name: str) -> Run:
             about = replace(about, task="fidelity") if comparison.task == "fidelity" else about
             outputs = judged(folder, comparison, about.judged)
             inputs = samples.mapped(samples.inputs(dataset)[0]) if about.task == "reconstruction" else None
-            truth = Truth(about, samples.labels(dataset), inputs, outputs.get(comparison.reference))
+            truth = Truth(about, labels(folder), inputs, outputs.get(comparison.reference))
             return Run(name, comparison, truth, outputs)
     raise CrossquantError(f"'{name}' is no run: give the folder of an experiment that has a comparison/comparison.json")
+
+
+def labels(folder: Path) -> Array | None:
+    """The test labels of a run; earlier versions kept them beside the samples."""
+    places = [folder / "keras" / name for name in ("labels", "dataset")]
+    return next((found for place in places if (found := samples.labels(place)) is not None), None)
 
 
 def judged(folder: Path, comparison: Comparison, number: int) -> dict[str, Array]:

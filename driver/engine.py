@@ -1,11 +1,17 @@
 """What runs a stage command. Two engines: containers, and virtual environments for a host without Docker."""
 
-from collections.abc import Generator, Sequence
-from typing import Any, Protocol
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
 
-from shared.contract import Plan
+from shared.contract import Plan, Step
+from shared.progress import Event
 
-Event = dict[str, Any]
+
+class Display(Protocol):
+    """Shows events to a person."""
+
+    def event(self, event: Event) -> None: ...
 
 
 class Engine(Protocol):
@@ -18,3 +24,11 @@ class Engine(Protocol):
     name: str
 
     def start(self, plan: Plan, image: str, arguments: Sequence[str]) -> Generator[Event, None, None]: ...
+
+    def isolate(self, plan: Plan, step: Step, inputs: Mapping[str, Path], folder: Path) -> Generator[Event, None, None]:
+        """Run one step in a container or sandbox of its own, for a kernel that can't confine a stage.
+
+        It can read `inputs`, the folders of what it was given by their locations below the volumes' root, and write
+        `folder`, which stands where the image's folder is. CrossquantError where this engine has no such thing.
+        """
+        ...

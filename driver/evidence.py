@@ -7,16 +7,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from driver import host, metrics
 from driver.experiment import Experiment
 from driver.results import Cold
 from shared import predictions, samples, store
-from shared.contract import Failure, Plan, Seal, Status, Step, read
+from shared.contract import Failure, Plan, Seal, Status, Step, read, read_if_whole
 from shared.freshness import Freshness
 from shared.samples import About, Array, Batch
 from shared.search import EXCLUDED
 from shared.startup import Start
+from shared.tasks import blocks
+from shared.text import printable
 from shared.timing import Timings
+
+LABELS = {"dataset": "labels", "selection": "selection.labels"}
 
 
 class Evidence:
@@ -24,6 +30,7 @@ class Evidence:
 
     def __init__(self, freshness: Freshness) -> None:
         self.plan, self.freshness = freshness.plan, freshness
+        self._malformed: dict[str, str] = {}
 
     def path(self, name: str) -> Path | None:
         return store.artifact_path(self.plan, name) if self.seal(name) else None
@@ -51,7 +58,8 @@ class Evidence:
         return seal if seal is not None and seal.status == "ok" else None
 
     def labels(self, artifact: str = "dataset") -> Array | None:
-        path = self.path(artifact)
+        """Those of the samples in `artifact`: the test set's and the selection set's lie apart from the samples."""
+        path = self.path(LABELS.get(artifact, artifact))
         return samples.labels(path) if path else None
 
     def test_inputs(self) -> Batch | None:
@@ -60,9 +68,21 @@ class Evidence:
         return tuple(map(samples.mapped, samples.inputs(path))) if path else None
 
     def outputs(self, variant: str) -> Batch | None:
-        """The raw answers, mapped: an array an output of the model."""
+        """The raw answers, mapped: an array an output of the model. None where there are none that can be judged."""
         path = self.path(f"predictions.{variant}")
-        return tuple(map(samples.mapped, predictions.outputs(path))) if path else None
+        return None if path is None or self.malformed(variant) else self._mapped(path)
+
+    def malformed(self, variant: str) -> str:
+        """Why its predictions are no answers to the samples, "" where they are: a model's code may write anything."""
+        path = self.path(f"predictions.{variant}")
+        if path is not None and variant not in self._malformed:
+            judge = self.path(self.plan.step(f"predictions.{variant}").inputs[1])
+            self._malformed[variant] = problem(path, samples.count(judge) if judge else None)
+        return self._malformed.get(variant, "")
+
+    @staticmethod
+    def _mapped(path: Path) -> Batch:
+        return tuple(map(samples.mapped, predictions.outputs(path)))
 
     def status(self, step: Step) -> tuple[Status, str]:
         """Of the variant itself, or of its predictions if only they went wrong."""
@@ -73,7 +93,8 @@ class Evidence:
                 return failure.status, f"{name}: {failure.reason}"
             if seal.status == "unsupported":
                 return "unsupported", seal.reason
-        return "ok", ""
+        reason = self.malformed(step.output)
+        return ("failed", reason) if reason else ("ok", "")
 
     def failures(self) -> tuple[Failure, ...]:
         """What no row tells: stages that make no variant and no predictions, such as latency, and have no result."""
@@ -90,7 +111,7 @@ class Evidence:
     def recorded(self, name: str) -> Failure | None:
         """The failure that the stage of `name` left."""
         path = store.failure_path(self.plan, name)
-        return read(Failure, path) if path.exists() else None
+        return read_if_whole(Failure, path)
 
     def versions(self) -> dict[str, dict[str, str]]:
         """Per image, what its requirements name, as installed where its artifacts were made."""
@@ -164,6 +185,20 @@ class Evidence:
         names = [*self.plan.locations]
         seals = {name: self.freshness.current(name) for name in names}
         return {name: store.digest(seal) for name, seal in seals.items() if seal is not None}
+
+
+def problem(predictions_folder: Path, count: int | None) -> str:
+    """Why the arrays in the folder are not answers to `count` samples; "" where they are."""
+    try:
+        arrays = tuple(map(samples.mapped, predictions.outputs(predictions_folder)))
+    except (OSError, ValueError) as error:
+        return f"its predictions can't be read: {printable(str(error))}"
+    for array in arrays:
+        if array.dtype != np.float32 or not array.ndim or len(array) != count:
+            return f"its predictions are {array.dtype} {array.shape}, which are no answers to {count} samples"
+        if not all(np.isfinite(block).all() for block in blocks(array)):
+            return "its predictions have NaN or infinity"
+    return "" if arrays else "its predictions are empty"
 
 
 def variants(plan: Plan) -> list[Step]:

@@ -1,22 +1,18 @@
 """Carry out a plan: image after image, each started only if it has something to do."""
 
-import fcntl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import groupby
-from typing import Protocol
 
-from driver.engine import Engine, Event
-from shared import store
+from driver import isolation
+from driver.engine import Display, Engine
+from shared import locks, store
 from shared.contract import Plan, Step
-from shared.errors import CrossquantError, StageError
+from shared.errors import CrossquantError, StageError, Unconfined
 from shared.freshness import Freshness
+from shared.progress import Event
 
-
-class Display(Protocol):
-    """Shows events to a person."""
-
-    def event(self, event: Event) -> None: ...
+ALONE = "the kernel can't confine a stage and the model is not the project's own: each stage gets a container (slower)"
 
 
 def run(
@@ -26,55 +22,69 @@ def run(
 
     A failure stops only what needs its result; everything else still runs.
     """
-    failed = False
+    failed, confined = False, True
     engine: Engine | None = None  # chosen when the first image has something to do
     for image, group in groupby(steps, key=lambda step: step.image):
         batch = list(group)
         if not force and all(freshness.done(step) for step in batch):
             continue
-        arguments = [step.output for step in batch] + (["--force"] if force else [])
         engine = engine or choose()
-        failed |= run_image(freshness.plan, image, arguments, engine, display)
-        for step in batch:
-            freshness.forget(step.output)
+        if confined:
+            try:
+                failed |= run_image(freshness.plan, image, batch, engine, display, force)
+            except Unconfined:
+                confined = False
+                display.event(Event("note", message=ALONE))
+        if not confined:
+            failed |= isolation.run(freshness, batch, engine, display, force)
+        freshness.forget()
     return failed
 
 
-def run_image(plan: Plan, image: str, arguments: Sequence[str], engine: Engine, display: Display) -> bool:
+def run_image(plan: Plan, image: str, batch: Sequence[Step], engine: Engine, display: Display, force: bool) -> bool:
     """One start of one image. True if a stage failed or was skipped. However it ends, nothing half-written stays."""
     failed = False
+    arguments = [step.output for step in batch] + (["--force"] if force else [])
     try:
         with closing(engine.start(plan, image, arguments)) as events:
             for event in events:
                 display.event(event)
-                failed |= event.get("status") in ("failed", "skipped")
+                failed |= event.status in ("failed", "skipped")
                 stop_on_error(event)
     finally:
-        store.remove_partials(store.volumes() / plan.experiment / image)
+        remove_partials(plan, batch)
     return failed
 
 
 def stop_on_error(event: Event) -> None:
     """A runner that says `error` broke the contract, and did nothing."""
-    if event["event"] == "error":
-        kind = StageError if event["exit_code"] == StageError.exit_code else CrossquantError
-        raise kind(event["message"])
+    if event.event == "unconfined":
+        raise Unconfined(event.message)
+    if event.event == "error":
+        kind = StageError if event.exit_code == StageError.exit_code else CrossquantError
+        raise kind(event.message)
+
+
+def remove_partials(plan: Plan, batch: Sequence[Step]) -> None:
+    """What a killed runner left of these artifacts, but for those that another one makes now."""
+    for step in batch:
+        final = store.artifact_path(plan, step.output)
+        with locks.unless_held(final) as free:
+            if free:
+                store.remove_partials(final)
+                store.remove_partials(store.failure_path(plan, step.output))
 
 
 @contextmanager
 def lock(experiment: str) -> Iterator[None]:
-    """Held while a driver works on an experiment's folder. CrossquantError if another one does."""
+    """Held while a driver works on an experiment's folder. CrossquantError if another one does, and which."""
     folder = store.volumes() / experiment
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("w")
+        (folder / ".lock").touch()
     except OSError as error:
         raise CrossquantError(
             f"{folder} is not writable ({error.strerror}): change its owner, or set CROSSQUANT_VOLUMES"
         ) from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CrossquantError(f"another run works on {folder}: wait for it, or stop it") from None
+    with locks.whole_folder(folder / ".lock", folder):
         yield

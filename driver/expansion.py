@@ -11,6 +11,7 @@ from driver.experiment import DATA, Experiment
 from shared.contract import Step
 
 CALIBRATION, DATASET, SELECTION = "calibration", "dataset", "selection"
+LABELS, SELECTION_LABELS = "labels", "selection.labels"  # of the samples in the two, apart from them
 RAW, KERAS = "input.dataset", "keras"
 
 
@@ -126,14 +127,15 @@ def as_fetched(steps: Sequence[Step]) -> list[Step]:
 
 def judged_by_selection(steps: Sequence[Step]) -> list[Step]:
     """The images of the selection set in the place of the test images, which nothing then reads."""
+    places = {SELECTION: DATASET, SELECTION_LABELS: LABELS}
 
     def renamed(name: str) -> str:
-        return DATASET if name == SELECTION else name
+        return places.get(name, name)
 
     return [
         replace(step, output=renamed(step.output), inputs=tuple(map(renamed, step.inputs)))
         for step in steps
-        if step.output != DATASET
+        if step.output not in places.values()
     ]
 
 
@@ -147,11 +149,12 @@ def matching(step: Step, steps: Sequence[Step]) -> Iterator[str]:
 
 
 def needed(steps: Sequence[Step]) -> list[Step]:
-    """A step that a default one reads is made by default too."""
+    """A step that a default one reads is made by default too, and so are the labels of a selection set that is."""
     by_output = {step.output: step for step in steps}
     waiting = [step for step in steps if step.default]
     while waiting:
-        for name in waiting.pop().inputs:
+        step = waiting.pop()
+        for name in (*step.inputs, *((SELECTION_LABELS,) if step.output == SELECTION else ())):
             other = by_output.get(name)
             if other is not None and not other.default:
                 by_output[name] = replace(other, default=True)

@@ -11,7 +11,7 @@ import numpy as np
 from driver import cifar10, download, own, sample
 from driver.experiment import Dataset, Experiment, Model, Source
 from shared import store
-from shared.contract import SCHEMA, Seal, read
+from shared.contract import SCHEMA, Seal, read_if_whole
 from shared.errors import CrossquantError
 
 Say = Callable[[str], None]
@@ -58,7 +58,7 @@ def fetch_model(experiment: Experiment, final: Path, say: Say, report: download.
 
 def on_volume(final: Path) -> Seal | None:
     """The seal of what an earlier `fetch` left there."""
-    return read(Seal, final / store.SEAL) if (final / store.SEAL).exists() else None
+    return read_if_whole(Seal, final / store.SEAL)
 
 
 def refusals(sources: Sequence[Source], bring: Callable[[Source], None]) -> str:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from driver import catalog, execute, fetching, host, own, plan, session
-from driver.display import Terminal
+from driver.display import SafeConsole, Terminal
 from driver.experiment import Dataset, Experiment, Model, Source
 from shared import store
 from shared.contract import Plan, Seal, encode, read
@@ -27,7 +27,7 @@ PREFIX = "inspection."
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Inspect the model and show it. StageError where a framework could not even look at it."""
     chosen = experiment(arguments)
-    with execute.lock(NAME), Terminal(Console(stderr=True) if arguments.json else console) as terminal:
+    with execute.lock(NAME), Terminal(SafeConsole(stderr=True) if arguments.json else console) as terminal:
         made = prepare(chosen, terminal)
         steps = plan.select(made, targets(made))
         freshness = Freshness(made)

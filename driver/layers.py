@@ -11,7 +11,7 @@ from rich.text import Text
 from driver.evidence import Evidence
 from driver.session import shown
 from shared import sensitivity, store
-from shared.contract import Plan, read
+from shared.contract import Plan, read_shown
 from shared.errors import CrossquantError
 from shared.freshness import Freshness
 from shared.sensitivity import Error, Layer, Sensitivity
@@ -30,7 +30,7 @@ def target(variant: str, plan: Plan) -> str:
 def find(evidence: Evidence, variant: str) -> Sensitivity | None:
     """What is known of `variant`, if it was explained."""
     path = evidence.path(f"explain.{variant}")
-    return read(Sensitivity, path / sensitivity.FILE) if path else None
+    return read_shown(Sensitivity, path / sensitivity.FILE) if path else None
 
 
 def conclude(freshness: Freshness, variant: str, console: Console) -> int:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from driver import catalog
 from driver.venv_engine import FOLDER
 from shared import store
-from shared.contract import Plan, read
+from shared.contract import Plan, read_if_whole
 
 PREFIX = "CROSSQUANT_WITH_"  # and the image's name: 1 where it is to take part, as Compose says it to `fetch`, or 0
 SECONDS = 5
@@ -34,7 +34,8 @@ def included(asked: Collection[str], recipes: Any, engine: str) -> tuple[str, ..
 def planned(experiment: str) -> tuple[str, ...]:
     """Those that the plan on the volume has."""
     path = store.plan_path(experiment)
-    images = read(Plan, path).code if path.exists() else {}
+    plan = read_if_whole(Plan, path)
+    images = plan.code if plan else {}
     return tuple(name for name in catalog.optional() if name in images)
 
 

@@ -10,10 +10,13 @@ from shared.contract import SCHEMA, Plan, Step
 from shared.errors import CrossquantError
 
 
-def make(experiment: Experiment, catalog: Catalog, inputs: dict[str, str], cpus: int) -> Plan:
+def make(
+    experiment: Experiment, catalog: Catalog, inputs: dict[str, str], cpus: int, *, own_model: bool = False
+) -> Plan:
     """The whole plan, its steps in an order in which each image is started as seldom as can be.
 
     `inputs` has the folder, below the volumes' root, of each artifact that `fetch` brings; `cpus` how many there are.
+    `own_model`: are model and data known to be the project's own?
     """
     steps = expand(experiment, catalog)
     locations = {step.output: f"{experiment.name}/{step.image}/{step.output}" for step in steps}
@@ -27,6 +30,7 @@ def make(experiment: Experiment, catalog: Catalog, inputs: dict[str, str], cpus:
         code={image: store.code_hash(image) for image in catalog},
         locations={**inputs, **locations},
         steps=tuple(ordered),
+        own_model=own_model,
     )
 
 

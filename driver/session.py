@@ -9,13 +9,13 @@ from pathlib import Path
 from rich.console import Console
 
 from driver import catalog, execute, experiment, fetching, host, optional, plan, reporting, tables, yaml_lines
-from driver.display import Terminal
+from driver.display import SafeConsole, Terminal
 from driver.engine import Engine
 from driver.evidence import Evidence
 from driver.experiment import Experiment
 from driver.results import Comparison
 from shared import store
-from shared.contract import Plan, encode, read
+from shared.contract import Plan, encode, read_if_whole
 from shared.errors import CrossquantError
 from shared.freshness import Freshness
 
@@ -31,6 +31,8 @@ def make(
         steps = plan.select(made, targets)
         engine = partial(choose_engine, arguments.engine, chosen, terminal)
         freshness = Freshness(made)
+        if damaged := freshness.damaged_inputs():
+            freshness = Freshness(bring_again(chosen, made, damaged, arguments.sample, terminal))
         return freshness, execute.run(freshness, steps, engine, terminal, arguments.force)
 
 
@@ -59,10 +61,18 @@ def prepare(chosen: Experiment, sample: bool, terminal: Terminal) -> Plan:
     return made
 
 
+def bring_again(chosen: Experiment, made: Plan, damaged: Sequence[str], sample: bool, terminal: Terminal) -> Plan:
+    """Fetch inputs anew that are not what was sealed, in the volume's place of them."""
+    for name in damaged:
+        terminal.say(f"{name} on the volume is damaged: getting it again")
+        store.remove(store.artifact_path(made, name))
+    return prepare(chosen, sample, terminal)
+
+
 def current_plan(chosen: Experiment) -> Plan:
     """The plan of today's code and experiment on the inputs that the last `fetch` left, or is going to leave."""
-    path = store.plan_path(chosen.name)
-    written = read(Plan, path).locations if path.exists() else fetching.locations(chosen, sample=False)
+    before = read_if_whole(Plan, store.plan_path(chosen.name))
+    written = before.locations if before else fetching.locations(chosen, sample=False)
     inputs = {key: folder for key, folder in written.items() if key.startswith("input.")}
     return plan.make(chosen, catalog.load(chosen.images), inputs, host.cores())
 
@@ -119,8 +129,8 @@ def judge(evidence: Evidence, chosen: Experiment, folder: Path, text: str) -> Co
 
 def make_console() -> Console:
     """Eighty columns cut a table where no terminal says how wide it is."""
-    console = Console()
-    return console if console.is_terminal else Console(width=PLAIN_WIDTH)
+    console = SafeConsole()
+    return console if console.is_terminal else SafeConsole(width=PLAIN_WIDTH)
 
 
 def shown(path: Path) -> Path:

@@ -70,7 +70,9 @@ def truth(evidence: Evidence, reference: str = "", artifact: str = "dataset") ->
     folder = evidence.path(artifact)
     if folder is None:
         return None
-    about, labels = samples.about(folder), samples.labels(folder)
+    about, labels = samples.about(folder), evidence.labels(artifact)
+    if labels is None and about.labels is not None:
+        return None  # they are missing or out of date: another task's figures would be shown instead
     known = evidence.outputs(reference) if reference else None
     base = None if known is None else known[about.judged]
     if labels is None and about.task not in ("reconstruction", "fidelity"):

@@ -1,20 +1,20 @@
 """The engine for a host without Docker: one virtual environment an image, from the same lock."""
 
-import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from driver import host
-from driver.engine import Event
 from driver.experiment import Limits
-from shared.contract import Plan
-from shared.errors import CrossquantError, StageError
+from shared import locks, progress
+from shared.contract import Plan, Step
+from shared.errors import CrossquantError, StageError, Unconfined
+from shared.progress import Event
 from shared.store import ROOT, file_sha256
 
 FOLDER = ROOT / ".venvs"
@@ -35,7 +35,12 @@ class VenvEngine:
         process = subprocess.Popen(
             [python, "-m", "shared.stage", image, *arguments],
             cwd=ROOT,
-            env={**os.environ, "EXPERIMENT": plan.experiment, "PROGRESS": "json"},
+            env={
+                **os.environ,
+                "EXPERIMENT": plan.experiment,
+                "PROGRESS": "json",
+                locks.HOLDER: f"the driver, {locks.describe_self()}",
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
@@ -45,11 +50,23 @@ class VenvEngine:
         assert process.stdout is not None
         try:
             for line in process.stdout:
-                yield json.loads(line)
-            if process.wait() not in (0, 2, 3):
+                if (event := progress.parse_event(line)) is not None:
+                    yield event
+            if process.wait() not in (0, 2, 3, 4):
                 raise StageError(f"the stages of image '{image}' were killed: run again")
         finally:
             stop(process)
+
+    def isolate(
+        self,
+        plan: Plan,
+        step: Step,
+        inputs: Mapping[str, Path],
+        folder: Path,
+    ) -> Generator[Event, None, None]:
+        raise Unconfined(
+            "this kernel can't confine a stage, and the model is not the project's own: use Docker (--engine docker)"
+        )
 
 
 def stop(process: "subprocess.Popen[str]") -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 from shared.errors import CrossquantError, FieldError
+from shared.text import printable
 
 SCHEMA: Final = 1
 Status = Literal["ok", "unsupported", "failed", "skipped"]
@@ -40,6 +41,7 @@ class Plan:
     """Everything a stage runner must know; the driver writes it to `plan.json` in the experiment's folder.
 
     `code` holds the code hash of each image, `locations` the folder of each artifact below the volumes' root.
+    `own_model`: are model and data the project's own? Others may be hostile.
     """
 
     schema: Literal[1]
@@ -49,6 +51,7 @@ class Plan:
     code: dict[str, str]
     locations: dict[str, str]
     steps: tuple[Step, ...]
+    own_model: bool
 
     def step(self, output: str) -> Step:
         for step in self.steps:
@@ -105,10 +108,35 @@ def read(kind: type[T], path: Path) -> T:
         return typing.cast(T, decode(kind, json.loads(path.read_text())))
     except FileNotFoundError:
         raise CrossquantError(f"{path} is missing: run `python -m driver fetch` first") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CrossquantError(f"{path} is not JSON ({error}): delete it and run again") from None
     except FieldError as error:
         raise CrossquantError(f"{path}: {error}: delete it and run again") from None
+
+
+def read_if_whole(kind: type[T], path: Path) -> T | None:
+    """The same; None where the file is missing or damaged, for what the next run writes anew."""
+    try:
+        return read(kind, path)
+    except (CrossquantError, OSError):
+        return None
+
+
+def read_shown(kind: type[T], path: Path) -> T:
+    """The same of what a stage wrote for people: names in a model or a data set can't play tricks on a terminal."""
+    return typing.cast(T, _shown(read(kind, path)))
+
+
+def _shown(value: Any) -> Any:
+    """`value` with every text in it on one line and without control characters."""
+    if isinstance(value, str):
+        return printable(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = dataclasses.fields(value)
+        return dataclasses.replace(value, **{field.name: _shown(getattr(value, field.name)) for field in fields})
+    if isinstance(value, dict):
+        return {_shown(key): _shown(item) for key, item in value.items()}
+    return type(value)(map(_shown, value)) if isinstance(value, list | tuple) else value
 
 
 def decode(kind: Any, data: Any, path: tuple[str, ...] = ()) -> Any:

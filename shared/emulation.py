@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from shared import emulated, samples
-from shared.contract import read
+from shared import emulated, samples, sandbox
+from shared.contract import read_shown
 from shared.cpus import CPUS, check, python
 from shared.errors import StageError, Unsupported
 from shared.progress import report
@@ -49,15 +49,19 @@ class Summary:
     cpus: dict[str, Emulation]
 
 
-def answer(variant: Path, dataset: Path, out: Path, module: str, cpus: Sequence[str], images: int) -> None:
+def answer(
+    variant: Path, dataset: Path, labels: Path, out: Path, module: str, cpus: Sequence[str], images: int
+) -> None:
     """Write `indices.npy`, (n,) int64: about `images` test samples; for each of `cpus` that can run the
     variant `<cpu>/output.npy`, (n, …) float32, what the judged output has for them in that order; and `cpus.json`
     (Summary).
 
-    `module` has the image's `load(variant, threads)`. Unsupported where none of the CPUs can run the variant.
+    The labels choose the samples, and are out of reach before anything loads the variant. `module` has the image's
+    `load(variant, threads)`. Unsupported where none of the CPUs can run the variant.
     """
     check(cpus)
-    np.save(out / INDICES, chosen(dataset, images))
+    np.save(out / INDICES, chosen(dataset, labels, images))
+    sandbox.hide(labels)
     found = {}
     for turn, cpu in enumerate(cpus):
         (out / cpu).mkdir()
@@ -70,14 +74,14 @@ def answer(variant: Path, dataset: Path, out: Path, module: str, cpus: Sequence[
 
 def summary(folder: Path) -> Summary:
     """What `answer` wrote of each CPU."""
-    return read(Summary, folder / SUMMARY)
+    return read_shown(Summary, folder / SUMMARY)
 
 
-def chosen(dataset: Path, images: int) -> Indices:
+def chosen(dataset: Path, labels: Path, images: int) -> Indices:
     """By class where there are classes, else evenly spaced."""
-    labels = samples.labels(dataset)
-    if labels is not None and samples.about(dataset).task == "classification":
-        return subset(labels, images)
+    known = samples.labels(labels)
+    if known is not None and samples.about(dataset).task == "classification":
+        return subset(known, images)
     return Subset(dataset, images).positions
 
 

@@ -17,6 +17,12 @@ class StageError(CrossquantError):
     exit_code = 3
 
 
+class Unconfined(CrossquantError):
+    """The kernel can't confine a stage, and the model may be hostile: nothing was run."""
+
+    exit_code = 4
+
+
 class Unsupported(CrossquantError):
     """Raised inside a stage: the framework refuses this variant. It is a result, not a failure of the run."""
 

@@ -6,7 +6,7 @@ from typing import Literal
 from shared import store
 from shared.contract import Plan, Seal, Step
 
-State = Literal["fresh", "stale", "absent", "void"]
+State = Literal["fresh", "stale", "absent", "damaged", "void"]
 
 
 @dataclass(frozen=True)
@@ -23,29 +23,52 @@ class Inputs:
 
 
 class Freshness:
-    """Reads each artifact once; call `forget` for one that has been made anew."""
+    """Hashes each artifact once, and again where another one has taken its place.
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    Call `forget` where artifacts may have been made anew. `isolated`: only the inputs of one step are there, and
+    whoever put them there has checked them.
+    """
+
+    def __init__(self, plan: Plan, *, isolated: bool = False) -> None:
+        self.plan, self.isolated = plan, isolated
         self.steps = {step.output: step for step in plan.steps}
-        self._seals: dict[str, Seal | None] = {}
+        self._seals: dict[str, tuple[store.Identity | None, Seal | None]] = {}
+        self._damaged: set[str] = set()
         self._states: dict[str, State] = {}
 
     def seal(self, name: str) -> Seal | None:
-        """The verified seal of `name`, up to date or not."""
-        if name not in self._seals:
-            self._seals[name] = store.open_sealed(store.artifact_path(self.plan, name), name)
-        return self._seals[name]
+        """The verified seal of `name`, up to date or not; None where it is absent or damaged."""
+        path = store.artifact_path(self.plan, name)
+        found = store.identity(path)
+        if name not in self._seals or self._seals[name][0] != found:
+            self._damaged.discard(name)
+            try:
+                self._seals[name] = found, store.open_sealed(path, name)
+            except store.Damaged:
+                self._seals[name] = found, None
+                self._damaged.add(name)
+        return self._seals[name][1]
 
     def current(self, name: str) -> Seal | None:
         """The seal of `name` if it is what a run would make now, all the way up to the experiment's own inputs."""
-        if name in self.steps and self.state(self.steps[name]) != "fresh":
+        if name in self.steps and not self.isolated and self.state(self.steps[name]) != "fresh":
             return None
         return self.seal(name)
 
-    def forget(self, name: str) -> None:
-        self._seals.pop(name, None)
+    def forget(self) -> None:
+        """Look again at what is on the volume."""
         self._states.clear()
+
+    def published(self, name: str, seal: Seal) -> None:
+        """The artifact was just sealed with `seal`, by this process: its files need not be hashed again."""
+        self._seals[name] = store.identity(store.artifact_path(self.plan, name)), seal
+        self._damaged.discard(name)
+        self.forget()
+
+    def damaged_inputs(self) -> list[str]:
+        """The inputs of the experiment, which `fetch` brings, that are not what was sealed."""
+        outside = [name for name in self.plan.locations if name not in self.steps]
+        return [name for name in outside if self.seal(name) is None and name in self._damaged]
 
     def inputs(self, step: Step) -> Inputs:
         digests, missing, void = {}, "", ""
@@ -64,7 +87,7 @@ class Freshness:
     def _void(self, name: str, seal: Seal | None) -> bool:
         if seal is not None:
             return seal.status == "unsupported"
-        return name in self.steps and self.state(self.steps[name]) == "void"
+        return name in self.steps and not self.isolated and self.state(self.steps[name]) == "void"
 
     def state(self, step: Step) -> State:
         if step.output not in self._states:
@@ -77,7 +100,7 @@ class Freshness:
             return "void"
         seal = self.seal(step.output)
         if seal is None:
-            return "absent"
+            return "damaged" if step.output in self._damaged else "absent"
         now = (inputs.digests, self.plan.code[step.image], step.parameters)
         same = now == (seal.inputs, seal.code, seal.parameters)
         return "fresh" if same and not inputs.missing else "stale"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from shared import samples
-from shared.contract import encode, read
+from shared.contract import encode, read_shown
 from shared.signature import Signature
 
 FILE = "inspection.json"
@@ -48,7 +48,7 @@ def write(inspection: Inspection, folder: Path) -> None:
 
 
 def load(folder: Path) -> Inspection:
-    return read(Inspection, folder / FILE)
+    return read_shown(Inspection, folder / FILE)
 
 
 def counted(names: Iterable[str]) -> dict[str, int]:

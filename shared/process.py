@@ -1,26 +1,34 @@
-"""One stage in one fork: its output goes to its log, its outcome comes back through a pipe."""
+"""One stage in one fork, confined to what it needs. Its output goes to its log, its outcome through a pipe."""
 
+import ctypes
 import importlib
-import json
 import os
+import resource
 import select
-import shutil
 import signal
 import sys
+import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from shared import progress, store
+from shared import progress, sandbox, store
 from shared.contract import SCHEMA, Plan, Seal, Status, Step
 from shared.errors import DISK_FULL, CrossquantError, Unsupported
+from shared.progress import Lines, Progress, Reply
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
+SET_PDEATHSIG, SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
+BLOCK = 1 << 16  # bytes
+
+Listener = Callable[[Progress], None]
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,31 @@ class Outcome:
         return "skipped" if self.status == "skipped" else "failed"
 
 
+@dataclass(frozen=True)
+class Task:
+    """What a fork is to do: run `step`, whose inputs have these `digests`, into `folder`, with `scratch` for its
+    temporary files.
+    """
+
+    plan: Plan
+    step: Step
+    digests: dict[str, str]
+    folder: Path
+    scratch: Path
+
+    @property
+    def optional(self) -> list[str]:
+        """The optional inputs that are there."""
+        return [name for name in self.step.optional if self.digests[name]]
+
+    @property
+    def log(self) -> Path:
+        return store.log_path(self.plan, self.step.output)
+
+    def path(self, name: str) -> Path:
+        return store.artifact_path(self.plan, name)
+
+
 def preload(plan: Plan, steps: Sequence[Step]) -> None:
     """Import the modules of `steps`, and with them the framework. A module that can't be imported fails in its fork."""
     log = store.log_path(plan, steps[0].output).with_name("import.log")
@@ -50,40 +83,30 @@ def preload(plan: Plan, steps: Sequence[Step]) -> None:
                 traceback.print_exc()
 
 
-def run(plan: Plan, step: Step, digests: dict[str, str], folder: Path) -> Outcome:
-    """Run `step` in a fork, its result written below `folder`; never raises for what the stage does."""
+def run(plan: Plan, step: Step, digests: dict[str, str], folder: Path, listen: Listener) -> Outcome:
+    """Run `step` in a fork, its result written below `folder`; never raises for what the stage does.
+
+    `listen` hears how far the stage is. When this returns, no process of the stage is left.
+    """
     started = time.monotonic()
-    readable, writable = os.pipe()
-    child = 0
+    scratch = Path(tempfile.mkdtemp(prefix="stage-"))
     try:
-        with _held_back():
-            child = os.fork()
-            if child == 0:
-                os.close(readable)
-                _child(plan, step, digests, folder, writable)
-            os.setpgid(child, child)  # with whatever the stage starts, so that all of it can be ended
-            os.close(writable)
-        reply, in_time = _receive(readable, started + plan.stage_seconds)
-    except BaseException:
-        if child:
-            os.killpg(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-        raise
+        task = Task(plan, step, digests, folder, scratch)
+        status, reason, peak = _supervise(task, started + plan.stage_seconds, listen)
     finally:
-        os.close(readable)
-    if not in_time:
-        os.killpg(child, signal.SIGKILL)
-    _, ended, usage = os.wait4(child, 0)
-    status, reason = _explain(plan, step, reply, in_time, ended)
+        store.remove(scratch)
+        _clear_semaphores()
+    if status == "ok":
+        status, reason = _check_output(folder)
     if status == "failed" and store.is_full(folder):
         reason = DISK_FULL  # each framework says it in another way, some by dying
-    return Outcome(status, reason, time.monotonic() - started, usage.ru_maxrss * 1024)
+    return Outcome(status, reason, time.monotonic() - started, peak)
 
 
 def seal(plan: Plan, step: Step, digests: dict[str, str], outcome: Outcome, folder: Path) -> Seal:
     if outcome.status == "unsupported":
         for path in folder.iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            store.remove(path)
     return Seal(
         schema=SCHEMA,
         name=step.output,
@@ -100,47 +123,129 @@ def seal(plan: Plan, step: Step, digests: dict[str, str], outcome: Outcome, fold
     )
 
 
-def _child(plan: Plan, step: Step, digests: dict[str, str], folder: Path, pipe: int) -> None:
-    """The fork's whole life; it ends here, whatever happens."""
-    status, reason = "failed", "the stage ended without a word"
+def _check_output(folder: Path) -> tuple[Status, str]:
+    """Refuse what can't be sealed: links, devices, files that can't be read, a seal that is not the runner's."""
+    if os.path.lexists(folder / store.SEAL):
+        return "failed", f"its output has a file {store.SEAL}, which is the runner's to write"
     try:
-        os.setpgid(0, 0)
-        for number in STOPPING:
-            signal.signal(number, signal.SIG_DFL)
-        progress.connect(os.dup(1), step.output)
-        with _output_to(store.log_path(plan, step.output)):
-            status, reason = _call(plan, step, digests, folder)
-    finally:
-        try:
-            os.write(pipe, json.dumps([status, reason]).encode())
-        finally:  # whoever should have read it may be dead
-            os._exit(0)
-
-
-def _call(plan: Plan, step: Step, digests: dict[str, str], folder: Path) -> tuple[str, str]:
-    try:
-        module = importlib.import_module(f"images.{step.image}.{step.run}")
-        paths: list[Any] = [store.artifact_path(plan, name) for name in step.inputs]
-        if step.optional:
-            there = [name for name in step.optional if digests[name]]
-            paths.append({name: store.artifact_path(plan, name) for name in there})
-        module.run(*paths, folder, **step.parameters)
-    except Unsupported as error:
-        return "unsupported", str(error)
+        store.list_files(folder)
     except CrossquantError as error:
         return "failed", str(error)
-    except BaseException as error:  # the process boundary: what a framework raises becomes the row's reason
-        traceback.print_exc()
-        return "failed", describe(error, store.log_path(plan, step.output))
+    except OSError as error:
+        return "failed", f"its output can't be read: {error.strerror}"
     return "ok", ""
 
 
-def describe(error: BaseException, log: Path) -> str:
-    """One line for an exception that no stage foresaw."""
-    if isinstance(error, MemoryError):
-        return "out of memory: raise limits.memory"
-    first = [type(error).__name__, *str(error).strip().splitlines()[:1]]
-    return f"{': '.join(first)[:300]} (see {log})"
+# The runner's side
+
+
+def _supervise(task: Task, deadline: float, listen: Listener) -> tuple[Status, str, int]:
+    """Fork, listen until the stage ends or its time is up, and end all that it has started.
+
+    Status, reason, and the largest resident memory in bytes.
+    """
+    _libc.prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # what a stage leaves behind becomes a child of this process
+    others = _children()
+    readable, writable = os.pipe()
+    child = 0
+    try:
+        with _held_back():
+            runner = os.getpid()
+            child = os.fork()
+            if child == 0:
+                _stage(task, writable, runner)
+            os.close(writable)
+            with suppress(OSError):  # it has done so itself, or is gone
+                os.setpgid(child, child)
+        reply, in_time = _listen(readable, child, deadline, listen)
+        if not in_time:
+            _kill(child)
+        _, ended, usage = os.wait4(child, 0)
+    except BaseException:
+        if child:
+            _kill(child)
+            with suppress(ChildProcessError):
+                os.waitpid(child, 0)
+        raise
+    finally:
+        os.close(readable)
+        _end_descendants(others)
+    status, reason = _explain(task, reply, in_time, ended)
+    return status, reason, usage.ru_maxrss * 1024
+
+
+def _listen(pipe: int, child: int, deadline: float, listen: Listener) -> tuple[Reply | None, bool]:
+    """The stage's reply, if it gave one, and whether it ended before `deadline`.
+
+    The end is that of the process: a helper that it left may hold the pipe for ever.
+    """
+    lines, reply = Lines(), None
+    ended = os.pidfd_open(child)
+    try:
+        watched = [pipe, ended]
+        while (left := deadline - time.monotonic()) > 0:
+            ready = select.select(watched, [], [], left)[0]
+            if pipe in ready:
+                block = os.read(pipe, BLOCK)
+                if not block:
+                    watched = [ended]
+                for message in map(progress.parse_message, lines.feed(block)):
+                    if isinstance(message, Progress):
+                        listen(message)
+                    reply = message if isinstance(message, Reply) else reply
+            elif ready:
+                return reply, True
+        return reply, False
+    finally:
+        os.close(ended)
+
+
+def _explain(task: Task, reply: Reply | None, in_time: bool, ended: int) -> tuple[Status, str]:
+    if not in_time:
+        limit = task.plan.stage_seconds
+        return "failed", f"not ready after {limit} s: raise limits.stage_seconds"
+    if os.WIFSIGNALED(ended):
+        name = signal.Signals(os.WTERMSIG(ended)).name
+        hint = " (out of memory? raise limits.memory)" if name == "SIGKILL" else ""
+        return "failed", f"killed by {name}{hint}; see {task.log}"
+    if reply is None:
+        return "failed", f"ended by itself with exit code {os.WEXITSTATUS(ended)}; see {task.log}"
+    return reply.status, reply.reason
+
+
+def _kill(child: int) -> None:
+    """End a stage and its process group."""
+    for end in (os.killpg, os.kill):
+        with suppress(ProcessLookupError, PermissionError):
+            end(child, signal.SIGKILL)
+
+
+def _end_descendants(others: set[int]) -> None:
+    """End every child of this process but `others`, and theirs, which become children as their parents end."""
+    while left := _children() - others:
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for pid in left:
+            with suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+
+
+def _clear_semaphores() -> None:
+    """Remove what a stage left in the shared memory of a container or sandbox: on a host there is others' too."""
+    if os.getpid() <= 2:  # the first process of a namespace of its own, or the one that it started
+        with suppress(OSError):
+            for path in Path(sandbox.SEMAPHORES).iterdir():
+                store.remove(path)
+
+
+def _children() -> set[int]:
+    """The processes whose parent this process is."""
+    found: set[int] = set()
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(OSError):  # a thread may end meanwhile
+            found.update(map(int, (thread / "children").read_text().split()))
+    return found
 
 
 @contextmanager
@@ -160,32 +265,82 @@ def _held_back() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def _receive(pipe: int, deadline: float) -> tuple[bytes, bool]:
-    """All that the fork writes, and whether it ended before `deadline`."""
-    received = b""
-    while True:
-        left = deadline - time.monotonic()
-        if left <= 0 or not select.select([pipe], [], [], left)[0]:
-            return received, False
-        block = os.read(pipe, 65536)
-        if not block:
-            return received, True
-        received += block
+# The stage's side
 
 
-def _explain(plan: Plan, step: Step, reply: bytes, in_time: bool, ended: int) -> tuple[Status, str]:
-    if not in_time:
-        limit = plan.stage_seconds
-        return "failed", f"not ready after {limit} s: raise limits.stage_seconds"
-    log = store.log_path(plan, step.output)
-    if os.WIFSIGNALED(ended):
-        name = signal.Signals(os.WTERMSIG(ended)).name
-        hint = " (out of memory? raise limits.memory)" if name == "SIGKILL" else ""
-        return "failed", f"killed by {name}{hint}; see {log}"
-    if not reply:
-        return "failed", f"ended by itself with exit code {os.WEXITSTATUS(ended)}; see {log}"
-    status, reason = json.loads(reply)
-    return status, reason
+def _stage(task: Task, pipe: int, runner: int) -> None:
+    """The fork's whole life; it ends here, whatever happens."""
+    status, reason = "failed", "the stage ended without a word"
+    try:
+        os.setpgid(0, 0)
+        _libc.prctl(SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() == runner:  # else it died before it could take this process with it
+            progress.connect_stage(pipe)
+            _settle(task, pipe)
+            status, reason = _call(task)
+            sys.stdout.flush()
+            sys.stderr.flush()
+    finally:
+        try:
+            progress.reply(status, reason)
+        finally:  # whoever should have read it may be dead
+            os._exit(0)
+
+
+def _settle(task: Task, pipe: int) -> None:
+    """Give this process its own log, home and temporary files, and take from it everything else."""
+    for stopping in STOPPING:
+        signal.signal(stopping, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _redirect(os.open(os.devnull, os.O_RDONLY), 0)
+    log = _open_log(task.log)
+    _redirect(log, 1, 2)
+    for number in map(int, os.listdir("/proc/self/fd")):
+        if number > 2 and number != pipe:
+            with suppress(OSError):  # that of the listing itself is closed
+                os.close(number)
+    os.environ |= {"HOME": str(task.scratch), "TMPDIR": str(task.scratch)}
+    tempfile.tempdir = None
+    if sandbox.available():
+        inputs = [task.path(name) for name in (*task.step.inputs, *task.optional)]
+        sandbox.restrict(sandbox.rules(store.volumes(), inputs, task.folder, task.scratch))
+
+
+def _call(task: Task) -> tuple[str, str]:
+    try:
+        module = importlib.import_module(f"images.{task.step.image}.{task.step.run}")
+        paths: list[Any] = [task.path(name) for name in task.step.inputs]
+        if task.step.optional:
+            paths.append({name: task.path(name) for name in task.optional})
+        module.run(*paths, task.folder, **task.step.parameters)
+    except Unsupported as error:
+        return "unsupported", str(error)
+    except CrossquantError as error:
+        return "failed", str(error)
+    except BaseException as error:  # the process boundary: what a framework raises becomes the row's reason
+        traceback.print_exc()
+        return "failed", describe(error, task.log)
+    return "ok", ""
+
+
+def describe(error: BaseException, log: Path) -> str:
+    """One line for an exception that no stage foresaw."""
+    if isinstance(error, MemoryError):
+        return "out of memory: raise limits.memory"
+    first = [type(error).__name__, *str(error).strip().splitlines()[:1]]
+    return f"{': '.join(first)[:300]} (see {log})"
+
+
+def _open_log(log: Path) -> int:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+
+
+def _redirect(source: int, *targets: int) -> None:
+    """Make the file descriptors `targets` what `source` is, and close that."""
+    for target in targets:
+        os.dup2(source, target)
+    os.close(source)
 
 
 class _output_to:  # noqa: N801 - reads as a verb in a with statement
@@ -195,18 +350,13 @@ class _output_to:  # noqa: N801 - reads as a verb in a with statement
         self.log = log
 
     def __enter__(self) -> None:
-        self.log.parent.mkdir(parents=True, exist_ok=True)
         sys.stdout.flush()
         sys.stderr.flush()
         self.saved = os.dup(1), os.dup(2)
-        target = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-        os.dup2(target, 1)
-        os.dup2(target, 2)
-        os.close(target)
+        _redirect(_open_log(self.log), 1, 2)
 
     def __exit__(self, *_: object) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         for number, saved in enumerate(self.saved, start=1):
-            os.dup2(saved, number)
-            os.close(saved)
+            _redirect(saved, number)

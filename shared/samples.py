@@ -1,6 +1,5 @@
 """Samples as every framework sees them: one array an input of the model, one way to batch, one way to draw."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.contract import decode
-from shared.errors import CrossquantError, FieldError
+from shared.contract import read_shown
+from shared.errors import CrossquantError
 
 LABELS, ABOUT = "labels.npy", "about.json"
 FLOAT = "float32"
@@ -24,12 +23,25 @@ Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
+class Labels:
+    """What is known of labels without them: the shape of one sample's, the lowest and the highest value.
+
+    A stage that runs the model sees no more of the test labels than this.
+    """
+
+    shape: tuple[int, ...]
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class About:
     """`about.json` of an artifact that holds samples.
 
     `classes` names the classes, or the labels of a multi-label task. `dtypes` is what each input is cast to as it is
     read, the types that the model takes; float32 where nothing is said. The task judges the output number `judged`.
-    `unit` is what a person calls the samples: images, rows.
+    `unit` is what a person calls the samples: images, rows. `labels` says what there is to know of the labels of these
+    samples where they lie elsewhere.
     """
 
     name: str = ""
@@ -39,6 +51,7 @@ class About:
     dtypes: tuple[str, ...] = ()
     judged: int = 0
     unit: str = "images"
+    labels: Labels | None = None
 
 
 def file(number: int) -> str:
@@ -61,17 +74,19 @@ def count(folder: Path) -> int:
 
 def about(folder: Path) -> About:
     """What the samples are. CrossquantError names the field that is wrong."""
-    path = folder / ABOUT
-    try:
-        found: About = decode(About, json.loads(path.read_text()) if path.exists() else {})
-    except FieldError as error:
-        raise CrossquantError(f"{path}: {error}: delete {folder} and run again") from None
-    return found
+    return read_shown(About, folder / ABOUT) if (folder / ABOUT).exists() else About()
 
 
 def labels(folder: Path) -> Array | None:
     """(n,) or (n, values); None where the samples have none."""
     return np.load(folder / LABELS) if (folder / LABELS).exists() else None
+
+
+def facts(known: Array | None) -> Labels | None:
+    """What may be told of labels; None of none."""
+    if known is None or not len(known):
+        return None
+    return Labels(tuple(known.shape[1:]), float(known.min()), float(known.max()))
 
 
 def mapped(path: Path) -> Array:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from shared import samples
-from shared.contract import encode, read
+from shared.contract import encode, read_shown
 from shared.errors import CrossquantError
 
 FILE = "signature.json"
@@ -36,7 +36,7 @@ def write(signature: Signature, folder: Path) -> None:
 
 
 def load(folder: Path) -> Signature:
-    return read(Signature, folder / FILE)
+    return read_shown(Signature, folder / FILE)
 
 
 def check_fits(signature: Signature, about: samples.About, folder: Path) -> None:
@@ -50,7 +50,7 @@ def check_fits(signature: Signature, about: samples.About, folder: Path) -> None
     if not 0 <= about.judged < len(signature.outputs):
         gives = _listed(signature.outputs)
         raise CrossquantError(f"output {about.judged} is to be judged, the model has {gives}: mend `judged`")
-    check_output(signature.outputs[about.judged], signature, about, samples.labels(folder))
+    check_output(signature.outputs[about.judged], signature, about)
 
 
 def check_input(tensor: Tensor, found: tuple[int, ...], dtype: str) -> None:
@@ -79,23 +79,23 @@ def layout_hint(wanted: Shape, found: tuple[int, ...]) -> str:
     return ""
 
 
-def check_output(output: Tensor, signature: Signature, about: samples.About, labels: samples.Array | None) -> None:
+def check_output(output: Tensor, signature: Signature, about: samples.About) -> None:
     """As the task has it: classes, a value for each label, or the input itself."""
     if about.task == "reconstruction" and output.shape != signature.inputs[0].shape:
         inputs = _shown(signature.inputs[0].shape)
         raise CrossquantError(
             f"a reconstruction must have the shape of its input: {inputs}, not {_shown(output.shape)}"
         )
-    if labels is None or not len(labels) or about.task in ("reconstruction", "fidelity"):
+    if about.labels is None or about.task in ("reconstruction", "fidelity"):
         return
     if about.task == "classification":
-        check_classes(output, labels)
-    elif (wanted := (int(np.prod(labels.shape[1:])),)) != (size := (_values(output.shape),)) and None not in size:
+        check_classes(output, about.labels)
+    elif (wanted := (int(np.prod(about.labels.shape)),)) != (size := (_values(output.shape),)) and None not in size:
         raise CrossquantError(f"the model answers {_shown(size)}, the data set has labels of {_shown(wanted)}")
 
 
-def check_classes(output: Tensor, labels: samples.Array) -> None:
-    classes, least = int(labels.max()) + 1, int(labels.min())
+def check_classes(output: Tensor, labels: samples.Labels) -> None:
+    classes, least = int(labels.high) + 1, int(labels.low)
     if least < 0:
         raise CrossquantError(f"a label is {least}: classes are counted from 0")
     answers = output.shape[0] if len(output.shape) == 1 else None

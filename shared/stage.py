@@ -10,28 +10,36 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from shared import process, progress, store, threads
+from shared import locks, process, progress, sandbox, store, threads
 from shared.contract import Failure, Plan, Step, read
-from shared.errors import CrossquantError, StageError, explain
+from shared.errors import CrossquantError, StageError, Unconfined, explain
 from shared.freshness import Freshness
 from shared.process import Outcome
+from shared.progress import Event, Progress
+
+ISOLATED = "CROSSQUANT_ISOLATED"  # set where the container holds one step's inputs alone, so that they need no judging
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0: all made (or refused by the framework); 2: wrong use; 3: a stage failed, unless --keep-going."""
     arguments = parse(argv)
     signal.signal(signal.SIGTERM, _interrupt)
-    progress.connect(os.dup(1), arguments.image)
+    progress.connect(os.dup(1))
     try:
         return run(arguments)
+    except Unconfined as error:
+        progress.emit(Event("unconfined", message=str(error), exit_code=error.exit_code))
+        return error.exit_code
     except CrossquantError as error:
-        progress.emit("error", message=str(error), exit_code=error.exit_code)
+        progress.emit(Event("error", message=str(error), exit_code=error.exit_code))
         return error.exit_code
     except OSError as error:
-        progress.emit("error", message=explain(error), exit_code=StageError.exit_code)
+        progress.emit(Event("error", message=explain(error), exit_code=StageError.exit_code))
         return StageError.exit_code
     except KeyboardInterrupt:
         return 130
@@ -54,9 +62,9 @@ def run(arguments: argparse.Namespace) -> int:
     experiment = os.environ.get("EXPERIMENT") or "resnet8-cifar10"
     plan = read(Plan, store.plan_path(experiment))
     check_code(plan, arguments.image)
+    check_confinement(plan)
     threads.limit(plan.threads)
-    folder = writable_folder(experiment, arguments.image)
-    store.remove_partials(folder)
+    writable_folder(experiment, arguments.image)
     runner = Runner(plan, arguments.force)
     failed = runner.run(select(plan, arguments.image, arguments.outputs))
     return StageError.exit_code if failed and not arguments.keep_going else 0
@@ -71,7 +79,16 @@ def check_code(plan: Plan, image: str) -> None:
         )
 
 
-def writable_folder(experiment: str, image: str) -> Path:
+def check_confinement(plan: Plan) -> None:
+    """A model from elsewhere may run code: it needs a kernel that confines it, or a container for each stage."""
+    if not plan.own_model and not sandbox.available() and not os.environ.get(ISOLATED):
+        raise Unconfined(
+            f"this kernel can't confine a stage (Landlock version {sandbox.abi()}, {sandbox.LEAST_ABI} is needed), and "
+            "the model is not the project's own: use `python -m driver run --engine docker`"
+        )
+
+
+def writable_folder(experiment: str, image: str) -> None:
     folder = store.volumes() / experiment / image
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -81,7 +98,6 @@ def writable_folder(experiment: str, image: str) -> Path:
         raise CrossquantError(
             f"{folder} is not writable by uid {os.getuid()}: change its owner, or CROSSQUANT_UID in .env"
         )
-    return folder
 
 
 def select(plan: Plan, image: str, outputs: Sequence[str]) -> list[Step]:
@@ -99,8 +115,9 @@ class Runner:
 
     def __init__(self, plan: Plan, force: bool) -> None:
         self.plan, self.force = plan, force
-        self.freshness = Freshness(plan)
+        self.freshness = Freshness(plan, isolated=bool(os.environ.get(ISOLATED)))
         self.imported = False
+        self.told = 0.0
 
     def run(self, steps: Sequence[Step]) -> bool:
         """True if a step failed, or was skipped because one did."""
@@ -108,26 +125,43 @@ class Runner:
         return any(outcome.status in ("failed", "skipped") for outcome in outcomes)
 
     def make(self, step: Step, steps: Sequence[Step]) -> Outcome:
+        """Make one artifact where it is not fresh, with its lock held and those of its inputs shared."""
+        if self.nothing_to_do(step):
+            return self.keep(step)
+        final = store.artifact_path(self.plan, step.output)
+        waiting = partial(self.tell, step)
+        with ExitStack() as stack:
+            for name in (*step.inputs, *step.optional):
+                path = store.artifact_path(self.plan, name)
+                stack.enter_context(locks.shared(path, waiting, self.plan.stage_seconds))
+            stack.enter_context(locks.exclusive(final, waiting, self.plan.stage_seconds))
+            self.freshness.forget()  # another runner may have made any of them meanwhile
+            if self.nothing_to_do(step):
+                return self.keep(step)
+            for path in (final, store.failure_path(self.plan, step.output)):
+                store.remove_partials(path)
+            return self.make_anew(step, final, steps)
+
+    def nothing_to_do(self, step: Step) -> bool:
+        return bool(self.freshness.inputs(step).void) or (self.freshness.done(step) and not self.force)
+
+    def make_anew(self, step: Step, final: Path, steps: Sequence[Step]) -> Outcome:
         inputs = self.freshness.inputs(step)
-        if inputs.missing and not inputs.void:
+        if inputs.missing:
             reason = f"its input {inputs.missing} is missing or out of date"
             return self.conclude(step, Outcome("skipped", reason))
-        if inputs.void or (self.freshness.done(step) and not self.force):
-            store.failure_path(self.plan, step.output).unlink(missing_ok=True)
-            progress.emit("fresh", output=step.output)
-            return Outcome("ok")
         if not self.imported:
             self.import_stages(steps)
-        progress.emit("start", output=step.output)
+        progress.emit(Event("start", step.output))
         started = time.monotonic()
-        final = store.artifact_path(self.plan, step.output)
         with store.temporary(final) as folder:
-            outcome = process.run(self.plan, step, inputs.digests, folder)
+            outcome = process.run(self.plan, step, inputs.digests, folder, partial(self.advance, step))
             if outcome.sealable:
                 seal = process.seal(self.plan, step, inputs.digests, outcome, folder)
                 store.publish(folder, final, seal)
+                self.freshness.published(step.output, seal)
             else:
-                store.discard(final)  # made anew by force: the old result would look like this one's
+                store.remove(final)  # made anew by force: the old result would look like this one's
         return self.conclude(step, outcome, time.monotonic() - started)
 
     def import_stages(self, steps: Sequence[Step]) -> None:
@@ -136,18 +170,29 @@ class Runner:
         process.preload(self.plan, todo)
         self.imported = True
 
+    def advance(self, step: Step, news: Progress) -> None:
+        """Pass on how far a stage is, as often as a person can read it, whatever the stage sends."""
+        now = time.monotonic()
+        if now - self.told >= progress.interval():
+            self.told = now
+            progress.emit(Event("progress", step.output, done=news.done, total=news.total))
+
+    def tell(self, step: Step, message: str) -> None:
+        progress.emit(Event("note", step.output, message=message))
+
+    def keep(self, step: Step) -> Outcome:
+        store.failure_path(self.plan, step.output).unlink(missing_ok=True)
+        progress.emit(Event("fresh", step.output))
+        return Outcome("ok")
+
     def conclude(self, step: Step, outcome: Outcome, seconds: float = 0.0) -> Outcome:
-        self.freshness.forget(step.output)
+        self.freshness.forget()
         if outcome.status in ("failed", "skipped"):
             store.record_failure(self.plan, Failure(step.output, outcome.failure_status, outcome.reason))
         else:
             store.failure_path(self.plan, step.output).unlink(missing_ok=True)
         progress.emit(
-            "end",
-            output=step.output,
-            status=outcome.status,
-            reason=outcome.reason,
-            seconds=round(seconds, 3),
+            Event("end", step.output, status=outcome.status, reason=outcome.reason, seconds=round(seconds, 3))
         )
         return outcome
 

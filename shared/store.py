@@ -2,18 +2,25 @@
 
 import hashlib
 import os
+import re
+import secrets
 import shutil
+import stat
+import subprocess
+import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from shared.contract import Failure, File, Plan, Seal, encode, read
 from shared.errors import CrossquantError
+from shared.text import printable
 
 SEAL = "artifact.json"
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = 1 << 20  # bytes
+DEEPEST = 32  # folders below an artifact's own
 LEAST_FREE = 1 << 18  # bytes; with fewer, what failed failed for want of space
 
 
@@ -51,9 +58,36 @@ def file_sha256(path: Path) -> str:
 
 
 def list_files(folder: Path) -> dict[str, File]:
-    """Every file below `folder` except the seal, by its relative path."""
-    found = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SEAL)
-    return {path.relative_to(folder).as_posix(): File(file_sha256(path), path.stat().st_size) for path in found}
+    """Every file below `folder` except the seal, by its relative path.
+
+    CrossquantError for what is no plain file of this folder alone: a link would have its target read in its place.
+    """
+    found = {}
+    for path in sorted(_walk(folder)):
+        if path != folder / SEAL:
+            found[path.relative_to(folder).as_posix()] = File(file_sha256(path), path.stat().st_size)
+    return found
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """The files below `folder`, each checked to be one."""
+    waiting = [(folder, 0)]
+    while waiting:
+        place, depth = waiting.pop()
+        if depth > DEEPEST:
+            raise CrossquantError(f"folders are nested more than {DEEPEST} deep: no artifact has such")
+        with os.scandir(place) as entries:
+            for entry in entries:
+                name = Path(entry.path).relative_to(folder).as_posix()
+                if not name.isprintable() and any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
+                    raise CrossquantError(f"{printable(name)}: a file's name must have no control characters")
+                about = entry.stat(follow_symlinks=False)
+                if stat.S_ISDIR(about.st_mode):
+                    waiting.append((Path(entry.path), depth + 1))
+                elif not stat.S_ISREG(about.st_mode) or about.st_nlink > 1:
+                    raise CrossquantError(f"{name} is a link or a device: an artifact must hold plain files")
+                else:
+                    yield Path(entry.path)
 
 
 def digest(seal: Seal) -> str:
@@ -85,45 +119,76 @@ def tree_hash(*folders: str) -> str:
     return total.hexdigest()
 
 
+class Damaged(CrossquantError):
+    """An artifact is not what was sealed: changed by hand, emptied by a power cut, or hit by a bad disk."""
+
+
 def open_sealed(path: Path, name: str) -> Seal | None:
     """The seal of a finished artifact, its files hashed again; None where there is none.
 
-    CrossquantError where a file is not what was sealed: a trusted seal would show an old result as new.
+    Damaged where the seal can't be read or a file is not what was sealed: a trusted seal would show an old result as
+    new.
     """
     if not (path / SEAL).exists():
         return None
-    seal = read(Seal, path / SEAL)
-    if list_files(path) != seal.files:
-        raise CrossquantError(f"artifact '{name}' changed after it was sealed: delete {path} and run again")
+    try:
+        files = list_files(path)
+        seal = read(Seal, path / SEAL)
+    except (CrossquantError, OSError) as error:
+        raise Damaged(f"artifact '{name}' is damaged ({error})") from None
+    if files != seal.files:
+        raise Damaged(f"artifact '{name}' changed after it was sealed: run again, which makes it anew")
     return seal
+
+
+Identity = tuple[int, ...]
+
+
+def identity(path: Path) -> Identity | None:
+    """What tells an artifact's folder from the one that takes its place; None where there is no sealed artifact."""
+    try:
+        folder, seal = path.stat(), (path / SEAL).stat()
+    except OSError:
+        return None
+    return folder.st_dev, folder.st_ino, seal.st_ino, seal.st_mtime_ns, seal.st_size
 
 
 @contextmanager
 def temporary(final: Path) -> Iterator[Path]:
-    """An empty folder beside `final`; gone afterwards unless `publish` has moved it into place."""
-    folder = final.parent / f".{final.name}.{os.getpid()}.partial"
-    shutil.rmtree(folder, ignore_errors=True)
+    """An empty folder beside `final`; gone afterwards unless `publish` has moved it into place.
+
+    Its name is random: two containers number their processes alike.
+    """
+    folder = _partial(final)
     folder.mkdir(parents=True)
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
 
 
 def publish(folder: Path, final: Path, seal: Seal) -> None:
     """Seal `folder` and put it in the place of `final`, in one rename."""
     write_atomically(folder / SEAL, encode(seal))
-    discard(final)
+    remove(final)
     folder.rename(final)
 
 
-def discard(final: Path) -> None:
-    shutil.rmtree(final, ignore_errors=True)
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there, whatever a stage has made of it: unreadable, or nested without end."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    with suppress(RecursionError):
+        shutil.rmtree(path, ignore_errors=True)
+    if path.exists():
+        subprocess.run(["chmod", "-R", "u+rwx", path], check=False, capture_output=True)
+        subprocess.run(["rm", "-rf", path], check=False, capture_output=True)
 
 
 def write_atomically(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = _partial(path)
     try:
         partial.write_text(text)
         partial.replace(path)
@@ -131,14 +196,20 @@ def write_atomically(path: Path, text: str) -> None:
         partial.unlink(missing_ok=True)
 
 
+def _partial(final: Path) -> Path:
+    return final.with_name(f".{final.name}.{secrets.token_hex(8)}.partial")
+
+
 def record_failure(plan: Plan, failure: Failure) -> None:
     write_atomically(failure_path(plan, failure.name), encode(failure))
 
 
-def remove_partials(folder: Path) -> None:
-    """What a killed process left; for the owner of `folder` alone, when nothing else writes there."""
-    for path in folder.glob(".*.partial"):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+def remove_partials(final: Path) -> None:
+    """Remove what a killed process left of `final`; for who holds its lock, since others may be writing else."""
+    mine = re.compile(rf"\.{re.escape(final.name)}\.[0-9a-f]+\.partial")
+    if final.parent.is_dir():
+        for path in [each for each in final.parent.iterdir() if mine.fullmatch(each.name)]:
+            remove(path)
 
 
 def is_full(folder: Path) -> bool:

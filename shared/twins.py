@@ -77,17 +77,19 @@ def along(values: tuple[float, ...], ndim: int, axis: int) -> Array:
     return np.array(values).reshape([-1 if place == axis else 1 for place in range(ndim)])
 
 
-def compare(model: Model, dataset: Path, parameters: Mapping[str, Any], count: int) -> Twins:
+def compare(model: Model, dataset: Path, labels: Path, parameters: Mapping[str, Any], count: int) -> Twins:
     """`model` on `count` of the samples in `dataset`, prepared by `parameters`, and on their twins."""
     about, subset = samples.about(dataset), Subset(dataset, count)
+    every_label = samples.labels(labels)
+    known = None if every_label is None else every_label[subset.positions]
     batches = list(subset.batches(BATCH))
     given = tuple(np.concatenate(parts) for parts in zip(*batches, strict=True))
     place = next((number for number, array in enumerate(given) if channels(array) is not None), None)
     if place is None:
         return Twins(skipped="no input is a picture (height, width and 1 or 3 channels)")
-    if subset.labels is None and about.task != "reconstruction":
+    if known is None and about.task != "reconstruction":
         return Twins(skipped="without labels there is nothing to score")
-    score = Scored(model, about, subset.labels)
+    score = Scored(model, about, known)
     forms = dict(distinct(given[place], Declared.of(parameters)))
     found, declared = [], score.answers(given)
     for number, (name, form) in enumerate(forms.items()):

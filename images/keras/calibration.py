@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import numpy as np
+
 from images.keras import source as sources
 from shared.errors import CrossquantError
 from shared.samples import Indices
@@ -23,6 +25,11 @@ def run(source: Path, out: Path, *, images: int, seed: int) -> None:
         raise CrossquantError(f"calibration.images is {images}: {error}") from None
     sources.write(source, indices, out)
     write_manifest(out, indices, seed)
+
+
+def read_manifest(folder: Path) -> Indices:
+    """Which samples of the training set are in `folder`."""
+    return np.array(json.loads((folder / MANIFEST).read_text())["indices"], dtype=np.int64)
 
 
 def write_manifest(out: Path, indices: Indices, seed: int) -> None:

@@ -1,25 +1,23 @@
-"""The test samples of the experiment, as every framework will see them."""
+"""The test samples of the experiment, as every framework will see them. Their labels are an artifact of their own."""
 
-import os
+import json
 import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
+
+import numpy as np
 
 from images.keras import source as sources
 from shared import samples
 
 
 def run(source: Path, out: Path) -> None:
-    """Write `input_0.npy` … and, where the data set has labels, `labels.npy`, in the types of the data set."""
+    """Write `input_0.npy` …, in the types of the data set, and `about.json`, with what is to be known of the labels."""
     for number, path in enumerate(sources.arrays(source, "test")):
-        take(path, out / samples.file(number))
-    if (source / "y_test.npy").exists():
-        take(source / "y_test.npy", out / samples.LABELS)
-    shutil.copyfile(source / samples.ABOUT, out / samples.ABOUT)
+        shutil.copyfile(path, out / samples.file(number))
+    known = np.load(source / "y_test.npy") if (source / "y_test.npy").exists() else None
+    write_about(out, samples.about(source), known)
 
 
-def take(path: Path, to: Path) -> None:
-    """The same file under a second name, where both lie in this image's own folder; else a copy of it."""
-    if path.parent.parent == to.parent.parent:
-        os.link(path, to)
-    else:
-        shutil.copyfile(path, to)
+def write_about(out: Path, about: samples.About, labels: samples.Array | None) -> None:
+    (out / samples.ABOUT).write_text(json.dumps(asdict(replace(about, labels=samples.facts(labels)))))

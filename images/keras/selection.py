@@ -1,12 +1,12 @@
 """Samples to choose recipes by: of the training set, none of them in a calibration set. Never the test set."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 
 from images.keras import source as sources
-from images.keras.calibration import MANIFEST, write_manifest
+from images.keras.calibration import read_manifest, write_manifest
+from images.keras.dataset import write_about
 from shared import samples
 from shared.errors import CrossquantError
 from shared.samples import Array, Indices
@@ -15,8 +15,11 @@ HALVES_SEED = 0
 
 
 def run(source: Path, taken: dict[str, Path], out: Path, *, images: int, seed: int) -> None:
-    """Write what the data set has, of other samples: disjoint from those of the artifacts in `taken`."""
+    """Write what the data set has but labels, of other samples: disjoint from those of the artifacts in `taken`."""
     write(source, taken, out, half=0, images=images, seed=seed)
+    known = samples.labels(out)
+    (out / samples.LABELS).unlink(missing_ok=True)  # an artifact of their own has them
+    write_about(out, samples.about(out), known)
 
 
 def write(source: Path, taken: dict[str, Path], out: Path, *, half: int, images: int, seed: int) -> None:
@@ -48,5 +51,4 @@ def halves(labels: Array) -> list[Indices]:
 
 def used(taken: dict[str, Path]) -> Indices:
     """The indices of all training samples that these artifacts hold."""
-    manifests = [json.loads((path / MANIFEST).read_text()) for path in taken.values()]
-    return np.array([index for manifest in manifests for index in manifest["indices"]], dtype=np.int64)
+    return np.concatenate([np.zeros(0, np.int64), *map(read_manifest, taken.values())])

@@ -7,7 +7,7 @@ from shared import examination, store, threads, twins
 from shared.contract import encode
 
 
-def run(source: Path, dataset: Path, model: Path, out: Path, *, samples: int) -> None:
+def run(source: Path, dataset: Path, labels: Path, model: Path, out: Path, *, samples: int) -> None:
     """Write `examination.json` (Examination): of all arrays, and of the model on `samples` test samples."""
-    found = twins.compare(load(model, threads.allowed()), dataset, store.parameters(source), samples)
+    found = twins.compare(load(model, threads.allowed()), dataset, labels, store.parameters(source), samples)
     (out / examination.FILE).write_text(encode(examination.examine(source, found)))

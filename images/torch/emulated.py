@@ -6,5 +6,5 @@ from images.torch.forms import load
 from shared import emulation
 
 
-def run(model: Path, dataset: Path, out: Path, *, cpus: list[str], images: int) -> None:
-    emulation.answer(model, dataset, out, load.__module__, cpus, images)
+def run(model: Path, dataset: Path, labels: Path, out: Path, *, cpus: list[str], images: int) -> None:
+    emulation.answer(model, dataset, labels, out, load.__module__, cpus, images)

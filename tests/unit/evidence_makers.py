@@ -128,7 +128,7 @@ class Volume:
                 else:
                     (folder / file).write_text(json.dumps(content))
             store.publish(folder, final, replace(self._seal(name, refused), files=store.list_files(folder), **changes))
-        self.freshness.forget(name)
+        self.freshness.forget()
 
     def _seal(self, name: str, refused: str) -> Seal:
         steps = {step.output: step for step in self.plan.steps}
@@ -153,17 +153,22 @@ class Volume:
 
     def remove(self, name: str) -> None:
         (store.artifact_path(self.plan, name) / store.SEAL).unlink()
-        self.freshness.forget(name)
+        self.freshness.forget()
 
     def start(self, sample: bool = False) -> "Volume":
         """Everything up to the data set and the exported model; no variant but keras.fp32."""
         self.seal("input.model", {"model.keras": b"weights"})
         self.seal("input.dataset", {"about.json": {"name": "cifar10", "sample": sample}})
-        self.seal("dataset", self.samples(sample))
+        self.test_set(self.samples(sample))
         self.seal("calibration", {"input_0.npy": pictures(20).astype(np.float32)})
         self.variant("keras.fp32", self.found("keras.fp32"))
         self.seal("exported", {"model.onnx": b"exported"})
         return self
+
+    def test_set(self, files: Mapping[str, Any]) -> None:
+        """The samples, and apart from them their labels."""
+        self.seal("dataset", {name: content for name, content in files.items() if name != "labels.npy"})
+        self.seal("labels", {name: content for name, content in files.items() if name == "labels.npy"})
 
     def samples(self, sample: bool) -> dict[str, Any]:
         """The files of the test set."""
@@ -195,7 +200,8 @@ class Volume:
         for step in self.plan.steps:
             if step.run == "calibration" and step.draw:
                 self.seal(step.output, {"input_0.npy": np.zeros((2, 2), np.float32)})
-        self.seal("selection", {"input_0.npy": pictures(len(SELECTED)), "labels.npy": SELECTED})
+        self.seal("selection", {"input_0.npy": pictures(len(SELECTED))})
+        self.seal("selection.labels", {"labels.npy": SELECTED})
 
     def emulate(self, name: str, indices: np.ndarray, cpus: Mapping[str, np.ndarray | str]) -> None:
         """`name` on other CPUs: of each its answers to the test images at `indices`, or why it refused."""

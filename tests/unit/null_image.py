@@ -87,15 +87,19 @@ def talk(*_: Path) -> None:
     report(1, 2)
 
 
-def start_helper(*_: Path, pipe: int) -> None:
-    """Start a process that tells through `pipe` if it outlives this stage, and wait with it for ever."""
-    if os.fork() == 0:
-        signal.signal(signal.SIGALRM, lambda *_: (os.write(pipe, b"alive"), os._exit(0)))
-        signal.alarm(10)
-    else:
-        end_at_last()
-    while True:
+def start_helper(*_: Path, apart: bool, wait: bool) -> None:
+    """Start a process, in a session of its own if `apart`, print its number, and leave it or wait with it for ever."""
+    readable, writable = os.pipe()
+    helper = os.fork()
+    end_at_last()
+    if helper == 0:
+        if apart:
+            os.setsid()
+        print(os.getpid(), flush=True)
+        os.write(writable, b"ready")
+    while wait or helper == 0:
         signal.pause()
+    os.read(readable, 1)
 
 
 def allocate(*_: Path, megabytes: int) -> None:
@@ -106,25 +110,23 @@ def show_threads(*paths: Path) -> None:
     (paths[-1] / "text.txt").write_text(os.environ["OMP_NUM_THREADS"])
 
 
-def stop_runner(*paths: Path, number: int) -> None:
-    """Send a signal to the runner, and wait until it ends this stage."""
+def wait(*paths: Path) -> None:
+    """Leave something half-made, with this process's number, and wait for ever."""
     end_at_last()
-    (paths[-1] / "text.txt").write_text("half")
-    os.kill(os.getppid(), number)
-    signal.pause()
+    (paths[-1] / "half.txt").write_text(str(os.getpid()))
+    (paths[-1] / "half.txt").rename(paths[-1] / "text.txt")
+    while True:
+        signal.pause()
 
 
-def outlive_runner(*paths: Path, quietly: bool) -> None:
-    """Kill the runner; then end at once, or come back as if nothing had happened."""
-    (paths[-1] / "text.txt").write_text("half")
-    os.kill(os.getppid(), signal.SIGKILL)
-    if quietly:
-        os._exit(0)
+def attack(*paths: Path, what: str) -> None:
+    """Try something that a model's code may not do; its exception is the stage's."""
+    exec(what, {"inputs": paths[:-1], "out": paths[-1], "os": os, "Path": Path})
 
 
 STAGES = (
     *(write, gather, refuse, stop, fail, exhaust, leave, vanish, die, write_forever, talk, allocate),
-    *(show_threads, stop_runner, outlive_runner, start_helper),
+    *(show_threads, wait, attack, start_helper),
 )
 
 
@@ -150,12 +152,20 @@ def step(
     return Step(output, image, run, inputs, optional, parameters, default)
 
 
-def plan(*steps: Step, stage_seconds: int = 60, threads: int = 2, code: dict[str, str] | None = None) -> Plan:
+def plan(
+    *steps: Step,
+    stage_seconds: int = 60,
+    threads: int = 2,
+    code: dict[str, str] | None = None,
+    own_model: bool = False,
+) -> Plan:
     """A plan of `steps`, with the code as it is now unless `code` says otherwise."""
     images = sorted({IMAGE} | {each.image for each in steps})
     hashes = {image: store.code_hash(image) for image in images} if code is None else code
     locations = {each.output: f"{EXPERIMENT}/{each.image}/{each.output}" for each in steps}
-    return Plan(SCHEMA, EXPERIMENT, threads, stage_seconds, hashes, {INPUT: "inputs/data", **locations}, steps)
+    return Plan(
+        SCHEMA, EXPERIMENT, threads, stage_seconds, hashes, {INPUT: "inputs/data", **locations}, steps, own_model
+    )
 
 
 def keep(plan: Plan, name: str, files: dict[str, str], status: str = "ok", **fields: Any) -> Seal:

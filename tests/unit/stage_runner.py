@@ -1,7 +1,6 @@
 """The stage runner in this process, on a checkout that holds the null image alone."""
 
 import importlib
-import json
 import os
 import signal
 import sys
@@ -14,6 +13,7 @@ from null_image import IMAGE, INPUT, keep_input, step
 
 from shared import progress, stage, store, threads
 from shared.contract import Failure, Plan, Seal, encode, read
+from shared.progress import Event
 
 
 class Runner:
@@ -21,7 +21,7 @@ class Runner:
 
     def __init__(self, images: Path, capture: pytest.CaptureFixture[str]) -> None:
         self.images, self.capture = images, capture
-        self.events: list[dict] = []
+        self.events: list[Event] = []
 
     def __call__(self, plan: Plan, *arguments: str, image: str = IMAGE) -> int:
         """The exit code. Every line that comes out must be an event."""
@@ -29,26 +29,31 @@ class Runner:
         forget_stages()
         with own_streams():
             code = stage.main([image, *arguments])
-        os.close(progress._channel.stream)
+        os.close(progress._to_driver.stream)
         self.listen()
         return code
 
     def listen(self) -> None:
-        self.events = [json.loads(line) for line in self.capture.readouterr().out.splitlines()]
+        """Every line must be an event."""
+        lines = self.capture.readouterr().out.splitlines()
+        found = [progress.parse_event(line) for line in lines]
+        assert all(found), lines
+        self.events = [event for event in found if event]
 
     def named(self, event: str) -> list[str]:
-        return [each["output"] for each in self.events if each["event"] == event]
+        return [each.output for each in self.events if each.event == event]
 
     @property
     def ends(self) -> dict[str, tuple[str, str]]:
         """Status and reason of each artifact, in order."""
-        return {e["output"]: (e["status"], e["reason"]) for e in self.events if e["event"] == "end"}
+        return {e.output: (e.status, e.reason) for e in self.events if e.event == "end"}
 
     @property
-    def error(self) -> dict:
+    def error(self) -> dict[str, object]:
+        """Message and exit code of the one event."""
         (error,) = self.events
-        assert error.pop("event") == "error"
-        return error
+        assert error.event == "error"
+        return {"message": error.message, "exit_code": error.exit_code}
 
 
 @contextmanager
@@ -83,7 +88,8 @@ def make_runner(tmp_path, volumes, monkeypatch: pytest.MonkeyPatch, capfd: pytes
         monkeypatch.delenv(name, raising=False)
     for name in threads.VARIABLES:
         monkeypatch.setenv(name, "64")
-    monkeypatch.setattr(progress, "_channel", progress._Channel())
+    for channel in ("_to_driver", "_to_runner"):
+        monkeypatch.setattr(progress, channel, progress._Channel())
     keep_input(null_image.plan(), "input ")
     yield Runner(images, capfd)
     monkeypatch.undo()

@@ -1,15 +1,19 @@
 """Progress for people: plain lines in a log, bars on a terminal."""
 
+import re
 from io import StringIO
 
 import pytest
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-from driver.display import Terminal
+from driver.display import SafeConsole, Terminal
+from shared.progress import Event
 
 
 def event(kind, output="onnx.int8", **fields):
-    return {"event": kind, "output": output, **fields}
+    return Event(kind, output, **fields)
 
 
 def end(status="ok", seconds=1.25, reason="", output="onnx.int8"):
@@ -116,3 +120,37 @@ def test_a_download_shows_kilobytes_and_goes_with_the_next_line(live):
 def test_a_download_of_unknown_length(live):
     live.download(512 << 10, 0)
     assert "512/?" in drawn(live)
+
+
+CLEAR = "\x1b[2J\x1b[H"  # clears a screen
+
+
+def test_a_console_shows_what_a_terminal_would_obey():
+    """Names of layers and classes are the model's: none of them may move the cursor or write over a line."""
+    console = SafeConsole(force_terminal=True, file=StringIO(), width=60, color_system=None)
+    table = Table("name", f"{CLEAR}heading")
+    table.add_row(f"{CLEAR}All 22 gates hold.", Text(f"a\rb\x9bc\u202ed{CLEAR}"))
+    console.print(table)
+    console.print(Text(f"{CLEAR}line"), f"{CLEAR}more")
+    shown = console.file.getvalue()
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", shown)
+    assert "All 22 gates hold." in shown
+    assert "line" in shown
+
+
+def test_colours_of_our_own_are_kept():
+    console = SafeConsole(force_terminal=True, file=StringIO(), width=60, color_system="standard")
+    console.print(Text("red", "red"))
+    assert console.file.getvalue() == "\x1b[31mred\x1b[0m\n"
+
+
+@pytest.mark.parametrize("name", ["[bold]onnx[/bold]", "[/nothing]", "[link=http://x]a[/link]"])
+def test_markup_in_a_name_is_no_markup(live, name):
+    live.event(event("start", name))
+    live.event(event("progress", name, done=1, total=2))
+    assert name in drawn(live)
+    live.event(event("note", message=name))
+    live.event(end(output=name, reason=name))
+    text = live.console.file.getvalue()
+    assert f"{name}\n" in text
+    assert re.search(rf"{re.escape(name)} +ok +1\.2 s  {re.escape(name)}\n", text)

@@ -1,14 +1,17 @@
 """Carrying out a plan, with an engine that starts nothing."""
 
+import os
+import re
 from itertools import groupby
 
 import pytest
 from evidence_makers import Volume, default_experiment
 
 from driver import execute, plan
-from shared import store
+from shared import locks, store
 from shared.errors import CrossquantError, StageError
 from shared.freshness import Freshness
+from shared.progress import Event
 
 pytestmark = pytest.mark.usefixtures("volumes")
 
@@ -24,15 +27,17 @@ class Engine:
 
     def start(self, plan, image, arguments):
         self.started.append((image, list(arguments)))
-        half_made = store.volumes() / plan.experiment / image / ".onnx.int8.1.partial"
-        half_made.mkdir(parents=True)
-        (half_made / "model.onnx").touch()
+        final = store.artifact_path(plan, arguments[0])
+        with locks.exclusive(final, print, 1):
+            half_made = final.with_name(f".{final.name}.1.partial")
+            half_made.mkdir(parents=True)
+            (half_made / "model.onnx").touch()
         try:
             yield from self.events.get(image, [])
             outputs = [name for name in arguments if name != "--force"]
             for output in outputs if self.seal else ():
                 self.volume.seal(output)
-                yield {"event": "end", "output": output, "status": "ok", "reason": "", "seconds": 1.0}
+                yield Event("end", output, "ok", seconds=1.0)
         finally:
             self.closed.append(image)
 
@@ -71,7 +76,7 @@ def partials(volumes):
 
 
 def ended(output, status):
-    return {"event": "end", "output": output, "status": status, "reason": "why", "seconds": 1.0}
+    return Event("end", output, status, "why", 1.0)
 
 
 def test_the_images_are_started_in_the_order_of_the_plan(volume):
@@ -142,14 +147,14 @@ def test_a_failure_does_not_stop_the_other_images(volume, volumes):
 
 def test_every_event_is_shown(volume):
     display = Display()
-    note = {"event": "note", "message": "once more"}
+    note = Event("note", message="once more")
     run(volume, Engine(volume, {"keras": [note]}), ["dataset"], display=display)
-    assert [event["event"] for event in display.events] == ["note", "end"]
+    assert [event.event for event in display.events] == ["note", "end"]
 
 
 @pytest.mark.parametrize(("code", "kind"), [(2, CrossquantError), (3, StageError)])
 def test_a_runner_that_says_error_ends_the_run(volume, volumes, code, kind):
-    error = {"event": "error", "message": "built from other code", "exit_code": code}
+    error = Event("error", message="built from other code", exit_code=code)
     engine = Engine(volume, {"keras": [error]})
     with pytest.raises(CrossquantError, match=r"^built from other code$") as caught:
         run(volume, engine)
@@ -208,7 +213,8 @@ def test_a_second_run_on_the_same_experiment_is_refused(volumes):
             pass
         with execute.lock("other"):
             pass
-    assert str(caught.value) == f"another run works on {volumes / 'mine'}: wait for it, or stop it"
+    holder = rf"process {os.getpid()} on \S+ since \d\d:\d\d:\d\d"
+    assert re.fullmatch(rf"{volumes / 'mine'} is in use by {holder}: wait for it, or stop it", str(caught.value))
     with execute.lock("mine"):
         pass
 

@@ -10,7 +10,6 @@ from null_image import IMAGE, INPUT, keep, keep_input, step
 
 from shared import store
 from shared.contract import Plan
-from shared.errors import CrossquantError
 from shared.freshness import Freshness, Inputs
 
 CODE = {IMAGE: "c0de", "other": "0ther"}
@@ -176,13 +175,32 @@ def test_what_was_made_anew_is_read_again_once_it_is_forgotten(plan):
     assert freshness.state(VARIANT) == "absent"
     for name in ("model", "variant"):
         make(plan, name)
-        freshness.forget(name)
+        freshness.forget()
     assert freshness.state(VARIANT) == "fresh"
 
 
-def test_a_change_after_sealing_is_an_error_and_no_state(made):
-    path = store.artifact_path(made, "model")
-    (path / "text.txt").write_text("MODEL")
-    with pytest.raises(CrossquantError) as caught:
-        Freshness(made).state(ANSWERS)
-    assert str(caught.value) == f"artifact 'model' changed after it was sealed: delete {path} and run again"
+def test_a_change_after_sealing_is_a_state_of_its_own(made):
+    (store.artifact_path(made, "model") / "text.txt").write_text("MODEL")
+    states = {step.output: Freshness(made).state(step) for step in made.steps}
+    assert states == {"model": "damaged", "variant": "stale", "answers": "stale", "times": "stale"}
+    assert Freshness(made).damaged_inputs() == []
+
+
+def test_a_damaged_input_of_the_experiment_is_named(made):
+    (store.artifact_path(made, INPUT) / store.SEAL).write_text("")
+    assert Freshness(made).damaged_inputs() == [INPUT]
+    assert all(Freshness(made).state(step) == "stale" for step in made.steps)
+
+
+def test_an_isolated_step_believes_what_it_was_given(made):
+    """In a container of its own there is nothing to judge its inputs by."""
+    shutil.rmtree(store.artifact_path(made, INPUT))
+    assert Freshness(made).current("variant") is None
+    assert Freshness(made, isolated=True).current("variant") is not None
+
+
+def test_what_takes_the_place_of_an_artifact_is_hashed(made):
+    freshness = Freshness(made)
+    before = freshness.seal("model")
+    make(made, "model", text="another")
+    assert freshness.seal("model") != before

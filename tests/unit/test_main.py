@@ -1,6 +1,8 @@
 """The command line: what is wrong use, what it says in one line, and the exit code of each end."""
 
 import errno
+import os
+import re
 import signal
 
 import pytest
@@ -102,7 +104,11 @@ def test_a_run_holds_the_lock_of_its_experiment_until_it_ends(volumes, capsys, m
 
     monkeypatch.setattr(session.execute, "run", second)
     assert command_line.main(["run", "--sample", "dataset"]) == 0
-    assert refused == [(2, f"error: another run works on {volumes}/resnet8-cifar10: wait for it, or stop it\n")]
+    ((code, said),) = refused
+    holder = rf"process {os.getpid()} on \S+ since \d\d:\d\d:\d\d"
+    folder = re.escape(str(volumes / "resnet8-cifar10"))
+    assert code == 2
+    assert re.fullmatch(rf"error: {folder} is in use by {holder}: wait for it, or stop it\n", said)
     with session.execute.lock("resnet8-cifar10"):
         pass
 
@@ -249,5 +255,7 @@ def test_the_plan_on_the_volume_is_the_plan_of_today():
 
 def test_a_table_is_not_cut_where_no_terminal_says_how_wide_it_is(monkeypatch):
     assert session.make_console().width == session.PLAIN_WIDTH
-    monkeypatch.setattr(session, "Console", lambda **options: Console(force_terminal=True, **{"width": 77, **options}))
+    monkeypatch.setattr(
+        session, "SafeConsole", lambda **options: Console(force_terminal=True, **{"width": 77, **options})
+    )
     assert session.make_console().width == 77

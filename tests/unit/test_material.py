@@ -43,5 +43,5 @@ def test_what_was_explained_of_an_older_file_is_not_shown(volume):
     known = thorough.explained()["onnx.int8"]
     volume.seal("explain.onnx.int8", {sensitivity.FILE: asdict(known)})
     volume.seal("onnx.int8", {"model.bin": b"another recipe's"})
-    volume.freshness.forget("explain.onnx.int8")
+    volume.freshness.forget()
     assert material.explained(Evidence(volume.freshness)) == {}

@@ -15,6 +15,7 @@ from shared.errors import CrossquantError
 from shared.store import ROOT
 
 UNASKED = {
+    "selection.labels",
     "trained",
     "selection",
     "holdout",
@@ -56,7 +57,7 @@ def test_one_pass_of_the_timings_needs_no_second_start():
 
 def test_the_whole_default_plan():
     recipes = {"onnx": ["int8", "uint8", "u8s8"], "torch": ["int8", "x86", "uint8"]}
-    wanted = {"dataset", "calibration", "exported", *UNASKED}
+    wanted = {"dataset", "labels", "calibration", "exported", *UNASKED}
     for image in ("keras", "onnx", "torch"):
         variants = [f"{image}.{recipe}" for recipe in ("fp32", *recipes.get(image, []))]
         wanted |= {*variants, *(f"predictions.{name}" for name in variants), f"startup.{image}"}

@@ -1,6 +1,7 @@
 """A model and a data set: what doesn't fit is told by both sides' names."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,8 @@ def given(folder: Path, *arrays: np.ndarray, labels: list | np.ndarray | None = 
     folder.mkdir(exist_ok=True)
     for number, array in enumerate(arrays):
         np.save(folder / samples.file(number), array)
-    if labels is not None:
-        np.save(folder / samples.LABELS, np.asarray(labels))
-    (folder / samples.ABOUT).write_text(json.dumps(about))
+    facts = samples.facts(None if labels is None else np.asarray(labels))
+    (folder / samples.ABOUT).write_text(json.dumps(about | {"labels": facts and asdict(facts)}))
     return folder
 
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from images.keras import calibration, holdout, selection
+from images.keras import calibration, holdout, selection, selection_labels
 from shared.errors import CrossquantError
 
 CLASSES, EACH = 4, 50
@@ -48,7 +48,11 @@ def test_no_image_is_in_two_sets(source):
 
 def test_the_split_has_the_images_and_labels_of_its_indices_in_even_numbers(source):
     out = make(selection, source, "selection", 40, taken={})
-    labels = np.load(out / "labels.npy")
+    apart = source.parent / "labels"
+    apart.mkdir()
+    selection_labels.run(source, out, apart)
+    assert not (out / "labels.npy").exists()
+    labels = np.load(apart / "labels.npy")
     assert (labels == np.load(source / "y_train.npy")[indices(out)]).all()
     assert (np.load(out / "input_0.npy")[:, 0, 0, 0] == indices(out)).all()
     assert (np.bincount(labels) == 10).all()

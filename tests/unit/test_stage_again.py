@@ -12,6 +12,7 @@ from stage_runner import (
 
 from shared import process, store
 from shared.contract import Plan
+from shared.progress import Event
 
 
 def test_a_second_run_says_fresh_and_runs_nothing(run):
@@ -19,7 +20,7 @@ def test_a_second_run_says_fresh_and_runs_nothing(run):
     run(plan)
     before = {each: each.stat().st_mtime_ns for each in store.volumes().rglob("*") if each.name != "plan.json"}
     assert run(plan) == 0
-    assert run.events == [{"event": "fresh", "output": name} for name in ("made", "next", "all")]
+    assert run.events == [Event("fresh", name) for name in ("made", "next", "all")]
     after = {each: each.stat().st_mtime_ns for each in before}
     assert {each.name for each in before if before[each] != after[each]} <= {null_image.EXPERIMENT}
 
@@ -89,7 +90,7 @@ def test_force_that_fails_leaves_no_old_result(run, monkeypatch):
 def test_force_is_for_the_named_artifacts_alone(run):
     run(chain(text="2"))
     assert run(chain(text="2"), "third", "--force") == 0
-    assert [event["output"] for event in run.events] == ["third", "third"]
+    assert [event.output for event in run.events] == ["third", "third"]
 
 
 def test_named_artifacts_are_made_in_the_order_of_the_plan(run):

@@ -11,10 +11,14 @@ from stage_runner import (
     make_runner,  # noqa: F401 - the fixture `run`
     partials,
     path,
+    seal,
+    text,
 )
 
 from shared import stage, store
 from shared.errors import DISK_FULL
+from shared.freshness import Freshness
+from shared.progress import Event
 
 
 def test_code_other_than_the_plans_is_refused(run):
@@ -62,15 +66,35 @@ def test_a_wrong_command_line_exits_with_2(arguments):
     assert caught.value.code == 2
 
 
-@pytest.mark.parametrize("name", [INPUT, "made"])
-def test_a_file_changed_after_sealing_is_refused(run, name):
+def test_an_input_changed_after_sealing_is_not_used(run):
     plan = null_image.plan(step("made"), step("next", inputs=("made",)))
     run(plan)
-    folder = store.artifact_path(plan, name)
-    (folder / "text.txt").write_text("INPUT ")
-    assert run(plan) == 2
-    assert run.events[-1]["message"] == f"artifact '{name}' changed after it was sealed: delete {folder} and run again"
+    (store.artifact_path(plan, INPUT) / "text.txt").write_text("INPUT ")
+    assert run(plan) == 3
+    assert run.ends["made"] == ("skipped", f"its input {INPUT} is missing or out of date")
     assert run.named("start") == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda made: (made / "text.txt").write_text("INPUT "),
+        lambda made: (made / "text.txt").write_text(""),
+        lambda made: (made / store.SEAL).write_text(""),
+        lambda made: (made / store.SEAL).write_text("[" * 100_000),
+        lambda made: (made / "text.txt").unlink(),
+        lambda made: (made / "link").symlink_to("/etc/passwd"),
+    ],
+    ids=["changed", "emptied", "emptied seal", "endless seal", "removed", "link"],
+)
+def test_a_damaged_artifact_is_made_anew(run, damage):
+    plan = null_image.plan(step("made"), step("next", inputs=("made",)))
+    run(plan)
+    damage(path("made"))
+    assert Freshness(plan).state(plan.steps[0]) == "damaged"
+    assert run(plan) == 0
+    assert run.named("start") == ["made"], "the next one was made from what is there again"
+    assert seal("made") and text("made") == "input "
 
 
 def test_a_folder_that_can_not_be_made_is_refused(run):
@@ -95,5 +119,5 @@ def test_what_the_system_refuses_while_sealing_is_one_line_and_exit_code_3(run, 
 
     monkeypatch.setattr(store, "publish", publish)
     assert run(null_image.plan(step("made"))) == 3
-    assert run.events[-1] == {"event": "error", "message": DISK_FULL, "exit_code": 3}
+    assert run.events[-1] == Event("error", message=DISK_FULL, exit_code=3)
     assert partials() == []

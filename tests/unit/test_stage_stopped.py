@@ -2,12 +2,17 @@
 
 import os
 import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import null_image
 import pytest
 from null_image import step
 from stage_runner import (
     Runner,
+    log,
     make_runner,  # noqa: F401 - the fixture `run`
     partials,
     path,
@@ -17,14 +22,47 @@ from stage_runner import (
 
 from shared import process
 from shared.contract import Plan
+from shared.progress import Event
+
+PATIENCE = 30  # seconds
+
+
+def wait_for(found: Callable[[], object]) -> object:
+    """What `found` gives as soon as it is true."""
+    deadline = time.monotonic() + PATIENCE
+    while not (value := found()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return value
+
+
+def half_made() -> int:
+    """The process of a stage that waits, having written half of its output; 0 as long as there is none."""
+    found = [each / "text.txt" for each in partials()]
+    return next((int(each.read_text()) for each in found if each.exists()), 0)
+
+
+@contextmanager
+def signalled_when_half_made(number: int) -> Iterator[None]:
+    """Send a signal to this process as soon as a stage has written half of its output."""
+    runner, helper = os.getpid(), os.fork()
+    if helper == 0:
+        try:
+            wait_for(half_made)
+            os.kill(runner, number)
+        finally:
+            os._exit(0)
+    yield
+    os.waitpid(helper, 0)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stopped_runner_stops_its_stage_and_leaves_nothing_half_written(run, number):
-    assert run(null_image.plan(step("made", "stop_runner", number=number), step("other"))) == 130
-    assert [event["event"] for event in run.events] == ["start"]
+    with signalled_when_half_made(number):
+        assert run(null_image.plan(step("made", "wait"), step("other"))) == 130
+    assert run.events == [Event("start", "made")]
     assert partials() == []
-    assert [each.name for each in path("made").parent.iterdir()] == ["logs"]
+    assert sorted(each.name for each in path("made").parent.iterdir()) == [".locks", "logs"]
     assert not children()
 
 
@@ -53,25 +91,32 @@ def children() -> bool:
     return True
 
 
+def is_alive(pid: int) -> bool:
+    """A process that has ended stays as a zombie until its parent looks at it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 def killed(run: Runner, plan: Plan) -> None:
-    """Run `plan` in a fork which a stage kills, and wait until its last descendant is gone."""
-    readable, writable = os.pipe()
+    """Run `plan` in a fork, kill that while a stage waits half-made, and see the stage end with it."""
     runner = os.fork()
     if runner == 0:
         try:
             run(plan)
         finally:
             os._exit(1)
-    os.close(writable)
+    stage = wait_for(half_made)
+    os.kill(runner, signal.SIGKILL)
     _, status = os.waitpid(runner, 0)
     assert os.WTERMSIG(status) == signal.SIGKILL
-    assert os.read(readable, 1) == b"", "the end of the last process that holds the pipe"
-    os.close(readable)
+    wait_for(lambda: not is_alive(stage))
 
 
 def test_what_a_killed_run_left_is_removed_by_the_next(run):
     run(null_image.plan(step("made", text="old")))
-    killed(run, null_image.plan(step("made", "outlive_runner", quietly=True)))
+    killed(run, null_image.plan(step("made", "wait")))
     assert len(partials()) == 1
     assert text("made") == "input old", "the old artifact is as it was"
     assert run(null_image.plan(step("made", text="new"))) == 0
@@ -79,21 +124,27 @@ def test_what_a_killed_run_left_is_removed_by_the_next(run):
     assert text("made") == "input new"
 
 
-def test_a_stage_that_outlives_its_runner_ends_without_a_word(run):
-    killed(run, null_image.plan(step("made", "outlive_runner", quietly=False)))
+def test_a_stage_ends_with_its_runner(run):
+    killed(run, null_image.plan(step("made", "wait")))
     run.listen()
-    assert run.events == [{"event": "start", "output": "made"}]
+    assert run.events == [Event("start", "made")]
     assert seal("made") is None
 
 
-@pytest.mark.parametrize("ended", ["in-time", "stopped"])
-def test_what_a_stage_has_started_ends_with_it(run, monkeypatch, ended):
-    """Where time is up, or the runner is stopped: a process that the stage left would keep the machine busy."""
-    readable, writable = os.pipe()
+def helper() -> int:
+    """The process that a stage has started, once it has said so in the stage's log."""
+    return int(log("made").read_text() or 0) if log("made").exists() else 0
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["in the group", "in a session of its own"])
+@pytest.mark.parametrize("ended", ["by itself", "in time", "stopped"])
+def test_what_a_stage_has_started_ends_with_it(run, monkeypatch, ended, apart):
+    """A process that a stage left would keep the machine busy, or change what is made next."""
     if ended == "stopped":
-        monkeypatch.setattr(process, "_receive", lambda *_: signal.raise_signal(signal.SIGTERM))
-    code = run(null_image.plan(step("made", "start_helper", pipe=writable), stage_seconds=1))
-    os.close(writable)
-    assert code == (130 if ended == "stopped" else 3)
-    with os.fdopen(readable, "rb") as pipe:
-        assert pipe.read() == b"", "the helper was alive"
+        stop = lambda *_: wait_for(helper) and signal.raise_signal(signal.SIGTERM)  # noqa: E731
+        monkeypatch.setattr(process, "_listen", stop)
+    stage = step("made", "start_helper", apart=apart, wait=ended != "by itself")
+    code = run(null_image.plan(stage, stage_seconds=60 if ended == "by itself" else 1))
+    assert code == {"by itself": 0, "in time": 3, "stopped": 130}[ended]
+    assert helper()
+    assert not is_alive(helper())

@@ -1,5 +1,7 @@
 """Artifacts are believed only after they have been read again, and nothing half-written is ever found."""
 
+import os
+import re
 import shutil
 from collections import namedtuple
 from pathlib import Path
@@ -111,16 +113,57 @@ def overwrite(made: Path) -> None:
 )
 def test_a_change_after_sealing_is_refused(made, change):
     change(made)
-    with pytest.raises(CrossquantError) as caught:
+    with pytest.raises(store.Damaged) as caught:
         store.open_sealed(made, "made")
-    assert str(caught.value) == f"artifact 'made' changed after it was sealed: delete {made} and run again"
+    assert str(caught.value) == "artifact 'made' changed after it was sealed: run again, which makes it anew"
 
 
 def test_a_broken_seal_is_named(made):
     (made / store.SEAL).write_text("{}")
-    with pytest.raises(CrossquantError) as caught:
+    with pytest.raises(store.Damaged) as caught:
         store.open_sealed(made, "made")
-    assert str(caught.value) == f"{made / store.SEAL}: schema: is missing: delete it and run again"
+    assert str(caught.value).startswith(f"artifact 'made' is damaged ({made / store.SEAL}: schema: is missing")
+
+
+@pytest.mark.parametrize(
+    ("plant", "problem"),
+    [
+        (lambda made: (made / "link").symlink_to("/etc/passwd"), "link is a link or a device"),
+        (lambda made: (made / "deep" / "link").symlink_to(".."), "deep/link is a link or a device"),
+        (lambda made: os.link(made / "model.onnx", made / "deep" / "hard"), "is a link or a device"),
+        (lambda made: os.mkfifo(made / "pipe"), "pipe is a link or a device"),
+        (lambda made: (made / "a\nb").touch(), "a b: a file's name must have no control characters"),
+        (lambda made: (made / "/".join("d" * 40)).mkdir(parents=True), "folders are nested more than 32 deep"),
+    ],
+    ids=["symlink", "symlink to a folder", "hard link", "pipe", "name", "deep"],
+)
+def test_only_plain_files_make_an_artifact(made, plant, problem):
+    plant(made)
+    with pytest.raises(CrossquantError, match=re.escape(problem)):
+        store.list_files(made)
+    with pytest.raises(store.Damaged):
+        store.open_sealed(made, "made")
+
+
+def test_a_seal_below_the_first_folder_is_a_file_like_any_other(made):
+    assert f"deep/{store.SEAL}" not in store.list_files(made)
+    (made / "deep" / store.SEAL).touch()
+    assert f"deep/{store.SEAL}" in store.list_files(made)
+
+
+def test_whatever_a_stage_has_made_is_removed(tmp_path):
+    """Also as an ordinary user, who may not look into a folder without permissions."""
+    folder = tmp_path / "made"
+    place = folder
+    for _ in range(300):  # deeper than Python's recursion goes once, and within the length of a path
+        place = place / "dddd"
+    place.mkdir(parents=True)
+    (folder / "closed").mkdir(mode=0)
+    store.remove(folder)
+    assert not folder.exists()
+    (tmp_path / "link").symlink_to(tmp_path)
+    store.remove(tmp_path / "link")
+    assert tmp_path.exists() and not (tmp_path / "link").is_symlink()
 
 
 def test_a_digest_is_of_the_content_alone(plan):
@@ -218,14 +261,19 @@ def test_a_failure_is_recorded_and_replaced(plan):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_only_what_a_killed_process_left_is_removed(made):
+def test_only_what_a_killed_process_left_of_this_artifact_is_removed(made):
     folder = made.parent
     (folder / ".made.17.partial" / "deep").mkdir(parents=True)
-    (folder / ".plan.json.17.partial").write_text("{")
+    (folder / ".made.0123456789abcdef.partial").write_text("{")
+    (folder / ".made.d2.17.partial").mkdir()
     (folder / "made.partial").mkdir()
-    (folder / ".lock").write_text("")
-    store.remove_partials(folder)
-    assert sorted(path.name for path in folder.iterdir()) == [".lock", "made", "made.partial"]
+    store.remove_partials(made)
+    assert sorted(path.name for path in folder.iterdir()) == [".made.d2.17.partial", "made", "made.partial"]
+
+
+def test_two_writers_of_one_artifact_never_share_a_folder(tmp_path):
+    with store.temporary(tmp_path / "made") as one, store.temporary(tmp_path / "made") as other:
+        assert one != other
 
 
 @pytest.mark.parametrize(("free", "full"), [(0, True), (store.LEAST_FREE - 1, True), (store.LEAST_FREE, False)])

@@ -1,0 +1,24 @@
+"""Text from a model, a data file or a framework, made safe to show: one line, no control characters, not too long."""
+
+import unicodedata
+
+LONGEST = 1000  # characters of a message
+UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})  # control characters, lone surrogates, separators of lines
+DIRECTIONS = map(chr, (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+INVISIBLE = frozenset({"\u200b", "\u2060", "\ufeff", *DIRECTIONS})
+
+
+def printable(text: str, longest: int = LONGEST) -> str:
+    """`text` as one line of at most `longest` characters: a run of what can't be shown becomes a space.
+
+    A terminal obeys control characters: a layer's name could clear the screen, or a class name add a line that looks
+    like our own. Characters that hide text or reverse its direction go as well.
+    """
+    if not any(map(is_unprintable, text)):
+        return text if len(text) <= longest else text[: longest - 1] + "…"
+    words = "".join(" " if is_unprintable(char) else char for char in text[: 4 * longest]).split()
+    return printable(" ".join(words), longest)
+
+
+def is_unprintable(char: str) -> bool:
+    return char in INVISIBLE or unicodedata.category(char) in UNPRINTABLE

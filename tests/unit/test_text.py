@@ -1,0 +1,30 @@
+"""Text from elsewhere, made safe to show."""
+
+import pytest
+
+from shared.text import printable
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("dense_1/kernel:0", "dense_1/kernel:0"),
+        ("Größe [m²] 猫 👩", "Größe [m²] 猫 👩"),
+        ("  two  spaces stay  ", "  two  spaces stay  "),
+        ("a\x1b[2J\x1b[Hb", "a [2J [Hb"),
+        ("cat\nAll 22 gates hold.\r\n", "cat All 22 gates hold."),
+        ("a\u2028b\u2029c\x85d\x9be", "a b c d e"),
+        ("a\u202eb\u2066c\u200bd", "a b c d"),
+        ("lone \udc80 surrogate", "lone surrogate"),
+        ("\x00", ""),
+    ],
+)
+def test_what_a_terminal_would_obey_becomes_a_space(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+@pytest.mark.parametrize("text", ["x" * 1000, "\n" + "x" * 1000, "x\n" * 1000])
+def test_a_long_text_is_cut(text: str) -> None:
+    shown = printable(text, 100)
+    assert len(shown) == 100
+    assert shown.endswith("…")
