@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from driver import catalog, experiment, fetching, host, plan, probes
-from driver.docker_engine import settings
+from driver.docker_engine import LEASE, DockerEngine, lease, settings
 from shared.contract import Plan
 from shared.store import ROOT
 
@@ -103,7 +103,7 @@ def test_compose_and_the_driver_start_a_stage_in_the_same_way(made: Plan, compos
     client = probes.connect()
     assert client is not None
     for image in IMAGES:
-        container = client.containers.create(f"crossquant-{image}", **settings(made, image, CHOSEN.limits, ""))
+        container = client.containers.create(f"crossquant-{image}", **settings(made, image, CHOSEN.limits))
         try:
             assert inspect(container.id) == composed[image]
         finally:
@@ -125,7 +125,7 @@ def test_a_service_of_compose_is_locked_down(composed: dict[str, dict[str, Any]]
 def test_a_stage_can_write_its_own_folder_and_nothing_else(made: Plan, image: str) -> None:
     client = probes.connect()
     assert client is not None
-    options = settings(made, image, CHOSEN.limits, "") | {"user": "1234:1234"}
+    options = settings(made, image, CHOSEN.limits) | {"user": "1234:1234"}
     (own,) = [Path(mount["Source"]) for mount in options["mounts"] if not mount["ReadOnly"]]
     own.chmod(0o777)
     own.parents[1].chmod(0o755)
@@ -168,3 +168,35 @@ def test_torch_brings_no_cuda() -> None:
     code = "import torch; print(torch.version.cuda, torch.__version__)"
     output = client.containers.run("crossquant-torch", ["-c", code], entrypoint="python", remove=True)
     assert output.decode().split() == ["None", "2.13.0+cpu"]
+
+
+def created(engine: DockerEngine, made: Plan, lease_name: str) -> Any:
+    options = settings(made, "onnx", CHOSEN.limits)
+    return engine.create("onnx", [], {**options, "labels": {**options["labels"], LEASE: lease_name}})
+
+
+def test_compose_takes_no_container_of_the_driver_for_its_own(made: Plan) -> None:
+    """An image that Compose has built carries its labels, and containers inherit them."""
+    engine = DockerEngine(CHOSEN.limits)
+    project = engine.client.images.get("crossquant-onnx").labels["com.docker.compose.project"]
+    container = created(engine, made, "none")
+    try:
+        command = ["docker", "compose", "--project-name", project, "ps", "--all", "--quiet"]
+        done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+        assert container.id not in done.stdout.split()
+        assert not [label for label, value in container.labels.items() if label.startswith("com.docker.") and value]
+    finally:
+        container.remove(force=True)
+
+
+def test_a_container_is_removed_when_its_driver_is_gone_and_not_before(made: Plan) -> None:
+    engine = DockerEngine(CHOSEN.limits)
+    client = engine.client
+    with lease(made) as name:
+        wanted, forgotten = created(engine, made, name), created(engine, made, "a driver that is gone")
+        engine.clear(made)
+        left = {item.id for item in client.containers.list(all=True)}
+        assert wanted.id in left
+        assert forgotten.id not in left
+    engine.clear(made)
+    assert wanted.id not in {item.id for item in client.containers.list(all=True)}

@@ -1,0 +1,114 @@
+"""A model that attacks, in real containers: it harms nothing that is finished, and its row says what it is worth."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import Done, Driver
+
+from driver import __main__ as command_line
+from driver import docker_engine
+from driver.venv_engine import ensure
+from shared import sandbox, store
+from shared.contract import Plan, read
+from shared.freshness import Freshness
+from shared.store import ROOT
+
+pytestmark = pytest.mark.docker
+NO_LANDLOCK = {
+    "defaultAction": "SCMP_ACT_ALLOW",
+    "syscalls": [
+        {
+            "names": ["landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self"],
+            "action": "SCMP_ACT_ERRNO",
+        }
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("hostile")
+    subprocess.run([ensure("keras"), "tests/e2e/hostile_files.py", folder], cwd=ROOT, check=True, capture_output=True)
+    return folder
+
+
+def new(driver: Driver, files: Path) -> None:
+    own = ("--code", str(files / "spy.py"), "--name", "hostile", "--set", "unit=rows")
+    made = driver("new", "--model", str(files / "hostile.keras"), "--data", str(files / "data.npz"), *own)
+    assert made.exit_code == 0, made.stderr
+
+
+def tried(driver: Driver) -> dict[str, set[str]]:
+    """What became of each attack, over all stages that had one."""
+    found: dict[str, set[str]] = {}
+    for log in (driver.volumes / "hostile" / "keras" / "logs").glob("*.log"):
+        for name, outcome in re.findall(r"^TRIED (.+) -> (.+)$", log.read_text(), re.MULTILINE):
+            found.setdefault(name, set()).add(outcome)
+        for planted in re.findall(r"^PLANTED (.+)$", log.read_text(), re.MULTILINE):
+            found.setdefault("planted", set()).add(planted)
+    return found
+
+
+def freshness(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> Freshness:
+    monkeypatch.setenv("CROSSQUANT_VOLUMES", str(driver.volumes))
+    return Freshness(read(Plan, store.plan_path("hostile")))
+
+
+def check_row(driver: Driver) -> None:
+    """It guesses, and the row says so."""
+    row = driver.rows("hostile")["keras.fp32"]
+    assert row["status"] == "failed"
+    assert "answers no better than chance" in row["reason"]
+    assert "FORGED" not in json.dumps(driver.comparison("hostile"))
+
+
+@pytest.mark.skipif(not sandbox.available(), reason="this kernel has no Landlock of version 6")
+def test_a_hostile_model_harms_nothing(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = Driver(tmp_path / "volumes", "docker")
+    new(driver, files)
+    done: Done = driver("run", "--experiment", "hostile")
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "\x1b" not in done.stdout, "a layer's name is no command to the terminal"
+    assert "FORGED" not in done.stdout
+    outcomes = tried(driver)
+    assert outcomes.pop("planted") == {"[]"}
+    assert outcomes.pop("read the labels") == {"nothing"}
+    assert outcomes.pop("end all") <= {"refused", "DONE None"}, "all that it may signal is itself"
+    assert len(outcomes) == 13
+    assert {name: found for name, found in outcomes.items() if found != {"refused"}} == {}
+    check_row(driver)
+    made = freshness(driver, monkeypatch)
+    assert {made.state(step) for step in made.plan.steps if step.default} <= {"fresh", "void"}
+
+
+def test_without_landlock_each_stage_of_a_foreign_model_is_alone(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Slower, and as safe: a stage sees its inputs, which it can't write, and a folder of its own."""
+    driver = Driver(tmp_path / "volumes", "docker")
+    new(driver, files)
+    monkeypatch.setenv("CROSSQUANT_VOLUMES", str(driver.volumes))
+    settings = docker_engine.settings
+
+    def without_landlock(*arguments: object) -> dict[str, object]:
+        options = settings(*arguments)  # type: ignore[arg-type]
+        return options | {"security_opt": [*options["security_opt"], f"seccomp={json.dumps(NO_LANDLOCK)}"]}
+
+    monkeypatch.setattr(docker_engine, "settings", without_landlock)
+    run = ["run", "--experiment", "hostile", "predictions.keras.fp32", "onnx.fp32"]
+    assert command_line.main(run) == 0
+    said = capsys.readouterr().out
+    assert said.count("each stage gets a container") == 1
+    made = freshness(driver, monkeypatch)
+    for name in ("data", "dataset", "keras.fp32", "predictions.keras.fp32", "exported", "onnx.fp32"):
+        assert made.state(made.steps[name]) == "fresh", name
+    outcomes = tried(driver)
+    assert outcomes["read the labels"] == {"nothing"}
+    for name in ("rewrite the data set", "rewrite the plan", "add to what is finished"):
+        assert not any(outcome.startswith("DONE [None") for outcome in outcomes[name]), name
+    assert not list((driver.volumes / "hostile" / ".isolated").iterdir())
+    assert command_line.main(run) == 0, "nothing is left to do"
+    assert "seconds" not in capsys.readouterr().out
