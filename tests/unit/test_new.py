@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from driver import catalog, experiment, new, own, plan, session
+from driver import bubblewrap, catalog, experiment, new, own, plan, session
 from driver.__main__ import main
 from driver.experiment import Model
 from shared import store
@@ -217,12 +217,14 @@ def test_data_that_went_away_are_taken_from_the_volume(volumes, model, data):
     assert main(["fetch", "--experiment", "mine"]) == 2
 
 
-def test_without_docker_no_code_of_the_users_runs(model, data, monkeypatch, capsys):
+def test_without_docker_and_bubblewrap_no_code_of_the_users_runs(model, data, monkeypatch, capsys):
+    lack = bubblewrap.Trial((), "bubblewrap is not on this host", "apt install bubblewrap")
+    monkeypatch.setattr(bubblewrap, "trial", lambda: lack)
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
     assert make("--model", model, "--data", data, "--name", "mine", "--trust") == 0
     for engine in ("auto", "venv"):
         assert main(["run", "--experiment", "mine", "--engine", engine]) == 2
-        assert "runs Python code of its own, which takes a container: start Docker" in capsys.readouterr().err
+        assert "bubblewrap is not on this host: `apt install bubblewrap`, or start Docker" in capsys.readouterr().err
 
 
 def test_trust_is_an_option_of_the_run_too(model, data):
