@@ -244,7 +244,8 @@ def readable(*paths: str | Path) -> Iterator[str]:
         yield from ("--ro-bind-try", str(path), str(path))
 
 
-def python_folders(environment: Path) -> list[Path]:
+@cache
+def python_folders(environment: Path) -> tuple[Path, ...]:
     """Where the Python lies that the virtual environment was made from, as far as it isn't the system's.
 
     The folders that Python reads, and not all of its prefix: that may be somebody's home.
@@ -257,7 +258,7 @@ def python_folders(environment: Path) -> list[Path]:
     *prefixes, executable = map(Path, done.stdout.splitlines())
     prefixes += [executable.parents[1], executable.resolve().parents[1]]
     found = [prefix / name for prefix in dict.fromkeys(prefixes) for name in PYTHON_FOLDERS]
-    return [path for path in found if path.is_dir() and not any(path.is_relative_to(name) for name in SYSTEM)]
+    return tuple(path for path in found if path.is_dir() and not any(path.is_relative_to(name) for name in SYSTEM))
 
 
 def first_process(status: str) -> int | None:

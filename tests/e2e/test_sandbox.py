@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from conftest import Done, Driver
 
-from driver import bubblewrap, seccomp
+from driver import bubblewrap, seccomp, venv_engine
 from driver.venv_engine import FOLDER, ensure
 from shared.contract import Plan
 from shared.store import ROOT
@@ -329,11 +329,28 @@ def test_the_volume_may_lie_anywhere(tmp_path: Path, place: str) -> None:
 
 
 def test_what_changes_how_numbers_are_computed_reaches_the_stage(host: Host) -> None:
-    told = "import os\nos.write(1, ('SAID ' + os.environ.get('OPENBLAS_CORETYPE', '-') + '\\n').encode())"
-    new(host.driver, OURS, python_data(host.folder / "data", told))
+    """The variables that a user sets for it, and the number of CPUs of the experiment."""
+    told = "import os\nvalues = os.environ.get('OPENBLAS_CORETYPE'), len(os.sched_getaffinity(0))"
+    data = python_data(host.folder / "data", f"{told}\nos.write(1, repr(values).encode())")
+    new(host.driver, OURS, data)
+    experiment = host.driver.volumes / "inputs" / "mine.yaml"
+    experiment.write_text(experiment.read_text().replace("cpus: 2", "cpus: 1"))
     host.driver.environment["OPENBLAS_CORETYPE"] = "Haswell"
     assert own(host.driver, "data").exit_code == 0
-    assert "SAID Haswell" in log(host.driver, "data")
+    assert "('Haswell', 1)" in log(host.driver, "data")
+
+
+def test_a_python_that_does_not_start_in_the_sandbox(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one with a library in a place that is not shown: what keeps it from starting is told."""
+    monkeypatch.setenv("CROSSQUANT_VOLUMES", str(host.driver.volumes))
+    plan = Plan(1, "mine", 1, 1, {}, {}, ())
+    sandbox, python = bubblewrap.sandbox(bubblewrap.trial(), plan, "keras", FOLDER / "keras"), Path("/nowhere/python")
+    with sandbox.running([str(python), "-m", "shared.stage"]) as process:
+        assert process.wait() == 127
+        error = venv_engine.sandbox_error(process, sandbox, python, "keras")
+    assert str(error) == (
+        "image 'keras' does not start in bubblewrap: bwrap: execvp /nowhere/python: No such file or directory"
+    )
 
 
 # As an ordinary user
@@ -454,7 +471,7 @@ def test_a_host_where_bubblewrap_can_not_work(host: Host) -> None:
 
 
 def test_without_the_sandbox_code_can_do_all_that_the_user_can(host: Host) -> None:
-    said = f"import os\nos.write(1, open({str(host.home / 'secret')!r}, 'rb').read())"
+    said = f"import os\nos.write(1, open({str(host.home / 'secret')!r}, 'rb').read())\nprint(sorted(os.environ))"
     new(host.driver, OURS, python_data(host.folder / "data", said))
     done = own(host.driver, "data", "--no-sandbox")
     assert done.exit_code == 0, done.stdout + done.stderr
@@ -462,6 +479,7 @@ def test_without_the_sandbox_code_can_do_all_that_the_user_can(host: Host) -> No
         "warning: --no-sandbox: code in the model or the data of 'mine' can do all you can"
     )
     assert "finished" in log(host.driver, "data")
+    assert "SECRET_TOKEN" not in log(host.driver, "data"), "what needs no secret is told none all the same"
 
 
 def test_without_the_sandbox_the_projects_own_model_needs_no_warning(tmp_path: Path) -> None:
