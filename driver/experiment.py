@@ -147,12 +147,6 @@ class Experiment:
         return DATA in self.options
 
     @property
-    def runs_code(self) -> bool:
-        """Does it run Python code of the user's?"""
-        reads = self.options.get(DATA, {}).get("kind") == "python"
-        return bool(self.model.code) or self.model.trust or reads
-
-    @property
     def emulated(self) -> tuple[str, ...]:
         """The variants to run on other CPUs: those that are recommended; all quantized ones where none is."""
         every = tuple(f"{image}.{recipe}" for image, found in self.recipes.items() for recipe in found)

@@ -71,12 +71,12 @@ def choose_engine(
     arguments: argparse.Namespace, chosen: Experiment, freshness: Freshness, terminal: Terminal
 ) -> Engine:
     """The engine that was asked for; for `auto`, Docker where a daemon answers."""
-    open_ = getattr(arguments, "no_sandbox", False)
-    if arguments.engine == "docker" and open_:
+    no_sandbox = getattr(arguments, "no_sandbox", False)
+    if arguments.engine == "docker" and no_sandbox:
         raise CrossquantError("--no-sandbox is of the venv engine, a container has no such switch: leave it out")
     own = experiment.is_own(chosen, freshness.seal("input.model"))
     if arguments.engine == "venv":
-        return venv_engine(chosen, own, open_, terminal)
+        return venv_engine(chosen, own, no_sandbox, terminal)
     from driver.docker_engine import DockerEngine
 
     try:
@@ -85,7 +85,7 @@ def choose_engine(
         if arguments.engine == "docker":
             raise
     terminal.say("no Docker daemon answers: using virtual environments; `make docker-host` sets Docker up")
-    return venv_engine(chosen, own, open_, terminal)
+    return venv_engine(chosen, own, no_sandbox, terminal)
 
 
 def venv_engine(chosen: Experiment, own: bool, no_sandbox: bool, terminal: Terminal) -> Engine:

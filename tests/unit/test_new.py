@@ -66,7 +66,6 @@ def test_what_the_command_line_says_is_in_the_file(volumes, model, data, tmp_pat
     }
     assert (found.model.trust, found.options["load"]) == (True, {"trust": True})
     assert (volumes / "inputs" / "models" / "mine" / own.CODE).read_text() == code.read_text()
-    assert found.runs_code
 
 
 @pytest.mark.parametrize(
@@ -232,7 +231,7 @@ def test_trust_is_an_option_of_the_run_too(model, data):
     arguments = {"experiment": "mine", "engine": "auto", "with_": []}
     plain = session.load(argparse.Namespace(**arguments, trust=False))
     trusted = session.load(argparse.Namespace(**arguments, trust=True))
-    assert (plain.runs_code, trusted.runs_code, trusted.options["load"]) == (False, True, {"trust": True})
+    assert (plain.model.trust, trusted.model.trust, trusted.options["load"]) == (False, True, {"trust": True})
 
 
 def test_the_source_of_the_data_is_told(volumes, model, data):
