@@ -1,8 +1,8 @@
 """A data set that is larger than memory: how much each stage takes of it, and how often an image is decoded.
 
 `python -m benchmarks.streams --images 50000` generates the images by a user's Python file, as that of docs/your-data.md
-is, and runs the driver on them, each container limited to 1.5 GB. With `--engine venv`, which runs no code of a user's,
-the images lie in `.npy` files. Exit code 1: something took more, or was read twice; 2: something is to be mended first.
+is, and runs the driver on them, each container limited to 1.5 GB. With `--engine venv`, which needs bubblewrap, the
+images lie in `.npy` files. Exit code 1: something took more, or was read twice; 2: something is to be mended first.
 """
 
 import argparse

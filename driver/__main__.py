@@ -58,7 +58,7 @@ def add_new(to: Commands) -> None:
     add.add_argument("--task", default="", choices=TASKS, help="what the model does (default: by the labels)")
     add.add_argument("--code", default="", metavar="FILE", help="Python file with the model's own layers")
     add.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the data section")
-    add.add_argument("--trust", action="store_true", help="let code inside the model file run, in its container")
+    add.add_argument("--trust", action="store_true", help="let code inside the model file run, in its sandbox")
     add.add_argument("--force", action="store_true", help="write over the experiment that is there")
     add.set_defaults(command=commands.new)
 
@@ -140,8 +140,9 @@ def add_with(add: argparse.ArgumentParser) -> None:
 
 def add_engine(add: argparse.ArgumentParser) -> None:
     add_with(add)
-    add.add_argument("--trust", action="store_true", help="let code inside the model file run, in its container")
+    add.add_argument("--trust", action="store_true", help="let code inside the model file run, in its sandbox")
     add.add_argument("--engine", choices=("auto", "docker", "venv"), default="auto", help="default: auto")
+    add.add_argument("--no-sandbox", action="store_true", help="virtual environments without bubblewrap around them")
     add.add_argument("--force", action="store_true", help="make them even if they are fresh")
 
 

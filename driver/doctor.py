@@ -8,7 +8,7 @@ import docker
 from rich.console import Console
 from rich.text import Text
 
-from driver import host, mend, probes
+from driver import bubblewrap, host, mend, probes
 from shared.store import ROOT
 
 DISK_BYTES = 10 * 10**9  # the images, their build cache and the volume
@@ -42,6 +42,7 @@ def findings() -> Iterator[Finding]:
     yield check("Docker", client is not None, "a daemon answers", "no daemon answers", "make docker-host")
     composed = probes.compose_version()
     yield check("Compose", composed is not None, composed or "", "no Compose v2", "make docker-host")
+    yield sandbox_finding()
     if client is not None:
         yield from image_findings(client)
     yield wheel_finding()
@@ -65,6 +66,12 @@ def image_findings(client: docker.DockerClient) -> Iterator[Finding]:
     yield check("base image", there, base, f"{base} is not on this host", "python -m driver doctor --fix")
     missing = probes.missing_images(client)
     yield check("images", not missing, "all built", f"not built: {', '.join(missing)}", "make images")
+
+
+def sandbox_finding() -> Finding:
+    trial = bubblewrap.trial()
+    lack = f"{trial.lack}: without Docker, only the project's own models run"
+    return check("sandbox", bool(trial.command), probes.bubblewrap_version(), lack, trial.mend)
 
 
 def wheel_finding() -> Finding:

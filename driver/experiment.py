@@ -1,16 +1,19 @@
 """Experiment files: one YAML, checked to the last key before anything runs."""
 
+import tomllib
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from driver import checks, recipes, yaml_lines
 from driver.catalog import Catalog
 from shared import store
-from shared.contract import decode
+from shared.contract import Seal, decode
 from shared.errors import CrossquantError, FieldError
 
 FOLDER = Path(__file__).parent / "experiments"
+OWN = Path(__file__).parent / "own.toml"
 DEFAULT = "resnet8-cifar10"
 DATA = "data"  # the stage, and the section of the file, for data of one's own
 UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
@@ -42,7 +45,8 @@ class Model:
     """A `.keras`, `.h5` or `.onnx` file, or a SavedModel folder.
 
     `code` is a Python file with the classes and functions that the model needs; with `trust`, code inside the model
-    file (Lambda layers) may run too. Both run in the locked-down container of the keras image alone.
+    file (Lambda layers) may run too. Both run in the keras image alone: in its locked-down container or, without
+    Docker, in the sandbox of the venv engine.
     """
 
     sources: tuple[Source, ...]
@@ -143,12 +147,6 @@ class Experiment:
         return DATA in self.options
 
     @property
-    def runs_code(self) -> bool:
-        """Does it run Python code of the user's?"""
-        reads = self.options.get(DATA, {}).get("kind") == "python"
-        return bool(self.model.code) or self.model.trust or reads
-
-    @property
     def emulated(self) -> tuple[str, ...]:
         """The variants to run on other CPUs: those that are recommended; all quantized ones where none is."""
         every = tuple(f"{image}.{recipe}" for image, found in self.recipes.items() for recipe in found)
@@ -207,6 +205,39 @@ def with_stages(error: FieldError, stages: set[str]) -> FieldError:
         known = error.problem.replace(", options", "").replace(", images", "") + ", " + ", ".join(sorted(stages))
         return FieldError(error.path, known)
     return error
+
+
+@dataclass(frozen=True)
+class Own:
+    """`own.toml`: the SHA-256 sums of the project's own model files and, of each data set, of its arrays' raw bytes."""
+
+    models: dict[str, str]
+    datasets: dict[str, dict[str, str]]
+
+
+@cache
+def own_sums() -> Own:
+    """The sums that the project itself vouches for."""
+    sums: Own = decode(Own, tomllib.loads(OWN.read_text()))
+    return sums
+
+
+def is_own(experiment: Experiment, model: Seal | None) -> bool:
+    """Are the model and the data of the experiment the project's own? Anything else may be hostile.
+
+    `model` is the verified seal of `input.model`, with every file that the stages read of the model, its code among
+    them. What counts is the content: a sum in the user's experiment is the user's word, and so is a name.
+    """
+    known = set(own_sums().models.values())
+    files = model.files.values() if model else ()
+    return bool(files) and all(file.sha256 in known for file in files) and has_own_data(experiment)
+
+
+def has_own_data(experiment: Experiment) -> bool:
+    """Are its data the project's own, or has it none, as `inspect`? The arrays' sums are held when they are fetched."""
+    if experiment.own_data:
+        return False
+    return not experiment.dataset.sources or experiment.dataset.sha256 in own_sums().datasets.values()
 
 
 def find(name: str) -> Path:

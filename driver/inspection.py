@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         made = prepare(chosen, terminal)
         steps = plan.select(made, targets(made))
         freshness = Freshness(made)
-        engine = partial(session.choose_engine, arguments.engine, chosen, terminal)
+        engine = partial(session.choose_engine, arguments, chosen, freshness, terminal)
         failed = execute.run(freshness, steps, engine, terminal, arguments.force)
     if failed:
         raise StageError(f"{arguments.model} can't be inspected: the line above says why")

@@ -38,6 +38,13 @@ def compose_version() -> str | None:
     return version if re.match(r"[2-9]\.|[1-9]\d", version) else None
 
 
+def bubblewrap_version() -> str:
+    """Such as `bubblewrap 0.8.0`, "" where it is not on this host."""
+    if shutil.which("bwrap") is None:
+        return ""
+    return subprocess.run(["bwrap", "--version"], capture_output=True, text=True, check=False).stdout.strip()
+
+
 def missing_images(client: docker.DockerClient) -> list[str]:
     """Images of this project that are not built."""
     return [name for name in (*catalog.load(), "driver") if not has_image(client, f"crossquant-{name}")]

@@ -15,7 +15,7 @@ from driver.evidence import Evidence
 from driver.experiment import Experiment
 from driver.results import Comparison
 from shared import store
-from shared.contract import Plan, encode, read_if_whole
+from shared.contract import Plan, Seal, encode, read_if_whole
 from shared.errors import CrossquantError
 from shared.freshness import Freshness
 
@@ -29,10 +29,10 @@ def make(
     with execute.lock(chosen.name), Terminal(console) as terminal:
         made = prepare(chosen, arguments.sample, terminal)
         steps = plan.select(made, targets)
-        engine = partial(choose_engine, arguments.engine, chosen, terminal)
         freshness = Freshness(made)
         if damaged := freshness.damaged_inputs():
             freshness = Freshness(bring_again(chosen, made, damaged, arguments.sample, terminal))
+        engine = partial(choose_engine, arguments, chosen, freshness, terminal)
         return freshness, execute.run(freshness, steps, engine, terminal, arguments.force)
 
 
@@ -56,9 +56,21 @@ def prepare(chosen: Experiment, sample: bool, terminal: Terminal) -> Plan:
     fetched = fetching.fetch(chosen, sample, terminal.say, terminal.download)
     if fetched.sample and not sample:
         terminal.say("no source of the full data set answers: going on with the embedded sample")
-    made = plan.make(chosen, catalog.load(chosen.images), fetched.locations, host.cores())
+    own = is_own(chosen, fetched.locations["input.model"])
+    made = plan.make(chosen, catalog.load(chosen.images), fetched.locations, host.cores(), own_model=own)
     store.write_atomically(store.plan_path(chosen.name), encode(made))
     return made
+
+
+def is_own(chosen: Experiment, location: str) -> bool:
+    """Are model and data the project's own? By the content of the model on the volume, below `location`."""
+    path = store.volumes() / location
+    if not experiment.is_own(chosen, read_if_whole(Seal, path / store.SEAL)):
+        return False
+    try:
+        return store.open_sealed(path, "input.model") is not None
+    except store.Damaged:
+        return False
 
 
 def bring_again(chosen: Experiment, made: Plan, damaged: Sequence[str], sample: bool, terminal: Terminal) -> Plan:
@@ -77,28 +89,49 @@ def current_plan(chosen: Experiment) -> Plan:
     return plan.make(chosen, catalog.load(chosen.images), inputs, host.cores())
 
 
-def choose_engine(name: str, chosen: Experiment, terminal: Terminal) -> Engine:
+def choose_engine(
+    arguments: argparse.Namespace, chosen: Experiment, freshness: Freshness, terminal: Terminal
+) -> Engine:
     """The engine that was asked for; for `auto`, Docker where a daemon answers."""
-    if name == "venv":
-        return venv_engine(chosen, terminal)
+    no_sandbox = getattr(arguments, "no_sandbox", False)
+    if arguments.engine == "docker" and no_sandbox:
+        raise CrossquantError("--no-sandbox is of the venv engine, a container has no such switch: leave it out")
+    own = experiment.is_own(chosen, freshness.seal("input.model"))
+    if arguments.engine == "venv":
+        return venv_engine(chosen, own, no_sandbox, terminal)
     from driver.docker_engine import DockerEngine
 
     try:
         return DockerEngine(chosen.limits)
     except CrossquantError:
-        if name == "docker":
+        if arguments.engine == "docker":
             raise
     terminal.say("no Docker daemon answers: using virtual environments; `make docker-host` sets Docker up")
-    return venv_engine(chosen, terminal)
+    return venv_engine(chosen, own, no_sandbox, terminal)
 
 
-def venv_engine(chosen: Experiment, terminal: Terminal) -> Engine:
-    """CrossquantError for an experiment with the user's own code: that takes a container, without network."""
+def venv_engine(chosen: Experiment, own: bool, no_sandbox: bool, terminal: Terminal) -> Engine:
+    """In bubblewrap, unless the user says otherwise. Without it, none but the project's own model and data: any other
+    may be hostile, and CrossquantError says what it takes.
+    """
+    from driver import bubblewrap
     from driver.venv_engine import VenvEngine
 
-    if chosen.runs_code:
-        raise CrossquantError("this experiment runs Python code of its own, which takes a container: start Docker")
-    return VenvEngine(chosen.limits, terminal.say)
+    if no_sandbox:
+        if not own:
+            terminal.say(f"warning: --no-sandbox: code in the model or the data of '{chosen.name}' can do all you can")
+        return VenvEngine(chosen.limits, terminal.say, None)
+    trial = bubblewrap.trial()
+    if trial.command:
+        return VenvEngine(chosen.limits, terminal.say, trial)
+    if not own:
+        mend = f"`{trial.mend}`, or start Docker" if trial.mend else "start Docker"
+        raise CrossquantError(
+            f"'{chosen.name}' has a model or data that are not the project's own, which run in a sandbox alone, "
+            f"and {trial.lack}: {mend}"
+        )
+    terminal.say(f"{trial.lack}: the project's own model and data run without a sandbox")
+    return VenvEngine(chosen.limits, terminal.say, None)
 
 
 def conclude(freshness: Freshness, chosen: Experiment, console: Console, arguments: argparse.Namespace) -> Comparison:

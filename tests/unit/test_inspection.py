@@ -37,9 +37,11 @@ def test_an_onnx_file_needs_no_keras():
     }
 
 
-@pytest.mark.parametrize("more", [{"trust": True}, {"code": "own.py"}])
-def test_code_of_the_users_takes_a_container(more: dict):
-    assert inspection.experiment(arguments(Path("my.keras"), **more)).runs_code
+@pytest.mark.parametrize("trust", [True, False])
+def test_the_stage_is_told_whether_code_may_run(trust: bool):
+    chosen = inspection.experiment(arguments(Path("my.keras"), trust=trust, code="own.py"))
+    assert (chosen.model.trust, chosen.options) == (trust, {"describe": {"trust": trust}})
+    assert chosen.model.code == str(Path("own.py").absolute())
 
 
 @pytest.mark.parametrize(

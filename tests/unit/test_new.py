@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from driver import catalog, experiment, new, own, plan, session
+from driver import bubblewrap, catalog, experiment, new, own, plan, session
 from driver.__main__ import main
 from driver.experiment import Model
 from shared import store
@@ -66,7 +66,6 @@ def test_what_the_command_line_says_is_in_the_file(volumes, model, data, tmp_pat
     }
     assert (found.model.trust, found.options["load"]) == (True, {"trust": True})
     assert (volumes / "inputs" / "models" / "mine" / own.CODE).read_text() == code.read_text()
-    assert found.runs_code
 
 
 @pytest.mark.parametrize(
@@ -217,12 +216,14 @@ def test_data_that_went_away_are_taken_from_the_volume(volumes, model, data):
     assert main(["fetch", "--experiment", "mine"]) == 2
 
 
-def test_without_docker_no_code_of_the_users_runs(model, data, monkeypatch, capsys):
+def test_without_docker_and_bubblewrap_no_code_of_the_users_runs(model, data, monkeypatch, capsys):
+    lack = bubblewrap.Trial((), "bubblewrap is not on this host", "apt install bubblewrap")
+    monkeypatch.setattr(bubblewrap, "trial", lambda: lack)
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
     assert make("--model", model, "--data", data, "--name", "mine", "--trust") == 0
     for engine in ("auto", "venv"):
         assert main(["run", "--experiment", "mine", "--engine", engine]) == 2
-        assert "runs Python code of its own, which takes a container: start Docker" in capsys.readouterr().err
+        assert "bubblewrap is not on this host: `apt install bubblewrap`, or start Docker" in capsys.readouterr().err
 
 
 def test_trust_is_an_option_of_the_run_too(model, data):
@@ -230,7 +231,7 @@ def test_trust_is_an_option_of_the_run_too(model, data):
     arguments = {"experiment": "mine", "engine": "auto", "with_": []}
     plain = session.load(argparse.Namespace(**arguments, trust=False))
     trusted = session.load(argparse.Namespace(**arguments, trust=True))
-    assert (plain.runs_code, trusted.runs_code, trusted.options["load"]) == (False, True, {"trust": True})
+    assert (plain.model.trust, trusted.model.trust, trusted.options["load"]) == (False, True, {"trust": True})
 
 
 def test_the_source_of_the_data_is_told(volumes, model, data):

@@ -1,0 +1,120 @@
+"""What is the project's own, and what may therefore run without a sandbox where there is none."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from driver import bubblewrap, catalog, experiment, session
+from driver.bubblewrap import Trial
+from driver.experiment import Experiment
+from driver.venv_engine import VenvEngine
+from shared import store
+from shared.contract import SCHEMA, File, Seal
+from shared.errors import CrossquantError
+
+SHIPPED = sorted(experiment.FOLDER.glob("*.yaml"))
+OTHER = "0" * 64
+
+
+def load(path: Path) -> Experiment:
+    return experiment.load(path, catalog.load())
+
+
+def seal(*sums: str) -> Seal:
+    files = {f"{number}.keras": File(each, 1) for number, each in enumerate(sums)}
+    return Seal(SCHEMA, "model", "ok", "", files, {}, "", {}, {}, "", 0.0, 0)
+
+
+def model_sum(chosen: Experiment) -> str:
+    """Of the file that an experiment means: what it says, or that of the file in the checkout."""
+    return chosen.model.sha256 or store.file_sha256(store.ROOT / chosen.model.sources[0].path)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_all_that_ships_is_the_projects_own(path: Path) -> None:
+    chosen = load(path)
+    assert experiment.is_own(chosen, seal(model_sum(chosen)))
+
+
+def test_every_sum_is_of_something_that_ships() -> None:
+    shipped = [load(path) for path in SHIPPED]
+    assert set(experiment.own_sums().models.values()) == {model_sum(chosen) for chosen in shipped}
+    assert all(chosen.dataset.sha256 in experiment.own_sums().datasets.values() for chosen in shipped)
+
+
+@pytest.fixture
+def ours() -> tuple[Experiment, str]:
+    chosen = load(experiment.FOLDER / "resnet8-cifar10.yaml")
+    return chosen, model_sum(chosen)
+
+
+def test_anything_else_is_not(ours: tuple[Experiment, str]) -> None:
+    chosen, digest = ours
+    assert not experiment.is_own(chosen, None), "nothing was fetched"
+    assert not experiment.is_own(chosen, seal())
+    assert not experiment.is_own(chosen, seal(OTHER))
+    assert not experiment.is_own(chosen, seal(digest, OTHER)), "code lies beside the model"
+    pinned = replace(chosen, model=replace(chosen.model, sha256=OTHER))
+    assert not experiment.is_own(pinned, seal(OTHER)), "a sum in the user's experiment is the user's word"
+
+
+def test_data_of_ones_own_are_not_whatever_the_model(ours: tuple[Experiment, str]) -> None:
+    chosen, digest = ours
+    foreign = {
+        "section": replace(chosen, options={"data": {"kind": "npz"}}),
+        "other sums": replace(chosen, dataset=replace(chosen.dataset, sha256={"x_train": OTHER})),
+        "no sums": replace(chosen, dataset=replace(chosen.dataset, sha256={})),
+        "fewer sums": replace(
+            chosen, dataset=replace(chosen.dataset, sha256=dict([*chosen.dataset.sha256.items()][:1]))
+        ),
+    }
+    assert {name for name, one in foreign.items() if experiment.is_own(one, seal(digest))} == set()
+
+
+Say = Callable[[str], None]
+
+
+class Terminal:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+WORKS, MISSING = Trial(("bwrap",)), Trial((), "bubblewrap is not on this host", "apt install bubblewrap")
+BROKEN = Trial((), "bubblewrap does not work on this host (bwrap: no)")
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_where_bubblewrap_works_it_is_used_always(monkeypatch, ours: tuple[Experiment, str], own: bool) -> None:
+    monkeypatch.setattr(bubblewrap, "trial", lambda: WORKS)
+    engine = session.venv_engine(ours[0], own, False, terminal := Terminal())
+    assert isinstance(engine, VenvEngine)
+    assert (engine.trial, terminal.lines) == (WORKS, [])
+
+
+@pytest.mark.parametrize("trial", [MISSING, BROKEN])
+def test_without_it_the_projects_own_alone_runs(monkeypatch, ours: tuple[Experiment, str], trial: Trial) -> None:
+    monkeypatch.setattr(bubblewrap, "trial", lambda: trial)
+    engine = session.venv_engine(ours[0], True, False, terminal := Terminal())
+    assert isinstance(engine, VenvEngine)
+    assert engine.trial is None
+    assert terminal.lines == [f"{trial.lack}: the project's own model and data run without a sandbox"]
+    with pytest.raises(CrossquantError) as caught:
+        session.venv_engine(ours[0], False, False, Terminal())
+    mend = "`apt install bubblewrap`, or start Docker" if trial is MISSING else "start Docker"
+    assert str(caught.value).endswith(f"{trial.lack}: {mend}")
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_without_a_sandbox_by_the_users_wish(monkeypatch, ours: tuple[Experiment, str], own: bool) -> None:
+    monkeypatch.setattr(bubblewrap, "trial", lambda: pytest.fail("nothing is to be tried"))
+    engine = session.venv_engine(ours[0], own, True, terminal := Terminal())
+    assert isinstance(engine, VenvEngine)
+    assert engine.trial is None
+    assert len(terminal.lines) == (0 if own else 1)
