@@ -7,7 +7,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from driver import catalog, execute, experiment, session, yaml_lines
+from driver import catalog, execute, experiment, fetching, session, yaml_lines
 from driver.display import Terminal
 from driver.results import Comparison
 from driver.session import load, make_console, shown
@@ -102,7 +102,11 @@ def report(arguments: argparse.Namespace) -> int:
     """Compare what is on the volume; nothing is run."""
     chosen = load(arguments)
     read(Plan, store.plan_path(chosen.name))
-    return session.conclude(Freshness(session.current_plan(chosen)), chosen, make_console(), arguments).exit_code
+    console = make_console()
+    result = session.conclude(Freshness(session.current_plan(chosen)), chosen, console, arguments)
+    for line in fetching.list_doubtful(chosen):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    return result.exit_code
 
 
 def explain(arguments: argparse.Namespace) -> int:

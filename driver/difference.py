@@ -10,12 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from driver import measures, page_metrics, statistics, tasks
+from driver import comparison_folder, measures, page_metrics, statistics, tasks
 from driver.results import Comparison, Interval, Metric, Variant
 from driver.tasks import Answer, Truth
 from driver.wording import points
 from shared import predictions, samples, store
-from shared.contract import read
 from shared.errors import CrossquantError
 from shared.samples import Array
 
@@ -35,32 +34,56 @@ class Run:
 
 
 def load(name: str) -> Run:
-    """The run in a folder, or in that folder below volumes/. CrossquantError where there is none."""
+    """The run in a folder, or in that folder below volumes/. CrossquantError where there is none, or it is damaged.
+
+    Only what the comparison was made from is read, and only if it is still that.
+    """
     for folder in (Path(name), store.volumes() / name):
-        path = folder / "comparison" / "comparison.json"
-        if path.is_file():
-            comparison = read(Comparison, path)
-            dataset = folder / "keras" / "dataset"
-            about = samples.about(dataset)
-            about = replace(about, task="fidelity") if comparison.task == "fidelity" else about
-            outputs = judged(folder, comparison, about.judged)
-            inputs = samples.mapped(samples.inputs(dataset)[0]) if about.task == "reconstruction" else None
-            truth = Truth(about, labels(folder), inputs, outputs.get(comparison.reference))
-            return Run(name, comparison, truth, outputs)
+        comparison = comparison_folder.read_comparison(folder / comparison_folder.NAME)
+        if comparison is not None:
+            return read_run(name, folder, comparison)
     raise CrossquantError(f"'{name}' is no run: give the folder of an experiment that has a comparison/comparison.json")
 
 
-def labels(folder: Path) -> Array | None:
-    """The test labels of a run; earlier versions kept them beside the samples."""
-    places = [folder / "keras" / name for name in ("labels", "dataset")]
-    return next((found for place in places if (found := samples.labels(place)) is not None), None)
+def read_run(name: str, folder: Path, comparison: Comparison) -> Run:
+    dataset = checked(folder / "keras", "dataset", comparison)
+    if dataset is None:
+        raise CrossquantError(f"'{name}' was compared without test samples: make them by `python -m driver run` first")
+    about = samples.about(dataset)
+    about = replace(about, task="fidelity") if comparison.task == "fidelity" else about
+    outputs = judged(folder, comparison, about.judged)
+    inputs = samples.mapped(samples.inputs(dataset)[0]) if about.task == "reconstruction" else None
+    labels = samples.labels(
+        checked(folder / "keras", "labels", comparison) or dataset
+    )  # earlier versions kept them there
+    truth = Truth(about, labels, inputs, outputs.get(comparison.reference))
+    return Run(name, comparison, truth, outputs)
 
 
 def judged(folder: Path, comparison: Comparison, number: int) -> dict[str, Array]:
     """What each variant answered, of the output of this number."""
-    paths = {row.name: folder / row.image / f"predictions.{row.name}" for row in comparison.variants}
-    found = {name: predictions.outputs(path) for name, path in paths.items()}
-    return {name: samples.mapped(files[number]) for name, files in found.items() if number < len(files)}
+    found = {}
+    for row in comparison.variants:
+        path = checked(folder / row.image, f"predictions.{row.name}", comparison)
+        files = predictions.outputs(path) if path else ()
+        if number < len(files):
+            found[row.name] = samples.mapped(files[number])
+    return found
+
+
+def checked(folder: Path, artifact: str, comparison: Comparison) -> Path | None:
+    """Where the artifact is that was compared, its files hashed again; None where the comparison had none."""
+    wanted = (comparison.digests or {}).get(artifact)
+    if wanted is None:
+        return None
+    path = folder / artifact
+    seal = store.open_sealed(path, artifact)
+    if seal is None or store.digest(seal) != wanted:
+        found = "is missing" if seal is None else "was made anew"
+        raise CrossquantError(
+            f"{path} {found} since it was compared: make the comparison anew with `python -m driver report`"
+        )
+    return path
 
 
 def show(before: Run, after: Run, console: Console) -> None:

@@ -11,23 +11,35 @@ from pathlib import Path
 
 import requests
 
+from driver.file_content import find_wrong_kind
 from shared.errors import CrossquantError
 
 CONNECT_SECONDS, READ_SECONDS = 10, 60
 BLOCK = 1 << 18  # bytes
+PARTIAL = ".part"  # what the name of a download ends in that is not complete
 CA_SECRET = Path("/run/secrets/ca")  # where Compose puts the host's CA bundle; empty if it has none
 
 Report = Callable[[int, int], None]  # bytes so far, bytes in all (0: unknown)
 
 
 def over_https(url: str, target: Path, report: Report) -> None:
-    """Download `url` to `target`. What an interrupted download left beside it is gone on with, not fetched again."""
+    """Download `url` to `target`. What an interrupted download left beside it is gone on with, not fetched again.
+
+    CrossquantError also where what came is a web page, a Git LFS pointer or nothing: `target` is left as it was.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(target.name + ".part")
+    partial = target.with_name(target.name + PARTIAL)
+    if partial.exists() and find_wrong_kind(partial):
+        partial.unlink()
     try:
         _stream(url, partial, report)
     except requests.RequestException as error:
         raise CrossquantError(f"{url}: {_reason(error)}") from None
+    if wrong := find_wrong_kind(partial):
+        partial.unlink()
+        raise CrossquantError(
+            f"{url} answered with {wrong}: correct the address, or log in to this network and run again"
+        )
     partial.replace(target)
 
 
@@ -42,17 +54,18 @@ def _stream(url: str, partial: Path, report: Report) -> None:
         answer.raise_for_status()
         resumed = answer.status_code == requests.codes.partial_content
         done = have if resumed else 0
-        total = done + int(answer.headers.get("Content-Length", 0))
+        total, cut = done + int(answer.headers.get("Content-Length", 0)), False
         with partial.open("ab" if resumed else "wb") as file:
             try:
                 for block in answer.iter_content(BLOCK):
                     file.write(block)
                     done += len(block)
                     report(done, total)
-            except requests.exceptions.ChunkedEncodingError:  # cut off: what came is kept, and told below
-                pass
-        if done < total:
-            raise requests.ConnectionError(f"only {done} of {total} bytes came: run again")
+            except requests.exceptions.ChunkedEncodingError:  # what came is kept, and told below
+                cut = True
+        if cut or done < total:
+            of_all = f" of {total}" if total > done else ""
+            raise requests.ConnectionError(f"only {done}{of_all} bytes came: run again")
 
 
 def _reason(error: requests.RequestException) -> str:

@@ -14,6 +14,7 @@ from driver.experiment import Experiment
 from driver.results import Cold
 from shared import predictions, samples, store
 from shared.contract import Failure, Plan, Seal, Status, Step, read, read_if_whole
+from shared.errors import CrossquantError
 from shared.freshness import Freshness
 from shared.samples import About, Array, Batch
 from shared.search import EXCLUDED
@@ -111,7 +112,18 @@ class Evidence:
     def recorded(self, name: str) -> Failure | None:
         """The failure that the stage of `name` left."""
         path = store.failure_path(self.plan, name)
-        return read_if_whole(Failure, path)
+        try:
+            return read(Failure, path) if path.exists() else None
+        except CrossquantError:  # damaged: that it failed is known, and the next run finds out why
+            return Failure(name, "failed", f"the record of why it failed is damaged: run `python -m driver run {name}`")
+
+    def replaced(self) -> str:
+        """An artifact that was made anew since it was read here; "" where there is none."""
+        for name in self.plan.locations:
+            seal = self.freshness.current(name)
+            if seal is not None and read_if_whole(Seal, store.artifact_path(self.plan, name) / store.SEAL) != seal:
+                return name
+        return ""
 
     def versions(self) -> dict[str, dict[str, str]]:
         """Per image, what its requirements name, as installed where its artifacts were made."""

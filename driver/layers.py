@@ -16,6 +16,7 @@ from shared.errors import CrossquantError
 from shared.freshness import Freshness
 from shared.sensitivity import Error, Layer, Sensitivity
 
+EXPLANATIONS, PICTURE = "explanations", "sensitivity.svg"  # a folder for each variant
 HEADINGS = ("layer", "operator", "SQNR dB", "cosine", "max |Δ|", "weight dB", "weights %", "activ. %", "kept %")
 
 
@@ -43,13 +44,13 @@ def conclude(freshness: Freshness, variant: str, console: Console) -> int:
     show(found, console, about.unit)
     path = store.artifact_path(freshness.plan, f"explain.{variant}") / sensitivity.FILE
     console.print(f"written to {shown(path)}", soft_wrap=True, highlight=False)
-    picture = draw(found, path.parents[2] / "comparison" / f"sensitivity.{variant}.svg")
+    picture = draw(found, store.volumes() / freshness.plan.experiment / EXPLANATIONS / variant / PICTURE)
     console.print(f"drawn in {shown(picture)}", soft_wrap=True, highlight=False)
     return 0
 
 
 def draw(found: Sensitivity, path: Path) -> Path:
-    """A plot of the layers, beside the comparison."""
+    """A plot of the layers as a file."""
     from driver import plots_layers  # noqa: PLC0415 - Matplotlib takes a second to import
 
     store.write_atomically(path, plots_layers.alone(found))

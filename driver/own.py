@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from driver.experiment import Model, Source
+from driver.file_content import find_wrong_kind
 from shared import store
 from shared.contract import File
 from shared.errors import CrossquantError
@@ -30,6 +31,7 @@ def model_files(path: Path, model: Model) -> dict[str, Path]:
             raise CrossquantError(f"{path} is a folder without {SAVED_MODEL}: give a SavedModel, or a model file")
         files = {f"{path.name}/{name}": path / name for name in below(path)}
     elif path.suffix.lower() in MODELS:
+        refuse_wrong_kind(path, "a model")
         files = {path.name: path}
     else:
         raise CrossquantError(f"{path.name} is no model that is known: give {', '.join(MODELS)} or a SavedModel folder")
@@ -46,7 +48,15 @@ def data_files(path: Path) -> dict[str, Path]:
     names = below(path) if path.is_dir() else [path.name]
     if not names:
         raise CrossquantError(f"{path} is empty: put the data there")
+    if path.is_file():
+        refuse_wrong_kind(path, "data")
     return {f"{FILES}/{name}": path / name if path.is_dir() else path for name in names}
+
+
+def refuse_wrong_kind(path: Path, wanted: str) -> None:
+    """CrossquantError where a browser or `git` left something else in the place of the file."""
+    if wrong := find_wrong_kind(path):
+        raise CrossquantError(f"{path} is {wrong}, not {wanted}: get the file itself")
 
 
 def below(folder: Path) -> list[str]:

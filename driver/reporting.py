@@ -1,8 +1,7 @@
-"""The comparison for people: a table on the terminal; and the files that a run leaves in `comparison/`."""
+"""The comparison for people: a table on the terminal, and texts for files that a run leaves in `comparison/`."""
 
 import dataclasses
 import json
-from pathlib import Path
 from statistics import NormalDist
 
 from rich.box import SIMPLE_HEAD
@@ -15,29 +14,19 @@ from driver.display import STYLES
 from driver.measures import Measure
 from driver.results import Comparison, Draws, Gate, Variant
 from driver.wording import points
-from shared.contract import Status, read
-from shared.errors import CrossquantError
-from shared.store import write_atomically
+from shared.contract import Status
 
 
-def write(comparison: Comparison, folder: Path) -> None:
-    """`comparison.json`, `.md` and `.csv` in `folder`."""
+def texts(comparison: Comparison) -> dict[str, str]:
+    """The contents of `comparison.json`, `.md` and `.csv`, by their names."""
     from driver import tables  # noqa: PLC0415 - it uses this module
 
     data = dataclasses.asdict(comparison)
-    write_atomically(folder / "comparison.json", json.dumps(data, indent=1, ensure_ascii=False) + "\n")
-    write_atomically(folder / "comparison.md", tables.markdown(comparison))
-    write_atomically(folder / "comparison.csv", tables.csv_text(comparison))
-
-
-def earlier(folder: Path, fingerprint: str) -> Comparison | None:
-    """The comparison in `folder`, if it was made from just this evidence and all its files are there."""
-    paths = [folder / f"comparison.{kind}" for kind in ("json", "md", "csv", "html")] + [folder / "changed.csv"]
-    try:
-        found = read(Comparison, paths[0]) if all(path.exists() for path in paths) else None
-    except CrossquantError:  # of another version: it is made anew
-        return None
-    return found if found is not None and found.evidence == fingerprint else None
+    return {
+        "comparison.json": json.dumps(data, indent=1, ensure_ascii=False) + "\n",
+        "comparison.md": tables.markdown(comparison),
+        "comparison.csv": tables.csv_text(comparison),
+    }
 
 
 def show(comparison: Comparison, console: Console) -> None:

@@ -1,25 +1,40 @@
 """What the commands have in common: an experiment from the arguments, its plan, a run of it, and what came of it."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 
-from driver import catalog, execute, experiment, fetching, host, optional, plan, reporting, tables, yaml_lines
+from driver import (
+    catalog,
+    comparison_folder,
+    execute,
+    experiment,
+    fetching,
+    host,
+    optional,
+    plan,
+    reporting,
+    tables,
+    yaml_lines,
+)
 from driver.display import SafeConsole, Terminal
 from driver.engine import Engine
 from driver.evidence import Evidence
 from driver.experiment import Experiment
 from driver.results import Comparison
 from shared import store
-from shared.contract import Plan, Seal, encode, read_if_whole
+from shared.contract import Plan, encode, read_if_whole
 from shared.errors import CrossquantError
 from shared.freshness import Freshness
 
 PLAIN_WIDTH = 120  # columns
+ATTEMPTS = 3  # comparisons of evidence that changes meanwhile
+T = TypeVar("T")
 
 
 def make(
@@ -27,13 +42,13 @@ def make(
 ) -> tuple[Freshness, bool]:
     """Carry out the plan. True with it if a stage failed, or was skipped because one did."""
     with execute.lock(chosen.name), Terminal(console) as terminal:
-        made = prepare(chosen, arguments.sample, terminal)
-        steps = plan.select(made, targets)
-        freshness = Freshness(made)
-        if damaged := freshness.damaged_inputs():
-            freshness = Freshness(bring_again(chosen, made, damaged, arguments.sample, terminal))
+        freshness = prepare(chosen, arguments.sample, terminal)
+        steps = plan.select(freshness.plan, targets)
         engine = partial(choose_engine, arguments, chosen, freshness, terminal)
-        return freshness, execute.run(freshness, steps, engine, terminal, arguments.force)
+        failed = execute.run(freshness, steps, engine, terminal, arguments.force)
+        for line in fetching.list_doubtful(chosen) if failed else ():
+            terminal.say(line)
+        return freshness, failed
 
 
 def load(arguments: argparse.Namespace) -> Experiment:
@@ -51,34 +66,20 @@ def load(arguments: argparse.Namespace) -> Experiment:
     return experiment.trusting(chosen) if getattr(arguments, "trust", False) else chosen
 
 
-def prepare(chosen: Experiment, sample: bool, terminal: Terminal) -> Plan:
-    """Fetch the inputs, and write the plan that the stage runners read."""
+def prepare(chosen: Experiment, sample: bool, terminal: Terminal) -> Freshness:
+    """Fetch the inputs, and write the plan that the stage runners read. A damaged copy of an input is fetched again."""
     fetched = fetching.fetch(chosen, sample, terminal.say, terminal.download)
+    freshness = Freshness(plan.make(chosen, catalog.load(chosen.images), fetched.locations, host.cores()))
+    if damaged := [name for name in fetched.locations if freshness.seal(name) is None]:
+        terminal.say(f"damaged on the volume: {', '.join(damaged)}; fetching it again")
+        fetched = fetching.fetch(chosen, sample, terminal.say, terminal.download, damaged)
+        freshness = Freshness(plan.make(chosen, catalog.load(chosen.images), fetched.locations, host.cores()))
     if fetched.sample and not sample:
         terminal.say("no source of the full data set answers: going on with the embedded sample")
-    own = is_own(chosen, fetched.locations["input.model"])
-    made = plan.make(chosen, catalog.load(chosen.images), fetched.locations, host.cores(), own_model=own)
-    store.write_atomically(store.plan_path(chosen.name), encode(made))
-    return made
-
-
-def is_own(chosen: Experiment, location: str) -> bool:
-    """Are model and data the project's own? By the content of the model on the volume, below `location`."""
-    path = store.volumes() / location
-    if not experiment.is_own(chosen, read_if_whole(Seal, path / store.SEAL)):
-        return False
-    try:
-        return store.open_sealed(path, "input.model") is not None
-    except store.Damaged:
-        return False
-
-
-def bring_again(chosen: Experiment, made: Plan, damaged: Sequence[str], sample: bool, terminal: Terminal) -> Plan:
-    """Fetch inputs anew that are not what was sealed, in the volume's place of them."""
-    for name in damaged:
-        terminal.say(f"{name} on the volume is damaged: getting it again")
-        store.remove(store.artifact_path(made, name))
-    return prepare(chosen, sample, terminal)
+    own = experiment.is_own(chosen, freshness.seal(fetching.MODEL))
+    freshness.plan = replace(freshness.plan, own_model=own)
+    store.write_atomically(store.plan_path(chosen.name), encode(freshness.plan))
+    return freshness
 
 
 def current_plan(chosen: Experiment) -> Plan:
@@ -135,12 +136,19 @@ def venv_engine(chosen: Experiment, own: bool, no_sandbox: bool, terminal: Termi
 
 
 def conclude(freshness: Freshness, chosen: Experiment, console: Console, arguments: argparse.Namespace) -> Comparison:
-    """Judge and show. What was judged before is not judged again."""
-    folder = store.volumes() / chosen.name / "comparison"
-    evidence = Evidence(freshness)
-    result = reporting.earlier(folder, evidence.fingerprint(chosen))
-    if result is None:
-        result = judge(evidence, chosen, folder, experiment.find(arguments.experiment).read_text())
+    """Judge and show. What was judged before, and is undamaged, is not judged again."""
+    folder = comparison_folder.locate(chosen.name)
+    earlier = read_earlier(folder, console)
+    text = experiment.find(arguments.experiment).read_text()
+
+    def compare(evidence: Evidence) -> tuple[Comparison, dict[str, str]]:
+        if earlier is not None and earlier.evidence == evidence.fingerprint(chosen):
+            return earlier, {}
+        return judge(evidence, chosen, text)
+
+    result, files = of_unchanged_evidence(freshness, compare)
+    if files:
+        comparison_folder.publish(folder, files)
     if arguments.junit:
         store.write_atomically(Path(arguments.junit), tables.junit(result))
     reporting.show(result, console)
@@ -148,16 +156,49 @@ def conclude(freshness: Freshness, chosen: Experiment, console: Console, argumen
     return result
 
 
-def judge(evidence: Evidence, chosen: Experiment, folder: Path, text: str) -> Comparison:
-    """Compare, and write the comparison in all its forms; `text` is the experiment's file."""
+def read_earlier(folder: Path, console: Console) -> Comparison | None:
+    """What an earlier command left; None where it has to be made anew. That it is damaged is told."""
+    try:
+        return comparison_folder.read_comparison(folder)
+    except comparison_folder.DamagedComparison as error:
+        console.print(f"the comparison was damaged: made anew ({error.finding})", soft_wrap=True, highlight=False)
+    except comparison_folder.OtherVersion:
+        pass
+    return None
+
+
+def of_unchanged_evidence(freshness: Freshness, compare: Callable[[Evidence], T]) -> T:
+    """What `compare` makes of evidence that no other command replaced meanwhile: figures of two runs must not be mixed.
+
+    CrossquantError where it is replaced all the time.
+    """
+    replaced = ""
+    for _ in range(ATTEMPTS):
+        evidence = Evidence(freshness)
+        try:
+            result = compare(evidence)
+        except (OSError, ValueError, CrossquantError):
+            replaced = evidence.replaced()
+            if not replaced:
+                raise
+        else:
+            replaced = evidence.replaced()
+            if not replaced:
+                return result
+        freshness = Freshness(freshness.plan)
+    raise CrossquantError(
+        f"another command makes '{replaced}' anew while it is compared: wait for it, then `python -m driver report`"
+    )
+
+
+def judge(evidence: Evidence, chosen: Experiment, text: str) -> tuple[Comparison, dict[str, str]]:
+    """Compare; with it, the texts of all files of the comparison. `text` is the experiment's file."""
     from driver import comparison, material, page  # SciPy, statsmodels and Matplotlib take two seconds to import
 
     result = comparison.compare(evidence, chosen)
     raw = material.collect(evidence, result.reference, text)
-    store.write_atomically(folder / "comparison.html", page.html(result, raw))
-    store.write_atomically(folder / "changed.csv", tables.changed_text(raw.changed))
-    reporting.write(result, folder)  # last: its fingerprint says that all is written
-    return result
+    pages = {"comparison.html": page.html(result, raw), "changed.csv": tables.changed_text(raw.changed)}
+    return result, reporting.texts(result) | pages
 
 
 def make_console() -> Console:

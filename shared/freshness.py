@@ -65,11 +65,6 @@ class Freshness:
         self._damaged.discard(name)
         self.forget()
 
-    def damaged_inputs(self) -> list[str]:
-        """The inputs of the experiment, which `fetch` brings, that are not what was sealed."""
-        outside = [name for name in self.plan.locations if name not in self.steps]
-        return [name for name in outside if self.seal(name) is None and name in self._damaged]
-
     def inputs(self, step: Step) -> Inputs:
         digests, missing, void = {}, "", ""
         for name in step.inputs:

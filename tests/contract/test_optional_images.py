@@ -44,6 +44,15 @@ def test_it_waits_for_its_folder_and_the_comparison_for_it(image: str) -> None:
     assert image in mine["compare"]["depends_on"]
 
 
+def test_the_comparison_can_write_to_no_evidence() -> None:
+    """Its service mounts the experiment's folder, in which it renames, and each image's folder read-only upon that."""
+    folder = "${EXPERIMENT:-resnet8-cifar10}"
+    for image in catalog.load(catalog.optional()):
+        path = f"images/{image}/compose.yaml" if image in OPTIONAL else "compose.yaml"
+        mounts = services(ROOT / path)["compare"]["volumes"]
+        assert f"${{CROSSQUANT_VOLUMES:-./volumes}}/{folder}/{image}:/app/volumes/{folder}/{image}:ro" in mounts
+
+
 def test_no_two_images_are_timed_at_once() -> None:
     """With all optional images together the services are a chain: each stage's image waits for another one's end."""
     chain: dict[str, set[str]] = {}

@@ -9,7 +9,7 @@ import comparisons
 import pytest
 import yaml
 
-from driver import reporting
+from driver import comparison_folder
 from driver.__main__ import parser
 from shared.store import ROOT
 
@@ -59,7 +59,8 @@ def test_the_experiment_it_offers_is_there() -> None:
 
 
 def test_what_it_shows_and_uploads_is_what_the_driver_writes(volumes, tmp_path) -> None:
-    reporting.write(comparisons.comparison(), volumes.rename(tmp_path / "volumes") / "mine" / "comparison")
+    folder = volumes.rename(tmp_path / "volumes") / "mine" / "comparison"
+    comparison_folder.publish(folder, comparisons.files(comparisons.comparison()))
     shown = re.findall(r"(?:cat |hashFiles\(')(volumes/\S+?\.md)", yaml.safe_dump(AFTER, width=1000))
     assert len(shown) == 4, "two steps, each with its condition"
     junit = arguments(COMMANDS[2]).junit

@@ -73,8 +73,11 @@ class Driver:
         return self("run", "--sample", "--engine", self.engine, *arguments, **environment)
 
     def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+        return self.start_command("run", "--sample", "--engine", self.engine, *arguments, **environment)
+
+    def start_command(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            self.command("run", "--sample", "--engine", self.engine, *arguments),
+            self.command(*arguments),
             cwd=ROOT,
             env=self.environment | environment,
             stdout=subprocess.PIPE,

@@ -52,6 +52,38 @@ def test_the_driver_finds_nothing_left_to_do(compose: Compose, up: Done) -> None
     assert done.made() == []
 
 
+def test_a_damaged_comparison_is_made_anew_by_its_service(compose: Compose, up: Done) -> None:
+    assert up.exit_code == 0
+    folder = compose.driver.volumes / "resnet8-cifar10" / "comparison"
+    compare = ("run", "--rm", "--no-deps", "compare")
+    first = compose(*compare)
+    assert first.exit_code == 0, first.stderr
+    for name in ("comparison.json", "comparison.md", "manifest.json"):
+        whole = (folder / name).read_bytes()
+        (folder / name).write_bytes(whole[: len(whole) // 2])
+        done = compose(*compare)
+        assert done.exit_code == 0, done.stderr
+        assert f"the comparison was damaged: made anew ({name} " in done.stdout
+        assert (folder / name).read_bytes() == whole
+    assert sorted(path.name for path in folder.parent.glob(".comparison*")) == [".comparison.lock"]
+
+
+def test_the_service_of_the_comparison_can_write_to_no_evidence(compose: Compose, up: Done) -> None:
+    assert up.exit_code == 0
+    code = (
+        "import pathlib\n"
+        "for path in ('', 'comparison', 'keras', 'onnx', 'torch', '../inputs', '..'):\n"
+        "    file = pathlib.Path('/app/volumes/resnet8-cifar10', path, 'written')\n"
+        "    try: file.touch(), file.unlink(), print(path or '.', 'writable')\n"
+        "    except OSError: print(path, 'refused')\n"
+    )
+    done = compose("run", "--rm", "--no-deps", "--entrypoint", "python", "compare", "-c", code)
+    assert done.stdout.split("\n")[:-1] == [
+        *(". writable", "comparison writable", "keras refused", "onnx refused", "torch refused"),
+        *("../inputs refused", ".. refused"),
+    ], done.stderr
+
+
 def test_files_belong_to_the_user_that_compose_is_told(compose: Compose, up: Done) -> None:
     assert up.exit_code == 0
     paths = (compose.driver.volumes / "resnet8-cifar10").rglob("*")

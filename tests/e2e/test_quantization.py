@@ -116,7 +116,7 @@ def test_a_variant_is_explained_layer_by_layer(finished: Finished, variant: str)
     assert found["float_accuracy"] > 0.85
     assert all(layer["name"] in done.stdout for layer in found["layers"])
     assert {layer["operator"] for layer in found["layers"]} >= {"Conv", "Gemm"}
-    plot = driver.volumes / "resnet8-cifar10" / "comparison" / f"sensitivity.{variant}.svg"
+    plot = driver.volumes / "resnet8-cifar10" / "explanations" / variant / "sensitivity.svg"
     assert plot.read_text().startswith("<svg")
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from driver import statistics
+from driver import reporting, statistics
 from driver.page import Material
 from driver.results import (
     Changed,
@@ -233,6 +233,11 @@ def hostile():
     made = comparison(variants=rows, dataset={**FULL, "name": MARKUP, "classes": names}, versions=versions)
     verdict = Verdict("onnx.u8s8", (MARKUP, MARKUP))
     return replace(made, host={**HOST, "cpu": MARKUP}, warnings=(MARKUP,), verdict=verdict)
+
+
+def files(made):
+    """The texts of all files of a comparison, as `comparison_folder.publish` takes them."""
+    return reporting.texts(made) | {"comparison.html": "<!doctype html>a page", "changed.csv": "variant,sample\n"}
 
 
 MARKUP = "<script>alert('x')</script><img src=http://example.org/x>\" onload=\"y"

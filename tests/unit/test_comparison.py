@@ -12,7 +12,6 @@ from driver import comparison, evidence, host, reporting
 from driver.evidence import Evidence
 from driver.experiment import Bound, Gates
 from driver.results import Latency
-from shared import store
 from shared.contract import Failure
 from shared.freshness import Freshness
 
@@ -284,9 +283,7 @@ def test_a_failure_weighs_more_than_a_gate():
 
 def test_the_json_file_has_exactly_the_fields_that_are_promised(volume):
     compared = compare(volume.whole())
-    folder = store.volumes() / "comparison"
-    reporting.write(compared, folder)
-    data = json.loads((folder / "comparison.json").read_text())
+    data = json.loads(reporting.texts(compared)["comparison.json"])
     assert set(data) == {
         "schema", "experiment", "reference", "dataset", "variants", "host", "versions", "gates", "failures", "legs",
         "noise", "warnings", "verdict", "digests", "evidence",
@@ -325,8 +322,7 @@ def test_a_failure_in_the_json_file(volume):
     volume.whole()
     volume.remove("latency.onnx")
     volume.fail("latency.onnx", "no time")
-    reporting.write(compare(volume), store.volumes())
-    data = json.loads((store.volumes() / "comparison.json").read_text())
+    data = json.loads(reporting.texts(compare(volume))["comparison.json"])
     assert data["failures"] == [{"name": "latency.onnx", "status": "failed", "reason": "no time"}]
 
 

@@ -1,7 +1,7 @@
 """Two runs side by side: what moved, and whether it is more than noise."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from io import StringIO
 
 import comparisons
@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from driver import difference
+from driver import __main__ as command_line
+from driver import comparison_folder, difference
 from driver.difference import Run
 from driver.tasks import Truth
+from shared import store
+from shared.contract import SCHEMA, Seal
 from shared.errors import CrossquantError
 from shared.samples import About
 
@@ -84,15 +87,120 @@ def test_a_folder_that_is_no_run(tmp_path):
     )
 
 
-def test_a_run_is_found_by_its_name_below_volumes(volumes):
-    made = comparisons.comparison()
+@pytest.fixture
+def yesterday(volumes):
+    """The folder of a run whose comparison and evidence are whole, below volumes/."""
     folder = volumes / "yesterday"
-    for path in (folder / "comparison", folder / "keras" / "dataset", folder / "onnx" / "predictions.onnx.int8"):
-        path.mkdir(parents=True)
-    (folder / "comparison" / "comparison.json").write_text(json.dumps(asdict(made)))
-    np.save(folder / "keras" / "dataset" / "labels.npy", LABELS)
-    np.save(folder / "keras" / "dataset" / "input_0.npy", np.zeros((1000, 1), np.uint8))
-    np.save(folder / "onnx" / "predictions.onnx.int8" / "output_0.npy", answers(5))
+    seals = {
+        "dataset": keep(folder / "keras" / "dataset", {"labels": LABELS, "input_0": np.zeros((1000, 1), np.uint8)}),
+        "predictions.onnx.int8": keep(folder / "onnx" / "predictions.onnx.int8", {"output_0": answers(5)}),
+    }
+    keep(folder / "onnx" / "predictions.onnx.uint8", {"output_0": answers(7)})  # was not up to date: not compared
+    made = comparisons.comparison(digests={name: store.digest(seal) for name, seal in seals.items()})
+    comparison_folder.publish(folder / "comparison", comparisons.files(made))
+    return folder
+
+
+def keep(path, arrays):
+    """Seal arrays as an artifact."""
+    with store.temporary(path) as folder:
+        for name, array in arrays.items():
+            np.save(folder / f"{name}.npy", array)
+        rest = {"inputs": {}, "code": "", "parameters": {}, "versions": {}, "image_id": "", "seconds": 1.0}
+        seal = Seal(SCHEMA, path.name, "ok", "", store.list_files(folder), peak_bytes=1, **rest)
+        store.publish(folder, path, seal)
+    return seal
+
+
+def diff(capsys, *arguments):
+    """(exit code, what stderr says)"""
+    code = command_line.main(["diff", *map(str, arguments)])
+    said = capsys.readouterr()
+    assert not said.out or not code, "no figure is printed beside an error"
+    return code, said.err
+
+
+@pytest.mark.usefixtures("yesterday")
+def test_a_run_is_found_by_its_name_below_volumes():
     found = difference.load("yesterday")
-    assert found.comparison == made
-    assert list(found.answers) == ["onnx.int8"]
+    assert found.comparison.variants == comparisons.comparison().variants
+    assert list(found.answers) == ["onnx.int8"], "what was compared, and nothing else"
+
+
+def test_a_run_beside_itself(yesterday, capsys):
+    assert diff(capsys, yesterday, "yesterday") == (0, "")
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", comparison_folder.FILES)
+def test_a_damaged_file_of_a_comparison_is_named(yesterday, capsys, name):
+    path = yesterday / "comparison" / name
+    flip(path)
+    message = f"error: {path} {{}}: make this comparison anew with `python -m driver report`\n"
+    assert diff(capsys, yesterday, "yesterday") == (2, message.format("changed after it was written"))
+    path.unlink()
+    assert diff(capsys, yesterday, "yesterday") == (2, message.format("is missing"))
+
+
+def test_a_comparison_without_a_manifest_is_not_believed(yesterday, capsys):
+    (yesterday / "comparison" / "manifest.json").unlink()
+    code, said = diff(capsys, yesterday, "yesterday")
+    assert code == 2
+    assert said.startswith(f"error: {yesterday}/comparison/manifest.json is missing: ")
+
+
+@pytest.mark.parametrize(
+    "file", ["keras/dataset/labels.npy", "keras/dataset/input_0.npy", "onnx/predictions.onnx.int8/output_0.npy"]
+)
+def test_altered_evidence_gives_no_figure(yesterday, capsys, file):
+    flip(yesterday / file)
+    code, said = diff(capsys, yesterday, "yesterday")
+    assert code == 2
+    assert len(said.splitlines()) == 1
+    assert (yesterday / file).parent.name in said
+
+
+def test_evidence_that_is_gone_gives_no_figure(yesterday, capsys):
+    path = yesterday / "onnx" / "predictions.onnx.int8"
+    store.discard(path)
+    assert diff(capsys, "yesterday", yesterday) == (
+        2,
+        f"error: {path} is missing since it was compared: make the comparison anew with `python -m driver report`\n",
+    )
+
+
+def test_evidence_that_was_made_anew_gives_no_figure_beside_the_old_comparison(yesterday, capsys):
+    path = yesterday / "onnx" / "predictions.onnx.int8"
+    keep(path, {"output_0": answers(6)})
+    assert diff(capsys, "yesterday", yesterday) == (
+        2,
+        f"error: {path} was made anew since it was compared: make the comparison anew with `python -m driver report`\n",
+    )
+
+
+def test_a_run_without_test_samples(yesterday, capsys):
+    comparison_folder.publish(yesterday / "comparison", comparisons.files(comparisons.comparison(digests={})))
+    code, said = diff(capsys, yesterday, "yesterday")
+    assert (code, len(said.splitlines())) == (2, 1)
+    assert "was compared without test samples" in said
+
+
+def test_a_comparison_of_another_version(yesterday, capsys):
+    texts = {name: (yesterday / "comparison" / name).read_text() for name in comparison_folder.FILES}
+    texts["comparison.json"] = json.dumps(json.loads(texts["comparison.json"]) | {"future": 1})
+    comparison_folder.publish(yesterday / "comparison", texts)
+    code, said = diff(capsys, yesterday, "yesterday")
+    assert code == 2
+    assert "comparison.json was written by another version of crossquant (future: unknown key" in said
+
+
+def test_a_file_is_no_run(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    code, said = diff(capsys, tmp_path / "file", "yesterday")
+    assert code == 2
+    assert "is no run" in said

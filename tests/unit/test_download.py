@@ -207,3 +207,20 @@ def test_the_authorities_of_the_host_and_of_compose(bundles, monkeypatch):
     bundles.write_text("certificates")
     assert download._bundle() == str(bundles)
     assert download._npm_environment()["NODE_EXTRA_CA_CERTS"] == str(bundles)
+
+
+def test_a_stream_of_unknown_length_that_is_cut_off_is_not_taken_for_whole(server, target, part):
+    """By its chunks the client knows that the last one is lacking."""
+
+    def answer(handler):
+        handler.protocol_version = "HTTP/1.1"
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        handler.wfile.write(b"3e8\r\n" + CONTENT[:1000] + b"\r\n" + b"3e8\r\n" + CONTENT[:10])
+        handler.close_connection = True
+
+    server.answer = answer
+    assert refused(server, target) == "only 1000 bytes came: run again"
+    assert not target.exists()
+    assert part.read_bytes() == CONTENT[:1000]

@@ -1,14 +1,15 @@
 """One digest of all that a comparison is made from; what was judged before is not judged again."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
+import comparisons
 import numpy as np
 import pytest
 from evidence_makers import START, Volume, answers, default_experiment
 
 from driver import __main__ as command_line
-from driver import comparison, host, reporting
+from driver import comparison, comparison_folder, host
 from driver.evidence import Evidence
 from driver.experiment import Bound, Gates
 from driver.results import Cold
@@ -147,47 +148,16 @@ def test_a_class_has_its_name_where_the_data_set_has_names(volume):
 @pytest.fixture
 def compared(volume):
     """(the comparison, where it is written)"""
-    folder = store.volumes() / "comparison"
+    folder = comparison_folder.locate("resnet8-cifar10")
     found = comparison.compare(evidence(volume), volume.experiment)
-    reporting.write(found, folder)
-    for name in ("comparison.html", "changed.csv"):
-        (folder / name).write_text("made by the command")
+    comparison_folder.publish(folder, comparisons.files(found))
     return found, folder
-
-
-@pytest.mark.parametrize("name", ["comparison.md", "comparison.csv", "comparison.html", "changed.csv"])
-def test_one_that_lost_a_file_is_made_anew(compared, name):
-    found, folder = compared
-    (folder / name).unlink()
-    assert reporting.earlier(folder, found.evidence) is None
 
 
 def test_an_earlier_comparison_of_the_same_evidence_is_read_back_whole(compared, volume):
     found, folder = compared
     assert found.evidence == fingerprint(volume)
-    assert reporting.earlier(folder, found.evidence) == found
-
-
-def test_one_of_other_evidence_is_not_used(compared):
-    assert reporting.earlier(compared[1], "0" * 64) is None
-
-
-def test_where_there_is_none_there_is_none(tmp_path):
-    assert reporting.earlier(tmp_path, "") is None
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 1}', '{"schema": 2}'])
-def test_one_that_can_not_be_read_is_made_anew(compared, text):
-    found, folder = compared
-    (folder / "comparison.json").write_text(text)
-    assert reporting.earlier(folder, found.evidence) is None
-
-
-def test_one_of_another_version_is_made_anew(compared):
-    found, folder = compared
-    data = asdict(found) | {"future": 1}
-    (folder / "comparison.json").write_text(json.dumps(data))
-    assert reporting.earlier(folder, found.evidence) is None
+    assert comparison_folder.read_comparison(folder) == found
 
 
 @pytest.mark.usefixtures("volume")
@@ -210,3 +180,144 @@ def test_what_has_changed_is_judged_again_with_another_exit_code(volume, volumes
     assert command_line.main(["report"]) == 3
     assert path.stat().st_ino != before
     assert "latency.torch skipped: " in capsys.readouterr().out
+
+
+@pytest.fixture
+def judged_once(volume, volumes, capsys):  # noqa: ARG001
+    """(the folder of a comparison, what `report` said of it)"""
+    assert command_line.main(["report"]) == 0
+    return volumes / "resnet8-cifar10" / "comparison", capsys.readouterr().out
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGE = {
+    "flip": (flip, "changed after it was written"),
+    "cut": (lambda path: path.write_bytes(path.read_bytes()[:-1]), "changed after it was written"),
+    "empty": (lambda path: path.write_bytes(b""), "changed after it was written"),
+    "gone": (lambda path: path.unlink(), "is missing"),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [(name, "flip") for name in comparison_folder.FILES]
+    + [("comparison.md", kind) for kind in ("cut", "empty", "gone")],
+)
+def test_a_damaged_comparison_is_told_and_made_anew(judged_once, capsys, name, kind):
+    folder, first = judged_once
+    before = contents(folder)
+    damage, problem = DAMAGE[kind]
+    damage(folder / name)
+    assert command_line.main(["report"]) == 0
+    out = capsys.readouterr().out
+    assert out == f"the comparison was damaged: made anew ({name} {problem})\n{first}"
+    assert contents(folder) == before
+    assert command_line.main(["report"]) == 0
+    assert capsys.readouterr().out == first, "once mended, nothing is told"
+
+
+def test_an_edited_figure_is_not_believed(judged_once, capsys):
+    folder, first = judged_once
+    path = folder / "comparison.json"
+    data = json.loads(path.read_text())
+    data["variants"][3]["accuracy"] = 0.9999
+    path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+    assert command_line.main(["report"]) == 0
+    out = capsys.readouterr().out
+    assert "99.99" not in out
+    assert out.endswith(first)
+
+
+@pytest.mark.parametrize("text", ["", '{"schema": 2}', None])
+def test_a_damaged_manifest_is_told_and_made_anew(judged_once, capsys, text):
+    folder, first = judged_once
+    path = folder / comparison_folder.MANIFEST
+    path.unlink() if text is None else path.write_text(text)
+    assert command_line.main(["report"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("the comparison was damaged: made anew (manifest.json ")
+    assert out.endswith(first)
+
+
+def test_one_of_another_version_is_made_anew_without_a_word(judged_once, capsys):
+    folder, first = judged_once
+    texts = {name: (folder / name).read_text() for name in comparison_folder.FILES}
+    texts["comparison.json"] = json.dumps(json.loads(texts["comparison.json"]) | {"future": 1})
+    comparison_folder.publish(folder, texts)
+    assert command_line.main(["report"]) == 0
+    assert capsys.readouterr().out == first
+
+
+def remake(volume, name="predictions.torch.x86", wrong=20):
+    volume.seal(name, {"output_0.npy": answers(wrong)})
+
+
+def test_evidence_that_is_replaced_while_it_is_compared_is_compared_again(volume, volumes, monkeypatch, capsys):
+    """As by a `run` beside a `report`: the digests of the one and the figures of the other must not be mixed."""
+    compare, calls = comparison.compare, []
+
+    def interrupted(found, chosen):
+        calls.append(chosen.name)
+        if len(calls) == 1:
+            found.fingerprint(chosen)
+            remake(volume)
+        return compare(found, chosen)
+
+    monkeypatch.setattr(comparison, "compare", interrupted)
+    assert command_line.main(["report"]) == 3, "the timings are of other files now"
+    assert len(calls) == 2
+    capsys.readouterr()
+    written = comparison_folder.read_comparison(volumes / "resnet8-cifar10" / "comparison")
+    assert written.evidence == fingerprint(volume)
+    assert {row.name: row.accuracy for row in written.variants}["torch.x86"] == 0.8
+
+
+def test_evidence_that_vanishes_while_it_is_compared_is_compared_again(volume, monkeypatch):
+    compare, calls = comparison.compare, []
+
+    def interrupted(found, chosen):
+        calls.append(chosen.name)
+        if len(calls) == 1:
+            found.fingerprint(chosen)
+            volume.remove("predictions.torch.x86")
+        return compare(found, chosen)
+
+    monkeypatch.setattr(comparison, "compare", interrupted)
+    assert command_line.main(["report"]) == 3
+    assert len(calls) == 2
+
+
+def test_evidence_that_is_replaced_all_the_time_is_not_compared(volume, volumes, monkeypatch, capsys):
+    compare, calls = comparison.compare, []
+
+    def interrupted(found, chosen):
+        calls.append(chosen.name)
+        made = compare(found, chosen)
+        remake(volume, wrong=20 + len(calls))
+        return made
+
+    monkeypatch.setattr(comparison, "compare", interrupted)
+    assert command_line.main(["report"]) == 2
+    assert capsys.readouterr().err == (
+        "error: another command makes 'predictions.torch.x86' anew while it is compared: wait for it, then "
+        "`python -m driver report`\n"
+    )
+    assert not (volumes / "resnet8-cifar10" / "comparison").exists()
+
+
+def test_a_damaged_record_of_a_failure_is_told_and_stops_nothing(volume, capsys):
+    volume.remove("latency.torch")
+    volume.fail("latency.torch", "no time")
+    store.failure_path(volume.plan, "latency.torch").write_text("{")
+    assert command_line.main(["report"]) == 3
+    said = "latency.torch failed: the record of why it failed is damaged: run `python -m driver run latency.torch`"
+    assert said in capsys.readouterr().out

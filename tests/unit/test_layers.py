@@ -121,12 +121,13 @@ def test_the_command_shows_and_says_where_it_is(volume, volumes, explain):
     code, out, err = explain(volume, "onnx.int8")
     assert (code, err) == (0, "")
     folder = volumes / "resnet8-cifar10"
-    picture = folder / "comparison" / "sensitivity.onnx.int8.svg"
+    picture = folder / "explanations" / "onnx.int8" / "sensitivity.svg"
     assert out.splitlines()[-2:] == [
         f"written to {folder}/onnx/explain.onnx.int8/layers.json",
         f"drawn in {picture}",
     ]
     assert ElementTree.parse(picture).getroot().tag.endswith("svg")
+    assert not (folder / "comparison").exists(), "which is put into place whole"
 
 
 def test_a_stage_that_failed_is_told_by_the_exit_code(volume, explain):

@@ -181,12 +181,8 @@ def test_nought_is_a_figure():
     assert columns.cells(comparison(), row)[:4] == ["0.00", "+0.00", "96.15", "0.0e+00"]
 
 
-def test_the_files_are_written_and_nothing_else(tmp_path):
+def test_the_texts_are_those_of_three_files():
     made = comparison()
-    reporting.write(made, tmp_path / "comparison")
-    assert sorted(path.name for path in (tmp_path / "comparison").iterdir()) == [
-        "comparison.csv",
-        "comparison.json",
-        "comparison.md",
-    ]
-    assert (tmp_path / "comparison" / "comparison.md").read_text() == tables.markdown(made)
+    texts = reporting.texts(made)
+    assert sorted(texts) == ["comparison.csv", "comparison.json", "comparison.md"]
+    assert texts["comparison.md"] == tables.markdown(made)

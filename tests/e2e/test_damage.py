@@ -1,0 +1,119 @@
+"""Damage on the volume after a run: no command prints a figure that it can't vouch for."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Driver, Finish, Finished
+
+NAMES = ("comparison.json", "comparison.html", "comparison.md", "comparison.csv", "changed.csv")
+Damage = Callable[[Path], object]
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def edit(path: Path) -> None:
+    """Another accuracy, in JSON that is still sound."""
+    data = json.loads(path.read_text())
+    data["variants"][3]["accuracy"] = 0.9999
+    path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+
+@pytest.fixture
+def copied(finished: Finished, tmp_path: Path) -> Finished:
+    """The finished run on a volume of this test's own."""
+    shutil.copytree(finished.driver.volumes, tmp_path / "volumes")
+    return Finished(Driver(tmp_path / "volumes", finished.driver.engine), finished.done)
+
+
+def comparison_of(driver: Driver) -> Path:
+    return driver.volumes / "resnet8-cifar10" / "comparison"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("command", [("report",), ("run", "--sample")], ids=lambda command: command[0])
+def test_a_damaged_comparison_is_told_and_made_anew(copied: Finished, command: tuple[str, ...]) -> None:
+    driver = copied.driver
+    arguments = (*command, "--engine", driver.engine) if command[0] == "run" else command
+    folder, first = comparison_of(driver), driver(*arguments)
+    whole = contents(folder)
+    damages: list[tuple[str, Damage]] = [(name, flip) for name in (*NAMES, "manifest.json")]
+    for name, damage in [*damages, ("comparison.json", edit), ("comparison.md", Path.unlink)]:
+        damage(folder / name)
+        done = driver(*arguments)
+        assert done.exit_code == 0, done.stderr
+        told = [line for line in done.stdout.splitlines() if line.startswith("the comparison was damaged: made anew")]
+        assert len(told) == 1 and name in told[0], done.stdout
+        assert "99.99" not in done.stdout
+        assert done.stdout.replace(told[0] + "\n", "") == first.stdout
+        assert contents(folder) == whole, name
+    assert driver(*arguments).stdout == first.stdout
+
+
+def test_diff_refuses_a_damaged_comparison(finish: Finish, tmp_path: Path) -> None:
+    driver = finish("venv").driver
+    copy = tmp_path / "yesterday"
+    shutil.copytree(driver.volumes / "resnet8-cifar10", copy)
+    assert driver("diff", str(copy), "resnet8-cifar10").exit_code == 0
+    for name in (*NAMES, "manifest.json"):
+        whole = (copy / "comparison" / name).read_bytes()
+        flip(copy / "comparison" / name)
+        for pair in ((str(copy), "resnet8-cifar10"), ("resnet8-cifar10", str(copy))):
+            done = driver("diff", *pair)
+            assert (done.exit_code, done.stdout) == (2, "")
+            assert done.stderr.startswith(f"error: {copy}/comparison/{name} ")
+            assert len(done.stderr.splitlines()) == 1
+        (copy / "comparison" / name).write_bytes(whole)
+    assert driver("diff", str(copy), "resnet8-cifar10").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "file", ["onnx/predictions.onnx.int8/output_0.npy", "keras/dataset/labels.npy", "keras/dataset/artifact.json"]
+)
+def test_diff_refuses_altered_evidence(finish: Finish, tmp_path: Path, file: str) -> None:
+    driver = finish("venv").driver
+    copy = tmp_path / "yesterday"
+    shutil.copytree(driver.volumes / "resnet8-cifar10", copy)
+    flip(copy / file)
+    done = driver("diff", str(copy), "resnet8-cifar10")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert (copy / file).parent.name in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_two_reports_and_a_run_at_once(copied: Finished) -> None:
+    driver = copied.driver
+    flip(comparison_of(driver) / "comparison.json")
+    reports = [driver.start_command("report") for _ in range(2)]
+    run = driver.start()
+    for process in (*reports, run):
+        stdout, stderr = process.communicate()
+        assert process.returncode == 0, stderr
+        assert "All 22 gates hold." in stdout
+    done = driver("report")
+    assert "damaged" not in done.stdout
+    assert {path.name for path in comparison_of(driver).iterdir()} == {*NAMES, "manifest.json"}
+    assert driver.leftovers() == []
+
+
+def test_an_input_that_is_damaged_on_the_volume_is_fetched_again(copied: Finished) -> None:
+    driver = copied.driver
+    (model,) = (driver.volumes / "inputs" / "models" / "resnet8-cifar10").glob("*.keras")
+    whole = model.read_bytes()
+    flip(model)
+    done = driver.run("keras.fp32")
+    assert done.exit_code == 0, done.stderr
+    assert "damaged on the volume: input.model; fetching it again" in done.stdout
+    assert model.read_bytes() == whole
+    assert done.made() == [], "it is what it was"
+    flip(driver.volumes / "inputs" / "cifar10-sample" / "x_test_0.npy")
+    assert driver.run("keras.fp32").made() == []
