@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +12,13 @@ import numpy as np
 from driver import cifar10, download, own, sample
 from driver.experiment import Experiment, Model, Source
 from driver.file_content import find_wrong_kind, is_whole
-from shared import store
+from shared import locks, store
 from shared.contract import SCHEMA, Failure, Plan, Seal, Step, read, read_if_whole
 from shared.errors import CrossquantError
 
 Say = Callable[[str], None]
 MODEL, DATASET = "input.model", "input.dataset"  # the artifacts
+PATIENCE = 600  # seconds for another driver to bring the same data
 KEPT = "{}: going on with the copy on the volume"
 COPY_DAMAGED = "; the copy on the volume is damaged"
 
@@ -103,7 +105,7 @@ def keep_files(files: dict[str, Path], source: Source, final: Path, sealed: Seal
     """Copy `files` into the sealed folder `final`, unless it has just them, from there."""
     if sealed and sealed.files == own.hashed(files) and sealed.parameters.get("origin") == str(source):
         return
-    with store.temporary(final) as folder:
+    with replacing(final) as folder:
         own.copy(files, folder)
         publish(folder, final, str(source))
 
@@ -284,11 +286,20 @@ def keep_sample(final: Path, *, damaged: bool = False) -> None:
 
 
 def keep(arrays: cifar10.Arrays, about: dict[str, object], origin: str, final: Path) -> None:
-    with store.temporary(final) as folder:
+    with replacing(final) as folder:
         for name, array in arrays.items():
             np.save(folder / (f"{name}_0.npy" if name.startswith("x_") else f"{name}.npy"), array)
         (folder / "about.json").write_text(json.dumps(about))
         publish(folder, final, origin)
+
+
+@contextmanager
+def replacing(final: Path) -> Iterator[Path]:
+    """An empty folder for what takes the place of `final`; one driver at a time, whatever experiment it works on."""
+    with locks.exclusive(final, lambda _: None, PATIENCE):
+        store.remove_partials(final)
+        with store.temporary(final) as folder:
+            yield folder
 
 
 def publish(folder: Path, final: Path, origin: str) -> None:

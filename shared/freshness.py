@@ -23,31 +23,37 @@ class Inputs:
 
 
 class Freshness:
-    """Hashes each artifact once, and again where another one has taken its place.
+    """What is on the volume, as it was when it was first looked at; `forget` looks again.
 
-    Call `forget` where artifacts may have been made anew. `isolated`: only the inputs of one step are there, and
-    whoever put them there has checked them.
+    Each artifact is hashed once, and again only where another one has taken its place. `isolated`: only the inputs of
+    one step are there, and whoever put them there has checked them.
     """
 
     def __init__(self, plan: Plan, *, isolated: bool = False) -> None:
         self.plan, self.isolated = plan, isolated
         self.steps = {step.output: step for step in plan.steps}
-        self._seals: dict[str, tuple[store.Identity | None, Seal | None]] = {}
+        self._hashed: dict[str, tuple[store.Identity | None, Seal | None]] = {}
+        self._seals: dict[str, Seal | None] = {}
         self._damaged: set[str] = set()
         self._states: dict[str, State] = {}
 
     def seal(self, name: str) -> Seal | None:
         """The verified seal of `name`, up to date or not; None where it is absent or damaged."""
+        if name not in self._seals:
+            self._seals[name] = self._look(name)
+        return self._seals[name]
+
+    def _look(self, name: str) -> Seal | None:
         path = store.artifact_path(self.plan, name)
         found = store.identity(path)
-        if name not in self._seals or self._seals[name][0] != found:
+        if name not in self._hashed or self._hashed[name][0] != found:
             self._damaged.discard(name)
             try:
-                self._seals[name] = found, store.open_sealed(path, name)
+                self._hashed[name] = found, store.open_sealed(path, name)
             except store.Damaged:
-                self._seals[name] = found, None
+                self._hashed[name] = found, None
                 self._damaged.add(name)
-        return self._seals[name][1]
+        return self._hashed[name][1]
 
     def current(self, name: str) -> Seal | None:
         """The seal of `name` if it is what a run would make now, all the way up to the experiment's own inputs."""
@@ -57,11 +63,12 @@ class Freshness:
 
     def forget(self) -> None:
         """Look again at what is on the volume."""
+        self._seals.clear()
         self._states.clear()
 
     def published(self, name: str, seal: Seal) -> None:
         """The artifact was just sealed with `seal`, by this process: its files need not be hashed again."""
-        self._seals[name] = store.identity(store.artifact_path(self.plan, name)), seal
+        self._hashed[name] = store.identity(store.artifact_path(self.plan, name)), seal
         self._damaged.discard(name)
         self.forget()
 

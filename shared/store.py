@@ -135,9 +135,9 @@ def open_sealed(path: Path, name: str) -> Seal | None:
         files = list_files(path)
         seal = read(Seal, path / SEAL)
     except (CrossquantError, OSError) as error:
-        raise Damaged(f"artifact '{name}' is damaged ({error})") from None
+        raise Damaged(f"artifact '{name}' in {path} is damaged ({error})") from None
     if files != seal.files:
-        raise Damaged(f"artifact '{name}' changed after it was sealed: run again, which makes it anew")
+        raise Damaged(f"artifact '{name}' in {path} changed after it was sealed: run again, which makes it anew")
     return seal
 
 

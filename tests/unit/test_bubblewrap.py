@@ -8,11 +8,12 @@ import pytest
 
 from driver import bubblewrap, seccomp
 from driver.bubblewrap import Trial
+from shared import locks
 from shared.contract import Plan
 from shared.errors import CrossquantError
 from shared.store import ROOT
 
-PLAN = Plan(1, "mine", 1, 1, {}, {"input.model": "inputs/models/mine", "dataset": "mine/keras/dataset"}, ())
+PLAN = Plan(1, "mine", 1, 1, {}, {"input.model": "inputs/models/mine", "dataset": "mine/keras/dataset"}, (), False)
 
 
 @pytest.fixture
@@ -76,6 +77,7 @@ def test_a_runner_knows_what_changes_numbers_and_no_secret(monkeypatch: pytest.M
     for name, value in {**numbers, **secrets, **foreign, **own}.items():
         monkeypatch.setenv(name, value)
     fixed = {"EXPERIMENT": "mine", "PROGRESS": "json", "CROSSQUANT_VOLUMES": str(volumes.resolve())}
+    fixed["CROSSQUANT_HOLDER"] = f"the driver, {locks.describe_self()}"
     assert bubblewrap.variables(PLAN) == numbers | bubblewrap.FIXED | fixed
 
 

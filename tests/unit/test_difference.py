@@ -167,7 +167,7 @@ def test_altered_evidence_gives_no_figure(yesterday, capsys, file):
 
 def test_evidence_that_is_gone_gives_no_figure(yesterday, capsys):
     path = yesterday / "onnx" / "predictions.onnx.int8"
-    store.discard(path)
+    store.remove(path)
     assert diff(capsys, "yesterday", yesterday) == (
         2,
         f"error: {path} is missing since it was compared: make the comparison anew with `python -m driver report`\n",

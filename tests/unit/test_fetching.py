@@ -167,7 +167,7 @@ def test_where_no_source_answers_the_sample_stands_in(inputs, tiny, online):
     fetched, said = fetch(tiny(Source(input="a.tar.gz"), Source(url=URL)))
     assert fetched == fetching.Fetched(SAMPLE, sample=True)
     assert said == ["cifar10: volumes/inputs/a.tar.gz is not there", f"cifar10: {URL}: HTTP 404"]
-    assert names(inputs) == ["cifar10-sample", "models"]
+    assert names(inputs) == [".locks", "cifar10-sample", "models"]
     assert json.loads((inputs / "cifar10-sample" / "about.json").read_text())["sample"] is True
     np.testing.assert_array_equal(np.load(inputs / "cifar10-sample" / "x_test_0.npy"), PART["x_test"])
     assert store.open_sealed(inputs / "cifar10-sample", "input.dataset").parameters == {"origin": "embedded sample"}
@@ -177,7 +177,7 @@ def test_the_sample_that_was_asked_for_looks_at_no_source(inputs, tiny):
     fetched, said = fetch(tiny(Source(url=URL)), want_sample=True)
     assert fetched == fetching.Fetched(SAMPLE, sample=True)
     assert said == []
-    assert names(inputs) == ["cifar10-sample", "models"]
+    assert names(inputs) == [".locks", "cifar10-sample", "models"]
 
 
 def test_what_is_there_is_not_fetched_again(inputs, tiny, archive):

@@ -202,4 +202,6 @@ def test_what_takes_the_place_of_an_artifact_is_hashed(made):
     freshness = Freshness(made)
     before = freshness.seal("model")
     make(made, "model", text="another")
+    assert freshness.seal("model") == before, "one look at the volume is of one moment"
+    freshness.forget()
     assert freshness.seal("model") != before

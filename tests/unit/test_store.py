@@ -115,14 +115,16 @@ def test_a_change_after_sealing_is_refused(made, change):
     change(made)
     with pytest.raises(store.Damaged) as caught:
         store.open_sealed(made, "made")
-    assert str(caught.value) == "artifact 'made' changed after it was sealed: run again, which makes it anew"
+    assert str(caught.value) == f"artifact 'made' in {made} changed after it was sealed: run again, which makes it anew"
 
 
 def test_a_broken_seal_is_named(made):
     (made / store.SEAL).write_text("{}")
     with pytest.raises(store.Damaged) as caught:
         store.open_sealed(made, "made")
-    assert str(caught.value).startswith(f"artifact 'made' is damaged ({made / store.SEAL}: schema: is missing")
+    assert str(caught.value).startswith(
+        f"artifact 'made' in {made} is damaged ({made / store.SEAL}: schema: is missing"
+    )
 
 
 @pytest.mark.parametrize(
