@@ -11,6 +11,7 @@ from rich.console import Console
 
 from driver import doctor, host, mend, probes
 from driver.doctor import Finding
+from shared import instructions
 from shared.errors import CrossquantError
 
 LOCK = "torch==2.13.0+cpu \\\n    --hash=sha256:aa\ntorchao==0.18.0\n"
@@ -57,7 +58,7 @@ def bare(monkeypatch, checkout):
     monkeypatch.delenv("BASE_IMAGE", raising=False)
     for name, answer in {"connect": None, "compose_version": None, "npm": None}.items():
         monkeypatch.setattr(probes, name, lambda answer=answer: answer)
-    monkeypatch.setattr(host, "int8_instructions", list)
+    monkeypatch.setattr(instructions, "int8_instructions", list)
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=3_000_000_000))
     return checkout
 
@@ -81,7 +82,7 @@ def test_a_host_that_has_all_needs_no_mending(bare, monkeypatch):
     monkeypatch.setattr(probes, "connect", lambda: daemon(probes.BASE, *built))
     monkeypatch.setattr(probes, "compose_version", lambda: "2.40.3")
     monkeypatch.setattr(probes, "npm", lambda: "/bin/npm")
-    monkeypatch.setattr(host, "int8_instructions", lambda: ["avx2", "avx512_vnni"])
+    monkeypatch.setattr(instructions, "int8_instructions", lambda: ["avx2", "avx512_vnni"])
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=20_000_000_000))
     (bare / "wheels" / WHEEL).touch()
     found = {finding.name: finding for finding in doctor.findings()}
@@ -97,6 +98,14 @@ def test_a_host_that_has_all_needs_no_mending(bare, monkeypatch):
         "disk": "20 GB free",
         "int8": "avx2, avx512_vnni",
     }
+
+
+@pytest.mark.parametrize(("flags", "told"), [(["avx2"], True), (["avx2", "avx_vnni"], False), (["asimddp"], False)])
+def test_a_cpu_where_products_saturate_is_told(bare, monkeypatch, flags, told):  # noqa: ARG001 - it replaces the probes
+    monkeypatch.setattr(instructions, "int8_instructions", lambda: flags)
+    (found,) = [finding for finding in doctor.findings() if finding.name == "int8"]
+    assert ("products of uint8 and int8 saturate" in found.text) is told
+    assert found.text.startswith(", ".join(flags)) and found.good
 
 
 def test_a_daemon_without_images():
