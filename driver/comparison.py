@@ -46,21 +46,22 @@ def compare(evidence: Evidence, experiment: Experiment) -> Comparison:
     rows = remarked(evidence, rows, noise, about.unit)
     checked = tuple(gates.evaluate(experiment.gates, rows, about.task))
     not_held = tuple(gate for item in rows for gate in gates.not_held(experiment.gates, item))
-    every, limits = (*checked, *not_held), experiment.gates
+    every, limits, described = (*checked, *not_held), experiment.gates, host.describe()
+    doubts = (*metrics.warnings(passes), *saturation.warnings(evidence, rows, described["int8_instructions"]))
     return Comparison(
         schema=SCHEMA,
         experiment=experiment.name,
         reference=experiment.reference,
         dataset=evidence.dataset() | {"task": about.task} | ({"judged": about.judged} if about.judged else {}),
         variants=tuple(rows),
-        host=host.describe(),
+        host=described,
         versions=evidence.versions(),
         gates=checked,
         not_held=not_held,
         failures=evidence.failures(),
         legs=legs.compare(evidence, answers),
         noise=noise,
-        warnings=metrics.warnings(passes),
+        warnings=doubts,
         verdict=verdict.judge(rows, experiment.reference, every, noise, limits, about.task, about.unit),
         digests=evidence.digests(),
         evidence=evidence.fingerprint(experiment),

@@ -36,7 +36,7 @@ def not_held(limits: Gates, row: Variant) -> tuple[Gate, ...]:
     """The gates on quantized variants, where this one doesn't hold them all, its products saturated on the CPU that
     answered, and the experiment has other gates for that.
     """
-    if not (row.saturated and limits.saturating):
+    if not row.saturated or not any(on(row, limits.saturating)):
         return ()
     found = tuple(on(row, limits.quantized))
     return () if all(gate.holds for gate in found) else found

@@ -333,9 +333,9 @@ class Comparison:
 
     `dataset` says what was judged on: its name, how many samples, what a person calls them (`unit`), and the task.
     `failures` has the stages that make no row, such as latency, and have no result; `warnings` what makes the timings
-    doubtful; `digests` the digest of each artifact that was looked at; `evidence` one digest of all this was made from.
-    `not_held` are the gates on quantized variants that saturated rows are not held to, since the experiment has others
-    for them.
+    doubtful, and that answers came from another CPU; `digests` the digest of each artifact that was looked at;
+    `evidence` one digest of all this was made from. `not_held` are the gates on quantized variants that saturated rows
+    are not held to, since the experiment has others for them.
     """
 
     schema: Literal[1]

@@ -4,7 +4,7 @@ A CPU that has AVX2 and no VNNI adds products of uint8 and int8 in pairs in 16 b
 declared in stages.toml, which CPU answered is beside the answers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,6 +32,14 @@ def answered_on(evidence: Evidence, variant: str) -> Cpu | None:
     """The CPU that gave the variant's answers; None where there are none, or they don't say."""
     path = evidence.path(f"predictions.{variant}")
     return read(Cpu, path / FILE) if path is not None and (path / FILE).exists() else None
+
+
+def warnings(evidence: Evidence, rows: Sequence[Variant], here: Sequence[str]) -> tuple[str, ...]:
+    """A sentence where answers came from a CPU with other 8-bit instructions than `here`, this host's."""
+    seen = {cpu for row in rows if (cpu := answered_on(evidence, row.name)) is not None}
+    others = [cpu for cpu in seen if list(cpu.int8_instructions) != list(here)]
+    named = sorted(f"{cpu.name or 'unnamed'} ({', '.join(cpu.int8_instructions) or 'none'})" for cpu in others)
+    return (f"Answers of another CPU than this one, by its 8-bit instructions: {'; '.join(named)}.",) if named else ()
 
 
 def remedy(evidence: Evidence, variant: str) -> Mapping[str, Any]:

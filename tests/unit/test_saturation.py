@@ -86,6 +86,14 @@ def test_the_cpu_that_answered_counts_not_the_one_that_compares():
     volume.variant(SATURATING, volume.found(SATURATING))
     made = comparison.compare(Evidence(Freshness(volume.plan)), volume.experiment)
     assert [row.name for row in made.variants if row.saturated] == [SATURATING]
+    (said,) = [line for line in made.warnings if "another CPU" in line]
+    for flags in (AVX2, VNNI):
+        assert (f"Some CPU ({', '.join(flags)})" in said) is (instructions.int8_instructions() != list(flags))
+
+
+def test_of_answers_of_this_host_nothing_is_said():
+    assert compared(tuple(instructions.int8_instructions()), {}).warnings == ()
+    assert compared(None, {}).warnings == ()
 
 
 def test_what_lost_no_more_than_chance_allows_is_not_warned_of():
@@ -172,6 +180,13 @@ def test_what_pt2e_made_in_the_place_of_fx_has_other_products():
         volume.seal("predictions.torch.onednn", {"output_0.npy": answers(40)})
         made = comparison.compare(Evidence(Freshness(volume.plan)), volume.experiment)
         assert rows(made)["torch.onednn"].saturated is saturated
+
+
+def test_a_row_without_the_figure_of_its_own_gates_is_held_to_the_usual_ones():
+    row = Variant("onnx.u8s8", "onnx", "u8s8", "ok", accuracy=0.8, saturated=True)
+    limits = replace(STRICT, saturating={"sqnr": Bound(min=5)})
+    assert [(gate.limit, gate.holds) for gate in gates.evaluate(limits, [row])] == [(0.85, False)]
+    assert gates.not_held(limits, row) == ()
 
 
 def test_a_figure_that_the_task_has_not_is_refused_in_every_group():
