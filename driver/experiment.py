@@ -94,10 +94,15 @@ class Bound:
 
 @dataclass(frozen=True)
 class Gates:
-    """For each kind of variant, bounds on `accuracy` (0-1), `drop_pp` (points) and `changed` (share of top-1)."""
+    """For each kind of variant, bounds on `accuracy` (0-1), `drop_pp` (points) and `changed` (share of top-1).
+
+    `saturating` is for quantized variants that answered on a CPU where their products saturate, and that don't hold all
+    of `quantized`: they are held to it instead. Where it is empty, they are held to `quantized` as any other.
+    """
 
     float: dict[str, Bound] = field(default_factory=dict)
     quantized: dict[str, Bound] = field(default_factory=dict)
+    saturating: dict[str, Bound] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -45,12 +45,19 @@ def gate_rows(comparison: Comparison) -> list[tuple[str, list[Gate | None]]]:
 
 
 def gate_definitions(comparison: Comparison) -> list[str]:
-    """Each limit once: what it is on, for float variants and for quantized ones."""
-    quantized = {row.name: row.quantized for row in comparison.variants}
+    """Each limit once: what it is on, for float variants, for quantized ones, and for those that saturate here."""
+    quantized = {row.name for row in comparison.variants if row.quantized}
+    others = {gate.variant for gate in comparison.not_held}
+
+    def kind(gate: Gate) -> str:
+        if gate.variant in others:
+            return "Quantized variants that saturate on this CPU"
+        return "Quantized variants" if gate.variant in quantized else "Float variants"
+
+    held = [(kind(gate), gate) for gate in comparison.gates]
+    spared = [("Quantized variants", gate) for gate in comparison.not_held]
     lines = [
-        f"{'Quantized' if quantized.get(gate.variant) else 'Float'} variants: {figures.gate_name(gate.figure)} "
-        f"{figures.gate_limit(gate)}"
-        for gate in comparison.gates
+        f"{whose}: {figures.gate_name(gate.figure)} {figures.gate_limit(gate)}" for whose, gate in (*held, *spared)
     ]
     return list(dict.fromkeys(lines))
 

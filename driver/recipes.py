@@ -8,6 +8,7 @@ import yaml
 
 from driver import catalog
 from driver.catalog import Stage
+from shared.contract import Step
 from shared.errors import FieldError
 
 PRESETS = Path(__file__).parent / "presets"
@@ -79,8 +80,24 @@ def stage_for(stages: Sequence[Stage], image: str, name: str, given: Mapping[str
 
 def safe(stage: Stage, given: Mapping[str, Any]) -> bool:
     """Does the recipe give the same answers on every CPU, by what its stage declares?"""
+    return fits(stage, given, stage.safe)
+
+
+def saturates(stage: Stage, given: Mapping[str, Any]) -> bool:
+    """Does it multiply uint8 by int8 in all their bits, by what its stage declares?"""
+    return fits(stage, given, stage.saturates)
+
+
+def fits(stage: Stage, given: Mapping[str, Any], choices: Sequence[Mapping[str, Any]]) -> bool:
+    """Has the recipe all settings of one of the `choices`? A setting that it doesn't have is the stage's default."""
     settings = {name: given.get(name, option.default) for name, option in stage.options.items()}
-    return any(all(settings.get(key) == value for key, value in wanted.items()) for wanted in stage.safe)
+    return any(all(settings.get(key) == value for key, value in wanted.items()) for wanted in choices)
+
+
+def maker(step: Step) -> Stage | None:
+    """The stage that makes the recipe of this step; None for any other step."""
+    stages = catalog.files()[step.image].stage if step.image in catalog.files() else ()
+    return next((stage for stage in stages if stage.takes_recipe and stage.run == step.run), None)
 
 
 def parameters(stage: Stage, given: Mapping[str, Any], path: At) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
-from driver import measures
+from driver import fidelity, measures
 from driver.results import Emulated, Noise, Variant
-from driver.wording import LEAST_FACTOR, between
+from driver.wording import LEAST_FACTOR, NO_VNNI, between, goodness, worse
 
 TWIN = ", its float twin"
+LEAST = float("-inf")  # of a row that has no figure
 
 
 def add(
@@ -17,9 +19,11 @@ def add(
     whole: Mapping[str, str] | None = None,
     unit: str = "images",
     made: Mapping[str, Sequence[str]] | None = None,
+    remedies: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[Variant]:
     """The rows with their remarks; `refused` has for a variant the CPUs that can't run it, and why, `whole` for one
-    with layers in float the name of the one that has none, `made` what is to be told of how a variant was made.
+    with layers in float the name of the one that has none, `made` what is to be told of how a variant was made,
+    `remedies` settings with which a saturated one would answer alike on every CPU.
     """
     by_name = {row.name: row for row in rows}
     found = []
@@ -27,8 +31,27 @@ def add(
         said = of(row, by_name.get(f"{row.image}.fp32"), noise, refused.get(row.name, {}), unit)
         base = by_name.get((whole or {}).get(row.name, ""))
         own = (made or {}).get(row.name, ())
-        found.append(replace(row, remarks=(*own, *said, *([cost(row, base)] if base else []))))
+        here = saturated(row, rows, (remedies or {}).get(row.name, {}))
+        found.append(replace(row, remarks=(*own, *here, *said, *([cost(row, base)] if base else []))))
     return found
+
+
+def saturated(row: Variant, rows: Sequence[Variant], remedy: Mapping[str, Any]) -> list[str]:
+    """Of a row that is worse than the reference, as far as that is known: why, and what to take instead."""
+    if not row.saturated or not (worse(row) or unjudged(row)):
+        return []
+    fact = f"run on a CPU ({NO_VNNI}) where products of uint8 and int8 can saturate"
+    settings = ", ".join(f"{key}: {str(value).lower()}" for key, value in remedy.items())
+    alike = [item for item in rows if item.image == row.image and item.cpu_invariant and item.status == "ok"]
+    better = [item for item in alike if goodness(item, LEAST) > goodness(row, LEAST)]
+    if better:
+        return [f"{fact}: take {max(better, key=goodness).name}, which answers alike on every CPU"]
+    return [f"{fact}: a recipe with {settings} answers alike on every CPU" if settings else fact]
+
+
+def unjudged(row: Variant) -> bool:
+    """Without labels, is nothing known of the row but how near it is to the reference?"""
+    return row.headline is not None and row.headline.name in fidelity.FIGURES
 
 
 def cost(row: Variant, whole: Variant) -> str:

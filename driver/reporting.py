@@ -13,7 +13,7 @@ from driver import columns, measures
 from driver.display import STYLES
 from driver.measures import Measure
 from driver.results import Comparison, Draws, Gate, Variant
-from driver.wording import points
+from driver.wording import NO_VNNI, points
 from shared.contract import Status
 
 
@@ -54,6 +54,8 @@ def show_verdict(comparison: Comparison, console: Console) -> None:
     """The verdict in words, then the gates: the last line is what the exit code says."""
     for number, sentence in enumerate(comparison.verdict.sentences):
         console.print(Text(sentence, "bold" if not number else ""), soft_wrap=True)
+    if sentence := not_held(comparison):
+        console.print(Text(sentence, "yellow"), soft_wrap=True)
     broken = [gate for gate in comparison.gates if not gate.holds]
     for gate in broken:
         console.print(Text(f"gate fails: {gate_sentence(gate)}", "bold red"), soft_wrap=True)
@@ -132,6 +134,18 @@ def gates_hold(comparison: Comparison) -> str:
     """For a comparison in which no gate fails."""
     count = len(comparison.gates)
     return f"All {count} gates hold." if count else "No gate was checked: there is no row that has figures, or no gate."
+
+
+def not_held(comparison: Comparison) -> str:
+    """Which rows aren't held to the gates on quantized ones; "" where all are."""
+    names = list(dict.fromkeys(gate.variant for gate in comparison.not_held))
+    if not names:
+        return ""
+    return f"Not held to gates.quantized on this CPU ({NO_VNNI}), but to gates.saturating: {', '.join(names)}."
+
+
+def not_held_sentence(gate: Gate) -> str:
+    return f"not held on this CPU ({NO_VNNI}): {gate_sentence(gate)}"
 
 
 def gate_sentence(gate: Gate) -> str:

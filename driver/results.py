@@ -223,7 +223,8 @@ class Variant:
     asks for beyond accuracy, and where it asks for none of that, the first one is what the variant is judged by;
     `outputs` has every output of a model that has several.
     `in_float` names the layers that `exclude: auto` left in float, and `limit_held` says whether its limit holds (None
-    where nobody set one); `remarks` are sentences that a reader must know.
+    where nobody set one); `remarks` are sentences that a reader must know. `cpu_invariant`: the recipe is declared to
+    answer alike on every CPU; `saturated`: it multiplies uint8 by int8, and answered on a CPU where that saturates.
     """
 
     name: str
@@ -256,6 +257,8 @@ class Variant:
     metrics: tuple[Metric, ...] = ()
     outputs: tuple[OutputDrift, ...] = ()
     confused: tuple[Confused, ...] = ()
+    cpu_invariant: bool = False
+    saturated: bool = False
 
     @property
     def quantized(self) -> bool:
@@ -330,7 +333,9 @@ class Comparison:
 
     `dataset` says what was judged on: its name, how many samples, what a person calls them (`unit`), and the task.
     `failures` has the stages that make no row, such as latency, and have no result; `warnings` what makes the timings
-    doubtful; `digests` the digest of each artifact that was looked at; `evidence` one digest of all this was made from.
+    doubtful, and that answers came from another CPU; `digests` the digest of each artifact that was looked at;
+    `evidence` one digest of all this was made from. `not_held` are the gates on quantized variants that saturated rows
+    are not held to, since the experiment has others for them.
     """
 
     schema: Literal[1]
@@ -341,6 +346,7 @@ class Comparison:
     host: dict[str, Any]
     versions: dict[str, dict[str, str]]
     gates: tuple[Gate, ...]
+    not_held: tuple[Gate, ...] = ()
     failures: tuple[Failure, ...] = ()
     legs: tuple[Leg, ...] = ()
     noise: tuple[Noise, ...] = ()
@@ -357,6 +363,11 @@ class Comparison:
     def unit(self) -> str:
         """What a person calls the samples."""
         return str(self.dataset.get("unit", "images"))
+
+    @property
+    def broken(self) -> set[str]:
+        """The variants for which a gate doesn't hold, be they held to it or not."""
+        return {gate.variant for gate in (*self.gates, *self.not_held) if not gate.holds}
 
     @property
     def exit_code(self) -> int:

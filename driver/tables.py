@@ -46,6 +46,8 @@ def rest(comparison: Comparison) -> list[str]:
     said = [f"- `{name}` {status}: {reason}" for name, status, reason in reporting.reasons(comparison)]
     broken = [f"- **gate fails**: {reporting.gate_sentence(gate)}" for gate in comparison.gates if not gate.holds]
     lines = ["", *excerpt.first(said, excerpt.REASONS)] if said else []
+    if sentence := reporting.not_held(comparison):
+        lines += ["", f"- **{sentence}**"]
     lines += ["", *(excerpt.first(broken, excerpt.BROKEN) or [reporting.gates_hold(comparison)])]
     remarked = [f"- `{row.name}`: {remark}" for row in comparison.variants for remark in row.remarks]
     lines += ["", *excerpt.first(remarked, excerpt.REMARKS)] if remarked else []
@@ -145,12 +147,16 @@ def changed_text(changed: Mapping[str, Sequence[Changed]]) -> str:
 
 
 def junit(comparison: Comparison) -> str:
-    """A test case for each gate and for each variant or stage that has no result."""
+    """A test case for each gate, for each that isn't held, and for each variant or stage that has no result."""
     suite = ElementTree.Element("testsuite", name=f"crossquant.{comparison.experiment}")
     for gate in comparison.gates:
         case = ElementTree.SubElement(suite, "testcase", classname=gate.variant, name=f"{gate.figure} {gate.bound}")
         if not gate.holds:
             ElementTree.SubElement(case, "failure", message=reporting.gate_sentence(gate))
+    for gate in comparison.not_held:
+        name = f"{gate.figure} {gate.bound} of gates.quantized"
+        case = ElementTree.SubElement(suite, "testcase", classname=gate.variant, name=name)
+        ElementTree.SubElement(case, "skipped", message=reporting.not_held_sentence(gate))
     for name, status, reason in reporting.reasons(comparison):
         case = ElementTree.SubElement(suite, "testcase", classname=name, name="result")
         kind = "skipped" if status in ("unsupported", "skipped") else "error"

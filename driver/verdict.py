@@ -1,6 +1,7 @@
 """What to ship, and why: rules on the figures of a comparison, each written down and tested.
 
-1. A variant is sound if its status is `ok` and all its gates hold.
+1. A variant is sound if its status is `ok` and all its gates hold, those included that the experiment doesn't hold it
+   to on a CPU where its products saturate.
 2. It is significantly worse than the reference if it gets fewer images right and McNemar's exact test, after Holm's
    correction over the rows, gives p < 0.05. Of another task than classification it is the headline metric that must be
    worse, by more than the margin in driver/measures.py, and the paired bootstrap that gives p.

@@ -6,6 +6,7 @@ from dataclasses import replace
 from driver import measures
 from driver.results import SIGNIFICANT, Metric, Paired, Variant
 
+NO_VNNI = "AVX2, no VNNI"  # of a CPU: shared/instructions.py
 LEAST_FACTOR = 0.05  # a smaller difference of times is none, whatever the noise
 
 

@@ -7,6 +7,8 @@ from typing import IO
 
 import numpy as np
 
+from shared import instructions
+from shared.contract import encode
 from shared.errors import CrossquantError
 from shared.progress import report
 from shared.samples import Array, Batch, batches, count, fitting
@@ -25,13 +27,15 @@ def outputs(folder: Path) -> tuple[Path, ...]:
 
 
 def predict(model: Model, dataset: Path, out: Path, batch_size: int) -> None:
-    """Write `output_0.npy` …, (samples, …) float32, in the order of the data set: one array an output of the model.
+    """Write `output_0.npy` …, (samples, …) float32, in the order of the data set: one array an output of the model;
+    and `cpu.json`, the CPU that answered, since the same file may answer otherwise on another one.
 
     Memory doesn't grow with the number of samples: each batch's answers are written at once; nor with their size, for
     which a batch may be smaller than `batch_size`. CrossquantError where an answer is not finite, or of another shape
     than the one before.
     """
     total, done = count(dataset), 0
+    (out / instructions.FILE).write_text(encode(instructions.this_cpu()))
     with ExitStack() as stack:
         writers: list[Writer] = []
         for batch in batches(dataset, fitting(dataset, batch_size)):

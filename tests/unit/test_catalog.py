@@ -88,8 +88,8 @@ def test_every_default_of_ours_is_allowed():
         (
             "run =",
             "runs =",
-            "stage.0.runs: unknown key; known are run, output, inputs, optional, default, when, safe, repeat, tool, "
-            "options",
+            "stage.0.runs: unknown key; known are run, output, inputs, optional, default, when, safe, saturates, "
+            "repeat, tool, options",
         ),
         ('output = "counted"\n', "", "stage.0.output: is missing"),
         ('["dataset"]', '"dataset"', "stage.0.inputs: must be a list, not 'dataset'"),

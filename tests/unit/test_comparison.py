@@ -286,7 +286,7 @@ def test_the_json_file_has_exactly_the_fields_that_are_promised(volume):
     data = json.loads(reporting.texts(compared)["comparison.json"])
     assert set(data) == {
         "schema", "experiment", "reference", "dataset", "variants", "host", "versions", "gates", "failures", "legs",
-        "noise", "warnings", "verdict", "digests", "evidence",
+        "noise", "warnings", "verdict", "digests", "evidence", "not_held",
     }  # fmt: skip
     assert data["schema"] == 1
     assert set(data["dataset"]) == {"name", "test_images", "split", "sample", "classes", "task", "unit"}
@@ -295,7 +295,7 @@ def test_the_json_file_has_exactly_the_fields_that_are_promised(volume):
             "name", "image", "recipe", "status", "reason", "accuracy", "delta_pp", "agreement", "max_abs_diff",
             "size_bytes", "latency_ms", "images_per_second", "interval", "paired", "drift", "ece", "classes", "losing",
             "timings", "cold", "confusion", "draws", "curve", "emulated", "in_float", "limit_held", "remarks",
-            "metrics", "outputs", "confused",
+            "metrics", "outputs", "confused", "cpu_invariant", "saturated",
         }  # fmt: skip
     assert [row["name"] for row in data["variants"]] == list(ORDER)
     assert set(data["variants"][0]["latency_ms"]) == {"p50", "p90", "p99", "samples"}

@@ -12,6 +12,7 @@ from rich.console import Console
 from driver import bubblewrap, doctor, host, mend, probes
 from driver.bubblewrap import Trial
 from driver.doctor import Finding
+from shared import instructions
 from shared.errors import CrossquantError
 
 LOCK = "torch==2.13.0+cpu \\\n    --hash=sha256:aa\ntorchao==0.18.0\n"
@@ -61,7 +62,7 @@ def bare(monkeypatch, checkout):
     none = Trial((), "bubblewrap is not on this host", "apt install bubblewrap")
     monkeypatch.setattr(bubblewrap, "trial", lambda: none)
     monkeypatch.setattr(probes, "bubblewrap_version", lambda: "")
-    monkeypatch.setattr(host, "int8_instructions", list)
+    monkeypatch.setattr(instructions, "int8_instructions", list)
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=3_000_000_000))
     return checkout
 
@@ -89,7 +90,7 @@ def test_a_host_that_has_all_needs_no_mending(bare, monkeypatch):
     monkeypatch.setattr(probes, "npm", lambda: "/bin/npm")
     monkeypatch.setattr(bubblewrap, "trial", lambda: Trial(("bwrap",)))
     monkeypatch.setattr(probes, "bubblewrap_version", lambda: "bubblewrap 0.8.0")
-    monkeypatch.setattr(host, "int8_instructions", lambda: ["avx2", "avx512_vnni"])
+    monkeypatch.setattr(instructions, "int8_instructions", lambda: ["avx2", "avx512_vnni"])
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=20_000_000_000))
     (bare / "wheels" / WHEEL).touch()
     found = {finding.name: finding for finding in doctor.findings()}
@@ -106,6 +107,14 @@ def test_a_host_that_has_all_needs_no_mending(bare, monkeypatch):
         "disk": "20 GB free",
         "int8": "avx2, avx512_vnni",
     }
+
+
+@pytest.mark.parametrize(("flags", "told"), [(["avx2"], True), (["avx2", "avx_vnni"], False), (["asimddp"], False)])
+def test_a_cpu_where_products_saturate_is_told(bare, monkeypatch, flags, told):  # noqa: ARG001 - it replaces the probes
+    monkeypatch.setattr(instructions, "int8_instructions", lambda: flags)
+    (found,) = [finding for finding in doctor.findings() if finding.name == "int8"]
+    assert ("products of uint8 and int8 saturate" in found.text) is told
+    assert found.text.startswith(", ".join(flags)) and found.good
 
 
 def test_a_daemon_without_images():

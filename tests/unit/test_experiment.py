@@ -113,7 +113,7 @@ UNKNOWN_KEYS = {
     ),
     "image": ("  onnx:", "  onxn:", ":14: recipes.onxn: no such image; known are onnx"),
     "image-without-recipes": ("  onnx:", "  keras:", ":14: recipes.keras: no such image; known are onnx"),
-    "gates": ("  float:", "  floats:", ":17: gates.floats: unknown key; known are float, quantized"),
+    "gates": ("  float:", "  floats:", ":17: gates.floats: unknown key; known are float, quantized, saturating"),
     "figure": (
         "accuracy: {min",
         "acuracy: {min",

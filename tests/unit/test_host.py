@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from driver import host
+from shared import instructions
 
 INTEL = """\
 processor\t: 0
@@ -23,7 +24,7 @@ ARM = "processor\t: 0\nFeatures\t: fp asimd asimddp i8mm\nCPU part\t: 0xd40\n"
 def cpuinfo(tmp_path, monkeypatch):
     """A file in the place of /proc/cpuinfo."""
     path = tmp_path / "cpuinfo"
-    monkeypatch.setattr(host, "Path", lambda _: path)
+    monkeypatch.setattr(instructions, "Path", lambda _: path)
     return path
 
 

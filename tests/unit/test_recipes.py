@@ -1,5 +1,7 @@
 """Presets, recipes built upon others, and the choice of the stage that makes a recipe."""
 
+import itertools
+
 import pytest
 
 from driver import catalog, recipes
@@ -90,3 +92,19 @@ def test_every_preset_has_recipes_that_the_images_know(path):
         for name, given in found.items():
             stage = recipes.stage_for(stages, image, name, given)
             recipes.parameters(stage, given, ("recipes", image, name))
+
+
+ALL = catalog.load(catalog.optional())
+MAKERS = [(image, stage) for image in ALL for stage in ALL[image] if stage.takes_recipe]
+
+
+@pytest.mark.parametrize(("image", "stage"), MAKERS, ids=lambda value: getattr(value, "run", value))
+def test_no_recipe_of_ours_both_saturates_and_answers_alike_everywhere(image, stage):
+    """Of every combination of the settings that the two are declared by, each an option with such a value."""
+    named = {key for choice in (*stage.safe, *stage.saturates) for key in choice}
+    for choice in (*stage.safe, *stage.saturates):
+        stage.parameters(choice, (image, stage.run))
+    values = [stage.options[key].values or (False, True) for key in sorted(named)]
+    for combination in itertools.product(*values):
+        given = dict(zip(sorted(named), combination, strict=True))
+        assert not (recipes.safe(stage, given) and recipes.saturates(stage, given)), given

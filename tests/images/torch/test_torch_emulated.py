@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from driver import host
 from images.torch import emulated, quantize
 from shared import cpus, emulation
 from shared.errors import CrossquantError, Unsupported
+from shared.instructions import this_cpu
 from tests.images import models
 from tests.images.torch.stages import answers, defaults
 
@@ -42,12 +42,11 @@ def variant(folder: Path, backend: str) -> Path:
 
 @pytest.mark.parametrize(("backend", "same"), [("onednn", False), ("fbgemm", True)])
 def test_only_weights_of_8_bits_answer_otherwise_without_vnni(backend, same, dataset, out, tmp_path):
-    if not {"avx512_vnni", "avx_vnni"} & set(host.int8_instructions()):
-        pytest.skip("this CPU has no VNNI: it answers as the emulated one")
+    """On a CPU that has no VNNI itself the emulated one answers the same, bit for bit."""
     model = variant(tmp_path / backend, backend)
     emulated.run(model, dataset, out, cpus=["haswell"], images=IMAGES)
     here = answers(model, models.images(IMAGES)[np.load(out / emulation.INDICES)])
-    assert np.array_equal(np.load(out / "haswell" / emulation.ANSWERS), here) is same
+    assert np.array_equal(np.load(out / "haswell" / emulation.ANSWERS), here) is (same or this_cpu().saturates)
     assert emulation.summary(out).cpus["haswell"].int8_instructions == ("avx2",)
 
 
