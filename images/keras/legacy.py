@@ -14,7 +14,7 @@ import keras
 from keras.src.legacy.saving.legacy_h5_format import load_model_from_hdf5
 
 from images.keras import keras_names as names
-from images.keras import operators
+from images.keras import operators, suspicious
 
 NEUTRAL = {"groups": 1, "time_major": False, "noise_shape": None}
 FOR_TRAINING = ("_initializer", "_regularizer", "_constraint")
@@ -43,7 +43,9 @@ def load(path: Path, objects: dict[str, Any], trust: bool) -> keras.Model:
         version, config = text(file.attrs.get("keras_version", "1")), text(file.attrs["model_config"])
     if not version.startswith(("1", "2")):
         return keras.models.load_model(path, custom_objects=objects, compile=False, safe_mode=not trust)
-    with Mended(path, mended(json.loads(config))) as file:
+    today = mended(json.loads(config))
+    suspicious.check_config(today, path, trust)  # again: names with "/" are others now
+    with Mended(path, today) as file:
         known = {**operators.layers(trust), **objects}
         return load_model_from_hdf5(file, custom_objects=known, compile=False, safe_mode=not trust)
 

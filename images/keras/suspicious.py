@@ -26,7 +26,11 @@ def check(path: Path, trust: bool) -> None:
         return
     with path.open("rb") as file:
         refuse_pickle(file.read(2), path.name)
-    config = archive_config(path) if path.suffix == ".keras" else hdf5_config(path)
+    check_config(archive_config(path) if path.suffix == ".keras" else hdf5_config(path), path, trust)
+
+
+def check_config(config: Any, path: Path, trust: bool) -> None:
+    """CrossquantError for a configuration that names more than what only computes."""
     try:
         found = next(configuration.findings(config), "")
     except RecursionError:

@@ -221,6 +221,19 @@ def test_the_same_in_hdf5(case: str, version: str, source: Path, dataset: Path, 
     assert expected in refused(source, dataset, out)
 
 
+def test_a_name_that_only_mending_makes(source: Path, dataset: Path, out: Path):
+    """A "/" in the name of a layer becomes "_", and so does the same text elsewhere."""
+
+    def change(config: hostile.Config) -> None:
+        hostile.layer(config, "last")["config"]["activation"] = {"class_name": "/_lambda__", "config": CODE["config"]}
+        found = hostile.layer(config)
+        found["config"]["name"] = "/_lambda__"
+        config["config"] = json.loads(json.dumps(config["config"]).replace('"odd"', '"/_lambda__"'))
+
+    hostile.hdf5(source / "model.h5", change)
+    assert "runs code that is in the file" in refused(source, dataset, out)
+
+
 def test_a_configuration_without_end(source: Path, dataset: Path, out: Path):
     deep: Any = {}
     for _ in range(900):
