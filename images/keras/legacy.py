@@ -13,28 +13,46 @@ import h5py
 import keras
 from keras.src.legacy.saving.legacy_h5_format import load_model_from_hdf5
 
-from images.keras import operators
+from images.keras import keras_names as names
+from images.keras import operators, suspicious
 
 NEUTRAL = {"groups": 1, "time_major": False, "noise_shape": None}
 FOR_TRAINING = ("_initializer", "_regularizer", "_constraint")
 BUILT_BY_CALL = ("query_shape", "key_shape", "value_shape")  # of MultiHeadAttention
 BY_EVERY_LAYER = {"name", "trainable", "dtype", "activity_regularizer", "batch_input_shape", "input_dim", "input_shape"}
 RENAMED = {"SyncBatchNormalization": "BatchNormalization"}
-CONTAINERS = ("Functional", "Model", "Sequential")
+LAYERS = {name: vars(keras.layers)[name] for name in names.LAYERS & vars(keras.layers).keys()}
 Config = dict[str, Any]
 
 
+class Mended(h5py.File):
+    """A file that is open for reading, as if it had another configuration: nothing is written, or copied to memory."""
+
+    def __init__(self, path: Path, config: Config) -> None:
+        super().__init__(path)
+        self.config = json.dumps(config)
+
+    @property
+    def attrs(self) -> dict[str, str]:
+        return {"model_config": self.config}
+
+
 def load(path: Path, objects: dict[str, Any], trust: bool) -> keras.Model:
-    """The model without optimizer. Nothing is written to `path`: the file is mended in memory."""
+    """The model without optimizer. `path` may be read-only: the configuration is mended beside it."""
     with h5py.File(path) as file:
-        old = str(file.attrs.get("keras_version", "1")).startswith(("1", "2"))
-    if not old:
+        version, config = text(file.attrs.get("keras_version", "1")), text(file.attrs["model_config"])
+    if not version.startswith(("1", "2")):
         return keras.models.load_model(path, custom_objects=objects, compile=False, safe_mode=not trust)
-    with h5py.File(path, "r+", driver="core", backing_store=False) as file:
-        config = json.loads(file.attrs["model_config"])
-        file.attrs["model_config"] = json.dumps(mended(config))
-        known = {**operators.LAYERS, **objects}
+    today = mended(json.loads(config))
+    suspicious.check_config(today, path, trust)  # again: names with "/" are others now
+    with Mended(path, today) as file:
+        known = {**operators.layers(trust), **objects}
         return load_model_from_hdf5(file, custom_objects=known, compile=False, safe_mode=not trust)
+
+
+def text(attribute: Any) -> str:
+    """An attribute of a file: old versions of h5py wrote bytes."""
+    return attribute.decode() if isinstance(attribute, bytes) else str(attribute)
 
 
 def mended(config: Config) -> Config:
@@ -51,7 +69,7 @@ def objects_in(value: Any) -> Iterator[Config]:
     """Every `{class_name, config}` in a configuration, those inside first."""
     for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         yield from objects_in(item)
-    if isinstance(value, dict) and "class_name" in value and isinstance(value.get("config"), dict):
+    if isinstance(value, dict) and isinstance(value.get("class_name"), str) and isinstance(value.get("config"), dict):
         yield value
 
 
@@ -61,13 +79,13 @@ def mend(item: Config) -> None:
     item["class_name"] = RENAMED.get(item["class_name"], item["class_name"])
     if isinstance(config.get("dtype"), dict):  # a mixed precision policy
         config["dtype"] = config["dtype"].get("config", {}).get("name", "float32")
-    kind = getattr(keras.layers, item["class_name"], None)
-    if kind is not None and item["class_name"] not in (*CONTAINERS, "InputLayer"):
+    kind = LAYERS.get(item["class_name"])
+    if kind is not None and item["class_name"] != "InputLayer":
         known = accepted(kind)
         for key in [key for key, value in config.items() if key not in known and droppable(key, value)]:
             del config[key]
         name_inner_modules(config)
-    elif hasattr(keras.initializers, item["class_name"]):
+    elif item["class_name"] in names.INITIALIZERS:
         config.pop("dtype", None)
 
 
@@ -93,7 +111,7 @@ def name_inner_modules(config: Config) -> None:
     inner = [config.get(key) for key in ("layer", "backward_layer", "cell", "activation")]
     cells = config.get("cells")
     for item in [*inner, *(cells if isinstance(cells, list) else ())]:
-        if isinstance(item, dict) and hasattr(keras.layers, str(item.get("class_name"))):
+        if isinstance(item, dict) and item.get("class_name") in names.LAYERS:
             item.setdefault("module", "keras.layers")
             item.setdefault("registered_name", None)
 

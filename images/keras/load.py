@@ -8,14 +8,13 @@ from typing import Any
 
 import keras
 
-from images.keras import custom, legacy, recurrent, saved_model, suspicious
+from images.keras import custom, legacy, program, recurrent, saved_model, suspicious
 from images.keras.model import FILE, TRUST, flat, open_model, read, signature, trace
 from shared import samples
 from shared import signature as signatures
 from shared.errors import CrossquantError
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
-PROGRAM = "saved_model.pb"
 UNKNOWN = ("Could not locate", "Unknown layer", "Unknown object")
 ADVICE = re.compile(r" Make sure| Please ensure")
 
@@ -38,7 +37,7 @@ def keep(source: Path, out: Path, trust: bool) -> None:
     path = find(source)
     suspicious.check(path, trust)
     if path.is_dir():
-        shutil.copytree(path, out / saved_model.FOLDER)
+        saved_model.copy(path, out / saved_model.FOLDER)
         return
     if (source / custom.FILE).exists():
         shutil.copyfile(source / custom.FILE, out / custom.FILE)
@@ -51,9 +50,9 @@ def keep(source: Path, out: Path, trust: bool) -> None:
 
 def find(source: Path) -> Path:
     """The one model in `source`: a file, the folder of a SavedModel, or `source` itself where it is one."""
-    if (source / PROGRAM).exists():
+    if (source / program.FILE).exists():
         return source
-    found = [path for path in source.iterdir() if path.suffix.lower() in SUFFIXES or (path / PROGRAM).exists()]
+    found = [path for path in source.iterdir() if path.suffix.lower() in SUFFIXES or (path / program.FILE).exists()]
     if len(found) != 1:
         raise CrossquantError(f"the model must be one {', '.join(SUFFIXES[:2])} file or SavedModel folder")
     return found[0]
@@ -82,7 +81,8 @@ def refuse_stateful(model: keras.Model) -> None:
 def reason(error: BaseException) -> str:
     """The innermost of Keras's own words, without the configuration that it adds to them; one line."""
     text = str(error).rpartition("Exception encountered: ")[2].strip() or type(error).__name__
-    first = text.splitlines()[0].strip("\"'")
+    lines = [line.strip("\"'") for line in text.splitlines() if line.strip()]
+    first = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
     if first.startswith(UNKNOWN):
         what = ADVICE.split(first, maxsplit=1)[0].rstrip(".")
         return f"{what}: name the Python file that defines it in the experiment, model.code"

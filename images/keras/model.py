@@ -55,7 +55,7 @@ def open_model(variant: Path) -> keras.Model:
 
 def read(path: Path, objects: dict[str, Any], trust: bool) -> keras.Model:
     """Without optimizer. Code inside of the file runs only with `trust`."""
-    known = {operators.TensorFlowCall.__name__: operators.TensorFlowCall, **objects}
+    known = {**operators.kept(trust), **objects}
     return keras.models.load_model(path, custom_objects=known, compile=False, safe_mode=not trust)
 
 

@@ -1,61 +1,90 @@
 """TensorFlow's operators between the layers of a Keras 2 model (`TFOpLambda`), as a layer that Keras 3 can keep.
 
-Keras 2 wrote `x * y` or `tf.reshape(x, …)` as the name of a function of TensorFlow. A name is looked up among what only
-computes: nothing that reads or writes a file can be called by it.
+Keras 2 wrote `x * y` or `tf.reshape(x, …)` as the name of a function of TensorFlow. The name is a key of a table of
+functions that only compute (`tf_functions.py`), and what the file passes to them must be data.
 """
 
 from functools import reduce
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from images.keras.tf_functions import FUNCTIONS, GETITEM
 from shared.errors import CrossquantError
 
-GROUPS = ("math.", "nn.", "linalg.", "__operators__.")
-SINGLE = (
-    *(
-        "reshape",
-        "transpose",
-        "concat",
-        "stack",
-        "unstack",
-        "split",
-        "squeeze",
-        "expand_dims",
-        "cast",
-        "identity",
-        "pad",
-    ),
-    *("shape", "compat.v1.shape", "tile", "zeros_like", "ones_like", "clip_by_value", "convert_to_tensor", "where"),
-    *("broadcast_to", "gather", "strided_slice", "slice", "reverse", "einsum", "image.resize", "stop_gradient"),
-)
-GETITEM = "__operators__.getitem"
 CONSTANT = "_CONSTANT_VALUE"
+PLAIN = (bool, int, float, str, slice, type(None), type(Ellipsis), np.ndarray, np.generic, tf.DType, tf.TensorShape)
+TRUST = "--trust allows that, in the container; or put a layer in its place and save it again"
 Config = dict[str, Any]
 
 
 @keras.saving.register_keras_serializable(package="crossquant")
 class TensorFlowCall(keras.layers.Layer):
-    """`tf.<function>` of its inputs."""
+    """`tf.<function>` of its inputs. CrossquantError for a function or an argument that isn't known to only compute."""
 
     def __init__(self, function: str, **more: Any) -> None:
         super().__init__(**more)
-        if not function.startswith(GROUPS) and function not in SINGLE:
-            raise CrossquantError(f"the model calls tf.{function}: put a layer in its place and save it again")
         self.function = function
+        self.called = self.find(function)
+
+    def find(self, function: str) -> Any:
+        if not isinstance(function, str) or function not in FUNCTIONS:
+            raise CrossquantError(
+                f"layer '{self.name}' calls tf.{function}, which isn't known to only compute: {TRUST}"
+            )
+        return FUNCTIONS[function]
+
+    def check(self, argument: Any) -> None:
+        if not is_data(argument):
+            kind = getattr(argument, "__name__", type(argument).__name__)
+            raise CrossquantError(f"layer '{self.name}' passes {kind} to tf.{self.function}, which is no data: {TRUST}")
 
     def call(self, *inputs: Any, **more: Any) -> Any:
+        for argument in (*inputs, *more.values()):
+            self.check(argument)
         if self.function == GETITEM:
             more["slice_spec"] = tuple(map(piece, more["slice_spec"]))
-        called = reduce(getattr, self.function.split("."), tf)
-        return called(*inputs, **more)
+        return self.called(*inputs, **more)
 
     def get_config(self) -> Config:
         return {**super().get_config(), "function": self.function}
 
 
-LAYERS = {"TFOpLambda": TensorFlowCall, "SlicingOpLambda": TensorFlowCall}
+class TrustedTensorFlowCall(TensorFlowCall):
+    """Any function of TensorFlow at all, with any arguments: Keras finds this class only where the file is trusted."""
+
+    def find(self, function: str) -> Any:
+        return reduce(getattr, function.split("."), tf)
+
+    def check(self, argument: Any) -> None:
+        pass
+
+
+KERAS_2 = ("TFOpLambda", "SlicingOpLambda")  # its names of such layers
+NAMES = (*KERAS_2, TensorFlowCall.__name__)
+REGISTERED = keras.saving.get_registered_name(TensorFlowCall)
+
+
+def kept(trust: bool) -> dict[str, type[TensorFlowCall]]:
+    """What a file that this project has written may name."""
+    known = (TensorFlowCall, TrustedTensorFlowCall) if trust else (TensorFlowCall,)
+    return {kind.__name__: kind for kind in known}
+
+
+def layers(trust: bool) -> dict[str, type[TensorFlowCall]]:
+    """What Keras 2's names stand for."""
+    return dict.fromkeys(KERAS_2, TrustedTensorFlowCall if trust else TensorFlowCall)
+
+
+def is_data(value: Any) -> bool:
+    """A tensor, a number, a text, or a collection of such: nothing that could be called."""
+    if isinstance(value, list | tuple):
+        return all(map(is_data, value))
+    if isinstance(value, dict):
+        return all(map(is_data, value.values()))
+    return isinstance(value, (*PLAIN, keras.KerasTensor)) or tf.is_tensor(value)
 
 
 def piece(saved: Any) -> Any:
@@ -73,7 +102,7 @@ def connect(graph: Config) -> None:
     names = {layer["name"] for layer in graph["layers"] if "name" in layer}
     for layer in graph["layers"]:
         nodes = layer.get("inbound_nodes", [])
-        layer["inbound_nodes"] = [connection(node, names, layer["class_name"] in LAYERS) for node in nodes]
+        layer["inbound_nodes"] = [connection(node, names, layer["class_name"] in KERAS_2) for node in nodes]
 
 
 def connection(node: Any, names: set[str], is_call: bool) -> Any:

@@ -1,16 +1,32 @@
 """A SavedModel folder as a Keras model of one layer, so that all stages treat it like any other model."""
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from images.keras import program
 from shared.errors import CrossquantError
 
 FOLDER = "model.saved"  # its files begin with "model.": they are the variant's size
 SIGNATURE = "serving_default"
+PARTS = ("variables", "assets")  # beside the program; whatever else lies there is not part of a SavedModel
+
+
+def copy(source: Path, to: Path) -> None:
+    """A SavedModel that TensorFlow can load, whichever optimizer it was saved with."""
+    to.mkdir()
+    model = program.read(source)
+    if program.without_slots(model):
+        (to / program.FILE).write_bytes(model.SerializeToString(deterministic=True))
+    else:
+        shutil.copyfile(source / program.FILE, to / program.FILE)
+    for part in PARTS:
+        if (source / part).is_dir():
+            shutil.copytree(source / part, to / part)
 
 
 class Served(keras.layers.Layer):

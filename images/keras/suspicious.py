@@ -2,21 +2,21 @@
 
 import json
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
 import h5py
 import keras
 
+from images.keras import configuration, program
 from shared.errors import CrossquantError
 
 MEMBERS = ("config.json", "metadata.json")
 MOST_RATIO, LEAST_BOMB = 100, 1 << 26  # float weights hardly shrink; what unpacks to less bytes than this is harmless
 PICKLES = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
 PICKLE_SUFFIXES = (".pkl", ".pickle", ".joblib")
-CODE = ("Lambda", "__lambda__")
-EFFECTS = ("ReadFile", "WriteFile", "MatchingFiles", "PyFunc", "PyFuncStateless", "EagerPyFunc")
+MOST_SHOWN = 8  # operators in one message
+ALLOWED = "--trust allows that, in the container"
 
 
 def check(path: Path, trust: bool) -> None:
@@ -26,13 +26,17 @@ def check(path: Path, trust: bool) -> None:
         return
     with path.open("rb") as file:
         refuse_pickle(file.read(2), path.name)
-    config = archive_config(path) if path.suffix == ".keras" else hdf5_config(path)
-    layer = next(code_in(config), "")
-    if layer and not trust:
-        raise CrossquantError(
-            f"{path.name} has Lambda code ({layer}), which runs code from the file: "
-            "--trust allows that, in the container; or write it as a layer in custom_objects.py"
-        )
+    check_config(archive_config(path) if path.suffix == ".keras" else hdf5_config(path), path, trust)
+
+
+def check_config(config: Any, path: Path, trust: bool) -> None:
+    """CrossquantError for a configuration that names more than what only computes."""
+    try:
+        found = next(configuration.findings(config), "")
+    except RecursionError:
+        cant_load(path, "its configuration is nested too deeply: get it again")
+    if found and not trust:
+        raise CrossquantError(f"{path.name}: {found}: {ALLOWED}; or write it as a layer in custom_objects.py")
 
 
 def refuse_pickle(start: bytes, name: str) -> None:
@@ -51,8 +55,9 @@ def archive_config(path: Path) -> Any:
     try:
         with zipfile.ZipFile(path) as archive:
             check_members(archive, path)
-            return json.loads(archive.read(MEMBERS[0]))
-    except (ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+            config = json.loads(archive.read(MEMBERS[0]))
+            return {**config, "compile_config": None}  # Keras is told not to look at it
+    except (ValueError, TypeError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         cant_load(path, f"{error}: get it again")
 
 
@@ -89,7 +94,10 @@ def hdf5_config(path: Path) -> Any:
         cant_load(path, f"{error}: it is no HDF5 file, or is cut short: get it again")
     if config is None:
         cant_load(path, "it holds weights without a model: save it with model.save(), not save_weights()")
-    return json.loads(config)
+    try:
+        return json.loads(config)
+    except (ValueError, TypeError, RecursionError) as error:
+        cant_load(path, f"its configuration can't be read ({error}): get it again")
 
 
 def stored(file: h5py.File, path: Path) -> int:
@@ -99,47 +107,18 @@ def stored(file: h5py.File, path: Path) -> int:
     file.visititems_links(links.__setitem__)  # nothing may raise in there: HDF5 would hide it
     file.visititems(lambda _, item: arrays.append(item) if isinstance(item, h5py.Dataset) else None)
     elsewhere = [name for name, link in links.items() if isinstance(link, h5py.ExternalLink)]
-    elsewhere += [array.name.lstrip("/") for array in arrays if array.external]
+    elsewhere += [array.name.lstrip("/") for array in arrays if array.external or array.is_virtual]
     if elsewhere:
         raise CrossquantError(f"{path.name} reads another file ({elsewhere[0]!r}): don't use it")
     return sum(array.nbytes for array in arrays)
 
 
-def code_in(config: Any, layer: str = "") -> Iterator[str]:
-    """Where there is Python code in a configuration, however deep: the layer's name, or what is known."""
-    if isinstance(config, dict):
-        inner = config.get("config")
-        name = inner.get("name") if isinstance(inner, dict) else None
-        layer = f"layer '{name}'" if isinstance(name, str) else layer
-        if config.get("class_name") == CODE[1] or (config.get("class_name") == CODE[0] and is_code(inner)):
-            yield layer or "not in a layer"
-            return
-    for item in config.values() if isinstance(config, dict) else config if isinstance(config, list) else ():
-        yield from code_in(item, layer)
-
-
-def is_code(lambda_config: Any) -> bool:
-    """A Lambda layer may also name a function that the user's own file has: that is no code in the model."""
-    function = lambda_config.get("function") if isinstance(lambda_config, dict) else None
-    named = isinstance(function, str) or (isinstance(function, dict) and function.get("class_name") == "function")
-    return not named
-
-
 def check_saved_model(folder: Path, trust: bool) -> None:
     """A SavedModel is a program of TensorFlow's operators: some reach out of it."""
-    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel  # noqa: PLC0415 - not needed for the other formats
-
-    holder = SavedModel()
-    try:
-        holder.ParseFromString((folder / "saved_model.pb").read_bytes())
-    except Exception as error:
-        raise CrossquantError(f"{folder.name} is no SavedModel, or is cut short ({error}): get it again") from error
-    graphs = [meta.graph_def for meta in holder.meta_graphs]
-    nodes = [node for graph in graphs for node in graph.node]
-    nodes += [node for graph in graphs for function in graph.library.function for node in function.node_def]
-    found = sorted({node.op for node in nodes if node.op in EFFECTS})
+    found = program.refused(program.read(folder))
     if found and not trust:
+        more = f", and {len(found) - MOST_SHOWN} more" if len(found) > MOST_SHOWN else ""
+        names = ", ".join(map(configuration.shown, found[:MOST_SHOWN]))
         raise CrossquantError(
-            f"{folder.name} reads or writes files, or calls Python ({', '.join(found)}): "
-            "--trust allows that, in the container"
+            f"{folder.name} has operators that aren't known to only compute ({names}{more}): {ALLOWED}"
         )

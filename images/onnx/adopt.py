@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from onnx import version_converter
 
 from images.onnx import batching
@@ -56,11 +56,22 @@ def read(path: Path) -> onnx.ModelProto:
         raise CrossquantError(f"{path.name} is no ONNX file, or is cut short: get it again ({error})") from error
     if not model.graph.node:
         raise CrossquantError(f"{path.name} is no ONNX file, or is cut short: it has no operators")
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in every_tensor(model)):
         raise CrossquantError(f"{path.name} has its weights in another file: save it with save_as_external_data=False")
     if kinds := {node.op_type for node in model.graph.node} & set(QUANTIZED):
         raise CrossquantError(f"{path.name} is quantized already ({', '.join(sorted(kinds))}): give the float model")
     return model
+
+
+def every_tensor(message: Message) -> Iterator[onnx.TensorProto]:
+    """All constants of a file: of graphs inside of operators, of its functions, sparse ones too."""
+    if isinstance(message, onnx.TensorProto):
+        yield message
+        return
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for item in [value] if isinstance(value, Message) else value:
+                yield from every_tensor(item)
 
 
 def modern(model: onnx.ModelProto) -> Iterator[str]:

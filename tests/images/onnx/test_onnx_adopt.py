@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from images.onnx import adopt, session
+from images.onnx import adopt, session, survey
 from shared import signature
 from shared.errors import CrossquantError
 from tests.images import models
@@ -172,6 +173,58 @@ def test_weights_in_another_file(source: Path, dataset: Path, out: Path, tmp_pat
         convolutional(tmp_path), source / "a.onnx", save_as_external_data=True, location="a.data", size_threshold=0
     )
     assert "has its weights in another file" in refused(source, dataset, out)
+
+
+def outside() -> TensorProto:
+    """A constant that lies in a file outside of the model's folder."""
+    tensor = TensorProto(name="secret", data_type=TensorProto.UINT8, dims=[24], data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="../../../../../../etc/passwd")
+    return tensor
+
+
+def in_a_branch(model: onnx.ModelProto) -> None:
+    answer = helper.make_tensor_value_info("secret", TensorProto.UINT8, [24])
+    branch = helper.make_graph([], "branch", [], [answer], [outside()])
+    condition = helper.make_node("Constant", [], ["yes"], value=numpy_helper.from_array(np.array(True)))
+    model.graph.node.extend([condition, helper.make_node("If", ["yes"], ["x"], then_branch=branch, else_branch=branch)])
+
+
+def in_a_function(model: onnx.ModelProto) -> None:
+    node = helper.make_node("Constant", [], ["x"])
+    node.attribute.add(name="value", type=onnx.AttributeProto.TENSOR).t.CopyFrom(outside())
+    model.functions.append(helper.make_function("own", "F", [], ["x"], [node], [helper.make_opsetid("", 17)]))
+
+
+def as_a_sparse_constant(model: onnx.ModelProto) -> None:
+    sparse = onnx.SparseTensorProto(values=outside(), dims=[24])
+    sparse.indices.CopyFrom(numpy_helper.from_array(np.arange(24), "places"))
+    model.graph.sparse_initializer.append(sparse)
+
+
+def in_a_list(model: onnx.ModelProto) -> None:
+    model.graph.node[0].attribute.add(name="more", type=onnx.AttributeProto.TENSORS).tensors.append(outside())
+
+
+@pytest.mark.parametrize("put", [in_a_branch, in_a_function, as_a_sparse_constant, in_a_list])
+@pytest.mark.parametrize("reads", ["adopt", "inspect"])
+def test_a_constant_that_lies_outside_is_not_read(
+    put: Callable[[onnx.ModelProto], None], reads: str, source: Path, dataset: Path, out: Path
+):
+    model = reshaped([-1, 192], 0, ["n", 10])
+    put(model)
+    (source / "model.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(CrossquantError, match=r"model\.onnx has its weights in another file: save it with"):
+        adopt.run(source, dataset, out) if reads == "adopt" else survey.run(source, out)
+    assert list(out.iterdir()) == []
+
+
+def test_an_operator_of_somebody_s_own_library(source: Path, dataset: Path, out: Path):
+    """None is ever loaded: only what ONNX Runtime itself has can run."""
+    model = reshaped([-1, 192], 0, ["n", 10])
+    model.graph.node[0].domain = "ai.onnx.contrib"
+    model.opset_import.append(helper.make_opsetid("ai.onnx.contrib", 1))
+    given(source, model)
+    assert refused(source, dataset, out)
 
 
 def test_a_pickle_in_disguise(source: Path, dataset: Path, out: Path):

@@ -1,0 +1,377 @@
+"""SavedModels: programs that only compute go through, whoever wrote them; what does more is refused by its name."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from images.keras import describe, load, model, program, tf_operators
+from shared.errors import CrossquantError
+
+SPEC = tf.TensorSpec((None, 3), tf.float32, name="x")
+Act = Callable[[tf.Tensor, str], Any]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "source"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    folder = tmp_path / "dataset"
+    folder.mkdir()
+    np.save(folder / "input_0.npy", np.zeros((4, 3), "f"))
+    (folder / "about.json").write_text('{"task": "fidelity"}')
+    return folder
+
+
+def refused(source: Path, dataset: Path, out: Path) -> str:
+    """The operators that are named, in one line; `inspect` says the same."""
+    with pytest.raises(CrossquantError) as caught:
+        load.run(source, dataset, out, trust=False)
+    with pytest.raises(CrossquantError) as inspected:
+        describe.run(source, out, trust=False, opset=17)
+    assert str(inspected.value) == str(caught.value)
+    assert not list(out.glob("model*"))
+    beginning, _, rest = str(caught.value).partition(" (")
+    assert beginning == "saved has operators that aren't known to only compute"
+    names, _, end = rest.partition("): ")
+    assert end == "--trust allows that, in the container"
+    return names
+
+
+def answered(out: Path, x: np.ndarray) -> np.ndarray:
+    (found,) = keras.tree.flatten(model.open_model(out)([tf.constant(x)]))
+    return found.numpy()
+
+
+def printed(_: tf.Tensor, path: str) -> None:
+    tf.print("executed", output_stream=f"file://{path}")
+
+
+def written(_: tf.Tensor, path: str) -> None:
+    tf.io.write_file(path, "executed")
+
+
+def saved(x: tf.Tensor, path: str) -> None:
+    tf.raw_ops.SaveV2(prefix=path, tensor_names=["x"], shape_and_slices=[""], tensors=[x])
+
+
+def summarized(_: tf.Tensor, path: str) -> None:
+    writer = tf.raw_ops.SummaryWriter(shared_name="writer")
+    tf.raw_ops.CreateSummaryFileWriter(writer=writer, logdir=path, max_queue=1, flush_millis=1, filename_suffix=".mark")
+
+
+def lines(*_: Any) -> Any:
+    return tf.data.TextLineDataset("/etc/passwd").reduce("", lambda state, line: state + line)
+
+
+def mapped(*_: Any) -> Any:
+    return tf.raw_ops.ImmutableConst(dtype=tf.uint8, shape=[4], memory_region_name="/etc/hostname")
+
+
+def contents(*_: Any) -> Any:
+    return tf.io.read_file("/etc/passwd")
+
+
+def listed(*_: Any) -> Any:
+    return tf.io.matching_files("/etc/*")
+
+
+def python(x: tf.Tensor, _: str) -> Any:
+    return tf.numpy_function(lambda value: value, [x], tf.float32)
+
+
+def restored(_: tf.Tensor, path: str) -> Any:
+    return tf.raw_ops.RestoreV2(prefix=path, tensor_names=["x"], shape_and_slices=[""], dtypes=[tf.float32])
+
+
+def looked_up(*_: Any) -> Any:
+    table = tf.raw_ops.HashTableV2(key_dtype=tf.string, value_dtype=tf.int64)
+    return tf.raw_ops.InitializeTableFromTextFileV2(
+        table_handle=table, filename="/etc/passwd", key_index=-2, value_index=-1
+    )
+
+
+ACTS: dict[str, tuple[Act, str]] = {
+    "PrintV2": (printed, "PrintV2 to file://"),
+    "WriteFile": (written, "WriteFile"),
+    "SaveV2": (saved, "SaveV2"),
+    "summary": (summarized, "CreateSummaryFileWriter, SummaryWriter"),
+    "TextLineDataset": (lines, "TextLineDataset"),
+    "ImmutableConst": (mapped, "ImmutableConst"),
+    "ReadFile": (contents, "ReadFile"),
+    "MatchingFiles": (listed, "MatchingFiles"),
+    "PyFunc": (python, "PyFunc"),
+    "RestoreV2": (restored, "RestoreV2"),
+    "table": (looked_up, "InitializeTableFromTextFileV2"),
+}
+
+
+def once(act: Act, path: str) -> Any:
+    """In the function that answers."""
+
+    @tf.function(input_signature=[SPEC])
+    def answer(x: tf.Tensor) -> dict:
+        act(x, path)
+        return {"y": x * 2}
+
+    return answer
+
+
+def deep(act: Act, path: str) -> Any:
+    """In a function that a branch in a loop calls."""
+
+    @tf.function(input_signature=[SPEC])
+    def inner(x: tf.Tensor) -> tf.Tensor:
+        act(x, path)
+        return x + 1
+
+    def body(i: tf.Tensor, x: tf.Tensor) -> tuple:
+        return i + 1, tf.cond(tf.reduce_sum(x) > 1, lambda: inner(x), lambda: x)
+
+    @tf.function(input_signature=[SPEC])
+    def answer(x: tf.Tensor) -> dict:
+        return {
+            "y": tf.while_loop(lambda i, _: i < 3, body, (0, x), shape_invariants=(tf.TensorShape(()), SPEC.shape))[1]
+        }
+
+    return answer
+
+
+def aside(act: Act, path: str) -> Any:
+    """In a function that nothing calls, beside the one that answers."""
+    return once(lambda x, _: None, path), once(act, path)
+
+
+@pytest.mark.parametrize("place", [once, deep, aside])
+@pytest.mark.parametrize("act", ACTS)
+def test_an_operator_that_does_more_than_compute(
+    act: str, place: Callable[..., Any], source: Path, dataset: Path, out: Path, tmp_path: Path
+):
+    function, expected = ACTS[act]
+    module = tf.Module()
+    made = place(function, str(tmp_path / "mark"))
+    module.answer, module.other = made if isinstance(made, tuple) else (made, None)
+    tf.saved_model.save(module, source / "saved", signatures={"serving_default": module.answer})
+    assert expected in refused(source, dataset, out)
+    assert not list(tmp_path.glob("mark*"))
+
+
+def test_what_is_trusted_runs(source: Path, dataset: Path, out: Path, tmp_path: Path):
+    module = tf.Module()
+    module.answer = once(printed, str(tmp_path / "mark"))
+    tf.saved_model.save(module, source / "saved", signatures={"serving_default": module.answer})
+    load.run(source, dataset, out, trust=True)
+    answered(out, np.ones((1, 3), "f"))
+    assert (tmp_path / "mark").read_text() == "executed\n"
+
+
+def graph(folder: Path, act: Act | None, path: str, start: bool = False) -> None:
+    """As TensorFlow 1 saved it: no objects, one graph. `start`: the act belongs to what is run once, after loading."""
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, (None, 3), name="x")
+        factor = v1.get_variable("factor", initializer=[1.0, 2.0, 3.0], use_resource=False)
+        done = [act(x if act is not saved else factor, path)] if act else []
+        last = session.graph.get_operations()[-1]
+        with tf.control_dependencies([last] if act and not start else []):
+            y = tf.identity(x * factor, name="y")
+        session.run(factor.initializer)
+        v1.saved_model.Builder.add_meta_graph_and_variables(
+            builder := v1.saved_model.Builder(str(folder)),
+            session,
+            ["serve"],
+            {"serving_default": v1.saved_model.predict_signature_def({"x": x}, {"y": y})},
+            main_op=tf.group(last) if start else None,
+            saver=v1.train.Saver([factor]),
+        )
+        builder.save()
+        assert done is not None
+
+
+def test_a_saved_model_of_tensorflow_1(source: Path, dataset: Path, out: Path):
+    graph(source / "saved", None, "")
+    load.run(source, dataset, out, trust=False)
+    np.testing.assert_allclose(answered(out, np.ones((1, 3), "f")), [[1.0, 2.0, 3.0]])
+
+
+@pytest.mark.parametrize("start", [False, True], ids=["answers", "starts"])
+@pytest.mark.parametrize("act", ["WriteFile", "SaveV2", "ReadFile", "PrintV2", "RestoreV2"])
+def test_an_operator_in_the_graph_itself(act: str, start: bool, source: Path, dataset: Path, out: Path, tmp_path: Path):
+    function, expected = ACTS[act]
+    graph(source / "saved", function, str(tmp_path / "mark"), start)
+    assert expected in refused(source, dataset, out)
+
+
+def edited(folder: Path, change: Callable[[Any], None]) -> None:
+    holder = program.read(folder)
+    change(holder)
+    (folder / program.FILE).write_bytes(holder.SerializeToString())
+
+
+def exported(folder: Path) -> Path:
+    inputs = keras.Input((3,), name="x")
+    keras.Model(inputs, layers.Dense(2, name="y")(inputs)).export(folder, verbose=False)
+    return folder
+
+
+def saver(meta: Any) -> Any:
+    """The function that writes the variables."""
+    functions = meta.graph_def.library.function
+    return next(item for item in functions if any(node.op == "SaveV2" for node in item.node_def))
+
+
+def test_the_saver_may_stay_where_nothing_comes_to_it(source: Path):
+    exported(source / "saved")
+    found = program.read(source / "saved").meta_graphs[0]
+    assert saver(found).signature.name
+    assert program.refused(program.read(source / "saved")) == []
+
+
+def call_it(meta: Any) -> None:
+    """From a function that answers."""
+    other = next(item for item in meta.graph_def.library.function if item is not saver(meta))
+    node = other.node_def.add(name="call", op="StatefulPartitionedCall")
+    node.attr["f"].func.name = saver(meta).signature.name
+
+
+def call_it_inside(meta: Any) -> None:
+    """As an argument of a function that is an argument."""
+    other = next(item for item in meta.graph_def.library.function if item is not saver(meta))
+    node = other.node_def.add(name="call", op="StatelessIf")
+    node.attr["then_branch"].func.name = other.signature.name
+    node.attr["then_branch"].func.attr["f"].func.name = saver(meta).signature.name
+
+
+def offer_it(meta: Any) -> None:
+    """As a function of an object."""
+    meta.object_graph_def.concrete_functions[saver(meta).signature.name].SetInParent()
+
+
+def answer_by_it(meta: Any) -> None:
+    """By a signature of the graph."""
+    call = next(node for node in meta.graph_def.node if node.attr["f"].func.name == saver(meta).signature.name)
+    info = next(iter(meta.signature_def["serving_default"].outputs.values()))
+    info.name = f"{call.name}:0"
+
+
+def start_with_it(meta: Any) -> None:
+    call = next(node for node in meta.graph_def.node if node.attr["f"].func.name == saver(meta).signature.name)
+    meta.collection_def["legacy_init_op"].node_list.value.append(call.name)
+
+
+@pytest.mark.parametrize("change", [call_it, call_it_inside, offer_it, answer_by_it, start_with_it])
+def test_a_saver_that_something_comes_to(change: Callable[[Any], None], source: Path, dataset: Path, out: Path):
+    edited(exported(source / "saved"), lambda holder: change(holder.meta_graphs[0]))
+    assert "SaveV2" in refused(source, dataset, out)
+
+
+def test_a_second_graph_is_read_as_tensorflow_1_would(source: Path, dataset: Path, out: Path):
+    """Which restores by the graph: its function may name any file."""
+
+    def twice(holder: Any) -> None:
+        holder.meta_graphs.add().CopyFrom(holder.meta_graphs[0])
+
+    edited(exported(source / "saved"), twice)
+    assert refused(source, dataset, out) == "RestoreV2"
+
+
+@pytest.mark.parametrize("name", ["saved_model.cpb", "saved_model.pbtxt", "assets.extra/more", "code.py"])
+def test_what_is_not_part_of_a_saved_model_is_not_copied(name: str, source: Path, dataset: Path, out: Path):
+    exported(source / "saved")
+    (source / "saved" / name).parent.mkdir(exist_ok=True)
+    (source / "saved" / name).write_text("other")
+    load.run(source, dataset, out, trust=False)
+    assert not (out / "model.saved" / name).exists()
+
+
+def test_operators_are_those_of_tensorflow():
+    known = {name for name in dir(tf.raw_ops) if name[0] != "_"}
+    assert not {name for name in tf_operators.COMPUTE - known if not name.startswith(("Ref", "Placeholder", "Xla"))}
+    reaching = {"ReadFile", "WriteFile", "MatchingFiles", "PyFunc", "EagerPyFunc", "PyFuncStateless", "PrintV2"}
+    reaching |= {"ImmutableConst", "LoadAndRemapMatrix", "GenerateVocabRemapping", "FixedUnigramCandidateSampler"}
+    reaching |= {"DecodeProtoV2", "EncodeProto", "DebugIdentityV2", "RemoteCall"}
+    assert reaching <= known and not (reaching | {"XlaCallModule", "RpcCall"}) & tf_operators.COMPUTE
+    assert not [name for name in tf_operators.COMPUTE if "Dataset" in name or "Iterator" in name or "Reader" in name]
+
+
+class Trained(tf.Module):
+    """What a model brings along that was trained: dropout, losses, an optimizer with slots, a table, a print."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel = tf.Variable(tf.ones((3, 2)))
+        self.optimizer = tf.compat.v1.train.AdamOptimizer(0.1)
+        self.table = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(tf.constant([1, 2], tf.int64), tf.constant([0.5, 0.25])), 1.0
+        )
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(self.kernel * self.kernel)
+        self.optimizer.apply_gradients([(tape.gradient(loss, self.kernel), self.kernel)])
+
+    @tf.function(input_signature=[SPEC])
+    def answer(self, x: tf.Tensor) -> dict:
+        tf.debugging.assert_all_finite(x, "finite")
+        tf.print("rows", tf.shape(x)[0])
+        return {"y": x @ self.kernel * self.table.lookup(tf.constant(2, tf.int64))}
+
+    @tf.function(input_signature=[SPEC])
+    def train(self, x: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(tf.nn.dropout(tf.nn.softmax(x @ self.kernel), 0.5))
+        self.kernel.assign_sub(tape.gradient(loss, self.kernel))
+        return loss
+
+
+def test_a_saved_model_with_the_slots_of_an_optimizer(source: Path, dataset: Path, out: Path):
+    """TensorFlow itself doesn't load it: if it does one day, the editing can go."""
+    module = Trained()
+    tf.saved_model.save(module, source / "saved", signatures={"serving_default": module.answer})
+    nodes = program.read(source / "saved").meta_graphs[0].object_graph_def.nodes
+    assert sum(len(node.slot_variables) for node in nodes) == 2
+    with pytest.raises(AttributeError, match="add_slot"):
+        tf.saved_model.load(source / "saved")
+    before = (source / "saved" / program.FILE).read_bytes()
+    load.run(source, dataset, out, trust=False)
+    x = np.random.default_rng(0).normal(size=(4, 3)).astype("f")
+    np.testing.assert_allclose(answered(out, x), module.answer(tf.constant(x))["y"], rtol=1e-6)
+    assert (source / "saved" / program.FILE).read_bytes() == before
+
+
+def recurrent() -> keras.Model:
+    inputs = keras.Input((5, 3))
+    x = layers.Bidirectional(layers.LSTM(4, return_sequences=True))(inputs)
+    return keras.Model(inputs, layers.GRU(2)(layers.Dropout(0.2)(x)))
+
+
+def pictures() -> keras.Model:
+    inputs = keras.Input((8, 8, 3))
+    x = layers.BatchNormalization()(layers.SeparableConv2D(4, 3)(layers.Resizing(6, 6)(inputs)))
+    return keras.Model(inputs, layers.Dense(2)(layers.Flatten()(layers.ZeroPadding2D()(x))))
+
+
+def lookups() -> keras.Model:
+    inputs = keras.Input((4,), dtype="int64")
+    x = layers.IntegerLookup(vocabulary=[3, 5, 7])(inputs)
+    return keras.Model(inputs, layers.Dense(2)(layers.Flatten()(layers.Embedding(5, 3)(x))))
+
+
+@pytest.mark.parametrize("build", [recurrent, pictures, lookups])
+@pytest.mark.parametrize("how", ["export", "save"])
+def test_what_keras_writes_goes_through(build: Callable[[], keras.Model], how: str, source: Path):
+    built = build()
+    built.compile("adam", "mse")
+    if how == "export":
+        built.export(source / "saved", verbose=False)
+    else:
+        tf.saved_model.save(built, source / "saved")
+    assert program.refused(program.read(source / "saved")) == []
