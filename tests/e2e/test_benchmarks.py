@@ -28,7 +28,7 @@ Table = list[list[str]]
 @cache
 def small(name: str) -> "subprocess.CompletedProcess[str]":
     """The benchmark's smallest size; in containers where it can choose, and Docker is there."""
-    engine = ["--engine", "venv" if docker_lack() else "docker"] if '"--engine"' in MODULES[name] else []
+    engine = ["--engine", "venv" if docker_lack() else "docker"] if 'add_argument("--engine"' in MODULES[name] else []
     command = [sys.executable, "-m", f"benchmarks.{name}", "--small", *engine]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
