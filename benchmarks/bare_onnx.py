@@ -1,32 +1,46 @@
-"""The ONNX Runtime part by hand: fold, three recipes, predict, time.
+"""The ONNX Runtime part by hand: fold, quantize by each recipe, predict.
 
-`python bare_onnx.py DATASET OUT`, in the environment of the onnx image, after bare_keras.py.
+`python bare_onnx.py WORK DATASET OUT`, in the environment of the onnx image, after bare_keras.py. With WORK alone it
+only looks whether it can make every recipe.
 """
 
 import json
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 Floats = NDArray[np.float32]
-Model = Callable[[Floats], Floats]
+Recipe = dict[str, Any]
 
-THREADS, BATCH, CALIBRATION_BATCH = 2, 250, 100
-ROUNDS, CALLS, WARM_UP, MANY = 20, 20, 20, 64
-INT8, UINT8 = QuantType.QInt8, QuantType.QUInt8
-RECIPES = {
-    "int8": {"activation_type": INT8, "weight_type": INT8},
-    "uint8": {"activation_type": UINT8, "weight_type": UINT8},
-    "u8s8": {"activation_type": UINT8, "weight_type": INT8, "per_channel": True},
+CALIBRATION_BATCH = 100
+TYPES = {"int8": QuantType.QInt8, "uint8": QuantType.QUInt8}
+METHODS = {"minmax": CalibrationMethod.MinMax, "percentile": CalibrationMethod.Percentile}
+USED = {
+    *("activation", "weight", "per_channel", "reduce_range"),
+    *("calibrate", "percentile", "exclude_types"),
 }
-VARIANTS = ("fp32", *RECIPES)
+LEFT_OUT = {
+    "symmetric_activation": False,
+    "symmetric_weight": False,
+    "outliers": 0.0,
+    "exclude": [],
+    "preprocess": True,
+}
+
+
+def check(name: str, recipe: Recipe) -> None:
+    """End with one line where this script would make another file than the recipe asks for."""
+    known = {"activation": TYPES, "weight": TYPES, "calibrate": METHODS}
+    for key, value in recipe.items():
+        if (key not in USED and LEFT_OUT.get(key, ...) != value) or value not in known.get(key, [value]):
+            sys.exit(f"onnx.{name}: bare_onnx.py can't do {key}: {value}")
 
 
 class Reader(CalibrationDataReader):
@@ -38,57 +52,51 @@ class Reader(CalibrationDataReader):
         return next(self.batches, None)
 
 
-def quantize(out: Path) -> None:
+def quantize(source: Path, target: Path, recipe: Recipe, images: Floats) -> None:
+    nodes = onnx.load(source).graph.node
+    method = METHODS[recipe["calibrate"]]
+    percentile = {"CalibPercentile": recipe["percentile"]} if method == CalibrationMethod.Percentile else {}
+    quantize_static(
+        source,
+        target,
+        Reader(images),
+        quant_format=QuantFormat.QDQ,
+        activation_type=TYPES[recipe["activation"]],
+        weight_type=TYPES[recipe["weight"]],
+        per_channel=recipe["per_channel"],
+        reduce_range=recipe["reduce_range"],
+        calibrate_method=method,
+        nodes_to_exclude=[node.name for node in nodes if node.op_type in recipe["exclude_types"]],
+        extra_options=percentile,
+    )
+
+
+def predict(path: Path, dataset: Path, work: dict[str, Any], target: Path) -> None:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = work["threads"], 1
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    images, batch = np.load(dataset / "x_test_0.npy", mmap_mode="r"), work["batch_size"]
+    answers = [
+        session.run(None, {"input_0": images[start : start + batch].astype(np.float32)})[0]
+        for start in range(0, len(images), batch)
+    ]
+    np.save(target, np.concatenate(answers))
+
+
+def main(work_file: str, *folders: str) -> None:
+    work = json.loads(Path(work_file).read_text())
+    for name, recipe in work["recipes"]["onnx"].items():
+        check(name, recipe)
+    if not folders:
+        return
+    dataset, out = map(Path, folders)
     quant_pre_process(out / "exported.onnx", out / "onnx.fp32.onnx", skip_symbolic_shape=False)
     images = np.load(out / "calibration.npy")
-    for name, settings in RECIPES.items():
-        target = out / f"onnx.{name}.onnx"
-        quantize_static(out / "onnx.fp32.onnx", target, Reader(images), quant_format=QuantFormat.QDQ, **settings)
-
-
-def load(path: Path, threads: int) -> Model:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return lambda images: session.run(None, {"input_0": images})[0]
-
-
-def predict(dataset: Path, out: Path) -> None:
-    images = np.load(dataset / "x_test_0.npy", mmap_mode="r")
-    for name in VARIANTS:
-        model = load(out / f"onnx.{name}.onnx", THREADS)
-        answers = [model(images[i : i + BATCH].astype(np.float32)) for i in range(0, len(images), BATCH)]
-        np.save(out / f"predictions.onnx.{name}.npy", np.concatenate(answers))
-
-
-def latency(dataset: Path, out: Path) -> None:
-    models = {name: load(out / f"onnx.{name}.onnx", 1) for name in VARIANTS}
-    images = np.load(dataset / "x_test_0.npy", mmap_mode="r")[:MANY].astype(np.float32)
-    samples: dict[str, list[tuple[list[float], list[float]]]] = {name: [] for name in models}
-    for model in models.values():
-        timed(model, images[:1], WARM_UP)
-        timed(model, images, 2)
-    for _ in range(ROUNDS):
-        for name, model in models.items():
-            samples[name].append((timed(model, images[:1], CALLS), timed(model, images, 1)))
-    (out / "latency.onnx.json").write_text(json.dumps(samples))
-
-
-def timed(model: Model, images: Floats, calls: int) -> list[float]:
-    seconds = []
-    for _ in range(calls):
-        start = time.perf_counter()
-        model(images)
-        seconds.append(time.perf_counter() - start)
-    return seconds
-
-
-def main() -> None:
-    dataset, out = map(Path, sys.argv[1:])
-    quantize(out)
-    predict(dataset, out)
-    latency(dataset, out)
+    for name, recipe in work["recipes"]["onnx"].items():
+        quantize(out / "onnx.fp32.onnx", out / f"onnx.{name}.onnx", recipe, images)
+    for name in ("fp32", *work["recipes"]["onnx"]):
+        predict(out / f"onnx.{name}.onnx", dataset, work, out / f"predictions.onnx.{name}.npy")
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

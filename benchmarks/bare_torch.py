@@ -1,20 +1,19 @@
-"""The PyTorch part by hand: onnx2torch, three FX recipes of which one is refused, TorchScript, predict, time.
+"""The PyTorch part by hand: onnx2torch, FX graph mode by each recipe, TorchScript, predict.
 
-`python bare_torch.py DATASET OUT`, in the environment of the torch image, after bare_onnx.py.
+`python bare_torch.py WORK DATASET OUT`, in the environment of the torch image, after bare_onnx.py. With WORK alone it
+only looks whether it can make every recipe.
 """
 
 import copy
 import json
 import sys
-import time
 import types
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
 from torch.ao.nn.intrinsic.quantized import ConvReLU2d, LinearReLU
 from torch.ao.nn.quantized import Conv2d, Linear
 from torch.ao.quantization import MinMaxObserver, get_default_qconfig, get_default_qconfig_mapping
@@ -27,13 +26,30 @@ sys.modules["torchvision"], sys.modules["torchvision.ops"] = types.ModuleType("t
 from onnx2torch import convert  # noqa: E402
 from onnx2torch.node_converters.reshape import OnnxReshape  # noqa: E402
 
-Floats = NDArray[np.float32]
-Model = Callable[[Floats], Floats]
+Recipe = dict[str, Any]
 
-THREADS, BATCH, CALIBRATION_BATCH = 2, 250, 100
-ROUNDS, CALLS, WARM_UP, MANY = 20, 20, 20, 64
-RECIPES = {"int8": ("fbgemm", torch.qint8), "x86": ("x86", torch.qint8), "uint8": ("fbgemm", torch.quint8)}
-ENGINES = {"fp32": "fbgemm", **{name: engine for name, (engine, _) in RECIPES.items()}}
+CALIBRATION_BATCH = 100
+WEIGHTS = {"qint8": torch.qint8, "quint8": torch.quint8}
+BACKENDS = ("fbgemm", "x86", "onednn", "qnnpack")
+EXCLUDABLE = {"Softmax": torch.nn.Softmax}
+USED = {"backend", "weight", "exclude_types", "percentile"}  # the last is of another observer than the default one
+LEFT_OUT = {
+    "observer": "default",
+    "per_channel": True,
+    "activation": "quint8",
+    "reduce_range": "default",
+    "exclude": [],
+}
+
+
+def check(name: str, recipe: Recipe) -> None:
+    """End with one line where this script would make another file than the recipe asks for."""
+    known = {"backend": BACKENDS, "weight": WEIGHTS}
+    for key, value in recipe.items():
+        kinds = value if key == "exclude_types" else []
+        other = key not in USED and LEFT_OUT.get(key, ...) != value
+        if other or value not in known.get(key, [value]) or not {*kinds} <= {*EXCLUDABLE}:
+            sys.exit(f"torch.{name}: bare_torch.py can't do {key}: {value}")
 
 
 def to_torch(path: Path) -> torch.fx.GraphModule:
@@ -52,17 +68,21 @@ def to_torch(path: Path) -> torch.fx.GraphModule:
     return module
 
 
-def quantize(
-    module: torch.fx.GraphModule, images: torch.Tensor, engine: str, weight: torch.dtype
-) -> torch.fx.GraphModule:
-    torch.backends.quantized.engine = engine
-    config = get_default_qconfig(engine)
+def quantize(module: torch.fx.GraphModule, images: torch.Tensor, recipe: Recipe) -> torch.fx.GraphModule:
+    backend, weight = recipe["backend"], WEIGHTS[recipe["weight"]]
+    torch.backends.quantized.engine = backend
+    config = get_default_qconfig(backend)
     if weight != torch.qint8:
         config = config._replace(weight=MinMaxObserver.with_args(dtype=weight, qscheme=torch.per_tensor_affine))
-    mapping = get_default_qconfig_mapping(engine).set_global(config)
+    mapping = get_default_qconfig_mapping(backend).set_global(config)
     prepared = prepare_fx(copy.deepcopy(module), mapping, example_inputs=(images[:2],))
     for start in range(0, len(images), CALIBRATION_BATCH):
         prepared(images[start : start + CALIBRATION_BATCH])
+    # Only now: where the layer before a Softmax is not observed, PyTorch clips the logits to its answers' range.
+    for kind in recipe["exclude_types"]:
+        for name, layer in module.named_modules():
+            if isinstance(layer, EXCLUDABLE[kind]):
+                mapping.set_module_name(name, None)
     return convert_fx(prepared, qconfig_mapping=mapping)
 
 
@@ -71,71 +91,50 @@ def quantized_layers(module: torch.nn.Module) -> int:
 
 
 def save(module: torch.nn.Module, images: torch.Tensor, path: Path) -> None:
-    torch.jit.save(torch.jit.freeze(torch.jit.trace(module, images[:CALIBRATION_BATCH])), path)
+    traced = torch.jit.trace(module, images[:2], check_trace=False)  # the driver doesn't let it check either
+    torch.jit.save(torch.jit.freeze(traced), path)
 
 
-def make(out: Path) -> list[str]:
+def make(recipes: dict[str, Recipe], out: Path) -> list[str]:
     """The names of the variants that there are."""
     images = torch.from_numpy(np.load(out / "calibration.npy"))
     module = to_torch(out / "onnx.fp32.onnx")
-    save(module, images[:2], out / "torch.fp32.pt")
+    save(module, images, out / "torch.fp32.pt")
     made = ["fp32"]
-    for name, (engine, weight) in RECIPES.items():
-        converted = quantize(module, images, engine, weight)
+    for name, recipe in recipes.items():
+        converted = quantize(module, images, recipe)
         if quantized_layers(converted):
             save(converted, images, out / f"torch.{name}.pt")
             made.append(name)
-        else:
-            print(f"torch.{name}: no layer was quantized")
     return made
 
 
-def load(out: Path, name: str, threads: int) -> Model:
-    torch.backends.quantized.engine = ENGINES[name]
-    torch.set_num_threads(threads)
-    module = torch.jit.load(out / f"torch.{name}.pt")
-    return lambda images: module(torch.from_numpy(images)).numpy()
-
-
-def predict(dataset: Path, out: Path, names: list[str]) -> None:
+def predict(path: Path, dataset: Path, batch: int, target: Path) -> None:
+    module = torch.jit.load(path)
     images = np.load(dataset / "x_test_0.npy", mmap_mode="r")
-    for name in names:
-        model = load(out, name, THREADS)
-        answers = [model(images[i : i + BATCH].astype(np.float32)) for i in range(0, len(images), BATCH)]
-        np.save(out / f"predictions.torch.{name}.npy", np.concatenate(answers))
+    answers = [
+        module(torch.from_numpy(images[start : start + batch].astype(np.float32))).numpy()
+        for start in range(0, len(images), batch)
+    ]
+    np.save(target, np.concatenate(answers))
 
 
-def latency(dataset: Path, out: Path, names: list[str]) -> None:
-    models = {name: load(out, name, 1) for name in names}
-    images = np.load(dataset / "x_test_0.npy", mmap_mode="r")[:MANY].astype(np.float32)
-    samples: dict[str, list[tuple[list[float], list[float]]]] = {name: [] for name in names}
-    for model in models.values():
-        timed(model, images[:1], WARM_UP)
-        timed(model, images, 2)
-    for _ in range(ROUNDS):
-        for name, model in models.items():
-            samples[name].append((timed(model, images[:1], CALLS), timed(model, images, 1)))
-    (out / "latency.torch.json").write_text(json.dumps(samples))
-
-
-def timed(model: Model, images: Floats, calls: int) -> list[float]:
-    seconds = []
-    for _ in range(calls):
-        start = time.perf_counter()
-        model(images)
-        seconds.append(time.perf_counter() - start)
-    return seconds
-
-
-def main() -> None:
-    dataset, out = map(Path, sys.argv[1:])
-    torch.set_num_threads(THREADS)
+def main(work_file: str, *folders: str) -> None:
+    work = json.loads(Path(work_file).read_text())
+    recipes = work["recipes"]["torch"]
+    for name, recipe in recipes.items():
+        check(name, recipe)
+    if not folders:
+        return
+    dataset, out = map(Path, folders)
+    torch.set_num_threads(work["threads"])
     with torch.no_grad():
-        names = make(out)
+        names = make(recipes, out)
     with torch.inference_mode():
-        predict(dataset, out, names)
-        latency(dataset, out, names)
+        for name in names:
+            torch.backends.quantized.engine = recipes[name]["backend"] if name in recipes else "fbgemm"
+            predict(out / f"torch.{name}.pt", dataset, work["batch_size"], out / f"predictions.torch.{name}.npy")
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -1,56 +1,61 @@
 """What a model loses in 8 bits when it is calibrated on all images, and when on those that are like others.
 
-`.venvs/onnx/bin/python -m benchmarks.ordinary MODEL.onnx FOLDER` for a folded model; FOLDER has `calibration/` and
-`holdout/` as `benchmarks.brief_efficientnet` writes them. U8S8 per channel, min/max.
+`python -m benchmarks.ordinary` trains an EfficientNetB0 for 600 steps on CIFAR-10, exports and folds it, quantizes it
+U8S8 per channel by min/max, and prints Markdown; three minutes. Exit code 2: something is to be mended first. `--small`
+is a network of one convolution, two steps of training, on a few images of the embedded sample.
 """
 
+import argparse
+import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
+from benchmarks import small
+from driver import venv_engine
+from shared import store
+from shared.errors import CrossquantError
 
-from images.onnx.calibrate import ranges
-from images.onnx.outliers import magnitudes, ordinary, scores
-from images.onnx.quantize import write
-from images.onnx.recipe import Recipe
-from images.onnx.session import FILE, load
-from shared import threads
-from shared.samples import LABELS, Indices, batches, file
-
-LIMITS = (np.inf, 20.0, 10.0, 5.0)
-RECIPE = Recipe("uint8", "int8", per_channel=True)
+SOURCE = "inputs/cifar10"
 
 
-def main(model: Path, folder: Path) -> None:
-    threads.limit(1)
-    calibration, labels = folder / "calibration", np.load(folder / "holdout" / LABELS)
-    with tempfile.TemporaryDirectory() as name:
-        scratch = Path(name)
-        found = scores(magnitudes(model, calibration, scratch))
-        (scratch / FILE).write_bytes(model.read_bytes())
-        exact = classes(scratch, folder)
-        print(
-            f"scores: median {np.median(found):.2f}, greatest {found.max():.1f}; float {np.mean(exact == labels):.2%}"
-        )
-        for limit in LIMITS:
-            kept = ordinary(found, limit)
-            answers = quantized(model, np.load(calibration / file(0))[kept], folder, scratch)
-            same, right = np.mean(answers == exact), np.mean(answers == labels)
-            print(f"limit {limit:4g}: {len(kept)} images, accuracy {right:.2%}, same top-1 as float {same:.2%}")
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.ordinary", description=__doc__)
+    parser.add_argument("--small", action="store_true", help="a tiny network on a few images")
+    arguments = parser.parse_args(argv)
+    try:
+        with tempfile.TemporaryDirectory() as temporary:
+            measure(Path(temporary), arguments.small)
+    except CrossquantError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
-def quantized(model: Path, images: np.ndarray, folder: Path, scratch: Path) -> Indices:
-    np.save(scratch / file(0), images)
-    found = ranges(model, scratch, "minmax", 100.0, scratch)
-    write(model, found, RECIPE, [], scratch / FILE)
-    return classes(scratch, folder)
+def measure(folder: Path, tiny: bool) -> None:
+    if tiny:
+        small.write(folder / "volumes", {})
+        source = folder / "volumes" / "inputs" / small.DATA
+    else:
+        source = store.volumes() / SOURCE
+        if not (source / store.SEAL).exists():
+            raise CrossquantError(f"{source} is missing: run `python -m driver fetch` first")
+    out = folder / "out"
+    out.mkdir()
+    part("keras", "brief_efficientnet", source, out, *(["--small"] if tiny else []))
+    print(part("onnx", "ordinary_judge", out), end="")
 
 
-def classes(variant: Path, folder: Path) -> Indices:
-    model = load(variant, 1)
-    return np.concatenate([model(batch)[0].argmax(axis=1) for batch in batches(folder / "holdout", 100)])
+def part(image: str, name: str, *arguments: str | Path) -> str:
+    """What a part prints, in the environment of this image. CrossquantError with its last line where it fails."""
+    command = [venv_engine.ensure(image, lambda text: print(text, file=sys.stderr)), "-m", f"benchmarks.{name}"]
+    done = subprocess.run([*command, *arguments], cwd=store.ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines() or ["no word"]
+        raise CrossquantError(f"{name}.py ended with {done.returncode}: {said[-1]}")
+    return done.stdout
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    sys.exit(main())

@@ -25,21 +25,34 @@ def rows(peer: Peer, material: Material, environments: Path, work: Path) -> list
     return [quantize(peer, recipe, python, material, work) for recipe in peer.recipes]
 
 
+def first_row(peer: Peer, material: Material, environments: Path, work: Path) -> Row:
+    """That of the first recipe, by an environment that is there; nothing is installed."""
+    recipe, folder = peer.recipes[0], environments / peer.name
+    if not is_made(peer, folder):
+        return row(peer, recipe, reason="its environment is not made: --small installs none")
+    return quantize(peer, recipe, folder / "bin" / "python", material, work)
+
+
 def row(peer: Peer, recipe: Recipe, model: Path | None = None, reason: str = "") -> Row:
     return Row(f"{peer.name}.{recipe.key}", peer.package, peer.version, recipe.words, model, reason)
 
 
 def ensure(peer: Peer, folder: Path) -> Path:
     """The interpreter of the peer's environment, which is made if it is missing or its pins have changed."""
-    stamp, wanted = folder / STAMP, file_sha256(peer.requirements)
     python = folder / "bin" / "python"
-    if not stamp.exists() or stamp.read_text() != wanted:
+    if not is_made(peer, folder):
         shutil.rmtree(folder, ignore_errors=True)
         call([venv_engine.interpreter(), "-m", "venv", folder], "can't make an environment")
         install = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--find-links", WHEELS]
         call([*install, "-r", peer.requirements], "can't be installed")
-        stamp.write_text(wanted)
+        (folder / STAMP).write_text(file_sha256(peer.requirements))
     return python
+
+
+def is_made(peer: Peer, folder: Path) -> bool:
+    """Is there an environment, of the pins of today?"""
+    stamp = folder / STAMP
+    return stamp.exists() and stamp.read_text() == file_sha256(peer.requirements)
 
 
 def call(command: list[str | Path], what: str) -> None:

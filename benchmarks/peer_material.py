@@ -75,14 +75,14 @@ class Material:
         [images] = samples.take(self.path("calibration"), slice(None))
         np.save(target, images)
 
-    def write_held_out(self, target: Path) -> None:
+    def write_held_out(self, target: Path, per_class: int = HELD_OUT_PER_CLASS) -> None:
         """An `.npz` of training images that are not in the calibration set, float32, and their labels."""
         source = self.path("input.dataset")
         used = json.loads((self.path("calibration") / "manifest.json").read_text())["indices"]
         kept, labels = np.load(source / "train_indices.npy"), np.load(source / "y_train.npy")
         left = np.setdiff1d(kept, used)
         try:
-            drawn = left[draw_by_class(labels[left], HELD_OUT_PER_CLASS, np.random.default_rng(SEED))]
+            drawn = left[draw_by_class(labels[left], per_class, np.random.default_rng(SEED))]
         except ValueError:
             raise CrossquantError(
                 "the embedded sample has too few training images to hold some out: "

@@ -58,11 +58,11 @@ class Measured:
         return max(self.noise, SAME)
 
 
-def measure(rows: Sequence[Row], dataset: Path, work: Path, rounds: int) -> Measured:
+def measure(rows: Sequence[Row], dataset: Path, work: Path, rounds: int, calls: int = CALLS) -> Measured:
     """Figures of every row that has a file; a row whose file can't be run is given the reason."""
     models = {row.name: row.model for row in rows if row.model is not None}
     folders = {name: str(path.resolve().parent) for name, path in models.items()}
-    (work / JOB).write_text(encode(Job(folders, REFERENCE, str(dataset.resolve()), rounds, CALLS)))
+    (work / JOB).write_text(encode(Job(folders, REFERENCE, str(dataset.resolve()), rounds, calls)))
     judge(work / JOB)
     evidence: Evidence = read(Evidence, work / EVIDENCE)
     for row in rows:

@@ -25,6 +25,9 @@ def cells(row: Row, measured: Measured) -> str:
 
 def print_answers(ours: Sequence[Row], theirs: Sequence[Row], measured: Measured) -> bool:
     """True if each peer's row that has figures has a row of ours that is at least as accurate and as fast."""
+    if not any(row.name in measured.figures for row in theirs):
+        print("\nNo peer's row has figures: there is nothing to answer.")
+        return True
     print("\n| peer's row | accuracy | × of float | ours at least as accurate and as fast | accuracy | × of float |")
     print("|---|---:|---:|---|---:|---:|")
     float_model, complete = measured.figures[REFERENCE], True

@@ -2,7 +2,8 @@
 images, all of their files and ours timed in one interleaved run.
 
 `python -m benchmarks.peers` prints Markdown. Exit code 1: a peer's row is answered by none of ours; 2: something is to
-be mended first.
+be mended first. `--small` is a run of its own on a few images, with one recipe of ours and, of each tool whose
+environment is there, the first one; nothing is installed, and none is judged.
 """
 
 import argparse
@@ -11,23 +12,40 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import peer_environments, peer_table
+from benchmarks import peer_environments, peer_table, small
 from benchmarks.peer_catalog import PEERS
-from benchmarks.peer_material import CALIBRATION, HELD_OUT, Material
+from benchmarks.peer_material import CALIBRATION, HELD_OUT, HELD_OUT_PER_CLASS, Material, Row
 from benchmarks.peer_measure import CALLS, Measured, measure, tell
 from driver import catalog, experiment, host, venv_engine
 from shared.errors import CrossquantError
 
 DEFAULT = "mlperf-tiny"
+SMALL = {"onnx": "u8s8-reduced"}  # of the default experiment
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is asked for; `held_out` training images of each class are for the tools that look at accuracy."""
+
+    rounds: int
+    calls: int = CALLS
+    held_out: int = HELD_OUT_PER_CLASS
+
+
+SMALL_SIZE = Size(rounds=2, calls=3, held_out=10)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse(argv)
     try:
-        material = Material(experiment.load(experiment.find(arguments.experiment), catalog.load()))
         with tempfile.TemporaryDirectory() as folder:
+            if arguments.small:
+                compare_small(arguments.environments, Path(folder))
+                return 0
+            material = Material(experiment.load(experiment.find(arguments.experiment), catalog.load()))
             return 0 if compare(material, arguments.environments, Path(folder), arguments.rounds) else 1
     except CrossquantError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -40,6 +58,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--experiment", default=DEFAULT, metavar="FILE", help=f"default: {DEFAULT}")
     cache = venv_engine.FOLDER / "peers"
     parser.add_argument("--environments", type=Path, default=cache, metavar="FOLDER", help="default: .venvs/peers")
+    parser.add_argument("--small", action="store_true", help="on a few images, with the environments that are there")
     arguments = parser.parse_args(argv)
     if arguments.rounds < 1:
         parser.error("--rounds must be at least 1")
@@ -48,24 +67,49 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def compare(material: Material, environments: Path, work: Path, rounds: int) -> bool:
     """Print both tables. True if each of the peers' rows has its answer."""
-    material.write_calibration(work / CALIBRATION)
-    material.write_held_out(work / HELD_OUT)
-    ours, theirs = material.ours(), []
+    size = Size(rounds)
+    write_images(material, work, size)
+    theirs = []
     for peer in PEERS:
         tell(f"{peer.package} {peer.version}")
         theirs += peer_environments.rows(peer, material, environments.absolute(), work)
+    return judge(material, theirs, work, size)
+
+
+def compare_small(environments: Path, folder: Path) -> None:
+    """Both tables of a run on a volume of its own, as far as the environments are there."""
+    volumes, work = folder / "volumes", folder / "work"
+    work.mkdir()
+    default = experiment.load(experiment.find(experiment.DEFAULT), catalog.load())
+    file = str(small.write(volumes, small.of(default, SMALL)))
+    ours = [f"{image}.{name}" for image, name in SMALL.items()]
+    small.drive(volumes, "run", *ours, "dataset", "--engine", "venv", "--experiment", file)
+    with small.on_volume(volumes):
+        material = Material(experiment.load(experiment.find(file), catalog.load()))
+        write_images(material, work, SMALL_SIZE)
+        theirs = [peer_environments.first_row(peer, material, environments.absolute(), work) for peer in PEERS]
+        judge(material, theirs, work, SMALL_SIZE)
+
+
+def write_images(material: Material, work: Path, size: Size) -> None:
+    material.write_calibration(work / CALIBRATION)
+    material.write_held_out(work / HELD_OUT, size.held_out)
+
+
+def judge(material: Material, theirs: Sequence[Row], work: Path, size: Size) -> bool:
+    ours = material.ours()
     tell("answers and times")
     (work / "judged").mkdir()
-    measured = measure([*ours, *theirs], material.path("dataset"), work / "judged", rounds)
-    print_heading(material.plan.experiment, rounds, measured)
+    measured = measure([*ours, *theirs], material.path("dataset"), work / "judged", size.rounds, size.calls)
+    print_heading(material.plan.experiment, size, measured)
     peer_table.print_rows([*ours, *theirs], measured)
     return peer_table.print_answers(ours, theirs, measured)
 
 
-def print_heading(name: str, rounds: int, measured: Measured) -> None:
+def print_heading(name: str, size: Size, measured: Measured) -> None:
     machine = host.describe()
     where = f"{datetime.date.today()}, {machine['cpu']}, {machine['cores']} cores"
-    print(f"{where}; experiment {name}, batch 1, one thread, {rounds} rounds of {CALLS} calls.")
+    print(f"{where}; experiment {name}, batch 1, one thread, {size.rounds} rounds of {size.calls} calls.")
     others, load = measured.machine.others, os.getloadavg()[0]
     print(f"While it was timed other processes kept {others:.2f} cores busy (load {load:.1f}).")
     print(

@@ -1,20 +1,25 @@
 """What one recipe more costs: the seconds of each quantizing stage of the last run, and of its evaluation.
 
 `python -m benchmarks.recipes` prints Markdown from the seals on the volume; `run --force` before it measures anew.
-Exit code 1: a recipe took longer than its framework may; 2: there is no run.
+Exit code 1: a recipe took longer than its framework may; 2: there is no run. `--small` makes a run of its own, one
+recipe of each framework on a few images, by the venv engine; there no time is too long.
 """
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from benchmarks import small
 from driver import catalog, experiment
 from driver.evidence import recipe, variants
 from shared import store
 from shared.contract import Plan, Seal, read
 from shared.errors import CrossquantError
 
+SMALL = {"onnx": "u8s8-reduced", "torch": "onednn"}  # of the default experiment
 MOST = {"onnx": 3.0, "torch": 5.0}  # seconds, of static quantization on the default experiment
 
 
@@ -32,16 +37,35 @@ class Cost:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.recipes", description=__doc__)
     parser.add_argument("--experiment", default=experiment.DEFAULT, metavar="FILE")
+    parser.add_argument("--small", action="store_true", help="run one recipe of each framework on a few images first")
+    arguments = parser.parse_args(argv)
     try:
-        chosen = experiment.load(experiment.find(parser.parse_args(argv).experiment), catalog.load())
-        costs = list(measured(read(Plan, store.plan_path(chosen.name))))
+        costs = run_small() if arguments.small else of_experiment(arguments.experiment)
     except CrossquantError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print("| recipe | made in, s | evaluated in, s | peak memory, MB |\n|---|---:|---:|---:|")
     for cost in costs:
         print(f"| `{cost.variant}` | {cost.made:.1f} | {cost.evaluated:.1f} | {cost.peak_bytes / 1e6:.0f} |")
-    return int(any(cost.made > MOST.get(cost.image, cost.made) for cost in costs))
+    return int(not arguments.small and any(cost.made > MOST.get(cost.image, cost.made) for cost in costs))
+
+
+def run_small() -> list[Cost]:
+    """Of a run on a volume of its own."""
+    with tempfile.TemporaryDirectory() as temporary:
+        volumes = Path(temporary, "volumes")
+        default = experiment.load(experiment.find(experiment.DEFAULT), catalog.load())
+        file = str(small.write(volumes, small.of(default, SMALL)))
+        targets = [f"predictions.{image}.{name}" for image, name in SMALL.items()]
+        small.drive(volumes, "run", *targets, "--engine", "venv", "--experiment", file)
+        with small.on_volume(volumes):
+            return of_experiment(file)
+
+
+def of_experiment(name: str) -> list[Cost]:
+    """Of the last run of this experiment. CrossquantError where there was none."""
+    chosen = experiment.load(experiment.find(name), catalog.load())
+    return list(measured(read(Plan, store.plan_path(chosen.name))))
 
 
 def measured(plan: Plan) -> Iterator[Cost]:

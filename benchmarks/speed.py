@@ -1,6 +1,8 @@
-"""What the driver costs: its run against three bare scripts for the same work, a run with nothing to do, and memory.
+"""What the driver costs: its run against three bare scripts for the same predictions, a run with nothing to do, and
+memory.
 
-`python -m benchmarks.speed` prints Markdown as it measures. Exit code 2: something is to be mended first.
+`python -m benchmarks.speed` prints Markdown as it measures. Exit code 1: a row's answers differ that must be equal;
+2: something is to be mended first. `--small` is one round on a few images of the embedded sample.
 """
 
 import argparse
@@ -10,107 +12,204 @@ import shutil
 import statistics
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import chains, memory
-from benchmarks.chains import Setting
+from benchmarks import chains, memory, small
+from benchmarks.chains import Compared, Setting
 from driver import catalog, experiment, host, venv_engine
+from shared import store
 from shared.errors import CrossquantError
 
+ENGINES = ("docker", "venv")
+NOTE = f"Rows quantized by ONNX Runtime need the same top-1 for {chains.ALIKE:.0%} of the images; others must be equal."
+SMALL = {"onnx": "u8s8-reduced", "torch": "onednn"}  # of the default experiment: those with most settings
 
-@dataclass
-class Times:
-    """Seconds of each round: the work of the scripts by the driver, the scripts' own unless one died, a whole run on an
-    empty volume, and one with nothing to do.
+
+@dataclass(frozen=True)
+class Round:
+    """Seconds of the bare scripts, None where one died, and by engine: of the driver for the same predictions, of a
+    whole run on an empty volume, and of one with nothing to do. `load` is the machine's at the end.
     """
 
-    same: list[float] = field(default_factory=list)
-    run: list[float] = field(default_factory=list)
-    again: list[float] = field(default_factory=list)
-    bare: list[float | None] = field(default_factory=list)
+    bare: float | None
+    same: dict[str, float]
+    run: dict[str, float]
+    again: dict[str, float]
+    load: float
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse(argv)
+    engines = ENGINES if arguments.engine == "both" else (arguments.engine,)
     try:
-        file = experiment.find(arguments.experiment).resolve()
-        chosen = experiment.load(file, catalog.load())
-        chains.check(chosen, arguments.engine)
         with tempfile.TemporaryDirectory() as temporary:
-            setting = Setting(arguments.engine, file, chosen, Path(temporary, "volumes"), Path(temporary, "bare"))
-            chains.copy_inputs(setting)
-            measure(setting, arguments.rounds)
+            return prepare(Path(temporary), engines, arguments)
     except CrossquantError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    return 0
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="default: 5")
-    parser.add_argument("--engine", choices=("docker", "venv"), default="docker", help="default: docker")
-    parser.add_argument("--experiment", default=chains.DEFAULT, metavar="FILE", help=f"default: {chains.DEFAULT}")
+    parser.add_argument("--engine", choices=(*ENGINES, "both"), default="both", help="default: both")
+    parser.add_argument("--experiment", metavar="FILE", help=f"default: {experiment.DEFAULT}")
+    parser.add_argument("--small", action="store_true", help="one round, on a few images of the embedded sample")
     arguments = parser.parse_args(argv)
     if arguments.rounds < 1:
         parser.error("--rounds must be at least 1")
+    if arguments.small and arguments.experiment:
+        parser.error("--small has an experiment of its own: leave out --experiment")
     return arguments
 
 
-def measure(setting: Setting, rounds: int) -> None:
-    """A round that warms the disk's cache, weighed and not timed; then `rounds` that are timed, A B A B."""
+def prepare(folder: Path, engines: Sequence[str], arguments: argparse.Namespace) -> int:
+    """Look first whether the two chains do the same work, then measure."""
+    source, name = store.volumes(), arguments.experiment or experiment.DEFAULT
     for image in chains.IMAGES:
         venv_engine.ensure(image)
-    containers = memory.Peaks(setting)
-    with containers.watched():
-        chains.drive(setting)
-    scripts = memory.of_scripts(setting)
-    print_heading(setting, rounds)
-    times = Times()
+    chosen = experiment.load(experiment.find(name), catalog.load())
+    chains.check_recipes(chosen, folder)  # of all rows of the default experiment, with --small too
+    if arguments.small:
+        source = folder / "source"
+        name = str(small.write(source, small.of(chosen, SMALL)))
+        chosen = experiment.load(experiment.find(name), catalog.load())
+    chains.check(chosen, engines, source)
+    file = experiment.find(name).resolve()
+    settings = [Setting(engine, file, chosen, folder / engine / "volumes", folder / "bare") for engine in engines]
+    for setting in settings:
+        chains.copy_inputs(setting, source)
+    return measure(settings, 0 if arguments.small else arguments.rounds)
+
+
+def measure(settings: Sequence[Setting], rounds: int) -> int:
+    """A round that warms the disk's cache, weighed and not counted; then `rounds` that are timed, A B A B.
+
+    With no `rounds` the times of the first one are printed: they show the form of the table, and nothing else.
+    """
+    peaks = [memory.Peaks(setting) for setting in settings]
+    scripts: dict[str, int] = {}
+
+    def weighed_scripts(setting: Setting) -> float:
+        return seconds(lambda: scripts.update(memory.of_scripts(setting)))
+
+    def weighed_run(setting: Setting) -> float:
+        with peaks[settings.index(setting)].watched():
+            return chains.drive(setting)
+
+    first = one_round(settings, weighed_scripts, weighed_run, whole=bool(rounds))
+    print_heading(settings, rounds)
+    good = print_rows(settings)
+    stages = {image: max(memory.of_stages(setting, image) for setting in settings) for image in chains.IMAGES}
+    print_times_heading(settings)
+    times = [] if rounds else [first]
     for number in range(1, rounds + 1):
-        shutil.rmtree(setting.folder)
-        times.same.append(chains.drive_same_work(setting))
-        times.bare.append(chains.walk(setting))
-        shutil.rmtree(setting.folder)
-        times.run.append(chains.drive(setting))
-        times.again.append(chains.drive(setting))
-        load = f"{os.getloadavg()[0]:.1f}"
-        print_round(str(number), times.same[-1], times.bare[-1], times.run[-1], times.again[-1], load)
+        times.append(one_round(settings, chains.walk, chains.drive))
+        print_round(str(number), times[-1])
+    if not rounds:
+        print_round("1", first)
     print_summary(times)
-    print_memory(setting, containers.found, scripts)
+    print_whole(times)
+    print_memory({image: peak for found in peaks for image, peak in found.found.items()}, stages, scripts)
+    return 0 if good else 1
 
 
-def print_heading(setting: Setting, rounds: int) -> None:
-    machine = host.describe()
+def one_round(
+    settings: Sequence[Setting],
+    scripts: Callable[[Setting], float | None],
+    run: Callable[[Setting], float],
+    *,
+    whole: bool = True,
+) -> Round:
+    """Without `whole` the second run of an engine goes on from the first one, which spares half of the time."""
+    bare = scripts(settings[0])
+    same, runs, again = {}, {}, {}
+    for setting in settings:
+        shutil.rmtree(setting.folder, ignore_errors=True)
+        same[setting.engine] = chains.drive_same_work(setting)
+    for setting in settings:
+        if whole:
+            shutil.rmtree(setting.folder)
+        runs[setting.engine] = run(setting)
+        again[setting.engine] = chains.drive(setting)
+    return Round(bare, same, runs, again, os.getloadavg()[0])
+
+
+def seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def print_heading(settings: Sequence[Setting], rounds: int) -> None:
+    machine, [first, *_] = host.describe(), settings
     where = f"{datetime.date.today()}, {machine['cpu']}, {machine['cores']} cores"
-    print(f"{where}; experiment {setting.chosen.name}, engine {setting.engine}, {rounds} rounds.")
-    print(chains.same_work(setting))
-    print(
-        "\n| round | driver, the scripts' work, s | bare scripts, s | ratio | whole run, s | nothing to do, s | load |"
-    )
-    print("|---|---:|---:|---:|---:|---:|---:|", flush=True)
+    size = f"{rounds} rounds" if rounds else "smallest size: its times say nothing"
+    print(f"{where}; experiment {first.chosen.name}, {size}.\n")
 
 
-def print_round(name: str, same: float, bare: float | None, run: float, again: float, load: str = "") -> None:
-    cells = "died | –" if bare is None else f"{bare:.1f} | {same / bare:.2f}"
-    print(f"| {name} | {same:.1f} | {cells} | {run:.1f} | {again:.2f} | {load} |", flush=True)
+def print_rows(settings: Sequence[Setting]) -> bool:
+    """How each row's answers of the driver compare with the scripts'. True if all are as they must be."""
+    found = {setting.engine: {row.name: row for row in chains.compared(setting)} for setting in settings}
+    [first, *_] = found.values()
+    print(f"| row | {' | '.join(found)} |\n|---|{'---|' * len(found)}")
+    for name in first:
+        print(f"| {name} | {' | '.join(verdict(rows[name]) for rows in found.values())} |")
+    rows = [row for rows in found.values() for row in rows.values()]
+    if not all(row.exact for row in rows):
+        print(f"\n{NOTE}")
+    return all(row.good for row in rows)
 
 
-def print_summary(times: Times) -> None:
-    whole = [seconds for seconds in times.bare if seconds is not None]
+def verdict(row: Compared) -> str:
+    if row.difference == 0:
+        return "equal"
+    found = f"{row.changed} of {row.images:,} have another top-1, probabilities differ by up to {row.difference:.1e}"
+    return found if row.good else f"**wrong**: {found}"
+
+
+def print_times_heading(settings: Sequence[Setting]) -> None:
+    engines = "".join(f" {setting.engine}, s | × bare |" for setting in settings)
+    print(f"\n| round | bare scripts, s |{engines} load |")
+    print(f"|---|---:|{'---:|---:|' * len(settings)}---:|", flush=True)
+
+
+def print_round(name: str, found: Round) -> None:
+    cells = [cell(found.bare)]
+    for taken in found.same.values():
+        cells += [cell(taken), "–" if found.bare is None else f"{taken / found.bare:.2f}"]
+    print(f"| {name} | {' | '.join(cells)} | {found.load:.1f} |", flush=True)
+
+
+def cell(taken: float | None) -> str:
+    return "died" if taken is None else f"{taken:.1f}"
+
+
+def print_summary(times: Sequence[Round]) -> None:
+    """The ratio of a line is that of its two times."""
+    whole = [found.bare for found in times if found.bare is not None]
     for name, pick in (("median", statistics.median), ("least", min)):
-        print_round(name, pick(times.same), pick(whole) if whole else None, pick(times.run), pick(times.again))
+        same = {engine: pick([found.same[engine] for found in times]) for engine in times[0].same}
+        load = pick([found.load for found in times])
+        print_round(name, Round(pick(whole) if whole else None, same, {}, {}, load))
 
 
-def print_memory(setting: Setting, containers: dict[str, int], scripts: dict[str, int]) -> None:
+def print_whole(times: Sequence[Round]) -> None:
+    print("\n| engine | whole run, s | nothing to do, s |\n|---|---:|---:|")
+    for engine in times[0].run:
+        run, again = ([getattr(found, what)[engine] for found in times] for what in ("run", "again"))
+        print(f"| {engine} | {statistics.median(run):.1f} | {statistics.median(again):.2f} |")
+
+
+def print_memory(containers: dict[str, int], stages: dict[str, int], scripts: dict[str, int]) -> None:
     print("\n| image | container, MB | largest stage, MB | bare script, MB |")
     print("|---|---:|---:|---:|")
     for image in chains.IMAGES:
         whole = f"{containers[image] / 1e6:.0f}" if image in containers else "–"
-        stage = memory.of_stages(setting, image) / 1e6
-        print(f"| {image} | {whole} | {stage:.0f} | {scripts[image] / 1e6:.0f} |")
+        print(f"| {image} | {whole} | {stages[image] / 1e6:.0f} | {scripts[image] / 1e6:.0f} |")
 
 
 if __name__ == "__main__":

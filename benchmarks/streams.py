@@ -3,6 +3,7 @@
 `python -m benchmarks.streams --images 50000` generates the images by a user's Python file, as that of docs/your-data.md
 is, and runs the driver on them, each container limited to 1.5 GB. With `--engine venv`, which needs bubblewrap, the
 images lie in `.npy` files. Exit code 1: something took more, or was read twice; 2: something is to be mended first.
+`--small` is 100 images.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from shared.contract import Seal, read
 from shared.errors import CrossquantError
 
 NAME, SIDE, TRAIN = "streams", 224, 200  # pixels, training images
+TEST, SMALL = 50_000, 100  # test images
 MOST = 1536 << 20  # bytes
 COPIES = {"docker": 1, "venv": 3}  # of the images on the disk: the user's, that on the volume, the prepared one
 RECIPES = {"onnx": {"u8s8": {"activation": "uint8", "per_channel": True}}, "torch": {"x86": {"backend": "x86"}}}
@@ -92,13 +94,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.streams", description=__doc__)
-    parser.add_argument("--images", type=int, default=50_000, metavar="N", help="test images (default: 50000)")
+    parser.add_argument("--images", type=int, metavar="N", help=f"test images (default: {TEST})")
+    parser.add_argument("--small", action="store_true", help=f"{SMALL} test images")
     parser.add_argument("--engine", choices=("docker", "venv"), default="docker", help="default: docker")
     parser.add_argument("--model", default="", metavar="FILE", help="of 224 × 224 × 3 (default: a small one is made)")
     parser.add_argument(
         "--folder", metavar="FOLDER", help="where there is space for the images (default: the system's)"
     )
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    arguments.images = arguments.images or (SMALL if arguments.small else TEST)
+    return arguments
 
 
 def check_space(setting: Setting) -> None:
