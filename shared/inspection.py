@@ -13,7 +13,7 @@ from shared.signature import Signature
 
 FILE = "inspection.json"
 SAMPLES = 8  # random ones: enough for a quantizer to go through all of its steps
-OPEN = 16  # for a size that the model leaves open
+OPEN = 16  # for a size that the model leaves open, where none was found that it takes
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def random_samples(signature: Signature, folder: Path) -> Path:
     """A few samples as the model takes them, for a quantizer to be tried on; of whole numbers there are 0 and 1."""
     random = np.random.default_rng(0)
     for number, tensor in enumerate(signature.inputs):
-        shape = (SAMPLES, *(size or OPEN for size in tensor.shape))
+        shape = (SAMPLES, *(tensor.seen or (size or OPEN for size in tensor.shape)))
         whole = not tensor.dtype.startswith("float")
         values = random.integers(0, 2, shape) if whole else random.random(shape)
         np.save(folder / samples.file(number), values.astype(tensor.dtype))

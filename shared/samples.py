@@ -1,8 +1,11 @@
 """Samples as every framework sees them: one array an input of the model, one way to batch, one way to draw."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import numpy as np
@@ -39,9 +42,9 @@ class About:
     """`about.json` of an artifact that holds samples.
 
     `classes` names the classes, or the labels of a multi-label task. `dtypes` is what each input is cast to as it is
-    read, the types that the model takes; float32 where nothing is said. The task judges the output number `judged`.
-    `unit` is what a person calls the samples: images, rows. `labels` says what there is to know of the labels of these
-    samples where they lie elsewhere.
+    read, where the user declares it; else it is read as float32 if that holds every value of its type, as it is if not,
+    and each framework casts it to what the model takes. The task judges the output number `judged`. `unit` is what a
+    person calls the samples: images, rows. `labels` says what there is to know of their labels, which lie elsewhere.
     """
 
     name: str = ""
@@ -52,6 +55,10 @@ class About:
     judged: int = 0
     unit: str = "images"
     labels: Labels | None = None
+
+    def declared(self, number: int) -> str:
+        """The type that the user declares for this input; "" where none is."""
+        return self.dtypes[number] if number < len(self.dtypes) else ""
 
 
 def file(number: int) -> str:
@@ -97,12 +104,37 @@ def mapped(path: Path) -> Array:
 
 def take(folder: Path, where: slice | Indices) -> Batch:
     """The samples there, as the model takes them: cast, in C order, and in memory."""
-    dtypes = about(folder).dtypes
+    known = about(folder)
     arrays = []
     for number, path in enumerate(inputs(folder)):
-        dtype = dtypes[number] if number < len(dtypes) else FLOAT
-        arrays.append(np.array(mapped(path)[where], dtype=dtype, order="C"))
+        stored = mapped(path)
+        dtype = known.declared(number) or natural(stored.dtype)
+        arrays.append(np.array(stored[where], dtype=dtype, order="C"))
     return tuple(arrays)
+
+
+def natural(stored: np.dtype[Any]) -> str:
+    """What samples of this type are read as, where nothing is declared: no value of theirs is changed by it."""
+    return FLOAT if stored.kind == "f" or np.can_cast(stored, FLOAT) else stored.name
+
+
+@contextmanager
+def typed(folder: Path, types: Sequence[str]) -> Iterator[Path]:
+    """`folder`, read in the types that a model takes: itself, or one of links to its arrays, for as long as this lasts.
+
+    For quantizers that are given samples, and not a model that casts them.
+    """
+    if [str(array.dtype) for array in take(folder, slice(1))] == list(types):
+        yield folder
+        return
+    known = about(folder)
+    with TemporaryDirectory() as scratch:
+        for path in folder.resolve().iterdir():
+            if path.name != ABOUT:
+                (Path(scratch) / path.name).symlink_to(path)
+        fields = {**asdict(known), "dtypes": list(types)}
+        (Path(scratch) / ABOUT).write_text(json.dumps(fields))
+        yield Path(scratch)
 
 
 def batches(folder: Path, size: int) -> Iterator[Batch]:

@@ -1,6 +1,6 @@
 """What a model takes and gives, and whether a data set is one for it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +10,21 @@ from shared.contract import encode, read_shown
 from shared.errors import CrossquantError
 
 FILE = "signature.json"
+WHOLE = ("bool", *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)))
 Shape = tuple[int | None, ...]
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """`shape` is that of one sample, without the batch; None where any size will do."""
+    """`shape` is that of one sample, without the batch; None where any size will do.
+
+    `seen` is the shape that the samples of the data set have; None where there is no data set.
+    """
 
     name: str
     dtype: str
     shape: Shape
+    seen: Shape | None = None
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,15 @@ def load(folder: Path) -> Signature:
     return read_shown(Signature, folder / FILE)
 
 
+def with_sizes(signature: Signature, folder: Path) -> Signature:
+    """The signature with the sizes that the samples in `folder` have, for what the model leaves open."""
+    pairs = zip(signature.inputs, samples.inputs(folder), strict=True)
+    return replace(
+        signature,
+        inputs=tuple(replace(tensor, seen=samples.mapped(file).shape[1:]) for tensor, file in pairs),
+    )
+
+
 def check_fits(signature: Signature, about: samples.About, folder: Path) -> None:
     """CrossquantError where the samples in `folder` are not what the model takes, or their labels not what it gives."""
     files = samples.inputs(folder)
@@ -46,23 +60,48 @@ def check_fits(signature: Signature, about: samples.About, folder: Path) -> None
         takes = _listed(signature.inputs)
         raise CrossquantError(f"the model has {len(signature.inputs)} inputs ({takes}), the data set has {len(files)}")
     for number, (tensor, file) in enumerate(zip(signature.inputs, files, strict=True)):
-        check_input(tensor, samples.mapped(file).shape[1:], _dtype(about, number))
+        check_input(tensor, samples.mapped(file), about.declared(number))
     if not 0 <= about.judged < len(signature.outputs):
         gives = _listed(signature.outputs)
         raise CrossquantError(f"output {about.judged} is to be judged, the model has {gives}: mend `judged`")
     check_output(signature.outputs[about.judged], signature, about)
 
 
-def check_input(tensor: Tensor, found: tuple[int, ...], dtype: str) -> None:
+def check_input(tensor: Tensor, stored: samples.Array, declared: str) -> None:
+    """`declared` is the type that the user says, or ""."""
+    found = stored.shape[1:]
     if not fits(tensor.shape, found):
         hint = layout_hint(tensor.shape, found)
         raise CrossquantError(
             f"input '{tensor.name}' of the model takes {_shown(tensor.shape)}, the data set has {_shown(found)}{hint}"
         )
-    if tensor.dtype != dtype:
+    if declared and tensor.dtype != declared:
         raise CrossquantError(
-            f"input '{tensor.name}' of the model takes {tensor.dtype}, the data set gives {dtype}: "
-            f"declare {tensor.dtype} for it"
+            f"input '{tensor.name}' of the model takes {tensor.dtype}, the data set's is declared as {declared}: "
+            f"declare {tensor.dtype} for it in data.dtype, or nothing"
+        )
+    if not declared:
+        check_type(tensor, stored)
+
+
+def check_type(tensor: Tensor, stored: samples.Array) -> None:
+    """CrossquantError for values that the model's type doesn't have: a fraction, or a number beyond its limits."""
+    wanted = np.dtype(tensor.dtype) if tensor.dtype in WHOLE else None
+    if wanted is None:
+        return  # of a float model: whatever number there is
+    if stored.dtype.kind == "f":
+        raise CrossquantError(
+            f"input '{tensor.name}' of the model takes {tensor.dtype}, the data set has {stored.dtype}: "
+            f"declare {tensor.dtype} for it in data.dtype if its values are whole numbers"
+        )
+    low, high = (0, 1) if wanted.kind == "b" else (np.iinfo(wanted).min, np.iinfo(wanted).max)
+    if not stored.size or np.can_cast(stored.dtype, wanted):
+        return
+    least, greatest = int(stored.min()), int(stored.max())
+    if least < low or greatest > high:
+        raise CrossquantError(
+            f"input '{tensor.name}' of the model takes {tensor.dtype}, the data set has {stored.dtype} "
+            f"from {least} to {greatest}: mend the data"
         )
 
 
@@ -106,10 +145,6 @@ def check_classes(output: Tensor, labels: samples.Labels) -> None:
 def _values(shape: Shape) -> int | None:
     sizes = [size for size in shape if size is not None]
     return int(np.prod(sizes)) if len(sizes) == len(shape) else None
-
-
-def _dtype(about: samples.About, number: int) -> str:
-    return about.dtypes[number] if number < len(about.dtypes) else "float32"
 
 
 def _shown(shape: Shape) -> str:

@@ -84,6 +84,10 @@ def compare(model: Model, dataset: Path, labels: Path, parameters: Mapping[str, 
     known = None if every_label is None else every_label[subset.positions]
     batches = list(subset.batches(BATCH))
     given = tuple(np.concatenate(parts) for parts in zip(*batches, strict=True))
+    given = tuple(
+        array if about.declared(number) else array.astype(samples.FLOAT, copy=False)
+        for number, array in enumerate(given)
+    )
     place = next((number for number, array in enumerate(given) if channels(array) is not None), None)
     if place is None:
         return Twins(skipped="no input is a picture (height, width and 1 or 3 channels)")

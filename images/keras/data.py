@@ -75,10 +75,10 @@ def given(written: dict[str, Written], sets: Sets) -> dict[str, data_labels.Give
 
 
 def types(asked: Sequence[str], count: int) -> list[str]:
-    """What each input is cast to when it is fed to a model."""
+    """What each input is cast to when it is fed to a model; nothing where the model decides."""
     for name in asked:
         if name not in DTYPES:
             raise CrossquantError(f"data.dtype: '{name}' is none of {', '.join(DTYPES)}")
     if len(asked) not in (0, 1, count):
         raise CrossquantError(f"data.dtype has {len(asked)} types, the data has {count} inputs")
-    return list(asked) if len(asked) == count else [asked[0] if asked else samples.FLOAT] * count
+    return list(asked) if len(asked) in (0, count) else list(asked) * count

@@ -1,6 +1,7 @@
 """Keras to ONNX, by tf2onnx."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from images.keras import recurrent
 from images.keras.canonical import canonical, graphs
 from images.keras.model import open_model, specs, trace
 from images.keras.reshape import constant_reshapes, drop_unused
+from shared import signature
 from shared.errors import CrossquantError, Unsupported
 
 NOTES = "notes.json"  # a list of lines: what a reader must know of the file
@@ -36,6 +38,8 @@ def run(model: Path, out: Path, *, opset: int) -> None:
         raise CrossquantError(f"tf2onnx gave the ONNX file the inputs {names}: the model has {len(source.inputs)}")
     check(graph)
     onnx.save(graph, out / "model.onnx")
+    if (model / signature.FILE).exists():
+        shutil.copyfile(model / signature.FILE, out / signature.FILE)  # with the sizes that the data have
     if notes:
         (out / NOTES).write_text(json.dumps(notes))
 

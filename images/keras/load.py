@@ -29,7 +29,7 @@ def run(source: Path, dataset: Path, out: Path, *, trust: bool) -> None:
     refuse_stateful(model)
     found = signature(model, trace(model).batch)
     signatures.check_fits(found, samples.about(dataset), dataset)
-    signatures.write(found, out)
+    signatures.write(signatures.with_sizes(found, dataset), out)
 
 
 def keep(source: Path, out: Path, trust: bool) -> None:

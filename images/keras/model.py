@@ -27,6 +27,11 @@ class Traced:
     function: Any
     batch: int | None
 
+    @property
+    def types(self) -> list[str]:
+        """What each input takes, as NumPy calls it."""
+        return [spec.dtype.as_numpy_dtype for spec in self.function.structured_input_signature[0]]
+
 
 def load(variant: Path, thread_count: int) -> Model:
     """The model in `variant` on `thread_count` threads: a traced graph, as TensorFlow serves it.
@@ -40,7 +45,9 @@ def load(variant: Path, thread_count: int) -> Model:
     threads.check("TensorFlow", thread_count, answered)
 
     def answer(batch: Batch) -> Batch:
-        return tuple(item.numpy() for item in traced.function(*map(tf.constant, batch)))
+        pairs = zip(batch, traced.types, strict=True)
+        given = (tf.constant(array.astype(kind, copy=False)) for array, kind in pairs)
+        return tuple(item.numpy() for item in traced.function(*given))
 
     return answer if traced.batch is None else in_batches_of(traced.batch, answer)
 

@@ -1,8 +1,9 @@
 """Full-integer quantization after training, by TensorFlow's converter."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from images.litert import counting
@@ -30,7 +31,7 @@ def run(
 
     def settings(converter: tf.lite.TFLiteConverter, source: Source) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: representative(calibration, len(source.inputs))
+        converter.representative_dataset = lambda: representative(calibration, types(source))
         converter.target_spec.supported_ops = [OPERATORS[activation]]
         converter._experimental_disable_per_channel = not per_channel  # it has no public name
         converter.inference_input_type, converter.inference_output_type = TYPES[input_type], TYPES[output_type]
@@ -40,11 +41,16 @@ def run(
     counting.check(out)
 
 
-def representative(calibration: Path, inputs: int) -> Iterator[tuple[str, dict[str, Array]]]:
-    """One sample after the other, by the names that `converter.export` gives the inputs."""
+def types(source: Source) -> list[type[np.generic]]:
+    return [spec.dtype.as_numpy_dtype for spec in source.inputs]
+
+
+def representative(calibration: Path, kinds: Sequence[type[np.generic]]) -> Iterator[tuple[str, dict[str, Array]]]:
+    """One sample after the other, by the names that `converter.export` gives the inputs, in their types."""
     total, done = samples.count(calibration), 0
     for batch in samples.batches(calibration, samples.fitting(calibration, BATCH)):
         for number in range(len(batch[0])):
-            yield ENDPOINT, {f"input_{place}": batch[place][number : number + 1] for place in range(inputs)}
+            one = (array[number : number + 1].astype(kind) for array, kind in zip(batch, kinds, strict=True))
+            yield ENDPOINT, {f"input_{place}": array for place, array in enumerate(one)}
         done += len(batch[0])
         report(done, total)

@@ -81,10 +81,10 @@ def prepare(interpreter: Interpreter, shapes: Shapes, thread_count: int) -> Call
 
 
 def quantized(array: Array, details: Details) -> Array:
-    """What a file with integer inputs takes; else the array as it is."""
+    """What a file with quantized inputs takes; else the array in the type of the input."""
     dtype, (scale, zero) = details["dtype"], details["quantization"]
     if array.dtype == dtype or not scale:
-        return array
+        return array.astype(dtype, copy=False)
     limits = np.iinfo(dtype)
     return np.clip(np.round(array / scale) + zero, limits.min, limits.max).astype(dtype)
 

@@ -1,14 +1,14 @@
 """A user's own ONNX file as the one that everything starts from, as if tf2onnx had written it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError, Message
-from onnx import version_converter
+from onnx import inliner, version_converter
 
-from images.onnx import batching
+from images.onnx import batching, tidy
 from images.onnx.session import FILE, open_session
 from shared import samples
 from shared import signature as signatures
@@ -17,7 +17,9 @@ from shared.signature import Signature, Tensor
 
 NOTES = "notes.json"
 LEAST_IR, LEAST_OPSET, OPSET = 8, 13, 17  # of what tf2onnx writes; what quantizers need at least; its default
+TRIED = 64  # samples, at most, that a file is tried on
 PICKLE = b"\x80"
+UNLIKE_NUMBERS = (onnx.TensorProto.STRING, onnx.TensorProto.COMPLEX64, onnx.TensorProto.COMPLEX128)
 QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger")
 
 
@@ -27,13 +29,14 @@ def run(source: Path, dataset: Path, out: Path) -> None:
     CrossquantError where it is no model, not one in float, or not one for the data set.
     """
     model = read(find(source))
-    notes = list(modern(model))
-    model, more = batching.dynamic(model, out)
-    found = signature(model)
-    signatures.check_fits(found, samples.about(dataset), dataset)
+    ranks = [samples.mapped(path).ndim for path in samples.inputs(dataset)]
+    notes = list(modern(model, ranks))
     onnx.save(model, out / FILE)
     open_session(out / FILE, 1)
-    signatures.write(found, out)
+    signatures.check_fits(signature(model), samples.about(dataset), dataset)
+    model, more = batching.dynamic(model, out, samples.take(dataset, slice(TRIED)))
+    onnx.save(model, out / FILE)
+    signatures.write(signatures.with_sizes(signature(model), dataset), out)
     if notes + more:
         (out / NOTES).write_text(json.dumps(notes + more))
 
@@ -56,7 +59,7 @@ def read(path: Path) -> onnx.ModelProto:
         raise CrossquantError(f"{path.name} is no ONNX file, or is cut short: get it again ({error})") from error
     if not model.graph.node:
         raise CrossquantError(f"{path.name} is no ONNX file, or is cut short: it has no operators")
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in every_tensor(model)):
+    if any(map(external, every_tensor(model))):
         raise CrossquantError(f"{path.name} has its weights in another file: save it with save_as_external_data=False")
     if kinds := {node.op_type for node in model.graph.node} & set(QUANTIZED):
         raise CrossquantError(f"{path.name} is quantized already ({', '.join(sorted(kinds))}): give the float model")
@@ -74,25 +77,92 @@ def every_tensor(message: Message) -> Iterator[onnx.TensorProto]:
                 yield from every_tensor(item)
 
 
-def modern(model: onnx.ModelProto) -> Iterator[str]:
-    """Bring the file up to what the quantizers read, in place; what was done. CrossquantError where it is not valid."""
+def external(tensor: onnx.TensorProto) -> bool:
+    return bool(tensor.data_location == onnx.TensorProto.EXTERNAL)
+
+
+def modern(model: onnx.ModelProto, ranks: Sequence[int] = ()) -> Iterator[str]:
+    """Bring the file up to what the quantizers read, in place; what was done. CrossquantError where it is not valid.
+
+    `ranks` are those of the data set's arrays, for inputs of which the file doesn't say it.
+    """
     constants = {tensor.name for tensor in model.graph.initializer}
+    constants |= {tensor.values.name for tensor in model.graph.sparse_initializer}
     for item in [item for item in model.graph.input if item.name in constants]:  # as files before IR 4 have them
         model.graph.input.remove(item)
     model.ir_version = max(model.ir_version, LEAST_IR)
     opset = max((item.version for item in model.opset_import if item.domain in ("", "ai.onnx")), default=0)
+    tidy.tidy(model)
+    check_kinds(model.graph)
+    rank_inputs(model.graph, ranks)
     try:
+        if model.functions:
+            model.CopyFrom(inliner.inline_local_functions(model))
         if opset < LEAST_OPSET:
             model.CopyFrom(version_converter.convert_version(model, OPSET))
             yield f"the file had opset {opset}: it was brought to {OPSET}"
-        onnx.checker.check_model(model, full_check=True)
+        yield from state_shapes(model)
+        onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, RuntimeError) as error:
         first = str(error).strip().splitlines()[0][:200]
         raise CrossquantError(f"the ONNX file is not valid: {first}") from error
+    tidy.tidy(model)
     names = {node.name for node in model.graph.node}
     for number, node in enumerate(model.graph.node):
         if not node.name or len(names) < len(model.graph.node):  # quantizers exclude layers by name
             node.name = f"{node.op_type}_{number}"
+
+
+def check_kinds(graph: onnx.GraphProto) -> None:
+    """CrossquantError for what goes in or comes out that is no tensor of numbers."""
+    for item in (*graph.input, *graph.output):
+        if not item.type.HasField("tensor_type"):
+            kind = (item.type.WhichOneof("value") or "nothing known").removesuffix("_type")
+            raise CrossquantError(f"'{item.name}' of the ONNX file is a {kind}: only tensors can be compared")
+        if item.type.tensor_type.elem_type in UNLIKE_NUMBERS:
+            kind = onnx.TensorProto.DataType.Name(item.type.tensor_type.elem_type).lower()
+            raise CrossquantError(f"'{item.name}' of the ONNX file is of type {kind}: only numbers can be compared")
+
+
+def rank_inputs(graph: onnx.GraphProto, ranks: Sequence[int]) -> None:
+    """Give an input without a shape one of unknown sizes, of as many axes as the data set's array has."""
+    for place, item in enumerate(graph.input):
+        kind = item.type.tensor_type
+        if kind.HasField("shape"):
+            continue
+        if len(ranks) != len(graph.input):
+            raise CrossquantError(f"input '{item.name}' of the ONNX file has no shape: only its data say what it takes")
+        kind.shape.dim.extend(onnx.TensorShapeProto.Dimension() for _ in range(ranks[place]))
+
+
+def state_shapes(model: onnx.ModelProto) -> Iterator[str]:
+    """Outputs with shapes, as ONNX infers them, where the file says none, or others than its operators give."""
+    graph = model.graph
+    try:
+        found = onnx.shape_inference.infer_shapes(model, strict_mode=True).graph
+        lacking = [item.name for item in graph.output if not item.type.tensor_type.HasField("shape")]
+    except onnx.shape_inference.InferenceError as error:
+        bare = onnx.ModelProto.FromString(model.SerializeToString())
+        del bare.graph.value_info[:]
+        for item in bare.graph.output:
+            item.type.tensor_type.ClearField("shape")
+        try:
+            found = onnx.shape_inference.infer_shapes(bare, strict_mode=True).graph
+        except onnx.shape_inference.InferenceError:
+            first = str(error).strip().splitlines()[0][:200]
+            yield f"ONNX can't infer all shapes of this graph: {first}"
+            found = onnx.shape_inference.infer_shapes(model).graph
+            lacking = [item.name for item in graph.output if not item.type.tensor_type.HasField("shape")]
+        else:
+            lacking = [item.name for item in graph.output]
+            del graph.value_info[:]
+            yield "the file says other shapes than its operators give: those that ONNX infers are taken"
+    inferred = {item.name: item for item in found.output}
+    for item in graph.output:
+        if item.name in lacking and inferred[item.name].type.tensor_type.HasField("shape"):
+            item.CopyFrom(inferred[item.name])
+        elif item.name in lacking:
+            raise CrossquantError(f"output '{item.name}' of the ONNX file has no shape, and none can be inferred")
 
 
 def signature(model: onnx.ModelProto) -> Signature:

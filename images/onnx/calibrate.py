@@ -16,6 +16,7 @@ from images.onnx.session import batch_of, feed, open_session
 from shared import calibrating, fixed_batch, samples, threads
 from shared.errors import CrossquantError
 from shared.progress import report
+from shared.refusals import refusals
 from shared.samples import LARGEST_KEPT, Array, batches
 
 METHODS = {
@@ -40,11 +41,12 @@ def ranges(model: Path, calibration: Path, method: str, percentile: float, scrat
     calibrating.check(calibration)
     copy = scratch / "calibrated.onnx"  # ONNX Runtime writes beside it, and an input may be read-only
     shutil.copyfile(model, copy)
-    calibrator = MinMaxCalibrater(copy, QUANTIZABLE, str(scratch / "ranges.onnx"))
-    calibrator.moving_average = method == "moving_average"
-    inferred = onnx.shape_inference.infer_shapes(onnx.load(copy))
-    tensors, values = calibrator.select_tensors_to_calibrate(inferred)
-    extremes = minmax(calibrator, calibration)
+    with refusals("ONNX Runtime can't calibrate this model", "onnxruntime"):
+        calibrator = MinMaxCalibrater(copy, QUANTIZABLE, str(scratch / "ranges.onnx"))
+        calibrator.moving_average = method == "moving_average"
+        inferred = onnx.shape_inference.infer_shapes(onnx.load(copy))
+        tensors, values = calibrator.select_tensors_to_calibrate(inferred)
+        extremes = minmax(calibrator, calibration)
     check_finite(extremes, inferred.graph)
     if method in ("minmax", "moving_average"):
         return extremes

@@ -1,8 +1,9 @@
 """Static quantization after training, by ONNX Runtime, as a QDQ graph."""
 
-import shutil
 import tempfile
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
@@ -17,6 +18,11 @@ from images.onnx.layers import excluded
 from images.onnx.outliers import without_outliers
 from images.onnx.recipe import QUANTIZABLE, TYPES, Recipe
 from images.onnx.session import FILE, check_loads
+from images.onnx.tidy import multiplied_biases, tidy
+from shared.errors import Unsupported
+from shared.refusals import refusals, words
+
+REFUSED = "ONNX Runtime's quantizer refuses this model"
 
 
 def run(
@@ -58,21 +64,40 @@ def run(
 
 def write(source: Path, found: TensorsData, recipe: Recipe, left_out: Sequence[str], target: Path) -> None:
     """Quantize the graph in `source` by ranges that are known, the layers in `left_out` excepted."""
-    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-        copy = Path(shutil.copyfile(source, Path(scratch) / FILE))  # ONNX Runtime writes beside it
-        graph = load_model_with_shape_infer(copy)
     weight, activation = TYPES[recipe.weight], TYPES[recipe.activation]
-    quantizer = QDQQuantizer(
-        update_opset_version(graph, weight, activation),
-        recipe.per_channel,
-        recipe.reduce_range,
-        weight,
-        activation,
-        TensorsData(found.calibration_method, dict(found.items())),  # the quantizer changes what it is given
-        [],
-        list(left_out),
-        QUANTIZABLE,
-        recipe.extra_options,
-    )
-    quantizer.quantize_model()
-    quantizer.model.save_model_to_file(target)
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch, refusals(REFUSED, "onnxruntime"):
+        plain = onnx.load(source)
+        tidy(plain)
+        copy = Path(scratch) / FILE  # ONNX Runtime writes beside it
+        onnx.save(plain, copy)
+        graph = load_model_with_shape_infer(copy)
+        quantizer = QDQQuantizer(
+            update_opset_version(graph, weight, activation),
+            recipe.per_channel,
+            recipe.reduce_range,
+            weight,
+            activation,
+            TensorsData(found.calibration_method, dict(found.items())),  # the quantizer changes what it is given
+            [],
+            [*left_out, *multiplied_biases(graph.graph)],
+            QUANTIZABLE,
+            recipe.extra_options,
+        )
+        with named(graph):
+            quantizer.quantize_model()
+        quantizer.model.save_model_to_file(target)
+
+
+@contextmanager
+def named(graph: onnx.ModelProto) -> Iterator[None]:
+    """Unsupported with the layer's name for a bias that ONNX Runtime can't quantize: it has the tensor's at most."""
+    readers = {node.input[2]: node for node in graph.graph.node if len(node.input) > 2}
+    try:
+        yield
+    except (ValueError, IndexError) as error:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            node = readers.get(str(frame.f_locals.get("bias_name", "")))
+            if node is not None:
+                where = f"{node.op_type} '{node.name}'"
+                raise Unsupported(f"{REFUSED}: it can't quantize the bias of {where}: {words(error)}") from error
+        raise

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnxruntime
 from google.protobuf.message import DecodeError
@@ -14,6 +15,11 @@ from shared.predictions import Model
 from shared.samples import Array, Batch
 
 FILE = "model.onnx"
+TYPES = {  # what ONNX Runtime calls the types of inputs
+    **{f"tensor({name})": np.dtype(name) for name in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32")},
+    **{"tensor(uint64)": np.dtype("uint64"), "tensor(bool)": np.dtype("bool"), "tensor(float16)": np.dtype("float16")},
+    **{"tensor(float)": np.dtype("float32"), "tensor(double)": np.dtype("float64")},
+}
 REFUSALS = (
     state.Fail,
     state.InvalidArgument,
@@ -31,9 +37,19 @@ def load(variant: Path, thread_count: int) -> Model:
     fixed = next((item.shape[0] for item in session.get_inputs() if item.shape and isinstance(item.shape[0], int)), 0)
 
     def answer(batch: Batch) -> Batch:
-        return tuple(session.run(None, feed(session, batch)))
+        return run(session, batch)
 
     return in_batches_of(fixed, answer) if fixed else answer
+
+
+def run(session: onnxruntime.InferenceSession, batch: Batch) -> Batch:
+    """The answers to a batch. CrossquantError, in ONNX Runtime's words, where it can't run the model on it."""
+    fed = feed(session, batch)
+    try:
+        return tuple(session.run(None, fed))
+    except REFUSALS as error:
+        first = str(error).strip().splitlines()[0][:300]
+        raise CrossquantError(f"ONNX Runtime can't run the model on {len(batch[0])} samples: {first}") from error
 
 
 def batch_of(graph: onnx.GraphProto) -> int:
@@ -45,12 +61,15 @@ def batch_of(graph: onnx.GraphProto) -> int:
 def feed(session: onnxruntime.InferenceSession, batch: Batch, **further: Array) -> dict[str, Array]:
     """By the names of the inputs: those of the model in their order, and `further` ones by their own.
 
-    CrossquantError where the batch has not as many arrays as the model has inputs.
+    Each array in the type that the model takes. CrossquantError where the batch has not as many arrays as the model has
+    inputs.
     """
-    names = [item.name for item in session.get_inputs() if item.name not in further]
-    if len(names) != len(batch):
-        raise CrossquantError(f"the model has {len(names)} inputs ({', '.join(names)}), the data set has {len(batch)}")
-    return dict(zip(names, batch, strict=True)) | further
+    inputs = [item for item in session.get_inputs() if item.name not in further]
+    if len(inputs) != len(batch):
+        names = ", ".join(item.name for item in inputs)
+        raise CrossquantError(f"the model has {len(inputs)} inputs ({names}), the data set has {len(batch)}")
+    pairs = zip(inputs, batch, strict=True)
+    return {item.name: array.astype(TYPES.get(item.type, array.dtype), copy=False) for item, array in pairs} | further
 
 
 def open_session(path: Path, thread_count: int) -> onnxruntime.InferenceSession:

@@ -1,16 +1,20 @@
 """Which operators of a model ONNX Runtime runs, and which of them it quantizes: tried, on random samples."""
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import onnx
 
-from images.onnx import adopt, batching, calibrate, counting, fold, quantize
+from images.onnx import adopt, batching, calibrate, counting, fold, quantize, tried
 from images.onnx.recipe import QUANTIZABLE, Recipe
 from images.onnx.session import FILE, open_session
 from shared import inspection, signature
+from shared.errors import CrossquantError
 from shared.inspection import Inspection, Leg, counted
 
+GUESSED = "sizes that the model leaves open are tried with {}: only your data say what they are"
+NONE_RUNS = f"the model leaves sizes open and takes none of those that were tried (1 to {max(tried.SIZES)}, all alike)"
 FLOAT, QUANTIZED = "ONNX Runtime", "ONNX Runtime, 8 bits"
 
 
@@ -31,8 +35,12 @@ def run(source: Path, out: Path) -> None:
 def adopted(source: Path, scratch: Path) -> Path:
     """The user's own file, as the stage `adopt` would keep it, with what is to be said of it."""
     model = adopt.read(adopt.find(source))
-    notes = list(adopt.modern(model))
-    model, more = batching.dynamic(model, scratch)
+    notes, more = list(adopt.modern(model)), []
+    if tried.shapes(model, None, scratch).runs:
+        try:
+            model, more = batching.dynamic(model, scratch)
+        except CrossquantError as error:  # a step of the way says so too, where it matters to it
+            more = [str(error)]
     model.metadata_props.extend(onnx.StringStringEntryProto(key=line) for line in notes + more)
     onnx.save(model, scratch / FILE)
     return scratch / FILE
@@ -40,16 +48,21 @@ def adopted(source: Path, scratch: Path) -> Path:
 
 def survey(path: Path, described: bool, out: Path) -> Inspection:
     model = onnx.load(path)
+    with TemporaryDirectory() as scratch:
+        sizes = tried.shapes(model, None, Path(scratch))
     found = adopt.signature(model)
+    pairs = zip(found.inputs, sizes.inputs, strict=True)
+    found = replace(found, inputs=tuple(replace(tensor, seen=shape) for tensor, shape in pairs))
+    guessed = (GUESSED.format(sizes.guess) if sizes.runs else NONE_RUNS,) if sizes.guess else ()
     first = ran(path, out)
     legs = (first, quantized(out / FILE, found)) if first.all else (first,)
     graph = onnx.load(out / FILE).graph if first.all else model.graph
     operators = counted(node.op_type for node in graph.node)
     if described:
-        return Inspection(signature=found, operators=operators, legs=legs)
+        return Inspection(signature=found, operators=operators, legs=legs, notes=guessed)
     weights = sum(int(onnx.numpy_helper.to_array(tensor).size) for tensor in model.graph.initializer)
     notes = tuple(item.key for item in model.metadata_props)
-    return Inspection(found, weights, path.stat().st_size, {}, operators, legs, notes)
+    return Inspection(found, weights, path.stat().st_size, {}, operators, legs, notes + guessed)
 
 
 def ran(path: Path, out: Path) -> Leg:

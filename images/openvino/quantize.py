@@ -6,8 +6,9 @@ from images.openvino import biases, counting
 from images.openvino.recipe import Recipe, nncf
 from images.openvino.refusals import refusals
 from images.openvino.samples import Calibration
-from images.openvino.session import ONNX_FILE, batch_of, read, save
+from images.openvino.session import batch_of, save, source_of, types_of
 from shared import calibrating, fixed_batch
+from shared.samples import typed
 
 
 def run(
@@ -29,12 +30,14 @@ def run(
     Unsupported where NNCF refuses or leaves operators in float, or OpenVINO can't run what it made.
     """
     recipe = Recipe(preset, calibrate, model_type, smooth_quant, fast_bias_correction, overflow_fix)
-    source, samples = read(model / ONNX_FILE), Calibration(calibration)
+    source = source_of(model)
     fixed_batch.refuse(batch_of(source))
-    calibrating.check(calibration)
-    biases.add_missing(source)
-    arguments = recipe.arguments(source, len(samples), exclude, exclude_types)
-    with refusals():
-        quantized = nncf.quantize(source, nncf.Dataset(samples), **arguments, advanced_parameters=recipe.advanced)
-    counting.check(quantized, out)
-    save(quantized, out)
+    with typed(calibration, types_of(source)) as calibration:
+        samples = Calibration(calibration)
+        calibrating.check(calibration)
+        biases.add_missing(source)
+        arguments = recipe.arguments(source, len(samples), exclude, exclude_types)
+        with refusals():
+            quantized = nncf.quantize(source, nncf.Dataset(samples), **arguments, advanced_parameters=recipe.advanced)
+        counting.check(quantized, out)
+        save(quantized, out)

@@ -8,9 +8,20 @@ from images.openvino import biases, counting
 from images.openvino.recipe import Recipe, nncf
 from images.openvino.refusals import refusals
 from images.openvino.samples import Calibration
-from images.openvino.session import ONNX_FILE, answering, batch_of, check_compiles, compiled, ov, read, save
+from images.openvino.session import (
+    answering,
+    batch_of,
+    check_compiles,
+    compiled,
+    ov,
+    read,
+    save,
+    source_of,
+    types_of,
+)
 from images.openvino.validation import Validation
 from shared import calibrating, fixed_batch, threads
+from shared.samples import typed
 from shared.search import EXCLUDED, least
 
 RANKED = 10  # batches of `holdout` that layers are ranked by
@@ -40,28 +51,31 @@ def run(
     time. Where `trials` are not enough, the last one is kept, and `holds` is false.
     """
     recipe = Recipe(preset, calibrate, model_type, smooth_quant, fast_bias_correction, overflow_fix)
-    source, samples = read(model / ONNX_FILE), Calibration(calibration)
+    source = source_of(model)
     fixed_batch.refuse(batch_of(source))
-    calibrating.check(calibration)
-    biases.add_missing(source)
-    validation = Validation(holdout, answering(compiled(source, threads.allowed())), trials)
-    arguments = recipe.arguments(source, len(samples), [], exclude_types)
-    with tempfile.TemporaryDirectory(dir=out) as scratch, refusals():
-        quantized = nncf.quantize_with_accuracy_control(
-            source,
-            nncf.Dataset(samples),
-            nncf.Dataset(validation.items),
-            validation,
-            max_drop=max_drop_pp / 100,
-            **arguments,
-            advanced_quantization_parameters=recipe.advanced,
-            advanced_accuracy_restorer_parameters=restorer(trials, scratch),
-        )
-        whole = read(Path(scratch) / WHOLE)
-        put_back = counting.integer_layers(check_compiles(whole)) - counting.integer_layers(check_compiles(quantized))
-    save(quantized, out)
-    record(validation, sorted(put_back), max_drop_pp, quantized, out)
-    counting.check(quantized, out, f"{len(put_back)} layers were put back into float")
+    with typed(calibration, types_of(source)) as calibration, typed(holdout, types_of(source)) as holdout:
+        samples = Calibration(calibration)
+        calibrating.check(calibration)
+        biases.add_missing(source)
+        validation = Validation(holdout, answering(compiled(source, threads.allowed())), trials)
+        arguments = recipe.arguments(source, len(samples), [], exclude_types)
+        with tempfile.TemporaryDirectory(dir=out) as scratch, refusals():
+            quantized = nncf.quantize_with_accuracy_control(
+                source,
+                nncf.Dataset(samples),
+                nncf.Dataset(validation.items),
+                validation,
+                max_drop=max_drop_pp / 100,
+                **arguments,
+                advanced_quantization_parameters=recipe.advanced,
+                advanced_accuracy_restorer_parameters=restorer(trials, scratch),
+            )
+            whole = read(Path(scratch) / WHOLE)
+            put_back = counting.integer_layers(check_compiles(whole))
+            put_back -= counting.integer_layers(check_compiles(quantized))
+        save(quantized, out)
+        record(validation, sorted(put_back), max_drop_pp, quantized, out)
+        counting.check(quantized, out, f"{len(put_back)} layers were put back into float")
 
 
 def restorer(trials: int, scratch: str) -> nncf.AdvancedAccuracyRestorerParameters:

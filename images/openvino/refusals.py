@@ -5,7 +5,9 @@ from contextlib import contextmanager
 
 from images.openvino.recipe import nncf
 from shared.errors import Unsupported
+from shared.refusals import refusals as refused
 
+WHO = "NNCF refuses the model"
 REFUSALS = (
     nncf.ParameterNotSupportedError,
     nncf.UnsupportedModelError,
@@ -18,7 +20,8 @@ REFUSALS = (
 def refusals() -> Iterator[None]:
     """Unsupported, in NNCF's words."""
     try:
-        yield
+        with refused(WHO, "nncf", "openvino"):
+            yield
     except REFUSALS as error:
         first = [type(error).__name__, *str(error).strip().splitlines()[:1]]
-        raise Unsupported(f"NNCF refuses the model: {': '.join(first)}") from error
+        raise Unsupported(f"{WHO}: {': '.join(first)}") from error

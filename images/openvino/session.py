@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from images.openvino import telemetry_free
-from shared import threads
+from shared import examples, threads
 from shared.errors import CrossquantError, Unsupported
 from shared.fixed_batch import in_batches_of
 from shared.predictions import Model
@@ -25,10 +25,14 @@ def load(variant: Path, thread_count: int) -> Model:
 
 
 def answering(model: ov.CompiledModel) -> Model:
-    request, fixed = model.create_infer_request(), batch_of(model)
+    request, fixed, types = model.create_infer_request(), batch_of(model), types_of(model)
 
     def answer(batch: Batch) -> Batch:
-        found = request.infer(list(batch), share_inputs=True)
+        given = [array.astype(kind, copy=False) for array, kind in zip(batch, types, strict=True)]
+        try:
+            found = request.infer(given, share_inputs=True)
+        except RuntimeError as error:
+            raise CrossquantError(f"OpenVINO can't run the model on {len(batch[0])} samples: {words(error)}") from error
         return tuple(found[output] for output in model.outputs)  # copies
 
     return in_batches_of(fixed, answer) if fixed else answer
@@ -40,6 +44,11 @@ def batch_of(model: ov.Model | ov.CompiledModel) -> int:
     return next((size.get_length() for size in sizes if size.is_static), 0)
 
 
+def types_of(model: ov.Model | ov.CompiledModel) -> list[str]:
+    """What each input takes, as NumPy calls it."""
+    return [str(item.element_type.to_dtype()) for item in model.inputs]
+
+
 def read(path: Path) -> ov.Model:
     """CrossquantError, in OpenVINO's words, for a file that it can't read."""
     try:
@@ -47,6 +56,22 @@ def read(path: Path) -> ov.Model:
     except RuntimeError as error:
         raise CrossquantError(f"OpenVINO can't read {path.name}: {words(error)}") from error
     name_by_place(model)
+    return model
+
+
+def source_of(folder: Path) -> ov.Model:
+    """The ONNX file in `folder` as OpenVINO reads it.
+
+    Unsupported, in its words, where it can't read or run the file, and where it answers otherwise than ONNX Runtime.
+    """
+    try:
+        model = read(folder / ONNX_FILE)
+        asked = examples.read(folder)
+        said = examples.difference(asked, answering(compiled(model, 1))) if asked else ""
+    except CrossquantError as error:
+        raise Unsupported(str(error)) from error
+    if said:
+        raise Unsupported(f"OpenVINO answers otherwise than ONNX Runtime: {said}")
     return model
 
 

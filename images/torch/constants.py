@@ -1,6 +1,7 @@
 """Operators whose sizes and axes are constants, as plain methods: newer opsets made of those attributes inputs."""
 
 import torch
+from onnx2torch.node_converters.clip import OnnxClip
 from onnx2torch.node_converters.pad import OnnxPadStatic
 from onnx2torch.onnx_graph import OnnxGraph
 from onnx2torch.onnx_node import OnnxNode
@@ -91,7 +92,52 @@ def pad(node: OnnxNode, graph: OnnxGraph) -> torch.nn.Module | None:
     for number, axis in enumerate(chosen):
         pads[axis], pads[axis + rank] = sizes[number], sizes[number + len(chosen)]  # type: ignore[index]
     mode = node.attributes.get("mode", "constant")
-    return OnnxPadStatic.create_from_onnx_params(pads, mode, float(value[0]) if value else 0.0)
+    number = value[0] if value else 0
+    if mode == "constant" and not isinstance(number, float) and number:
+        raise NotImplementedError("Pad of whole numbers with another value than 0 is not implemented")
+    own = mode in ("reflect", "edge") and rank > 2 and min(pads) >= 0 and not any(pads[:2] + pads[rank : rank + 2])
+    if mode == "constant" or own:
+        return OnnxPadStatic.create_from_onnx_params(pads, mode, float(number))
+    return Mirrored(pads[:rank], pads[rank:], mode)
+
+
+class Mirrored(torch.nn.Module):
+    """Padding by the tensor's own values along any axis: PyTorch's own takes the last few of three to five axes.
+
+    What is cut off, by a negative number, is cut off first; then each axis is looked up where its values come from.
+    """
+
+    def __init__(self, begins: list[int], ends: list[int], mode: str) -> None:
+        super().__init__()
+        if mode not in WHERE:
+            raise NotImplementedError(f"Pad with mode {mode} is not implemented")
+        self.begins, self.ends, self.mode = begins, ends, mode
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for axis, (begin, end) in enumerate(zip(self.begins, self.ends, strict=True)):
+            if begin or end:
+                x = x.narrow(axis, max(-begin, 0), x.size(axis) + min(begin, 0) + min(end, 0))
+                x = torch.cat(WHERE[self.mode](x, axis, max(begin, 0), max(end, 0)), dim=axis)
+        return x
+
+
+def reflected(x: torch.Tensor, axis: int, begin: int, end: int) -> list[torch.Tensor]:
+    """ONNX Runtime goes on to and fro where more is asked for than there is; this doesn't, and fails."""
+    size = x.size(axis)
+    before = x.narrow(axis, 1, begin).flip(axis)
+    return [before, x, x.narrow(axis, size - 1 - end, end).flip(axis)]
+
+
+def repeated(x: torch.Tensor, axis: int, begin: int, end: int) -> list[torch.Tensor]:
+    first, last = x.narrow(axis, 0, 1), x.narrow(axis, x.size(axis) - 1, 1)
+    return [*[first] * begin, x, *[last] * end]
+
+
+def wrapped(x: torch.Tensor, axis: int, begin: int, end: int) -> list[torch.Tensor]:
+    return [x.narrow(axis, x.size(axis) - begin, begin), x, x.narrow(axis, 0, end)]
+
+
+WHERE = {"reflect": reflected, "edge": repeated, "wrap": wrapped}
 
 
 @first_input("Expand", 8, 13)
@@ -136,3 +182,31 @@ def reduced(node: OnnxNode, graph: OnnxGraph) -> torch.nn.Module | None:
 
 for kind in REDUCTIONS:
     first_input(kind, *((13,) if kind == "ReduceSum" else ()), 18, 20)(reduced)
+
+
+@first_input("Dropout", 7, 10, 12, 13, 22)
+def dropout(node: OnnxNode, graph: OnnxGraph) -> torch.nn.Module | None:
+    """Nothing, at inference: its ratio, which newer opsets made an input, is not looked at."""
+    training = given(node, graph, 2)
+    if (len(node.input_values) > 2 and node.input_values[2] and training != [False]) or len(node.output_values) > 1:
+        return None
+    return torch.nn.Identity()
+
+
+@first_input("Clip", 11, 12, 13)
+def clip(node: OnnxNode, graph: OnnxGraph) -> torch.nn.Module | None:
+    """Either limit may be left out, by an empty name or by none at all."""
+    names = [name for name in node.input_values[1:] if name]
+    if any(name not in graph.initializers for name in names):
+        return None
+    least, greatest = (given(node, graph, place) for place in (1, 2))
+    return clipping(least[0] if least else None, greatest[0] if greatest else None)
+
+
+def clipping(least: float | None, greatest: float | None) -> torch.nn.Module:
+    """A ReLU where it is one, which quantizers know."""
+    if least is None and greatest is None:
+        return torch.nn.Identity()
+    if least == 0 and greatest in (None, 6):
+        return torch.nn.ReLU() if greatest is None else torch.nn.ReLU6()
+    return OnnxClip(least, greatest)

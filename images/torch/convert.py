@@ -1,8 +1,9 @@
 """ONNX to PyTorch, by onnx2torch."""
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,20 +11,31 @@ import torch
 
 from images.torch import fallback, forms, torchvision_free
 from images.torch.fallback import Source
+from images.torch.forms import several
 from images.torch.script import Tensors, save
-from shared.errors import Unsupported
+from shared import examples
+from shared.errors import CrossquantError, Unsupported
+from shared.predictions import Model
+from shared.refusals import words
+from shared.samples import Batch
 
 torchvision_free.install()
 from onnx2torch import convert  # noqa: E402 - after the placeholder
 from onnx2torch.node_converters.gemm import OnnxGemm  # noqa: E402, F401
 from onnx2torch.node_converters.matmul import OnnxMatMul  # noqa: E402, F401
-from onnx2torch.onnx_graph import OnnxGraph  # noqa: E402, F401
+from onnx2torch.onnx_graph import OnnxGraph  # noqa: E402
 
 from images.torch import converters  # noqa: E402, F401 - it adds to onnx2torch's
 from images.torch.plain_calls import fix_gathers, fix_reshapes, fix_squeezes  # noqa: E402
 
-OPEN = 16
-REFUSALS = (NotImplementedError, RuntimeError, AttributeError, IndexError, KeyError, TypeError, ValueError)
+
+def module_name(node: onnx.NodeProto) -> str:
+    """What onnx2torch calls the node's module: it leaves the dots of a domain, which PyTorch takes in no name."""
+    return f"{node.domain}/{node.name or node.op_type}".replace(".", "/").lstrip("/")
+
+
+OnnxGraph.generate_node_name = staticmethod(module_name)
+OPEN = 16  # for a size that a file leaves open of which no stage says what it is
 
 
 def run(model: Path, out: Path) -> None:
@@ -42,8 +54,9 @@ def converted(graphs: Iterator[Source], out: Path) -> Source:
     refused = []
     for source in graphs:
         try:
-            save(to_module(source.folder), example(source.folder), out, fixed=bool(batch_of(source.folder)))
+            save(to_module(source.folder), batches(source.folder), out)
         except Unsupported as error:
+            print(f"{source.path('converted')}: {error}")
             refused.append(error)
         else:
             return source
@@ -51,19 +64,56 @@ def converted(graphs: Iterator[Source], out: Path) -> Source:
 
 
 def to_module(variant: Path) -> torch.fx.GraphModule:
-    """The ONNX file in `variant` as a traced module that quantizers can follow."""
+    """The ONNX file in `variant` as a traced module that quantizers can follow.
+
+    Unsupported where onnx2torch can't convert it, and where the module answers one of two batches of different sizes
+    otherwise than ONNX Runtime does.
+    """
     graph = onnx.load(variant / "model.onnx")
+    outputs_alone(graph.graph)
     try:
         module = convert(graph).eval()
-    except REFUSALS as error:
-        raise Unsupported(f"onnx2torch can't convert this model{operator_of(error)}: {error}") from error
+    except CrossquantError:
+        raise
+    except Exception as error:  # our own converters, too, stop at what they don't expect: the operator says where
+        raise Unsupported(f"onnx2torch can't convert this model{operator_of(error)}: {words(error)}") from error
     fix_reshapes(module)
     fix_squeezes(module)
     fix_gathers(module)
     for parameter in module.parameters():
         parameter.requires_grad_(False)
         parameter.data = parameter.data.contiguous()  # Gemm weights come as transposed views
+    check_answers(module, variant)
     return module
+
+
+def check_answers(module: torch.fx.GraphModule, variant: Path) -> None:
+    """Against those that the stage `fold` left beside the file, if it did."""
+    asked = examples.read(variant)
+    if asked is None:
+        return
+    try:
+        with torch.no_grad():
+            said = examples.difference(asked, answering(module))
+    except (CrossquantError, MemoryError, OSError):
+        raise
+    except Exception as error:  # whatever PyTorch raises for the module is what it makes of the model
+        raise Unsupported(f"PyTorch can't run what onnx2torch makes of this model: {words(error)}") from error
+    if said:
+        raise Unsupported(f"what onnx2torch makes of this model answers otherwise than ONNX Runtime: {said}")
+
+
+def outputs_alone(graph: onnx.GraphProto) -> None:
+    """Each output of `graph` as what a node of its own makes: onnx2torch gives all that the maker makes."""
+    makers = {name: node for node in graph.node for name in node.output}
+    seen: set[str] = set()
+    for item in graph.output:
+        maker = makers.get(item.name)
+        name = item.name
+        if maker is None or len([made for made in maker.output if made]) > 1 or name in seen:
+            item.name = f"{name}_alone_{len(seen)}"
+            graph.node.append(onnx.helper.make_node("Identity", [name], [item.name], name=item.name))
+        seen.add(name)
 
 
 def operator_of(error: BaseException) -> str:
@@ -74,18 +124,40 @@ def operator_of(error: BaseException) -> str:
     return "" if known else f" at {nodes[-1].operation_type} '{nodes[-1].name}'"
 
 
-def example(variant: Path) -> Tensors:
-    """Samples of zeros of the shapes that the ONNX file asks for: tracing needs an input, not its values.
+def batches(variant: Path) -> tuple[Tensors, Tensors]:
+    """Two batches of different sizes, or of the one size that the model takes: tracing needs an input, and a trace that
+    holds the size of the first batch is found with the second.
 
-    They are two, so that nothing holds for one alone, or as many as the model takes where it takes no other number.
-
-    A size that the file leaves open is 16: a layer may need more than one.
+    They are what the stage `fold` left beside the file; zeros of the shapes that the file asks for where it didn't.
     """
-    kinds = [item.type.tensor_type for item in onnx.load(variant / "model.onnx").graph.input]
-    size = batch_of(variant) or 2
-    return tuple(
-        zeros([size, *(dim.dim_value or OPEN for dim in kind.shape.dim[1:])], kind.elem_type) for kind in kinds
-    )
+    asked = examples.read(variant)
+    if asked is None:
+        kinds = [item.type.tensor_type for item in onnx.load(variant / "model.onnx").graph.input]
+        fixed = batch_of(variant)
+        counts = (fixed, fixed) if fixed else (examples.FIRST, examples.SECOND)
+        shapes = [[dim.dim_value or OPEN for dim in kind.shape.dim[1:]] for kind in kinds]
+        first, second = (
+            tuple(zeros([count, *shape], kind.elem_type) for kind, shape in zip(kinds, shapes, strict=True))
+            for count in counts
+        )
+        return first, second
+    first, second = (tuple(torch.from_numpy(array.copy()) for array in inputs) for inputs, _ in asked.batches())
+    return first, second
+
+
+def answering(module: Callable[..., Any]) -> Model:
+    """`module` from arrays to arrays."""
+
+    def answer(batch: Batch) -> Batch:
+        return tuple(found.numpy() for found in several(module(*map(torch.from_numpy, batch))))
+
+    return answer
+
+
+def types_of(variant: Path) -> list[str]:
+    """What each input of the ONNX file takes, as NumPy calls it."""
+    kinds = [item.type.tensor_type.elem_type for item in onnx.load(variant / "model.onnx").graph.input]
+    return [onnx.helper.tensor_dtype_to_np_dtype(kind).name for kind in kinds]
 
 
 def batch_of(variant: Path) -> int:

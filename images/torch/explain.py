@@ -8,12 +8,14 @@ import torch
 from images.torch import fallback, forms, layers, quantize
 from images.torch.ablation import Ablation
 from images.torch.attempts import Attempts
+from images.torch.convert import types_of
 from images.torch.recipe import Recipe
 from images.torch.switches import Part
 from shared import sensitivity, store
 from shared.blame import with_cause
 from shared.errors import Unsupported
 from shared.progress import report
+from shared.samples import typed
 from shared.search import EXCLUDED
 from shared.sensitivity import Difference, Error, Extent, Layer, Sensitivity
 from shared.subset import Subset
@@ -25,14 +27,17 @@ def run(variant: Path, model: Path, calibration: Path, out: Path, *, images: int
     if "observer" not in settings:
         raise Unsupported(f"only what PyTorch's FX graph mode quantized can be explained, and {variant.name} is not")
     recipe = Recipe(**{name: settings[name] for name in Recipe.__dataclass_fields__})
-    subset = Subset(calibration, images)
     path = forms.read(variant).get("path", quantize.WAY)
     if not path.startswith(quantize.WAY):
         raise Unsupported(f"{variant.name} was made by PT2E, which FX graph mode's layers don't explain")
-    with torch.no_grad(), fallback.sources(model) as graphs:
+    with (
+        torch.no_grad(),
+        fallback.sources(model) as graphs,
+        typed(calibration, types_of(model)) as shown,
+    ):
         source = next(source for source in graphs if source.path(quantize.WAY) == path)
-        attempts = Attempts(source.folder, recipe, excluded(variant, settings, source.folder, model), calibration)
-        sensitivity.write(explained(Ablation(attempts, subset), variant.name), out)
+        attempts = Attempts(source.folder, recipe, excluded(variant, settings, source.folder, model), shown)
+        sensitivity.write(explained(Ablation(attempts, Subset(shown, images)), variant.name), out)
 
 
 def excluded(variant: Path, settings: dict[str, object], graph: Path, model: Path) -> tuple[str, ...]:

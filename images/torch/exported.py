@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 import torchao.quantization.pt2e  # noqa: F401 - a file can't be read without its operators
 
-from shared.errors import Unsupported
+from shared.refusals import refusals
 
 FILE = "model.pt2"
 Tensors = tuple[torch.Tensor, ...]
@@ -20,11 +20,8 @@ def export(module: torch.nn.Module, batch: Tensors) -> torch.export.ExportedProg
     """
     size = torch.export.Dim("batch")
     example = tuple(tensor.clone() for tensor in batch)
-    try:
+    with refusals("torch.export can't follow this model", "torch"):
         return torch.export.export(module, example, dynamic_shapes=tuple({0: size} for _ in example))
-    except RuntimeError as error:
-        first = str(error).strip().splitlines()[0]
-        raise Unsupported(f"torch.export can't follow this model: {first}") from error
 
 
 def save(program: torch.export.ExportedProgram, out: Path) -> None:

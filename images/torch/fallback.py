@@ -1,5 +1,7 @@
 """The graphs to try, one after the other: the one that there is, then, where that won't do, the rewritten one."""
 
+import shutil
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ from typing import Protocol, TypeVar
 
 import onnx
 
+from shared import examples
 from shared.errors import Unsupported
 
 FILE = "model.onnx"
@@ -50,9 +53,15 @@ def each(model: Path, scratch: Path) -> Iterator[Source]:
     yield Source(model)
     from images.torch.rewriting import rewrite  # noqa: PLC0415 - it brings ONNX's reference, which few models need
 
-    changed, changes = rewrite(onnx.load(model / FILE))
+    try:
+        changed, changes = rewrite(onnx.load(model / FILE))
+    except Exception:  # noqa: BLE001 - the refusal of the graph that there is says what is wrong with the model
+        traceback.print_exc()
+        return
     if changes:
         onnx.save(changed, scratch / FILE)
+        if (model / examples.FILE).exists():
+            shutil.copyfile(model / examples.FILE, scratch / examples.FILE)
         yield Source(scratch, tuple(changes))
 
 

@@ -14,6 +14,7 @@ from shared.predictions import Model
 from shared.samples import Batch
 
 QUANTIZED_JSON, CONVERSION_JSON = "quantized.json", "conversion.json"
+TYPES = "inputs.json"
 SCRIPT, EXPORTED, COMPILED, AOT = "script", "exported", "compiled", "aot"
 MODULES = {SCRIPT: "script", EXPORTED: "exported", COMPILED: "compiled", AOT: "aot"}
 
@@ -30,11 +31,25 @@ def load(variant: Path, thread_count: int) -> Model:
     call = module.open_model(variant, about)
 
     def model(batch: Batch) -> Batch:
+        given = map(torch.from_numpy, typed(variant, batch))
         with torch.inference_mode():
-            return tuple(answer.numpy() for answer in several(call(*map(torch.from_numpy, batch))))
+            return tuple(answer.numpy() for answer in several(call(*given)))
 
     fixed = read(variant, CONVERSION_JSON).get("batch", 0)
     return in_batches_of(fixed, model) if fixed else model
+
+
+def write_types(out: Path, example: Sequence[torch.Tensor]) -> None:
+    """What the model takes, for `load` to cast samples to."""
+    (out / TYPES).write_text(json.dumps([str(tensor.numpy().dtype) for tensor in example]))
+
+
+def typed(variant: Path, batch: Batch) -> Batch:
+    """The arrays in the types that the model takes; as they are where nothing says which."""
+    types = (
+        json.loads((variant / TYPES).read_text()) if (variant / TYPES).exists() else [array.dtype for array in batch]
+    )
+    return tuple(array.astype(kind, copy=False) for array, kind in zip(batch, types, strict=True))
 
 
 def several(answers: torch.Tensor | Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:

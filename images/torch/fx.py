@@ -17,6 +17,7 @@ from images.torch.script import Tensors
 from shared import calibrating, samples
 from shared.errors import CrossquantError, Unsupported
 from shared.progress import report
+from shared.refusals import words
 
 torch.fx.config.do_not_emit_stack_traces = (
     True  # for a debugger; each trace would import Inductor, which takes a second
@@ -64,9 +65,10 @@ def prepare(
 def observe(prepared: torch.fx.GraphModule, batch: Tensors) -> None:
     try:
         sound = all(bool(torch.isfinite(answer).all()) for answer in several(prepared(*batch)))
-    except RuntimeError as error:  # a histogram's, of what is not a number
-        if "finite" not in str(error):
-            raise
+    except REFUSALS as error:
+        if "finite" not in str(error):  # a histogram's, of what is not a number
+            where = layer_of(error, prepared)
+            raise Unsupported(f"PyTorch can't calibrate this model{where}: {words(error)}") from error
         sound = False
     if not sound:
         raise CrossquantError("the float model gives NaN or infinity for a calibration sample: look at its weights")

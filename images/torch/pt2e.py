@@ -8,11 +8,14 @@ import torch
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86
 
-from images.torch import exported, fallback, forms, fx, layers
-from images.torch.convert import batch_of, to_module
+from images.torch import exported, fallback, forms, fx, layers, script
+from images.torch.convert import batch_of, batches, to_module, types_of
 from images.torch.fallback import Source
+from images.torch.script import Tensors
 from shared import fixed_batch
 from shared.guards import check_quantized
+from shared.refusals import refusals
+from shared.samples import typed
 
 WAY = "pt2e"
 COMPUTING = ("conv1d", "conv2d", "conv3d", "conv_transpose2d", "linear", "matmul", "mm", "bmm", "addmm")
@@ -30,18 +33,19 @@ def run(
 ) -> None:
     """Write `model.pt2` and `quantized.json`. Unsupported where PyTorch leaves layers in float."""
     excluded = [layer.name for layer in layers.select(layers.read(model), exclude, exclude_types)]
-    with torch.no_grad():
+    with torch.no_grad(), typed(calibration, types_of(model)) as calibration:
         write(best(model, calibration, reduce_range, excluded), form, out)
 
 
 @dataclass(frozen=True)
 class Made:
-    """A quantized program, with the graph that it was made of."""
+    """A quantized program, with the graph that it was made of, and a batch as it takes it."""
 
     source: Source
     program: torch.export.ExportedProgram
     quantized: int
     total: int
+    batch: Tensors
 
 
 def best(model: Path, calibration: Path, reduce_range: str, excluded: Sequence[str]) -> Made:
@@ -56,15 +60,19 @@ def make(source: Source, calibration: Path, reduce_range: str, excluded: Sequenc
     left_out = layers.whole([layer for layer in known if layer.name in excluded], module)
     total, example = fx.count(module, fx.COMPUTING, left_out), fx.example(calibration)
     traced = exported.export(plain(module), example).module()
-    program = exported.export(quantize(traced, quantizer(reduce_range, left_out), calibration), example)
+    made = quantize(traced, quantizer(reduce_range, left_out), calibration)
+    program = exported.export(made, example)
+    tried = batches(source.folder)
+    script.check(program.module(), made, tried)
     quantized = count(program.graph)
     check_quantized("PT2E", quantized, total, left=fx.left_in_float(module, fx.RECURRENT, left_out))
-    return Made(source, program, quantized, total)
+    return Made(source, program, quantized, total, tried[0])
 
 
 def write(made: Made, form: str, out: Path, reason: str = "") -> None:
     """`reason` is why FX graph mode, which was asked for, didn't make it."""
     save(made.program, made.quantized, form, out)
+    forms.write_types(out, made.batch)
     counts = {"form": form, "quantized": made.quantized, "operators": made.total}
     forms.write(out, counts | fallback.record(made.source, WAY, reason))
 
@@ -90,10 +98,11 @@ def quantizer(reduce_range: str, excluded: Sequence[str]) -> x86.X86InductorQuan
 
 def quantize(module: torch.fx.GraphModule, chosen: x86.X86InductorQuantizer, calibration: Path) -> torch.fx.GraphModule:
     """`module`, exported, with QuantizeLinear and DequantizeLinear around what Inductor computes in 8 bits."""
-    prepared = prepare_pt2e(module, chosen)
-    for batch in fx.batches(calibration):
-        fx.observe(prepared, batch)
-    return convert_pt2e(prepared)
+    with refusals("torchao's PT2E refuses this model", "torch", "torchao"):
+        prepared = prepare_pt2e(module, chosen)
+        for batch in fx.batches(calibration):
+            fx.observe(prepared, batch)
+        return convert_pt2e(prepared)
 
 
 def save(program: torch.export.ExportedProgram, quantized: int, form: str, out: Path) -> None:

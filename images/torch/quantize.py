@@ -8,11 +8,13 @@ import torch
 
 from images.torch import fallback, forms, fx, layers
 from images.torch.attempts import Attempts, set_engine
+from images.torch.convert import batches, types_of
 from images.torch.fallback import Source
 from images.torch.recipe import Recipe, own_check
 from images.torch.script import save
 from shared.errors import Unsupported
 from shared.guards import check_quantized
+from shared.samples import typed
 
 WAY = "fx"
 
@@ -36,11 +38,11 @@ def run(
     recipe = Recipe(backend, observer, percentile, per_channel, activation, weight, reduce_range)
     excluded = [layer.name for layer in layers.select(layers.read(model), exclude, exclude_types)]
     set_engine(recipe.backend)
-    with torch.no_grad():
+    with torch.no_grad(), typed(calibration, types_of(model)) as calibration:
         try:
             with fallback.sources(model) as graphs:
                 made = fallback.best(graphs, lambda source: make(source, recipe, excluded, calibration))
-                write(made, recipe, calibration, out)
+                write(made, recipe, out)
         except Unsupported as error:
             if not recipe.like_pt2e:
                 raise
@@ -72,9 +74,9 @@ def of(source: Source, attempts: Attempts, excluded: Sequence[str]) -> Made:
     return Made(source, attempts, module, quantized, total)
 
 
-def write(made: Made, recipe: Recipe, calibration: Path, out: Path) -> None:
+def write(made: Made, recipe: Recipe, out: Path) -> None:
     """The file to ship and `quantized.json`."""
-    save(made.module, fx.example(calibration), out)
+    save(made.module, batches(made.source.folder), out)
     counts = {"engine": recipe.backend, "quantized": made.quantized, "operators": made.total}
     forms.write(out, counts | fallback.record(made.source, WAY))
 

@@ -7,9 +7,11 @@ import torch
 from images.torch import fallback, layers, quantize
 from images.torch.ablation import Ablation, ranked
 from images.torch.attempts import Attempts
+from images.torch.convert import types_of
 from images.torch.forms import several
 from images.torch.recipe import Recipe
 from shared.predictions import Model
+from shared.samples import typed
 from shared.scoring import Scorer
 from shared.search import Search, least, record
 from shared.subset import Subset
@@ -41,7 +43,13 @@ def run(
     """
     recipe = Recipe(backend, observer, percentile, per_channel, activation, weight, reduce_range)
     always = tuple(layer.name for layer in layers.select(layers.read(model), (), exclude_types))
-    with torch.no_grad(), fallback.sources(model) as graphs:
+    types = types_of(model)
+    with (
+        torch.no_grad(),
+        fallback.sources(model) as graphs,
+        typed(calibration, types) as calibration,
+        typed(holdout, types) as holdout,
+    ):
         first = fallback.best(graphs, lambda source: quantize.make(source, recipe, always, calibration))
         source, attempts = first.source, first.attempts
         scorer = Scorer(holdout, model_of(attempts.float))
@@ -50,7 +58,7 @@ def run(
             lambda names: scorer.score(model_of(attempts.quantized(names))),
             lambda: candidates(attempts, calibration),
         )
-        quantize.write(quantize.of(source, attempts, best.excluded), recipe, calibration, out)
+        quantize.write(quantize.of(source, attempts, best.excluded), recipe, out)
     record(search, best, scorer.exact, [*always, *best.excluded], out)
 
 

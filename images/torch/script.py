@@ -1,31 +1,55 @@
 """A TorchScript file, which loads with PyTorch alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 
-from shared.errors import Unsupported
+from images.torch import forms
+from shared import examples
+from shared.errors import CrossquantError, Unsupported
+from shared.refusals import words
 
 FILE = "model.pt"
 Tensors = tuple[torch.Tensor, ...]
 Call = Callable[..., torch.Tensor | Tensors]
 
 
-def save(module: torch.nn.Module, example: Tensors, out: Path, *, fixed: bool = False) -> None:
-    """Trace `module` on `example`, freeze it and write it. It must take any number of samples, unless its batch is
-    `fixed`: then `example` has as many.
+def save(module: torch.nn.Module, batches: Sequence[Tensors], out: Path) -> None:
+    """Trace `module` on the first of `batches`, freeze it and write it.
+
+    Unsupported where it can't be traced, and where the trace answers one of the batches otherwise than `module` does:
+    it holds the size of the first, unless they are all of the one size that the model takes.
     """
-    traced = torch.jit.trace(module, example, check_trace=False)  # its check imports SymPy: half a second a fork
-    frozen = torch.jit.freeze(traced)
     try:
-        frozen(*(tensor if fixed else tensor[:1] for tensor in example))
-    except RuntimeError as error:
-        raise Unsupported(
-            f"PyTorch's trace holds its example's batch of {len(example[0])}: "
-            "a Reshape target is computed; fold the graph"
-        ) from error
+        traced = torch.jit.trace(module, batches[0], check_trace=False)  # its check imports SymPy: half a second a fork
+        frozen = torch.jit.freeze(traced)
+    except (CrossquantError, MemoryError, OSError):
+        raise
+    except Exception as error:  # its tracer runs the module, and raises whatever that does
+        raise Unsupported(f"PyTorch can't trace this model: {words(error)}") from error
+    check(frozen, module, batches)
     torch.jit.save(frozen, out / FILE)
+    forms.write_types(out, batches[0])
+
+
+def check(made: Call, module: Call, batches: Sequence[Tensors]) -> None:
+    """Unsupported where `made`, which was made of `module`, answers one of the batches otherwise."""
+    for batch in batches:
+        wanted = forms.several(module(*batch))
+        held = f"PyTorch's trace holds its example's batch of {len(batches[0][0])}"
+        try:
+            found = forms.several(made(*batch))
+        except RuntimeError as error:
+            raise Unsupported(f"{held}: for {len(batch[0])} samples it fails: {last(error)}") from error
+        for number, pair in enumerate(zip(found, wanted, strict=True)):
+            if said := examples.unlike(*(tensor.numpy() for tensor in pair)):
+                raise Unsupported(f"{held}: output {number} for {len(batch[0])} samples {said}")
+
+
+def last(error: RuntimeError) -> str:
+    """What is wrong, which stands behind the places in the trace that it came through."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1][:300]
 
 
 def open_model(variant: Path, about: dict[str, str]) -> Call:

@@ -17,6 +17,7 @@ from shared.store import ROOT
 from tests.zoo.names import NAMES, TRAINED
 
 IMAGES = ("keras", "onnx", "torch")
+CHAIN = "tests.zoo.chain"
 IN_FLOAT = "unsupported: {} quantized {} of {} convolutions and linear layers, without an error; {} stayed in float"
 
 
@@ -81,19 +82,19 @@ def chained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Chained]:
     return {name: Chained(folder / name, found) for name, found in outcomes.items()}
 
 
-def in_environment(image: str, folder: Path) -> list[str]:
-    return [str(ensure(image)), "-m", "tests.zoo.chain", image, str(folder)]
+def in_environment(image: str, folder: Path, chain: str = CHAIN) -> list[str]:
+    return [str(ensure(image)), "-m", chain, image, str(folder)]
 
 
-def in_container(image: str, folder: Path) -> list[str]:
-    """As locked down as the engine's, with the zoo beside the image's own code."""
+def in_container(image: str, folder: Path, chain: str = CHAIN) -> list[str]:
+    """As locked down as the engine's, with the models beside the image's own code."""
     docker = shutil.which("docker")
     assert docker is not None, "a daemon answers, and there is no client: `make docker-host` installs it"
     lock = ["--read-only", "--network=none", "--cap-drop=ALL", "--security-opt=no-new-privileges:true"]
     mounts = ["--tmpfs=/tmp:exec", f"--volume={ROOT / 'tests'}:/app/tests:ro", f"--volume={folder}:/app/zoo"]
     user = f"--user={os.getuid()}:{os.getgid()}"
     start = [docker, "run", "--rm", user, *lock, *mounts, "--entrypoint=python", f"crossquant-{image}"]
-    return [*start, "-m", "tests.zoo.chain", image, "/app/zoo"]
+    return [*start, "-m", chain, image, "/app/zoo"]
 
 
 def test_every_model_of_the_zoo_is_expected_here() -> None:

@@ -260,3 +260,25 @@ def test_a_sample_without_a_drawn_image_is_refused(source: Path):
         "the embedded sample holds only the default calibration images: "
         "ask for no others, or get the full data set with `python -m driver fetch`"
     )
+
+
+@pytest.mark.parametrize(
+    ("stored", "read"),
+    [("uint8", "float32"), ("int16", "float32"), ("int64", "int64"), ("uint32", "uint32"), (">i4", "int32")],
+)
+def test_undeclared_samples_are_read_without_changing_a_value(stored: str, read: str, tmp_path: Path):
+    values = np.array([[0], [np.iinfo(stored).max]], stored)
+    np.save(tmp_path / "input_0.npy", values)
+    [found] = samples.take(tmp_path, slice(2))
+    assert str(found.dtype) == read
+    assert int(found[1, 0]) == np.iinfo(stored).max
+
+
+def test_samples_in_the_types_that_a_model_takes(tmp_path: Path):
+    keep(tmp_path, np.arange(6).reshape(3, 2), np.arange(3, dtype=np.uint8)[:, None], task="fidelity")
+    with samples.typed(tmp_path, ["int64", "float32"]) as same:
+        assert same == tmp_path
+    with samples.typed(tmp_path, ["int32", "uint8"]) as other:
+        assert [str(array.dtype) for array in samples.take(other, slice(3))] == ["int32", "uint8"]
+        assert samples.about(other).task == "fidelity"
+    assert not other.exists()

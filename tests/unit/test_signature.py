@@ -74,11 +74,13 @@ IMAGES = np.zeros((4, 4, 4, 3), np.uint8)
             [0, 1, 1, 1],
             "output 1 is to be judged, the model has answer (2,): mend `judged`",
         ),
+        (answering(2, takes=Tensor("x", "uint8", (4, 4, 3))), {}, [0, 1, 1, 1], ""),
         (
             answering(2, takes=Tensor("x", "uint8", (4, 4, 3))),
-            {},
+            {"dtypes": ["float32"]},
             [0, 1, 1, 1],
-            "input 'x' of the model takes uint8, the data set gives float32: declare uint8 for it",
+            "input 'x' of the model takes uint8, the data set's is declared as float32: "
+            "declare uint8 for it in data.dtype, or nothing",
         ),
         (answering(2, takes=Tensor("x", "uint8", (4, 4, 3))), {"dtypes": ["uint8"]}, [0, 1, 1, 1], ""),
         (answering(2, takes=Tensor("x", "float32", (None, None, 3))), {}, [0, 1, 1, 1], ""),
@@ -127,3 +129,32 @@ def test_a_fixed_batch_is_filled_up(count: int):
     np.testing.assert_array_equal(doubled, first * 2)
     np.testing.assert_array_equal(sums, np.full(count, 3.0))
     assert set(seen) == {4}
+
+
+@pytest.mark.parametrize(
+    ("takes", "stored", "said"),
+    [
+        ("int64", np.array([[1], [2]], np.int64), ""),
+        ("int32", np.array([[1], [2]], np.int64), ""),
+        ("float32", np.array([[1], [2]], np.int64), ""),
+        ("float16", np.array([[1.5], [2]], np.float32), ""),
+        ("bool", np.array([[0], [1]], np.uint8), ""),
+        ("bool", np.array([[0], [2]], np.uint8), "takes bool, the data set has uint8 from 0 to 2: mend the data"),
+        ("uint8", np.array([[1], [300]], np.int64), "takes uint8, the data set has int64 from 1 to 300: mend the data"),
+        (
+            "int64",
+            np.array([[1.5], [2]], np.float32),
+            "takes int64, the data set has float32: declare int64 for it in data.dtype if its values are whole numbers",
+        ),
+    ],
+)
+def test_types_are_those_of_the_model_and_of_the_data(takes: str, stored: np.ndarray, said: str, tmp_path: Path):
+    signature = Signature((Tensor("ids", takes, (1,)),), answering(2).outputs)
+    folder = given(tmp_path / "data", stored, labels=[0, 1])
+    assert check(signature, folder) == (f"input 'ids' of the model {said}" if said else "")
+
+
+def test_open_sizes_are_those_of_the_data(tmp_path: Path):
+    signature = Signature((Tensor("x", "float32", (None, None, 3)),), answering(2).outputs)
+    folder = given(tmp_path / "data", IMAGES, labels=[0, 1, 1, 1])
+    assert signatures.with_sizes(signature, folder).inputs[0].seen == (4, 4, 3)

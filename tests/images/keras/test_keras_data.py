@@ -48,7 +48,7 @@ def test_an_npz_becomes_the_arrays_that_it_holds(user: User):
         "sample": False,
         "classes": [],
         "task": "classification",
-        "dtypes": ["float32"],
+        "dtypes": [],
         "judged": 0,
         "unit": "samples",
     }

@@ -50,10 +50,10 @@ def test_both_inputs_go_in_by_position_and_both_outputs_come_out(model: Path, se
 
 @pytest.mark.parametrize("second", SECONDS)
 def test_the_example_has_the_types_that_the_file_asks_for(model: Path, second: str):
-    image, other = convert.example(model)
-    assert tuple(image.shape) == (2, *models.SHAPE)
-    assert str(other.dtype) == f"torch.{second}"
-    assert tuple(other.shape) == (2, *two.SECOND[second][1])
+    for count, (image, other) in zip((3, 2), convert.batches(model), strict=True):
+        assert tuple(image.shape) == (count, *models.SHAPE)
+        assert str(other.dtype) == f"torch.{second}"
+        assert tuple(other.shape) == (count, *two.SECOND[second][1])
 
 
 @pytest.mark.parametrize("task", ["classification"])

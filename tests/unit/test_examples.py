@@ -1,0 +1,57 @@
+"""A converted model is held against two batches of different sizes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared import examples
+from shared.examples import FIRST, SECOND, Example
+from shared.samples import Batch
+
+X = np.arange(10, dtype=np.float32).reshape(FIRST + SECOND, 2)
+
+
+def doubled(batch: Batch) -> Batch:
+    return (batch[0] * 2,)
+
+
+EXAMPLE = Example((X,), doubled((X,)))
+
+
+def test_what_is_written_is_read(tmp_path: Path):
+    assert examples.read(tmp_path) is None
+    examples.write(EXAMPLE, tmp_path)
+    found = examples.read(tmp_path)
+    assert found is not None
+    np.testing.assert_array_equal(found.inputs[0], X)
+    np.testing.assert_array_equal(found.outputs[0], X * 2)
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (doubled, ""),
+        (lambda batch: (batch[0] * 2 + 1e-5,), ""),
+        (lambda batch: (batch[0] * 3,), "output 0 for 3 samples is off by 5, where the largest value is 10"),
+        (
+            lambda batch: (np.resize(batch[0] * 2, (3, 2)),),
+            "output 0 for 2 samples has the shape (3, 2) in the place of (2, 2)",
+        ),
+        (lambda batch: (batch[0] * 2, batch[0]), "it gives 2 outputs in the place of 1"),
+        (
+            lambda batch: (batch[0] * np.float32("nan"),),
+            "output 0 for 3 samples is off by nan, where the largest value is 10",
+        ),
+    ],
+)
+def test_a_difference_is_told(model: examples.Callable[[Batch], Batch], said: str):
+    assert examples.difference(EXAMPLE, model) == said
+
+
+def test_without_answers_there_is_nothing_to_hold_against():
+    assert examples.difference(Example((X,)), lambda batch: (batch[0] * 7,)) == ""
+
+
+def test_a_fixed_batch_is_asked_twice():
+    assert [len(inputs[0]) for inputs, _ in Example((np.zeros((8, 1)),)).batches()] == [4, 4]
