@@ -15,7 +15,7 @@ from rich.console import Console
 from driver import catalog, comparison, experiment, gates, page, recipes, remarks, reporting, tables
 from driver.evidence import Evidence
 from driver.experiment import Bound, Gates
-from driver.results import Gate, Metric, Paired, Variant
+from driver.results import Gate, Latency, Metric, Paired, Variant
 from shared import instructions
 from shared.freshness import Freshness
 from shared.instructions import Cpu
@@ -105,6 +105,22 @@ def test_what_lost_no_more_than_chance_allows_is_not_warned_of():
 def test_the_warning_names_what_to_take():
     (said,) = rows(compared(AVX2, {SATURATING: 40, "onnx.uint8": 12, "onnx.int8": 11}))[SATURATING].remarks
     assert said == f"{FACT}: take onnx.uint8, which answers alike on every CPU"
+
+
+def test_of_several_it_names_the_fastest_that_is_not_worse():
+    def row(name, p50, lost=0, **changes):
+        paired = comparisons.pairs(lost, 0)
+        known = Variant(name, "onnx", name.removeprefix("onnx."), "ok", paired=paired, accuracy=0.8837 - lost / 10_000)
+        return replace(known, latency_ms=Latency(p50, 1, 1, 9), delta_pp=paired.delta_pp, **changes)
+
+    alike = {"cpu_invariant": True}
+    others = [
+        row("onnx.fast-and-worse", 0.1, 300, **alike),
+        row("onnx.slow", 0.4, **alike),
+        row("onnx.good", 0.2, **alike),
+    ]
+    found, *_ = remarks.add([row("onnx.u8s8", 0.1, 1000, saturated=True), *others, row("onnx.x", 0.1)], (), {})
+    assert found.remarks == (f"{FACT}: take onnx.good, which answers alike on every CPU",)
 
 
 def test_where_no_row_is_better_the_warning_names_the_setting():
