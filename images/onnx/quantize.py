@@ -1,6 +1,5 @@
 """Static quantization after training, by ONNX Runtime, as a QDQ graph."""
 
-import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from onnxruntime.quantization.calibrate import TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.quant_utils import load_model_with_shape_infer, update_opset_version
 
-from images.onnx import counting
+from images.onnx import counting, distinct
 from images.onnx.activations import check_dropped
 from images.onnx.calibrate import ranges
 from images.onnx.layers import excluded
@@ -58,8 +57,11 @@ def run(
 
 def write(source: Path, found: TensorsData, recipe: Recipe, left_out: Sequence[str], target: Path) -> None:
     """Quantize the graph in `source` by ranges that are known, the layers in `left_out` excepted."""
+    exact = onnx.load(source)
+    marked, mark = distinct.marked(exact)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-        copy = Path(shutil.copyfile(source, Path(scratch) / FILE))  # ONNX Runtime writes beside it
+        copy = Path(scratch) / FILE  # ONNX Runtime writes beside it
+        onnx.save(marked, copy)
         graph = load_model_with_shape_infer(copy)
     weight, activation = TYPES[recipe.weight], TYPES[recipe.activation]
     quantizer = QDQQuantizer(
@@ -68,11 +70,12 @@ def write(source: Path, found: TensorsData, recipe: Recipe, left_out: Sequence[s
         recipe.reduce_range,
         weight,
         activation,
-        TensorsData(found.calibration_method, dict(found.items())),  # the quantizer changes what it is given
+        TensorsData(found.calibration_method, {name + mark: data for name, data in found.items()}),
         [],
-        list(left_out),
+        distinct.marked_nodes(exact, marked, left_out),
         QUANTIZABLE,
         recipe.extra_options,
     )
     quantizer.quantize_model()
+    distinct.unmark(quantizer.model.model, mark)
     quantizer.model.save_model_to_file(target)
