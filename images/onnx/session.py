@@ -55,8 +55,12 @@ def feed(session: onnxruntime.InferenceSession, batch: Batch, **further: Array) 
     return dict(zip(names, batch, strict=True)) | further
 
 
-def open_session(path: Path, thread_count: int) -> onnxruntime.InferenceSession:
+def open_session(path: Path, thread_count: int, *, observing: bool = False) -> onnxruntime.InferenceSession:
+    """`observing` is for a graph whose tensors are all kept until the end of a call: that takes half without ONNX
+    Runtime's own store of memory, which grows by doubling.
+    """
     options = onnxruntime.SessionOptions()
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = not observing
     options.intra_op_num_threads = thread_count
     options.inter_op_num_threads = 1
     options.log_severity_level = 3

@@ -63,7 +63,7 @@ class Switches:
         further = [name for name in self.layers if exposed and name not in self.answers_of]
         model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in further)
         onnx.save(model, self.folder / "switches.onnx")
-        return open_session(self.folder / "switches.onnx", threads.allowed())
+        return open_session(self.folder / "switches.onnx", threads.allowed(), observing=True)
 
 
 def switchable(model: onnx.ModelProto, scheme: Scheme, mark: str) -> onnx.ModelProto:

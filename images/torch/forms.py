@@ -25,9 +25,7 @@ def load(variant: Path, thread_count: int) -> Model:
     """
     torch.set_num_threads(thread_count)
     threads.check("PyTorch", thread_count, torch.get_num_threads())
-    about = read(variant)
-    module = importlib.import_module(f"images.torch.{MODULES[about.get('form', SCRIPT)]}")
-    call = module.open_model(variant, about)
+    call = open_form(variant)
 
     def model(batch: Batch) -> Batch:
         with torch.inference_mode():
@@ -35,6 +33,16 @@ def load(variant: Path, thread_count: int) -> Model:
 
     fixed = read(variant, CONVERSION_JSON).get("batch", 0)
     return in_batches_of(fixed, model) if fixed else model
+
+
+def open_form(variant: Path, *, compiling: bool = True) -> Any:
+    """What the file of `variant` is called by: tensors in, one tensor or several out. Without `compiling` what would be
+    compiled here runs operator by operator.
+    """
+    about = read(variant)
+    form = about.get("form", SCRIPT)
+    form = EXPORTED if form == COMPILED and not compiling else form
+    return importlib.import_module(f"images.torch.{MODULES[form]}").open_model(variant, about)
 
 
 def several(answers: torch.Tensor | Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
