@@ -14,6 +14,7 @@ from driver import (
     notes,
     outputs,
     remarks,
+    siblings,
     statistics,
     tasks,
     tasks_classes,
@@ -128,7 +129,8 @@ def remarked(evidence: Evidence, rows: Sequence[Variant], noise: Sequence[Noise]
     refused = {item.name: elsewhere.refusals(evidence, item.name) for item in rows}
     whole = {item.name: evidence.whole(item.name) for item in rows if item.in_float}
     made = {item.name: notes.of(evidence, item.name) for item in rows if item.status == "ok"}
-    return remarks.add(rows, noise, refused, whole, unit, made)
+    rounding = {item.name: siblings.rounds_all(evidence.plan.step(item.name)) for item in rows}
+    return remarks.add(rows, noise, refused, whole, unit, made, rounding)
 
 
 def timed(rows: Sequence[Variant], tables: Mapping[str, Timings], cold: Mapping[str, Cold]) -> list[Variant]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from driver import measures
+from driver import measures, siblings
 from driver.results import Emulated, Noise, Variant
 from driver.wording import LEAST_FACTOR, between
 
@@ -17,16 +17,19 @@ def add(
     whole: Mapping[str, str] | None = None,
     unit: str = "images",
     made: Mapping[str, Sequence[str]] | None = None,
+    rounding: Mapping[str, bool] | None = None,
 ) -> list[Variant]:
     """The rows with their remarks; `refused` has for a variant the CPUs that can't run it, and why, `whole` for one
-    with layers in float the name of the one that has none, `made` what is to be told of how a variant was made.
+    with layers in float the name of the one that has none, `made` what is to be told of how a variant was made,
+    `rounding` whether it rounds all to 8 bits (driver/siblings.py).
     """
     by_name = {row.name: row for row in rows}
+    far = siblings.remarks(rows, rounding or {})
     found = []
     for row in rows:
         said = of(row, by_name.get(f"{row.image}.fp32"), noise, refused.get(row.name, {}), unit)
         base = by_name.get((whole or {}).get(row.name, ""))
-        own = (made or {}).get(row.name, ())
+        own = (*far.get(row.name, ()), *(made or {}).get(row.name, ()))
         found.append(replace(row, remarks=(*own, *said, *([cost(row, base)] if base else []))))
     return found
 
