@@ -15,6 +15,7 @@ from driver import (
     outputs,
     remarks,
     saturation,
+    siblings,
     statistics,
     tasks,
     tasks_classes,
@@ -134,7 +135,8 @@ def remarked(evidence: Evidence, rows: Sequence[Variant], noise: Sequence[Noise]
     whole = {item.name: evidence.whole(item.name) for item in rows if item.in_float}
     made = {item.name: notes.of(evidence, item.name) for item in rows if item.status == "ok"}
     remedies = {item.name: saturation.remedy(evidence, item.name) for item in rows if item.saturated}
-    return remarks.add(rows, noise, refused, whole, unit, made, remedies)
+    rounding = {item.name: siblings.rounds_all(evidence.plan.step(item.name)) for item in rows}
+    return remarks.add(rows, noise, refused, whole, unit, made, remedies, rounding)
 
 
 def timed(rows: Sequence[Variant], tables: Mapping[str, Timings], cold: Mapping[str, Cold]) -> list[Variant]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from driver import fidelity, measures
+from driver import fidelity, measures, siblings
 from driver.results import Emulated, Noise, Variant
 from driver.wording import LEAST_FACTOR, NO_VNNI, between, goodness, milliseconds, worse
 
@@ -20,17 +20,20 @@ def add(
     unit: str = "images",
     made: Mapping[str, Sequence[str]] | None = None,
     remedies: Mapping[str, Mapping[str, Any]] | None = None,
+    rounding: Mapping[str, bool] | None = None,
 ) -> list[Variant]:
     """The rows with their remarks; `refused` has for a variant the CPUs that can't run it, and why, `whole` for one
     with layers in float the name of the one that has none, `made` what is to be told of how a variant was made,
-    `remedies` settings with which a saturated one would answer alike on every CPU.
+    `remedies` settings with which a saturated one would answer alike on every CPU, `rounding` whether it rounds all to
+    8 bits (driver/siblings.py).
     """
     by_name = {row.name: row for row in rows}
+    far = siblings.remarks(rows, rounding or {})
     found = []
     for row in rows:
         said = of(row, by_name.get(f"{row.image}.fp32"), noise, refused.get(row.name, {}), unit)
         base = by_name.get((whole or {}).get(row.name, ""))
-        own = (made or {}).get(row.name, ())
+        own = (*far.get(row.name, ()), *(made or {}).get(row.name, ()))
         here = saturated(row, rows, (remedies or {}).get(row.name, {}))
         found.append(replace(row, remarks=(*own, *here, *said, *([cost(row, base)] if base else []))))
     return found

@@ -19,10 +19,12 @@ def check(folder: Path) -> None:
         pass
 
 
-def batches(folder: Path, size: int, largest: int = LARGEST) -> Iterator[Batch]:
-    """All samples, in batches that memory holds. CrossquantError names the first that has NaN or infinity."""
+def batches(folder: Path, size: int, largest: int = LARGEST, each: int = 0) -> Iterator[Batch]:
+    """All samples, in batches that memory holds (as `samples.fitting` has it). CrossquantError names the first that has
+    NaN or infinity.
+    """
     done = 0
-    for batch in samples.batches(folder, samples.fitting(folder, size, largest)):
+    for batch in samples.batches(folder, samples.fitting(folder, size, largest, each)):
         bad = np.flatnonzero(~samples.finite(batch))
         if bad.size:
             raise CrossquantError(f"calibration sample {done + bad[0]} has NaN or infinity: mend it or leave it out")

@@ -1,19 +1,30 @@
 """Every variant's answer to every test sample, written as it is computed."""
 
+import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 from shared import instructions
-from shared.contract import encode
+from shared.contract import encode, read
 from shared.errors import CrossquantError
 from shared.progress import report
 from shared.samples import Array, Batch, batches, count, fitting
 
 Model = Callable[[Batch], Batch]
+BATCH_FILE = "batch.json"
+
+
+@dataclass(frozen=True)
+class BatchSize:
+    """`batch.json`: how many samples were answered at a time, and how many bytes the model computes of one."""
+
+    samples: int
+    bytes_per_sample: int
 
 
 def file(number: int) -> str:
@@ -26,19 +37,26 @@ def outputs(folder: Path) -> tuple[Path, ...]:
     return tuple(folder / file(number) for number in range(len(list(folder.glob("output_*.npy")))))
 
 
-def predict(model: Model, dataset: Path, out: Path, batch_size: int) -> None:
+def batch_size(folder: Path) -> BatchSize:
+    """Of the predictions in `folder`."""
+    return read(BatchSize, folder / BATCH_FILE)
+
+
+def predict(model: Model, dataset: Path, out: Path, batch_size: int, each: int = 0) -> None:
     """Write `output_0.npy` …, (samples, …) float32, in the order of the data set: one array an output of the model;
     and `cpu.json`, the CPU that answered, since the same file may answer otherwise on another one.
 
-    Memory doesn't grow with the number of samples: each batch's answers are written at once; nor with their size, for
-    which a batch may be smaller than `batch_size`. CrossquantError where an answer is not finite, or of another shape
-    than the one before.
+    Memory doesn't grow with the number of samples: each batch's answers are written at once; nor with their size, or
+    that of what is computed of them, `each` bytes a sample, for which a batch may be smaller than `batch_size`.
+    CrossquantError where an answer is not finite, or of another shape than the one before. Beside them `batch.json`.
     """
     total, done = count(dataset), 0
     (out / instructions.FILE).write_text(encode(instructions.this_cpu()))
+    size = fitting(dataset, batch_size, each=each)
+    (out / BATCH_FILE).write_text(json.dumps(asdict(BatchSize(size, each))))
     with ExitStack() as stack:
         writers: list[Writer] = []
-        for batch in batches(dataset, fitting(dataset, batch_size)):
+        for batch in batches(dataset, size):
             answers = checked(model(batch), len(batch[0]))
             if not done:
                 files = [stack.enter_context((out / file(number)).open("wb")) for number in range(len(answers))]

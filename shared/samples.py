@@ -18,6 +18,9 @@ LABELS, ABOUT = "labels.npy", "about.json"
 FLOAT = "float32"
 LARGEST = 1 << 24  # bytes of the inputs of one batch: what a model makes of them meanwhile is many times that
 LARGEST_KEPT = LARGEST // 4  # where every tensor of the model is kept for a while
+COMPUTED = (
+    64  # times as many bytes may all the tensors take that are computed of a batch: 1 GiB, 256 MiB where all stay
+)
 
 Task = Literal["classification", "multilabel", "regression", "reconstruction", "fidelity"]
 Array = NDArray[Any]
@@ -148,10 +151,13 @@ def batches(folder: Path, size: int) -> Iterator[Batch]:
         yield take(folder, slice(start, start + size))
 
 
-def fitting(folder: Path, size: int, largest: int = LARGEST) -> int:
-    """`size` samples for a batch, or fewer, one at least, where they are larger than `largest` bytes together."""
+def fitting(folder: Path, size: int, largest: int = LARGEST, each: int = 0) -> int:
+    """`size` samples for a batch, or fewer, one at least, where they are larger than `largest` bytes together.
+
+    So are their tensors, `each` bytes a sample (shared/memory.py), limited to COMPUTED times `largest`.
+    """
     one = sum(array.nbytes for array in take(folder, slice(1)))
-    return min(size, max(1, largest // max(1, one)))
+    return min(size, max(1, largest // max(1, one)), max(1, int(COMPUTED * largest / max(1, each))))
 
 
 def finite(batch: Batch) -> NDArray[np.bool_]:

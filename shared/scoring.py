@@ -12,10 +12,13 @@ BATCH = 100  # samples
 
 
 class Scorer:
-    """Scores models on the samples in `folder`; 1 is perfect. `exact`, the float model, is what fidelity is held to."""
+    """Scores models on the samples in `folder`; 1 is perfect. `exact`, the float model, is what fidelity is held to.
 
-    def __init__(self, folder: Path, exact: Model) -> None:
-        self.folder = folder
+    A model computes `each` bytes of a sample (shared/memory.py).
+    """
+
+    def __init__(self, folder: Path, exact: Model, each: int = 0) -> None:
+        self.folder, self.each = folder, each
         self.about, self.labels = samples.about(folder), samples.labels(folder)
         answers = self.answers(exact)
         self.reference = self.inputs() if self.about.task == "reconstruction" else answers
@@ -31,7 +34,7 @@ class Scorer:
         """(samples, …), of the output that the task judges."""
         found = [
             model(batch)[self.about.judged]
-            for batch in samples.batches(self.folder, samples.fitting(self.folder, BATCH))
+            for batch in samples.batches(self.folder, samples.fitting(self.folder, BATCH, each=self.each))
         ]
         return np.concatenate(found)
 

@@ -27,8 +27,8 @@ class Subset:
         found = samples.labels(self.folder)
         return None if found is None else found[self.positions]
 
-    def batches(self, size: int, largest: int = LARGEST) -> Iterator[Batch]:
-        """In order, `size` samples each, or as many as are not larger than `largest` bytes together."""
-        positions, size = self.positions, samples.fitting(self.folder, size, largest)
+    def batches(self, size: int, largest: int = LARGEST, each: int = 0) -> Iterator[Batch]:
+        """In order, `size` samples each, or as many as memory holds (as `samples.fitting` has it)."""
+        positions, size = self.positions, samples.fitting(self.folder, size, largest, each)
         for start in range(0, len(positions), size):
             yield samples.take(self.folder, positions[start : start + size])

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
@@ -19,6 +19,7 @@ from shared.samples import Batch
 
 WARM_UP = 20  # calls: TorchScript compiles on the first ones, ONNX Runtime fills its arena
 SHORT, LONG = 0.04, 0.6  # seconds of the proof; the second where the first fails: the CPUs' clocks lag by milliseconds
+ALL_LOADED = 2  # times what one model may compute of a batch (shared/samples.py) may all that are timed together
 TWIN = " again"  # ends the name under which the first variant is timed a second time: an A/A pair
 
 Load = Callable[[Path, int], Model]
@@ -58,11 +59,20 @@ def measure(available: Mapping[str, Path], dataset: Path, out: Path, load: Load,
     with the first operator. CrossquantError where a framework takes more than it may.
     """
     models = {name: available[name] for name in sound(available, dataset)}
-    many = samples.take(dataset, slice(size.batch))
+    many = samples.take(dataset, slice(together(available, models, dataset, size.batch)))
     counts = sorted({1, threads.allowed()})
     with machine.watch() as watch:
         found = [each for count in counts for each in apart(models, load, many, size, count)]
     (out / "samples.json").write_text(json.dumps(asdict(Timings(watch.seen, tuple(found)))))
+
+
+def together(available: Mapping[str, Path], models: Iterable[str], dataset: Path, size: int) -> int:
+    """`size`, or the power of two below that memory holds: all models are loaded at once, and each keeps what it took
+    for its largest batch.
+    """
+    each = sum(predictions.batch_size(available[f"predictions.{name}"]).bytes_per_sample for name in models)
+    fits = samples.fitting(dataset, size, ALL_LOADED * samples.LARGEST, each)
+    return size if fits >= size else 1 << (fits.bit_length() - 1)
 
 
 def apart(models: Mapping[str, Path], load: Load, batch: Batch, size: Size, count: int) -> list[Samples]:

@@ -77,8 +77,12 @@ def along(values: tuple[float, ...], ndim: int, axis: int) -> Array:
     return np.array(values).reshape([-1 if place == axis else 1 for place in range(ndim)])
 
 
-def compare(model: Model, dataset: Path, labels: Path, parameters: Mapping[str, Any], count: int) -> Twins:
-    """`model` on `count` of the samples in `dataset`, prepared by `parameters`, and on their twins."""
+def compare(
+    model: Model, dataset: Path, labels: Path, parameters: Mapping[str, Any], count: int, each: int = 0
+) -> Twins:
+    """`model` on `count` of the samples in `dataset`, prepared by `parameters`, and on their twins. It computes `each`
+    bytes of a sample (shared/memory.py).
+    """
     about, subset = samples.about(dataset), Subset(dataset, count)
     every_label = samples.labels(labels)
     known = None if every_label is None else every_label[subset.positions]
@@ -93,7 +97,7 @@ def compare(model: Model, dataset: Path, labels: Path, parameters: Mapping[str, 
         return Twins(skipped="no input is a picture (height, width and 1 or 3 channels)")
     if known is None and about.task != "reconstruction":
         return Twins(skipped="without labels there is nothing to score")
-    score = Scored(model, about, known)
+    score = Scored(model, about, known, samples.fitting(dataset, BATCH, each=each))
     forms = dict(distinct(given[place], Declared.of(parameters)))
     found, declared = [], score.answers(given)
     for number, (name, form) in enumerate(forms.items()):
@@ -190,12 +194,13 @@ class Scored:
     model: Model
     about: About
     labels: Array | None
+    size: int = BATCH  # samples at a time
 
     def answers(self, inputs: Batch) -> Batch:
         """What is judged of the model's answers, and the input, to which an autoencoder is held."""
         parts = [
-            self.model(tuple(array[start : start + BATCH] for array in inputs))[self.about.judged]
-            for start in range(0, len(inputs[0]), BATCH)
+            self.model(tuple(array[start : start + self.size] for array in inputs))[self.about.judged]
+            for start in range(0, len(inputs[0]), self.size)
         ]
         return np.concatenate(parts), inputs[0]
 

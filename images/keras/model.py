@@ -34,13 +34,19 @@ class Traced:
 
 
 def load(variant: Path, thread_count: int) -> Model:
-    """The model in `variant` on `thread_count` threads: a traced graph, as TensorFlow serves it.
+    """The model in `variant` on `thread_count` threads: a traced graph, as TensorFlow serves it."""
+    limit_threads(thread_count)
+    return answering(open_model(variant), thread_count)
 
-    TensorFlow fixes its threads with the first operator that a process runs: call this before any.
-    """
+
+def limit_threads(thread_count: int) -> None:
+    """TensorFlow fixes its threads with the first operator that a process runs: call this before any."""
     tf.config.threading.set_intra_op_parallelism_threads(thread_count)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    traced = trace(open_model(variant))
+
+
+def answering(model: keras.Model, thread_count: int) -> Model:
+    traced = trace(model)
     answered = tf.config.threading.get_intra_op_parallelism_threads()
     threads.check("TensorFlow", thread_count, answered)
 

@@ -1,17 +1,18 @@
 """What a quantized model answers with this or that layer in float, or nothing else in 8 bits."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import onnx
 
+from images.onnx import computed
 from images.onnx import scheme as schemes
 from images.onnx.parts import Part, parts
 from images.onnx.switches import Switches
 from shared import samples
 from shared.judge import Judge
 from shared.predictions import Model
-from shared.samples import LARGEST_KEPT, Array
+from shared.samples import LARGEST_KEPT, Array, Batch
 from shared.sensitivity import Answers
 from shared.subset import Subset
 
@@ -30,6 +31,7 @@ class Ablation:
         self.switches = Switches(self.model, self.scheme, folder)
         self.names = frozenset(self.switches.names)
         self.subset, self.judged = subset, samples.about(subset.folder).judged
+        self.each = 2 * computed.of(exact, subset.folder)  # as `explain` keeps them: in float and quantized
         self.known: dict[frozenset[str], Array] = {}
         self.judge = Judge(subset, self.answers(()))
 
@@ -43,9 +45,12 @@ class Ablation:
     def of(self, model: Model) -> Array:
         """What any model answers to the same samples."""
         answers = Answers()
-        for batch in self.subset.batches(BATCH, LARGEST_KEPT):
+        for batch in self.batches():
             answers.add(model(batch)[self.judged])
         return answers.all
+
+    def batches(self) -> Iterator[Batch]:
+        return self.subset.batches(BATCH, LARGEST_KEPT, self.each)
 
     def kept(self, part: Part) -> Array:
         """The answers of the quantized model with this layer alone in float: what it reads, holds and makes."""

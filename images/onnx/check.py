@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from images.onnx.computed import per_sample
 from images.onnx.session import load
 from shared import examination, store, threads, twins
 from shared.contract import encode
@@ -9,5 +10,7 @@ from shared.contract import encode
 
 def run(source: Path, dataset: Path, labels: Path, model: Path, out: Path, *, samples: int) -> None:
     """Write `examination.json` (Examination): of all arrays, and of the model on `samples` test samples."""
-    found = twins.compare(load(model, threads.allowed()), dataset, labels, store.parameters(source), samples)
+    each = per_sample(model, dataset)
+    answer = load(model, threads.allowed())
+    found = twins.compare(answer, dataset, labels, store.parameters(source), samples, each)
     (out / examination.FILE).write_text(encode(examination.examine(source, found)))

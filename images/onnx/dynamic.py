@@ -1,13 +1,12 @@
 """Dynamic quantization by ONNX Runtime: weights beforehand, the ranges of the rest image by image; no calibration."""
 
-import shutil
 import tempfile
 from pathlib import Path
 
 import onnx
 from onnxruntime.quantization import quantize_dynamic
 
-from images.onnx import counting
+from images.onnx import counting, distinct
 from images.onnx.layers import excluded
 from images.onnx.recipe import TYPES
 from images.onnx.session import FILE, check_loads
@@ -23,9 +22,12 @@ def run(
 
     Unsupported where it leaves operators in float, or can't run what it made.
     """
-    left_out = excluded(onnx.load(model / FILE), exclude, exclude_types)
+    source = onnx.load(model / FILE)
+    marked, mark = distinct.marked(source)
+    left_out = distinct.marked_nodes(source, marked, excluded(source, exclude, exclude_types))
     with tempfile.TemporaryDirectory(dir=out) as scratch:
-        copy = shutil.copyfile(model / FILE, Path(scratch) / FILE)  # ONNX Runtime writes beside it
+        copy = Path(scratch) / FILE  # ONNX Runtime writes beside it
+        onnx.save(marked, copy)
         with refusals(REFUSED, "onnxruntime"):
             quantize_dynamic(
                 copy,
@@ -34,6 +36,9 @@ def run(
                 per_channel=per_channel,
                 nodes_to_exclude=[*left_out, *map(split, left_out)],
             )
+    quantized = onnx.load(out / FILE)
+    distinct.unmark(quantized, mark)
+    onnx.save(quantized, out / FILE)
     check_loads(out / FILE)
     counting.check(onnx.load(out / FILE), out)
 

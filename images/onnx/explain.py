@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 from onnx import numpy_helper
 
-from images.onnx.ablation import BATCH, Ablation
+from images.onnx.ablation import Ablation
 from images.onnx.parts import Part
 from images.onnx.session import FILE, load
 from shared import sensitivity, threads
 from shared.blame import with_cause
 from shared.progress import report
-from shared.samples import LARGEST_KEPT
 from shared.sensitivity import Difference, Error, Extent, Layer, Sensitivity
 from shared.subset import Subset
 
@@ -74,7 +73,7 @@ def compared(ablation: Ablation) -> tuple[dict[str, Difference], dict[str, Exten
     activations = ablation.scheme.activations
     differences = {part.output: Difference() for part in ablation.parts}
     extents = {name: Extent(activations[name].limits) if name in activations else Extent() for name in differences}
-    for batch in ablation.subset.batches(BATCH, LARGEST_KEPT):
+    for batch in ablation.batches():
         exact = ablation.switches.outputs(batch, ())
         quantized = ablation.switches.outputs(batch, ablation.names)
         for name, difference in differences.items():

@@ -7,10 +7,11 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from images.onnx import counting
+from images.onnx.distinct import graphs, tensor_names, unused
 from images.onnx.session import FILE, check_loads, read
 from shared.errors import Unsupported
 
-STORED = "_float16"  # added to the name of a weight
+STORED = "_float16"  # added to the name of a weight, and a mark where that is another's name
 LARGEST = float(np.finfo(np.float16).max)
 
 
@@ -21,21 +22,26 @@ def run(model: Path, out: Path) -> None:
     weight is beyond float16.
     """
     graph_file = read(model / FILE)
-    names = halve(graph_file.graph)
+    names = halve(graph_file.graph, unused(graph_file))
     onnx.save(graph_file, out / FILE)
     check_loads(out / FILE)
     computing = [node for node in graph_file.graph.node if node.op_type in counting.COMPUTING]
     counting.record(sum(node.input[1] in names for node in computing), len(computing), out)
 
 
-def halve(graph: onnx.GraphProto) -> set[str]:
-    """Store the float32 constants of `graph` as float16; their names, which the rest of the graph still reads."""
+def halve(graph: onnx.GraphProto, mark: str) -> set[str]:
+    """Store the float32 constants of `graph` as float16; their names, which the rest of the graph still reads.
+
+    `mark` is in no name of the graph.
+    """
+    taken = {name for each in graphs(graph) for name in tensor_names(each)}
     floats = [tensor for tensor in graph.initializer if tensor.data_type == TensorProto.FLOAT and large(tensor)]
     casts = []
     for tensor in floats:
         name = tensor.name
-        casts.append(helper.make_node("Cast", [name + STORED], [name], name=f"Cast_{name}", to=TensorProto.FLOAT))
-        tensor.CopyFrom(numpy_helper.from_array(half(tensor), name + STORED))
+        stored = name + STORED if name + STORED not in taken else name + mark + STORED
+        casts.append(helper.make_node("Cast", [stored], [name], name=f"Cast_{name}", to=TensorProto.FLOAT))
+        tensor.CopyFrom(numpy_helper.from_array(half(tensor), stored))
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)

@@ -12,6 +12,7 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
+from images.onnx import computed
 from images.onnx.session import batch_of, feed, open_session
 from shared import fixed_batch, samples, threads
 from shared.calibrating import EMPTY
@@ -62,10 +63,11 @@ def magnitudes(model: Path, calibration: Path, scratch: Path) -> Floats:
     made = [name for node in graph.graph.node for name in node.output if name in floats]
     graph.graph.output.extend(onnx.ValueInfoProto(name=name) for name in made)
     onnx.save(graph, scratch / "magnitudes.onnx")
-    session = open_session(scratch / "magnitudes.onnx", threads.allowed())
+    session = open_session(scratch / "magnitudes.onnx", threads.allowed(), observing=True)
     wanted = by_sample(session, samples.take(calibration, slice(2)))
+    size = samples.fitting(calibration, BATCH, LARGEST_KEPT, computed.of(model, calibration, made))
     found = []
-    for batch in batches(calibration, samples.fitting(calibration, BATCH, LARGEST_KEPT)):
+    for batch in batches(calibration, size):
         answers = [answer.reshape(len(batch[0]), -1) for answer in session.run(wanted, feed(session, batch))]
         found.append(np.stack([np.abs(answer).max(axis=1) for answer in answers], axis=1))
     return np.concatenate(found)

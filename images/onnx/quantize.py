@@ -11,7 +11,7 @@ from onnxruntime.quantization.calibrate import TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.quant_utils import load_model_with_shape_infer, update_opset_version
 
-from images.onnx import counting
+from images.onnx import counting, distinct
 from images.onnx.activations import check_dropped
 from images.onnx.calibrate import ranges
 from images.onnx.layers import excluded
@@ -65,11 +65,12 @@ def run(
 def write(source: Path, found: TensorsData, recipe: Recipe, left_out: Sequence[str], target: Path) -> None:
     """Quantize the graph in `source` by ranges that are known, the layers in `left_out` excepted."""
     weight, activation = TYPES[recipe.weight], TYPES[recipe.activation]
+    plain = onnx.load(source)
+    tidy(plain)
+    marked, mark = distinct.marked(plain)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch, refusals(REFUSED, "onnxruntime"):
-        plain = onnx.load(source)
-        tidy(plain)
         copy = Path(scratch) / FILE  # ONNX Runtime writes beside it
-        onnx.save(plain, copy)
+        onnx.save(marked, copy)
         graph = load_model_with_shape_infer(copy)
         quantizer = QDQQuantizer(
             update_opset_version(graph, weight, activation),
@@ -77,19 +78,20 @@ def write(source: Path, found: TensorsData, recipe: Recipe, left_out: Sequence[s
             recipe.reduce_range,
             weight,
             activation,
-            TensorsData(found.calibration_method, dict(found.items())),  # the quantizer changes what it is given
+            TensorsData(found.calibration_method, {name + mark: data for name, data in found.items()}),
             [],
-            [*left_out, *multiplied_biases(graph.graph)],
+            [*distinct.marked_nodes(plain, marked, left_out), *multiplied_biases(graph.graph)],
             QUANTIZABLE,
             recipe.extra_options,
         )
-        with named(graph):
+        with named(graph, mark):
             quantizer.quantize_model()
+        distinct.unmark(quantizer.model.model, mark)
         quantizer.model.save_model_to_file(target)
 
 
 @contextmanager
-def named(graph: onnx.ModelProto) -> Iterator[None]:
+def named(graph: onnx.ModelProto, mark: str) -> Iterator[None]:
     """Unsupported with the layer's name for a bias that ONNX Runtime can't quantize: it has the tensor's at most."""
     readers = {node.input[2]: node for node in graph.graph.node if len(node.input) > 2}
     try:
@@ -98,6 +100,7 @@ def named(graph: onnx.ModelProto) -> Iterator[None]:
         for frame, _ in traceback.walk_tb(error.__traceback__):
             node = readers.get(str(frame.f_locals.get("bias_name", "")))
             if node is not None:
-                where = f"{node.op_type} '{node.name}'"
-                raise Unsupported(f"{REFUSED}: it can't quantize the bias of {where}: {words(error)}") from error
+                where = f"{node.op_type} '{node.name.removesuffix(mark)}'"
+                said = words(error).replace(mark, "")
+                raise Unsupported(f"{REFUSED}: it can't quantize the bias of {where}: {said}") from error
         raise

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import onnx
 
-from images.onnx import counting
+from images.onnx import computed, counting
 from images.onnx.activations import check_dropped
 from images.onnx.attempts import Attempts
 from images.onnx.calibrate import ranges
@@ -49,7 +49,7 @@ def run(
         ordinary = without_outliers(model / FILE, calibration, outliers, Path(folder))
         found = ranges(model / FILE, ordinary, calibrate, percentile, Path(folder))
         attempts = Attempts(model, found, recipe, always, Path(folder))
-        scorer = Scorer(holdout, load(model, threads.allowed()))
+        scorer = Scorer(holdout, load(model, threads.allowed()), computed.per_sample(model, holdout))
         search = Search(least(scorer.exact, max_drop_pp), trials)
         attempts.check()
         best = search.run(lambda names: scorer.score(attempts.load(names)), lambda: attempts.order(calibration))

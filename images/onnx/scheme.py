@@ -8,6 +8,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from images.onnx.distinct import MARK, tensor_names
 from shared.errors import Unsupported
 
 Array = NDArray[Any]
@@ -39,17 +40,30 @@ class Scheme:
 def read(quantized: onnx.ModelProto, exact: onnx.ModelProto) -> Scheme:
     """Unsupported where `quantized` is no QDQ file, or not made from `exact`."""
     arrays = {tensor.name: tensor for tensor in quantized.graph.initializer}
-    found = Scheme({}, {})
+    found, names = Scheme({}, {}), set(tensor_names(exact.graph))
     for node in quantized.graph.node:
         if node.op_type == "QuantizeLinear":
             scale, zero = (numpy_helper.to_array(arrays[name]) for name in node.input[1:3])
-            found.activations[node.input[0].removesuffix(PASSED_ON)] = affine(scale, zero)
+            found.activations[known(node.input[0].removesuffix(PASSED_ON), names)] = affine(scale, zero)
         elif node.op_type == "DequantizeLinear" and node.input[0] in arrays:
             values = [numpy_helper.to_array(arrays[name]) for name in node.input]
             axis = next((helper.get_attribute_value(item) for item in node.attribute if item.name == "axis"), 1)
-            found.constants[node.input[0].removesuffix(STORED)] = dequantize(*values, axis=axis)
+            name = known(node.input[0].removesuffix(STORED), names)
+            found.constants.setdefault(name, dequantize(*values, axis=axis))
     check(found, exact)
     return found
+
+
+def known(name: str, names: set[str]) -> str:
+    """What the tensor is called in the float file, which has `names`.
+
+    A mark is left in a name that would have been another's, and of a bias that layers share each has a copy with a
+    number: the first one stands for all.
+    """
+    own = name
+    while own.rstrip(MARK) not in names and own[-1:].isdigit():
+        own = own[:-1]
+    return next((each for each in (name, own, own.rstrip(MARK)) if each in names), name)
 
 
 def affine(scale: Array, zero: Array) -> Affine:

@@ -1,5 +1,6 @@
 """An ONNX file as a callable, by ONNX Runtime on the CPU."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ TYPES = {  # what ONNX Runtime calls the types of inputs
     **{"tensor(uint64)": np.dtype("uint64"), "tensor(bool)": np.dtype("bool"), "tensor(float16)": np.dtype("float16")},
     **{"tensor(float)": np.dtype("float32"), "tensor(double)": np.dtype("float64")},
 }
+PATIENCE = 2.0  # seconds
 REFUSALS = (
     state.Fail,
     state.InvalidArgument,
@@ -72,8 +74,12 @@ def feed(session: onnxruntime.InferenceSession, batch: Batch, **further: Array) 
     return {item.name: array.astype(TYPES.get(item.type, array.dtype), copy=False) for item, array in pairs} | further
 
 
-def open_session(path: Path, thread_count: int) -> onnxruntime.InferenceSession:
+def open_session(path: Path, thread_count: int, *, observing: bool = False) -> onnxruntime.InferenceSession:
+    """`observing` is for a graph whose tensors are all kept until the end of a call: that takes half without ONNX
+    Runtime's own store of memory, which grows by doubling.
+    """
     options = onnxruntime.SessionOptions()
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = not observing
     options.intra_op_num_threads = thread_count
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
@@ -84,8 +90,16 @@ def open_session(path: Path, thread_count: int) -> onnxruntime.InferenceSession:
         first = str(error).strip().splitlines()[0]
         raise CrossquantError(f"ONNX Runtime can't load {path.name}: {first}") from error
     # The calling thread works too: a pool of n threads starts n - 1. Those of an earlier session may end meanwhile.
-    threads.check("ONNX Runtime", thread_count, len(threads.alive() - before) + 1)
+    threads.check("ONNX Runtime", thread_count, settled(before, thread_count - 1) + 1)
     return session
+
+
+def settled(before: set[str], wanted: int) -> int:
+    """How many threads there are beyond `before`: a pool's stay, while one that only helped to load the file ends."""
+    deadline = time.monotonic() + PATIENCE
+    while (found := len(threads.alive() - before)) > wanted and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return found
 
 
 def check_loads(path: Path) -> None:

@@ -8,13 +8,14 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from images.onnx.distinct import unused
 from images.onnx.scheme import Affine, Array, Scheme
 from images.onnx.session import feed, open_session
 from shared import threads
 from shared.samples import Batch
 
-FLAGS = "quantized_flags"
-EXACT, SWITCHED = "_exact", "_switched"  # before a switch, and behind that of an input
+FLAGS = "flags"
+EXACT, SWITCHED = "exact", "switched"  # before a switch, and behind that of an input
 SESSIONS = 2  # open at a time: the float and the quantized model are asked in turn
 
 
@@ -31,7 +32,8 @@ class Switches:
         self.names = [*scheme.constants, *scheme.activations]
         self.answers_of = [item.name for item in model.graph.output]
         self.layers = [node.output[0] for node in model.graph.node]
-        self.model = switchable(model, scheme)
+        self.mark = unused(model)  # in each name that is made up: it is no other's
+        self.model = switchable(model, scheme, self.mark)
         self.sessions: dict[tuple[frozenset[str], bool], onnxruntime.InferenceSession] = {}
 
     def answers(self, batch: Batch, quantized: Collection[str]) -> Batch:
@@ -50,7 +52,7 @@ class Switches:
             self.sessions[constants, exposed] = self._open(constants, exposed=exposed)
         session = self.sessions[constants, exposed]
         flags = np.array([name in quantized for name in self.scheme.activations])
-        return session.run(wanted, feed(session, batch, **{FLAGS: flags}))
+        return session.run(wanted, feed(session, batch, **{self.mark + FLAGS: flags}))
 
     def _open(self, constants: Collection[str], *, exposed: bool) -> onnxruntime.InferenceSession:
         model = onnx.ModelProto()
@@ -61,22 +63,24 @@ class Switches:
         further = [name for name in self.layers if exposed and name not in self.answers_of]
         model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in further)
         onnx.save(model, self.folder / "switches.onnx")
-        return open_session(self.folder / "switches.onnx", threads.allowed())
+        return open_session(self.folder / "switches.onnx", threads.allowed(), observing=True)
 
 
-def switchable(model: onnx.ModelProto, scheme: Scheme) -> onnx.ModelProto:
-    """A copy that also takes FLAGS, bool (activations,)."""
+def switchable(model: onnx.ModelProto, scheme: Scheme, mark: str) -> onnx.ModelProto:
+    """A copy that also takes `mark` + FLAGS, bool (activations,)."""
     result = onnx.ModelProto()
     result.CopyFrom(model)
     graph, names = result.graph, scheme.activations
     given = {item.name for item in graph.input}
-    ends = {name: (name, name + SWITCHED) if name in given else (name + EXACT, name) for name in names}
+    ends = {name: (name, name + mark + SWITCHED) if name in given else (name + mark + EXACT, name) for name in names}
     rename(graph, ends)
-    made = {ends[name][0]: switch(graph, number, ends[name], how) for number, (name, how) in enumerate(names.items())}
+    made = {
+        ends[name][0]: switch(graph, number, ends[name], how, mark) for number, (name, how) in enumerate(names.items())
+    }
     nodes = [node for name in given & names.keys() for node in made[name]]
     for node in graph.node:
         nodes += [node, *(item for name in node.output for item in made.get(name, ()))]
-    graph.input.append(helper.make_tensor_value_info(FLAGS, TensorProto.BOOL, [len(names)]))
+    graph.input.append(helper.make_tensor_value_info(mark + FLAGS, TensorProto.BOOL, [len(names)]))
     replace(graph, nodes)
     return result
 
@@ -94,16 +98,16 @@ def replace(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
     graph.node.extend(copies)
 
 
-def switch(graph: onnx.GraphProto, number: int, ends: tuple[str, str], how: Affine) -> list[onnx.NodeProto]:
+def switch(graph: onnx.GraphProto, number: int, ends: tuple[str, str], how: Affine, mark: str) -> list[onnx.NodeProto]:
     """An If, not a Where: what isn't chosen isn't computed."""
     source, target = ends
-    flag = f"{target}_flag"
-    position = constant(graph, f"{target}_number", np.array(number))
-    float_branch = [helper.make_node("Identity", [source], [f"{target}_float"])]
-    branches = {"then_branch": branch(rounded(graph, target, source, how)), "else_branch": branch(float_branch)}
+    stem = target + mark
+    position = constant(graph, f"{stem}number", np.array(number))
+    float_branch = [helper.make_node("Identity", [source], [f"{stem}float"])]
+    branches = {"then_branch": branch(rounded(graph, stem, source, how)), "else_branch": branch(float_branch)}
     return [
-        helper.make_node("Gather", [FLAGS, position], [flag]),
-        helper.make_node("If", [flag], [target], **branches),
+        helper.make_node("Gather", [mark + FLAGS, position], [f"{stem}flag"]),
+        helper.make_node("If", [f"{stem}flag"], [target], **branches),
     ]
 
 
@@ -112,11 +116,11 @@ def branch(nodes: list[onnx.NodeProto]) -> onnx.GraphProto:
     return helper.make_graph(nodes, given, [], [helper.make_tensor_value_info(given, TensorProto.FLOAT, None)])
 
 
-def rounded(graph: onnx.GraphProto, name: str, source: str, how: Affine) -> list[onnx.NodeProto]:
+def rounded(graph: onnx.GraphProto, stem: str, source: str, how: Affine) -> list[onnx.NodeProto]:
     """By operators of every opset; QuantizeLinear takes 16 bits only from opset 21."""
     values = {"scale": how.scale, "least": how.least, "greatest": how.greatest}
-    made = {key: constant(graph, f"{name}_{key}", np.float32(value)) for key, value in values.items()}
-    steps, whole, cut, back = (f"{name}_{part}" for part in ("steps", "whole", "cut", "back"))
+    made = {key: constant(graph, f"{stem}{key}", np.float32(value)) for key, value in values.items()}
+    steps, whole, cut, back = (f"{stem}{part}" for part in ("steps", "whole", "cut", "back"))
     return [
         helper.make_node("Div", [source, made["scale"]], [steps]),
         helper.make_node("Round", [steps], [whole]),

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from images.openvino.computed import per_sample
 from images.openvino.session import load
 from shared import predictions, threads
 
 
 def run(model: Path, dataset: Path, out: Path, *, batch_size: int) -> None:
-    predictions.predict(load(model, threads.allowed()), dataset, out, batch_size)
+    answering = load(model, threads.allowed())  # first, since it sets the threads of the framework
+    predictions.predict(answering, dataset, out, batch_size, per_sample(model, dataset))

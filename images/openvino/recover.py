@@ -4,7 +4,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from images.openvino import biases, counting
+from images.openvino import biases, computed, counting
 from images.openvino.recipe import Recipe, nncf
 from images.openvino.refusals import refusals
 from images.openvino.samples import Calibration
@@ -24,7 +24,7 @@ from shared import calibrating, fixed_batch, threads
 from shared.samples import typed
 from shared.search import EXCLUDED, least
 
-RANKED = 10  # batches of `holdout` that layers are ranked by
+RANKED = 500  # samples of `holdout` that layers are ranked by
 WHOLE = "intermediate_model.xml"  # NNCF's name for what it quantized before it put anything back
 
 
@@ -57,7 +57,8 @@ def run(
         samples = Calibration(calibration)
         calibrating.check(calibration)
         biases.add_missing(source)
-        validation = Validation(holdout, answering(compiled(source, threads.allowed())), trials)
+        each = computed.of(source, holdout)
+        validation = Validation(holdout, answering(compiled(source, threads.allowed())), trials, each)
         arguments = recipe.arguments(source, len(samples), [], exclude_types)
         with tempfile.TemporaryDirectory(dir=out) as scratch, refusals():
             quantized = nncf.quantize_with_accuracy_control(
@@ -68,7 +69,7 @@ def run(
                 max_drop=max_drop_pp / 100,
                 **arguments,
                 advanced_quantization_parameters=recipe.advanced,
-                advanced_accuracy_restorer_parameters=restorer(trials, scratch),
+                advanced_accuracy_restorer_parameters=restorer(trials, -(-RANKED // validation.size), scratch),
             )
             whole = read(Path(scratch) / WHOLE)
             put_back = counting.integer_layers(check_compiles(whole))
@@ -78,10 +79,13 @@ def run(
         counting.check(quantized, out, f"{len(put_back)} layers were put back into float")
 
 
-def restorer(trials: int, scratch: str) -> nncf.AdvancedAccuracyRestorerParameters:
-    """The first trial is the model quantized whole; NNCF counts those after it. One worker: a stage has its threads."""
+def restorer(trials: int, ranked: int, scratch: str) -> nncf.AdvancedAccuracyRestorerParameters:
+    """The first trial is the model quantized whole; NNCF counts those after it, and ranks by `ranked` batches.
+
+    One worker: a stage has its threads.
+    """
     return nncf.AdvancedAccuracyRestorerParameters(
-        max_num_iterations=trials - 1, ranking_subset_size=RANKED, num_ranking_workers=1, intermediate_model_dir=scratch
+        max_num_iterations=trials - 1, ranking_subset_size=ranked, num_ranking_workers=1, intermediate_model_dir=scratch
     )
 
 

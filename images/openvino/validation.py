@@ -21,10 +21,10 @@ class Validation:
     Remembers each score on all of them: the float model's first.
     """
 
-    def __init__(self, holdout: Path, exact: Model, trials: int) -> None:
-        self.folder, self.scorer, self.trials = holdout, Scorer(holdout, exact), trials
-        total = samples.count(holdout)
-        self.items = [np.arange(start, min(start + BATCH, total)) for start in range(0, total, BATCH)]
+    def __init__(self, holdout: Path, exact: Model, trials: int, each: int = 0) -> None:
+        self.folder, self.scorer, self.trials = holdout, Scorer(holdout, exact, each), trials
+        total, self.size = samples.count(holdout), samples.fitting(holdout, BATCH, each=each)
+        self.items = [np.arange(start, min(start + self.size, total)) for start in range(0, total, self.size)]
         self.scores: list[float] = []
 
     def __call__(self, model: ov.CompiledModel, items: Iterable[Indices]) -> tuple[float, None]:

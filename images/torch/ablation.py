@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 
+from images.torch import computed
 from images.torch.attempts import Attempts
 from images.torch.forms import several
 from images.torch.switches import Part, Switches
@@ -26,13 +27,17 @@ class Ablation:
         self.switches = Switches(attempts)
         self.parts: tuple[Part, ...] = self.switches.parts
         self.judged = samples.about(subset.folder).judged
+        self.each = 2 * computed.of(attempts.float, subset.folder)  # the outputs of all layers, in float and quantized
         self.judge = Judge(subset, self.of(attempts.float))
 
     def of(self, module: torch.nn.Module) -> Array:
         answers = Answers()
-        for batch in self.subset.batches(BATCH, LARGEST_KEPT):
+        for batch in self.batches():
             answers.add(several(module(*map(torch.from_numpy, batch)))[self.judged].numpy())
         return answers.all
+
+    def batches(self) -> Iterator[Batch]:
+        return self.subset.batches(BATCH, LARGEST_KEPT, self.each)
 
     def kept(self, excluded: Sequence[str]) -> Array:
         """What the real 8-bit model answers with these layers in float."""
@@ -45,7 +50,7 @@ class Ablation:
 
     def outputs(self) -> Iterator[tuple[dict[str, Array], dict[str, Array]]]:
         """Batch after batch, the outputs of all layers in float and when everything is quantized."""
-        for batch in self.subset.batches(BATCH, LARGEST_KEPT):
+        for batch in self.batches():
             self.switches.set((), ())
             exact = self._seen(batch)
             self.switches.all()

@@ -26,9 +26,7 @@ def load(variant: Path, thread_count: int) -> Model:
     """
     torch.set_num_threads(thread_count)
     threads.check("PyTorch", thread_count, torch.get_num_threads())
-    about = read(variant)
-    module = importlib.import_module(f"images.torch.{MODULES[about.get('form', SCRIPT)]}")
-    call = module.open_model(variant, about)
+    call = open_form(variant)
 
     def model(batch: Batch) -> Batch:
         given = map(torch.from_numpy, typed(variant, batch))
@@ -50,6 +48,16 @@ def typed(variant: Path, batch: Batch) -> Batch:
         json.loads((variant / TYPES).read_text()) if (variant / TYPES).exists() else [array.dtype for array in batch]
     )
     return tuple(array.astype(kind, copy=False) for array, kind in zip(batch, types, strict=True))
+
+
+def open_form(variant: Path, *, compiling: bool = True) -> Any:
+    """What the file of `variant` is called by: tensors in, one tensor or several out. Without `compiling` what would be
+    compiled here runs operator by operator.
+    """
+    about = read(variant)
+    form = about.get("form", SCRIPT)
+    form = EXPORTED if form == COMPILED and not compiling else form
+    return importlib.import_module(f"images.torch.{MODULES[form]}").open_model(variant, about)
 
 
 def several(answers: torch.Tensor | Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:

@@ -3,6 +3,7 @@
 import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.fx.config
@@ -11,6 +12,7 @@ from torch.ao.nn import quantized
 from torch.ao.nn.intrinsic import quantized as fused
 from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 
+from images.torch import computed
 from images.torch.convert import OnnxGemm, OnnxMatMul
 from images.torch.forms import several
 from images.torch.script import Tensors
@@ -57,9 +59,38 @@ def prepare(
     except REFUSALS as error:
         where = layer_of(error, module)
         raise Unsupported(f"PyTorch's FX graph mode can't trace this model{where}: {error}") from error
-    for batch in batches(calibration):
+    leave_integers(prepared, example(calibration))
+    for batch in batches(calibration, computed.of(module, calibration)):
         observe(prepared, batch)
     return prepared
+
+
+class Kinds(torch.fx.Interpreter):
+    """Runs the graph without observing, and notes the observers that are given something else than floats."""
+
+    def __init__(self, prepared: torch.fx.GraphModule) -> None:
+        super().__init__(prepared)
+        self.integers: list[torch.fx.Node] = []
+
+    def run_node(self, n: torch.fx.Node) -> Any:
+        if n.op != "call_module" or not isinstance(self.fetch_attr(n.target), quantization.ObserverBase):
+            return super().run_node(n)
+        [given], _ = self.fetch_args_kwargs_from_env(n)
+        if isinstance(given, torch.Tensor) and not given.is_floating_point():
+            self.integers.append(n)
+        return given
+
+
+def leave_integers(prepared: torch.fx.GraphModule, batch: Tensors) -> None:
+    """Take the observers off tensors of integers, such as the words of a text: they have no range to round to, and a
+    histogram refuses them ("histogram_cpu" not implemented for 'Int').
+    """
+    kinds = Kinds(prepared)
+    kinds.run(*batch)
+    for node in kinds.integers:
+        node.replace_all_uses_with(node.args[0])
+        prepared.graph.erase_node(node)
+    prepared.recompile()
 
 
 def observe(prepared: torch.fx.GraphModule, batch: Tensors) -> None:
@@ -81,10 +112,14 @@ def exclude(mapping: quantization.QConfigMapping, modules: Iterable[str]) -> qua
     return mapping
 
 
-def batches(calibration: Path) -> Iterator[Tensors]:
-    """The samples in `calibration`, a tensor an input, in batches; checked. Memory doesn't grow with their number."""
+def batches(calibration: Path, each: int) -> Iterator[Tensors]:
+    """The samples in `calibration`, a tensor an input, in batches; checked. Memory doesn't grow with their number.
+
+    The model computes `each` bytes of a sample. PyTorch's histograms depend on how samples fall into batches, for they
+    stretch their bins as they go: a batch depends on the model alone, so that a recipe gives the same file everywhere.
+    """
     total, done = samples.count(calibration), 0
-    for batch in calibrating.batches(calibration, BATCH):
+    for batch in calibrating.batches(calibration, BATCH, each=each):
         yield tuple(map(torch.from_numpy, batch))
         done += len(batch[0])
         report(done, total)

@@ -8,7 +8,7 @@ import torch
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86
 
-from images.torch import exported, fallback, forms, fx, layers, script
+from images.torch import computed, exported, fallback, forms, fx, layers, script
 from images.torch.convert import batch_of, batches, to_module, types_of
 from images.torch.fallback import Source
 from images.torch.script import Tensors
@@ -99,8 +99,9 @@ def quantizer(reduce_range: str, excluded: Sequence[str]) -> x86.X86InductorQuan
 def quantize(module: torch.fx.GraphModule, chosen: x86.X86InductorQuantizer, calibration: Path) -> torch.fx.GraphModule:
     """`module`, exported, with QuantizeLinear and DequantizeLinear around what Inductor computes in 8 bits."""
     with refusals("torchao's PT2E refuses this model", "torch", "torchao"):
+        each = computed.of(module, calibration)
         prepared = prepare_pt2e(module, chosen)
-        for batch in fx.batches(calibration):
+        for batch in fx.batches(calibration, each):
             fx.observe(prepared, batch)
         return convert_pt2e(prepared)
 

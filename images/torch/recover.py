@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from images.torch import fallback, layers, quantize
+from images.torch import computed, fallback, layers, quantize
 from images.torch.ablation import Ablation, ranked
 from images.torch.attempts import Attempts
 from images.torch.convert import types_of
@@ -52,7 +52,7 @@ def run(
     ):
         first = fallback.best(graphs, lambda source: quantize.make(source, recipe, always, calibration))
         source, attempts = first.source, first.attempts
-        scorer = Scorer(holdout, model_of(attempts.float))
+        scorer = Scorer(holdout, model_of(attempts.float), computed.of(attempts.float, holdout))
         search = Search(least(scorer.exact, max_drop_pp), trials)
         best = search.run(
             lambda names: scorer.score(model_of(attempts.quantized(names))),

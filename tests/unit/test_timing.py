@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from null_image import pictures
 
-from shared import threads, timing
+from shared import predictions, threads, timing
 from shared.contract import decode
 from shared.errors import CrossquantError
 from shared.samples import Batch
@@ -80,7 +80,7 @@ def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recorder:
     return Recorder(tmp_path / "seen.jsonl")
 
 
-def answered(tmp_path: Path, *variants: str, right: int = IMAGES) -> dict[str, Path]:
+def answered(tmp_path: Path, *variants: str, right: int = IMAGES, each: int = 0) -> dict[str, Path]:
     """Variants, with predictions of which the first `right` are right."""
     answers = np.where(np.arange(IMAGES) < right, LABELS, (LABELS + 1) % CLASSES)
     found = {}
@@ -88,6 +88,9 @@ def answered(tmp_path: Path, *variants: str, right: int = IMAGES) -> dict[str, P
         found |= {name: tmp_path / name, f"predictions.{name}": tmp_path / f"predictions.{name}"}
         found[f"predictions.{name}"].mkdir()
         np.save(found[f"predictions.{name}"] / "output_0.npy", np.eye(CLASSES, dtype=np.float32)[answers])
+        (found[f"predictions.{name}"] / predictions.BATCH_FILE).write_text(
+            json.dumps({"samples": 8, "bytes_per_sample": each})
+        )
     return found
 
 

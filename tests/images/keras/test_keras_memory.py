@@ -1,0 +1,145 @@
+"""What the stages with TensorFlow take of the memory: the copies of tf2onnx, and the samples of a batch."""
+
+import gc
+import json
+import os
+import subprocess
+import sys
+import weakref
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf2onnx
+from keras import layers
+
+from images.keras import computed, export, predict
+from images.keras.model import flat
+from shared import predictions
+from shared.samples import COMPUTED, LARGEST
+from tests.images.keras import keras_models as models
+
+MEGABYTE = 1 << 20
+WEIGHTS = 3000  # inputs and outputs of a layer: 36 MB
+FILTERS = 4096
+PEAK = """
+import gc, json, os, re, sys
+sys.path[:] = json.loads(os.environ["SEARCH"])
+gc.disable()  # as if no pass left enough garbage to start a collection
+from pathlib import Path
+from images.keras import export
+export.run(Path(sys.argv[1]), Path(sys.argv[2]), opset=17)
+print(re.findall(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[0])
+"""
+
+
+def heavy() -> keras.Model:
+    inputs = keras.Input((WEIGHTS,))
+    return keras.Model(inputs, layers.Dense(WEIGHTS, activation="relu")(layers.Dense(WEIGHTS)(inputs)))
+
+
+def wide() -> keras.Model:
+    """From 768 bytes a sample it makes a feature map of 1 MB, and another one."""
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(FILTERS, 1, use_bias=False)(inputs)
+    return keras.Model(inputs, layers.Dense(10)(layers.GlobalAveragePooling2D()(layers.ReLU()(x))))
+
+
+def shared_layer() -> keras.Model:
+    """Sequences whose length the model leaves open."""
+    inputs = keras.Input((None, 4))
+    return keras.Model(inputs, layers.GlobalMaxPooling1D()(layers.Dense(8)(inputs)))
+
+
+def dataset(folder: Path, *shape: int) -> Path:
+    folder.mkdir()
+    np.save(folder / "input_0.npy", np.random.default_rng(0).integers(0, 256, (300, *shape)).astype(np.uint8))
+    return folder
+
+
+def test_each_pass_begins_when_the_graph_before_is_gone():
+    class Graph:
+        """In a cycle with itself, as tf2onnx's graphs are with their nodes."""
+
+        def __init__(self) -> None:
+            self.itself = self
+
+    alive = []
+    gc.disable()
+    try:
+        last = None
+        for name, _ in export.Passes(tf2onnx.optimizer._get_optimizers()).items():
+            alive.append((name, last is not None and last() is not None))
+            last = weakref.ref(Graph())
+    finally:
+        gc.enable()
+    assert [name for name, _ in alive] == [*tf2onnx.optimizer._get_optimizers()]
+    assert not any(there for _, there in alive)
+
+
+def test_the_file_is_that_of_tf2onnxs_own_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    model, found = models.saved(models.convolutional, tmp_path / "model"), []
+    for passes in (export.Passes, dict):
+        monkeypatch.setattr(export, "Passes", passes)
+        out = tmp_path / passes.__name__
+        out.mkdir()
+        export.run(model, out, opset=17)
+        found.append((out / "model.onnx").read_bytes())
+    assert found[0] == found[1]
+
+
+def test_an_export_holds_few_copies_of_the_weights(tmp_path: Path, out: Path):
+    """24 passes and more leave a copy each: 1.7 GB of these weights."""
+    light, weighted = (export_peak(models.saved(build, tmp_path / build.__name__), out) for build in (small, heavy))
+    assert weighted - light < 12 * 2 * 4 * WEIGHTS * WEIGHTS
+
+
+def small() -> keras.Model:
+    inputs = keras.Input((8,))
+    return keras.Model(inputs, layers.Dense(8, activation="relu")(layers.Dense(8)(inputs)))
+
+
+def export_peak(model: Path, out: Path) -> int:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "SEARCH": json.dumps(sys.path), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, "-c", PEAK, model, out]
+    printed = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+    return int(printed.splitlines()[-1]) * 1024
+
+
+def test_what_is_computed_of_a_sample_is_known_from_shapes(tmp_path: Path):
+    """Convolution and ReLU of 8 x 8 x FILTERS, their mean, products and sums of ten."""
+    found = computed.per_sample(flat(wide()), dataset(tmp_path / "dataset", 8, 8, 3))
+    exact = 4 * (2 * 64 * FILTERS + FILTERS)
+    assert exact <= found < 1.01 * exact
+
+
+@pytest.mark.parametrize("length", [10, 1000])
+def test_sizes_that_a_model_leaves_open_are_the_datas(length: int, tmp_path: Path):
+    found = computed.per_sample(flat(shared_layer()), dataset(tmp_path / "dataset", length, 4))
+    assert 4 * 8 * length <= found < 5 * 4 * 8 * length
+
+
+def test_what_a_called_function_computes_is_counted():
+    """As that of a SavedModel is one."""
+    inner = tf.function(lambda x: tf.nn.relu(x @ tf.ones((4, 1000))), input_signature=[tf.TensorSpec((None, 4))])
+    graph = tf.function(lambda x: inner(x) + 1.0).get_concrete_function(tf.TensorSpec((1, 4))).graph
+    assert sum(map(computed.size, (tensor for item in computed.operations(graph) for tensor in item.outputs))) >= 12000
+
+
+def test_predictions_are_made_in_a_batch_that_fits(tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(predict, "limit_threads", lambda _: None)  # TensorFlow has computed in this process
+    monkeypatch.setattr("shared.threads.check", lambda *_: None)
+    model, data = models.saved(wide, tmp_path / "model"), dataset(tmp_path / "dataset", 8, 8, 3)
+    predict.run(model, data, out, batch_size=1000)
+    found = predictions.batch_size(out)
+    assert found.samples == 300
+    assert found.bytes_per_sample == computed.per_sample(flat(wide()), data)
+    monkeypatch.setattr("shared.samples.COMPUTED", 5 * found.bytes_per_sample / LARGEST)
+    whole = np.load(out / "output_0.npy")
+    predict.run(model, data, out, batch_size=1000)
+    assert predictions.batch_size(out).samples == 5
+    np.testing.assert_allclose(np.load(out / "output_0.npy"), whole, rtol=1e-4, atol=1e-3)
+    assert COMPUTED * LARGEST >= 1 << 30

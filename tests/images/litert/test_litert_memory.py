@@ -1,0 +1,40 @@
+"""A batch leaves room for what LiteRT computes of its samples."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers
+
+from images.litert import computed, convert, predict
+from shared import predictions
+from shared.samples import LARGEST
+from tests.images.litert import litert_models as models
+
+FILTERS = 2048
+
+
+def wide() -> keras.Model:
+    image = keras.Input((8, 8, 3))
+    x = layers.Conv2D(FILTERS, 1, activation="relu")(image)
+    return keras.Model(image, layers.Dense(10)(layers.GlobalAveragePooling2D()(x)))
+
+
+def test_predictions_are_made_in_a_batch_that_fits(tmp_path: Path, out: Path, monkeypatch):
+    """The image, a feature map of half a megabyte, its mean, and ten answers; the weights are not a sample's."""
+    models.save(wide, tmp_path / "keras.fp32")
+    (tmp_path / "litert.fp32").mkdir()
+    convert.run(tmp_path / "keras.fp32", tmp_path / "litert.fp32")
+    data = tmp_path / "dataset"
+    data.mkdir()
+    np.save(data / "input_0.npy", np.random.default_rng(0).integers(0, 256, (30, 8, 8, 3)).astype(np.uint8))
+    each = computed.per_sample(tmp_path / "litert.fp32", data)
+    exact = 4 * (64 * FILTERS + FILTERS + 192 + 10)
+    assert exact <= each < 1.1 * exact
+    predict.run(tmp_path / "litert.fp32", data, out, batch_size=20)
+    whole = np.load(out / "output_0.npy")
+    assert predictions.batch_size(out) == predictions.BatchSize(20, each)
+    monkeypatch.setattr("shared.samples.COMPUTED", 3 * each / LARGEST)
+    predict.run(tmp_path / "litert.fp32", data, out, batch_size=20)
+    assert predictions.batch_size(out).samples == 3
+    np.testing.assert_allclose(np.load(out / "output_0.npy"), whole, rtol=1e-5, atol=1e-3)

@@ -1,0 +1,175 @@
+"""ONNX Runtime's stages take no more memory than there is room for, however much a model computes of a small sample."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from images.onnx import ablation, calibrate, computed, outliers, predict, quantize
+from images.onnx.calibrate import METHODS, ranges
+from shared import predictions, samples
+from shared.errors import CrossquantError
+from shared.samples import COMPUTED, LARGEST_KEPT
+from tests.images import models
+from tests.images.onnx import quantizing
+
+CHANNELS = 16384  # of the wide convolution: 4 MB a sample, made by 200 KB of weights
+WIDE = 2 * 4 * CHANNELS * 64  # bytes of a sample: what the convolution gives, and the Relu behind it
+IMAGES = 100
+CHILD = """
+import json, os, re, sys, tempfile
+sys.path[:] = json.loads(os.environ["SEARCH"])
+from pathlib import Path
+from images.onnx import {stage}
+arguments = [Path(text) for text in sys.argv[1:]]
+with tempfile.TemporaryDirectory() as scratch:
+    {call}
+print(re.findall(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[0])
+"""
+CALLS = {
+    **{method: ("calibrate", f"calibrate.ranges(*arguments, '{method}', 99.99, Path(scratch))") for method in METHODS},
+    "outliers": ("outliers", "outliers.without_outliers(*arguments, 10.0, Path(scratch))"),
+    "predict": ("predict", "predict.run(arguments[0].parent, arguments[1], Path(scratch), batch_size=250)"),
+}
+
+
+def wide(folder: Path, channels: int = CHANNELS) -> Path:
+    graph = models.Graph()
+    graph.add("Transpose", perm=[0, 3, 1, 2])
+    graph.add("Conv", graph.weight(channels, 3, 1, 1), graph.weight(channels))
+    graph.add("Relu")
+    graph.add("GlobalAveragePool")
+    graph.add("Flatten")
+    graph.dense(channels, 10)
+    return graph.save(folder)
+
+
+@pytest.fixture
+def calibration(tmp_path: Path) -> Path:
+    folder = tmp_path / "calibration"
+    folder.mkdir()
+    np.save(folder / "input_0.npy", models.images(IMAGES))
+    return folder
+
+
+def peak(way: str, model: Path, calibration: Path) -> int:
+    """Bytes of a process that does nothing else."""
+    stage, call = CALLS[way]
+    environment = {"OMP_NUM_THREADS": "1", "SEARCH": json.dumps(sys.path)}
+    command = [sys.executable, "-c", CHILD.format(stage=stage, call=call), model / models.FILE, calibration]
+    printed = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+    return int(printed.splitlines()[-1]) * 1024
+
+
+@pytest.mark.parametrize("way", [*CALLS])
+def test_much_that_is_computed_of_little_fits(way: str, calibration: Path, tmp_path: Path):
+    """In batches by the inputs' bytes, all 100 samples are observed together: 0.8 GB, and what is made beside them."""
+    little = peak(way, wide(tmp_path / "little", 16), calibration)
+    much = peak(way, wide(tmp_path / "much"), calibration)
+    kept = COMPUTED * LARGEST_KEPT * (4 if way == "predict" else 1)
+    assert much - little < min(2.5 * kept, 1.5 * IMAGES * WIDE if way == "predict" else IMAGES * WIDE)
+
+
+def test_what_is_computed_of_a_sample_is_known_to_the_byte(calibration: Path, tmp_path: Path):
+    """Mul and Transpose of the image, convolution and Relu, their mean twice, ten answers."""
+    known = computed.per_sample(wide(tmp_path / "model"), calibration)
+    assert known == WIDE + 4 * (2 * 192 + 2 * CHANNELS + 10)
+
+
+def test_of_a_quantized_file_codes_are_counted_and_weights_are_not(calibration: Path, out: Path, tmp_path: Path):
+    model = wide(tmp_path / "model", 1024)
+    quantizing.run(model, calibration, out, **quantizing.RECIPES["u8s8"])
+    exact, known = (computed.per_sample(folder, calibration) for folder in (model, out))
+    assert exact / 2 < known < 1.5 * exact
+
+
+def test_a_model_of_a_fixed_batch_takes_what_it_takes(calibration: Path, tmp_path: Path):
+    assert computed.per_sample(models.by_place(tmp_path / "model"), calibration) == 0
+
+
+def test_the_tensors_of_a_shape_that_only_the_data_tell_are_counted(calibration: Path, tmp_path: Path):
+    """No inference of shapes knows (batch, pixels, 3)."""
+    assert computed.per_sample(models.two_unknown(tmp_path / "model"), calibration) >= models.images(1).nbytes
+
+
+def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Of the batches that are read from here on, of more samples than the two that sizes are known by."""
+    found: list[int] = []
+    take = samples.take
+
+    def taken(folder: Path, where: slice) -> samples.Batch:
+        batch = take(folder, where)
+        found.append(len(batch[0]))
+        return batch
+
+    monkeypatch.setattr(samples, "take", taken)
+    return found
+
+
+@pytest.mark.parametrize("method", [*METHODS])
+def test_the_batch_is_what_there_is_room_for(
+    method: str, calibration: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    found = sizes(monkeypatch)
+    ranges(wide(tmp_path / "model") / models.FILE, calibration, method, 99.99, tmp_path)
+    fits = COMPUTED * LARGEST_KEPT // (WIDE + 4 * (2 * 192 + 2 * CHANNELS + 10))
+    assert fits in found and set(found) <= {1, IMAGES, fits, IMAGES % fits, calibrate.BATCH_WHOLE}
+
+
+@pytest.mark.parametrize("method", [*METHODS])
+def test_ranges_are_the_same_in_batches_of_any_size(
+    method: str, calibration: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A moving average too: it is of 100 samples at a time, however few of them are in memory."""
+    np.save(calibration / "input_0.npy", models.images(230))
+    model, found = models.convolutional(tmp_path / "model") / models.FILE, []
+    each = computed.of(model, calibration)
+    for together in (1000, 7, 1):
+        monkeypatch.setattr(samples, "COMPUTED", together * each / LARGEST_KEPT)
+        known = ranges(model, calibration, method, 99.99, tmp_path)
+        found.append({name: [float(np.squeeze(end)) for end in data.range_value] for name, data in known.items()})
+    for other in found[1:]:
+        for name, limits in found[0].items():
+            np.testing.assert_allclose(other[name], limits, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("place", [3, 150])
+@pytest.mark.parametrize("method", ["minmax", "moving_average"])
+def test_nan_in_any_batch_is_told(method: str, place: int, calibration: Path, tmp_path: Path):
+    """ONNX Runtime's own merging of ranges drops it behind the first batch."""
+    images = models.images(200)
+    images[place] = 1e38
+    np.save(calibration / "input_0.npy", images)
+    graph = models.Graph()
+    graph.add("Transpose", perm=[0, 3, 1, 2])
+    huge = graph.add("Mul", graph.given(np.float32(1e10)))
+    graph.add("Sub", huge, source=huge)
+    graph.convolution(3, 4)
+    graph.add("Flatten")
+    graph.dense(256, 10)
+    with pytest.raises(CrossquantError, match=r"^the float model answers NaN or infinity at "):
+        ranges(graph.save(tmp_path / "model") / models.FILE, calibration, method, 99.99, tmp_path)
+
+
+def test_outliers_and_explanations_take_batches_that_fit(
+    calibration: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    model = models.convolutional(tmp_path / "model")
+    each = computed.of(model / models.FILE, calibration)
+    monkeypatch.setattr(samples, "COMPUTED", 8 * each / LARGEST_KEPT)
+    outliers.without_outliers(model / models.FILE, calibration, 1e9, tmp_path)
+    (tmp_path / "onnx.u8s8").mkdir()
+    quantize.run(model, model, calibration, tmp_path / "onnx.u8s8", **quantizing.DEFAULTS | quantizing.RECIPES["u8s8"])
+    files = [folder / models.FILE for folder in (model, tmp_path / "onnx.u8s8")]
+    explained = ablation.Ablation(*files, ablation.Subset(calibration, 20), tmp_path)
+    assert [len(batch[0]) for batch in explained.batches()] == [4] * 5
+
+
+def test_predictions_tell_their_batch(calibration: Path, out: Path, tmp_path: Path):
+    model = wide(tmp_path / "model")
+    predict.run(model, calibration, out, batch_size=250)
+    each = computed.per_sample(model, calibration)
+    assert predictions.batch_size(out) == predictions.BatchSize(COMPUTED * samples.LARGEST // each, each)

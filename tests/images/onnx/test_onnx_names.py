@@ -1,0 +1,248 @@
+"""What a graph's tensors and nodes are called changes nothing: neither what they are quantized to, nor an answer."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from images.onnx import distinct, dynamic, explain, float16
+from images.onnx.calibrate import ranges
+from shared.contract import read
+from shared.sensitivity import FILE as LAYERS
+from shared.sensitivity import Sensitivity
+from tests.images.models import FILE
+from tests.images.onnx import quantizing
+
+WIDTH = 16
+STATIC = (
+    *("0", "1", "_quantized", "_scale", "_zero_point", "_quantized_scale", "_quantized_zero_point"),
+    *("_QuantizeLinear", "_QuantizeLinear_Input", "_QuantizeLinear_Output"),
+    *("_DequantizeLinear", "_DequantizeLinear_Input", "_DequantizeLinear_Output"),
+    *("_ReduceMin", "_ReduceMax", "_ReduceMin_Reshape", "_ReduceMax_Reshape"),
+)
+DYNAMIC = (
+    *("_quantized", "_scale", "_zero_point", "_QuantizeLinear", "_MatMul", "_quant", "_output_quantized"),
+    *("_output_quantized_cast_output", "_quant_scales_mul", "_quant_output_scale_mul", "_Add", "_scale_Sub"),
+)
+PAIRS = (  # whose name is added to, and who is called that
+    *(("bias", "middle"), ("bias", "weight_2"), ("middle", "last"), ("middle", "weight_2")),
+    *(("weight_1", "middle"), ("weight_1", "weight_2"), ("input", "middle"), ("last", "first")),
+)
+
+Call = Callable[[str], str]
+
+
+def save(folder: Path, call: Call = lambda name: name, node: Call = lambda name: name) -> Path:
+    """Three dense layers, the first two with one bias; `call` and `node` say what tensors and nodes are called."""
+    random = np.random.default_rng(0)
+    weights = {f"weight_{number}": random.normal(0, 0.4, (WIDTH, WIDTH)) for number in (1, 2, 3)}
+    constants = {**weights, "bias": random.normal(0, 1, WIDTH), "bias_3": random.normal(0, 1, WIDTH)}
+    steps = [
+        ("Gemm", ["input", "weight_1", "bias"], "first"),
+        ("Relu", ["first"], "middle"),
+        ("Gemm", ["middle", "weight_2", "bias"], "second"),
+        ("Relu", ["second"], "last"),
+        ("Gemm", ["last", "weight_3", "bias_3"], "output"),
+    ]
+    graph = helper.make_graph(
+        [
+            helper.make_node(kind, [call(name) for name in given], [call(made)], name=node(f"{kind}_{made}"))
+            for kind, given, made in steps
+        ],
+        "named",
+        [helper.make_tensor_value_info(call("input"), TensorProto.FLOAT, ["batch", WIDTH])],
+        [helper.make_tensor_value_info(call("output"), TensorProto.FLOAT, ["batch", WIDTH])],
+        [numpy_helper.from_array(array.astype(np.float32), call(name)) for name, array in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model, full_check=True)
+    folder.mkdir()
+    onnx.save(model, folder / FILE)
+    return folder
+
+
+def inputs(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 1, (40, WIDTH)).astype(np.float32)
+
+
+@pytest.fixture
+def calibration(tmp_path: Path) -> Path:
+    folder = tmp_path / "calibration"
+    folder.mkdir()
+    np.save(folder / "input_0.npy", inputs(1))
+    return folder
+
+
+def quantized(model: Path, calibration: Path, out: Path, **changes: object) -> np.ndarray:
+    """The answers of the file that is made of `model`."""
+    out.mkdir()
+    if changes.pop("dynamic", False):
+        dynamic.run(model, out, weight="int8", per_channel=False, exclude=[], exclude_types=[])
+    else:
+        quantizing.run(model, calibration, out, **{**quantizing.RECIPES["u8s8"], **changes})
+    return quantizing.answers(out, inputs(2))
+
+
+def sqnr(exact: np.ndarray, found: np.ndarray) -> float:
+    return float(10 * np.log10(np.square(exact).sum() / np.square(exact - found).sum()))
+
+
+def swapped(base: str, suffix: str, victim: str) -> Call:
+    return lambda name: base + suffix if name == victim else name
+
+
+def test_the_copy_of_a_shared_bias_is_no_other_tensor(calibration: Path, tmp_path: Path):
+    """ONNX Runtime calls it NAME + a number, here that of an activation."""
+    model = save(tmp_path / "model", swapped("bias", "0", "middle"))
+    exact = quantizing.answers(model, inputs(2))
+    assert sqnr(exact, quantized(model, calibration, tmp_path / "out")) > 20
+
+
+def test_layers_without_names_that_share_a_bias_read_their_own(calibration: Path, tmp_path: Path):
+    """It goes by the name of the node: both read the second's copy, in silence, and have 16 dB instead of 26."""
+    model = save(tmp_path / "model", node=lambda _: "")
+    exact = quantizing.answers(model, inputs(2))
+    assert sqnr(exact, quantized(model, calibration, tmp_path / "out")) > 20
+
+
+def test_what_a_weight_is_restored_to_is_no_other_weight(calibration: Path, tmp_path: Path):
+    """The second layer computed by the first one's weights, in silence: 5 dB."""
+    model = save(tmp_path / "model", swapped("weight_1", "_DequantizeLinear_Output", "weight_2"))
+    exact = quantizing.answers(model, inputs(2))
+    assert sqnr(exact, quantized(model, calibration, tmp_path / "out")) > 20
+
+
+@pytest.mark.parametrize("suffix", STATIC)
+def test_no_name_changes_an_answer(suffix: str, calibration: Path, tmp_path: Path):
+    wanted = quantized(save(tmp_path / "plain"), calibration, tmp_path / "plain.quantized")
+    for number, (base, victim) in enumerate(PAIRS):
+        model = save(tmp_path / str(number), swapped(base, suffix, victim))
+        found = quantized(model, calibration, tmp_path / f"{number}.quantized")
+        np.testing.assert_array_equal(found, wanted, err_msg=f"{victim} is called {base}{suffix}")
+
+
+@pytest.mark.parametrize("suffix", DYNAMIC)
+def test_no_name_changes_an_answer_of_dynamic_quantization(suffix: str, calibration: Path, tmp_path: Path):
+    wanted = quantized(save(tmp_path / "plain"), calibration, tmp_path / "plain.quantized", dynamic=True)
+    for number, (base, victim) in enumerate(PAIRS):
+        model = save(tmp_path / str(number), swapped(base, suffix, victim))
+        found = quantized(model, calibration, tmp_path / f"{number}.quantized", dynamic=True)
+        np.testing.assert_array_equal(found, wanted, err_msg=f"{victim} is called {base}{suffix}")
+
+
+@pytest.mark.parametrize("name", ["", "same", "Gemm_middle"])
+@pytest.mark.parametrize("way", ["static", "dynamic"])
+def test_nodes_without_a_name_or_with_one_name_are_quantized_alike(
+    way: str, name: str, calibration: Path, tmp_path: Path
+):
+    """The quantizer tells by the name of a node whose bias is the copy."""
+    changes = {"dynamic": way == "dynamic"}
+    wanted = quantized(save(tmp_path / "plain"), calibration, tmp_path / "plain.quantized", **changes)
+    model = save(tmp_path / "model", node=lambda _: name)
+    np.testing.assert_array_equal(quantized(model, calibration, tmp_path / "quantized", **changes), wanted)
+
+
+@pytest.mark.parametrize("way", ["static", "dynamic"])
+def test_inputs_outputs_and_layers_keep_their_names(way: str, calibration: Path, tmp_path: Path):
+    """And what is added is called as ONNX Runtime calls it, where nothing else is."""
+    model = save(tmp_path / "model")
+    quantized(model, calibration, tmp_path / "quantized", dynamic=way == "dynamic")
+    graph = onnx.load(tmp_path / "quantized" / FILE).graph
+    assert [[item.name for item in items] for items in (graph.input, graph.output)] == [["input"], ["output"]]
+    names = {tensor.name for tensor in graph.initializer}
+    assert {"weight_1_quantized", "weight_1_scale"} <= names
+    everything = {*distinct.tensor_names(graph), *(node.name for node in graph.node)}
+    assert not [name for name in everything if distinct.MARK in name]
+
+
+def test_a_name_with_the_mark_in_it_is_left_as_it_is(calibration: Path, tmp_path: Path):
+    model = save(tmp_path / "model", lambda name: f"{distinct.MARK}{name}{distinct.MARK}")
+    wanted = quantized(save(tmp_path / "plain"), calibration, tmp_path / "plain.quantized")
+    np.testing.assert_array_equal(quantized(model, calibration, tmp_path / "quantized"), wanted)
+    assert onnx.load(tmp_path / "quantized" / FILE).graph.input[0].name == f"{distinct.MARK}input{distinct.MARK}"
+
+
+def test_an_excluded_layer_is_found_by_its_name(calibration: Path, tmp_path: Path):
+    exact = quantizing.answers(save(tmp_path / "model"), inputs(2))
+    ways = {"all": [], "two": ["Gemm_second"]}
+    found = {
+        key: sqnr(exact, quantized(tmp_path / "model", calibration, tmp_path / key, exclude=names))
+        for key, names in ways.items()
+    }
+    assert found["two"] > found["all"]
+
+
+def test_ranges_have_the_names_of_the_graph(calibration: Path, tmp_path: Path):
+    model = save(tmp_path / "model", swapped("first", "_ReduceMin", "last"))
+    found = ranges(model / FILE, calibration, "minmax", 99.99, tmp_path)
+    assert {"input", "first", "middle", "second", "first_ReduceMin", "output"} == set(found)
+
+
+@pytest.mark.parametrize("bias", ["bias", "bias_7"])
+def test_a_graph_whose_names_collide_and_that_shares_a_bias_can_be_explained(
+    bias: str, calibration: Path, out: Path, tmp_path: Path
+):
+    called = {"middle": "weight_1_quantized", "bias": bias}
+    model = save(tmp_path / "model", lambda name: called.get(name, name))
+    quantized(model, calibration, tmp_path / "onnx.u8s8")
+    explain.run(tmp_path / "onnx.u8s8", model, calibration, out, images=20)
+    assert [layer.operator for layer in read(Sensitivity, out / LAYERS).layers].count("Gemm") == 3
+
+
+def test_no_name_changes_an_answer_of_weights_in_16_bits(tmp_path: Path):
+    """The second weight is called what the first one is stored as."""
+    found = []
+    for name, call in {"plain": lambda name: name, "met": swapped("weight_1", "_float16", "weight_2")}.items():
+        out = tmp_path / f"{name}.float16"
+        out.mkdir()
+        float16.run(save(tmp_path / name, call), out)
+        found.append(quantizing.answers(out, inputs(2)))
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("name", ["middle_exact", "input_switched", "middle_flag", "middle_scale", "quantized_flags"])
+def test_no_name_changes_what_is_explained(name: str, calibration: Path, tmp_path: Path):
+    found = []
+    for folder, called in {"plain": "last", "met": name}.items():
+        model = save(tmp_path / folder, lambda each: called if each == "last" else each)  # noqa: B023
+        quantized(model, calibration, tmp_path / f"{folder}.u8s8")
+        (tmp_path / f"{folder}.explained").mkdir()
+        explain.run(tmp_path / f"{folder}.u8s8", model, calibration, tmp_path / f"{folder}.explained", images=20)
+        found.append([layer.kept_kl for layer in read(Sensitivity, tmp_path / f"{folder}.explained" / LAYERS).layers])
+    assert found[0] == found[1]
+
+
+def test_names_in_loops_and_branches_are_marked_with_those_that_they_read():
+    branch = helper.make_graph(
+        [helper.make_node("Add", ["x", "w"], ["y"], name="add")],
+        "then",
+        [],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(np.float32([1]), "w")],
+    )
+    node = helper.make_node("If", ["c"], ["z"], name="if", then_branch=branch, else_branch=branch)
+    takes = [helper.make_tensor_value_info("c", TensorProto.BOOL, []), helper.make_tensor_value_info("x", 1, [1])]
+    graph = helper.make_graph([node], "outer", takes, [helper.make_tensor_value_info("z", TensorProto.FLOAT, [1])])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    copy, mark = distinct.marked(model)
+    onnx.checker.check_model(copy, full_check=True)
+    names = [name for graph in distinct.graphs(copy.graph) for name in distinct.tensor_names(graph)]
+    assert all(name.endswith(mark) for name in names)
+    distinct.unmark(copy, mark)
+    assert set(distinct.tensor_names(copy.graph)) == set(distinct.tensor_names(model.graph))
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        (["a·", "a·_scale"], ["a", "a_scale"]),
+        (["a·_scale", "a_scale·"], ["a·_scale", "a_scale"]),
+        (["a·_b", "a_b·"], ["a·_b", "a_b"]),
+        (["a·0", "a0·_scale", "a·0_scale"], ["a0", "a0_scale", "a·0_scale"]),
+    ],
+)
+def test_what_was_there_has_its_name_back_and_what_was_made_up_gives_way(names: list[str], wanted: list[str]):
+    assert [distinct.freed(names, "·")[name] for name in names] == wanted

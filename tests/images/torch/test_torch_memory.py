@@ -1,0 +1,125 @@
+"""PyTorch's stages take batches that leave room for what is computed of their samples."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from images.torch import computed, convert, fx, predict, pt2e, quantize
+from shared import predictions
+from shared.samples import COMPUTED, LARGEST
+from tests.images import models
+from tests.images.torch import stages
+
+CHANNELS = 65536  # of the wide convolution: 16 MB a sample, made by 1 MB of weights
+WIDE = 2 * 4 * CHANNELS * 64  # bytes of a sample: what the convolution gives, and the Relu behind it
+CHILD = """
+import json, os, re, sys, tempfile
+sys.path[:] = json.loads(os.environ["SEARCH"])
+from pathlib import Path
+from images.torch import quantize
+with tempfile.TemporaryDirectory() as out:
+    quantize.run(Path(sys.argv[1]), Path(sys.argv[2]), Path(out), **json.loads(sys.argv[3]))
+print(re.findall(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[0])
+"""
+
+
+def wide(folder: Path, channels: int = CHANNELS) -> Path:
+    graph = models.Graph()
+    graph.add("Transpose", perm=[0, 3, 1, 2])
+    graph.add("Conv", graph.weight(channels, 3, 1, 1), graph.weight(channels))
+    graph.add("Relu")
+    graph.add("GlobalAveragePool")
+    graph.add("Flatten")
+    graph.dense(channels, 10)
+    return graph.save(folder)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "calibration"
+    folder.mkdir()
+    np.save(folder / "input_0.npy", models.images(100))
+    return folder
+
+
+def options() -> dict[str, object]:
+    return stages.defaults("quantize") | {"backend": "x86", "observer": "minmax"}
+
+
+def test_much_that_is_computed_of_little_fits(data: Path, tmp_path: Path):
+    """In batches by the inputs' bytes, 100 samples took 3 GB and more."""
+    environment = {"OMP_NUM_THREADS": "1", "SEARCH": json.dumps(sys.path)}
+    peaks = []
+    for channels in (16, CHANNELS):
+        arguments = [wide(tmp_path / str(channels), channels), data, json.dumps(options())]
+        command = [sys.executable, "-c", CHILD, *map(str, arguments)]
+        printed = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+        peaks.append(int(printed.splitlines()[-1]) * 1024)
+    assert peaks[1] - peaks[0] < 2 * COMPUTED * LARGEST
+
+
+def test_what_is_computed_of_a_sample_is_known_from_the_operators(data: Path, tmp_path: Path):
+    convert.run(wide(tmp_path / "model", 1024), variant := made(tmp_path / "torch.fp32"))
+    exact = 4 * (2 * 1024 * 64 + 1024)
+    assert exact <= computed.per_sample(variant, data) < 1.1 * exact
+
+
+def made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+@pytest.mark.parametrize("way", ["fx", "pt2e"])
+def test_a_quantizer_is_shown_the_batch_that_fits(
+    way: str, data: Path, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    seen: list[int] = []
+    observe = fx.observe
+    monkeypatch.setattr(fx, "observe", lambda prepared, batch: (seen.append(len(batch[0])), observe(prepared, batch)))
+    model = models.convolutional(tmp_path / "model")
+    each = computed.of(convert.to_module(model), data)
+    monkeypatch.setattr("shared.samples.COMPUTED", 30 * each / LARGEST)
+    if way == "fx":
+        quantize.run(model, data, out, **options())
+    else:
+        pt2e.run(model, data, out, **stages.defaults("pt2e"))
+    assert max(seen) <= 30 and sum(seen) == 100
+    assert way == "pt2e" or seen == [30, 30, 30, 10]
+
+
+def test_where_all_fits_a_batch_is_a_hundred(data: Path, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The histograms, which depend on it, are what they were."""
+    seen: list[int] = []
+    observe = fx.observe
+    monkeypatch.setattr(fx, "observe", lambda prepared, batch: (seen.append(len(batch[0])), observe(prepared, batch)))
+    quantize.run(models.convolutional(tmp_path / "model"), data, out, **options())
+    assert seen == [100]
+
+
+@pytest.mark.parametrize("form", ["script", "exported", "compiled", "aot"])
+def test_every_form_is_answered_in_a_batch_that_fits(
+    form: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    model, variant = models.convolutional(tmp_path / "model"), made(tmp_path / "torch.a")
+    if form == "script":
+        convert.run(model, variant)
+    else:
+        pt2e.run(model, data, variant, **stages.defaults("pt2e") | {"form": form})
+    each = computed.per_sample(variant, data)
+    assert each > 0
+    monkeypatch.setattr("shared.samples.COMPUTED", 40 * each / LARGEST)
+    predict.run(variant, data, out := made(tmp_path / "out"), batch_size=250)
+    assert predictions.batch_size(out) == predictions.BatchSize(40, each)
+
+
+def test_only_what_is_new_counts():
+    """A view is what there was."""
+    call = lambda x: (x.reshape(-1, 2).T + 1)[:1]  # noqa: E731
+    assert computed.given(call, (np.zeros((4, 2), np.float32),)) == 32
+    assert isinstance(call(torch.zeros(4, 2)), torch.Tensor)
