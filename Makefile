@@ -10,7 +10,7 @@ COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 TORCH_FROM = --find-links wheels --extra-index-url https://download.pytorch.org/whl/cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help setup images run list report fetch doctor check format test unit docker-host lock sample train clean
+.PHONY: help setup images run list report fetch data doctor check format test unit docker-host lock sample train clean
 
 help:  ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -33,6 +33,9 @@ run: images  ## fetch, convert, quantize, measure, compare
 list report fetch: setup  ## the driver's commands
 	$(DRIVER) $@ --experiment $(EXPERIMENT)
 
+data: setup  ## all of CIFAR-10, where a source answers; tests that need it are skipped elsewhere
+	@$(DRIVER) fetch || echo "no CIFAR-10 here: the tests that need all of it will be skipped"
+
 doctor: setup  ## what this host has and lacks
 	$(DRIVER) doctor
 
@@ -45,7 +48,7 @@ format: setup  ## rewrite the code as `check` wants it
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
-test: check images  ## check, then unit, contract and end-to-end tests
+test: check images data  ## check, then unit, contract and end-to-end tests
 	.venv/bin/python -m pytest
 
 unit: setup  ## the tests that need neither Docker nor a framework

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from driver.__main__ import parser
 from shared.store import ROOT
@@ -19,6 +20,72 @@ DOCUMENTS = sorted(
     )
 )
 README = (ROOT / "README.md").read_text()
+
+
+OPTIONAL = "-f images/litert/compose.yaml -f images/openvino/compose.yaml"
+# A test that runs each command that the README tells to type: "file::function" below tests/. Those of the Makefile that
+# `make test` itself needs are run by CI with it.
+RUN_BY = {
+    "make run": "e2e/test_readme.py::test_make_run_is_the_driver_s_run",
+    "make test": "",
+    "python -m driver new --model my.keras --data my_data": (
+        "e2e/test_experiments.py::test_a_file_of_keras_2_in_docker_and_by_compose"
+    ),
+    "python -m driver run --experiment my": "e2e/test_experiments.py::test_a_file_of_keras_2_in_docker_and_by_compose",
+    "python -m driver inspect driver/models/resnet8-cifar10.keras": (
+        "e2e/test_readme.py::test_inspect_shows_the_default_model"
+    ),
+    f"docker compose -f compose.yaml {OPTIONAL} build litert openvino": "e2e/test_optional_run.py::compose",
+    "python -m driver run": "e2e/conftest.py::finish",
+    "docker compose up --build": "e2e/test_compose.py::up",
+    "docker compose up --abort-on-container-failure": "e2e/test_compose.py::up",
+    "docker compose run --rm onnx onnx.uint8 predictions.onnx.uint8": (
+        "e2e/test_compose.py::test_one_framework_s_stage_alone"
+    ),
+    "SAMPLE=1 docker compose up": "e2e/test_compose.py::up",
+    "EXPERIMENT=mlperf-tiny docker compose up": "e2e/test_experiments.py::test_the_model_of_mlperf_tiny_by_compose",
+    "python -m driver run onnx.uint8": "e2e/test_readme.py::test_one_target_with_all_it_needs",
+    "python -m driver list": "e2e/test_run.py::test_list_shows_every_stage_and_that_it_is_fresh",
+    "python -m driver diff mlperf-tiny.selected resnet8-cifar10": "e2e/test_run.py::test_two_runs_side_by_side",
+    "python -m driver fetch": "e2e/test_readme.py::test_fetch_brings_what_a_run_needs",
+    "python -m driver doctor": "e2e/test_run.py::test_doctor_tells_what_this_host_has",
+    "python -m driver run --select --experiment mlperf-tiny": (
+        "e2e/test_quantization.py::test_recipes_are_chosen_on_training_images_and_the_winners_tested_once"
+    ),
+    "python -m driver explain onnx.int8": "e2e/test_quantization.py::test_a_variant_is_explained_layer_by_layer",
+}
+
+
+def typed() -> set[str]:
+    """What the README tells to type: in blocks of shell commands, and after a prompt."""
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    lines = [line for kind, block in blocks for line in block.splitlines() if kind == "sh" or line.startswith("$ ")]
+    lines += [line for kind, block in blocks for line in block.splitlines() if not kind and line.startswith("python ")]
+    return {line.removeprefix("$ ").partition("#")[0].strip() for line in lines} - {""}
+
+
+def test_every_command_of_the_readme_is_run_by_a_test() -> None:
+    assert typed() == set(RUN_BY)
+
+
+@pytest.mark.parametrize("where", sorted(set(RUN_BY.values()) - {""}))
+def test_the_test_that_runs_it_is_there(where: str) -> None:
+    path, _, name = where.partition("::")
+    assert re.search(rf"^def {name}\(", (ROOT / "tests" / path).read_text(), re.MULTILINE)
+
+
+def test_every_experiment_of_the_readme_ships() -> None:
+    told = set(re.findall(r"^\| \[`([\w-]+)`\]\(driver/experiments/", README, re.MULTILINE))
+    assert told == {path.stem for path in (ROOT / "driver" / "experiments").glob("*.yaml")}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "driver" / "experiments").glob("*.yaml")), ids=lambda path: path.stem)
+def test_an_experiment_that_ships_names_no_file_outside_of_the_checkout(path: Path) -> None:
+    sources = yaml.safe_load(path.read_text())["model"]["sources"]
+    for source in sources:
+        if "path" in source:
+            assert (ROOT / source["path"]).resolve().is_relative_to(ROOT)
+            assert (ROOT / source["path"]).exists()
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:
