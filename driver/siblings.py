@@ -45,7 +45,7 @@ def remarks(rows: Sequence[Variant], rounding: Mapping[str, bool]) -> dict[str, 
 def sentence(which: str, value: float, best: str, other: float) -> str:
     return (
         f"{which} much further from float than rounding explains: {value:.1f} dB, {decibel(other)} in {best} "
-        "(SQNR): its ranges or its graph may be wrong"
+        "(SQNR): its graph or its ranges may be wrong, or its sums too wide for this CPU"
     )
 
 
