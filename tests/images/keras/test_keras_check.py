@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from driver import sample
-from images.keras import calibration, dataset
-from shared import examination, leakage, store
+from images.keras import calibration, dataset, labels
+from shared import examination, leakage, samples, store
 from shared.contract import SCHEMA, Seal, encode, read
 from shared.errors import CrossquantError
 from shared.examination import Examination
@@ -49,14 +49,15 @@ def looked(user: User, model: Path, **options: object) -> Examination:
     values = {name: option["default"] for name, option in OPTIONS.items()} | options
     seal = Seal(SCHEMA, "data", "ok", "", {}, {}, "", values, {}, "", 0.0, 0)
     (prepared / store.SEAL).write_text(encode(seal))
-    folders = [prepared.parent / f"{prepared.name}-{name}" for name in ("dataset", "check")]
+    folders = [prepared.parent / f"{prepared.name}-{name}" for name in ("dataset", "labels", "check")]
     for folder in folders:
         folder.mkdir()
     dataset.run(prepared, folders[0])
-    command = [sys.executable, "-c", CHECK, prepared, folders[0], model, folders[1]]
+    labels.run(prepared, folders[1])
+    command = [sys.executable, "-c", CHECK, prepared, folders[0], folders[1], model, folders[2]]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "2"}
     subprocess.run(command, check=True, env=environment)
-    return read(Examination, folders[1] / examination.FILE)
+    return read(Examination, folders[2] / examination.FILE)
 
 
 @pytest.mark.parametrize(
@@ -85,19 +86,21 @@ def test_pixels_that_the_model_was_not_trained_on(
         assert text.startswith(f"prepared as '{flagged}' the data scores 8")
 
 
-def test_the_sets_of_a_users_data_are_drawn_and_linked(user: User, cifar: dict):
+def test_the_sets_of_a_users_data_are_drawn_and_their_labels_kept_apart(user: User, cifar: dict):
     user.npz(**cifar)
     prepared = user.run("npz")
-    folders = {name: prepared.parent / name for name in ("dataset", "calibration")}
+    folders = {name: prepared.parent / name for name in ("dataset", "labels", "calibration")}
     for folder in folders.values():
         folder.mkdir()
     dataset.run(prepared, folders["dataset"])
+    labels.run(prepared, folders["labels"])
     calibration.run(prepared, folders["calibration"], images=100, seed=0)
     drawn = json.loads((folders["calibration"] / "manifest.json").read_text())["indices"]
     assert (np.load(folders["calibration"] / "input_0.npy") == cifar["x_train"][drawn]).all()
     assert (np.load(folders["dataset"] / "input_0.npy") == cifar["x_test"]).all()
-    assert (folders["dataset"] / "input_0.npy").stat().st_ino == (prepared / "x_test_0.npy").stat().st_ino
-    assert (folders["dataset"] / "about.json").stat().st_ino != (prepared / "about.json").stat().st_ino
+    assert sorted(path.name for path in folders["dataset"].iterdir()) == ["about.json", "input_0.npy"]
+    assert (np.load(folders["labels"] / "labels.npy") == cifar["y_test"].ravel()).all()
+    assert samples.about(folders["dataset"]).labels == samples.Labels((), 0, 9), "all that is told of them"
 
 
 def test_calibration_reads_the_digests_that_were_made_with_the_arrays(user: User, cifar: dict):

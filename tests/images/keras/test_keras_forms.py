@@ -1,5 +1,7 @@
 """Every form in which a user may bring a model: what it answers, in what order, to how many samples."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import keras
@@ -8,7 +10,7 @@ import pytest
 from keras import layers
 
 from images.keras import load, model
-from shared import signature
+from shared import samples, signature
 from shared.errors import CrossquantError
 from shared.fixed_batch import in_batches_of
 from shared.signature import Tensor
@@ -22,10 +24,9 @@ def given(folder: Path, arrays: Batch, dtypes: tuple[str, ...] = (), labels: np.
     for number, array in enumerate(arrays):
         np.save(folder / f"input_{number}.npy", array)
     task = "fidelity" if labels is None else "classification"
-    if labels is not None:
-        np.save(folder / "labels.npy", labels)
-    kinds = ", ".join(f'"{kind}"' for kind in dtypes)
-    (folder / "about.json").write_text(f'{{"task": "{task}", "dtypes": [{kinds}]}}')
+    facts = samples.facts(labels)
+    about = {"task": task, "dtypes": list(dtypes), "labels": facts and asdict(facts)}
+    (folder / "about.json").write_text(json.dumps(about))
     return folder
 
 

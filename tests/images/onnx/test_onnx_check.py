@@ -34,18 +34,18 @@ def test_pixels_that_the_model_was_not_made_for(tmp_path: Path, monkeypatch: pyt
     pixels = models.images(2 * COUNT) * np.linspace(0.1, 1, 2 * COUNT, dtype=np.float32)[:, None, None, None]
     labels = load(model, 1)((pixels,))[0].argmax(axis=1)
     assert np.bincount(labels).min() > COUNT // 2
-    data, dataset, out = tmp_path / "data", tmp_path / "dataset", tmp_path / "out"
-    for folder in (data, dataset, out):
+    data, dataset, apart, out = (tmp_path / name for name in ("data", "dataset", "labels", "out"))
+    for folder in (data, dataset, apart, out):
         folder.mkdir()
     for split, part in {"train": slice(None, None, 2), "test": slice(1, None, 2)}.items():
         np.save(data / f"x_{split}_0.npy", pixels[part] * np.float32(scale))
         np.save(data / f"y_{split}.npy", labels[part])
     np.save(dataset / "input_0.npy", np.load(data / "x_test_0.npy"))
-    np.save(dataset / "labels.npy", labels[1::2])
+    np.save(apart / "labels.npy", labels[1::2])
     (data / "about.json").write_text("{}")
     (dataset / "about.json").write_text("{}")
     (data / store.SEAL).write_text(encode(Seal(SCHEMA, "data", "ok", "", {}, {}, "", {"scale": scale}, {}, "", 0.0, 0)))
-    check.run(data, dataset, model, out, samples=COUNT)
+    check.run(data, dataset, apart, model, out, samples=COUNT)
     found = read(Examination, out / examination.FILE)
     told = [text for text in found.warnings if text.startswith("prepared as ")]
     if scale == 1:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from images.onnx import emulated
-from shared import cpus, emulation
+from shared import cpus, emulation, sandbox
 from shared.errors import CrossquantError, Unsupported
 from shared.instructions import this_cpu
 from tests.images import models
@@ -29,7 +29,16 @@ def dataset(tmp_path: Path) -> Path:
     folder = tmp_path / "dataset"
     folder.mkdir()
     np.save(folder / "input_0.npy", models.images(IMAGES).astype(np.uint8))
+    return folder
+
+
+@pytest.fixture
+def labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Apart from the samples. What would put them out of this process's reach for ever is only noted here."""
+    folder = tmp_path / "labels"
+    folder.mkdir()
     np.save(folder / "labels.npy", (np.arange(IMAGES) % 10).astype(np.uint8))
+    monkeypatch.setattr(sandbox, "hide", lambda path: (tmp_path / "hidden").write_text(str(path)))
     return folder
 
 
@@ -39,58 +48,61 @@ def answers(folder: Path, indices: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("weight", "same"), [("int8", False), ("uint8", True)])
-def test_only_signed_weights_answer_otherwise_without_vnni(weight, same, folded, calibration, dataset, out, tmp_path):
+def test_only_signed_weights_answer_otherwise_without_vnni(
+    weight, same, folded, calibration, dataset, labels, out, tmp_path
+):
     """On a CPU that has no VNNI itself the emulated one answers the same, bit for bit."""
     variant = tmp_path / "variant"
     variant.mkdir()
     recipe = {"activation": "uint8", "weight": weight, "per_channel": weight == "int8", "calibrate": "minmax"}
     quantizing.run(folded, calibration, variant, **recipe)
-    emulated.run(variant, dataset, out, cpus=["haswell"], images=IMAGES // 2)
+    emulated.run(variant, dataset, labels, out, cpus=["haswell"], images=IMAGES // 2)
     found = np.load(out / "haswell" / emulation.ANSWERS)
     assert found.dtype == np.float32
     assert np.array_equal(found, answers(variant, np.load(out / emulation.INDICES))) is (same or this_cpu().saturates)
     (seen,) = emulation.summary(out).cpus.values()
     assert (seen.refused, seen.int8_instructions) == ("", ("avx2",))
+    assert (tmp_path / "hidden").read_text() == str(labels)
 
 
-def test_float_answers_alike_and_each_cpu_has_its_own(folded, dataset, out):
-    emulated.run(folded, dataset, out, cpus=["nehalem", "haswell"], images=IMAGES // 2)
+def test_float_answers_alike_and_each_cpu_has_its_own(folded, dataset, labels, out):
+    emulated.run(folded, dataset, labels, out, cpus=["nehalem", "haswell"], images=IMAGES // 2)
     indices = np.load(out / emulation.INDICES)
-    assert (indices == emulation.subset(np.load(dataset / "labels.npy"), IMAGES // 2)).all()
+    assert (indices == emulation.subset(np.load(labels / "labels.npy"), IMAGES // 2)).all()
     for cpu in ("nehalem", "haswell"):
         found = np.load(out / cpu / emulation.ANSWERS)
         np.testing.assert_allclose(found, answers(folded, indices), atol=1e-5)
     assert [seen.int8_instructions for seen in emulation.summary(out).cpus.values()] == [(), ("avx2",)]
 
 
-def test_an_arm_cpu_answers_as_this_one(folded, dataset, out):
+def test_an_arm_cpu_answers_as_this_one(folded, dataset, labels, out):
     try:
         cpus.emulator("neoverse-n1")
     except CrossquantError as error:
         pytest.skip(str(error))
-    emulated.run(folded, dataset, out, cpus=["neoverse-n1"], images=10)
+    emulated.run(folded, dataset, labels, out, cpus=["neoverse-n1"], images=10)
     found = np.load(out / "neoverse-n1" / emulation.ANSWERS)
     np.testing.assert_allclose(found, answers(folded, np.load(out / emulation.INDICES)), atol=1e-5)
     assert emulation.summary(out).cpus["neoverse-n1"].int8_instructions == ("asimddp",)
 
 
-def test_what_one_cpu_lacks_is_told_and_the_other_answers(folded, dataset, out, tmp_path, monkeypatch):
+def test_what_one_cpu_lacks_is_told_and_the_other_answers(folded, dataset, labels, out, tmp_path, monkeypatch):
     monkeypatch.setattr(cpus, "ARM64", tmp_path / "absent")
-    emulated.run(folded, dataset, out, cpus=["haswell", "cortex-a72"], images=10)
+    emulated.run(folded, dataset, labels, out, cpus=["haswell", "cortex-a72"], images=10)
     x86, arm = emulation.summary(out).cpus.values()
     assert not x86.refused
     assert arm.refused.startswith("cortex-a72 needs the framework for arm64 in ")
     assert not (out / "cortex-a72" / emulation.ANSWERS).exists()
 
 
-def test_a_file_that_no_cpu_can_load_is_unsupported_in_its_own_words(dataset, out, tmp_path):
+def test_a_file_that_no_cpu_can_load_is_unsupported_in_its_own_words(dataset, labels, out, tmp_path):
     (tmp_path / models.FILE).write_bytes(b"no model")
     with pytest.raises(Unsupported, match=f"^haswell: ONNX Runtime can't load {models.FILE}: "):
-        emulated.run(tmp_path, dataset, out, cpus=["haswell"], images=10)
+        emulated.run(tmp_path, dataset, labels, out, cpus=["haswell"], images=10)
 
 
-def test_an_illegal_instruction_is_unsupported(dataset, out, tmp_path, monkeypatch):
+def test_an_illegal_instruction_is_unsupported(dataset, labels, out, tmp_path, monkeypatch):
     (tmp_path / "deadly_model.py").write_text(MODULE)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(Unsupported, match=r"^haswell: killed by SIGILL$"):
-        emulation.answer(tmp_path, dataset, out, "deadly_model", ["haswell"], 10)
+        emulation.answer(tmp_path, dataset, labels, out, "deadly_model", ["haswell"], 10)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from images.torch import emulated, quantize
-from shared import cpus, emulation
+from shared import cpus, emulation, sandbox
 from shared.errors import CrossquantError, Unsupported
 from shared.instructions import this_cpu
 from tests.images import models
@@ -28,7 +28,16 @@ def dataset(tmp_path: Path) -> Path:
     folder = tmp_path / "dataset"
     folder.mkdir()
     np.save(folder / "input_0.npy", models.images(IMAGES).astype(np.uint8))
+    return folder
+
+
+@pytest.fixture
+def labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Apart from the samples. What would put them out of this process's reach for ever is only noted here."""
+    folder = tmp_path / "labels"
+    folder.mkdir()
     np.save(folder / "labels.npy", (np.arange(IMAGES) % 10).astype(np.uint8))
+    monkeypatch.setattr(sandbox, "hide", lambda path: (tmp_path / "hidden").write_text(str(path)))
     return folder
 
 
@@ -41,16 +50,16 @@ def variant(folder: Path, backend: str) -> Path:
 
 
 @pytest.mark.parametrize(("backend", "same"), [("onednn", False), ("fbgemm", True)])
-def test_only_weights_of_8_bits_answer_otherwise_without_vnni(backend, same, dataset, out, tmp_path):
+def test_only_weights_of_8_bits_answer_otherwise_without_vnni(backend, same, dataset, labels, out, tmp_path):
     """On a CPU that has no VNNI itself the emulated one answers the same, bit for bit."""
     model = variant(tmp_path / backend, backend)
-    emulated.run(model, dataset, out, cpus=["haswell"], images=IMAGES)
+    emulated.run(model, dataset, labels, out, cpus=["haswell"], images=IMAGES)
     here = answers(model, models.images(IMAGES)[np.load(out / emulation.INDICES)])
     assert np.array_equal(np.load(out / "haswell" / emulation.ANSWERS), here) is (same or this_cpu().saturates)
     assert emulation.summary(out).cpus["haswell"].int8_instructions == ("avx2",)
 
 
-def test_an_engine_that_the_cpu_lacks_is_refused_in_its_own_words(dataset, out, tmp_path):
+def test_an_engine_that_the_cpu_lacks_is_refused_in_its_own_words(dataset, labels, out, tmp_path):
     model = variant(tmp_path / "model", "fbgemm")
     with pytest.raises(Unsupported, match=r"^nehalem: RuntimeError: quantized engine FBGEMM is not supported$"):
-        emulated.run(model, dataset, out, cpus=["nehalem"], images=10)
+        emulated.run(model, dataset, labels, out, cpus=["nehalem"], images=10)
