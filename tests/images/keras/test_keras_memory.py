@@ -80,7 +80,7 @@ def test_each_pass_begins_when_the_graph_before_is_gone():
 
 
 def test_the_file_is_that_of_tf2onnxs_own_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    model, found = models.saved(models.convolutional, tmp_path / "model"), []
+    model, found = models.saved(models.residual, tmp_path / "model"), []
     for passes in (export.Passes, dict):
         monkeypatch.setattr(export, "Passes", passes)
         out = tmp_path / passes.__name__
