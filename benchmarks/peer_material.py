@@ -16,7 +16,7 @@ from shared.samples import draw_by_class
 MODEL = "model.onnx"
 CALIBRATION, HELD_OUT = "calibration.npy", "held-out.npz"
 FLOATS = {"exported": "float, as converted", "onnx.fp32": "float, folded"}
-NEEDED = (*FLOATS, "calibration", "dataset", "input.dataset")
+NEEDED = (*FLOATS, "calibration", "dataset", "labels", "input.dataset")
 HELD_OUT_PER_CLASS, SEED = 200, 0
 
 

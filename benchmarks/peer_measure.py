@@ -19,6 +19,7 @@ from shared import predictions, store
 from shared.contract import encode, read
 from shared.errors import CrossquantError
 from shared.machine import Machine
+from shared.samples import LABELS
 from shared.timing import TWIN
 
 REFERENCE = "onnx.fp32"
@@ -72,7 +73,7 @@ def measure(rows: Sequence[Row], dataset: Path, work: Path, rounds: int, calls: 
         for samples in evidence.timings.samples
         if samples.batch == 1
     }
-    labels, top = np.load(dataset / "labels.npy"), answers(work, REFERENCE)
+    labels, top = np.load(dataset.with_name("labels") / LABELS), answers(work, REFERENCE)
     found = {
         name: figures(answers(work, name), top, labels, path, p50s[name])
         for name, path in models.items()

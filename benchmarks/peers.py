@@ -83,7 +83,7 @@ def compare_small(environments: Path, folder: Path) -> None:
     default = experiment.load(experiment.find(experiment.DEFAULT), catalog.load())
     file = str(small.write(volumes, small.of(default, SMALL)))
     ours = [f"{image}.{name}" for image, name in SMALL.items()]
-    small.drive(volumes, "run", *ours, "dataset", "--engine", "venv", "--experiment", file)
+    small.drive(volumes, "run", *ours, "dataset", "labels", "--engine", "venv", "--experiment", file)
     with small.on_volume(volumes):
         material = Material(experiment.load(experiment.find(file), catalog.load()))
         write_images(material, work, SMALL_SIZE)

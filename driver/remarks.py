@@ -33,7 +33,8 @@ def add(
     for row in rows:
         said = of(row, by_name.get(f"{row.image}.fp32"), noise, refused.get(row.name, {}), unit)
         base = by_name.get((whole or {}).get(row.name, ""))
-        own = (*far.get(row.name, ()), *(made or {}).get(row.name, ()))
+        odd = () if row.saturated else far.get(row.name, ())  # what saturates is told why it is far from float
+        own = (*odd, *(made or {}).get(row.name, ()))
         here = saturated(row, rows, (remedies or {}).get(row.name, {}))
         found.append(replace(row, remarks=(*own, *here, *said, *([cost(row, base)] if base else []))))
     return found

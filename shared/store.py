@@ -60,7 +60,7 @@ def file_sha256(path: Path) -> str:
 def list_files(folder: Path) -> dict[str, File]:
     """Every file below `folder` except the seal, by its relative path.
 
-    CrossquantError for what is no plain file of this folder alone: a link would have its target read in its place.
+    CrossquantError for what is no plain file: a link would have its target read in its place.
     """
     found = {}
     for path in sorted(_walk(folder)):
@@ -84,7 +84,7 @@ def _walk(folder: Path) -> Iterator[Path]:
                 about = entry.stat(follow_symlinks=False)
                 if stat.S_ISDIR(about.st_mode):
                     waiting.append((Path(entry.path), depth + 1))
-                elif not stat.S_ISREG(about.st_mode) or about.st_nlink > 1:
+                elif not stat.S_ISREG(about.st_mode):
                     raise CrossquantError(f"{name} is a link or a device: an artifact must hold plain files")
                 else:
                     yield Path(entry.path)

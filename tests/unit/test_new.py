@@ -171,7 +171,7 @@ def test_a_saved_model_is_a_folder_with_all_its_files(tmp_path, volumes, data):
 
 
 def test_an_onnx_file_has_no_keras_rows(tmp_path, volumes, data):
-    (tmp_path / "net.onnx").touch()
+    (tmp_path / "net.onnx").write_bytes(b"\x08\x08")
     assert make("--model", tmp_path / "net.onnx", "--data", data) == 0
     found = load(volumes, "net")
     assert found.reference == "onnx.fp32"
