@@ -67,6 +67,8 @@ def by_tf2onnx(source: keras.Model, batch: int | None, opset: int) -> onnx.Model
     model = keras.Model(source.inputs, source.outputs)
     handlers, passes = {"Erfc": (erfc, [])}, Passes(tf2onnx.optimizer._get_optimizers())
     try:
+        gc.collect()
+        gc.freeze()  # TensorFlow and the model are no garbage, and take a tenth of a second to look through
         converted, _ = from_keras(
             model, specs(model, batch), opset=opset, custom_op_handlers=handlers, optimizers=passes
         )
@@ -82,7 +84,6 @@ class Passes(dict[str, Any]):
     """
 
     def items(self) -> Iterator[tuple[str, Any]]:  # type: ignore[override] - tf2onnx iterates over it
-        gc.freeze()  # what TensorFlow has made up to here is no garbage, and takes a tenth of a second to look through
         for name, factory in super().items():
             gc.collect()
             yield name, factory

@@ -10,6 +10,7 @@ from shared.store import ROOT
 IMAGES = sorted(path.name for path in (ROOT / "tests" / "images").iterdir() if (ROOT / "images" / path.name).is_dir())
 
 
+@pytest.mark.timeout(3600)  # a whole suite, beside another one on two cores
 @pytest.mark.parametrize("image", IMAGES)
 def test_the_stages_of(image: str) -> None:
     command = [ensure(image), "tests/inside.py", f"tests/images/{image}"]

@@ -85,7 +85,7 @@ def test_inputs_and_outputs_keep_their_order(name: str, source: Path, out: Path)
     built = two_ways()
     built.save(source / name)
     found = kept(source, out, pair())
-    assert found.inputs == (Tensor("zeta", "float32", (5,)), Tensor("alpha", "float32", (3,)))
+    assert found.inputs == (Tensor("zeta", "float32", (5,), (5,)), Tensor("alpha", "float32", (3,), (3,)))
     assert found.outputs == (Tensor("second", "float32", (2,)), Tensor("first", "float32", (1,)))
     same(answers(out, pair()), built(list(pair())))
 
