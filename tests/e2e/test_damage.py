@@ -1,6 +1,7 @@
 """Damage on the volume after a run: no command prints a figure that it can't vouch for."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -25,11 +26,14 @@ def edit(path: Path) -> None:
     path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
 
-@pytest.fixture
-def copied(finished: Finished, tmp_path: Path) -> Finished:
-    """The finished run on a volume of this test's own."""
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def copied(finished: Finished, tmp_path: Path) -> Driver:
+    """A driver on a copy of the finished run's volume."""
     shutil.copytree(finished.driver.volumes, tmp_path / "volumes")
-    return Finished(Driver(tmp_path / "volumes", finished.driver.engine), finished.done)
+    return Driver(tmp_path / "volumes", finished.driver.engine)
 
 
 def comparison_of(driver: Driver) -> Path:
@@ -40,14 +44,25 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("command", [("report",), ("run", "--sample")], ids=lambda command: command[0])
-def test_a_damaged_comparison_is_told_and_made_anew(copied: Finished, command: tuple[str, ...]) -> None:
-    driver = copied.driver
-    arguments = (*command, "--engine", driver.engine) if command[0] == "run" else command
+DAMAGES: tuple[tuple[str, Damage], ...] = (
+    ("comparison.json", edit),
+    ("comparison.html", flip),
+    ("comparison.md", Path.unlink),
+    ("manifest.json", cut),
+)
+
+
+@pytest.mark.parametrize(
+    ("engine", "command"),
+    [("venv", ["report"]), pytest.param("docker", ["run", "--sample", "--engine", "docker"], marks=pytest.mark.docker)],
+)
+def test_a_damaged_comparison_is_told_and_made_anew(
+    finish: Finish, tmp_path: Path, engine: str, command: list[str]
+) -> None:
+    driver, arguments = copied(finish(engine), tmp_path), command
     folder, first = comparison_of(driver), driver(*arguments)
     whole = contents(folder)
-    damages: list[tuple[str, Damage]] = [(name, flip) for name in (*NAMES, "manifest.json")]
-    for name, damage in [*damages, ("comparison.json", edit), ("comparison.md", Path.unlink)]:
+    for name, damage in DAMAGES:
         damage(folder / name)
         done = driver(*arguments)
         assert done.exit_code == 0, done.stderr
@@ -66,7 +81,7 @@ def test_diff_refuses_a_damaged_comparison(finish: Finish, tmp_path: Path) -> No
     assert driver("diff", str(copy), "resnet8-cifar10").exit_code == 0
     for name in (*NAMES, "manifest.json"):
         whole = (copy / "comparison" / name).read_bytes()
-        flip(copy / "comparison" / name)
+        (cut if name == "manifest.json" else flip)(copy / "comparison" / name)
         for pair in ((str(copy), "resnet8-cifar10"), ("resnet8-cifar10", str(copy))):
             done = driver("diff", *pair)
             assert (done.exit_code, done.stdout) == (2, "")
@@ -77,7 +92,7 @@ def test_diff_refuses_a_damaged_comparison(finish: Finish, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "file", ["onnx/predictions.onnx.int8/output_0.npy", "keras/dataset/labels.npy", "keras/dataset/artifact.json"]
+    "file", ["onnx/predictions.onnx.int8/output_0.npy", "keras/labels/labels.npy", "keras/dataset/artifact.json"]
 )
 def test_diff_refuses_altered_evidence(finish: Finish, tmp_path: Path, file: str) -> None:
     driver = finish("venv").driver
@@ -90,23 +105,23 @@ def test_diff_refuses_altered_evidence(finish: Finish, tmp_path: Path, file: str
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_two_reports_and_a_run_at_once(copied: Finished) -> None:
-    driver = copied.driver
+def test_two_reports_and_a_run_at_once(finish: Finish, tmp_path: Path) -> None:
+    driver = copied(finish("venv"), tmp_path)
     flip(comparison_of(driver) / "comparison.json")
     reports = [driver.start_command("report") for _ in range(2)]
     run = driver.start()
     for process in (*reports, run):
         stdout, stderr = process.communicate()
         assert process.returncode == 0, stderr
-        assert "All 22 gates hold." in stdout
+        assert re.search(r"^All \d+ gates hold\.$", stdout, re.MULTILINE)
     done = driver("report")
     assert "damaged" not in done.stdout
     assert {path.name for path in comparison_of(driver).iterdir()} == {*NAMES, "manifest.json"}
     assert driver.leftovers() == []
 
 
-def test_an_input_that_is_damaged_on_the_volume_is_fetched_again(copied: Finished) -> None:
-    driver = copied.driver
+def test_an_input_that_is_damaged_on_the_volume_is_fetched_again(finish: Finish, tmp_path: Path) -> None:
+    driver = copied(finish("venv"), tmp_path)
     (model,) = (driver.volumes / "inputs" / "models" / "resnet8-cifar10").glob("*.keras")
     whole = model.read_bytes()
     flip(model)

@@ -241,6 +241,7 @@ def test_list_shows_every_stage_and_that_it_is_fresh(finished: Finished) -> None
     asked_for = [
         "trained",
         "selection",
+        "selection.labels",
         "holdout",
         "check",
         *(name for name in states if name.startswith("inspection.")),
