@@ -49,7 +49,7 @@ format: setup  ## rewrite the code as `check` wants it
 	.venv/bin/ruff check --fix .
 
 test: check images data  ## check, then unit, contract and end-to-end tests
-	.venv/bin/python -m pytest
+	tests/all
 
 unit: setup  ## the tests that need neither Docker nor a framework
 	.venv/bin/python -m pytest tests/unit tests/contract
