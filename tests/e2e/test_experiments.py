@@ -18,7 +18,7 @@ from shared.store import ROOT, SEAL, volumes
 
 SHIPPED = sorted(path.stem for path in DEFAULT.parent.glob("*.yaml"))
 FLOATS = ("keras.fp32", "onnx.fp32", "torch.fp32")
-ANSWERS = [f"predictions.{name}" for name in FLOATS]
+ANSWERS = ["labels", *(f"predictions.{name}" for name in FLOATS)]
 MLPERF, FILE = "mlperf-tiny", "pretrainedResnet.h5"
 PLACES = (volumes() / "inputs" / FILE, ROOT.parent / "shared" / "reference" / FILE)
 NO_FILE = f"the model of MLPerf Tiny is not here: put it at volumes/inputs/{FILE}"
@@ -78,7 +78,7 @@ def test_an_experiment_that_ships(name: str, engine: str, whole: Finish) -> None
 def accuracy(driver: Driver, variant: str) -> float:
     """In percent, from the answers themselves."""
     answers = np.load(driver.folder(f"predictions.{variant}", variant.partition(".")[0], MLPERF) / "output_0.npy")
-    labels = np.load(driver.folder("dataset", "keras", MLPERF) / "labels.npy")
+    labels = np.load(driver.folder("labels", "keras", MLPERF) / "labels.npy")
     assert len(answers) == len(labels) == 10_000
     return round(100 * float((answers.argmax(axis=1) == labels).mean()), 2)
 
