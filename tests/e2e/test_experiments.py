@@ -180,7 +180,7 @@ def test_a_file_of_keras_2_in_docker_and_by_compose(old: Path, compose: Compose)
 
 def right(driver: Driver) -> dict[str, int]:
     """How many of the 200 test samples each framework answers as the model did before it was saved."""
-    labels = np.load(driver.folder("dataset", "keras", "old") / "labels.npy")
+    labels = np.load(driver.folder("labels", "keras", "old") / "labels.npy")
     found = {}
     for name in FLOATS:
         folder = driver.folder(f"predictions.{name}", name.partition(".")[0], "old")

@@ -189,7 +189,7 @@ def test_pictures_in_folders_are_the_same_samples(
     done = docker_driver("run", "--experiment", "mine", "predictions.keras.fp32", "calibration")
     assert done.exit_code == 0, done.stdout + done.stderr
     seen = np.load(docker_driver.folder("dataset", "keras", "mine") / "input_0.npy")
-    labels = np.load(docker_driver.folder("dataset", "keras", "mine") / "labels.npy")
+    labels = np.load(docker_driver.folder("labels", "keras", "mine") / "labels.npy")
     assert seen.dtype == np.uint8
     by_class = np.argsort(arrays["y_test"], kind="stable")
     assert np.array_equal(labels, arrays["y_test"][by_class])
