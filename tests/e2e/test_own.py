@@ -186,7 +186,7 @@ def test_pictures_in_folders_are_the_same_samples(
     """The default model answers them as it does the embedded sample: 88.6 % of 2,000."""
     folder, arrays = pictures
     assert new(docker_driver, files, str(OURS), str(folder)).exit_code == 0
-    done = docker_driver("run", "--experiment", "mine", "predictions.keras.fp32", "calibration")
+    done = docker_driver("run", "--experiment", "mine", "predictions.keras.fp32", "labels", "calibration")
     assert done.exit_code == 0, done.stdout + done.stderr
     seen = np.load(docker_driver.folder("dataset", "keras", "mine") / "input_0.npy")
     labels = np.load(docker_driver.folder("labels", "keras", "mine") / "labels.npy")
