@@ -75,7 +75,7 @@ def test_a_hostile_model_harms_nothing(files: Path, tmp_path: Path, monkeypatch:
     assert "FORGED" not in done.stdout
     outcomes = tried(driver)
     assert outcomes.pop("planted") == {"[]"}
-    assert outcomes.pop("read the labels") == {"nothing"}
+    assert outcomes.pop("read the labels") <= {"nothing", "refused"}
     assert outcomes.pop("end all") <= {"refused", "DONE None"}, "all that it may signal is itself"
     assert len(outcomes) == 13
     assert {name: found for name, found in outcomes.items() if found != {"refused"}} == {}
@@ -106,9 +106,9 @@ def test_without_landlock_each_stage_of_a_foreign_model_is_alone(
     for name in ("data", "dataset", "keras.fp32", "predictions.keras.fp32", "exported", "onnx.fp32"):
         assert made.state(made.steps[name]) == "fresh", name
     outcomes = tried(driver)
-    assert outcomes["read the labels"] == {"nothing"}
+    assert outcomes["read the labels"] <= {"nothing", "refused"}
     for name in ("rewrite the data set", "rewrite the plan", "add to what is finished"):
         assert not any(outcome.startswith("DONE [None") for outcome in outcomes[name]), name
     assert not list((driver.volumes / "hostile" / ".isolated").iterdir())
-    assert command_line.main(run) == 0, "nothing is left to do"
-    assert "seconds" not in capsys.readouterr().out
+    assert command_line.main(run) == 0
+    assert " ok " not in capsys.readouterr().out, "nothing is left to do"
