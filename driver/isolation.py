@@ -4,6 +4,8 @@ A stage that runs such a model could otherwise change what is finished, or take 
 its inputs, which it can't write, and a folder of its own; what it leaves there is checked and published by the driver.
 """
 
+import os
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -17,6 +19,7 @@ from shared.errors import CrossquantError, StageError
 from shared.freshness import Freshness, Inputs
 from shared.progress import Event
 
+LARGEST_LOG = 1 << 24  # bytes
 FOLDER = ".isolated"  # below the experiment's folder: what a step alone in its container writes
 
 
@@ -44,7 +47,11 @@ def make(plan: Plan, step: Step, inputs: Inputs, engine: Engine, display: Displa
         display.event(Event("note", step.output, message=message))
 
     with locks.exclusive(final, waiting, plan.stage_seconds), staging(plan) as folder:
-        end = attempt(plan, step, inputs, engine, folder, display)
+        try:
+            end = attempt(plan, step, inputs, engine, folder, display)
+        except StageError as error:  # it has ended its own runner, which is all that it can reach
+            end = Event("end", step.output, status="failed", reason=str(error))
+        keep_log(folder / "logs" / f"{step.output}.log", store.log_path(plan, step.output))
         if end.status in ("ok", "unsupported"):
             end = publish(plan, step, inputs, folder / step.output, end)
         return record(plan, end)
@@ -66,6 +73,17 @@ def attempt(plan: Plan, step: Step, inputs: Inputs, engine: Engine, folder: Path
             elif event.event in ("start", "progress") and event.output == step.output:
                 display.event(event)
     return end
+
+
+def keep_log(written: Path, to: Path) -> None:
+    """What the stage said, for people: the first bytes of it, if it is a file."""
+    try:
+        with open(os.open(written, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            text = file.read(LARGEST_LOG) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
+    except OSError:
+        return
+    to.parent.mkdir(parents=True, exist_ok=True)
+    to.write_bytes(text)
 
 
 def publish(plan: Plan, step: Step, inputs: Inputs, made: Path, end: Event) -> Event:

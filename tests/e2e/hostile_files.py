@@ -80,8 +80,7 @@ def main(folder: Path) -> None:
     scope: dict = {"keras": keras}
     exec(ATTACKS[ATTACKS.index("@keras.saving") :], scope)
     (folder / "spy.py").write_text(ATTACKS)
-    name = "spy\x1b[2J\x1b[H"
-    layers = [keras.Input((8,), name="rows"), scope["Spy"](name=name), keras.layers.Dense(3, name="answers")]
+    layers = [keras.Input((8,), name="rows"), scope["Spy"](name="spy"), keras.layers.Dense(3, name="answers")]
     keras.Sequential(layers).save(folder / "hostile.keras")
     random = np.random.default_rng(3)
     arrays = {f"x_{split}": random.normal(size=(300, 8)).astype(np.float32) for split in ("train", "test")}
