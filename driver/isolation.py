@@ -78,7 +78,7 @@ def attempt(plan: Plan, step: Step, inputs: Inputs, engine: Engine, folder: Path
 def keep_log(written: Path, to: Path) -> None:
     """What the stage said, for people: the first bytes of it, if it is a file."""
     try:
-        with open(os.open(written, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        with os.fdopen(os.open(written, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
             text = file.read(LARGEST_LOG) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
     except OSError:
         return
