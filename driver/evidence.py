@@ -194,7 +194,7 @@ class Evidence:
 
     def digests(self) -> dict[str, str]:
         """The digest of each artifact and input that is up to date."""
-        names = [*self.plan.locations]
+        names = sorted(self.plan.locations)  # a plan that was read has another order than one that was made
         seals = {name: self.freshness.current(name) for name in names}
         return {name: store.digest(seal) for name, seal in seals.items() if seal is not None}
 

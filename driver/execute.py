@@ -52,7 +52,7 @@ def run_image(plan: Plan, image: str, batch: Sequence[Step], engine: Engine, dis
                 failed |= event.status in ("failed", "skipped")
                 stop_on_error(event)
     finally:
-        remove_partials(plan, batch)
+        remove_partials(plan, image)
     return failed
 
 
@@ -65,9 +65,9 @@ def stop_on_error(event: Event) -> None:
         raise kind(event.message)
 
 
-def remove_partials(plan: Plan, batch: Sequence[Step]) -> None:
-    """What a killed runner left of these artifacts, but for those that another one makes now."""
-    for step in batch:
+def remove_partials(plan: Plan, image: str) -> None:
+    """What killed runners of an image left, but for the artifacts that another one makes now."""
+    for step in [step for step in plan.steps if step.image == image]:
         final = store.artifact_path(plan, step.output)
         with locks.unless_held(final) as free:
             if free:

@@ -107,7 +107,9 @@ def test_a_misspelt_key_is_named_with_its_line(driver: Driver, experiment: Write
 def test_an_unknown_target(driver: Driver, target: str) -> None:
     done = driver.run(target)
     assert done.exit_code == 2
-    assert done.stderr.startswith(f"error: unknown artifact '{target}': this experiment makes dataset, calibration, ")
+    assert done.stderr.startswith(
+        f"error: unknown artifact '{target}': this experiment makes dataset, labels, calibration, "
+    )
 
 
 @pytest.mark.parametrize("text", ["{}", ""], ids=["changed by hand", "emptied by a power cut"])
