@@ -10,7 +10,7 @@ COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 TORCH_FROM = --find-links wheels --extra-index-url https://download.pytorch.org/whl/cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help setup images run list report fetch data doctor check format test unit docker-host lock sample train clean
+.PHONY: help setup images run list report fetch data doctor check format test test-long unit docker-host lock sample train clean
 
 help:  ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -50,6 +50,9 @@ format: setup  ## rewrite the code as `check` wants it
 
 test: check images data  ## check, then unit, contract and end-to-end tests
 	tests/all
+
+test-long: check images data  ## the tests that take longer than CI has for them
+	.venv/bin/python -m pytest -m long
 
 unit: setup  ## the tests that need neither Docker nor a framework
 	.venv/bin/python -m pytest tests/unit tests/contract

@@ -19,7 +19,12 @@ MODULES = {
     for path in sorted((ROOT / "benchmarks").glob("*.py"))
     if '__name__ == "__main__"' in path.read_text()
 }
-BENCHMARKS = [name for name in MODULES if not any(name in parts for parts in PARTS.values())]
+LONG = ("large",)  # two models through every recipe and `explain`, even when small: `make test-long`
+BENCHMARKS = [
+    pytest.param(name, marks=pytest.mark.long if name in LONG else ())
+    for name in MODULES
+    if not any(name in parts for parts in PARTS.values())
+]
 WRONG = {"", "nan", "inf", "died", "None"}
 
 Table = list[list[str]]
