@@ -20,10 +20,11 @@ from shared.samples import Batch
 def per_sample(total: Callable[[Batch], int], dataset: Path) -> int:
     """Bytes that one more sample of `dataset` adds; `total` counts those of all tensors for a batch.
 
-    What is computed of weights alone is the same for one sample and for two, and is not counted.
+    What is computed of weights alone is the same for two samples and for three, and is not counted. A single sample is
+    no measure: a graph may drop an axis of size one, that of the samples among them.
     """
     sample = samples.take(dataset, slice(1))
     if not len(sample[0]):
         return 0
-    one, two = (total(tuple(np.repeat(array, count, axis=0) for array in sample)) for count in (1, 2))
-    return max(0, two - one)
+    two, three = (total(tuple(np.repeat(array, count, axis=0) for array in sample)) for count in (2, 3))
+    return max(0, three - two)

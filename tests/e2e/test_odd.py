@@ -66,7 +66,7 @@ def why(outcome: Outcome) -> bool:
 
 def test_what_is_unsupported_names_what_it_is(outcomes: list[Outcome]) -> None:
     """One of the graph's own operators, the batch that a file or a trace holds, or the tensor that has no type."""
-    features = ("a batch of", "batches of", "weight_name=")
+    features = ("batch of", "batches of", "weight_name=")
     wrong = [
         str(one)
         for one in outcomes

@@ -38,7 +38,7 @@ def test_what_one_more_sample_adds_is_counted_and_not_what_is_always_there(folde
         return 1000 + 24 * len(batch[0])
 
     assert memory.per_sample(total, folder) == 24
-    assert [len(batch[0]) for batch in seen] == [1, 2]
+    assert [len(batch[0]) for batch in seen] == [2, 3]
     assert (seen[1][0] == samples.take(folder, slice(1))[0]).all()
 
 
