@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from composing import Compose
-from conftest import DEFAULT, ENGINES, Done, Driver, Finish, Finished
+from conftest import DEFAULT, Done, Driver, Finish, Finished
 
 from driver import fetching
 from driver.venv_engine import ensure
@@ -62,8 +62,16 @@ def whole(finish: Finish, tmp_path_factory: pytest.TempPathFactory) -> Finish:
     return run
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("name", SHIPPED)
+RUNS = [
+    pytest.param(name, engine, marks=[pytest.mark.docker] if engine == "docker" else [pytest.mark.long])
+    for name in SHIPPED
+    for engine in ("venv", "docker")
+    if name != DEFAULT.stem
+]
+RUNS += [pytest.param(DEFAULT.stem, "venv"), pytest.param(DEFAULT.stem, "docker", marks=pytest.mark.docker)]
+
+
+@pytest.mark.parametrize(("name", "engine"), RUNS)
 def test_an_experiment_that_ships(name: str, engine: str, whole: Finish) -> None:
     driver, done = (finished := whole(name, engine)).driver, finished.done
     assert done.exit_code == 0, done.stdout + done.stderr
