@@ -12,13 +12,13 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
 from shared import progress, sandbox, store
-from shared.contract import SCHEMA, Plan, Seal, Status, Step
+from shared.contract import SCHEMA, File, Plan, Seal, Status, Step
 from shared.errors import DISK_FULL, CrossquantError, Unsupported
 from shared.progress import Lines, Progress, Reply
 
@@ -37,6 +37,7 @@ class Outcome:
     reason: str = ""
     seconds: float = 0.0
     peak_bytes: int = 0
+    files: dict[str, File] = field(default_factory=dict)  # of an output that can be sealed
 
     @property
     def sealable(self) -> bool:
@@ -96,11 +97,12 @@ def run(plan: Plan, step: Step, digests: dict[str, str], folder: Path, listen: L
     finally:
         store.remove(scratch)
         _clear_semaphores()
+    files: dict[str, File] = {}
     if status == "ok":
-        status, reason = _check_output(folder)
+        status, reason, files = _list_output(folder)
     if status == "failed" and store.is_full(folder):
         reason = DISK_FULL  # each framework says it in another way, some by dying
-    return Outcome(status, reason, time.monotonic() - started, peak)
+    return Outcome(status, reason, time.monotonic() - started, peak, files)
 
 
 def seal(plan: Plan, step: Step, digests: dict[str, str], outcome: Outcome, folder: Path) -> Seal:
@@ -112,7 +114,7 @@ def seal(plan: Plan, step: Step, digests: dict[str, str], outcome: Outcome, fold
         name=step.output,
         status="unsupported" if outcome.status == "unsupported" else "ok",
         reason=outcome.reason,
-        files=store.list_files(folder),
+        files=outcome.files,
         inputs=digests,
         code=plan.code[step.image],
         parameters=step.parameters,
@@ -123,17 +125,18 @@ def seal(plan: Plan, step: Step, digests: dict[str, str], outcome: Outcome, fold
     )
 
 
-def _check_output(folder: Path) -> tuple[Status, str]:
-    """Refuse what can't be sealed: links, devices, files that can't be read, a seal that is not the runner's."""
+def _list_output(folder: Path) -> tuple[Status, str, dict[str, File]]:
+    """The files to seal, hashed once, or why they can't be: links, devices, files that can't be read, a seal that is
+    not the runner's.
+    """
     if os.path.lexists(folder / store.SEAL):
-        return "failed", f"its output has a file {store.SEAL}, which is the runner's to write"
+        return "failed", f"its output has a file {store.SEAL}, which is the runner's to write", {}
     try:
-        store.list_files(folder)
+        return "ok", "", store.list_files(folder)
     except CrossquantError as error:
-        return "failed", str(error)
+        return "failed", str(error), {}
     except OSError as error:
-        return "failed", f"its output can't be read: {error.strerror}"
-    return "ok", ""
+        return "failed", f"its output can't be read: {error.strerror}", {}
 
 
 # The runner's side
