@@ -16,6 +16,7 @@ from docker.models.containers import Container
 from docker.types import Mount
 
 from driver import host
+from driver.engine import ENDED
 from driver.experiment import Limits
 from shared import locks, progress, stage
 from shared.contract import Plan, Step
@@ -29,7 +30,6 @@ LABEL = "crossquant.folder"  # on each container, with the experiment's folder: 
 LEASE = "crossquant.lease"  # and the name of a file that its driver holds a lock on, as long as it lives
 LEASES = ".leases"  # below the experiment's folder
 COMPOSE = "com.docker.compose."  # what Compose calls its own containers by: its labels on an image are inherited
-ENDED = (0, 2, 3, 4)  # exit codes with which a runner ends by itself
 
 
 class DockerEngine:

@@ -5,7 +5,19 @@ from pathlib import Path
 from typing import Protocol
 
 from shared.contract import Plan, Step
+from shared.errors import CrossquantError, StageError, Unconfined
 from shared.progress import Event
+
+ENDED = (0, CrossquantError.exit_code, StageError.exit_code, Unconfined.exit_code)  # with which a runner ends by itself
+
+
+def stop_on_error(event: Event) -> None:
+    """A runner that says `error` broke the contract, and did nothing."""
+    if event.event == "unconfined":
+        raise Unconfined(event.message)
+    if event.event == "error":
+        kind = StageError if event.exit_code == StageError.exit_code else CrossquantError
+        raise kind(event.message)
 
 
 class Display(Protocol):

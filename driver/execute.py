@@ -5,10 +5,10 @@ from contextlib import closing, contextmanager
 from itertools import groupby
 
 from driver import isolation
-from driver.engine import Display, Engine
+from driver.engine import Display, Engine, stop_on_error
 from shared import locks, store
 from shared.contract import Plan, Step
-from shared.errors import CrossquantError, StageError, Unconfined
+from shared.errors import CrossquantError, Unconfined
 from shared.freshness import Freshness
 from shared.progress import Event
 
@@ -54,15 +54,6 @@ def run_image(plan: Plan, image: str, batch: Sequence[Step], engine: Engine, dis
     finally:
         remove_partials(plan, image)
     return failed
-
-
-def stop_on_error(event: Event) -> None:
-    """A runner that says `error` broke the contract, and did nothing."""
-    if event.event == "unconfined":
-        raise Unconfined(event.message)
-    if event.event == "error":
-        kind = StageError if event.exit_code == StageError.exit_code else CrossquantError
-        raise kind(event.message)
 
 
 def remove_partials(plan: Plan, image: str) -> None:

@@ -12,10 +12,10 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from driver.engine import Display, Engine
+from driver.engine import Display, Engine, stop_on_error
 from shared import locks, store
 from shared.contract import Failure, Plan, Step
-from shared.errors import CrossquantError, StageError
+from shared.errors import StageError
 from shared.freshness import Freshness, Inputs
 from shared.progress import Event
 
@@ -66,8 +66,7 @@ def attempt(plan: Plan, step: Step, inputs: Inputs, engine: Engine, folder: Path
     end = Event("end", step.output, status="failed", reason="the stage ended without a word")
     with closing(engine.isolate(plan, step, there, folder)) as events:
         for event in events:
-            if event.event == "error":
-                raise (StageError if event.exit_code == StageError.exit_code else CrossquantError)(event.message)
+            stop_on_error(event)
             if event.event == "end" and event.output == step.output:
                 end = event
             elif event.event in ("start", "progress") and event.output == step.output:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from driver import bubblewrap, host
 from driver.bubblewrap import Sandbox, Trial
+from driver.engine import ENDED
 from driver.experiment import Limits
 from shared import progress, stage
 from shared.contract import Plan, Step
@@ -21,7 +22,6 @@ from shared.store import ROOT, file_sha256
 FOLDER = ROOT / ".venvs"
 PYTHON = (3, 11)
 PATIENCE = 10  # seconds
-ENDED = (0, 2, 3, 4)  # exit codes with which a runner ends by itself
 UNPROTECTED = ("HOME", "LOGNAME", "PATH", "TMPDIR", "USER")  # what a runner outside of a sandbox knows besides
 
 

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import onnx
 
+from images.onnx.tidy import graphs
+
 MARK = "·"
 Rename = Callable[[str], str]
 
@@ -95,12 +97,3 @@ def rename(graph: onnx.GraphProto, tensor: Rename, node_name: Rename) -> None:
             sparse.values.name = tensor(sparse.values.name)
         for note in each.quantization_annotation:
             note.tensor_name = tensor(note.tensor_name)
-
-
-def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """The graph, and those in its loops and branches."""
-    yield graph
-    for node in graph.node:
-        for item in node.attribute:
-            for inner in [item.g] if item.type == onnx.AttributeProto.GRAPH else item.graphs:
-                yield from graphs(inner)
