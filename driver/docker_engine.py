@@ -1,6 +1,5 @@
 """The engine that counts: one locked-down container an image, started through the Docker SDK."""
 
-import fcntl
 import os
 import secrets
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -156,8 +155,7 @@ def lease(plan: Plan) -> Iterator[str]:
     """The name of a lock file that this process holds meanwhile: it says that containers with this name are wanted."""
     leases(plan).mkdir(parents=True, exist_ok=True)
     path = leases(plan) / secrets.token_hex(8)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with locks.whole_folder(path, leases(plan)):
         try:
             yield path.name
         finally:
@@ -168,13 +166,10 @@ def is_held(path: Path) -> bool:
     """Does a living process hold the lease? One that nobody holds is removed."""
     if not path.is_file():
         return False
-    with path.open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    path.unlink(missing_ok=True)
-    return False
+    with locks.unless_held(path) as free:
+        if free:
+            path.unlink(missing_ok=True)
+        return not free
 
 
 def folder(plan: Plan) -> Path:

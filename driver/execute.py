@@ -60,7 +60,7 @@ def remove_partials(plan: Plan, image: str) -> None:
     """What killed runners of an image left, but for the artifacts that another one makes now."""
     for step in [step for step in plan.steps if step.image == image]:
         final = store.artifact_path(plan, step.output)
-        with locks.unless_held(final) as free:
+        with locks.unless_held(locks.path(final)) as free:
             if free:
                 store.remove_partials(final)
                 store.remove_partials(store.failure_path(plan, step.output))

@@ -62,10 +62,10 @@ def shared(artifact: Path, waiting: Waiting, seconds: float) -> Iterator[None]:
 
 
 @contextmanager
-def unless_held(artifact: Path) -> Iterator[bool]:
-    """True with the lock of `artifact`, or False at once where somebody holds it or it was never locked."""
+def unless_held(place: Path) -> Iterator[bool]:
+    """True with the lock file `place` held, or False at once where somebody holds it or it isn't there."""
     try:
-        file = os.open(path(artifact), os.O_RDONLY)
+        file = os.open(place, os.O_RDONLY)
     except OSError:
         yield False
         return

@@ -106,7 +106,7 @@ def test_a_holder_whose_name_is_not_readable_is_another_process(tmp_path):
 
 
 def test_what_nobody_ever_locked_is_read_without_a_lock(tmp_path):
-    with locks.shared(tmp_path / "input", pytest.fail, 1), locks.unless_held(tmp_path / "input") as free:
+    with locks.shared(tmp_path / "input", pytest.fail, 1), locks.unless_held(locks.path(tmp_path / "input")) as free:
         assert not free
     assert list(tmp_path.iterdir()) == []
 
