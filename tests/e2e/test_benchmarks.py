@@ -20,11 +20,7 @@ MODULES = {
     if '__name__ == "__main__"' in path.read_text()
 }
 LONG = ("large",)  # two models through every recipe and `explain`, even when small: `make test-long`
-BENCHMARKS = [
-    pytest.param(name, marks=pytest.mark.long if name in LONG else ())
-    for name in MODULES
-    if not any(name in parts for parts in PARTS.values())
-]
+BENCHMARKS = [name for name in MODULES if not any(name in parts for parts in PARTS.values())]
 WRONG = {"", "nan", "inf", "died", "None"}
 
 Table = list[list[str]]
@@ -47,7 +43,9 @@ def tables(text: str) -> Iterator[Table]:
         ]
 
 
-@pytest.mark.parametrize("name", BENCHMARKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long if name in LONG else ()) for name in BENCHMARKS]
+)
 def test_a_benchmark_ends_with_whole_tables(name: str) -> None:
     done = small(name)
     assert done.returncode == 0, done.stdout + done.stderr

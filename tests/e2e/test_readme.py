@@ -19,7 +19,9 @@ def shown(command: str) -> list[str]:
 
 
 def test_make_run_is_the_driver_s_run() -> None:
-    done = subprocess.run(["make", "--dry-run", "run"], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["make", "--no-print-directory", "--dry-run", "run"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     last = done.stdout.strip().splitlines()[-1]
     assert last == ".venv/bin/python -m driver run --experiment resnet8-cifar10"
     assert " build" in done.stdout, "the images come first"

@@ -1,5 +1,6 @@
 """A converted model is held against two batches of different sizes."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,12 @@ def test_what_is_written_is_read(tmp_path: Path):
     assert found is not None
     np.testing.assert_array_equal(found.inputs[0], X)
     np.testing.assert_array_equal(found.outputs[0], X * 2)
+
+
+def test_the_same_bytes_are_written_by_every_python(tmp_path: Path):
+    examples.write(EXAMPLE, tmp_path)
+    written = (tmp_path / examples.FILE).read_bytes()
+    assert hashlib.sha256(written).hexdigest() == "2c9197b92fee4c61fba772ea969213470b363a9cc6b6073ba3ba0266531d0d4a"
 
 
 @pytest.mark.parametrize(
