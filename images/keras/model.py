@@ -1,6 +1,7 @@
 """A Keras model as a callable."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from images.keras import custom, operators, saved_model
+from images.keras import configuration, custom, operators, saved_model
 from shared import threads
 from shared.errors import CrossquantError
 from shared.fixed_batch import in_batches_of
@@ -17,6 +18,8 @@ from shared.samples import Batch
 from shared.signature import Signature, Tensor
 
 FILE = "model.keras"
+SCOPE = re.compile(r"'(?P<name>[^\n]*)' is not a valid (?:root )?scope name")
+NAMING = "has a name that TensorFlow doesn't take: name it by letters, digits and _ . - alone, and save the model again"
 TRUST = "trust.json"  # beside the model, where the user lets it run its own Lambda code
 
 
@@ -105,7 +108,12 @@ def function_of(model: keras.Model, batch: int | None) -> Any:
         ],
         input_signature=specs(model, batch),
     )
-    return function.get_concrete_function()
+    try:
+        return function.get_concrete_function()
+    except ValueError as error:
+        if found := SCOPE.search(str(error)):
+            raise CrossquantError(f"layer '{configuration.shown(found['name'])}' {NAMING}") from error
+        raise
 
 
 def specs(model: keras.Model, batch: int | None) -> list[tf.TensorSpec]:

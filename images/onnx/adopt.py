@@ -1,5 +1,6 @@
 """A user's own ONNX file as the one that everything starts from, as if tf2onnx had written it."""
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -111,11 +112,33 @@ def modern(model: onnx.ModelProto, ranks: Sequence[int] = ()) -> Iterator[str]:
     for number, node in enumerate(model.graph.node):
         if not node.name or len(names) < len(model.graph.node):  # quantizers exclude layers by name
             node.name = f"{node.op_type}_{number}"
+    for graph in tidy.graphs(model.graph):
+        show_names(graph)
+
+
+def show_names(graph: onnx.GraphProto) -> None:
+    """Names without what a terminal obeys: they come into messages and reports."""
+    for item in (*graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        if shown(item.name) != item.name:
+            item.name = shown(item.name)
+    for node in graph.node:
+        node.input[:] = map(shown, node.input)
+        node.output[:] = map(shown, node.output)
+
+
+def shown(name: str) -> str:
+    """`name` itself where all of it can be shown; else what can be, and a sum by which it differs from others."""
+    if name.isprintable():
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+    return "".join(letter if letter.isprintable() else "_" for letter in name) + f"_{digest}"
 
 
 def check_kinds(graph: onnx.GraphProto) -> None:
-    """CrossquantError for what goes in or comes out that is no tensor of numbers."""
+    """CrossquantError for what goes in or comes out that is no tensor of numbers, or whose name can't be shown."""
     for item in (*graph.input, *graph.output):
+        if not item.name.isprintable():
+            raise CrossquantError(f"{item.name!a} of the ONNX file has a name that can't be shown: rename it")
         if not item.type.HasField("tensor_type"):
             kind = (item.type.WhichOneof("value") or "nothing known").removesuffix("_type")
             raise CrossquantError(f"'{item.name}' of the ONNX file is a {kind}: only tensors can be compared")

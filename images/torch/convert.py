@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import torch
 
-from images.torch import fallback, forms, torchvision_free
+from images.torch import fallback, forms, names, torchvision_free
 from images.torch.fallback import Source
 from images.torch.forms import several
 from images.torch.script import Tensors, save
@@ -30,8 +30,11 @@ from images.torch.plain_calls import fix_gathers, fix_reshapes, fix_squeezes  # 
 
 
 def module_name(node: onnx.NodeProto) -> str:
-    """What onnx2torch calls the node's module: it leaves the dots of a domain, which PyTorch takes in no name."""
-    return f"{node.domain}/{node.name or node.op_type}".replace(".", "/").lstrip("/")
+    """What onnx2torch calls the node's module: it leaves the dots of a domain, which PyTorch takes in no name.
+
+    No other name of the file comes to PyTorch.
+    """
+    return names.plain(f"{node.domain}/{node.name or node.op_type}".replace(".", "/").lstrip("/"))
 
 
 OnnxGraph.generate_node_name = staticmethod(module_name)

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 ROOT = "/app/volumes"
+KERAS = f"{ROOT}/hostile/keras"
 FORGED = json.dumps({"event": "end", "output": "keras.fp32", "status": "ok", "reason": "FORGED"}) + "\\n"
 
 
@@ -23,10 +24,9 @@ def rewrite(path):
 
 
 def read_labels():
-    places = [*glob.glob(f"{ROOT}/*/keras/**/labels.npy"), *glob.glob(f"{ROOT}/*/keras/**/y_t*.npy")]
-    places += glob.glob(f"{ROOT}/inputs/**/*.npz", recursive=True)
-    found = [place for place in places if os.access(place, os.R_OK) and open(place, "rb").read(1)]
-    return found
+    places = [f"{KERAS}/labels/labels.npy", f"{KERAS}/data/y_test.npy", f"{ROOT}/inputs/hostile-data/files/data.npz"]
+    places += [*glob.glob(f"{ROOT}/*/keras/**/labels.npy"), *glob.glob(f"{ROOT}/inputs/**/*.npz", recursive=True)]
+    return [place for place in places if os.access(place, os.R_OK) and open(place, "rb").read(1)]
 
 
 def speak_as_the_runner(pid):
@@ -35,11 +35,15 @@ def speak_as_the_runner(pid):
 
 
 ATTEMPTS = {
-    "rewrite the data set": lambda: [rewrite(path) for path in glob.glob(f"{ROOT}/*/keras/dataset/*")],
-    "rewrite the plan": lambda: [rewrite(path) for path in glob.glob(f"{ROOT}/*/plan.json")],
-    "remove what is finished": lambda: [os.unlink(path) for path in glob.glob(f"{ROOT}/*/keras/*/artifact.json")],
-    "add to what is finished": lambda: [open(f"{path}/more", "w") for path in glob.glob(f"{ROOT}/*/keras/dataset")],
-    "write beside it": lambda: [os.mkdir(f"{path}/planted") for path in glob.glob(f"{ROOT}/*/keras")],
+    "rewrite the data set": lambda: rewrite(f"{KERAS}/dataset/input_0.npy"),
+    "rewrite the plan": lambda: rewrite(f"{ROOT}/hostile/plan.json"),
+    "remove what is finished": lambda: os.unlink(f"{KERAS}/dataset/artifact.json"),
+    "add to what is finished": lambda: open(f"{KERAS}/dataset/more", "w"),
+    "write beside it": lambda: os.mkdir(f"{KERAS}/planted"),
+    "list the volume": lambda: os.listdir(ROOT),
+    "list what is finished": lambda: os.listdir(KERAS),
+    "list the labels": lambda: os.listdir(f"{KERAS}/labels"),
+    "list the user's data": lambda: os.listdir(f"{ROOT}/inputs/hostile-data/files"),
     "read the labels": read_labels,
     "end the runner": lambda: os.kill(1, signal.SIGTERM),
     "end all": lambda: os.kill(-1, signal.SIGKILL),

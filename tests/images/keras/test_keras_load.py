@@ -131,6 +131,17 @@ def test_a_model_that_is_not_one_for_the_images(
     assert refused(source, dataset, out) == message
 
 
+@pytest.mark.parametrize("name", ["my layer", "größe", 'x" if print("ran") else "x'])
+def test_a_layer_name_that_tensorflow_does_not_take(name: str, source: Path, dataset: Path, out: Path):
+    inputs = keras.Input(models.SHAPE)
+    pooled = layers.GlobalAveragePooling2D()(inputs)
+    keras.Model(inputs, layers.Dense(models.CLASSES, name=name)(pooled)).save(source / "model.keras")
+    assert refused(source, dataset, out) == (
+        f"layer '{name}' has a name that TensorFlow doesn't take: "
+        "name it by letters, digits and _ . - alone, and save the model again"
+    )
+
+
 def test_a_model_that_was_never_built(source: Path, dataset: Path, out: Path):
     keras.Sequential([layers.Flatten(), layers.Dense(10)]).save(source / "model.keras")
     assert "input" in refused(source, dataset, out)

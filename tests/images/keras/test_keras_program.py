@@ -1,5 +1,6 @@
 """SavedModels: programs that only compute go through, whoever wrote them; what does more is refused by its name."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
+from tensorflow.core.framework.variable_pb2 import VariableDef
 
 from images.keras import describe, load, model, program, tf_operators
 from shared.errors import CrossquantError
@@ -269,10 +271,146 @@ def start_with_it(meta: Any) -> None:
     meta.collection_def["legacy_init_op"].node_list.value.append(call.name)
 
 
-@pytest.mark.parametrize("change", [call_it, call_it_inside, offer_it, answer_by_it, start_with_it])
+def swap_for_it(meta: Any) -> None:
+    """TensorFlow puts another function in its place, and the other way round."""
+    saver(meta).attr["api_implements"].s = b"own"
+
+
+def plant_another(meta: Any) -> None:
+    """That nothing calls: TensorFlow would put it in the place of one that says the same of itself."""
+    planted = meta.graph_def.library.function.add()
+    planted.CopyFrom(saver(meta))
+    planted.signature.name = "planted"
+
+
+def name_it_in_text(meta: Any) -> None:
+    other = next(item for item in meta.graph_def.library.function if "signature_wrapper" in item.signature.name)
+    other.attr["forward_function_name"].s = saver(meta).signature.name.encode()
+
+
+def differentiate_by_it(meta: Any) -> None:
+    other = next(item for item in meta.graph_def.library.function if "signature_wrapper" in item.signature.name)
+    meta.graph_def.library.gradient.add(function_name=other.signature.name, gradient_func=saver(meta).signature.name)
+
+
+def answer_by_its_part(meta: Any) -> None:
+    """By an output that consists of outputs."""
+    call = next(node for node in meta.graph_def.node if node.attr["f"].func.name == saver(meta).signature.name)
+    info = next(iter(meta.signature_def["serving_default"].outputs.values()))
+    part = info.composite_tensor.components.add().composite_tensor.components.add()
+    part.coo_sparse.values_tensor_name = f"{call.name}:0"
+
+
+def initialize_by_it(meta: Any) -> None:
+    call = next(node for node in meta.graph_def.node if node.attr["f"].func.name == saver(meta).signature.name)
+    variable = VariableDef(initializer_name=call.name).SerializeToString()
+    meta.collection_def["local_variables"].bytes_list.value.append(variable)
+
+
+COMES_TO_IT = (call_it, call_it_inside, offer_it, answer_by_it, start_with_it, swap_for_it, plant_another)
+COMES_TO_IT += (name_it_in_text, differentiate_by_it, answer_by_its_part, initialize_by_it)
+
+
+@pytest.mark.parametrize("change", COMES_TO_IT)
 def test_a_saver_that_something_comes_to(change: Callable[[Any], None], source: Path, dataset: Path, out: Path):
     edited(exported(source / "saved"), lambda holder: change(holder.meta_graphs[0]))
     assert "SaveV2" in refused(source, dataset, out)
+
+
+def leave_open(node: Any, _: Any) -> None:
+    """What it writes to is for the caller to say."""
+    node.attr["output_stream"].placeholder = "stream"
+
+
+def leave_open_inside(node: Any, library: Any) -> None:
+    """In the arguments of a function."""
+    name = next(item.signature.name for item in library.function if "signature_wrapper" in item.signature.name)
+    node.attr["function"].list.func.add(name=name).attr["inner"].placeholder = "stream"
+
+
+def call_what_is_not_there(node: Any, _: Any) -> None:
+    """A function by the name of an operator: TensorFlow runs the operator."""
+    node.attr["function"].func.name = "WriteFile"
+
+
+def call_an_operator(node: Any, library: Any) -> None:
+    """Or the function that is called like it."""
+    library.function.add().signature.name = "WriteFile"
+    node.op = "WriteFile"
+
+
+def hide_by_a_second(node: Any, library: Any) -> None:
+    """Two functions of one name: which of them runs?"""
+    holder = next(item for item in library.function if node in item.node_def)
+    node.op = "WriteFile"
+    library.function.add().signature.name = holder.signature.name
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (leave_open, "PrintV2 with an attribute of its caller's"),
+        (leave_open_inside, "PrintV2 with an attribute of its caller's"),
+        (call_what_is_not_there, "WriteFile"),
+        (call_an_operator, "WriteFile"),
+        (hide_by_a_second, "WriteFile"),
+    ],
+)
+def test_what_is_not_in_the_file_or_is_there_twice(
+    change: Callable[[Any, Any], None], expected: str, source: Path, dataset: Path, out: Path
+):
+    module = tf.Module()
+    module.answer = once(lambda *_: tf.print("rows"), "")
+    tf.saved_model.save(module, source / "saved", signatures={"serving_default": module.answer})
+
+    def edit(holder: Any) -> None:
+        library = holder.meta_graphs[0].graph_def.library
+        nodes = [node for function in library.function for node in function.node_def]
+        change(next(node for node in nodes if node.op == "PrintV2"), library)
+
+    assert program.refused(program.read(source / "saved")) == []
+    edited(source / "saved", edit)
+    assert refused(source, dataset, out) == expected
+
+
+def layer_for(device: str, factor: float, act: Act | None, path: str) -> Any:
+    """One of two functions that TensorFlow takes for each other, as Keras 2 wrote LSTM and GRU."""
+
+    def scaled(x: tf.Tensor) -> tf.Tensor:
+        with tf.control_dependencies([tf.identity(x), *([act(x, path)] if act else [])]):
+            return x * factor
+
+    attributes = {"api_implements": "lstm_1", "api_preferred_device": device}
+    return tf.function(scaled, input_signature=[SPEC], autograph=False, experimental_attributes=attributes)
+
+
+def of_two(folder: Path, act: Act | None, path: str) -> None:
+    """What answers is asked to be for the GPU; the other one lies in the library alone."""
+
+    def write(to: Path, first: Any) -> Any:
+        module = tf.Module()
+        module.answer = tf.function(lambda x: {"y": first(x) + 1.0}, input_signature=[SPEC])
+        tf.saved_model.save(module, to, signatures={"serving_default": module.answer})
+        return program.read(to).meta_graphs[0].graph_def.library.function
+
+    aside = write(folder.with_name("aside"), layer_for("CPU", 3.0, act, path))
+    shutil.rmtree(folder.with_name("aside"))
+    write(folder, layer_for("GPU", 2.0, None, ""))
+    planted = [item for item in aside if "api_implements" in item.attr]
+    edited(folder, lambda holder: holder.meta_graphs[0].graph_def.library.function.extend(planted))
+
+
+@pytest.mark.parametrize("act", ["WriteFile", "SaveV2"])
+def test_a_function_that_is_put_in_anothers_place(act: str, source: Path, dataset: Path, out: Path, tmp_path: Path):
+    of_two(source / "saved", lambda x, path: ACTS[act][0](x, path) or x, str(tmp_path / "mark"))
+    assert act in refused(source, dataset, out)
+    assert not list(tmp_path.glob("mark*"))
+
+
+def test_two_functions_for_one_layer_as_keras_2_wrote_them(source: Path, dataset: Path, out: Path):
+    of_two(source / "saved", None, "")
+    load.run(source, dataset, out, trust=False)
+    assert answered(out, np.ones((1, 3), "f")).tolist() in ([[3.0] * 3], [[4.0] * 3])
 
 
 def test_a_second_graph_is_read_as_tensorflow_1_would(source: Path, dataset: Path, out: Path):

@@ -145,6 +145,35 @@ def test_layers_without_names_get_one(source: Path, dataset: Path, out: Path):
     assert [node.name for node in onnx.load(out / "model.onnx").graph.node] == ["Reshape_0", "MatMul_1"]
 
 
+def test_layers_and_tensors_whose_names_can_not_be_shown_get_another(source: Path, dataset: Path, out: Path):
+    """What can be shown stays, whatever it looks like."""
+    model = reshaped([-1, 192], 0, ["n", 10])
+    first, second = model.graph.node
+    first.name, second.name = "a\x1b[31mb\n", 'größe "1" | <b>'
+    first.output[0] = second.input[0] = "inside\x07"
+    given(source, model)
+    adopt.run(source, dataset, out)
+    found = onnx.load(out / "model.onnx").graph.node
+    assert [node.name for node in found] == ["a_[31mb__6137a64c629d7fb7", 'größe "1" | <b>']
+    assert found[0].output[0] == found[1].input[0] != "inside\x07"
+    assert found[0].output[0].startswith("inside__")
+
+
+@pytest.mark.parametrize("letter", ["\x1b", "\n", "\u202e"])
+@pytest.mark.parametrize("place", ["input", "output"])
+def test_an_input_whose_name_can_not_be_shown(
+    place: str, letter: str, source: Path, dataset: Path, out: Path, tmp_path: Path
+):
+    model = convolutional(tmp_path)
+    before, after = getattr(model.graph, place)[0].name, f"a{letter}"
+    getattr(model.graph, place)[0].name = after
+    for node in model.graph.node:
+        node.input[:] = [after if name == before else name for name in node.input]
+        node.output[:] = [after if name == before else name for name in node.output]
+    given(source, model)
+    assert refused(source, dataset, out) == f"{after!a} of the ONNX file has a name that can't be shown: rename it"
+
+
 def test_a_model_for_other_data(source: Path, dataset: Path, out: Path, tmp_path: Path):
     given(source, convolutional(tmp_path))
     np.save(dataset / "input_0.npy", np.zeros((5, 3, 8, 8), np.uint8))

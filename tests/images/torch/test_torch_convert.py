@@ -1,5 +1,6 @@
 """ONNX to PyTorch: the same answers to any batch, from a file that needs PyTorch alone."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,9 +14,12 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from images.torch import convert, pt2e, quantize, torchvision_free
+from images.torch import convert, explain, layers, names, pt2e, quantize, recover, survey, torchvision_free
 from images.torch.script import FILE
+from shared import inspection, samples
 from shared.errors import Unsupported
+from shared.inspection import Inspection
+from shared.signature import Signature, Tensor
 from tests.images import models
 from tests.images.torch.stages import answers, defaults
 
@@ -133,3 +137,103 @@ def test_an_installed_torchvision_is_left_in_its_place(tmp_path: Path, monkeypat
     monkeypatch.delitem(sys.modules, "torchvision")
     torchvision_free.install()
     assert "torchvision" not in sys.modules
+
+
+def called(source: Path, *names: str) -> list[str]:
+    """What the nodes of a model are called from here on: those given, and their own after that."""
+    model = onnx.load(source / models.FILE)
+    for name, node in zip(names, model.graph.node, strict=False):
+        node.name = name
+    onnx.save(model, source / models.FILE)
+    return [node.name for node in model.graph.node]
+
+
+ORDINARY = ("model/conv2d/Conv2D:0", "/layer1/layer1.0/conv1/Conv", "node_Conv_12", "StatefulPartitionedCall/größe-2")
+
+
+def test_an_ordinary_name_is_the_modules(tmp_path: Path):
+    source = models.convolutional(tmp_path)
+    known = called(source, *ORDINARY)
+    module = convert.to_module(source)
+    expected = [name.replace(".", "/").lstrip("/") for name in known]
+    assert [layer.module for layer in layers.read(source)] == expected
+    assert [name for name, _ in module.named_children() if name in expected] == expected
+    assert [layer.name for layer in layers.read(source)] == known
+
+
+@pytest.mark.parametrize(
+    "letter", ['"', "'", "\\", "\n", "\r", "\0", "*", "?", "{", "(", " ", "\u2028", "\ufeff", "．"]
+)
+def test_a_name_that_is_not_ordinary_is_another_one(letter: str):
+    made = names.plain(f"conv{letter}1")
+    assert made.startswith("conv_1_") or letter == "．"
+    assert names.OTHER.search(made) is None
+    assert made != names.plain(f"conv{letter}{letter}1") != names.plain("conv_1") == "conv_1"
+
+
+def test_a_word_of_pythons_is_a_name_like_another(tmp_path: Path, out: Path):
+    source = models.convolutional(tmp_path / "onnx")
+    called(source, "lambda", "is", "None")
+    convert.run(source, out)
+    images = models.images(3)
+    np.testing.assert_allclose(answers(out, images), reference(source, images), rtol=1e-5, atol=1e-5)
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> tuple[Path, Path]:
+    """A model whose names would write the file `mark` as Python, and are no C++; and 120 samples."""
+    mark = str(tmp_path / "mark")
+    source = models.convolutional(tmp_path / "onnx")
+    opening = f'x" if open(bytes({list(mark.encode())}),"w") else "x'
+    called(
+        source, *(f"{opening}{number}" for number in range(8)), f"end\n    open({mark!r}, 'w')\n#", "*/ }\\", '// é"'
+    )
+    folder = tmp_path / "samples"
+    folder.mkdir()
+    np.save(folder / "input_0.npy", models.images(120))
+    (folder / samples.ABOUT).write_text(json.dumps({"task": "fidelity"}))
+    return source, folder
+
+
+def test_what_a_node_is_called_is_not_run(hostile: tuple[Path, Path], tmp_path: Path, out: Path):
+    source, _ = hostile
+    convert.run(source, out)
+    images = models.images(5)
+    np.testing.assert_allclose(answers(out, images), reference(source, images), rtol=1e-5, atol=1e-5)
+    assert not (tmp_path / "mark").exists()
+
+
+@pytest.mark.parametrize("stage", [quantize, pt2e], ids=["fx", "pt2e"])
+def test_what_a_node_is_called_is_not_run_as_it_is_quantized(
+    stage: ModuleType, hostile: tuple[Path, Path], tmp_path: Path, out: Path
+):
+    """It can be excluded by its name all the same."""
+    source, folder = hostile
+    convolution = next(layer.name for layer in layers.read(source) if layer.operator == "Conv")
+    stage.run(source, folder, out, **{**defaults(stage.__name__.rsplit(".", 1)[1]), "exclude": [convolution]})
+    assert json.loads((out / "quantized.json").read_text())["operators"] == 2
+    assert not (tmp_path / "mark").exists()
+
+
+def test_what_a_node_is_called_is_not_run_as_it_is_recovered_or_explained(
+    hostile: tuple[Path, Path], tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+):
+    source, folder = hostile
+    variant = tmp_path / "torch.int8"
+    variant.mkdir()
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    recover.run(source, folder, folder, variant, **{**defaults("recover"), "max_drop_pp": 0.0, "trials": 2})
+    monkeypatch.setattr("images.torch.explain.store.parameters", lambda _: defaults("quantize"))
+    explain.run(variant, source, folder, out, images=40)
+    found = {layer["name"] for layer in json.loads((out / "layers.json").read_text())["layers"]}
+    assert found and found <= {layer.name for layer in layers.read(source)}
+    assert not (tmp_path / "mark").exists()
+
+
+def test_what_a_node_is_called_is_not_run_as_it_is_inspected(hostile: tuple[Path, Path], tmp_path: Path, out: Path):
+    source, _ = hostile
+    inspection.write(Inspection(signature=Signature((Tensor("image", "float32", models.SHAPE),), ())), source)
+    survey.run(source, out)
+    assert [leg.reason for leg in inspection.load(out).legs] == ["", "", ""]
+    assert inspection.load(out).legs[1].carried["Conv"] == 2
+    assert not (tmp_path / "mark").exists()
