@@ -22,6 +22,7 @@ from shared import emulated, samples, sandbox
 from shared.contract import read_shown
 from shared.cpus import CPUS, check, python
 from shared.errors import StageError, Unsupported
+from shared.forks import run_in_fork, signal_name
 from shared.progress import report
 from shared.samples import Array, Indices, draw_by_class
 from shared.subset import Subset
@@ -56,11 +57,11 @@ def answer(
     variant `<cpu>/output.npy`, (n, …) float32, what the judged output has for them in that order; and `cpus.json`
     (Summary).
 
-    The labels choose the samples, and are out of reach before anything loads the variant. `module` has the image's
-    `load(variant, threads)`. Unsupported where none of the CPUs can run the variant.
+    The labels choose the samples, in a process of its own, and are out of reach of what loads the variant. `module` has
+    the image's `load(variant, threads)`. Unsupported where none of the CPUs can run the variant.
     """
     check(cpus)
-    np.save(out / INDICES, chosen(dataset, labels, images))
+    run_in_fork(lambda: np.save(out / INDICES, chosen(dataset, labels, images)))
     sandbox.hide(labels)
     found = {}
     for turn, cpu in enumerate(cpus):
@@ -129,7 +130,7 @@ def refusal(code: int, cpu: str) -> str:
         raise StageError(f"QEMU was killed as '{cpu}': out of memory? raise limits.memory")
     if code > 0:
         raise StageError(f"no answer under QEMU as '{cpu}' (exit code {code}): see the stage's log")
-    return f"killed by {signal.Signals(-code).name}" if code else ""
+    return f"killed by {signal_name(-code)}" if code else ""
 
 
 def checked_instructions(cpu: str, seen: Sequence[str] | None) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from typing import Any, Literal
 from shared import progress, sandbox, store
 from shared.contract import SCHEMA, File, Plan, Seal, Status, Step
 from shared.errors import DISK_FULL, CrossquantError, Unsupported
+from shared.forks import signal_name
 from shared.progress import Lines, Progress, Reply
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -90,16 +91,18 @@ def run(plan: Plan, step: Step, digests: dict[str, str], folder: Path, listen: L
     `listen` hears how far the stage is. When this returns, no process of the stage is left.
     """
     started = time.monotonic()
+    deadline = started + plan.stage_seconds
     scratch = Path(tempfile.mkdtemp(prefix="stage-"))
     try:
         task = Task(plan, step, digests, folder, scratch)
-        status, reason, peak = _supervise(task, started + plan.stage_seconds, listen)
+        status, reason, peak = _supervise(task, deadline, listen)
     finally:
         store.remove(scratch)
+        store.restore_access(folder.parent)
         _clear_semaphores()
     files: dict[str, File] = {}
     if status == "ok":
-        status, reason, files = _list_output(folder)
+        status, reason, files = _list_output(plan, folder, deadline)
     if status == "failed" and store.is_full(folder):
         reason = DISK_FULL  # each framework says it in another way, some by dying
     return Outcome(status, reason, time.monotonic() - started, peak, files)
@@ -125,16 +128,18 @@ def seal(plan: Plan, step: Step, digests: dict[str, str], outcome: Outcome, fold
     )
 
 
-def _list_output(folder: Path) -> tuple[Status, str, dict[str, File]]:
+def _list_output(plan: Plan, folder: Path, deadline: float) -> tuple[Status, str, dict[str, File]]:
     """The files to seal, hashed once, or why they can't be: links, devices, files that can't be read, a seal that is
-    not the runner's.
+    not the runner's, more than can be hashed before `deadline`.
     """
     if os.path.lexists(folder / store.SEAL):
         return "failed", f"its output has a file {store.SEAL}, which is the runner's to write", {}
     try:
-        return "ok", "", store.list_files(folder)
+        return "ok", "", store.list_files(folder, deadline)
     except CrossquantError as error:
         return "failed", str(error), {}
+    except TimeoutError:
+        return "failed", f"its output is not hashed after {plan.stage_seconds} s: raise limits.stage_seconds", {}
     except OSError as error:
         return "failed", f"its output can't be read: {error.strerror}", {}
 
@@ -208,7 +213,7 @@ def _explain(task: Task, reply: Reply | None, in_time: bool, ended: int) -> tupl
         limit = task.plan.stage_seconds
         return "failed", f"not ready after {limit} s: raise limits.stage_seconds"
     if os.WIFSIGNALED(ended):
-        name = signal.Signals(os.WTERMSIG(ended)).name
+        name = signal_name(os.WTERMSIG(ended))
         hint = " (out of memory? raise limits.memory)" if name == "SIGKILL" else ""
         return "failed", f"killed by {name}{hint}; see {task.log}"
     if reply is None:
@@ -304,9 +309,22 @@ def _settle(task: Task, pipe: int) -> None:
                 os.close(number)
     os.environ |= {"HOME": str(task.scratch), "TMPDIR": str(task.scratch)}
     tempfile.tempdir = None
+    _enter_code_folder(task.scratch)
     if sandbox.available():
         inputs = [task.path(name) for name in (*task.step.inputs, *task.optional)]
         sandbox.restrict(sandbox.rules(store.volumes(), inputs, task.folder, task.scratch))
+
+
+def _enter_code_folder(scratch: Path) -> None:
+    """Work in a folder that has our code, by links: a Python that the stage starts looks for modules there.
+
+    It finds a module by listing a folder, and the one that has the code can't be listed where the volume is in it.
+    """
+    folder = scratch / "code"
+    folder.mkdir()
+    (folder / "shared").symlink_to(Path(__file__).resolve().parent)
+    (folder / "images").symlink_to(store.ROOT / "images")
+    os.chdir(folder)
 
 
 def _call(task: Task) -> tuple[str, str]:

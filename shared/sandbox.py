@@ -10,7 +10,7 @@ What Landlock does not restrict is written in docs/security.md. The kernel's int
 import ctypes
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +49,9 @@ class Rule:
     access: int
 
 
+_entered: list[Rule] = []  # the rules of the domain that this process is in
+
+
 def abi() -> int:
     """The version of Landlock that this process may use; 0 where the kernel, or a seccomp filter, has none."""
     return max(0, int(_libc.syscall(CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(VERSION_FLAG))))
@@ -62,11 +65,10 @@ def available() -> bool:
 def rules(hidden: Path, inputs: Iterable[Path], output: Path, scratch: Path) -> list[Rule]:
     """What a stage may do: read everything outside of `hidden`, the volume, and of the volume its `inputs` alone.
 
-    It writes `output` and `scratch`, and what multiprocessing needs. Folders may be listed everywhere: Python looks
-    through them for modules.
+    It writes `output` and `scratch`, and what multiprocessing needs. The folders that contain the volume can't be
+    listed, since a rule holds for all below it: names of files can be as telling as what is in them.
     """
-    found = [Rule("/", READ_DIR)]
-    found += [Rule(path, PROGRAMS) for path in beside(hidden.resolve())]
+    found = [Rule(path, PROGRAMS) for path in beside(hidden.resolve())]
     found += [Rule(str(path), READ) for path in inputs]
     found += [Rule(str(output), FILES), Rule(str(scratch), SCRATCH), Rule(SEMAPHORES, FILES)]
     return found + [Rule(path, READ_FILE | WRITE_FILE | TRUNCATE) for path in DEVICES]
@@ -81,7 +83,7 @@ def beside(hidden: Path) -> Iterator[str]:
             yield from (entry.path for entry in entries if entry.name != child.name and not entry.is_symlink())
 
 
-def restrict(allowed: Iterable[Rule]) -> None:
+def restrict(allowed: Sequence[Rule]) -> None:
     """Restrict this process, and all that it will start, to `allowed`: for ever, and beside what restricts it already.
 
     No TCP, no abstract Unix socket, no signal and no ptrace to a process outside. To be called while the process has a
@@ -97,17 +99,19 @@ def restrict(allowed: Iterable[Rule]) -> None:
         _checked(RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint32(0))
     finally:
         os.close(ruleset)
+    _entered[:] = allowed
 
 
 def hide(path: Path) -> None:
-    """Deny this process, and all that it will start, any further reading of files in the folder `path`.
+    """Deny this process, and all that it will start, the folder `path`.
 
-    For a stage that reads the labels itself and then starts a process that runs the model. Nothing happens where
-    Landlock is missing.
+    For a process that runs the model in a stage that reads the labels. Nothing happens where Landlock is missing.
     """
     if available():
-        everything = [Rule("/", READ_DIR), *(Rule(each, EVERY_FILE_ACCESS) for each in beside(path.resolve()))]
-        restrict(everything)
+        hidden = path.resolve()
+        # The folders that contain it can't be listed any more in a domain that has been entered.
+        everything = _entered or [Rule(each, EVERY_FILE_ACCESS) for each in beside(hidden)]
+        restrict([rule for rule in everything if not Path(rule.path).resolve().is_relative_to(hidden)])
 
 
 def _add(ruleset: int, rule: Rule) -> None:

@@ -1,12 +1,15 @@
 """Artifacts on the volume: hashed, sealed, and believed only after they have been read again."""
 
 import hashlib
+import math
+import mmap
 import os
 import re
 import secrets
 import shutil
 import stat
 import subprocess
+import time
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,7 +29,7 @@ LEAST_FREE = 1 << 18  # bytes; with fewer, what failed failed for want of space
 
 def volumes() -> Path:
     """The folder that all containers share: `volumes/` of the checkout, or $CROSSQUANT_VOLUMES."""
-    return Path(os.environ.get("CROSSQUANT_VOLUMES") or ROOT / "volumes")
+    return Path(os.environ.get("CROSSQUANT_VOLUMES") or ROOT / "volumes").absolute()
 
 
 def plan_path(experiment: str) -> Path:
@@ -49,24 +52,52 @@ def beside(plan: Plan, name: str, folder: str, suffix: str) -> Path:
     return artifact_path(plan, name).parent / folder / (name + suffix)
 
 
-def file_sha256(path: Path) -> str:
+def file_sha256(path: Path, deadline: float = math.inf) -> str:
+    """The hash of a file's content. TimeoutError where it is not ready at `deadline`, by time.monotonic().
+
+    It is read into memory that is given back at once: a runner hashes labels, and its forks, which run the model,
+    have what its memory holds.
+    """
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
+    with path.open("rb", buffering=0) as file, mmap.mmap(-1, BLOCK) as block:
+        while count := file.readinto(block):
+            with memoryview(block) as view, view[:count] as read_now:
+                digest.update(read_now)
+            if time.monotonic() > deadline:
+                raise TimeoutError
     return digest.hexdigest()
 
 
-def list_files(folder: Path) -> dict[str, File]:
+def list_files(folder: Path, deadline: float = math.inf) -> dict[str, File]:
     """Every file below `folder` except the seal, by its relative path.
 
-    CrossquantError for what is no plain file: a link would have its target read in its place.
+    CrossquantError for what is no plain file: a link would have its target read in its place. TimeoutError where they
+    are not all hashed at `deadline`, by time.monotonic(): a file with holes may be longer than the disk.
     """
     found = {}
     for path in sorted(_walk(folder)):
         if path != folder / SEAL:
-            found[path.relative_to(folder).as_posix()] = File(file_sha256(path), path.stat().st_size)
+            found[path.relative_to(folder).as_posix()] = File(file_sha256(path, deadline), path.stat().st_size)
     return found
+
+
+def restore_access(folder: Path) -> None:
+    """Give the owner back what a stage took from `folder`, from what lies in it and from its logs.
+
+    Landlock lets a stage change the mode of any file that its user owns, and it runs as its runner does.
+    """
+    for place in (folder, folder / "logs"):
+        with suppress(OSError):
+            _make_accessible(place)
+            for path in place.iterdir():
+                _make_accessible(path)
+
+
+def _make_accessible(path: Path) -> None:
+    mode = path.lstat().st_mode
+    wanted = stat.S_IRWXU if stat.S_ISDIR(mode) else stat.S_IRUSR | stat.S_IWUSR
+    if not stat.S_ISLNK(mode) and mode & wanted != wanted:
+        path.chmod(stat.S_IMODE(mode) | wanted)
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -3,18 +3,21 @@
 The score with the declared preprocessing is held against those of its likely wrong twins, on a few test samples.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from shared import samples, tasks
+from shared import samples, store, tasks
+from shared.errors import CrossquantError
+from shared.forks import run_in_fork
 from shared.predictions import Model
 from shared.progress import report
-from shared.samples import About, Array, Batch
+from shared.samples import About, Array, Batch, Indices
 from shared.subset import Subset
 
 BATCH = 50  # samples
@@ -77,34 +80,90 @@ def along(values: tuple[float, ...], ndim: int, axis: int) -> Array:
     return np.array(values).reshape([-1 if place == axis else 1 for place in range(ndim)])
 
 
-def compare(
-    model: Model, dataset: Path, labels: Path, parameters: Mapping[str, Any], count: int, each: int = 0
-) -> Twins:
-    """`model` on `count` of the samples in `dataset`, prepared by `parameters`, and on their twins. It computes `each`
-    bytes of a sample (shared/memory.py).
+def compare(load: Callable[[], tuple[Model, int]], source: Path, dataset: Path, labels: Path, count: int) -> Twins:
+    """The model on `count` of the samples in `dataset`, as `source` prepared them and as its twins.
+
+    `load` gives the model and how many bytes it computes of a sample (shared/memory.py). It is called in a process that
+    can read neither labels nor `source`, and in which nobody has read them: code in a model could learn them by heart.
     """
+    if skipped := lack(dataset, labels):
+        return Twins(skipped=skipped)
+    parameters = store.parameters(source)
+    with TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+
+        def work() -> None:
+            model, each = load()
+            for number, answers in enumerate(answer(model, dataset, parameters, count, each)):
+                np.save(folder / f"{number}.npy", answers)
+
+        run_in_fork(work, hidden=(labels, source))
+        answers = [np.load(folder / f"{number}.npy") for number in range(len(list(folder.glob("*.npy"))))]
+    return judge(answers, dataset, labels, parameters, count)
+
+
+@dataclass(frozen=True)
+class Forms:
+    """Some samples as they are stored, and the same by the name of each twin. A `Batch` has an array an input."""
+
+    about: About
+    positions: Indices
+    stored: Batch
+    twins: dict[str, Batch]
+
+
+def forms(dataset: Path, parameters: Mapping[str, Any], count: int) -> Forms:
+    """`count` of the samples in `dataset`, prepared by `parameters`. No twins where no input is a picture."""
     about, subset = samples.about(dataset), Subset(dataset, count)
-    every_label = samples.labels(labels)
-    known = None if every_label is None else every_label[subset.positions]
-    batches = list(subset.batches(BATCH))
-    given = tuple(np.concatenate(parts) for parts in zip(*batches, strict=True))
+    given = tuple(np.concatenate(parts) for parts in zip(*subset.batches(BATCH), strict=True))
     given = tuple(
         array if about.declared(number) else array.astype(samples.FLOAT, copy=False)
         for number, array in enumerate(given)
     )
     place = next((number for number, array in enumerate(given) if channels(array) is not None), None)
     if place is None:
-        return Twins(skipped="no input is a picture (height, width and 1 or 3 channels)")
-    if known is None and about.task != "reconstruction":
-        return Twins(skipped="without labels there is nothing to score")
-    score = Scored(model, about, known, samples.fitting(dataset, BATCH, each=each))
-    forms = dict(distinct(given[place], Declared.of(parameters)))
-    found, declared = [], score.answers(given)
-    for number, (name, form) in enumerate(forms.items()):
-        answers = score.answers((*given[:place], form, *given[place + 1 :]))
-        found.append(Twin(name, score.of(answers), score.better(answers, declared, SURE / len(forms))))
-        report(number + 1, len(forms))
-    return Twins(len(given[0]), score.of(declared), tuple(found))
+        return Forms(about, subset.positions, given, {})
+    others = distinct(given[place], Declared.of(parameters))
+    twins = {name: (*given[:place], form, *given[place + 1 :]) for name, form in others}
+    return Forms(about, subset.positions, given, twins)
+
+
+def answer(model: Model, dataset: Path, parameters: Mapping[str, Any], count: int, each: int = 0) -> list[Array]:
+    """What is judged of the answers of `model` to the samples as they are stored, and then to each twin. It computes
+    `each` bytes of a sample (shared/memory.py).
+    """
+    tried, size = forms(dataset, parameters, count), samples.fitting(dataset, BATCH, each=each)
+    found = []
+    for number, inputs in enumerate((tried.stored, *tried.twins.values())):
+        batches = (tuple(array[start : start + size] for array in inputs) for start in range(0, len(inputs[0]), size))
+        found.append(np.concatenate([model(batch)[tried.about.judged] for batch in batches]))
+        report(number + 1, len(tried.twins) + 1)
+    return found
+
+
+def lack(dataset: Path, labels: Path) -> str:
+    """Why no twins can be judged; "" where they can. The labels are not read."""
+    about = samples.about(dataset)
+    if not any(channels(samples.mapped(path)[:1]) is not None for path in samples.inputs(dataset)):
+        return "no input is a picture (height, width and 1 or 3 channels)"
+    if about.task != "reconstruction" and not (labels / samples.LABELS).exists():
+        return "without labels there is nothing to score"
+    return ""
+
+
+def judge(answers: Sequence[Array], dataset: Path, labels: Path, parameters: Mapping[str, Any], count: int) -> Twins:
+    """What the `answers` that `answer` gave are worth. CrossquantError where some are not there."""
+    tried, every_label = forms(dataset, parameters, count), samples.labels(labels)
+    score = Scored(tried.about, None if every_label is None else every_label[tried.positions])
+    if len(answers) != len(tried.twins) + 1:
+        raise CrossquantError(f"the model answered {len(answers)} of {len(tried.twins) + 1} preparations")
+    declared, *others = answers
+    reference = declared, tried.stored[0]
+    found = []
+    for (name, inputs), outputs in zip(tried.twins.items(), others, strict=True):
+        answered = outputs, inputs[0]
+        found.append(Twin(name, score.of(answered), score.better(answered, reference, SURE / len(others))))
+    return Twins(len(tried.positions), score.of(reference), tuple(found))
 
 
 def channels(batch: Array) -> int | None:
@@ -189,20 +248,12 @@ def scaled(pixels: Array, order: str) -> Iterator[tuple[str, Array]]:
 
 @dataclass(frozen=True)
 class Scored:
-    """Answers of a model to some samples, as the task judges them."""
+    """How the task judges answers to some samples: pairs of what is judged of them, and the first input, to which an
+    autoencoder is held.
+    """
 
-    model: Model
     about: About
     labels: Array | None
-    size: int = BATCH  # samples at a time
-
-    def answers(self, inputs: Batch) -> Batch:
-        """What is judged of the model's answers, and the input, to which an autoencoder is held."""
-        parts = [
-            self.model(tuple(array[start : start + self.size] for array in inputs))[self.about.judged]
-            for start in range(0, len(inputs[0]), self.size)
-        ]
-        return np.concatenate(parts), inputs[0]
 
     def of(self, answers: Batch, where: Array | slice = slice(None)) -> float:
         outputs, reference = answers

@@ -4,15 +4,18 @@ from pathlib import Path
 
 from images.keras import computed
 from images.keras.model import answering, limit_threads, open_model
-from shared import examination, store, threads, twins
+from shared import examination, threads, twins
 from shared.contract import encode
+from shared.predictions import Model
 
 
 def run(source: Path, dataset: Path, labels: Path, model: Path, out: Path, *, samples: int) -> None:
     """Write `examination.json` (Examination): of all arrays, and of the model on `samples` test samples."""
-    limit_threads(threads.allowed())
-    opened = open_model(model)
-    each = computed.per_sample(opened, dataset)
-    answer = answering(opened, threads.allowed())
-    found = twins.compare(answer, dataset, labels, store.parameters(source), samples, each)
+
+    def load() -> tuple[Model, int]:
+        limit_threads(threads.allowed())
+        opened = open_model(model)
+        return answering(opened, threads.allowed()), computed.per_sample(opened, dataset)
+
+    found = twins.compare(load, source, dataset, labels, samples)
     (out / examination.FILE).write_text(encode(examination.examine(source, found)))

@@ -2,7 +2,10 @@
 
 import os
 import socket
+import subprocess
+import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import null_image
@@ -43,6 +46,7 @@ def attacked(run, what: str, *before) -> str:
         "import multiprocessing; multiprocessing.Lock()",
         "import subprocess; subprocess.run(['true'], check=True, stdout=subprocess.DEVNULL)",
         "import threading; t = threading.Thread(target=print); t.start(); t.join()",
+        "import subprocess, sys; subprocess.run([sys.executable, '-m', 'shared.text'], check=True)",
         "os.kill(os.getpid(), 0)",
         "p = Path(os.environ['HOME']) / 'x'; p.write_text('x'); p.rename(out / 'x')",
     ],
@@ -65,6 +69,10 @@ def test_what_a_stage_needs_it_may(run, what):
         "(out.parent.parent / 'plan.json').write_text('{}')",
         "(out.parent.parent / 'plan.json').read_text()",
         "(out.parent / '.locks' / 'other.lock').open('r')",
+        "os.listdir(out.parent)",
+        "os.listdir(out.parent / 'other')",
+        "os.listdir(inputs[0].parent)",
+        "os.listdir('/')",
         "open('/tmp/planted', 'w')",
         "Path(os.environ['TMPDIR']).parent.joinpath('planted').mkdir()",
         "os.kill(os.getppid(), 15)",
@@ -131,6 +139,87 @@ def test_labels_that_were_read_can_be_put_out_of_reach(run):
     assert attacked(run, what + "(inputs[0] / 'text.txt').read_text()").startswith(PERMISSION)
     child = "import subprocess; subprocess.run(['cat', inputs[0] / 'text.txt'], check=True)"
     assert attacked(run, what + child).startswith("CalledProcessError")
+
+
+COUNT = """
+import sys
+from pathlib import Path
+from shared import store
+for path in sys.argv[1:3]:
+    store.file_sha256(Path(path))
+inverse = bytes.fromhex(sys.argv[3])  # what is sought must not lie in memory because it is sought
+needle = bytearray(255 - byte for byte in inverse)
+found = 0
+with open("/proc/self/mem", "rb", 0) as memory:
+    for line in open("/proc/self/maps").read().splitlines():
+        low, high = (int(end, 16) for end in line.split()[0].split("-"))
+        if " rw" in line:
+            memory.seek(low)
+            found += memory.read(high - low).count(needle)
+print(found)
+"""
+
+
+@pytest.mark.parametrize("size", [100, 1200, 100_000])
+def test_what_was_hashed_is_not_in_memory_any_more(tmp_path, size):
+    """A stage is a fork of its runner, which has read the labels to see that they are what was sealed."""
+    content, before = os.urandom(size), tmp_path / "before"
+    (tmp_path / "labels.npy").write_bytes(content)
+    before.write_bytes(bytes(store.BLOCK))  # from its second block on, memory is kept by the allocator
+    inverse = bytes(255 - byte for byte in content[size // 2 : size // 2 + 24]).hex()
+    command = [sys.executable, "-c", COUNT, before, tmp_path / "labels.npy", inverse]
+    done = subprocess.run(command, cwd=store.ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1"], "the one that it looks for"
+
+
+@pytest.mark.parametrize("number", [15, 34, 64])
+def test_whatever_signal_ends_a_stage_the_next_one_runs(run, number):
+    run(null_image.plan(step("made", "attack", what=f"os.kill(os.getpid(), {number})"), step("next")))
+    assert run.ends["made"][1].startswith("killed by SIGTERM" if number == 15 else "killed by ")
+    assert run.ends["next"] == ("ok", "")
+
+
+@pytest.mark.parametrize("place", ["out.parent", "out.parent / 'other'", "out.parent / 'logs'", "out"])
+def test_modes_that_a_stage_takes_away_are_given_back(run, place):
+    what = f"({place}).chmod(0)"
+    assert attacked(run, what, step("other")) == ""
+    run(null_image.plan(step("other"), step("made", "attack", what=what), step("next")))
+    assert run.ends["next"] == ("ok", "")
+    assert seal("other") is not None and seal("made") is not None
+
+
+def test_a_file_of_holes_takes_no_longer_than_a_stage_may(run):
+    plan = null_image.plan(step("made", "attack", what="(out / 'a').touch(); os.truncate(out / 'a', 1 << 42)"))
+    run(replace(plan, stage_seconds=2))
+    assert run.ends["made"] == ("failed", "its output is not hashed after 2 s: raise limits.stage_seconds")
+
+
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [
+        ("pass", ""),
+        ("(inputs[0] / 'text.txt').read_text()", PERMISSION),
+        ("os.kill(os.getppid(), 0)", PERMISSION),
+        ("open(f'/proc/{os.getppid()}/mem', 'rb')", PERMISSION),
+        ("raise Unsupported('no such operator')", "no such operator"),
+        ("os._exit(5)", "ended by itself with exit code 5"),
+        ("os.kill(os.getpid(), 9)", "killed by SIGKILL (out of memory? raise limits.memory)"),
+        ("os.kill(os.getpid(), 40)", "killed by signal 40"),
+    ],
+)
+def test_a_fork_of_a_stage_can_reach_neither_what_is_hidden_nor_the_stage(run, what, reason):
+    code = f"""
+from shared.errors import Unsupported
+from shared.forks import run_in_fork
+def work():
+    {what}
+run_in_fork(work, hidden=[inputs[0]])
+(inputs[0] / "text.txt").read_text()
+"""
+    run(null_image.plan(step("made", "attack", what=code)))
+    status, said = run.ends["made"]
+    assert status == ("unsupported" if "Unsupported" in what else "failed" if reason else "ok")
+    assert said.startswith(reason)
 
 
 @pytest.mark.parametrize(

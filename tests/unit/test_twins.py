@@ -1,12 +1,14 @@
 """Twins: a model that was trained on other pixels than the data declares is told, a sound one isn't."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from shared import twins
+from shared.predictions import Model
 from shared.samples import Batch
 from shared.twins import Declared, Twin, Twins
 
@@ -68,6 +70,13 @@ def options(form: Declared) -> dict[str, object]:
     return {"scale": form.scale, "mean": list(form.mean), "std": list(form.std), "color": "bgr" if form.bgr else "rgb"}
 
 
+def compare(model: Model, dataset: Path, labels: Path, parameters: Mapping[str, object], count: int) -> Twins:
+    """In this process, where a test sees what the model is asked."""
+    if skipped := twins.lack(dataset, labels):
+        return Twins(skipped=skipped)
+    return twins.judge(twins.answer(model, dataset, parameters, count), dataset, labels, parameters, count)
+
+
 def better(found: Twins) -> list[str]:
     return [twin.name for twin in found.twins if twin.better]
 
@@ -80,7 +89,7 @@ def best(found: Twins) -> Twin:
 @pytest.mark.parametrize("declared", FORMS)
 def test_the_form_that_the_model_was_trained_on_is_found(tmp_path: Path, trained: str, declared: str):
     folder = dataset(tmp_path / "set", stored(FORMS[declared]))
-    found = twins.compare(expects(FORMS[trained]), folder, folder, options(FORMS[declared]), 100)
+    found = compare(expects(FORMS[trained]), folder, folder, options(FORMS[declared]), 100)
     assert found.samples == 100
     if trained == declared:
         assert (found.declared, better(found)) == (1.0, [])
@@ -93,16 +102,16 @@ def test_the_form_that_the_model_was_trained_on_is_found(tmp_path: Path, trained
 @pytest.mark.parametrize("form", ["0 to 255", "0 to 1 (÷255)", "-1 to 1 (÷127.5 - 1)"])
 def test_what_was_done_to_the_arrays_before_is_seen_by_their_range(tmp_path: Path, form: str):
     folder = dataset(tmp_path / "set", stored(FORMS[form]))
-    assert better(twins.compare(expects(FORMS[form]), folder, folder, {}, 100)) == []
+    assert better(compare(expects(FORMS[form]), folder, folder, {}, 100)) == []
     other = "0 to 1 (÷255)" if form == "0 to 255" else "0 to 255"
-    assert other in better(twins.compare(expects(FORMS[other]), folder, folder, {}, 100))
+    assert other in better(compare(expects(FORMS[other]), folder, folder, {}, 100))
 
 
 def test_blue_before_red_is_found_with_channels_last_and_first(tmp_path: Path):
     swapped = dataset(tmp_path / "last", pictures()[..., ::-1])
-    assert best(twins.compare(expects(RAW), swapped, swapped, {}, 100)) == Twin("BGR", 1.0, True)
+    assert best(compare(expects(RAW), swapped, swapped, {}, 100)) == Twin("BGR", 1.0, True)
     first = dataset(tmp_path / "first", pictures()[..., ::-1].transpose(0, 3, 1, 2))
-    assert best(twins.compare(expects(RAW, axis=1), first, first, {}, 100)) == Twin("BGR", 1.0, True)
+    assert best(compare(expects(RAW, axis=1), first, first, {}, 100)) == Twin("BGR", 1.0, True)
 
 
 def test_a_twin_that_chance_makes_better_is_none(tmp_path: Path):
@@ -111,7 +120,7 @@ def test_a_twin_that_chance_makes_better_is_none(tmp_path: Path):
     ahead = 0
     for seed in range(20):
         random = np.random.default_rng(seed)
-        found = twins.compare(lambda batch: (random.random((len(batch[0]), 2)),), folder, folder, {}, 120)  # noqa: B023
+        found = compare(lambda batch: (random.random((len(batch[0]), 2)),), folder, folder, {}, 120)  # noqa: B023
         ahead += best(found).score > (found.declared or 0)
         assert better(found) == []
     assert ahead > 10
@@ -126,7 +135,7 @@ def test_inverted_grey_pictures(tmp_path: Path):
         odds = np.where(mean < 100, (mean > 30) * 2.0 - 1, 1.0)
         return (np.stack([-odds, odds], axis=1),)
 
-    assert better(twins.compare(model, folder, folder, {}, 100)) == ["inverted"]
+    assert better(compare(model, folder, folder, {}, 100)) == ["inverted"]
 
 
 def test_a_model_that_takes_bytes_has_twins_of_bytes_alone(tmp_path: Path):
@@ -137,7 +146,7 @@ def test_a_model_that_takes_bytes_has_twins_of_bytes_alone(tmp_path: Path):
         seen.append(batch[0].dtype)
         return expects(RAW)(batch)
 
-    found = twins.compare(model, folder, folder, {}, 100)
+    found = compare(model, folder, folder, {}, 100)
     assert [twin.name for twin in found.twins] == ["BGR"]
     assert set(seen) == {np.dtype(np.uint8)}
 
@@ -152,7 +161,7 @@ def test_other_inputs_are_left_as_they_are(tmp_path: Path):
         seen.append(batch[0])
         return expects(RAW)(batch[1:])
 
-    assert "0 to 255" in better(twins.compare(model, folder, folder, {}, 120))
+    assert "0 to 255" in better(compare(model, folder, folder, {}, 120))
     assert {tuple(np.unique(array)) for array in seen} == {
         tuple(range(0, 50)),
         tuple(range(50, 100)),
@@ -166,17 +175,15 @@ def test_an_autoencoder_is_held_to_its_own_input(tmp_path: Path):
     def model(batch: Batch) -> Batch:
         return (np.where(batch[0].max() > 2, batch[0], batch[0] * 0.5),)
 
-    assert "0 to 255" in better(twins.compare(model, folder, folder, {}, 100))
+    assert "0 to 255" in better(compare(model, folder, folder, {}, 100))
 
 
 @pytest.mark.parametrize("shape", [(7,), (5, 2), (4, 4, 2), (4, 4, 3, 3)])
 def test_where_no_input_is_a_picture_there_are_no_twins(tmp_path: Path, shape: tuple[int, ...]):
     folder = dataset(tmp_path / "set", np.zeros((120, *shape), np.float32))
-    assert twins.compare(expects(RAW), folder, folder, {}, 100).skipped.startswith("no input is a picture")
+    assert compare(expects(RAW), folder, folder, {}, 100).skipped.startswith("no input is a picture")
 
 
 def test_without_labels_there_are_no_twins(tmp_path: Path):
     folder = dataset(tmp_path / "set", pictures(), None, task="fidelity")
-    assert twins.compare(expects(RAW), folder, folder, {}, 100) == Twins(
-        skipped="without labels there is nothing to score"
-    )
+    assert compare(expects(RAW), folder, folder, {}, 100) == Twins(skipped="without labels there is nothing to score")
