@@ -42,7 +42,9 @@ def show(found: Examination, console: Console) -> None:
         highlight=False,
     )
     if found.twins.skipped:
-        console.print(f"no twins of the preprocessing: {found.twins.skipped}", soft_wrap=True, highlight=False)
+        console.print(
+            f"no twins of the preprocessing: {found.twins.skipped}", soft_wrap=True, highlight=False, markup=False
+        )
     else:
         console.print(twins(found.twins))
     for kind, style, lines in (("wrong", "bold red", found.wrong), ("look at", "yellow", found.warnings)):
@@ -64,7 +66,8 @@ def ranges(found: Examination) -> Table:
     for one in found.ranges:
         shape = " × ".join(map(str, one.shape))
         values = (f"{value:.4g}" for value in (one.low, one.high, one.mean))
-        made.add_row(one.split, str(one.input), f"{one.samples:,}", shape, one.dtype, *values, f"{one.unsound:,}")
+        cells = (one.split, str(one.input), f"{one.samples:,}", shape, one.dtype, *values, f"{one.unsound:,}")
+        made.add_row(*map(Text, cells))
     return made
 
 
@@ -89,7 +92,7 @@ def twins(found: Twins) -> Table:
     made = table(f"prepared ({found.samples} test samples)", "score", "")
     made.add_row("as declared", percent(found.declared or 0.0), "")
     for twin in sorted(found.twins, key=lambda one: -one.score):
-        made.add_row(twin.name, percent(twin.score), Text("better", "yellow") if twin.better else "")
+        made.add_row(Text(twin.name), percent(twin.score), Text("better", "yellow") if twin.better else "")
     return made
 
 

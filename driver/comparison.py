@@ -1,6 +1,7 @@
 """One comparison from the raw evidence: every figure of every framework by the same code."""
 
 import gc
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -25,7 +26,8 @@ from driver.evidence import Evidence, recipe, variants
 from driver.experiment import Experiment
 from driver.results import Cold, Comparison, Noise, OutputDrift, Timing, Variant
 from driver.tasks import Answer
-from shared.contract import SCHEMA, Seal, Step
+from shared.contract import SCHEMA, Seal, Step, shown
+from shared.errors import CrossquantError
 from shared.samples import About
 from shared.tasks import broken
 
@@ -38,10 +40,13 @@ def compare(evidence: Evidence, experiment: Experiment) -> Comparison:
     steps = variants(evidence.plan)
     truth = tasks.truth(evidence, experiment.reference)
     about = truth.about if truth else About()
-    answers = tasks.answers(evidence, truth, [step.output for step in steps])
+    names = [step.output for step in steps]
+    answers, misfits = tasks.answers(evidence, truth, names), tasks.misfits(evidence, truth, names)
+    if misfits and not answers:  # then it isn't one variant that is wrong: another model's data, say
+        raise CrossquantError(next(iter(misfits.values())))
     passes = evidence.passes()
     tables = {image: metrics.timings(group) for image, group in passes.items()}
-    rows = corrected([row(evidence, step, answers, experiment.reference) for step in steps])
+    rows = corrected([row(evidence, step, answers, experiment.reference, misfits) for step in steps])
     noise = tuple(floor for image, table in tables.items() if (floor := metrics.noise(image, table)))
     rows = [quantization(evidence, item, experiment.reference) for item in timed(rows, tables, evidence.cold())]
     rows = remarked(evidence, rows, noise, about.unit)
@@ -49,7 +54,7 @@ def compare(evidence: Evidence, experiment: Experiment) -> Comparison:
     not_held = tuple(gate for item in rows for gate in gates.not_held(experiment.gates, item))
     every, limits, described = (*checked, *not_held), experiment.gates, host.describe()
     doubts = (*metrics.warnings(passes), *saturation.warnings(evidence, rows, described["int8_instructions"]))
-    return Comparison(
+    made = Comparison(
         schema=SCHEMA,
         experiment=experiment.name,
         reference=experiment.reference,
@@ -67,11 +72,16 @@ def compare(evidence: Evidence, experiment: Experiment) -> Comparison:
         digests=evidence.digests(),
         evidence=evidence.fingerprint(experiment),
     )
+    return shown(made, sys.maxsize)  # what is read is safe to show already; so is then whatever is made of it
 
 
-def row(evidence: Evidence, step: Step, answers: Mapping[str, Answer], reference: str) -> Variant:
+def row(
+    evidence: Evidence, step: Step, answers: Mapping[str, Answer], reference: str, misfits: Mapping[str, str]
+) -> Variant:
     """All that is known of one variant but its timings; against the reference, where that has answers."""
     status, reason = evidence.status(step)
+    if status == "ok" and step.output in misfits:
+        status, reason = "failed", misfits[step.output]
     known = Variant(step.output, step.image, recipe(step), status, reason)
     if seal := evidence.seal(step.output):
         known = replace(known, size_bytes=size(seal))

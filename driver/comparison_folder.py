@@ -11,11 +11,11 @@ Whenever a writer is killed, a reader finds the old files, the new ones, or no c
 
 import fcntl
 import hashlib
-import json
 import os
 import secrets
 import shutil
 import stat
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from typing import Literal
 
 from driver.results import Comparison
 from shared import store
-from shared.contract import SCHEMA, File, decode, encode
+from shared.contract import SCHEMA, File, decode, encode, loads, shown
 from shared.errors import CrossquantError, FieldError
 from shared.exchange import exchange
 
@@ -68,13 +68,15 @@ def read_comparison(folder: Path) -> Comparison | None:
     if files is None:
         return None
     try:
-        found: Comparison = decode(Comparison, json.loads(files[JSON]))
-    except (FieldError, ValueError) as error:
+        found: Comparison = decode(Comparison, loads(files[JSON]))
+    except ValueError as error:
+        raise DamagedComparison(folder, JSON, f"can't be read ({error})") from None
+    except FieldError as error:
         raise OtherVersion(
             f"{folder / JSON} was written by another version of crossquant ({error}): "
             "make this comparison anew with `python -m driver report`"
         ) from None
-    return found
+    return shown(found, sys.maxsize)
 
 
 def read_files(folder: Path) -> dict[str, bytes] | None:
@@ -119,7 +121,7 @@ def check_files(folder: Path, opened: int) -> dict[str, bytes] | None:
 
 def parse_manifest(folder: Path, content: bytes) -> Manifest:
     try:
-        manifest: Manifest = decode(Manifest, json.loads(content))
+        manifest: Manifest = decode(Manifest, loads(content))
     except (FieldError, ValueError) as error:
         raise DamagedComparison(folder, MANIFEST, f"can't be read ({error})") from None
     if set(manifest.files) != set(FILES):

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from driver import comparison_folder, measures, page_metrics, statistics, tasks
+from driver import comparison_folder, declared, measures, page_metrics, statistics, tasks
+from driver.declared import Unusable
 from driver.results import Comparison, Interval, Metric, Variant
 from driver.tasks import Answer, Truth
 from driver.wording import points
@@ -51,23 +52,43 @@ def read_run(name: str, folder: Path, comparison: Comparison) -> Run:
         raise CrossquantError(f"'{name}' was compared without test samples: make them by `python -m driver run` first")
     about = samples.about(dataset)
     about = replace(about, task="fidelity") if comparison.task == "fidelity" else about
-    outputs = judged(folder, comparison, about.judged)
-    inputs = samples.mapped(samples.inputs(dataset)[0]) if about.task == "reconstruction" else None
-    labels = samples.labels(
-        checked(folder / "keras", "labels", comparison) or dataset
-    )  # earlier versions kept them there
-    truth = Truth(about, labels, inputs, outputs.get(comparison.reference))
-    return Run(name, comparison, truth, outputs)
+    labelled = checked(folder / "keras", "labels", comparison) or dataset  # earlier versions kept them there
+    for artifact in (dataset, labelled):
+        check_samples(artifact)
+    inputs, labels = samples.inputs(dataset)[0], samples.labels(labelled)
+    outputs = judged(folder, comparison, about.judged, samples.count(dataset))
+    reference = outputs.get(comparison.reference)
+    truth = Truth(about, labels, samples.mapped(inputs) if about.task == "reconstruction" else None, reference)
+    fitting = {name: found for name, found in outputs.items() if not tasks.misfit(truth, found)}
+    return Run(name, comparison, truth, fitting)
 
 
-def judged(folder: Path, comparison: Comparison, number: int) -> dict[str, Array]:
+def check_samples(artifact: Path) -> None:
+    """CrossquantError where its arrays are no samples."""
+    try:
+        declared.check_samples(artifact, {path.name for path in artifact.iterdir()})
+    except Unusable as error:
+        raise CrossquantError(f"{artifact} can't be read: {error}: run that experiment again") from None
+
+
+def judged(folder: Path, comparison: Comparison, number: int, count: int) -> dict[str, Array]:
     """What each variant answered, of the output of this number."""
     found = {}
     for row in comparison.variants:
         path = checked(folder / row.image, f"predictions.{row.name}", comparison)
         files = predictions.outputs(path) if path else ()
-        if number < len(files):
-            found[row.name] = samples.mapped(files[number])
+        if number < len(files) and (answers := sound(files[number], count)) is not None:
+            found[row.name] = answers
+    return found
+
+
+def sound(file: Path, count: int) -> Array | None:
+    """The answers in `file` to `count` samples; None where they are none: their row says so."""
+    try:
+        found = declared.array(file)
+        declared.check_answer(file.name, found, count)
+    except Unusable:
+        return None
     return found
 
 
@@ -90,7 +111,7 @@ def show(before: Run, after: Run, console: Console) -> None:
     """What changed in versions, accuracy, size and latency, from `before` to `after`."""
     console.print(Text(f"{before.name} → {after.name}", "bold"), soft_wrap=True)
     for line in (*changed_versions(before.comparison, after.comparison), *changed_host(before, after)):
-        console.print(line, soft_wrap=True, highlight=False)
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
     measure = page_metrics.headline(after.comparison)
     figures = (measure.heading, "→", measure.difference_heading, "95%", "p (Holm)", "changed")
     headings = ("variant", *figures, "size KB", "→", "p50 ms", "→")
@@ -98,7 +119,7 @@ def show(before: Run, after: Run, console: Console) -> None:
     for column in table.columns[1:]:
         column.justify, column.no_wrap = "right", True
     for cells in rows(before, after):
-        table.add_row(*cells)
+        table.add_row(*map(Text, cells))
     console.print(table)
 
 

@@ -23,7 +23,7 @@ def found(evidence: Evidence, variant: str, held_against: str) -> Iterator[Emula
         return
     indices = np.load(folder / emulation.INDICES)
     own = Answer(truth.of(indices), here.outputs[indices])
-    for cpu, run in emulation.summary(folder).cpus.items():
+    for cpu, run in evidence.content(f"emulated.{variant}", emulation.SUMMARY).cpus.items():
         if not run.refused:
             there = Answer(own.truth, samples.mapped(folder / cpu / emulation.ANSWERS))
             yield emulated(cpu, own, there)
@@ -50,7 +50,7 @@ def emulated(cpu: str, here: Answer, there: Answer) -> Emulated:
 def refusals(evidence: Evidence, variant: str) -> dict[str, str]:
     """The CPUs that can't run `variant`, with the reason."""
     name = f"emulated.{variant}"
-    if (folder := evidence.path(name)) is not None:
-        return {cpu: run.refused for cpu, run in emulation.summary(folder).cpus.items() if run.refused}
-    seal = evidence.freshness.current(name) if name in evidence.freshness.steps else None
+    if (found := evidence.content(name, emulation.SUMMARY)) is not None:
+        return {cpu: run.refused for cpu, run in found.cpus.items() if run.refused}
+    seal = evidence.current(name)
     return {"other CPUs": seal.reason} if seal is not None and seal.status == "unsupported" else {}

@@ -3,38 +3,99 @@
 import hashlib
 import json
 import re
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from driver import host, metrics
+from driver import declared, host, metrics
+from driver.declared import InFloat, Unusable
 from driver.experiment import Experiment
 from driver.results import Cold
-from shared import predictions, samples, store
-from shared.contract import Failure, Plan, Seal, Status, Step, read, read_if_whole
+from shared import emulation, predictions, samples, sensitivity, store
+from shared.contract import Failure, Plan, Seal, Status, Step, read_if_whole, read_shown, shown
 from shared.errors import CrossquantError
 from shared.freshness import Freshness
 from shared.samples import About, Array, Batch
 from shared.search import EXCLUDED
-from shared.startup import Start
-from shared.tasks import blocks
-from shared.text import printable
 from shared.timing import Timings
 
 LABELS = {"dataset": "labels", "selection": "selection.labels"}
+PREDICTIONS = "predictions."
+SAMPLES = (*LABELS, "calibration")  # the artifacts of which samples are read
 
 
 class Evidence:
-    """Reads the artifacts that are up to date, and only those."""
+    """Reads the artifacts that are up to date and as their stages declare them, and only those.
+
+    Each is looked at once (driver/declared.py): one that isn't as declared has no path, as if it weren't there, and
+    `problem` says why. That is its row's reason, or a failure of its own.
+    """
 
     def __init__(self, freshness: Freshness) -> None:
         self.plan, self.freshness = freshness.plan, freshness
-        self._malformed: dict[str, str] = {}
+        self.steps = {step.output: step for step in self.plan.steps}
+        self._problems: dict[str, str] = {}
+        self._contents: dict[str, dict[str, Any]] = {}
 
     def path(self, name: str) -> Path | None:
-        return store.artifact_path(self.plan, name) if self.seal(name) else None
+        usable = self.seal(name) is not None and not self.problem(name)
+        return store.artifact_path(self.plan, name) if usable else None
+
+    def content(self, name: str, file: str) -> Any:
+        """What a file of JSON in the artifact holds; None where there is no such file or artifact."""
+        return self._contents[name].get(file) if self.path(name) is not None else None
+
+    def problem(self, name: str) -> str:
+        """Why what is sealed there isn't as its stage declares it; "" where it is, and where nothing is."""
+        seal = self.seal(name)
+        if seal is not None and name not in self._problems:
+            self._problems[name] = ""
+            try:
+                self._contents[name] = declared.contents(store.artifact_path(self.plan, name), seal.files)
+                self._check(name, seal.files)
+            except Unusable as error:
+                run = "predict" if name.startswith(PREDICTIONS) else self.steps[name].run if name in self.steps else ""
+                self._problems[name] = declared.told(name, run, error)
+        return self._problems.get(name, "") if seal is not None else ""
+
+    def _check(self, name: str, files: Collection[str]) -> None:
+        """Unusable where the content of the artifact says what it can't say."""
+        folder, found = store.artifact_path(self.plan, name), self._contents[name]
+        run = self.steps[name].run if name in self.steps else ""
+        if (needed := declared.NEEDED.get(run)) and needed not in found:
+            raise Unusable(f"{needed} is missing")
+        declared.check_notes(found.get(declared.NOTES, ()))
+        declared.check_samples(folder, files, needed=name in SAMPLES)
+        if name in LABELS.values():
+            labelled = next(samples_of for samples_of, labels in LABELS.items() if labels == name)
+            declared.check_labels(samples.labels(folder), self._count(labelled))
+        elif name.startswith(PREDICTIONS):
+            declared.check_answers(folder, files, self._count(self.steps[name].inputs[1]))
+        elif run == "latency":
+            declared.check_timings(found[declared.TIMINGS], self._own(name))
+        elif run == "explain":
+            declared.check_layers(found[sensitivity.FILE])
+        elif run == "startup":
+            declared.check_starts(found[declared.STARTS], self._own(name))
+        elif run == "emulated":
+            here = self.outputs(self.steps[name].inputs[0])
+            own = None if here is None else declared.judged(here, self.about())
+            declared.check_emulated(folder, files, found[emulation.SUMMARY], own)
+
+    def _count(self, artifact: str) -> int | None:
+        """Of the samples in it."""
+        path = self.path(artifact)
+        return samples.count(path) if path else None
+
+    def _own(self, name: str) -> set[str]:
+        """The variants of the image that made the artifact."""
+        image = self.steps[name].image
+        return {step.output for step in self.plan.steps if step.image == image and self.answered(step.output)}
+
+    def answered(self, name: str) -> bool:
+        """Is it a variant, of which predictions are made?"""
+        return PREDICTIONS + name in self.steps
 
     def dataset(self) -> dict[str, Any]:
         path, about = self.path("dataset"), self.about()
@@ -55,13 +116,23 @@ class Evidence:
 
     def seal(self, name: str) -> Seal | None:
         """Of an artifact that is there, up to date and no refusal; None also where the plan has no such artifact."""
-        seal = self.freshness.current(name) if name in self.plan.locations else None
+        seal = self.current(name)
         return seal if seal is not None and seal.status == "ok" else None
+
+    def current(self, name: str) -> Seal | None:
+        """The same of a refusal too. Its texts are safe to show."""
+        seal = self.freshness.current(name) if name in self.plan.locations else None
+        return None if seal is None else shown(seal)
 
     def labels(self, artifact: str = "dataset") -> Array | None:
         """Those of the samples in `artifact`: the test set's and the selection set's lie apart from the samples."""
-        path = self.path(LABELS.get(artifact, artifact))
+        path = self.path(self.labelled_by(artifact))
         return samples.labels(path) if path else None
+
+    @staticmethod
+    def labelled_by(artifact: str) -> str:
+        """The artifact that has the labels of the samples in `artifact`."""
+        return LABELS.get(artifact, artifact)
 
     def test_inputs(self) -> Batch | None:
         """As they are stored, mapped: an array an input of the model."""
@@ -70,16 +141,8 @@ class Evidence:
 
     def outputs(self, variant: str) -> Batch | None:
         """The raw answers, mapped: an array an output of the model. None where there are none that can be judged."""
-        path = self.path(f"predictions.{variant}")
-        return None if path is None or self.malformed(variant) else self._mapped(path)
-
-    def malformed(self, variant: str) -> str:
-        """Why its predictions are no answers to the samples, "" where they are: a model's code may write anything."""
-        path = self.path(f"predictions.{variant}")
-        if path is not None and variant not in self._malformed:
-            judge = self.path(self.plan.step(f"predictions.{variant}").inputs[1])
-            self._malformed[variant] = problem(path, samples.count(judge) if judge else None)
-        return self._malformed.get(variant, "")
+        path = self.path(PREDICTIONS + variant)
+        return None if path is None or self.problem(variant) else self._mapped(path)
 
     @staticmethod
     def _mapped(path: Path) -> Batch:
@@ -88,24 +151,31 @@ class Evidence:
     def status(self, step: Step) -> tuple[Status, str]:
         """Of the variant itself, or of its predictions if only they went wrong."""
         for name in (step.output, f"predictions.{step.output}"):
-            seal = self.freshness.current(name)
+            seal = self.current(name)
             if seal is None:
                 failure = self.failure(name)
                 return failure.status, f"{name}: {failure.reason}"
             if seal.status == "unsupported":
                 return "unsupported", seal.reason
-        reason = self.malformed(step.output)
-        return ("failed", reason) if reason else ("ok", "")
+            if reason := self.problem(name):
+                return "failed", reason
+        return "ok", ""
 
     def failures(self) -> tuple[Failure, ...]:
         """What no row tells: stages that make no variant and no predictions, such as latency, and have no result."""
         told = {name for step in variants(self.plan) for name in (step.output, f"predictions.{step.output}")}
-        others = [step for step in self.plan.steps if step.default and step.output not in told]
-        lacking = [step.output for step in others if not self.freshness.done(step)]
+        others = [step for step in self.plan.steps if step.output not in told]
+        lacking = [
+            step.output
+            for step in others
+            if (step.default and not self.freshness.done(step)) or self.problem(step.output)
+        ]
         return tuple(self.failure(name) for name in lacking)
 
     def failure(self, name: str) -> Failure:
         """Why `name` has no result."""
+        if reason := self.problem(name):
+            return Failure(name, "failed", reason)
         unknown = f"missing or out of date: run `python -m driver run {name}`"
         return self.recorded(name) or Failure(name, "skipped", unknown)
 
@@ -113,7 +183,7 @@ class Evidence:
         """The failure that the stage of `name` left."""
         path = store.failure_path(self.plan, name)
         try:
-            return read(Failure, path) if path.exists() else None
+            return read_shown(Failure, path) if path.exists() else None
         except CrossquantError:  # damaged: that it failed is known, and the next run finds out why
             return Failure(name, "failed", f"the record of why it failed is damaged: run `python -m driver run {name}`")
 
@@ -133,21 +203,18 @@ class Evidence:
             if seal is not None and step.image not in found:
                 installed = self.installed(step.output)
                 named = sorted(direct_requirements(step.image))
-                found[step.image] = {name: installed[normalized(name)] for name in named}
+                found[step.image] = {name: installed.get(normalized(name), "unknown") for name in named}
         return found
 
     def installed(self, name: str) -> dict[str, str]:
         """Versions of the packages that `name` was made with, by their normalized names."""
-        seal = self.freshness.current(name)
+        seal = self.current(name)
         return {normalized(package): version for package, version in seal.versions.items()} if seal else {}
 
     def in_float(self, variant: str) -> tuple[tuple[str, ...], bool | None]:
         """The layers that `exclude: auto` left in float, and whether its limit holds."""
-        path = self.path(variant)
-        if path is None or not (path / EXCLUDED).exists():
-            return (), None
-        found = json.loads((path / EXCLUDED).read_text())
-        return tuple(found["layers"]), bool(found["holds"])
+        found: InFloat | None = self.content(variant, EXCLUDED)
+        return (found.layers, found.holds) if found else ((), None)
 
     def whole(self, variant: str) -> str:
         """The variant that is `variant` with no layer left in float by `exclude: auto`; "" where there is none."""
@@ -169,19 +236,17 @@ class Evidence:
         """Of each image, what its latency stage wrote, in the order of the turns."""
         found: dict[str, list[Timings]] = {}
         for step in self.plan.steps:
-            path = self.path(step.output) if step.run == "latency" else None
-            if path is not None:
-                found.setdefault(step.image, []).append(read(Timings, path / "samples.json"))
+            timings = self.content(step.output, declared.TIMINGS) if step.run == "latency" else None
+            if timings is not None:
+                found.setdefault(step.image, []).append(timings)
         return found
 
     def cold(self) -> dict[str, Cold]:
         """Of each variant, the median cold start."""
         found: dict[str, Cold] = {}
         for step in self.plan.steps:
-            path = self.path(step.output) if step.run == "startup" else None
-            if path is not None:
-                starts = json.loads((path / "starts.json").read_text())
-                found |= {name: metrics.middle([Start(**start) for start in all_of]) for name, all_of in starts.items()}
+            starts = self.content(step.output, declared.STARTS) if step.run == "startup" else None
+            found |= {name: metrics.middle(all_of) for name, all_of in (starts or {}).items()}
         return found
 
     def fingerprint(self, experiment: Experiment) -> str:
@@ -197,20 +262,6 @@ class Evidence:
         names = sorted(self.plan.locations)  # a plan that was read has another order than one that was made
         seals = {name: self.freshness.current(name) for name in names}
         return {name: store.digest(seal) for name, seal in seals.items() if seal is not None}
-
-
-def problem(predictions_folder: Path, count: int | None) -> str:
-    """Why the arrays in the folder are not answers to `count` samples; "" where they are."""
-    try:
-        arrays = tuple(map(samples.mapped, predictions.outputs(predictions_folder)))
-    except (OSError, ValueError) as error:
-        return f"its predictions can't be read: {printable(str(error))}"
-    for array in arrays:
-        if array.dtype != np.float32 or not array.ndim or len(array) != count:
-            return f"its predictions are {array.dtype} {array.shape}, which are no answers to {count} samples"
-        if not all(np.isfinite(block).all() for block in blocks(array)):
-            return "its predictions have NaN or infinity"
-    return "" if arrays else "its predictions are empty"
 
 
 def variants(plan: Plan) -> list[Step]:

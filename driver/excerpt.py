@@ -40,6 +40,11 @@ def beats(one: Variant, other: Variant) -> bool:
     return milliseconds(one) < milliseconds(other) and goodness(one, NOTHING) > goodness(other, NOTHING)
 
 
+def escaped(text: str) -> str:
+    """Text in Markdown as it stands: no HTML, no link, no picture. It may be of a model, a data set or a framework."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("](", "]\\(")
+
+
 def first(lines: Sequence[str], most: int) -> list[str]:
     """At most so many lines, and one that says how many are left out."""
     return [*lines[:most], *([f"- … and {len(lines) - most} more"] if len(lines) > most else [])]

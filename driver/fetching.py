@@ -246,7 +246,7 @@ def obtain(source: Source, report: download.Report, *, again: bool = False) -> P
 def is_as_downloaded(path: Path) -> bool:
     """Is a kept download what came, and no web page? One without a sum is of an earlier version of crossquant."""
     recorded = sum_path(path)
-    same = not recorded.exists() or recorded.read_text() == store.file_sha256(path)
+    same = not recorded.exists() or recorded.read_bytes() == store.file_sha256(path).encode()  # it may be no text
     return same and not find_wrong_kind(path)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from driver import catalog, execute, fetching, host, own, plan, session
 from driver.display import SafeConsole, Terminal
@@ -111,7 +112,7 @@ def table(found: Inspection) -> Table:
     """A row an operator: how many there are, and how many of them each leg carries."""
     made = Table("operator", box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for name in ("nodes", *(leg.name for leg in found.legs)):
-        made.add_column(name, justify="right")
+        made.add_column(Text(name), justify="right")
     for operator, count in sorted(found.operators.items(), key=lambda item: (-item[1], item[0])):
-        made.add_row(operator, str(count), *(str(leg.nodes(operator, count) or "-") for leg in found.legs))
+        made.add_row(Text(operator), str(count), *(str(leg.nodes(operator, count) or "-") for leg in found.legs))
     return made

@@ -11,7 +11,7 @@ from rich.text import Text
 from driver.evidence import Evidence
 from driver.session import shown
 from shared import sensitivity, store
-from shared.contract import Plan, read_shown
+from shared.contract import Plan
 from shared.errors import CrossquantError
 from shared.freshness import Freshness
 from shared.sensitivity import Error, Layer, Sensitivity
@@ -30,18 +30,19 @@ def target(variant: str, plan: Plan) -> str:
 
 def find(evidence: Evidence, variant: str) -> Sensitivity | None:
     """What is known of `variant`, if it was explained."""
-    path = evidence.path(f"explain.{variant}")
-    return read_shown(Sensitivity, path / sensitivity.FILE) if path else None
+    found: Sensitivity | None = evidence.content(f"explain.{variant}", sensitivity.FILE)
+    return found
 
 
 def conclude(freshness: Freshness, variant: str, console: Console) -> int:
     """Show what was measured, and say where it is. 0, for nothing here can fail."""
-    found = find(Evidence(freshness), variant)
+    evidence = Evidence(freshness)
+    found = find(evidence, variant)
     if found is None:  # the framework refused, in its own words
-        seal = freshness.current(f"explain.{variant}") or freshness.current(variant)
-        raise CrossquantError(f"{variant} can't be explained: {seal.reason if seal else 'it was not made'}")
-    about = Evidence(freshness).about()
-    show(found, console, about.unit)
+        seal = evidence.current(f"explain.{variant}") or evidence.current(variant)
+        why = evidence.problem(f"explain.{variant}") or (seal.reason if seal else "it was not made")
+        raise CrossquantError(f"{variant} can't be explained: {why}")
+    show(found, console, evidence.about().unit)
     path = store.artifact_path(freshness.plan, f"explain.{variant}") / sensitivity.FILE
     console.print(f"written to {shown(path)}", soft_wrap=True, highlight=False)
     picture = draw(found, store.volumes() / freshness.plan.experiment / EXPLANATIONS / variant / PICTURE)
@@ -66,6 +67,7 @@ def show(found: Sensitivity, console: Console, unit: str = "images") -> None:
         f"with its activations alone {percent(found.activations_only)} %",
         soft_wrap=True,
         highlight=False,
+        markup=False,
     )
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
     for number, heading in enumerate((*HEADINGS, found.distance.removesuffix(" divergence"))):

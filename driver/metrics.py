@@ -82,10 +82,15 @@ def noise(image: str, table: Mapping[str, Sequence[Timing]]) -> Noise | None:
     for name, twins in table.items():
         if name.endswith(TWIN):
             own = name.removesuffix(TWIN)
-            pairs = [pair for pair in zip(table[own], twins, strict=True) if (pair[0].batch, pair[0].threads) == (1, 1)]
-            shares = [np.abs(np.divide(twin.passes, first.passes) - 1).max() for first, twin in pairs]
-            return Noise(image, own, float(max(shares)))
+            first, twin = (single(found) for found in (table.get(own, ()), twins))
+            if first is not None and twin is not None and len(first.passes) == len(twin.passes):
+                return Noise(image, own, float(np.abs(np.divide(twin.passes, first.passes) - 1).max()))
     return None
+
+
+def single(table: Sequence[Timing]) -> Timing | None:
+    """At batch 1 on one thread."""
+    return next((timing for timing in table if (timing.batch, timing.threads) == (1, 1)), None)
 
 
 def warnings(passes: Mapping[str, Sequence[Timings]]) -> tuple[str, ...]:

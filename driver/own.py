@@ -13,6 +13,7 @@ from shared.errors import CrossquantError
 FILES = "files"  # the folder of the copy in a data set's artifact
 CODE = "custom_objects.py"  # what the user's file is called beside the model
 SAVED_MODEL = "saved_model.pb"
+MOST_LINKED = 1000  # links to folders in a folder
 MODELS = (".keras", ".h5", ".hdf5", ".onnx")
 
 
@@ -60,12 +61,38 @@ def refuse_wrong_kind(path: Path, wanted: str) -> None:
 
 
 def below(folder: Path) -> list[str]:
-    """Relative names of all files in `folder`, links followed; caches and hidden files left out."""
-    found = []
+    """Relative names of all files in `folder`; caches and hidden files left out.
+
+    Links are followed within the folder. CrossquantError for one that leads out of it: who made the folder may not be
+    who copies it, and could have any file of this host put where a stage reads it. Also for what is no file.
+    """
+    found, linked = [], 0
     for place, folders, names in os.walk(folder, followlinks=True):
+        linked += Path(place).is_symlink() and place != str(folder)
+        if linked > MOST_LINKED:  # links to one another make few folders many
+            raise CrossquantError(f"{folder} has more than {MOST_LINKED:,} links to folders: copy these in their place")
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
-        found += [(Path(place) / name).relative_to(folder).as_posix() for name in sorted(names) if name[0] != "."]
+        shown = [name for name in sorted(names) if name[0] != "."]
+        for path in (Path(place) / name for name in (*folders, *shown)):
+            refuse_link(path, folder)
+        for path in (Path(place) / name for name in shown):
+            if not path.is_file():  # a pipe would be waited for without end
+                raise CrossquantError(f"{path} is no file: take it away, or put a file there")
+            found.append(path.relative_to(folder).as_posix())
     return found
+
+
+def refuse_link(path: Path, folder: Path) -> None:
+    """CrossquantError where `path`, below `folder`, is a link out of it, to nothing, or to a folder that holds it."""
+    if not path.is_symlink():
+        return
+    target, within = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
+    around = [each for each in path.parents if each.is_relative_to(folder)]  # as it is reached, through other links
+    if not target.is_relative_to(within):
+        raise CrossquantError(f"{path} is a link to {target}, outside of {folder}: copy that there in its place")
+    if not target.exists() or any(Path(os.path.realpath(each)).is_relative_to(target) for each in around):
+        where = "to nothing" if not target.exists() else "to a folder that it is in"
+        raise CrossquantError(f"{path} is a link {where}: take it away")
 
 
 def hashed(files: dict[str, Path]) -> dict[str, File]:

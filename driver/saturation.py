@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from driver import notes, recipes
-from driver.evidence import Evidence
+from driver import recipes
+from driver.declared import QUANTIZED, Made
+from driver.evidence import PREDICTIONS, Evidence
 from driver.results import Variant
-from shared.contract import read
 from shared.instructions import FILE, Cpu
 
 
@@ -21,17 +21,16 @@ def judged(evidence: Evidence, row: Variant) -> Variant:
     stage = recipes.maker(step)
     if stage is None:
         return row
-    cpu, path = answered_on(evidence, row.name), evidence.path(row.name)
-    made = notes.content(path, notes.QUANTIZED) if path and (path / notes.QUANTIZED).exists() else {}
-    as_asked = "reason" not in made  # else by another method, which has other products
+    cpu, made = answered_on(evidence, row.name), evidence.content(row.name, QUANTIZED) or Made()
+    as_asked = not made.reason  # else by another method, which has other products
     saturated = as_asked and recipes.saturates(stage, step.parameters) and cpu is not None and cpu.saturates
     return replace(row, cpu_invariant=recipes.safe(stage, step.parameters), saturated=saturated)
 
 
 def answered_on(evidence: Evidence, variant: str) -> Cpu | None:
     """The CPU that gave the variant's answers; None where there are none, or they don't say."""
-    path = evidence.path(f"predictions.{variant}")
-    return read(Cpu, path / FILE) if path is not None and (path / FILE).exists() else None
+    found: Cpu | None = evidence.content(PREDICTIONS + variant, FILE)
+    return found
 
 
 def warnings(evidence: Evidence, rows: Sequence[Variant], here: Sequence[str]) -> tuple[str, ...]:

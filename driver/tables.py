@@ -9,6 +9,8 @@ from xml.etree import ElementTree
 from driver import columns, excerpt, measures, reporting, tables_folded
 from driver.results import Changed, Comparison, Emulated, Variant
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a formula begins with, in one spreadsheet or another
+
 
 def markdown(comparison: Comparison) -> str:
     """A page that fits a pull request's comment, however many variants there are: the verdict first."""
@@ -19,15 +21,15 @@ def markdown(comparison: Comparison) -> str:
 
 def beginning(comparison: Comparison) -> list[str]:
     first, *_ = comparison.verdict.sentences or ("No verdict.",)
-    notes = [f"> **{note}**" for note in reporting.notes(comparison)]
+    notes = [f"> **{excerpt.escaped(note)}**" for note in reporting.notes(comparison)]
     noted = [line for note in excerpt.first(notes, excerpt.NOTES) for line in (note, "")]
     said = [line for line in (reporting.direction(comparison),) if line]
     return [
-        f"# {reporting.title(comparison)}",
+        f"# {excerpt.escaped(reporting.title(comparison))}",
         "",
         *(line for each in said for line in (each, "")),
         *noted,
-        f"**{first}**",
+        f"**{excerpt.escaped(first)}**",
         "",
     ]
 
@@ -43,13 +45,13 @@ def table(comparison: Comparison, room: int) -> list[str]:
 
 def rest(comparison: Comparison) -> list[str]:
     """All that stands below the table."""
-    said = [f"- `{name}` {status}: {reason}" for name, status, reason in reporting.reasons(comparison)]
+    said = [f"- `{name}` {status}: {excerpt.escaped(reason)}" for name, status, reason in reporting.reasons(comparison)]
     broken = [f"- **gate fails**: {reporting.gate_sentence(gate)}" for gate in comparison.gates if not gate.holds]
     lines = ["", *excerpt.first(said, excerpt.REASONS)] if said else []
     if sentence := reporting.not_held(comparison):
         lines += ["", f"- **{sentence}**"]
     lines += ["", *(excerpt.first(broken, excerpt.BROKEN) or [reporting.gates_hold(comparison)])]
-    remarked = [f"- `{row.name}`: {remark}" for row in comparison.variants for remark in row.remarks]
+    remarked = [f"- `{row.name}`: {excerpt.escaped(remark)}" for row in comparison.variants for remark in row.remarks]
     lines += ["", *excerpt.first(remarked, excerpt.REMARKS)] if remarked else []
     lines += tables_folded.folded(comparison)
     return [*lines, "", *provenance(comparison)]
@@ -62,6 +64,7 @@ def provenance(comparison: Comparison) -> list[str]:
     for image, versions in comparison.versions.items():
         named = ", ".join(f"{name} {version}" for name, version in versions.items())
         lines.append(f"{image}: {named}.")
+    lines = [excerpt.escaped(line) for line in lines]
     return [*(f"{line}  " for line in lines[:-1]), lines[-1]]
 
 
@@ -72,8 +75,13 @@ def csv_text(comparison: Comparison) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]) if rows else ["name"], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({key: cell(value) for key, value in row.items()} for row in rows)
     return text.getvalue()
+
+
+def cell(value: object) -> object:
+    """A text that a spreadsheet would take for a formula gets an apostrophe before it; numbers are as they are."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def flat(row: Variant) -> dict[str, object]:

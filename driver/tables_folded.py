@@ -10,7 +10,9 @@ OTHER_DRAW_HEAD = ["| variant | draws | mean {label} | sd | range | {difference}
 
 
 def folded(comparison: Comparison) -> list[str]:
-    lines = details("Why not the others", [], [f"- {sentence}" for sentence in comparison.verdict.sentences[1:]])
+    lines = details(
+        "Why not the others", [], [f"- {excerpt.escaped(sentence)}" for sentence in comparison.verdict.sentences[1:]]
+    )
     leg_head, draw_head = heads(comparison)
     lines += details("What each leg lost", leg_head, leg_lines(comparison))
     return lines + details("Other draws of the calibration set", draw_head, draw_lines(comparison))
@@ -35,7 +37,7 @@ def leg_lines(comparison: Comparison) -> list[str]:
     rows = []
     for leg in comparison.legs:
         sqnr = "–" if leg.drift.sqnr_db is None else f"{leg.drift.sqnr_db:.1f}"
-        by = ", ".join(leg.tools)
+        by = excerpt.escaped(", ".join(leg.tools)).replace("|", "\\|")
         if leg.paired is not None:
             figures = f"{leg.drift.changed} | {leg.paired.delta_pp:+.2f} | {sqnr}"
         else:

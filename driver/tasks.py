@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from driver import bootstrap, measures, statistics, tasks_measured
 from driver.bootstrap import Doubles, Figure
+from driver.declared import judged
 from driver.results import Interval, Metric, Paired
 from shared import samples, tasks
 from shared.errors import CrossquantError
@@ -71,14 +72,15 @@ def truth(evidence: Evidence, reference: str = "", artifact: str = "dataset") ->
     if folder is None:
         return None
     about, labels = samples.about(folder), evidence.labels(artifact)
-    if labels is None and about.labels is not None:
-        return None  # they are missing or out of date: another task's figures would be shown instead
+    if labels is None and (about.labels is not None or evidence.problem(evidence.labelled_by(artifact))):
+        return None  # they are missing, out of date or unusable: another task's figures would be shown instead
     known = evidence.outputs(reference) if reference else None
-    base = None if known is None else known[about.judged]
     if labels is None and about.task not in ("reconstruction", "fidelity"):
         about = replace(about, task="fidelity")
     inputs = samples.mapped(samples.inputs(folder)[0]) if about.task == "reconstruction" else None
-    return Truth(about, labels, inputs, base)
+    alone = Truth(about, labels, inputs)
+    base = None if known is None else judged(known, about)
+    return alone if misfit(alone, base) else replace(alone, reference=base)
 
 
 @dataclass(frozen=True)
@@ -98,12 +100,24 @@ class Answer:
         """Of a classification, (n,). CrossquantError where a label is none of the classes that are answered."""
         found, classes = self.truth.labels, max(2, tasks.width(self.outputs))
         assert found is not None
+        if found.size != len(found):
+            raise CrossquantError(f"labels of {found.shape}: a sample must have one class; see docs/your-data.md")
         if found.size and not 0 <= found.min() <= found.max() < classes:
             raise CrossquantError(
                 f"labels from {found.min()} to {found.max()}, but the model answers {classes} classes: "
                 "number the classes from 0, and give the model that was trained on them"
             )
         return found.ravel().astype(np.intp)
+
+    def check(self) -> None:
+        """CrossquantError where it is of another form than what it is judged by."""
+        truth = self.truth
+        if truth.task == "classification" and truth.labels is not None:
+            assert self.labels is not None
+        elif truth.task == "reconstruction" and truth.inputs is not None:
+            tasks.same_shape(self.outputs, truth.inputs)
+        elif truth.task in ("multilabel", "regression") and truth.labels is not None:
+            tasks.matching(self.outputs, truth.labels)
 
     @cached_property
     def top(self) -> NDArray[np.int64]:
@@ -140,8 +154,37 @@ class Answer:
 
 def answers(evidence: Evidence, truth: Truth | None, variants: Sequence[str]) -> dict[str, Answer]:
     """Of the variants that have answers; of none where the samples are not there."""
-    found = {name: evidence.outputs(name) for name in variants} if truth else {}
-    return {name: Answer(truth, each[truth.about.judged]) for name, each in found.items() if truth and each is not None}
+    if truth is None:
+        return {}
+    found = {name: evidence.outputs(name) for name in variants}
+    return {
+        name: Answer(truth, each[truth.about.judged])
+        for name, each in found.items()
+        if each is not None and not misfit(truth, judged(each, truth.about))
+    }
+
+
+def misfit(truth: Truth, outputs: Array | None) -> str:
+    """Why the judged output of a variant can't be held against the reference's, or the labels where there is none."""
+    if outputs is None:
+        return f"its predictions have no output {truth.about.judged}, which is judged"
+    if truth.reference is not None:
+        same = truth.reference.shape == outputs.shape
+        return "" if same else f"it answers {outputs.shape[1:]} a sample, the reference {truth.reference.shape[1:]}"
+    try:
+        Answer(truth, outputs).check()
+    except CrossquantError as error:
+        return str(error)
+    return ""
+
+
+def misfits(evidence: Evidence, truth: Truth | None, variants: Sequence[str]) -> dict[str, str]:
+    """Of the variants whose answers are left out by `answers`, why."""
+    if truth is None:
+        return {}
+    found = {name: evidence.outputs(name) for name in variants}
+    reasons = {name: misfit(truth, judged(each, truth.about)) for name, each in found.items() if each is not None}
+    return {name: reason for name, reason in reasons.items() if reason}
 
 
 def metrics(own: Answer, base: Answer | None) -> tuple[Metric, ...]:

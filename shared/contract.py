@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 from shared.errors import CrossquantError, FieldError
-from shared.text import printable
+from shared.text import LONGEST, printable
 
 SCHEMA: Final = 1
+DEEPEST: Final = 50  # lists and mappings in one another: no file of ours has half as many
+LARGEST_INTEGER: Final = 1 << 63
+SHOWN: Final = 200  # characters of a wrong value in an error
 Status = Literal["ok", "unsupported", "failed", "skipped"]
 T = TypeVar("T")
 
@@ -105,13 +108,35 @@ def encode(value: Any) -> str:
 def read(kind: type[T], path: Path) -> T:
     """The dataclass that `path` holds as JSON. CrossquantError names the file and the field that is wrong."""
     try:
-        return typing.cast(T, decode(kind, json.loads(path.read_text())))
+        return typing.cast(T, decode(kind, loads(path.read_text())))
     except FileNotFoundError:
         raise CrossquantError(f"{path} is missing: run `python -m driver fetch` first") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise CrossquantError(f"{path} is not JSON ({error}): delete it and run again") from None
     except FieldError as error:
         raise CrossquantError(f"{path}: {error}: delete it and run again") from None
+
+
+def loads(text: str | bytes) -> Any:
+    """What JSON holds. ValueError where it is none, or so deep or large that nobody wrote it for us."""
+    try:
+        data = json.loads(text)
+    except RecursionError:
+        raise ValueError(f"nested more than {DEEPEST} deep") from None
+    except MemoryError:
+        raise ValueError("too large for this machine's memory") from None
+    if _is_deep(data):
+        raise ValueError(f"nested more than {DEEPEST} deep")
+    return data
+
+
+def _is_deep(data: Any) -> bool:
+    """Level by level, since a function that calls itself would fail where this matters."""
+    level = [data]
+    for _ in range(DEEPEST):
+        held = (each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list))
+        level = [item for items in held for item in items if isinstance(item, dict | list)]
+    return bool(level)
 
 
 def read_if_whole(kind: type[T], path: Path) -> T | None:
@@ -124,19 +149,30 @@ def read_if_whole(kind: type[T], path: Path) -> T | None:
 
 def read_shown(kind: type[T], path: Path) -> T:
     """The same of what a stage wrote for people: names in a model or a data set can't play tricks on a terminal."""
-    return typing.cast(T, _shown(read(kind, path)))
+    return shown(read(kind, path))
 
 
-def _shown(value: Any) -> Any:
-    """`value` with every text in it on one line and without control characters."""
+def shown(value: T, longest: int = LONGEST) -> T:
+    """`value` with every text in it on one line, without control characters, and of at most `longest` characters."""
+    return typing.cast(T, _shown(value, longest))
+
+
+def _shown(value: Any, longest: int) -> Any:
     if isinstance(value, str):
-        return printable(value)
+        return printable(value, longest)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = dataclasses.fields(value)
-        return dataclasses.replace(value, **{field.name: _shown(getattr(value, field.name)) for field in fields})
+        named = {field.name: _shown(getattr(value, field.name), longest) for field in dataclasses.fields(value)}
+        return dataclasses.replace(value, **named)
     if isinstance(value, dict):
-        return {_shown(key): _shown(item) for key, item in value.items()}
-    return type(value)(map(_shown, value)) if isinstance(value, list | tuple) else value
+        return {_shown(key, longest): _shown(item, longest) for key, item in value.items()}
+    return type(value)(_shown(item, longest) for item in value) if isinstance(value, list | tuple) else value
+
+
+def decode_known(kind: type[T], data: Any) -> T:
+    """As `decode`, of a mapping that may have more keys than `kind`: these are nobody's concern."""
+    known = {field.name for field in dataclasses.fields(typing.cast(Any, kind))}
+    some = {key: data[key] for key in data if key in known} if isinstance(data, dict) else data
+    return typing.cast(T, decode(kind, some))
 
 
 def decode(kind: Any, data: Any, path: tuple[str, ...] = ()) -> Any:
@@ -157,8 +193,8 @@ def decode(kind: Any, data: Any, path: tuple[str, ...] = ()) -> Any:
     if origin is dict:
         _checked(isinstance(data, dict), data, path, "a mapping")
         return {str(key): decode(arguments[1], data[key], (*path, str(key))) for key in data}
-    if kind is float and type(data) is int:
-        return float(data)
+    if type(data) is int and kind in (int, float):
+        return kind(_checked(abs(data) <= LARGEST_INTEGER, data, path, "a number of 64 bits"))
     return _checked(type(data) is kind, data, path, _name(kind))
 
 
@@ -191,8 +227,16 @@ def _decode_union(kinds: tuple[Any, ...], data: Any, path: tuple[str, ...]) -> A
 
 def _checked(good: bool, data: Any, path: tuple[str, ...], wanted: str) -> Any:
     if not good:
-        raise FieldError(path, f"must be {wanted}, not {data!r}")
+        raise FieldError(path, f"must be {wanted}, not {_told(data)}")
     return data
+
+
+def _told(data: Any) -> str:
+    """A wrong value in an error: it may be as long and as deep as whoever wrote it liked."""
+    try:
+        return printable(repr(data), SHOWN)
+    except (RecursionError, MemoryError, ValueError):  # ValueError: an integer of thousands of digits
+        return "what it is"
 
 
 def _name(kind: Any) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from shared.contract import decode
+from shared.contract import decode, loads
 from shared.errors import FieldError
 from shared.text import printable
 
@@ -149,8 +149,8 @@ def parse_message(line: bytes) -> Progress | Reply | None:
 
 def _decoded(kind: Any, line: bytes | str) -> Any:
     try:
-        return decode(kind, json.loads(line))
-    except (ValueError, RecursionError, FieldError):
+        return decode(kind, loads(line))
+    except (ValueError, FieldError):
         return None
 
 

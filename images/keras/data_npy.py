@@ -1,5 +1,6 @@
 """One array in NumPy's format, read as a stream: never unpickled, and no further than its file is long."""
 
+import io
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ from shared.samples import Array
 
 BLOCK = 1 << 22  # bytes
 FORTRAN = 1 << 28  # bytes; in Fortran's order an array must be read whole
+LONGEST = 10_000  # bytes of a header; those of data have a hundred
+SIZES = {(1, 0): 2, (2, 0): 4}  # bytes that say how long the header is, by the format's version
 KINDS = "biufU"  # NumPy's letters for what is data: never objects
 BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
 
@@ -101,16 +104,18 @@ def header(member: Member) -> Header:
             f"{shown(member.name)} declares {found.dtype} {found.shape}, {size} bytes, and has {member.size}: "
             "it is cut short or damaged; save it again"
         )
+    wrong = any(length < 0 for length in found.shape) or not (found.dtype.itemsize and all(found.shape[1:]))
+    if wrong:  # as many samples as one likes, in no byte
+        raise CrossquantError(f"{shown(member.name)} is empty: {found.dtype} {found.shape} holds no value")
     return found
 
 
 def read_header(file: IO[bytes], name: str) -> Header:
     """ValueError where it is no `.npy`. Headers are read as literals: nothing in them is ever run."""
     version = np.lib.format.read_magic(file)
-    if version not in ((1, 0), (2, 0)):
+    if version not in SIZES:
         raise ValueError(f"version {version} of the format")
-    reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    header = Header(*reader(file))
+    header = parse_header(raw_header(file, SIZES[version], name), version, name)
     if header.dtype.hasobject:
         raise CrossquantError(
             f"{shown(name)} holds Python objects (a pickle), which could run code: they are never loaded; "
@@ -119,3 +124,20 @@ def read_header(file: IO[bytes], name: str) -> Header:
     if header.dtype.kind not in KINDS:
         raise CrossquantError(f"{shown(name)} is of type {header.dtype}: it must be of numbers")
     return header
+
+
+def raw_header(file: IO[bytes], size: int, name: str) -> bytes:
+    """The header with the `size` bytes that say how long it is."""
+    told = exactly(file, size)
+    length = int.from_bytes(told, "little")
+    if length > LONGEST:
+        raise CrossquantError(f"{shown(name)} has a header of {length} bytes, {LONGEST} at most: save it again")
+    return told + exactly(file, length)
+
+
+def parse_header(raw: bytes, version: tuple[int, int], name: str) -> Header:
+    reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    try:
+        return Header(*reader(io.BytesIO(raw)))
+    except Exception:  # noqa: BLE001 - Python's parser passes on what it comes upon: TokenError, MemoryError, …
+        raise CrossquantError(f"{shown(name)} has no valid .npy header: save it again with numpy.save") from None

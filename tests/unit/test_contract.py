@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import pytest
 
+from shared import contract
 from shared.contract import Failure, File, Plan, Seal, Step, decode, encode, read
 from shared.errors import CrossquantError, FieldError
 
@@ -170,3 +171,45 @@ def test_an_unknown_artifact_is_told_with_those_that_there_are():
         PLAN.step("onnx.int4")
     expected = "unknown artifact 'onnx.int4': this experiment makes onnx.int8, latency.onnx"
     assert str(caught.value) == expected
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "[" * 51 + "]" * 51, '{"a":' * 60 + "1" + "}" * 60])
+def test_what_is_too_deep_is_no_json_of_ours(text, tmp_path):
+    with pytest.raises(ValueError, match="nested more than 50 deep"):
+        contract.loads(text)
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(CrossquantError, match=r"a\.json is not JSON \(nested more than 50 deep\)"):
+        contract.read(Failure, tmp_path / "a.json")
+
+
+def test_fifty_deep_is_not_too_deep():
+    assert contract.loads("[" * 50 + "]" * 50)
+
+
+def test_what_memory_can_not_hold_is_one_line(monkeypatch):
+    def full(_):
+        raise MemoryError
+
+    monkeypatch.setattr(contract.json, "loads", full)
+    with pytest.raises(ValueError, match="too large"):
+        contract.loads("[]")
+
+
+@pytest.mark.parametrize(("kind", "text"), [(int, "1" + "0" * 30), (float, "1" + "0" * 400)])
+def test_a_number_of_more_than_64_bits(kind, text):
+    with pytest.raises(FieldError, match="must be a number of 64 bits, not 1000"):
+        decode(kind, contract.loads(text))
+
+
+def test_a_wrong_value_is_told_in_one_short_line():
+    with pytest.raises(FieldError) as caught:
+        decode(str, ["\x1b[2J\n" + "x" * 100_000])
+    assert len(str(caught.value)) < 300
+    assert str(caught.value).isprintable()
+
+
+def test_what_is_shown_is_clean_all_the_way_down():
+    failure = Failure("a\nb", "failed", "\x1b[2Jc")
+    assert contract.shown(failure) == Failure("a b", "failed", "[2Jc")
+    assert contract.shown({"a\n1": ("b\r", [1, None])}) == {"a 1": ("b", [1, None])}
+    assert contract.shown("x" * 30, 10) == "x" * 9 + "…"

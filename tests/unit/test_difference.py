@@ -204,3 +204,46 @@ def test_a_file_is_no_run(tmp_path, capsys):
     code, said = diff(capsys, tmp_path / "file", "yesterday")
     assert code == 2
     assert "is no run" in said
+
+
+DEEP = "[" * 100_000, '{"dataset": ' + "[" * 60 + "]" * 60 + "}", "no JSON"
+
+
+@pytest.mark.parametrize("text", DEEP, ids=["endless", "deep", "none"])
+def test_a_comparison_that_is_no_json_is_damaged(yesterday, capsys, text):
+    texts = {name: (yesterday / "comparison" / name).read_text() for name in comparison_folder.FILES}
+    comparison_folder.publish(yesterday / "comparison", texts | {"comparison.json": text})
+    code, said = diff(capsys, yesterday, "yesterday")
+    assert (code, len(said.splitlines())) == (2, 1)
+    assert f"{yesterday}/comparison/comparison.json can't be read (" in said
+
+
+@pytest.mark.parametrize(
+    "found",
+    [np.zeros((1000, 0), np.float32), np.zeros((3, 2), np.float32), np.array(["a"] * 1000), answers(5)[:, None]],
+)
+def test_answers_that_are_none_give_no_figure(yesterday, found):
+    folder = yesterday / "onnx" / "predictions.onnx.int8"
+    seal = keep(folder, {"output_0": found})
+    before = difference.comparison_folder.read_comparison(yesterday / "comparison")
+    made = replace(before, digests=before.digests | {"predictions.onnx.int8": store.digest(seal)})
+    comparison_folder.publish(yesterday / "comparison", comparisons.files(made))
+    kept = difference.load("yesterday").outputs
+    assert list(kept) == (["onnx.int8"] if found.size == 2000 else [])
+
+
+def test_versions_of_another_run_are_no_markup():
+    before = run("before")
+    after = run("after", versions={"keras": {"keras": "[/x][bold]"}})
+    assert any("[/x][bold]" in line for line in shown(before, after))
+
+
+def test_samples_that_are_none_are_named(yesterday, capsys):
+    folder = yesterday / "keras" / "dataset"
+    seal = keep(folder, {"labels": np.array(["a"] * 1000), "input_0": np.zeros((1000, 1), np.uint8)})
+    before = difference.comparison_folder.read_comparison(yesterday / "comparison")
+    made = replace(before, digests=before.digests | {"dataset": store.digest(seal)})
+    comparison_folder.publish(yesterday / "comparison", comparisons.files(made))
+    code, said = diff(capsys, yesterday, "yesterday")
+    assert code == 2
+    assert said == f"error: {folder} can't be read: labels.npy is <U1 (1000,): run that experiment again\n"

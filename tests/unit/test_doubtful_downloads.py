@@ -322,3 +322,13 @@ def test_a_copy_with_a_damaged_seal_is_made_anew(model, text):
     seal.write_text(text)
     assert fetch(model) == []
     assert store.open_sealed(seal.parent, "input.model")
+
+
+def test_a_recorded_sum_that_is_no_text_is_not_believed(server, model):  # noqa: F811
+    server.content = MODEL
+    fetch(model)
+    path = fetching.download_path(model.model.sources[0])
+    fetching.sum_path(path).write_bytes(b"\xff\xfe")
+    assert not fetching.is_as_downloaded(path)
+    fetching.sum_path(path).write_bytes(store.file_sha256(path).encode())
+    assert fetching.is_as_downloaded(path)

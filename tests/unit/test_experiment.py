@@ -460,3 +460,35 @@ def test_ours_differ_only_where_they_mean_to():
     assert loaded["unfolded"].options["fold"] == {"enabled": False}
     assert loaded["unfolded"].model == default.model
     assert "fold" not in loaded["mlperf-tiny"].options
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: 1\nb: " + "[" * 20_000, ":2: lists and mappings are more than 50 deep: write it flatter"),
+        ("{a: " * 60 + "1" + "}" * 60, ":1: lists and mappings are more than 50 deep: write it flatter"),
+        ("a: &a [*a]\n", ":1: it refers to itself: write out what the alias stands for"),
+        ("a: &a {b: [1, *a]}\n", ":1: it refers to itself: write out what the alias stands for"),
+    ],
+)
+def test_a_file_that_is_too_deep_is_placed(tmp_path, text, message):
+    assert refused(tmp_path, text) == "tiny.yaml" + message
+
+
+def test_aliases_that_stand_for_millions_are_not_written_out(tmp_path):
+    lines = ["l0: &l0 [1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]" for n in range(1, 9)]
+    message = "tiny.yaml:6: more than 100,000 values, aliases written out: leave some out"
+    assert refused(tmp_path, "\n".join(lines)) == message
+    merged = ["l0: &l0 {a: 1}"] + [f"l{n}: &l{n} {{<<: [{', '.join([f'*l{n - 1}'] * 9)}]}}" for n in range(1, 9)]
+    assert "more than 100,000 values" in refused(tmp_path, "\n".join(merged))
+
+
+def test_aliases_in_one_another_are_as_deep_as_what_they_stand_for(tmp_path):
+    lines = ["l0: &l0 [1]"] + [f"l{n}: &l{n} [*l{n - 1}]" for n in range(1, 60)]
+    assert "more than 50 deep" in refused(tmp_path, "\n".join(lines))
+
+
+@pytest.mark.parametrize("text", ["a: !!bool maybe", "a: !!int ''", "a: !!timestamp never", "? {a: b}\n: 1"])
+def test_a_value_that_is_not_of_its_tag(tmp_path, text):
+    assert refused(tmp_path, text + "\n").startswith("tiny.yaml is not YAML: ")

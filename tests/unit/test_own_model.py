@@ -1,14 +1,15 @@
 """What is the project's own, and what may therefore run without a sandbox where there is none."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from driver import bubblewrap, catalog, experiment, session
+from driver import bubblewrap, catalog, experiment, own, session
 from driver.bubblewrap import Trial
-from driver.experiment import Experiment
+from driver.experiment import Experiment, Model, Source
 from driver.venv_engine import VenvEngine
 from shared import store
 from shared.contract import SCHEMA, File, Seal
@@ -118,3 +119,87 @@ def test_without_a_sandbox_by_the_users_wish(monkeypatch, ours: tuple[Experiment
     assert isinstance(engine, VenvEngine)
     assert engine.trial is None
     assert len(terminal.lines) == (0 if own else 1)
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    (folder / "train").mkdir(parents=True)
+    (folder / "train" / "a.csv").write_text("1\n")
+    return folder
+
+
+def test_a_link_within_the_folder_is_followed(given: Path) -> None:
+    (given / "b.csv").symlink_to("train/a.csv")
+    (given / "test").symlink_to(given / "train")
+    assert sorted(own.data_files(given)) == ["files/b.csv", "files/test/a.csv", "files/train/a.csv"]
+
+
+def test_the_folder_itself_may_be_a_link(given: Path) -> None:
+    top = given.with_name("mine")
+    top.symlink_to(given)
+    (given / "b.csv").symlink_to(given / "train" / "a.csv")
+    assert sorted(own.data_files(top)) == ["files/b.csv", "files/train/a.csv"]
+
+
+@pytest.mark.parametrize("name", ["train.csv", "train/secrets"])
+def test_a_link_out_of_the_folder_is_refused(given: Path, name: str) -> None:
+    target = given.with_name("elsewhere")
+    target.mkdir()
+    (given / name).symlink_to(target)
+    with pytest.raises(CrossquantError) as caught:
+        own.data_files(given)
+    wanted = f"{given / name} is a link to {target}, outside of {given}: copy that there in its place"
+    assert str(caught.value) == wanted
+
+
+def test_a_link_to_a_folder_that_begins_alike_is_out_of_it(given: Path) -> None:
+    given.with_name("data-2").mkdir()
+    (given / "a").symlink_to("../data-2")
+    with pytest.raises(CrossquantError, match="outside of"):
+        own.data_files(given)
+
+
+def test_a_link_that_leads_out_by_way_of_another(given: Path) -> None:
+    (given / "train" / "b.csv").symlink_to("/etc/passwd")
+    (given / "c.csv").symlink_to("train/b.csv")
+    with pytest.raises(CrossquantError, match=r"is a link to /etc/passwd, outside of"):
+        own.data_files(given)
+
+
+@pytest.mark.parametrize(("target", "message"), [("none", "to nothing"), ("..", "outside of"), (".", "that it is in")])
+def test_a_link_to_nothing_or_back(given: Path, target: str, message: str) -> None:
+    (given / "a").symlink_to(target)
+    with pytest.raises(CrossquantError, match=message):
+        own.data_files(given)
+
+
+def test_two_folders_with_links_to_each_other(given: Path) -> None:
+    (given / "test").mkdir()
+    for number in range(3):
+        (given / "train" / f"x{number}").symlink_to("../test")
+        (given / "test" / f"y{number}").symlink_to("../train")
+    with pytest.raises(CrossquantError, match="to a folder that it is in"):
+        own.data_files(given)
+
+
+def test_links_that_make_few_folders_many(given: Path) -> None:
+    for number in range(30):
+        (given / f"d{number}").mkdir()
+        for name in "ab":
+            (given / f"d{number}" / name).symlink_to(f"../d{number + 1}" if number < 29 else "../train")
+    with pytest.raises(CrossquantError, match="has more than 1,000 links to folders"):
+        own.data_files(given)
+
+
+def test_a_pipe_is_not_waited_for(given: Path) -> None:
+    os.mkfifo(given / "a.csv")
+    with pytest.raises(CrossquantError, match=r"a\.csv is no file: take it away"):
+        own.data_files(given)
+
+
+def test_a_saved_model_has_no_links_out_of_it_either(given: Path) -> None:
+    (given / own.SAVED_MODEL).write_bytes(b"x")
+    (given / "variables").symlink_to("/etc")
+    with pytest.raises(CrossquantError, match=r"variables is a link to /etc, outside of"):
+        own.model_files(given, Model(sources=(Source(path=str(given)),)))

@@ -110,3 +110,19 @@ def test_junit_tells_what_has_no_result():
     (skipped,) = found.iter("skipped")
     assert skipped.get("message", "").startswith("unsupported: ")
     assert (found.get("errors"), found.get("skipped")) == ("1", "1")
+
+
+def test_csv_has_no_formula_of_a_foreign_text_and_keeps_numbers_as_they_are():
+    first, *others = comparisons.comparison().variants
+    first = replace(first, remarks=("=HYPERLINK(1)", "b"), reason="@SUM(1)", in_float=("-layer",), delta_pp=-0.5)
+    (cells, *_) = rows(tables.csv_text(comparisons.comparison(variants=(first, *others))))
+    assert (cells["remarks"], cells["reason"], cells["in_float"]) == ("'=HYPERLINK(1); b", "'@SUM(1)", "'-layer")
+    assert cells["delta_pp"] == "-0.5"
+
+
+def test_markdown_shows_foreign_texts_as_they_stand():
+    made = comparisons.hostile()
+    text = tables.markdown(replace(made, warnings=("a ![x](http://example.org) & b | c",)))
+    assert not [tag for tag in ("<script", "<img") if tag in text]
+    assert "&lt;script>" in text
+    assert "> **a ![x]\\(http://example.org) &amp; b | c**" in text

@@ -293,3 +293,31 @@ def test_duplicates_may_be_left_out_of_every_draw(user: User):
     assert not (user.run("npz") / "skipped.npy").exists()
     out = user.run("npz", duplicates="skip")
     assert np.load(out / "skipped.npy").tolist() == list(range(30, 40))
+
+
+def headed(text: bytes, version: bytes = b"\1\0") -> bytes:
+    size = len(text).to_bytes(2 if version == b"\1\0" else 4, "little")
+    return b"\x93NUMPY" + version + size + text
+
+
+@pytest.mark.parametrize("suffix", ["npz", "npy"])
+@pytest.mark.parametrize("text", [b"(" * 9000, b"-" * 9000, b"[" * 9000, b"{'descr': '|u1'}", b"\xff" * 100, b"1+"])
+def test_a_header_that_is_none(user: User, suffix: str, text: bytes):
+    if suffix == "npz":
+        archive(user, x=headed(text))
+    else:
+        (user.files / "x.npy").write_bytes(headed(text))
+    assert refused(user, "npz") == "x has no valid .npy header: save it again with numpy.save"
+
+
+def test_a_header_without_end(user: User):
+    archive(user, x=headed(b" " * 20_000, b"\2\0"))
+    assert refused(user, "npz") == "x has a header of 20000 bytes, 10000 at most: save it again"
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((10**12, 0), "|u1"), ((10**12,), "<U0"), ((-2, -3), "|u1"), ((10**12, 3, 0), "<f4")]
+)
+def test_samples_that_take_no_byte_are_not_counted(user: User, shape: tuple[int, ...], dtype: str):
+    archive(user, x=npy(shape, bytes(6 if shape[0] < 0 else 0), dtype))
+    assert refused(user, "npz").startswith("x is empty: ")

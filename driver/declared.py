@@ -1,0 +1,227 @@
+"""What a stage may leave for the driver to read, file by file: whatever isn't as declared is one error.
+
+A model's code runs in the stages, and may write what it likes into their output. Nothing of that is read but here.
+"""
+
+import math
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shared import emulation, instructions, predictions, samples, sensitivity
+from shared.contract import decode, decode_known, loads, shown
+from shared.errors import CrossquantError, FieldError
+from shared.instructions import Cpu
+from shared.samples import About, Array, Batch
+from shared.search import EXCLUDED
+from shared.sensitivity import Sensitivity
+from shared.startup import Start
+from shared.tasks import blocks
+from shared.timing import TWIN, Timings
+
+NOTES, QUANTIZED, CONVERSION = "notes.json", "quantized.json", "conversion.json"
+TIMINGS, STARTS = "samples.json", "starts.json"
+LARGEST = 1 << 26  # bytes of a file of JSON
+MOST_NOTES = 100
+SECONDS = (1e-9, 1e9)  # what anything may take, least and most
+NUMBERS = "biuf"  # NumPy's letters for what samples and labels are
+
+
+class Unusable(CrossquantError):
+    """A file that a stage left is not what the stage declares; the text names the file and what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """Of `quantized.json` and `conversion.json` what is told: why another way was taken, what was rewritten for it, and
+    how many operators of how many are quantized.
+    """
+
+    reason: str = ""
+    rewritten: tuple[str, ...] = ()
+    quantized: int = 0
+    operators: int = 0
+
+
+@dataclass(frozen=True)
+class InFloat:
+    """Of `excluded.json`: the layers that are left in float, and does the limit hold?"""
+
+    layers: tuple[str, ...]
+    holds: bool
+
+
+EXACT: dict[str, Any] = {
+    NOTES: tuple[str, ...],
+    TIMINGS: Timings,
+    STARTS: dict[str, tuple[Start, ...]],
+    instructions.FILE: Cpu,
+    emulation.SUMMARY: emulation.Summary,
+    sensitivity.FILE: Sensitivity,
+    samples.ABOUT: About,
+}
+IN_PART: dict[str, Any] = {QUANTIZED: Made, CONVERSION: Made, EXCLUDED: InFloat}  # with keys that are for other readers
+NEEDED = {"latency": TIMINGS, "startup": STARTS, "explain": sensitivity.FILE, "emulated": emulation.SUMMARY}
+WORDS = {
+    "latency": "its timings",
+    "startup": "its cold starts",
+    "explain": "its layers",
+    "emulated": "its answers on other CPUs",
+    "predict": "its predictions",
+}  # what of a stage can't be read, by its name; of any other "it"
+
+
+def contents(folder: Path, files: Collection[str]) -> dict[str, Any]:
+    """Of the `files` in `folder` those that the driver reads as JSON: their content, by name, safe to show."""
+    return {name: content(folder / name) for name in (*EXACT, *IN_PART) if name in files}
+
+
+def content(path: Path) -> Any:
+    try:
+        if path.stat().st_size > LARGEST:
+            raise ValueError(f"it is larger than {LARGEST >> 20} MB")
+        data = loads(path.read_bytes())
+        known = path.name in EXACT
+        found = decode(EXACT[path.name], data) if known else decode_known(IN_PART[path.name], data)
+    except (OSError, ValueError, FieldError) as error:
+        raise Unusable(f"{path.name}: {error}") from None
+    return shown(found)
+
+
+def array(path: Path) -> Array:
+    """The array of a `.npy` file, mapped."""
+    try:
+        with np.errstate(over="ignore"):  # of a shape whose product no integer holds
+            found: Array = np.lib.format.open_memmap(path, mode="r")
+    except Exception:  # noqa: BLE001 - NumPy's parser passes on what it comes upon: TokenError, MemoryError, …
+        raise Unusable(f"{path.name} has no valid .npy header, or is cut short") from None
+    return found
+
+
+def numbered(folder: Path, files: Collection[str], name: str) -> list[Array]:
+    """The arrays called so, with a number from 0: `input` or `output`. None may be left out."""
+    count = sum(each.startswith(f"{name}_") and each.endswith(".npy") for each in files)
+    wanted = [f"{name}_{number}.npy" for number in range(count)]
+    if lacking := next((each for each in wanted if each not in files), ""):
+        raise Unusable(f"{lacking} is missing")
+    return [array(folder / each) for each in wanted]
+
+
+def check_samples(folder: Path, files: Collection[str], *, needed: bool = False) -> None:
+    """Inputs of one length, and labels that are numbers; where there are any, or they are `needed`."""
+    arrays = numbered(folder, files, "input")
+    if needed and not arrays:
+        raise Unusable(f"{samples.file(0)} is missing")
+    for number, each in enumerate(arrays):
+        if each.dtype.kind not in NUMBERS or not each.ndim or len(each) != len(arrays[0]) or not all(each.shape[1:]):
+            raise Unusable(f"{samples.file(number)} is {each.dtype} {each.shape}, which are no samples")
+    if samples.LABELS in files:
+        labels = array(folder / samples.LABELS)
+        if not labels.ndim or labels.dtype.kind not in NUMBERS or not all(labels.shape[1:]):
+            raise Unusable(f"{samples.LABELS} is {labels.dtype} {labels.shape}")
+
+
+def check_labels(labels: Array | None, count: int | None) -> None:
+    """Is there one for each of the `count` samples?"""
+    if labels is not None and count is not None and len(labels) != count:
+        raise Unusable(f"{samples.LABELS} has {len(labels)} labels of {count} samples")
+
+
+def check_answers(folder: Path, files: Collection[str], count: int | None) -> None:
+    """Are the outputs answers to `count` samples?"""
+    arrays = numbered(folder, files, "output")
+    if not arrays:
+        raise Unusable(f"{predictions.file(0)} is missing")
+    for number, each in enumerate(arrays):
+        check_answer(predictions.file(number), each, count)
+
+
+def check_answer(file: str, found: Array, count: int | None) -> None:
+    if found.dtype != np.float32 or not found.ndim or len(found) != count or not found.size:
+        raise Unusable(f"{file} is {found.dtype} {found.shape}, which are no answers to {count} samples")
+    if not all(np.isfinite(block).all() for block in blocks(found)):
+        raise Unusable(f"{file} has NaN or infinity")
+
+
+def check_notes(notes: Collection[str]) -> None:
+    if len(notes) > MOST_NOTES:
+        raise Unusable(f"{NOTES}: has {len(notes):,} lines, {MOST_NOTES} at most are read")
+
+
+def check_timings(found: Timings, own: Collection[str]) -> None:
+    """Of the image's `own` variants alone, and of times that a clock can show."""
+    timed = {(each.variant, each.batch, each.threads) for each in found.samples}
+    for name in sorted({name.removesuffix(TWIN) for name, _, _ in timed}):
+        check_own(TIMINGS, name, own)
+    for name, batch, threads in sorted(timed):
+        if min(batch, threads) < 1 or (name.removesuffix(TWIN), batch, threads) not in timed:
+            raise Unusable(f"{TIMINGS}: {name} was timed with batches of {batch} on {threads} threads")
+    for each in found.samples:
+        if not each.seconds or not all(each.seconds):
+            raise Unusable(f"{TIMINGS}: samples.seconds: {each.variant} has none")
+        check_seconds(f"{TIMINGS}: samples.seconds", (second for calls in each.seconds for second in calls))
+    if not all(map(math.isfinite, vars(found.machine).values())):
+        raise Unusable(f"{TIMINGS}: machine: must be of finite numbers")
+
+
+def check_starts(found: dict[str, tuple[Start, ...]], own: Collection[str]) -> None:
+    for name, starts in found.items():
+        check_own(STARTS, name, own)
+        if not starts:
+            raise Unusable(f"{STARTS}: {name} has none")
+        for start in starts:
+            check_seconds(f"{STARTS}: {name}", (start.imported, start.loaded, start.answered))
+            if start.peak_bytes < 0:
+                raise Unusable(f"{STARTS}: {name}.peak_bytes: is {start.peak_bytes}")
+
+
+def check_layers(found: Sensitivity) -> None:
+    """A distance is drawn on an axis."""
+    if not all(map(math.isfinite, (found.float_kl, *(layer.kept_kl for layer in found.layers)))):
+        raise Unusable(f"{sensitivity.FILE}: a {found.distance} is no finite number")
+
+
+def check_own(file: str, name: str, own: Collection[str]) -> None:
+    """An image speaks for its own variants."""
+    if name not in own:
+        raise Unusable(f"{file}: {name} is no variant of its image")
+
+
+def check_seconds(where: str, seconds: Iterable[float]) -> None:
+    low, high = SECONDS
+    if wrong := [second for second in seconds if not low <= second <= high]:
+        raise Unusable(f"{where}: {wrong[0]} is no time that anything takes")
+
+
+def check_emulated(folder: Path, files: Collection[str], summary: emulation.Summary, own: Array | None) -> None:
+    """Each CPU's answers are to the same samples, in the form of the variant's `own` here."""
+    if emulation.INDICES not in files:
+        raise Unusable(f"{emulation.INDICES} is missing")
+    indices = array(folder / emulation.INDICES)
+    if indices.ndim != 1 or indices.dtype.kind not in "iu" or not len(indices):
+        raise Unusable(f"{emulation.INDICES} is {indices.dtype} {indices.shape}")
+    if own is not None and not 0 <= indices.min() <= indices.max() < len(own):
+        raise Unusable(f"{emulation.INDICES} names samples that there aren't")
+    for cpu, run in summary.cpus.items():
+        file = f"{cpu}/{emulation.ANSWERS}"
+        if run.refused:
+            continue
+        if file not in files:
+            raise Unusable(f"{file} is missing")
+        found = array(folder / file)
+        check_answer(file, found, len(indices))
+        if own is not None and found.shape[1:] != own.shape[1:]:
+            raise Unusable(f"{file} has answers of {found.shape[1:]}, here they are {own.shape[1:]}")
+
+
+def judged(outputs: Batch, about: About) -> Array | None:
+    """The output that the task judges, if the model has it."""
+    return outputs[about.judged] if 0 <= about.judged < len(outputs) else None
+
+
+def told(name: str, run: str, error: Unusable) -> str:
+    """Why the artifact `name` is not used, and what makes it anew."""
+    return f"{WORDS.get(run, 'it')} can't be read: {error}: run `python -m driver run --force {name}`"
