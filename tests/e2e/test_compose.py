@@ -105,6 +105,7 @@ def test_a_failing_gate_is_the_exit_code_of_up(compose: Compose, up: Done) -> No
     assert up.exit_code == 0
     content = here_alone()
     content["name"], content["recipes"] = "strict", {}
+    content["latency"] = {"passes": 1, "rounds": 1}
     content["gates"]["float"]["accuracy"]["min"] = 0.999
     (compose.driver.volumes / "inputs" / "strict.yaml").write_text(yaml.safe_dump(content))
     done = compose("up", "--no-log-prefix", "--abort-on-container-failure", EXPERIMENT="strict")

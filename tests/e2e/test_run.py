@@ -268,13 +268,23 @@ def test_a_gate_that_fails_is_named_and_exits_with_1(finished: Finished, experim
     assert ", at least 0.999 is asked for" in done.stdout
 
 
+SAME = ("calibration", "exported", "onnx.fp32", "onnx.int8", "onnx.uint8", "onnx.u8s8")
+
+
+@pytest.fixture(scope="module")
+def beside_docker(tmp_path_factory: pytest.TempPathFactory) -> Driver:
+    """What the other engine makes of these."""
+    driver = Driver(tmp_path_factory.mktemp("beside") / "volumes", "venv")
+    done = driver.run(*SAME)
+    assert done.exit_code == 0, done.stdout + done.stderr
+    return driver
+
+
 @pytest.mark.docker
-@pytest.mark.parametrize("artifact", ["calibration", "exported", "onnx.fp32", "onnx.int8", "onnx.uint8", "onnx.u8s8"])
-def test_both_engines_make_the_same_bytes(finish: Finish, artifact: str) -> None:
+@pytest.mark.parametrize("artifact", SAME)
+def test_both_engines_make_the_same_bytes(finish: Finish, beside_docker: Driver, artifact: str) -> None:
     image = "onnx" if artifact.startswith("onnx") else "keras"
-    assert (
-        finish("venv").driver.seal(artifact, image)["files"] == finish("docker").driver.seal(artifact, image)["files"]
-    )
+    assert beside_docker.seal(artifact, image)["files"] == finish("docker").driver.seal(artifact, image)["files"]
 
 
 def test_one_stage_alone_is_made_with_all_it_needs(driver: Driver) -> None:
