@@ -6,7 +6,11 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn, TypeAlias, get_args
 
-from rich.console import Console
+try:
+    from rich.console import Console
+except ModuleNotFoundError:
+    print(f"error: {sys.executable} lacks what the driver needs: `make setup`, then .venv/bin/python", file=sys.stderr)
+    sys.exit(2)
 
 from driver import commands, experiment
 from shared.errors import CrossquantError, StageError, explain

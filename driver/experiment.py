@@ -250,5 +250,6 @@ def find(name: str) -> Path:
     for path in (Path(name), store.volumes() / "inputs" / f"{name}.yaml", FOLDER / f"{name}.yaml"):
         if path.is_file():
             return path
-    known = ", ".join(sorted(path.stem for path in FOLDER.glob("*.yaml")))
+    own = sorted(path.stem for path in (store.volumes() / "inputs").glob("*.yaml"))
+    known = ", ".join([*own, *sorted(path.stem for path in FOLDER.glob("*.yaml"))])
     raise CrossquantError(f"no experiment '{name}': give a YAML file, or one of {known}")

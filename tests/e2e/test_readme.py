@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 from conftest import Driver, Finished
@@ -25,6 +26,14 @@ def test_make_run_is_the_driver_s_run() -> None:
     last = done.stdout.strip().splitlines()[-1]
     assert last == ".venv/bin/python -m driver run --experiment resnet8-cifar10"
     assert " build" in done.stdout, "the images come first"
+
+
+def test_a_python_without_the_driver_s_packages():
+    """The system's, say: whoever types what the documentation shows gets one line."""
+    command = [sys.executable, "-S", "-m", "driver", "list"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == f"error: {sys.executable} lacks what the driver needs: `make setup`, then .venv/bin/python\n"
 
 
 def test_inspect_shows_the_default_model(driver: Driver) -> None:

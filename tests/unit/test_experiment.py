@@ -9,6 +9,7 @@ import pytest
 from driver import catalog, experiment
 from driver.catalog import Option, Stage
 from driver.experiment import Bound, Limits, Source
+from shared import store
 from shared.errors import CrossquantError
 
 OURS = sorted(experiment.FOLDER.glob("*.yaml"))
@@ -424,11 +425,13 @@ def test_an_experiment_is_found_by_path_and_by_name(tmp_path, volumes):
 
 
 @pytest.mark.usefixtures("volumes")
-def test_an_unknown_experiment_names_ours():
+def test_an_unknown_experiment_names_the_user_s_and_ours():
+    (store.volumes() / "inputs").mkdir(parents=True)
+    (store.volumes() / "inputs" / "mine.yaml").touch()
     with pytest.raises(CrossquantError) as caught:
         experiment.find("resnet9")
-    ours = "mlperf-tiny, resnet8-cifar10, unfolded"
-    assert str(caught.value) == f"no experiment 'resnet9': give a YAML file, or one of {ours}"
+    known = "mine, mlperf-tiny, resnet8-cifar10, unfolded"
+    assert str(caught.value) == f"no experiment 'resnet9': give a YAML file, or one of {known}"
 
 
 @pytest.mark.parametrize(
