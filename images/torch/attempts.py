@@ -1,6 +1,7 @@
 """A model that is calibrated once, and quantized again and again with other layers left in float."""
 
 import copy
+import gc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,6 +35,8 @@ class Attempts:
         self.always = tuple(name for name in always if name in names)  # a rewritten graph has not all of them
         self.float = to_module(model)
         self.prepared = fx.prepare(copy.deepcopy(self.float), recipe.mapping(), calibration)
+        gc.collect()
+        gc.freeze()  # `quantized` need not look through all that there is until now
 
     def mapping(self, excluded: Sequence[str]) -> torch.ao.quantization.QConfigMapping:
         return fx.exclude(self.recipe.mapping(), self.modules(excluded))
@@ -43,7 +46,12 @@ class Attempts:
         return layers.whole(left_out, self.float)
 
     def quantized(self, excluded: Sequence[str]) -> torch.fx.GraphModule:
-        """The 8-bit module with these layers in float, in addition to those that always are."""
+        """The 8-bit module with these layers in float, in addition to those that always are.
+
+        The ones before it are freed, unless somebody holds them: a module is a circle of references, and Python looks
+        for these so seldom that forty copies of a large model would be in memory.
+        """
+        gc.collect()
         prepared = copy.deepcopy(self.prepared)
         self._free_constants(prepared, self.modules(excluded))
         try:

@@ -1,8 +1,10 @@
 """PyTorch's stages take batches that leave room for what is computed of their samples."""
 
+import gc
 import json
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,8 @@ import pytest
 import torch
 
 from images.torch import computed, convert, fx, predict, pt2e, quantize
+from images.torch.attempts import Attempts
+from images.torch.recipe import Recipe
 from shared import predictions
 from shared.samples import COMPUTED, LARGEST
 from tests.images import models
@@ -119,6 +123,18 @@ def test_every_form_is_answered_in_a_batch_that_fits(
     assert found is not None
     assert found.samples == pytest.approx(40, abs=1)
     assert found.bytes_per_sample == pytest.approx(each, rel=0.02), "the profiler misses a small one now and then"
+
+
+def test_of_many_quantized_copies_one_is_in_memory(data: Path, tmp_path: Path):
+    """Without Python's own look for circles, which may be long in coming."""
+    attempts = Attempts(models.convolutional(tmp_path / "model"), Recipe("fbgemm"), (), data)
+    gc.disable()
+    try:
+        copies = [weakref.ref(attempts.quantized(())) for _ in range(3)]
+        assert [copy() is None for copy in copies[:-1]] == [True, True]
+    finally:
+        gc.enable()
+        gc.unfreeze()
 
 
 def test_only_what_is_new_counts():
