@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch.ao.quantization.fx.utils import assert_and_get_unique_device
 from torch.ao.quantization.quantize_fx import convert_fx
 
 from images.torch import fx, layers
@@ -48,9 +49,11 @@ class Attempts:
     def quantized(self, excluded: Sequence[str]) -> torch.fx.GraphModule:
         """The 8-bit module with these layers in float, in addition to those that always are.
 
-        The ones before it are freed, unless somebody holds them: a module is a circle of references, and Python looks
-        for these so seldom that forty copies of a large model would be in memory.
+        The ones before it are freed, unless somebody holds them: else a copy of the model for each layer would be in
+        memory. PyTorch keeps the last modules that it has asked for their device, and a module is a circle of
+        references, which Python looks for too seldom.
         """
+        assert_and_get_unique_device.cache_clear()
         gc.collect()
         prepared = copy.deepcopy(self.prepared)
         self._free_constants(prepared, self.modules(excluded))
