@@ -63,7 +63,7 @@ def whole(finish: Finish, tmp_path_factory: pytest.TempPathFactory) -> Finish:
 
 
 RUNS = [
-    pytest.param(name, engine, marks=[pytest.mark.docker] if engine == "docker" else [pytest.mark.long])
+    pytest.param(name, engine, marks=[pytest.mark.docker] if engine == "docker" else [])
     for name in SHIPPED
     for engine in ("venv", "docker")
     if name != DEFAULT.stem
