@@ -41,7 +41,7 @@ def compare(evidence: Evidence, experiment: Experiment) -> Comparison:
     truth = tasks.truth(evidence, experiment.reference)
     about = truth.about if truth else About()
     names = [step.output for step in steps]
-    answers, misfits = tasks.answers(evidence, truth, names), tasks.misfits(evidence, truth, names)
+    answers, misfits = tasks.answers_and_misfits(evidence, truth, names)
     if misfits and not answers:  # then it isn't one variant that is wrong: another model's data, say
         raise CrossquantError(next(iter(misfits.values())))
     passes = evidence.passes()

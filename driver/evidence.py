@@ -36,6 +36,7 @@ class Evidence:
         self.plan, self.freshness = freshness.plan, freshness
         self.steps = {step.output: step for step in self.plan.steps}
         self._problems: dict[str, str] = {}
+        self._shown: dict[str, tuple[Seal, Seal]] = {}  # as it is read, and safe to show: asked for again and again
         self._contents: dict[str, dict[str, Any]] = {}
 
     def path(self, name: str) -> Path | None:
@@ -122,7 +123,11 @@ class Evidence:
     def current(self, name: str) -> Seal | None:
         """The same of a refusal too. Its texts are safe to show."""
         seal = self.freshness.current(name) if name in self.plan.locations else None
-        return None if seal is None else shown(seal)
+        if seal is None:
+            return None
+        if name not in self._shown or self._shown[name][0] is not seal:
+            self._shown[name] = seal, shown(seal)
+        return self._shown[name][1]
 
     def labels(self, artifact: str = "dataset") -> Array | None:
         """Those of the samples in `artifact`: the test set's and the selection set's lie apart from the samples."""

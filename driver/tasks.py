@@ -153,15 +153,27 @@ class Answer:
 
 
 def answers(evidence: Evidence, truth: Truth | None, variants: Sequence[str]) -> dict[str, Answer]:
-    """Of the variants that have answers; of none where the samples are not there."""
+    """Of the variants that have answers which can be judged; of none where the samples are not there."""
+    return answers_and_misfits(evidence, truth, variants)[0]
+
+
+def answers_and_misfits(
+    evidence: Evidence, truth: Truth | None, variants: Sequence[str]
+) -> tuple[dict[str, Answer], dict[str, str]]:
+    """The answers of variants, by name; and of those whose answers can't be judged, why."""
+    found: dict[str, Answer] = {}
+    misfits: dict[str, str] = {}
     if truth is None:
-        return {}
-    found = {name: evidence.outputs(name) for name in variants}
-    return {
-        name: Answer(truth, each[truth.about.judged])
-        for name, each in found.items()
-        if each is not None and not misfit(truth, judged(each, truth.about))
-    }
+        return found, misfits
+    for name in variants:
+        outputs = evidence.outputs(name)
+        if outputs is None:
+            continue
+        if reason := misfit(truth, judged(outputs, truth.about)):
+            misfits[name] = reason
+        else:
+            found[name] = Answer(truth, outputs[truth.about.judged])
+    return found, misfits
 
 
 def misfit(truth: Truth, outputs: Array | None) -> str:
@@ -176,15 +188,6 @@ def misfit(truth: Truth, outputs: Array | None) -> str:
     except CrossquantError as error:
         return str(error)
     return ""
-
-
-def misfits(evidence: Evidence, truth: Truth | None, variants: Sequence[str]) -> dict[str, str]:
-    """Of the variants whose answers are left out by `answers`, why."""
-    if truth is None:
-        return {}
-    found = {name: evidence.outputs(name) for name in variants}
-    reasons = {name: misfit(truth, judged(each, truth.about)) for name, each in found.items() if each is not None}
-    return {name: reason for name, reason in reasons.items() if reason}
 
 
 def metrics(own: Answer, base: Answer | None) -> tuple[Metric, ...]:

@@ -30,8 +30,7 @@ def run_in_fork(work: Callable[[], None], hidden: Sequence[Path] = ()) -> None:
         said = pipe.read()
     _, ended = os.waitpid(child, 0)
     if os.WIFSIGNALED(ended):
-        name = signal_name(os.WTERMSIG(ended))
-        raise StageError(f"killed by {name}" + (" (out of memory? raise limits.memory)" if name == "SIGKILL" else ""))
+        raise StageError(describe_signal(os.WTERMSIG(ended)))
     if said or os.WEXITSTATUS(ended):
         kind, reason = _parse(said)
         raise kind(reason or f"ended by itself with exit code {os.WEXITSTATUS(ended)}")
@@ -43,6 +42,20 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+def describe_signal(number: int) -> str:
+    """One line for what ended a process."""
+    name = signal_name(number)
+    return f"killed by {name}" + (" (out of memory? raise limits.memory)" if name == "SIGKILL" else "")
+
+
+def describe(error: BaseException, log: Path | None = None) -> str:
+    """One line for an exception that no stage foresaw; `log` has its traceback."""
+    if isinstance(error, MemoryError):
+        return "out of memory: raise limits.memory"
+    first = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])[:300]
+    return f"{first} (see {log})" if log else first
 
 
 def _work(work: Callable[[], None], hidden: Sequence[Path], pipe: int) -> None:
@@ -57,11 +70,9 @@ def _work(work: Callable[[], None], hidden: Sequence[Path], pipe: int) -> None:
         said = ("unsupported", str(error))
     except CrossquantError as error:
         said = ("failed", str(error))
-    except MemoryError:
-        said = ("failed", "out of memory: raise limits.memory")
     except BaseException as error:  # noqa: BLE001 - the process boundary, as in shared/process.py
         traceback.print_exc()
-        said = ("failed", ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])[:300])
+        said = ("failed", describe(error))
     finally:
         try:
             sys.stdout.flush()

@@ -20,7 +20,7 @@ from typing import Any, Literal
 from shared import progress, sandbox, store
 from shared.contract import SCHEMA, File, Plan, Seal, Status, Step
 from shared.errors import DISK_FULL, CrossquantError, Unsupported
-from shared.forks import signal_name
+from shared.forks import describe, describe_signal
 from shared.progress import Lines, Progress, Reply
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -213,9 +213,7 @@ def _explain(task: Task, reply: Reply | None, in_time: bool, ended: int) -> tupl
         limit = task.plan.stage_seconds
         return "failed", f"not ready after {limit} s: raise limits.stage_seconds"
     if os.WIFSIGNALED(ended):
-        name = signal_name(os.WTERMSIG(ended))
-        hint = " (out of memory? raise limits.memory)" if name == "SIGKILL" else ""
-        return "failed", f"killed by {name}{hint}; see {task.log}"
+        return "failed", f"{describe_signal(os.WTERMSIG(ended))}; see {task.log}"
     if reply is None:
         return "failed", f"ended by itself with exit code {os.WEXITSTATUS(ended)}; see {task.log}"
     return reply.status, reply.reason
@@ -342,14 +340,6 @@ def _call(task: Task) -> tuple[str, str]:
         traceback.print_exc()
         return "failed", describe(error, task.log)
     return "ok", ""
-
-
-def describe(error: BaseException, log: Path) -> str:
-    """One line for an exception that no stage foresaw."""
-    if isinstance(error, MemoryError):
-        return "out of memory: raise limits.memory"
-    first = [type(error).__name__, *str(error).strip().splitlines()[:1]]
-    return f"{': '.join(first)[:300]} (see {log})"
 
 
 def _open_log(log: Path) -> int:
