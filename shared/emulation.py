@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 from shared import emulated, samples, sandbox
-from shared.contract import read_shown
 from shared.cpus import CPUS, check, python
 from shared.errors import StageError, Unsupported
 from shared.forks import run_in_fork, signal_name
@@ -71,11 +70,6 @@ def answer(
     if all(one.refused for one in found.values()):
         raise Unsupported("; ".join(f"{cpu}: {one.refused}" for cpu, one in found.items()))
     (out / SUMMARY).write_text(json.dumps(asdict(Summary(found))))
-
-
-def summary(folder: Path) -> Summary:
-    """What `answer` wrote of each CPU."""
-    return read_shown(Summary, folder / SUMMARY)
 
 
 def chosen(dataset: Path, labels: Path, images: int) -> Indices:

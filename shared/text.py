@@ -1,5 +1,6 @@
 """Text from a model, a data file or a framework, made safe to show: one line, no control characters, not too long."""
 
+import hashlib
 import unicodedata
 
 LONGEST = 1000  # characters of a message
@@ -22,3 +23,8 @@ def printable(text: str, longest: int = LONGEST) -> str:
 
 def is_unprintable(char: str) -> bool:
     return char in INVISIBLE or unicodedata.category(char) in UNPRINTABLE
+
+
+def tell_apart(cleaned: str, name: str) -> str:
+    """What was made of `name`, and a sum by which it differs from what is made of any other name."""
+    return f"{cleaned}_{hashlib.sha256(name.encode()).hexdigest()[:16]}"

@@ -1,6 +1,5 @@
 """A user's own ONNX file as the one that everything starts from, as if tf2onnx had written it."""
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from shared import samples
 from shared import signature as signatures
 from shared.errors import CrossquantError
 from shared.signature import Signature, Tensor
+from shared.text import tell_apart
 
 NOTES = "notes.json"
 LEAST_IR, LEAST_OPSET, OPSET = 8, 13, 17  # of what tf2onnx writes; what quantizers need at least; its default
@@ -130,8 +130,7 @@ def shown(name: str) -> str:
     """`name` itself where all of it can be shown; else what can be, and a sum by which it differs from others."""
     if name.isprintable():
         return name
-    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
-    return "".join(letter if letter.isprintable() else "_" for letter in name) + f"_{digest}"
+    return tell_apart("".join(letter if letter.isprintable() else "_" for letter in name), name)
 
 
 def check_kinds(graph: onnx.GraphProto) -> None:

@@ -4,10 +4,11 @@ A node of an ONNX file may be called anything, and PyTorch names the node's modu
 can't end a string, a comment or a line, while whatever a user reads or writes stays what the file calls the node.
 """
 
-import hashlib
 import keyword
 import re
 import unicodedata
+
+from shared.text import tell_apart
 
 OTHER = re.compile(r"[^\w/:-]")
 
@@ -18,4 +19,4 @@ def plain(name: str) -> str:
     """
     found = OTHER.sub("_", unicodedata.normalize("NFKC", name))  # as Python reads the names in its source
     ordinary = found == name and not keyword.iskeyword(name)
-    return name if ordinary else f"{found}_{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    return name if ordinary else tell_apart(found, name)

@@ -7,6 +7,7 @@ import pytest
 
 from images.onnx import emulated
 from shared import cpus, emulation, sandbox
+from shared.contract import read_shown
 from shared.errors import CrossquantError, Unsupported
 from shared.instructions import this_cpu
 from tests.images import models
@@ -60,7 +61,7 @@ def test_only_signed_weights_answer_otherwise_without_vnni(
     found = np.load(out / "haswell" / emulation.ANSWERS)
     assert found.dtype == np.float32
     assert np.array_equal(found, answers(variant, np.load(out / emulation.INDICES))) is (same or this_cpu().saturates)
-    (seen,) = emulation.summary(out).cpus.values()
+    (seen,) = read_shown(emulation.Summary, out / emulation.SUMMARY).cpus.values()
     assert (seen.refused, seen.int8_instructions) == ("", ("avx2",))
     assert (tmp_path / "hidden").read_text() == str(labels)
 
@@ -72,7 +73,9 @@ def test_float_answers_alike_and_each_cpu_has_its_own(folded, dataset, labels, o
     for cpu in ("nehalem", "haswell"):
         found = np.load(out / cpu / emulation.ANSWERS)
         np.testing.assert_allclose(found, answers(folded, indices), atol=1e-5)
-    assert [seen.int8_instructions for seen in emulation.summary(out).cpus.values()] == [(), ("avx2",)]
+    assert [
+        seen.int8_instructions for seen in read_shown(emulation.Summary, out / emulation.SUMMARY).cpus.values()
+    ] == [(), ("avx2",)]
 
 
 def test_an_arm_cpu_answers_as_this_one(folded, dataset, labels, out):
@@ -83,13 +86,13 @@ def test_an_arm_cpu_answers_as_this_one(folded, dataset, labels, out):
     emulated.run(folded, dataset, labels, out, cpus=["neoverse-n1"], images=10)
     found = np.load(out / "neoverse-n1" / emulation.ANSWERS)
     np.testing.assert_allclose(found, answers(folded, np.load(out / emulation.INDICES)), atol=1e-5)
-    assert emulation.summary(out).cpus["neoverse-n1"].int8_instructions == ("asimddp",)
+    assert read_shown(emulation.Summary, out / emulation.SUMMARY).cpus["neoverse-n1"].int8_instructions == ("asimddp",)
 
 
 def test_what_one_cpu_lacks_is_told_and_the_other_answers(folded, dataset, labels, out, tmp_path, monkeypatch):
     monkeypatch.setattr(cpus, "ARM64", tmp_path / "absent")
     emulated.run(folded, dataset, labels, out, cpus=["haswell", "cortex-a72"], images=10)
-    x86, arm = emulation.summary(out).cpus.values()
+    x86, arm = read_shown(emulation.Summary, out / emulation.SUMMARY).cpus.values()
     assert not x86.refused
     assert arm.refused.startswith("cortex-a72 needs the framework for arm64 in ")
     assert not (out / "cortex-a72" / emulation.ANSWERS).exists()

@@ -7,6 +7,7 @@ import pytest
 
 from images.torch import emulated, quantize
 from shared import cpus, emulation, sandbox
+from shared.contract import read_shown
 from shared.errors import CrossquantError, Unsupported
 from shared.instructions import this_cpu
 from tests.images import models
@@ -56,7 +57,7 @@ def test_only_weights_of_8_bits_answer_otherwise_without_vnni(backend, same, dat
     emulated.run(model, dataset, labels, out, cpus=["haswell"], images=IMAGES)
     here = answers(model, models.images(IMAGES)[np.load(out / emulation.INDICES)])
     assert np.array_equal(np.load(out / "haswell" / emulation.ANSWERS), here) is (same or this_cpu().saturates)
-    assert emulation.summary(out).cpus["haswell"].int8_instructions == ("avx2",)
+    assert read_shown(emulation.Summary, out / emulation.SUMMARY).cpus["haswell"].int8_instructions == ("avx2",)
 
 
 def test_an_engine_that_the_cpu_lacks_is_refused_in_its_own_words(dataset, labels, out, tmp_path):
