@@ -24,7 +24,7 @@ setup: .venv/lock.sha256  ## what the driver needs, in .venv
 
 images: setup  ## build the images, where a Docker daemon answers
 	@if docker info >/dev/null 2>&1; then \
-		$(DRIVER) doctor --fix && docker compose $$(.venv/bin/python -m driver.optional) build; \
+		$(DRIVER) doctor --fix && docker compose $$(.venv/bin/python -m driver.engines.available_images) build; \
 	fi
 
 run: images  ## fetch, convert, quantize, measure, compare
@@ -69,7 +69,7 @@ lock: setup  ## write the hashed locks anew from the requirements.in files
 	done
 
 sample: setup  ## make the embedded sample anew from the full data set
-	.venv/bin/python -m driver.sample
+	.venv/bin/python -m driver.inputs.embedded_sample
 
 train: images  ## train the default model anew (an hour on two cores)
 	$(DRIVER) run trained

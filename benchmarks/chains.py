@@ -13,8 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from driver import catalog, fetching, host, optional, plan, probes, venv_engine
-from driver.experiment import Experiment
+from driver.catalog import declarations
+from driver.engines import available_images, venv
+from driver.experiment.model import Experiment
+from driver.host import facts, probes
+from driver.inputs import fetching
+from driver.plan import schedule
 from shared import predictions, store
 from shared.contract import Plan
 from shared.errors import CrossquantError
@@ -60,7 +64,7 @@ class Compared:
 
 
 def planned(chosen: Experiment) -> Plan:
-    return plan.make(chosen, catalog.load(), fetching.locations(chosen, sample=False), host.cores())
+    return schedule.make(chosen, declarations.load(), fetching.locations(chosen, sample=False), facts.cores())
 
 
 def check(chosen: Experiment, engines: Sequence[str], source: Path) -> None:
@@ -159,7 +163,7 @@ def drive(setting: Setting, targets: Sequence[str] = ()) -> float:
     chosen = ["--engine", setting.engine, "--experiment", str(setting.file)]
     command = [sys.executable, "-m", "driver", "run", *targets, *chosen]
     variables = {"CROSSQUANT_VOLUMES": str(setting.volumes), "TMPDIR": str(setting.volumes.parent)}
-    variables |= {optional.PREFIX + name.upper(): "0" for name in catalog.optional()}
+    variables |= {available_images.PREFIX + name.upper(): "0" for name in declarations.optional()}
     started = time.perf_counter()
     done = subprocess.run(
         command, cwd=store.ROOT, env={**os.environ, **variables}, capture_output=True, text=True, check=False
@@ -196,12 +200,12 @@ def script(setting: Setting, image: str) -> "subprocess.Popen[str]":
         stderr=subprocess.PIPE,
         text=True,
     )
-    os.sched_setaffinity(process.pid, host.cpus()[: setting.chosen.limits.cpus])
+    os.sched_setaffinity(process.pid, facts.cpus()[: setting.chosen.limits.cpus])
     return process
 
 
 def python(image: str) -> Path:
-    return venv_engine.FOLDER / image / "bin" / "python"
+    return venv.FOLDER / image / "bin" / "python"
 
 
 def empty(folder: Path) -> None:

@@ -20,7 +20,8 @@ import numpy as np
 import yaml
 
 from benchmarks import memory
-from driver import host, venv_engine
+from driver.engines import venv
+from driver.host import facts
 from shared import store
 from shared.contract import Failure, Plan, Seal, read
 from shared.errors import CrossquantError
@@ -176,7 +177,7 @@ def write(setting: Setting) -> None:
     script.write_text(MODELS)
     file = setting.root / "model.keras"
     quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
-    command = [venv_engine.ensure("keras"), script, model.name, file, *map(str, model.sizes)]
+    command = [venv.ensure("keras"), script, model.name, file, *map(str, model.sizes)]
     subprocess.run(command, check=True, env=quiet)
     random = np.random.default_rng(1)
     for split, count in (("train", TRAIN), ("test", TEST)):
@@ -235,7 +236,7 @@ def stages(setting: Setting) -> dict[tuple[str, str], tuple[int, int]]:
 
 
 def print_table(found: Mapping[str, Stages], containers: Mapping[str, Mapping[str, int]]) -> None:
-    machine = host.describe()
+    machine = facts.describe()
     print(f"{datetime.date.today()}, {machine['cpu']}, {machine['cores']} cores; limit {LIMIT >> 20} MB.\n")
     print(f"| image | stage | {' | '.join(f'{name}, MB' for name in found)} |")
     print(f"|---|---|{'---:|' * len(found)}")

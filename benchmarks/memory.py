@@ -9,7 +9,7 @@ import docker
 import requests
 
 from benchmarks.chains import IMAGES, Setting, empty, last_line, script
-from driver.docker_engine import LABEL
+from driver.engines.docker import LABEL
 from shared import store
 from shared.contract import Seal, read
 from shared.errors import CrossquantError

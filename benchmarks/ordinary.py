@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import small
-from driver import venv_engine
+from driver.engines import venv
 from shared import store
 from shared.errors import CrossquantError
 
@@ -49,7 +49,7 @@ def measure(folder: Path, tiny: bool) -> None:
 
 def part(image: str, name: str, *arguments: str | Path) -> str:
     """What a part prints, in the environment of this image. CrossquantError with its last line where it fails."""
-    command = [venv_engine.ensure(image, lambda text: print(text, file=sys.stderr)), "-m", f"benchmarks.{name}"]
+    command = [venv.ensure(image, lambda text: print(text, file=sys.stderr)), "-m", f"benchmarks.{name}"]
     done = subprocess.run([*command, *arguments], cwd=store.ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines() or ["no word"]

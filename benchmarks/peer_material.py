@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from driver import evidence
-from driver.experiment import Experiment
+from driver.analysis import artifacts
+from driver.experiment.model import Experiment
 from shared import samples, store
 from shared.contract import Plan, Seal, read
 from shared.errors import CrossquantError
@@ -56,7 +56,7 @@ class Material:
         """The float model twice, then a row for every recipe of the ONNX Runtime image."""
         version = "ONNX Runtime " + self.seals["onnx.fp32"].versions["onnxruntime"]
         rows = [Row(name, name, version, words, self.path(name) / MODEL) for name, words in FLOATS.items()]
-        for step in evidence.variants(self.plan):
+        for step in artifacts.variants(self.plan):
             if step.image == "onnx" and step.output not in FLOATS:
                 rows.append(self.variant(step.output, version))
         return rows

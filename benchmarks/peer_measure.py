@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from benchmarks.peer_environments import last_line
 from benchmarks.peer_evidence import EVIDENCE, JOB, Evidence, Job
 from benchmarks.peer_material import Row
-from driver import host, venv_engine
+from driver.engines import venv
+from driver.host import facts
 from shared import predictions, store
 from shared.contract import encode, read
 from shared.errors import CrossquantError
@@ -86,14 +87,14 @@ def measure(rows: Sequence[Row], dataset: Path, work: Path, rounds: int, calls: 
 def judge(job: Path) -> None:
     """Run the judge in the onnx image's environment, on one CPU: nothing there has more than one thread."""
     process = subprocess.Popen(
-        [venv_engine.ensure("onnx", say=tell), "-m", "benchmarks.peer_judge", job],
+        [venv.ensure("onnx", say=tell), "-m", "benchmarks.peer_judge", job],
         cwd=store.ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
-    os.sched_setaffinity(process.pid, host.cpus()[-1:])
+    os.sched_setaffinity(process.pid, facts.cpus()[-1:])
     _, said = process.communicate()
     if process.returncode:
         raise CrossquantError(f"the files can't be timed: {last_line(said)}")

@@ -19,7 +19,10 @@ from benchmarks import peer_environments, peer_table, small
 from benchmarks.peer_catalog import PEERS
 from benchmarks.peer_material import CALIBRATION, HELD_OUT, HELD_OUT_PER_CLASS, Material, Row
 from benchmarks.peer_measure import CALLS, Measured, measure, tell
-from driver import catalog, experiment, host, venv_engine
+from driver.catalog import declarations
+from driver.engines import venv
+from driver.experiment import loader
+from driver.host import facts
 from shared.errors import CrossquantError
 
 DEFAULT = "mlperf-tiny"
@@ -45,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if arguments.small:
                 compare_small(arguments.environments, Path(folder))
                 return 0
-            material = Material(experiment.load(experiment.find(arguments.experiment), catalog.load()))
+            material = Material(loader.load(loader.find(arguments.experiment), declarations.load()))
             return 0 if compare(material, arguments.environments, Path(folder), arguments.rounds) else 1
     except CrossquantError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -56,7 +59,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, metavar="N", help="default: 7")
     parser.add_argument("--experiment", default=DEFAULT, metavar="FILE", help=f"default: {DEFAULT}")
-    cache = venv_engine.FOLDER / "peers"
+    cache = venv.FOLDER / "peers"
     parser.add_argument("--environments", type=Path, default=cache, metavar="FOLDER", help="default: .venvs/peers")
     parser.add_argument("--small", action="store_true", help="on a few images, with the environments that are there")
     arguments = parser.parse_args(argv)
@@ -80,12 +83,12 @@ def compare_small(environments: Path, folder: Path) -> None:
     """Both tables of a run on a volume of its own, as far as the environments are there."""
     volumes, work = folder / "volumes", folder / "work"
     work.mkdir()
-    default = experiment.load(experiment.find(experiment.DEFAULT), catalog.load())
+    default = loader.load(loader.find(loader.DEFAULT), declarations.load())
     file = str(small.write(volumes, small.of(default, SMALL)))
     ours = [f"{image}.{name}" for image, name in SMALL.items()]
     small.drive(volumes, "run", *ours, "dataset", "labels", "--engine", "venv", "--experiment", file)
     with small.on_volume(volumes):
-        material = Material(experiment.load(experiment.find(file), catalog.load()))
+        material = Material(loader.load(loader.find(file), declarations.load()))
         write_images(material, work, SMALL_SIZE)
         theirs = [peer_environments.first_row(peer, material, environments.absolute(), work) for peer in PEERS]
         judge(material, theirs, work, SMALL_SIZE)
@@ -107,7 +110,7 @@ def judge(material: Material, theirs: Sequence[Row], work: Path, size: Size) -> 
 
 
 def print_heading(name: str, size: Size, measured: Measured) -> None:
-    machine = host.describe()
+    machine = facts.describe()
     where = f"{datetime.date.today()}, {machine['cpu']}, {machine['cores']} cores"
     print(f"{where}; experiment {name}, batch 1, one thread, {size.rounds} rounds of {size.calls} calls.")
     others, load = measured.machine.others, os.getloadavg()[0]

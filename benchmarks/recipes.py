@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import small
-from driver import catalog, experiment
-from driver.evidence import recipe, variants
+from driver.analysis.artifacts import recipe, variants
+from driver.catalog import declarations
+from driver.experiment import loader
 from shared import store
 from shared.contract import Plan, Seal, read
 from shared.errors import CrossquantError
@@ -36,7 +37,7 @@ class Cost:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.recipes", description=__doc__)
-    parser.add_argument("--experiment", default=experiment.DEFAULT, metavar="FILE")
+    parser.add_argument("--experiment", default=loader.DEFAULT, metavar="FILE")
     parser.add_argument("--small", action="store_true", help="run one recipe of each framework on a few images first")
     arguments = parser.parse_args(argv)
     try:
@@ -54,7 +55,7 @@ def run_small() -> list[Cost]:
     """Of a run on a volume of its own."""
     with tempfile.TemporaryDirectory() as temporary:
         volumes = Path(temporary, "volumes")
-        default = experiment.load(experiment.find(experiment.DEFAULT), catalog.load())
+        default = loader.load(loader.find(loader.DEFAULT), declarations.load())
         file = str(small.write(volumes, small.of(default, SMALL)))
         targets = [f"predictions.{image}.{name}" for image, name in SMALL.items()]
         small.drive(volumes, "run", *targets, "--engine", "venv", "--experiment", file)
@@ -64,7 +65,7 @@ def run_small() -> list[Cost]:
 
 def of_experiment(name: str) -> list[Cost]:
     """Of the last run of this experiment. CrossquantError where there was none."""
-    chosen = experiment.load(experiment.find(name), catalog.load())
+    chosen = loader.load(loader.find(name), declarations.load())
     return list(measured(read(Plan, store.plan_path(chosen.name))))
 
 

@@ -17,8 +17,9 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from driver import experiment, sample
-from driver.experiment import Experiment
+from driver.experiment import loader
+from driver.experiment.model import Experiment
+from driver.inputs import embedded_sample
 from shared import store
 from shared.errors import CrossquantError
 
@@ -47,7 +48,7 @@ def write(folder: Path, recipes: Recipes, **changes: Any) -> Path:
     arrays = data()
     (folder / "inputs").mkdir(parents=True)
     archive(arrays, folder / "inputs" / f"{NAME}.tar.gz")
-    document = yaml.safe_load(experiment.find(experiment.DEFAULT).read_text())
+    document = yaml.safe_load(loader.find(loader.DEFAULT).read_text())
     for key in ("other_cpus", "recommended", "gates"):
         document.pop(key, None)
     sums = {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in arrays.items()}
@@ -67,7 +68,7 @@ def write(folder: Path, recipes: Recipes, **changes: Any) -> Path:
 
 def data() -> dict[str, NDArray[np.uint8]]:
     """Uint8 arrays as CIFAR-10's: 1,000 training images, as the sample has them, and its first TEST test images."""
-    found = sample.load()
+    found = embedded_sample.load()
     return {
         "x_train": found["x_train"],
         "y_train": np.ascontiguousarray(found["y_train"][found["train_indices"]], np.uint8),

@@ -19,7 +19,10 @@ from pathlib import Path
 
 from benchmarks import chains, memory, small
 from benchmarks.chains import Compared, Setting
-from driver import catalog, experiment, host, venv_engine
+from driver.catalog import declarations
+from driver.engines import venv
+from driver.experiment import loader
+from driver.host import facts
 from shared import store
 from shared.errors import CrossquantError
 
@@ -56,7 +59,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="default: 5")
     parser.add_argument("--engine", choices=(*ENGINES, "both"), default="both", help="default: both")
-    parser.add_argument("--experiment", metavar="FILE", help=f"default: {experiment.DEFAULT}")
+    parser.add_argument("--experiment", metavar="FILE", help=f"default: {loader.DEFAULT}")
     parser.add_argument("--small", action="store_true", help="one round, on a few images of the embedded sample")
     arguments = parser.parse_args(argv)
     if arguments.rounds < 1:
@@ -68,17 +71,17 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def prepare(folder: Path, engines: Sequence[str], arguments: argparse.Namespace) -> int:
     """Look first whether the two chains do the same work, then measure."""
-    source, name = store.volumes(), arguments.experiment or experiment.DEFAULT
+    source, name = store.volumes(), arguments.experiment or loader.DEFAULT
     for image in chains.IMAGES:
-        venv_engine.ensure(image)
-    chosen = experiment.load(experiment.find(name), catalog.load())
+        venv.ensure(image)
+    chosen = loader.load(loader.find(name), declarations.load())
     chains.check_recipes(chosen, folder)  # of all rows of the default experiment, with --small too
     if arguments.small:
         source = folder / "source"
         name = str(small.write(source, small.of(chosen, SMALL)))
-        chosen = experiment.load(experiment.find(name), catalog.load())
+        chosen = loader.load(loader.find(name), declarations.load())
     chains.check(chosen, engines, source)
-    file = experiment.find(name).resolve()
+    file = loader.find(name).resolve()
     settings = [Setting(engine, file, chosen, folder / engine / "volumes", folder / "bare") for engine in engines]
     for setting in settings:
         chains.copy_inputs(setting, source)
@@ -145,7 +148,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def print_heading(settings: Sequence[Setting], rounds: int) -> None:
-    machine, [first, *_] = host.describe(), settings
+    machine, [first, *_] = facts.describe(), settings
     where = f"{datetime.date.today()}, {machine['cpu']}, {machine['cores']} cores"
     size = f"{rounds} rounds" if rounds else "smallest size: its times say nothing"
     print(f"{where}; experiment {first.chosen.name}, {size}.\n")

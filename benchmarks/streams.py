@@ -21,7 +21,12 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from driver import catalog, experiment, fetching, host, plan, venv_engine
+from driver.catalog import declarations
+from driver.engines import venv
+from driver.experiment import loader
+from driver.host import facts
+from driver.inputs import fetching
+from driver.plan import schedule
 from shared import store
 from shared.contract import Seal, read
 from shared.errors import CrossquantError
@@ -120,7 +125,7 @@ def write(setting: Setting) -> None:
         script = setting.folder / "model.py"
         script.write_text(MODEL)
         quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        subprocess.run([venv_engine.ensure("keras"), script, model, str(SIDE)], check=True, env=quiet)
+        subprocess.run([venv.ensure("keras"), script, model, str(SIDE)], check=True, env=quiet)
     data = setting.folder / "data"
     data.mkdir()
     text = SAMPLES.format(train=TRAIN, test=setting.images, side=SIDE)
@@ -153,9 +158,9 @@ def generate(text: str, data: Path) -> None:
 
 
 def measure(setting: Setting) -> int:
-    chosen = experiment.load(setting.file, catalog.load())
+    chosen = loader.load(setting.file, declarations.load())
     inputs = fetching.locations(chosen, sample=False)
-    steps = plan.make(chosen, catalog.load(), inputs, host.cores()).steps
+    steps = schedule.make(chosen, declarations.load(), inputs, facts.cores()).steps
     targets = [step.output for step in steps if step.run == "predict"]
     started = time.monotonic()
     run(setting, targets)

@@ -6,13 +6,15 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn, TypeAlias, get_args
 
+from driver.experiment import loader
+
 try:
     from rich.console import Console
 except ModuleNotFoundError:
     print(f"error: {sys.executable} lacks what the driver needs: `make setup`, then .venv/bin/python", file=sys.stderr)
     sys.exit(2)
 
-from driver import commands, experiment
+from driver.cli import commands
 from shared.errors import CrossquantError, StageError, explain
 from shared.samples import Task
 from shared.text import printable
@@ -151,7 +153,7 @@ def add_engine(add: argparse.ArgumentParser) -> None:
 
 
 def add_experiment(add: argparse.ArgumentParser) -> None:
-    chosen = experiment.DEFAULT
+    chosen = loader.DEFAULT
     add.add_argument("--experiment", default=chosen, metavar="FILE", help=f"a file, or one of ours (default: {chosen})")
 
 

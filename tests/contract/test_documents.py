@@ -19,6 +19,7 @@ DOCUMENTS = sorted(
         *ROOT.glob("driver/models/*.md"),
     )
 )
+BUILTIN = ROOT / "driver" / "experiment" / "builtin"
 README = (ROOT / "README.md").read_text()
 
 
@@ -75,11 +76,11 @@ def test_the_test_that_runs_it_is_there(where: str) -> None:
 
 
 def test_every_experiment_of_the_readme_ships() -> None:
-    told = set(re.findall(r"^\| \[`([\w-]+)`\]\(driver/experiments/", README, re.MULTILINE))
-    assert told == {path.stem for path in (ROOT / "driver" / "experiments").glob("*.yaml")}
+    told = set(re.findall(r"^\| \[`([\w-]+)`\]\(driver/experiment/builtin/", README, re.MULTILINE))
+    assert told == {path.stem for path in BUILTIN.glob("*.yaml")}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "driver" / "experiments").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(BUILTIN.glob("*.yaml")), ids=lambda path: path.stem)
 def test_an_experiment_that_ships_names_no_file_outside_of_the_checkout(path: Path) -> None:
     sources = yaml.safe_load(path.read_text())["model"]["sources"]
     for source in sources:

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-from driver import catalog
-from driver.catalog import Stage
+from driver.catalog import declarations
+from driver.catalog.declarations import Stage
 from shared.store import ROOT
 
 IMAGES = sorted(path.parent.name for path in ROOT.glob("images/*/stages.toml"))
-CATALOG = catalog.load(catalog.optional())
+CATALOG = declarations.load(declarations.optional())
 STAGES = [pytest.param(image, stage, id=f"{image}-{stage.run}") for image in IMAGES for stage in CATALOG[image]]
 TYPES = {
     "bool": bool,
@@ -45,7 +45,7 @@ def run_of(image: str, stage: Stage) -> ast.arguments:
 
 def services(image: str) -> dict[str, Any]:
     """Of the Compose file that has the image's service: an optional image brings its own."""
-    path = folder(image) / "compose.yaml" if image in catalog.optional() else ROOT / "compose.yaml"
+    path = folder(image) / "compose.yaml" if image in declarations.optional() else ROOT / "compose.yaml"
     found: dict[str, Any] = yaml.safe_load(path.read_text())["services"]
     return found
 
@@ -120,7 +120,7 @@ def test_the_image_has_a_compose_service_that_builds_it(image: str) -> None:
     assert service["network_mode"] == "none"
 
 
-@pytest.mark.parametrize("image", catalog.optional())
+@pytest.mark.parametrize("image", declarations.optional())
 def test_an_optional_service_is_as_locked_down_as_the_others(image: str) -> None:
     own, other = services(image)[image], services("onnx")["onnx"]
     for key in ("user", "read_only", "tmpfs", "cap_drop", "security_opt", "network_mode", "cpuset", "mem_limit"):
@@ -139,12 +139,12 @@ def test_the_dockerfile_starts_the_one_entrypoint(image: str) -> None:
     assert "# syntax=" not in text, "it would be pulled from a registry"
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("shared/*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(ROOT.glob("shared/**/*.py")), ids=lambda path: str(path.relative_to(ROOT)))
 def test_shared_imports_the_standard_library_and_numpy_alone(path: Path) -> None:
     assert imports(path) <= set(sys.stdlib_module_names) | {"numpy", "shared"}
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("driver/*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(ROOT.glob("driver/**/*.py")), ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_driver_imports_no_framework(path: Path) -> None:
     frameworks = {"tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "onnx2torch", "torch", "images"}
     assert not imports(path) & frameworks

@@ -9,8 +9,8 @@ import comparisons
 import pytest
 import yaml
 
-from driver import comparison_folder
 from driver.__main__ import parser
+from driver.comparison import publication
 from shared.store import ROOT
 
 TEXT = (ROOT / ".github" / "workflows" / "compare.yml").read_text()
@@ -54,13 +54,13 @@ def test_each_make_target_is_there() -> None:
 
 def test_the_experiment_it_offers_is_there() -> None:
     offered = TRIGGERS["workflow_dispatch"]["inputs"]["experiment"]["default"]
-    assert (ROOT / "driver" / "experiments" / f"{offered}.yaml").exists()
+    assert (ROOT / "driver" / "experiment" / "builtin" / f"{offered}.yaml").exists()
     assert f"'{offered}'" in WORKFLOW["env"]["EXPERIMENT"]
 
 
 def test_what_it_shows_and_uploads_is_what_the_driver_writes(volumes, tmp_path) -> None:
     folder = volumes.rename(tmp_path / "volumes") / "mine" / "comparison"
-    comparison_folder.publish(folder, comparisons.files(comparisons.comparison()))
+    publication.publish(folder, comparisons.files(comparisons.comparison()))
     shown = re.findall(r"(?:cat |hashFiles\(')(volumes/\S+?\.md)", yaml.safe_dump(AFTER, width=1000))
     assert len(shown) == 4, "two steps, each with its condition"
     junit = arguments(COMMANDS[2]).junit

@@ -15,11 +15,13 @@ from typing import Any
 import pytest
 import yaml
 
-from driver import bubblewrap, probes, recipes
+from driver.engines import bubblewrap
+from driver.experiment import recipes
+from driver.host import probes
 from shared.instructions import this_cpu
 from shared.store import ROOT
 
-DEFAULT = ROOT / "driver" / "experiments" / "resnet8-cifar10.yaml"
+DEFAULT = ROOT / "driver" / "experiment" / "builtin" / "resnet8-cifar10.yaml"
 LOSING = {"onnx.u8s8", "onnx.u8s8-percentile", "torch.onednn"} if this_cpu().saturates else set()
 """The rows of the default experiment that lose ten points on this CPU: none where it has VNNI, or is no x86."""
 ENGINES = ["venv", pytest.param("docker", marks=pytest.mark.docker)]

@@ -18,7 +18,9 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
-from driver import download, page, plots_layers
+from driver.inputs import download
+from driver.report.page import page
+from driver.report.plots import layers
 from shared.errors import CrossquantError
 from shared.store import ROOT
 
@@ -208,7 +210,7 @@ def test_the_sections_of_a_thorough_experiment_are_in_the_contents_and_seen(brow
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_plot_alone_has_the_colours_of_the_scheme(browser: Browser, tmp_path: Path, scheme: str):
     path = tmp_path / "alone.svg"
-    path.write_text(plots_layers.alone(thorough.explained()["onnx.int8"]), encoding="utf-8")
+    path.write_text(layers.alone(thorough.explained()["onnx.int8"]), encoding="utf-8")
     look(browser, path.as_uri(), scheme)
     ground, text, width = browser.execute_script(
         "const root = document.documentElement;"
@@ -219,7 +221,7 @@ def test_a_plot_alone_has_the_colours_of_the_scheme(browser: Browser, tmp_path: 
     half = style[: style.index("* {")].split("@media")[SCHEMES.index(scheme)]
     wanted = [re.search(rf"--{name}: (#\w+)", half)[1] for name in ("card", "ink")]  # type: ignore[index]
     assert [as_rgb(colour) for colour in wanted] == [ground, text]
-    assert width == plots_layers.WIDTH
+    assert width == layers.WIDTH
 
 
 def as_rgb(colour: str) -> str:

@@ -9,15 +9,19 @@ from typing import Any
 
 import pytest
 
-from driver import catalog, experiment, fetching, host, plan, probes
-from driver.docker_engine import LEASE, DockerEngine, lease, settings
+from driver.catalog import declarations
+from driver.engines.docker import LEASE, DockerEngine, lease, settings
+from driver.experiment import loader
+from driver.host import facts, probes
+from driver.inputs import fetching
+from driver.plan import schedule
 from shared.contract import Plan
 from shared.store import ROOT
 
 pytestmark = pytest.mark.docker
 
-CHOSEN = experiment.load(experiment.find(experiment.DEFAULT), catalog.load())
-IMAGES = list(catalog.load())
+CHOSEN = loader.load(loader.find(loader.DEFAULT), declarations.load())
+IMAGES = list(declarations.load())
 PROBE = """
 import os, socket, sys
 print("user", os.getuid(), os.getgid())
@@ -46,7 +50,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
     for image in IMAGES:
         (tmp_path / CHOSEN.name / image).mkdir(parents=True)
     (tmp_path / "inputs").mkdir()
-    return plan.make(CHOSEN, catalog.load(), fetching.locations(CHOSEN, sample=True), host.cores())
+    return schedule.make(CHOSEN, declarations.load(), fetching.locations(CHOSEN, sample=True), facts.cores())
 
 
 def inspect(name: str) -> dict[str, Any]:
@@ -85,7 +89,7 @@ def composed(tmp_path: Path, made: Plan) -> Iterator[dict[str, dict[str, Any]]]:
         "CROSSQUANT_VOLUMES": str(tmp_path),
         "CROSSQUANT_UID": str(os.getuid()),
         "CROSSQUANT_GID": str(os.getgid()),
-        "CROSSQUANT_CPUS": ",".join(map(str, host.cpus()[: made.threads])),
+        "CROSSQUANT_CPUS": ",".join(map(str, facts.cpus()[: made.threads])),
     }
     command = [*compose, "create", "--no-build"]
     subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)

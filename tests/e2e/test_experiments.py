@@ -12,8 +12,8 @@ import pytest
 from composing import Compose
 from conftest import DEFAULT, Done, Driver, Finish, Finished
 
-from driver import fetching
-from driver.venv_engine import ensure
+from driver.engines.venv import ensure
+from driver.inputs import fetching
 from shared.store import ROOT, SEAL, volumes
 
 SHIPPED = sorted(path.stem for path in DEFAULT.parent.glob("*.yaml"))

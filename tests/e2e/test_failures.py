@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from conftest import Driver, Edit, Finish, containers, end, read_until
 
-from driver import probes
-from driver.venv_engine import ensure
+from driver.engines.venv import ensure
+from driver.host import probes
 
 Write = Callable[[Edit], str]
 Start = Callable[..., "subprocess.Popen[str]"]

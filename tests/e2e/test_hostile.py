@@ -10,8 +10,8 @@ import pytest
 from conftest import Done, Driver
 
 from driver import __main__ as command_line
-from driver import docker_engine
-from driver.venv_engine import ensure
+from driver.engines import docker
+from driver.engines.venv import ensure
 from shared import sandbox, store
 from shared.contract import Plan, read
 from shared.freshness import Freshness
@@ -128,13 +128,13 @@ def test_the_name_of_a_node_is_no_code(command: str, files: Path, tmp_path: Path
 @pytest.fixture
 def no_landlock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Containers of the driver in this process can't confine a stage: Docker refuses the system calls."""
-    settings = docker_engine.settings
+    settings = docker.settings
 
     def without_landlock(*arguments: object) -> dict[str, object]:
         options = settings(*arguments)  # type: ignore[arg-type]
         return options | {"security_opt": [*options["security_opt"], f"seccomp={json.dumps(NO_LANDLOCK)}"]}
 
-    monkeypatch.setattr(docker_engine, "settings", without_landlock)
+    monkeypatch.setattr(docker, "settings", without_landlock)
 
 
 def without_signals(files: Path) -> str:

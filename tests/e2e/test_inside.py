@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from driver.venv_engine import ensure
+from driver.engines.venv import ensure
 from shared.store import ROOT
 
 IMAGES = sorted(path.name for path in (ROOT / "tests" / "images").iterdir() if (ROOT / "images" / path.name).is_dir())

@@ -12,15 +12,17 @@ import yaml
 from composing import Compose
 from conftest import DEFAULT, Done, Driver, docker_lack
 
-from driver import catalog, optional, probes
+from driver.catalog import declarations
+from driver.engines import available_images
+from driver.host import probes
 
 pytestmark = pytest.mark.docker
 
-IMAGES = catalog.optional()
+IMAGES = declarations.optional()
 NAMES = {f"{image}.{name}" for image in IMAGES for name in ("fp32", "int8")}
 FILES = ("compose.yaml", *(f"images/{image}/compose.yaml" for image in IMAGES))
 QUICK = {"passes": 1, "rounds": 1, "calls": 5}
-UNSET = {optional.PREFIX + image.upper(): "" for image in IMAGES}
+UNSET = {available_images.PREFIX + image.upper(): "" for image in IMAGES}
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ import pytest
 from conftest import Done, Driver
 from PIL import Image
 
-from driver import sample
-from driver.cifar10 import CLASSES
-from driver.venv_engine import ensure
+from driver.engines.venv import ensure
+from driver.inputs import embedded_sample
+from driver.inputs.cifar10 import CLASSES
 from shared.store import ROOT
 
 pytestmark = pytest.mark.docker
@@ -167,7 +167,7 @@ def test_a_script_that_changed_is_run_again(two: Driver, files: Path) -> None:
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """The embedded sample's pictures as PNG files in folders by class, and its arrays."""
-    folder, arrays = tmp_path_factory.mktemp("pictures"), sample.load()
+    folder, arrays = tmp_path_factory.mktemp("pictures"), embedded_sample.load()
     of_each = {
         "train": (arrays["x_train"], arrays["y_train"][arrays["train_indices"]]),
         "test": (arrays["x_test"], arrays["y_test"]),

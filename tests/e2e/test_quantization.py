@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from conftest import Driver, Finished, here_alone
 
-from driver.sample import load as load_sample
+from driver.inputs.embedded_sample import load as load_sample
 from shared.instructions import this_cpu
 from shared.store import ROOT
 

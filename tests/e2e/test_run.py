@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from conftest import LOSING, Driver, Edit, Finish, Finished
 
-from driver.sample import load as load_sample
+from driver.inputs.embedded_sample import load as load_sample
 
 FLOAT = ["keras.fp32", "onnx.fp32", "torch.fp32"]
 ONNX = ["onnx.int8", "onnx.uint8", "onnx.u8s8", "onnx.u8s8-percentile", "onnx.u8s8-reduced"]

@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 from conftest import Done, Driver
 
-from driver import bubblewrap, seccomp, venv_engine
-from driver.venv_engine import FOLDER, ensure
+from driver.engines import bubblewrap, seccomp, venv
+from driver.engines.venv import FOLDER, ensure
 from shared.contract import Plan
 from shared.store import ROOT
 
@@ -347,7 +347,7 @@ def test_a_python_that_does_not_start_in_the_sandbox(host: Host, monkeypatch: py
     sandbox, python = bubblewrap.sandbox(bubblewrap.trial(), plan, "keras", FOLDER / "keras"), Path("/nowhere/python")
     with sandbox.running([str(python), "-m", "shared.stage"]) as process:
         assert process.wait() == 127
-        error = venv_engine.sandbox_error(process, sandbox, python, "keras")
+        error = venv.sandbox_error(process, sandbox, python, "keras")
     assert str(error) == (
         "image 'keras' does not start in bubblewrap: bwrap: execvp /nowhere/python: No such file or directory"
     )

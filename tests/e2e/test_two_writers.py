@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import Driver
 
-from driver.venv_engine import ensure
+from driver.engines.venv import ensure
 from shared import store
 from shared.contract import Plan, read
 from shared.freshness import Freshness

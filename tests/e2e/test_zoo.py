@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import docker_lack
 
-from driver.venv_engine import ensure
+from driver.engines.venv import ensure
 from shared.store import ROOT
 from tests.zoo.names import NAMES, TRAINED
 

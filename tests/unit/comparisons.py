@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from driver import reporting, statistics
-from driver.page import Material
-from driver.results import (
+from driver.analysis import statistics
+from driver.analysis.results import (
     Changed,
     Cold,
     Comparison,
@@ -22,6 +21,8 @@ from driver.results import (
     Variant,
     Verdict,
 )
+from driver.comparison.page_data import Material
+from driver.report import terminal
 from shared.contract import Failure
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
@@ -237,7 +238,7 @@ def hostile():
 
 def files(made):
     """The texts of all files of a comparison, as `comparison_folder.publish` takes them."""
-    return reporting.texts(made) | {"comparison.html": "<!doctype html>a page", "changed.csv": "variant,sample\n"}
+    return terminal.texts(made) | {"comparison.html": "<!doctype html>a page", "changed.csv": "variant,sample\n"}
 
 
 MARKUP = "<script>alert('x')</script><img src=http://example.org/x>\" onload=\"y"

@@ -9,9 +9,11 @@ import numpy as np
 import yaml
 from null_image import pictures
 
-from driver import catalog, experiment, plan
-from driver.catalog import Catalog, Option, Stage
-from driver.experiment import Experiment
+from driver.catalog import declarations
+from driver.catalog.declarations import Catalog, Option, Stage
+from driver.experiment import loader
+from driver.experiment.model import Experiment
+from driver.plan import schedule
 from shared import emulation, sensitivity, store
 from shared.contract import SCHEMA, Failure, Plan, Seal, Step, encode
 from shared.freshness import Freshness
@@ -59,7 +61,7 @@ QUIET = Machine(started=0.0, seconds=10.0, others=0.0, steal=0.0, slowest_mhz=0.
 
 def default_experiment(**changes: Any) -> Experiment:
     """The default experiment with the recipes of ORDER, and without other CPUs."""
-    chosen = experiment.load(experiment.find(experiment.DEFAULT), catalog.load())
+    chosen = loader.load(loader.find(loader.DEFAULT), declarations.load())
     fewer = replace(
         chosen, recipes=FEW, other_cpus=(), recommended=(), options={"calibration": {"images": 1000, "seed": 0}}
     )
@@ -78,7 +80,7 @@ def lacking(stages: Sequence[Stage]) -> list[Stage]:
 
 def few() -> str:
     """The file of `default_experiment`: in volumes/inputs/ it is found before ours."""
-    data = yaml.safe_load((experiment.FOLDER / f"{experiment.DEFAULT}.yaml").read_text())
+    data = yaml.safe_load((loader.FOLDER / f"{loader.DEFAULT}.yaml").read_text())
     left = {key: value for key, value in data.items() if key not in ("other_cpus", "recommended")}
     return yaml.safe_dump(left | {"recipes": FEW}, sort_keys=False)
 
@@ -110,10 +112,10 @@ class Volume:
 
     def __init__(self, chosen: Experiment, stages: Catalog | None = None) -> None:
         self.experiment = chosen
-        self.plan: Plan = plan.make(chosen, stages or catalog.load(), INPUTS, 2)
+        self.plan: Plan = schedule.make(chosen, stages or declarations.load(), INPUTS, 2)
         self.freshness = Freshness(self.plan)
         store.write_atomically(store.plan_path(chosen.name), encode(self.plan))
-        store.write_atomically(store.volumes() / "inputs" / f"{experiment.DEFAULT}.yaml", few())
+        store.write_atomically(store.volumes() / "inputs" / f"{loader.DEFAULT}.yaml", few())
 
     def seal(self, name: str, files: Mapping[str, Any] | None = None, refused: str = "", **changes: Any) -> None:
         """Seal `name`; arrays are saved as .npy, all else as JSON. With `refused`, as `unsupported`."""

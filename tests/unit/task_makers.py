@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from evidence_makers import ORDER, Volume, default_experiment
 
-from driver import comparison
-from driver.evidence import Evidence
-from driver.experiment import Bound, Gates
-from driver.results import Comparison
+from driver.analysis.artifacts import Evidence
+from driver.analysis.results import Comparison
+from driver.comparison import compare
+from driver.experiment.model import Bound, Gates
 from shared.freshness import Freshness
 
 SAMPLES, LABELS = 400, 6
@@ -108,7 +108,7 @@ class TaskVolume(Volume):
         super().latency(image, *names, **{"single": ((fastest, 1.1 * fastest),), **changes})
 
     def compare(self) -> Comparison:
-        return comparison.compare(Evidence(Freshness(self.plan)), self.experiment)
+        return compare.compare(Evidence(Freshness(self.plan)), self.experiment)
 
 
 def noisy(outputs: np.ndarray, share: float, seed: int) -> np.ndarray:

@@ -10,15 +10,17 @@ from benchmarks import chains, peer_table, small, speed
 from benchmarks.chains import Compared, Setting
 from benchmarks.peer_material import Row
 from benchmarks.peer_measure import REFERENCE, Figures, Measured
-from driver import catalog, cifar10, experiment
-from driver.experiment import Experiment
+from driver.catalog import declarations
+from driver.experiment import loader
+from driver.experiment.model import Experiment
+from driver.inputs import cifar10
 from shared.errors import CrossquantError
 from shared.machine import Machine
 
 
 @pytest.fixture
 def default() -> Experiment:
-    return experiment.load(experiment.find(experiment.DEFAULT), catalog.load())
+    return loader.load(loader.find(loader.DEFAULT), declarations.load())
 
 
 def test_the_scripts_are_told_every_recipe_of_the_experiment(default: Experiment) -> None:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from driver import bootstrap, tasks_figures
-from driver.results import Interval
+from driver.analysis import bootstrap, weighted_statistics
+from driver.analysis.results import Interval
 
 
 def replicates(column):
-    return bootstrap.resampled({"x": tasks_figures.mean(column)}, len(column))["x"]
+    return bootstrap.resampled({"x": weighted_statistics.mean(column)}, len(column))["x"]
 
 
 def test_every_resample_draws_as_many_samples_as_there_are():

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from driver import bubblewrap, seccomp
-from driver.bubblewrap import Trial
+from driver.engines import bubblewrap, seccomp
+from driver.engines.bubblewrap import Trial
 from shared import locks
 from shared.contract import Plan
 from shared.errors import CrossquantError

@@ -2,8 +2,8 @@
 
 import pytest
 
-from driver import catalog
-from driver.catalog import Option, Stage
+from driver.catalog import declarations
+from driver.catalog.declarations import Option, Stage
 from shared.errors import CrossquantError, FieldError
 from shared.store import ROOT
 
@@ -29,7 +29,7 @@ def test_images_are_found_by_folder(tmp_path):
     written(tmp_path, GOOD, "zebra")
     written(tmp_path, GOOD, "ant")
     (tmp_path / "images" / "base").mkdir()
-    found = catalog.load(root=tmp_path)
+    found = declarations.load(root=tmp_path)
     assert list(found) == ["ant", "zebra"]
     options = {"share": Option(0.5, min=0, max=1), "unit": Option("one", ("one", "ten"))}
     assert found["ant"] == (Stage("count", "counted", ("dataset",), options=options),)
@@ -41,20 +41,20 @@ OPTIONAL = 'title = "Zebra"\noptional = true\n' + GOOD + "\n[presets.default]\ni
 def test_an_optional_image_is_left_out_unless_it_is_wanted(tmp_path):
     written(tmp_path, GOOD, "ant")
     written(tmp_path, OPTIONAL, "zebra")
-    assert list(catalog.load(root=tmp_path)) == ["ant"]
-    assert list(catalog.load(["zebra"], tmp_path)) == ["ant", "zebra"]
-    assert catalog.optional(tmp_path) == ("zebra",)
+    assert list(declarations.load(root=tmp_path)) == ["ant"]
+    assert list(declarations.load(["zebra"], tmp_path)) == ["ant", "zebra"]
+    assert declarations.optional(tmp_path) == ("zebra",)
     with pytest.raises(CrossquantError, match="no image 'lion': known are ant, zebra"):
-        catalog.load(["lion"], tmp_path)
+        declarations.load(["lion"], tmp_path)
 
 
 def test_an_image_brings_its_title_and_its_recipes(tmp_path):
     written(tmp_path, GOOD, "ant")
     written(tmp_path, OPTIONAL, "zebra")
-    assert catalog.titles(tmp_path) == {"ant": "ant", "zebra": "Zebra"}
-    assert catalog.presets("default", ["ant", "zebra"], tmp_path) == {"zebra": {"int8": {"share": 0.1}}}
-    assert catalog.presets("default", ["ant"], tmp_path) == {}
-    assert catalog.presets("thorough", ["zebra"], tmp_path) == {}
+    assert declarations.titles(tmp_path) == {"ant": "ant", "zebra": "Zebra"}
+    assert declarations.presets("default", ["ant", "zebra"], tmp_path) == {"zebra": {"int8": {"share": 0.1}}}
+    assert declarations.presets("default", ["ant"], tmp_path) == {}
+    assert declarations.presets("thorough", ["zebra"], tmp_path) == {}
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_list_says_what_its_items_are(items, good, bad):
 
 
 def test_every_stage_of_ours_has_its_file():
-    found = catalog.load()
+    found = declarations.load()
     assert set(found) == {"keras", "onnx", "torch"}
     lacking = [f"{image}/{stage.run}.py" for image, stages in found.items() for stage in stages
                if not (ROOT / "images" / image / f"{stage.run}.py").is_file()]  # fmt: skip
@@ -76,7 +76,7 @@ def test_every_stage_of_ours_has_its_file():
 
 
 def test_every_default_of_ours_is_allowed():
-    for image, stages in catalog.load().items():
+    for image, stages in declarations.load().items():
         for stage in stages:
             wanted = {name: option.default for name, option in stage.options.items()}
             assert stage.parameters({}, (image, stage.run)) == wanted
@@ -101,14 +101,14 @@ def test_every_default_of_ours_is_allowed():
 def test_a_wrong_key_is_named_with_its_file(tmp_path, old, new, message):
     path = written(tmp_path, GOOD.replace(old, new))
     with pytest.raises(CrossquantError) as caught:
-        catalog.load(root=tmp_path)
+        declarations.load(root=tmp_path)
     assert str(caught.value) == f"{path}: {message}"
 
 
 def test_what_is_not_toml_is_named_with_its_file(tmp_path):
     path = written(tmp_path, "[[stage]\n")
     with pytest.raises(CrossquantError) as caught:
-        catalog.load(root=tmp_path)
+        declarations.load(root=tmp_path)
     assert str(caught.value).startswith(f"{path}: ")
     assert "line 1" in str(caught.value)
 
@@ -148,15 +148,15 @@ def test_only_recipes_make_a_stage_take_recipes(output, takes):
 def test_a_stage_says_what_repeats_it_and_whose_work_it_is(tmp_path):
     text = GOOD.replace('run = "count"', 'run = "count"\nrepeat = "times"\ntool = "abacus"')
     path = written(tmp_path, text + "times = { default = 2, min = 1 }\n")
-    (stage,) = catalog.read(path).stage
+    (stage,) = declarations.read(path).stage
     assert (stage.repeat, stage.tool) == ("times", "abacus")
     assert stage.parameters({"times": 5}, ())["times"] == 5
-    (plain,) = catalog.read(written(tmp_path, GOOD, "plain")).stage
+    (plain,) = declarations.read(written(tmp_path, GOOD, "plain")).stage
     assert (plain.repeat, plain.tool) == ("", "")
 
 
 def test_what_repeats_a_stage_of_ours_is_an_option_of_it_that_is_at_least_one():
-    repeated = [(stage, stage.options[stage.repeat]) for stages in catalog.load().values() for stage in stages
+    repeated = [(stage, stage.options[stage.repeat]) for stages in declarations.load().values() for stage in stages
                 if stage.repeat]  # fmt: skip
     assert [stage.run for stage, _ in repeated] == ["latency"] * 3
     for _, option in repeated:
@@ -166,7 +166,7 @@ def test_what_repeats_a_stage_of_ours_is_an_option_of_it_that_is_at_least_one():
 
 def test_a_tool_of_ours_is_asked_for_by_its_image():
     """Its version is read from the seal, where it is as the image installs it."""
-    for image, stages in catalog.load().items():
+    for image, stages in declarations.load().items():
         lock = (ROOT / "images" / image / "requirements.lock").read_text()
         for tool in {stage.tool for stage in stages} - {""}:
             assert f"\n{tool}==" in "\n" + lock

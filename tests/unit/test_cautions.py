@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from driver import remarks, statistics, verdict
-from driver.experiment import Gates
-from driver.results import Emulated, Gate, Interval, Latency, Noise, Paired, Variant
+from driver.analysis import statistics
+from driver.analysis.results import Emulated, Gate, Interval, Latency, Noise, Paired, Variant
+from driver.decision import row_warnings, verdict
+from driver.experiment.model import Gates
 
 NOISE = (Noise("onnx", "onnx.fp32", 0.02),)
 SAME = Paired(8800, 0, 0, 1200, 0.0, Interval(-0.03, 0.03), 1.0)
@@ -35,7 +36,7 @@ def loses(cpu="haswell"):
 def judge(*rows, gates=(), noise=NOISE):
     """Against a slow reference; the rows have their remarks, as in a comparison."""
     base = row("keras.fp32", 8.0, 400_000, SAME, 0.88)
-    return verdict.judge(remarks.add([base, *rows], noise, {}), "keras.fp32", gates, noise, Gates())
+    return verdict.judge(row_warnings.add([base, *rows], noise, {}), "keras.fp32", gates, noise, Gates())
 
 
 def of_cpus(found):

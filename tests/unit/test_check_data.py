@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from driver import check_data
+from driver.cli import check_data
 from shared.examination import Count, Examination, Range
 from shared.twins import Twin, Twins
 

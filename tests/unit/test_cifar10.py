@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from driver import cifar10
+from driver.inputs import cifar10
 from shared.errors import CrossquantError
 
 BATCH = 3  # images in each of the five training files

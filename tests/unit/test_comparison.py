@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 from evidence_makers import LABELS, ORDER, Volume, answers, default_experiment, versions
 
-from driver import comparison, evidence, host, reporting
-from driver.evidence import Evidence
-from driver.experiment import Bound, Gates
-from driver.results import Latency
+from driver.analysis import artifacts
+from driver.analysis.artifacts import Evidence
+from driver.analysis.results import Latency
+from driver.comparison import compare as comparing
+from driver.experiment.model import Bound, Gates
+from driver.host import facts
+from driver.report import terminal
 from shared.contract import Failure
 from shared.freshness import Freshness
 
@@ -21,7 +24,7 @@ MACHINE = {"cpu": "Some CPU", "int8_instructions": ["avx2"], "cores": 2, "memory
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch):
-    monkeypatch.setattr(host, "describe", lambda: dict(MACHINE))
+    monkeypatch.setattr(facts, "describe", lambda: dict(MACHINE))
 
 
 @pytest.fixture
@@ -30,7 +33,7 @@ def volume():
 
 
 def compare(volume):
-    return comparison.compare(Evidence(Freshness(volume.plan)), volume.experiment)
+    return comparing.compare(Evidence(Freshness(volume.plan)), volume.experiment)
 
 
 def rows(compared):
@@ -263,7 +266,7 @@ def test_versions_are_of_what_the_requirements_name(volume):
 
 @pytest.mark.parametrize("name", ["Ruamel.Yaml_clib", "ruamel-yaml-clib", "ruamel__yaml--clib"])
 def test_names_of_packages_as_the_index_compares_them(name):
-    assert evidence.normalized(name) == "ruamel-yaml-clib"
+    assert artifacts.normalized(name) == "ruamel-yaml-clib"
 
 
 @pytest.mark.parametrize(("least", "code"), [(0.9, 0), (0.91, 1)])
@@ -283,7 +286,7 @@ def test_a_failure_weighs_more_than_a_gate():
 
 def test_the_json_file_has_exactly_the_fields_that_are_promised(volume):
     compared = compare(volume.whole())
-    data = json.loads(reporting.texts(compared)["comparison.json"])
+    data = json.loads(terminal.texts(compared)["comparison.json"])
     assert set(data) == {
         "schema", "experiment", "reference", "dataset", "variants", "host", "versions", "gates", "failures", "legs",
         "noise", "warnings", "verdict", "digests", "evidence", "not_held",
@@ -322,7 +325,7 @@ def test_a_failure_in_the_json_file(volume):
     volume.whole()
     volume.remove("latency.onnx")
     volume.fail("latency.onnx", "no time")
-    data = json.loads(reporting.texts(compare(volume))["comparison.json"])
+    data = json.loads(terminal.texts(compare(volume))["comparison.json"])
     assert data["failures"] == [{"name": "latency.onnx", "status": "failed", "reason": "no time"}]
 
 

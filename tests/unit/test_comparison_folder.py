@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from driver import comparison_folder
-from driver.comparison_folder import FILES, MANIFEST, DamagedComparison
+from driver.comparison import publication
+from driver.comparison.publication import FILES, MANIFEST, DamagedComparison
 from shared import exchange as exchanging
 
 OLD = {name: f"old {name}\n" for name in FILES}
@@ -28,17 +28,17 @@ def folder(tmp_path):
 def way(request, monkeypatch):
     """By the system call, and as on a file system that hasn't it."""
     if request.param == "two renames":
-        monkeypatch.setattr(comparison_folder, "exchange", lambda *_: False)
+        monkeypatch.setattr(publication, "exchange", lambda *_: False)
     return request.param
 
 
 def read(folder):
-    found = comparison_folder.read_files(folder)
+    found = publication.read_files(folder)
     return found and {name: content.decode() for name, content in found.items()}
 
 
 def publish(folder, texts):
-    comparison_folder.publish(folder, texts)
+    publication.publish(folder, texts)
 
 
 def names(folder):
@@ -84,14 +84,14 @@ def test_a_link_to_a_folder_is_replaced_and_not_followed(folder, tmp_path):
 
 def test_a_failure_leaves_what_was_there(folder, monkeypatch):
     publish(folder, OLD)
-    write = comparison_folder.write
+    write = publication.write
 
     def full(path, content):
         if path.name == "comparison.csv":
             raise OSError(28, "No space left on device")
         write(path, content)
 
-    monkeypatch.setattr(comparison_folder, "write", full)
+    monkeypatch.setattr(publication, "write", full)
     with pytest.raises(OSError, match="No space"):
         publish(folder, NEW)
     assert read(folder) == OLD
@@ -100,7 +100,7 @@ def test_a_failure_leaves_what_was_there(folder, monkeypatch):
 
 def test_a_rename_that_fails_is_undone(folder, monkeypatch):
     publish(folder, OLD)
-    monkeypatch.setattr(comparison_folder, "exchange", lambda *_: False)
+    monkeypatch.setattr(publication, "exchange", lambda *_: False)
     rename = Path.rename
 
     def refuse(self, target):
@@ -161,7 +161,7 @@ def publish_until(folder, texts, fatal):
         code = 1
         try:
             arm(fatal)
-            comparison_folder.publish(folder, texts)
+            publication.publish(folder, texts)
             code = 0
         finally:
             os._exit(code)
@@ -172,7 +172,7 @@ def publish_until(folder, texts, fatal):
 
 def arm(fatal):
     """Let this process be killed before its step number `fatal` on the disk."""
-    count, swap = itertools.count(1), comparison_folder.exchange
+    count, swap = itertools.count(1), publication.exchange
 
     def step(event, arguments):
         about_it = any(isinstance(value, str | Path) and ".comparison" in str(value) for value in arguments)
@@ -192,7 +192,7 @@ def arm(fatal):
         sys.audit("killed.after", one)
         return done
 
-    comparison_folder.exchange, comparison_folder.write = exchange, write
+    publication.exchange, publication.write = exchange, write
     sys.addaudithook(step)
 
 
@@ -206,7 +206,7 @@ def state(folder):
 def test_a_writer_that_is_killed_anywhere_leaves_the_old_or_the_new(folder, way, first):
     seen = []
     for fatal in itertools.count(1):
-        comparison_folder.remove(folder)
+        publication.remove(folder)
         if first == "old":
             publish(folder, OLD)
         elif first != "nothing":
@@ -228,7 +228,7 @@ def test_a_writer_that_is_killed_anywhere_leaves_the_old_or_the_new(folder, way,
 
 
 def test_between_two_renames_there_is_none_until_the_next_command_looks(folder, monkeypatch):
-    monkeypatch.setattr(comparison_folder, "exchange", lambda *_: False)
+    monkeypatch.setattr(publication, "exchange", lambda *_: False)
     absent = 0
     for fatal in itertools.count(1):
         publish(folder, OLD)
@@ -244,12 +244,12 @@ def test_between_two_renames_there_is_none_until_the_next_command_looks(folder, 
 
 
 def test_a_former_folder_that_is_half_removed_is_not_brought_back(folder, monkeypatch):
-    monkeypatch.setattr(comparison_folder, "exchange", lambda *_: False)
+    monkeypatch.setattr(publication, "exchange", lambda *_: False)
     for fatal in itertools.count(1):
         publish(folder, OLD)
         killed = publish_until(folder, NEW, fatal)
         if folder.exists() and read(folder) == NEW:
-            comparison_folder.remove(folder)  # by hand
+            publication.remove(folder)  # by hand
             assert state(folder) in ("absent", "old")
         if not killed:
             break
@@ -288,7 +288,7 @@ def test_readers_and_writers_at_once(folder, way):
 
 def test_a_folder_that_is_replaced_while_it_is_read_is_read_again(folder, monkeypatch):
     publish(folder, OLD)
-    check, calls = comparison_folder.check_files, []
+    check, calls = publication.check_files, []
 
     def interrupted(*arguments):
         calls.append(1)
@@ -296,7 +296,7 @@ def test_a_folder_that_is_replaced_while_it_is_read_is_read_again(folder, monkey
             publish(folder, NEW)
         return check(*arguments)
 
-    monkeypatch.setattr(comparison_folder, "check_files", interrupted)
+    monkeypatch.setattr(publication, "check_files", interrupted)
     assert read(folder) == NEW
     assert len(calls) == 2
 

@@ -12,8 +12,12 @@ from rich.console import Console
 from test_elsewhere import RECIPES
 from test_layers import FOUND
 
-from driver import catalog, comparison, layers, material, reporting, saturation, tables
-from driver.evidence import Evidence
+from driver.analysis import explanations, saturation
+from driver.analysis.artifacts import Evidence
+from driver.catalog import declarations
+from driver.cli import explain
+from driver.comparison import compare, page_data
+from driver.report import documents, terminal
 from shared import emulation, store
 from shared.errors import CrossquantError
 from shared.freshness import Freshness
@@ -83,18 +87,18 @@ def test_predictions_that_are_no_answers_are_their_rows_reason(volume, content, 
 @pytest.mark.parametrize("shape", [(100, 3), (100, 10, 2), (100,), (100, 5000)])
 def test_answers_of_another_form_than_the_references_are_one_rows_failure(volume, shape):
     replaced(volume, "predictions.onnx.int8", **{"output_0.npy": np.zeros(shape, np.float32)})
-    rows = {row.name: row for row in comparison.compare(evidence(volume), volume.experiment).variants}
+    rows = {row.name: row for row in compare.compare(evidence(volume), volume.experiment).variants}
     wanted = f"it answers {shape[1:]} a sample, the reference (10,)"
     assert (rows["onnx.int8"].status, rows["onnx.int8"].reason) == ("failed", wanted)
     assert rows["onnx.int8"].accuracy is None
     assert rows["onnx.uint8"].accuracy == 0.9
-    material.collect(evidence(volume), "keras.fp32", "")
+    page_data.collect(evidence(volume), "keras.fp32", "")
 
 
 def test_answers_that_fit_no_label_fail_alone_where_the_reference_has_none(volume):
     volume.remove("predictions.keras.fp32")
     replaced(volume, "predictions.onnx.int8", **{"output_0.npy": np.zeros((100, 3), np.float32)})
-    rows = {row.name: row for row in comparison.compare(evidence(volume), volume.experiment).variants}
+    rows = {row.name: row for row in compare.compare(evidence(volume), volume.experiment).variants}
     assert rows["onnx.int8"].reason.startswith("labels from 0 to 9, but the model answers 3 classes")
     assert rows["onnx.uint8"].accuracy == 0.9
 
@@ -143,14 +147,14 @@ def test_a_long_wrong_value_is_cut(volume):
 
 
 def test_the_other_rows_and_the_report_go_on(volume):
-    before = comparison.compare(evidence(volume), volume.experiment)
+    before = compare.compare(evidence(volume), volume.experiment)
     replaced(volume, "onnx.int8", **{"quantized.json": b"[1]"})
     volume.seal("predictions.onnx.int8", {"output_0.npy": answers(10)})
     replaced(volume, "predictions.torch.int8", **{"cpu.json": []})
     volume.latency("onnx", "onnx.fp32", "onnx.int8", "onnx.uint8", "onnx.u8s8")
     volume.startup("onnx", "onnx.fp32", "onnx.int8", "onnx.uint8", "onnx.u8s8")
     found = evidence(volume)
-    after = comparison.compare(found, volume.experiment)
+    after = compare.compare(found, volume.experiment)
     failed = {row.name: row.reason for row in after.variants if row.status == "failed"}
     assert set(failed) == {"onnx.int8", "torch.int8"}
     assert failed["torch.int8"].startswith("its predictions can't be read: cpu.json: must be a mapping, not []")
@@ -198,14 +202,14 @@ def test_timings_that_are_none_are_told_and_the_other_passes_used(volume, conten
     assert failure.reason.startswith(f"its timings can't be read: {why}")
     assert failure.reason.endswith(": run `python -m driver run --force latency.keras`")
     assert len(found.passes()["keras"]) == 2
-    made = comparison.compare(found, volume.experiment)
+    made = compare.compare(found, volume.experiment)
     assert (made.exit_code, made.variants[0].latency_ms is not None) == (3, True)
     assert made.variants[1].latency_ms is not None
 
 
 def test_a_pass_without_a_twin_leaves_the_noise_unknown(volume):
     volume.seal("latency.keras", {"samples.json": {**TIMED, "samples": TIMED["samples"][:1]}})
-    made = comparison.compare(evidence(volume), volume.experiment)
+    made = compare.compare(evidence(volume), volume.experiment)
     assert "keras" not in [noise.image for noise in made.noise]
     assert not made.failures
 
@@ -236,7 +240,7 @@ def test_samples_that_are_none_leave_rows_without_figures(volume, files):
     replaced(volume, "dataset", **files)
     found = evidence(volume)
     assert "dataset" in [failure.name for failure in found.failures()]
-    made = comparison.compare(found, volume.experiment)
+    made = compare.compare(found, volume.experiment)
     assert all(row.accuracy is None for row in made.variants)
 
 
@@ -246,7 +250,7 @@ def test_labels_that_are_none(volume, labels):
     found = evidence(volume)
     assert found.labels() is None
     assert [failure.name for failure in found.failures()] == ["labels"]
-    comparison.compare(found, volume.experiment)
+    compare.compare(found, volume.experiment)
 
 
 @pytest.fixture
@@ -288,8 +292,8 @@ def test_a_cpu_is_no_path_to_another_artifact(elsewhere):
 
 def told(made) -> list[str]:
     """All that people read of a comparison."""
-    files = reporting.texts(made)
-    return [*files.values(), tables.junit(made)]
+    files = terminal.texts(made)
+    return [*files.values(), documents.junit(made)]
 
 
 def test_nothing_that_a_stage_wrote_looks_like_the_tools_own_line(volume):
@@ -298,7 +302,7 @@ def test_nothing_that_a_stage_wrote_looks_like_the_tools_own_line(volume):
     volume.seal("torch.uint8", refused=ESCAPE)
     volume.remove("predictions.torch.int8")
     volume.fail("predictions.torch.int8", ESCAPE)
-    made = comparison.compare(evidence(volume), volume.experiment)
+    made = compare.compare(evidence(volume), volume.experiment)
     for text in told(made):
         assert "\x1b" not in text
         assert "\u202e" not in text
@@ -309,12 +313,12 @@ def test_nothing_that_a_stage_wrote_looks_like_the_tools_own_line(volume):
 def test_what_is_clean_is_as_it_was(volume):
     volume.seal("onnx.int8", {"model.bin": b"x", "notes.json": ["Größe [m²] a < b"]})
     volume.seal("predictions.onnx.int8", {"output_0.npy": answers(10)})
-    made = comparison.compare(evidence(volume), volume.experiment)
+    made = compare.compare(evidence(volume), volume.experiment)
     assert "Größe [m²] a < b" in made.variants[3].remarks
 
 
 def test_markdown_is_no_html_and_no_links():
-    text = tables.markdown(comparisons.hostile())
+    text = documents.markdown(comparisons.hostile())
     assert "<script" not in text
     assert "<img" not in text
     assert "&lt;script" in text
@@ -323,7 +327,7 @@ def test_markdown_is_no_html_and_no_links():
 @pytest.mark.parametrize("shape", [(100, 1), (100, 3, 3), (100,)])
 def test_a_reference_that_fits_no_label_fails_alone(volume, shape):
     volume.seal("predictions.keras.fp32", {"output_0.npy": np.zeros(shape, np.float32)})
-    rows = {row.name: row for row in comparison.compare(evidence(volume), volume.experiment).variants}
+    rows = {row.name: row for row in compare.compare(evidence(volume), volume.experiment).variants}
     assert rows["keras.fp32"].reason.startswith("labels from 0 to 9, but the model answers ")
     assert (rows["onnx.int8"].status, rows["onnx.int8"].accuracy) == ("ok", 0.9)
 
@@ -341,24 +345,24 @@ def test_pictures_that_are_none_are_not_drawn(volume, samples):
     volume.seal("calibration", samples)
     found = evidence(volume)
     assert "calibration" in [failure.name for failure in found.failures()]
-    assert material.collect(found, "keras.fp32", "").calibration_images is None
+    assert page_data.collect(found, "keras.fp32", "").calibration_images is None
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_layers_that_can_not_be_drawn(monkeypatch, bad):
-    stages = with_extra(catalog.load())
-    monkeypatch.setattr(catalog, "load", lambda *_: stages)
+    stages = with_extra(declarations.load())
+    monkeypatch.setattr(declarations, "load", lambda *_: stages)
     volume = Volume(default_experiment(), stages).start()
     volume.variant("onnx.fp32", answers(10))
     volume.variant("onnx.int8", answers(15))
     volume.explain(dataclasses.replace(FOUND, float_kl=bad))
     found = evidence(volume)
-    assert layers.find(found, "onnx.int8") is None
+    assert explanations.find(found, "onnx.int8") is None
     assert found.problem("explain.onnx.int8").startswith(
         "its layers can't be read: layers.json: a KL divergence is no "
     )
     with pytest.raises(CrossquantError, match=r"^onnx\.int8 can't be explained: its layers can't be read"):
-        layers.conclude(found.freshness, "onnx.int8", Console())
+        explain.conclude(found.freshness, "onnx.int8", Console())
 
 
 def test_labels_of_several_classes_a_sample_are_one_line(volume):
@@ -366,4 +370,4 @@ def test_labels_of_several_classes_a_sample_are_one_line(volume):
     for name in ("keras.fp32", "onnx.fp32"):
         volume.seal(f"predictions.{name}", {"output_0.npy": answers(10)})
     with pytest.raises(CrossquantError, match=r"^labels of \(100, 3\): a sample must have one class"):
-        comparison.compare(evidence(volume), volume.experiment)
+        compare.compare(evidence(volume), volume.experiment)

@@ -10,9 +10,10 @@ import pytest
 from rich.console import Console
 
 from driver import __main__ as command_line
-from driver import comparison_folder, difference
-from driver.difference import Run
-from driver.tasks import Truth
+from driver.analysis.evaluation import Truth
+from driver.comparison import publication, run_diff
+from driver.comparison.run_diff import Run
+from driver.report import diff as diff_report
 from shared import store
 from shared.contract import SCHEMA, Seal
 from shared.errors import CrossquantError
@@ -35,7 +36,7 @@ def run(name, right=900, labels=LABELS, **changes):
 
 def shown(before, after):
     text = StringIO()
-    difference.show(before, after, Console(file=text, width=120))
+    diff_report.show(before, after, Console(file=text, width=120))
     return text.getvalue().splitlines()
 
 
@@ -81,7 +82,7 @@ def test_a_variant_of_one_run_alone_has_dashes():
 
 def test_a_folder_that_is_no_run(tmp_path):
     with pytest.raises(CrossquantError) as caught:
-        difference.load(str(tmp_path))
+        run_diff.load(str(tmp_path))
     assert str(caught.value) == (
         f"'{tmp_path}' is no run: give the folder of an experiment that has a comparison/comparison.json"
     )
@@ -97,7 +98,7 @@ def yesterday(volumes):
     }
     keep(folder / "onnx" / "predictions.onnx.uint8", {"output_0": answers(7)})  # was not up to date: not compared
     made = comparisons.comparison(digests={name: store.digest(seal) for name, seal in seals.items()})
-    comparison_folder.publish(folder / "comparison", comparisons.files(made))
+    publication.publish(folder / "comparison", comparisons.files(made))
     return folder
 
 
@@ -122,7 +123,7 @@ def diff(capsys, *arguments):
 
 @pytest.mark.usefixtures("yesterday")
 def test_a_run_is_found_by_its_name_below_volumes():
-    found = difference.load("yesterday")
+    found = run_diff.load("yesterday")
     assert found.comparison.variants == comparisons.comparison().variants
     assert list(found.answers) == ["onnx.int8"], "what was compared, and nothing else"
 
@@ -137,7 +138,7 @@ def flip(path):
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("name", comparison_folder.FILES)
+@pytest.mark.parametrize("name", publication.FILES)
 def test_a_damaged_file_of_a_comparison_is_named(yesterday, capsys, name):
     path = yesterday / "comparison" / name
     flip(path)
@@ -184,16 +185,16 @@ def test_evidence_that_was_made_anew_gives_no_figure_beside_the_old_comparison(y
 
 
 def test_a_run_without_test_samples(yesterday, capsys):
-    comparison_folder.publish(yesterday / "comparison", comparisons.files(comparisons.comparison(digests={})))
+    publication.publish(yesterday / "comparison", comparisons.files(comparisons.comparison(digests={})))
     code, said = diff(capsys, yesterday, "yesterday")
     assert (code, len(said.splitlines())) == (2, 1)
     assert "was compared without test samples" in said
 
 
 def test_a_comparison_of_another_version(yesterday, capsys):
-    texts = {name: (yesterday / "comparison" / name).read_text() for name in comparison_folder.FILES}
+    texts = {name: (yesterday / "comparison" / name).read_text() for name in publication.FILES}
     texts["comparison.json"] = json.dumps(json.loads(texts["comparison.json"]) | {"future": 1})
-    comparison_folder.publish(yesterday / "comparison", texts)
+    publication.publish(yesterday / "comparison", texts)
     code, said = diff(capsys, yesterday, "yesterday")
     assert code == 2
     assert "comparison.json was written by another version of crossquant (future: unknown key" in said
@@ -211,8 +212,8 @@ DEEP = "[" * 100_000, '{"dataset": ' + "[" * 60 + "]" * 60 + "}", "no JSON"
 
 @pytest.mark.parametrize("text", DEEP, ids=["endless", "deep", "none"])
 def test_a_comparison_that_is_no_json_is_damaged(yesterday, capsys, text):
-    texts = {name: (yesterday / "comparison" / name).read_text() for name in comparison_folder.FILES}
-    comparison_folder.publish(yesterday / "comparison", texts | {"comparison.json": text})
+    texts = {name: (yesterday / "comparison" / name).read_text() for name in publication.FILES}
+    publication.publish(yesterday / "comparison", texts | {"comparison.json": text})
     code, said = diff(capsys, yesterday, "yesterday")
     assert (code, len(said.splitlines())) == (2, 1)
     assert f"{yesterday}/comparison/comparison.json can't be read (" in said
@@ -225,10 +226,10 @@ def test_a_comparison_that_is_no_json_is_damaged(yesterday, capsys, text):
 def test_answers_that_are_none_give_no_figure(yesterday, found):
     folder = yesterday / "onnx" / "predictions.onnx.int8"
     seal = keep(folder, {"output_0": found})
-    before = difference.comparison_folder.read_comparison(yesterday / "comparison")
+    before = run_diff.publication.read_comparison(yesterday / "comparison")
     made = replace(before, digests=before.digests | {"predictions.onnx.int8": store.digest(seal)})
-    comparison_folder.publish(yesterday / "comparison", comparisons.files(made))
-    kept = difference.load("yesterday").outputs
+    publication.publish(yesterday / "comparison", comparisons.files(made))
+    kept = run_diff.load("yesterday").outputs
     assert list(kept) == (["onnx.int8"] if found.size == 2000 else [])
 
 
@@ -241,9 +242,9 @@ def test_versions_of_another_run_are_no_markup():
 def test_samples_that_are_none_are_named(yesterday, capsys):
     folder = yesterday / "keras" / "dataset"
     seal = keep(folder, {"labels": np.array(["a"] * 1000), "input_0": np.zeros((1000, 1), np.uint8)})
-    before = difference.comparison_folder.read_comparison(yesterday / "comparison")
+    before = run_diff.publication.read_comparison(yesterday / "comparison")
     made = replace(before, digests=before.digests | {"dataset": store.digest(seal)})
-    comparison_folder.publish(yesterday / "comparison", comparisons.files(made))
+    publication.publish(yesterday / "comparison", comparisons.files(made))
     code, said = diff(capsys, yesterday, "yesterday")
     assert code == 2
     assert said == f"error: {folder} can't be read: labels.npy is <U1 (1000,): run that experiment again\n"

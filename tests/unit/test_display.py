@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from driver.display import SafeConsole, Terminal
+from driver.cli.console import SafeConsole, Terminal
 from shared.progress import Event
 
 

@@ -9,9 +9,11 @@ import requests
 from docker.errors import APIError
 from rich.console import Console
 
-from driver import bubblewrap, doctor, host, mend, probes
-from driver.bubblewrap import Trial
-from driver.doctor import Finding
+from driver.cli import doctor
+from driver.cli.doctor import Finding
+from driver.engines import bubblewrap
+from driver.engines.bubblewrap import Trial
+from driver.host import facts, fixes, probes
 from shared import instructions
 from shared.errors import CrossquantError
 
@@ -43,7 +45,7 @@ def daemon(*names, registry=True):
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     """A checkout with a lock and a folder for wheels, on a host that keeps none."""
-    for module in (probes, mend):
+    for module in (probes, fixes):
         monkeypatch.setattr(module, "ROOT", tmp_path / "checkout")
     lock = tmp_path / "checkout" / "images" / "torch" / "requirements.lock"
     lock.parent.mkdir(parents=True)
@@ -137,13 +139,13 @@ def test_findings_are_printed_with_what_mends_them():
 
 @pytest.mark.usefixtures("bare")
 def test_without_fix_nothing_is_mended(monkeypatch):
-    monkeypatch.setattr(mend, "everything", lambda: pytest.fail("something was mended"))
+    monkeypatch.setattr(fixes, "everything", lambda: pytest.fail("something was mended"))
     doctor.run(Console(file=StringIO()), fix=False)
 
 
 @pytest.mark.usefixtures("bare")
 def test_fix_says_what_it_did_first(monkeypatch):
-    monkeypatch.setattr(mend, "everything", lambda: iter(["wrote [.env]"]))
+    monkeypatch.setattr(fixes, "everything", lambda: iter(["wrote [.env]"]))
     console = Console(file=StringIO(), markup=False)
     doctor.run(console, fix=True)
     assert console.file.getvalue().startswith("wrote [.env]\nlacks Docker")
@@ -180,8 +182,8 @@ def test_wheels_are_copied_once(checkout, tmp_path, monkeypatch):
     kept.mkdir()
     (kept / WHEEL).write_bytes(b"wheel")
     monkeypatch.setenv("PIP_FIND_LINKS", str(kept))
-    assert list(mend.copy_wheels()) == [f"copied {WHEEL} to wheels/"]
-    assert list(mend.copy_wheels()) == []
+    assert list(fixes.copy_wheels()) == [f"copied {WHEEL} to wheels/"]
+    assert list(fixes.copy_wheels()) == []
     assert [(path.name, path.read_bytes()) for path in (checkout / "wheels").iterdir()] == [(WHEEL, b"wheel")]
 
 
@@ -203,31 +205,31 @@ def test_compose_is_version_2_or_later(monkeypatch, output, version):
 def test_env_keeps_lines_that_are_not_ours(tmp_path):
     env = tmp_path / ".env"
     env.write_text("# mine\nTOKEN=a=b\nCROSSQUANT_UID=7\n")
-    assert mend.write_env({"CROSSQUANT_UID": "1000", "CROSSQUANT_GID": "1000"}, env) is True
+    assert fixes.write_env({"CROSSQUANT_UID": "1000", "CROSSQUANT_GID": "1000"}, env) is True
     assert env.read_text() == "# mine\nTOKEN=a=b\nCROSSQUANT_UID=1000\nCROSSQUANT_GID=1000\n"
 
 
 def test_env_is_not_written_twice(tmp_path):
     env = tmp_path / ".env"
-    assert mend.write_env({"A": "1", "B": "2"}, env) is True
-    assert mend.write_env({"A": "1", "B": "2"}, env) is False
-    assert mend.write_env({"A": "1", "B": "3"}, env) is True
+    assert fixes.write_env({"A": "1", "B": "2"}, env) is True
+    assert fixes.write_env({"A": "1", "B": "2"}, env) is False
+    assert fixes.write_env({"A": "1", "B": "3"}, env) is True
     assert env.read_text() == "A=1\nB=3\n"
 
 
 def test_a_new_env_is_for_its_owner_alone(tmp_path):
-    mend.write_env({"A": "1"}, tmp_path / ".env")
+    fixes.write_env({"A": "1"}, tmp_path / ".env")
     assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
 
 
 @pytest.fixture
 def plain_host(monkeypatch):
-    for name in ("SSL_CERT_FILE", *mend.PASSED_ON):
+    for name in ("SSL_CERT_FILE", *fixes.PASSED_ON):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(probes, "index_url", lambda: "")
-    monkeypatch.setattr(host, "cpus", lambda: [0, 1, 2, 3])
-    monkeypatch.setattr(mend.os, "getuid", lambda: 1000)
-    monkeypatch.setattr(mend.os, "getgid", lambda: 100)
+    monkeypatch.setattr(facts, "cpus", lambda: [0, 1, 2, 3])
+    monkeypatch.setattr(fixes.os, "getuid", lambda: 1000)
+    monkeypatch.setattr(fixes.os, "getgid", lambda: 100)
 
 
 OWNER = {"CROSSQUANT_UID": "1000", "CROSSQUANT_GID": "100"}
@@ -235,7 +237,7 @@ OWNER = {"CROSSQUANT_UID": "1000", "CROSSQUANT_GID": "100"}
 
 @pytest.mark.usefixtures("plain_host")
 def test_what_compose_must_know_of_a_plain_host():
-    assert mend.environment() == OWNER
+    assert fixes.environment() == OWNER
 
 
 @pytest.mark.usefixtures("plain_host")
@@ -246,7 +248,7 @@ def test_what_compose_must_know_of_a_host_behind_a_proxy(tmp_path, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
     monkeypatch.setenv("TORCH_INDEX", "")
     monkeypatch.setattr(probes, "index_url", lambda: "https://example.org/simple")
-    assert mend.environment() == OWNER | {
+    assert fixes.environment() == OWNER | {
         "CROSSQUANT_CA_BUNDLE": str(bundle),
         "PIP_INDEX_URL": "https://example.org/simple",
         "HTTPS_PROXY": "http://proxy:3128",
@@ -256,20 +258,20 @@ def test_what_compose_must_know_of_a_host_behind_a_proxy(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("plain_host")
 def test_a_bundle_that_is_gone_is_not_passed_on(tmp_path, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "gone.pem"))
-    assert mend.environment() == OWNER
+    assert fixes.environment() == OWNER
 
 
 @pytest.mark.usefixtures("plain_host")
 @pytest.mark.parametrize(("cpus", "told"), [([0, 1], None), ([0], "0"), ([2, 3, 5], "2,3"), ([0, 2], "0,2")])
 def test_cpus_are_told_where_compose_could_not_guess_them(monkeypatch, cpus, told):
-    monkeypatch.setattr(host, "cpus", lambda: cpus)
-    assert mend.environment().get("CROSSQUANT_CPUS") == told
+    monkeypatch.setattr(facts, "cpus", lambda: cpus)
+    assert fixes.environment().get("CROSSQUANT_CPUS") == told
 
 
 def test_the_base_image_is_pulled_where_a_registry_answers(monkeypatch):
     monkeypatch.setenv("BASE_IMAGE", "base:1")
     client = daemon()
-    assert mend.get_base(client) == "pulled base:1"
+    assert fixes.get_base(client) == "pulled base:1"
     assert client.images.pulled == ["base:1"]
 
 
@@ -281,7 +283,7 @@ def test_a_base_image_that_can_not_be_had(monkeypatch):
     client = daemon()
     client.images.pull = refuse
     with pytest.raises(CrossquantError) as caught:
-        mend.get_base(client)
+        fixes.get_base(client)
     assert str(caught.value) == "no base image base:1: no space left; run `make docker-host`, then again"
 
 
@@ -292,8 +294,8 @@ def test_all_that_can_be_mended(monkeypatch, names, pulled):
     monkeypatch.setenv("BASE_IMAGE", "base:1")
     monkeypatch.setattr(probes, "connect", lambda: client)
     written = []
-    monkeypatch.setattr(mend, "write_env", lambda values: written.append(values) or True)
+    monkeypatch.setattr(fixes, "write_env", lambda values: written.append(values) or True)
     said = ["wrote .env: what Compose must know of this host"]
-    assert list(mend.everything()) == said + ["pulled base:1" for _ in pulled]
+    assert list(fixes.everything()) == said + ["pulled base:1" for _ in pulled]
     assert written == [OWNER | {"BASE_IMAGE": "base:1"}]
     assert client.images.pulled == pulled

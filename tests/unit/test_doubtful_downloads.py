@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from test_download import server  # noqa: F401 - a fixture
 
-from driver import fetching, own
-from driver.experiment import Dataset, Experiment, Model, Source
-from driver.file_content import find_wrong_kind, is_whole
+from driver.experiment.model import Dataset, Experiment, Model, Source
+from driver.inputs import fetching, user_files
+from driver.inputs.file_content import find_wrong_kind, is_whole
 from shared import store
 from shared.contract import Failure, encode
 from shared.errors import CrossquantError
@@ -107,7 +107,9 @@ def test_a_flipped_bit_in_an_archive_and_other_formats_prove_nothing(tmp_path):
         assert not is_whole(path)
 
 
-@pytest.mark.parametrize("look", [own.model_files, lambda path, _: own.data_files(path)], ids=["model", "data"])
+@pytest.mark.parametrize(
+    "look", [user_files.model_files, lambda path, _: user_files.data_files(path)], ids=["model", "data"]
+)
 def test_a_page_that_a_browser_saved_as_the_file_is_refused(tmp_path, look):
     path = tmp_path / "mine.keras"
     path.write_bytes(PAGES["html5"])

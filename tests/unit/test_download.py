@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from driver import download
+from driver.inputs import download
 from shared.errors import CrossquantError
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB: several blocks

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from evidence_makers import Volume, answers, default_experiment
 
-from driver import comparison, draws, reporting, statistics
-from driver.evidence import Evidence
-from driver.experiment import Curve
-from driver.results import Draws, Point
+from driver.analysis import calibration_draws, statistics
+from driver.analysis.artifacts import Evidence
+from driver.analysis.results import Draws, Point
+from driver.comparison import compare
+from driver.experiment.model import Curve
+from driver.report import terminal
 from shared.freshness import Freshness
 
 pytestmark = pytest.mark.usefixtures("volumes")
@@ -37,19 +39,19 @@ def evidence(volume):
 
 
 def test_the_spread_has_the_shipped_file_first_and_the_deviation_of_a_sample(drawn):
-    found = draws.spread(evidence(drawn), "onnx.int8", 0.9)
+    found = calibration_draws.spread(evidence(drawn), "onnx.int8", 0.9)
     assert found.accuracies == (0.9, 0.85, 0.8)
     assert (found.mean, found.sd, found.delta_pp) == (pytest.approx(0.85), pytest.approx(0.05), pytest.approx(-5))
 
 
 def test_a_spread_without_a_reference_has_no_difference(drawn):
-    assert draws.spread(evidence(drawn), "onnx.int8", None).delta_pp == 0.0
+    assert calibration_draws.spread(evidence(drawn), "onnx.int8", None).delta_pp == 0.0
 
 
 def test_draws_that_agree_have_no_deviation(drawn):
     for name in ("onnx.int8.d2", "onnx.int8.d3"):
         drawn.variant(name, answers(10))
-    assert draws.spread(evidence(drawn), "onnx.int8", 0.9) == Draws((0.9, 0.9, 0.9), 0.9, 0.0, 0.0)
+    assert calibration_draws.spread(evidence(drawn), "onnx.int8", 0.9) == Draws((0.9, 0.9, 0.9), 0.9, 0.0, 0.0)
 
 
 def failed(volume):
@@ -73,13 +75,13 @@ def stale(volume):
 def test_there_is_no_spread_of_some_of_the_draws(drawn, trouble):
     """A mean over those that worked would be that of a luckier recipe."""
     trouble(drawn)
-    assert draws.spread(evidence(drawn), "onnx.int8", 0.9) is None
+    assert calibration_draws.spread(evidence(drawn), "onnx.int8", 0.9) is None
 
 
 def test_a_draw_that_failed_is_told_with_the_failures(drawn):
     failed(drawn)
-    found = comparison.compare(evidence(drawn), drawn.experiment)
-    assert ("onnx.int8.d3", "failed", "killed") in reporting.reasons(found)
+    found = compare.compare(evidence(drawn), drawn.experiment)
+    assert ("onnx.int8.d3", "failed", "killed") in terminal.reasons(found)
     assert found.exit_code == 3
 
 
@@ -87,11 +89,11 @@ def test_a_recipe_that_was_drawn_once_has_no_spread():
     volume = written(curve=SIZES)
     volume.variant("onnx.int8", answers(10))
     volume.variant("onnx.int8.n25", answers(30))
-    assert draws.spread(evidence(volume), "onnx.int8", 0.9) is None
+    assert calibration_draws.spread(evidence(volume), "onnx.int8", 0.9) is None
 
 
 def test_further_draws_are_of_the_recipe_itself_not_of_one_with_a_longer_name(drawn):
-    own = dict(draws.further(evidence(drawn), "onnx.int8"))
+    own = dict(calibration_draws.further(evidence(drawn), "onnx.int8"))
     assert own == {"onnx.int8.d2": "d2", "onnx.int8.d3": "d3"}
 
 
@@ -101,11 +103,11 @@ def test_the_curve_is_judged_by_the_selection_set_and_goes_up_in_images():
     volume.variant("onnx.int8", answers(10))
     volume.variant("onnx.int8.n100", answers(40))
     volume.variant("onnx.int8.n25", answers(30))
-    assert draws.curve(evidence(volume), "onnx.int8") == (
+    assert calibration_draws.curve(evidence(volume), "onnx.int8") == (
         Point(25, 0.3, statistics.wilson(30, 100)),
         Point(100, 0.4, statistics.wilson(40, 100)),
     )
-    assert draws.curve(evidence(volume), "onnx.int8_b") == ()
+    assert calibration_draws.curve(evidence(volume), "onnx.int8_b") == ()
 
 
 def test_a_curve_has_the_points_that_there_are_and_draws_are_none():
@@ -114,17 +116,17 @@ def test_a_curve_has_the_points_that_there_are_and_draws_are_none():
     volume.variant("onnx.int8.n25", answers(30))
     volume.variant("onnx.int8.d2", answers(10))
     volume.seal("onnx.int8.n100", refused="QuantizationError")
-    assert [point.images for point in draws.curve(evidence(volume), "onnx.int8")] == [25]
+    assert [point.images for point in calibration_draws.curve(evidence(volume), "onnx.int8")] == [25]
 
 
 def test_draws_reach_the_row_and_the_reader(drawn):
-    found = comparison.compare(evidence(drawn), drawn.experiment)
+    found = compare.compare(evidence(drawn), drawn.experiment)
     rows = {row.name: row for row in found.variants}
     assert not [name for name in rows if name.endswith((".d2", ".d3"))], "a draw is no row"
     assert rows["onnx.int8"].draws.accuracies == (0.9, 0.85, 0.8)
     assert (rows["onnx.fp32"].draws, rows["onnx.int8_b"].draws) == (None, None)
     told = "onnx.int8 over 3 draws: 85.00 ± 5.00 %, 80.00…90.00 (−5.00 points)"
-    assert told in reporting.remarks(found)
+    assert told in terminal.remarks(found)
 
 
 def simulated(difference, runs=1000, count=5):
@@ -132,7 +134,7 @@ def simulated(difference, runs=1000, count=5):
     random = np.random.default_rng(0)
     draw, one, other = random.normal(0, 0.001, (3, runs, count))
     pairs = zip(0.87 + draw + one, 0.87 - difference + draw + other, strict=True)
-    return np.mean([draws.equal(list(first), list(second)) for first, second in pairs])
+    return np.mean([calibration_draws.equal(list(first), list(second)) for first, second in pairs])
 
 
 def test_recipes_with_the_same_true_mean_are_called_equal_in_95_of_100_runs():
@@ -147,7 +149,7 @@ def test_what_all_draws_have_in_common_is_no_noise():
     """One recipe is better in each draw, by less than the draws differ from each other."""
     one = np.array([0.80, 0.84, 0.88, 0.82, 0.86])
     other = one - [0.002, 0.003, 0.002, 0.003, 0.002]
-    assert not draws.equal(one.tolist(), other.tolist())
+    assert not calibration_draws.equal(one.tolist(), other.tolist())
 
 
 @pytest.mark.parametrize(
@@ -180,5 +182,5 @@ def test_what_all_draws_have_in_common_is_no_noise():
     ],
 )
 def test_equality_at_the_edges(one, other, same):
-    assert draws.equal(one, other) is same
-    assert draws.equal(tuple(other), tuple(one)) is same
+    assert calibration_draws.equal(one, other) is same
+    assert calibration_draws.equal(tuple(other), tuple(one)) is same

@@ -7,8 +7,10 @@ import pytest
 from evidence_makers import LABELS, Volume, answers, default_experiment, with_extra
 from scipy.stats import binomtest
 
-from driver import catalog, comparison, elsewhere, statistics
-from driver.evidence import Evidence
+from driver.analysis import cross_cpu, statistics
+from driver.analysis.artifacts import Evidence
+from driver.catalog import declarations
+from driver.comparison import compare
 from shared.freshness import Freshness
 
 pytestmark = pytest.mark.usefixtures("volumes")
@@ -19,7 +21,7 @@ EVEN = np.arange(0, len(LABELS), 2)  # of the first ten images, which are wrong 
 @pytest.fixture
 def volume():
     chosen = default_experiment(recipes=RECIPES, other_cpus=("haswell", "nehalem"), recommended=("onnx.int8",))
-    made = Volume(chosen, with_extra(catalog.load())).start()
+    made = Volume(chosen, with_extra(declarations.load())).start()
     made.variant("onnx.fp32", answers(10))
     made.variant("onnx.int8", answers(10))
     return made
@@ -30,7 +32,7 @@ def evidence(volume):
 
 
 def runs(volume, name="onnx.int8"):
-    return elsewhere.runs(evidence(volume), name)
+    return cross_cpu.runs(evidence(volume), name)
 
 
 def test_each_cpu_is_held_against_this_one_on_the_same_images(volume):
@@ -62,20 +64,20 @@ def test_a_gain_is_no_loss_however_sure(volume):
 def test_a_cpu_that_refuses_gives_its_reason_and_no_figures(volume):
     volume.emulate("onnx.int8", EVEN, {"haswell": answers(10)[EVEN], "nehalem": "killed by SIGILL"})
     assert [run.cpu for run in runs(volume)] == ["haswell"]
-    assert elsewhere.refusals(evidence(volume), "onnx.int8") == {"nehalem": "killed by SIGILL"}
+    assert cross_cpu.refusals(evidence(volume), "onnx.int8") == {"nehalem": "killed by SIGILL"}
 
 
 def test_where_every_cpu_refuses_the_stage_gave_the_reasons(volume):
     reason = "haswell: killed by SIGILL; nehalem: killed by SIGILL"
     volume.seal("emulated.onnx.int8", refused=reason)
     assert runs(volume) == ()
-    assert elsewhere.refusals(evidence(volume), "onnx.int8") == {"other CPUs": reason}
+    assert cross_cpu.refusals(evidence(volume), "onnx.int8") == {"other CPUs": reason}
 
 
 @pytest.mark.parametrize("name", ["onnx.int8", "onnx.uint8", "onnx.fp32", "keras.fp32"])
 def test_what_was_not_run_elsewhere_has_nothing_to_tell(volume, name):
     assert runs(volume, name) == ()
-    assert elsewhere.refusals(evidence(volume), name) == {}
+    assert cross_cpu.refusals(evidence(volume), name) == {}
 
 
 def test_answers_of_a_file_that_has_changed_since_are_not_used(volume):
@@ -87,14 +89,14 @@ def test_answers_of_a_file_that_has_changed_since_are_not_used(volume):
 def test_only_what_is_recommended_is_run_elsewhere_by_default(volume):
     assert volume.plan.step("emulated.onnx.int8").default
     assert not volume.plan.step("emulated.onnx.uint8").default
-    without = Volume(replace(volume.experiment, other_cpus=()), with_extra(catalog.load()))
+    without = Volume(replace(volume.experiment, other_cpus=()), with_extra(declarations.load()))
     assert not without.plan.step("emulated.onnx.int8").default
 
 
 def test_it_reaches_the_row_its_remarks_and_the_verdict(volume):
     volume.emulate("onnx.int8", EVEN, {"haswell": answers(40)[EVEN], "nehalem": "killed by SIGILL"})
     volume.latency("onnx", "onnx.int8")
-    found = comparison.compare(evidence(volume), volume.experiment)
+    found = compare.compare(evidence(volume), volume.experiment)
     row = next(row for row in found.variants if row.name == "onnx.int8")
     assert [run.cpu for run in row.emulated] == ["haswell"]
     assert row.remarks == (
@@ -108,6 +110,6 @@ def test_it_reaches_the_row_its_remarks_and_the_verdict(volume):
 
 def test_an_emulation_that_failed_is_told(volume):
     volume.fail("emulated.onnx.int8", "QEMU was killed")
-    found = comparison.compare(evidence(volume), volume.experiment)
+    found = compare.compare(evidence(volume), volume.experiment)
     assert [failure.reason for failure in found.failures if failure.name == "emulated.onnx.int8"] == ["QEMU was killed"]
     assert found.exit_code == 3

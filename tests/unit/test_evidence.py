@@ -9,10 +9,12 @@ import pytest
 from evidence_makers import START, Volume, answers, default_experiment
 
 from driver import __main__ as command_line
-from driver import comparison, comparison_folder, host
-from driver.evidence import Evidence
-from driver.experiment import Bound, Gates
-from driver.results import Cold
+from driver.analysis.artifacts import Evidence
+from driver.analysis.results import Cold
+from driver.comparison import compare as comparing
+from driver.comparison import publication
+from driver.experiment.model import Bound, Gates
+from driver.host import facts
 from shared import store
 from shared.freshness import Freshness
 
@@ -23,8 +25,8 @@ MACHINE = {"cpu": "Some CPU", "int8_instructions": ["avx2"], "cores": 2}
 @pytest.fixture(autouse=True)
 def machine(monkeypatch):
     described = dict(MACHINE)
-    monkeypatch.setattr(host, "describe", lambda: described)
-    monkeypatch.setattr(host, "cores", lambda: 2)
+    monkeypatch.setattr(facts, "describe", lambda: described)
+    monkeypatch.setattr(facts, "cores", lambda: 2)
     return described
 
 
@@ -148,16 +150,16 @@ def test_a_class_has_its_name_where_the_data_set_has_names(volume):
 @pytest.fixture
 def compared(volume):
     """(the comparison, where it is written)"""
-    folder = comparison_folder.locate("resnet8-cifar10")
-    found = comparison.compare(evidence(volume), volume.experiment)
-    comparison_folder.publish(folder, comparisons.files(found))
+    folder = publication.locate("resnet8-cifar10")
+    found = comparing.compare(evidence(volume), volume.experiment)
+    publication.publish(folder, comparisons.files(found))
     return found, folder
 
 
 def test_an_earlier_comparison_of_the_same_evidence_is_read_back_whole(compared, volume):
     found, folder = compared
     assert found.evidence == fingerprint(volume)
-    assert comparison_folder.read_comparison(folder) == found
+    assert publication.read_comparison(folder) == found
 
 
 @pytest.mark.usefixtures("volume")
@@ -166,7 +168,7 @@ def test_what_was_judged_before_is_not_judged_again(volumes, monkeypatch, capsys
     first = capsys.readouterr().out
     path = volumes / "resnet8-cifar10" / "comparison" / "comparison.json"
     before = path.stat().st_mtime_ns, path.stat().st_ino
-    monkeypatch.setattr(comparison, "compare", lambda *_: pytest.fail("judged again"))
+    monkeypatch.setattr(comparing, "compare", lambda *_: pytest.fail("judged again"))
     assert command_line.main(["report"]) == 0
     assert (path.stat().st_mtime_ns, path.stat().st_ino) == before
     assert capsys.readouterr().out == first
@@ -209,8 +211,7 @@ DAMAGE = {
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [(name, "flip") for name in comparison_folder.FILES]
-    + [("comparison.md", kind) for kind in ("cut", "empty", "gone")],
+    [(name, "flip") for name in publication.FILES] + [("comparison.md", kind) for kind in ("cut", "empty", "gone")],
 )
 def test_a_damaged_comparison_is_told_and_made_anew(judged_once, capsys, name, kind):
     folder, first = judged_once
@@ -240,7 +241,7 @@ def test_an_edited_figure_is_not_believed(judged_once, capsys):
 @pytest.mark.parametrize("text", ["", '{"schema": 2}', None])
 def test_a_damaged_manifest_is_told_and_made_anew(judged_once, capsys, text):
     folder, first = judged_once
-    path = folder / comparison_folder.MANIFEST
+    path = folder / publication.MANIFEST
     path.unlink() if text is None else path.write_text(text)
     assert command_line.main(["report"]) == 0
     out = capsys.readouterr().out
@@ -250,9 +251,9 @@ def test_a_damaged_manifest_is_told_and_made_anew(judged_once, capsys, text):
 
 def test_one_of_another_version_is_made_anew_without_a_word(judged_once, capsys):
     folder, first = judged_once
-    texts = {name: (folder / name).read_text() for name in comparison_folder.FILES}
+    texts = {name: (folder / name).read_text() for name in publication.FILES}
     texts["comparison.json"] = json.dumps(json.loads(texts["comparison.json"]) | {"future": 1})
-    comparison_folder.publish(folder, texts)
+    publication.publish(folder, texts)
     assert command_line.main(["report"]) == 0
     assert capsys.readouterr().out == first
 
@@ -263,7 +264,7 @@ def remake(volume, name="predictions.torch.x86", wrong=20):
 
 def test_evidence_that_is_replaced_while_it_is_compared_is_compared_again(volume, volumes, monkeypatch, capsys):
     """As by a `run` beside a `report`: the digests of the one and the figures of the other must not be mixed."""
-    compare, calls = comparison.compare, []
+    compare, calls = comparing.compare, []
 
     def interrupted(found, chosen):
         calls.append(chosen.name)
@@ -272,17 +273,17 @@ def test_evidence_that_is_replaced_while_it_is_compared_is_compared_again(volume
             remake(volume)
         return compare(found, chosen)
 
-    monkeypatch.setattr(comparison, "compare", interrupted)
+    monkeypatch.setattr(comparing, "compare", interrupted)
     assert command_line.main(["report"]) == 3, "the timings are of other files now"
     assert len(calls) == 2
     capsys.readouterr()
-    written = comparison_folder.read_comparison(volumes / "resnet8-cifar10" / "comparison")
+    written = publication.read_comparison(volumes / "resnet8-cifar10" / "comparison")
     assert written.evidence == fingerprint(volume)
     assert {row.name: row.accuracy for row in written.variants}["torch.x86"] == 0.8
 
 
 def test_evidence_that_vanishes_while_it_is_compared_is_compared_again(volume, monkeypatch):
-    compare, calls = comparison.compare, []
+    compare, calls = comparing.compare, []
 
     def interrupted(found, chosen):
         calls.append(chosen.name)
@@ -291,13 +292,13 @@ def test_evidence_that_vanishes_while_it_is_compared_is_compared_again(volume, m
             volume.remove("predictions.torch.x86")
         return compare(found, chosen)
 
-    monkeypatch.setattr(comparison, "compare", interrupted)
+    monkeypatch.setattr(comparing, "compare", interrupted)
     assert command_line.main(["report"]) == 3
     assert len(calls) == 2
 
 
 def test_evidence_that_is_replaced_all_the_time_is_not_compared(volume, volumes, monkeypatch, capsys):
-    compare, calls = comparison.compare, []
+    compare, calls = comparing.compare, []
 
     def interrupted(found, chosen):
         calls.append(chosen.name)
@@ -305,7 +306,7 @@ def test_evidence_that_is_replaced_all_the_time_is_not_compared(volume, volumes,
         remake(volume, wrong=20 + len(calls))
         return made
 
-    monkeypatch.setattr(comparison, "compare", interrupted)
+    monkeypatch.setattr(comparing, "compare", interrupted)
     assert command_line.main(["report"]) == 2
     assert capsys.readouterr().err == (
         "error: another command makes 'predictions.torch.x86' anew while it is compared: wait for it, then "

@@ -7,8 +7,8 @@ import comparisons
 import pytest
 import thorough
 
-from driver import excerpt, reporting, tables
-from driver.results import Gate
+from driver.analysis.results import Gate
+from driver.report import comment_limits, documents, terminal
 from shared.contract import Failure
 
 COMMENT = 65_536  # characters, that GitHub takes
@@ -60,7 +60,7 @@ def left_out(text):
     ids=["default", "troubled", "hundred", "hundredfold", "crowd", "thousand", "long"],
 )
 def test_markdown_fits_a_comment(made):
-    text = tables.markdown(made)
+    text = documents.markdown(made)
     assert len(text.splitlines()) < 100
     assert len(text) < COMMENT - 100, "with room for a mark above it"
     assert f"**{made.verdict.sentences[0]}**" in text, "the verdict is whole"
@@ -72,46 +72,46 @@ def test_markdown_fits_a_comment(made):
     ids=["default", "troubled", "thorough"],
 )
 def test_nothing_is_left_out_of_an_ordinary_comparison(made):
-    text = tables.markdown(made)
+    text = documents.markdown(made)
     assert shown(text) == [row.name for row in made.variants]
     assert left_out(text) == []
 
 
 def test_the_table_has_the_shipped_the_float_and_the_best_rows_in_their_order():
     made = comparisons.hundred()
-    names = shown(tables.markdown(made))
-    assert len(names) == excerpt.ROWS
+    names = shown(documents.markdown(made))
+    assert len(names) == comment_limits.ROWS
     assert names[:3] == ["keras.fp32", "onnx.fp32", "onnx.r00"]
     assert names == [row.name for row in made.variants if row.name in names]
     for row in made.variants[2:]:
-        beaten = sum(excerpt.beats(other, row) for other in made.variants[2:])
+        beaten = sum(comment_limits.beats(other, row) for other in made.variants[2:])
         assert row.name in names or beaten > 0, "each than which none is both faster and more accurate"
 
 
 def test_rows_without_figures_and_those_below_a_gate_make_room_for_sound_ones():
-    names = shown(tables.markdown(crowd(300)))
+    names = shown(documents.markdown(crowd(300)))
     assert {"keras.fp32", "onnx.fp32", "onnx.s00000"} < set(names)
     assert all(int(name[-1]) % 5 == 0 for name in names if name.startswith("onnx.s"))
 
 
 def test_what_is_left_out_is_counted():
     made = crowd()
-    text = tables.markdown(made)
+    text = documents.markdown(made)
     lines = text.splitlines()
     rows = len(made.variants) - len(shown(text))
-    broken = sum(not gate.holds for gate in made.gates) - excerpt.BROKEN
-    reasons = len(reporting.reasons(made)) - excerpt.REASONS
-    others = len(made.verdict.sentences) - 1 - excerpt.FOLDED
-    legs = len(made.legs) - excerpt.FOLDED
-    assert left_out(text) == [len(made.warnings) - excerpt.NOTES, rows, reasons, broken, others, legs]
+    broken = sum(not gate.holds for gate in made.gates) - comment_limits.BROKEN
+    reasons = len(terminal.reasons(made)) - comment_limits.REASONS
+    others = len(made.verdict.sentences) - 1 - comment_limits.FOLDED
+    legs = len(made.legs) - comment_limits.FOLDED
+    assert left_out(text) == [len(made.warnings) - comment_limits.NOTES, rows, reasons, broken, others, legs]
     assert f"… and {rows} more rows in comparison.csv" in lines
-    assert sum("**gate fails**" in line for line in lines) == excerpt.BROKEN
+    assert sum("**gate fails**" in line for line in lines) == comment_limits.BROKEN
 
 
 def test_remarks_and_draws_that_are_left_out_are_counted():
     made = thorough.hundred()
-    text = tables.markdown(made)
+    text = documents.markdown(made)
     remarks = sum(len(row.remarks) for row in made.variants)
-    assert text.count("of its layers stayed in float") <= excerpt.REMARKS
-    assert f"- … and {remarks - excerpt.REMARKS} more" in text
-    assert left_out(text)[-1] == 98 - excerpt.FOLDED
+    assert text.count("of its layers stayed in float") <= comment_limits.REMARKS
+    assert f"- … and {remarks - comment_limits.REMARKS} more" in text
+    assert left_out(text)[-1] == 98 - comment_limits.FOLDED

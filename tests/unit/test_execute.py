@@ -7,7 +7,8 @@ from itertools import groupby
 import pytest
 from evidence_makers import Volume, default_experiment
 
-from driver import execute, plan
+from driver.engines import execute
+from driver.plan import schedule
 from shared import locks, store
 from shared.errors import CrossquantError, StageError
 from shared.freshness import Freshness
@@ -61,13 +62,13 @@ def volume():
 
 def run(volume, engine, targets=(), force=False, display=None):
     freshness = Freshness(volume.plan)
-    steps = plan.select(volume.plan, targets)
+    steps = schedule.select(volume.plan, targets)
     return execute.run(freshness, steps, lambda: engine, display or Display(), force)
 
 
 def starts(volume):
     """(image, outputs) of each start, as the plan has them: all there is to make, and two more turns of the timings."""
-    groups = groupby(plan.select(volume.plan, []), key=lambda step: step.image)
+    groups = groupby(schedule.select(volume.plan, []), key=lambda step: step.image)
     return [(image, [step.output for step in group]) for image, group in groups]
 
 
@@ -92,7 +93,7 @@ def test_nothing_is_started_or_even_chosen_where_all_is_fresh(volume):
     def choose():
         pytest.fail("an engine was chosen")
 
-    steps = plan.select(volume.plan, [])
+    steps = schedule.select(volume.plan, [])
     assert execute.run(Freshness(volume.plan), steps, choose, Display(), False) is False
 
 
@@ -103,7 +104,7 @@ def test_the_engine_is_chosen_once(volume):
         chosen.append(Engine(volume))
         return chosen[-1]
 
-    execute.run(Freshness(volume.plan), plan.select(volume.plan, []), choose, Display(), False)
+    execute.run(Freshness(volume.plan), schedule.select(volume.plan, []), choose, Display(), False)
     assert len(chosen) == 1
 
 

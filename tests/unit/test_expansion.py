@@ -3,20 +3,21 @@
 import pytest
 from evidence_makers import INPUTS, default_experiment
 
-from driver import catalog, plan
-from driver.expansion import needed
-from driver.experiment import Curve, Model, Source
+from driver.catalog import declarations
+from driver.experiment.model import Curve, Model, Source
+from driver.plan import schedule
+from driver.plan.expand import needed
 from shared.contract import Step
 
 RECIPES = {"onnx": {"a": {}, "b": {}}}
 
 
 def make(**changes):
-    return plan.make(default_experiment(recipes=RECIPES, **changes), catalog.load(), INPUTS, 2)
+    return schedule.make(default_experiment(recipes=RECIPES, **changes), declarations.load(), INPUTS, 2)
 
 
 def by_default(made):
-    return [step.output for step in plan.select(made, [])]
+    return [step.output for step in schedule.select(made, [])]
 
 
 def test_each_draw_has_a_seed_of_its_own_and_every_recipe():
@@ -91,5 +92,5 @@ def test_a_start_from_onnx_has_no_keras_rows():
 
 def test_what_is_made_of_the_keras_model_alone_is_left_out_without_one():
     chosen = default_experiment(recipes={"litert": {"int8": {}}}, model=Model((Source(path="net.onnx"),)))
-    made = plan.make(chosen, catalog.load(["litert"]), INPUTS, 2)
+    made = schedule.make(chosen, declarations.load(["litert"]), INPUTS, 2)
     assert not [name for name in made.locations if name.startswith(("litert.", "predictions.litert."))]

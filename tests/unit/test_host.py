@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from driver import host
+from driver.host import facts
 from shared import instructions
 
 INTEL = """\
@@ -30,8 +30,8 @@ def cpuinfo(tmp_path, monkeypatch):
 
 def test_the_first_processor_speaks_for_all(cpuinfo):
     cpuinfo.write_text(INTEL)
-    assert host.cpu_info()["model name"] == "Some CPU @ 2.00GHz"
-    assert host.cpu_info()["processor"] == "0"
+    assert facts.cpu_info()["model name"] == "Some CPU @ 2.00GHz"
+    assert facts.cpu_info()["processor"] == "0"
 
 
 @pytest.mark.parametrize(
@@ -47,29 +47,29 @@ def test_the_first_processor_speaks_for_all(cpuinfo):
 def test_int8_instructions_in_one_order(cpuinfo, text, wanted):
     if text is not None:
         cpuinfo.write_text(text)
-    assert host.int8_instructions() == wanted
+    assert facts.int8_instructions() == wanted
 
 
 def test_a_processor_without_a_name(cpuinfo):
     cpuinfo.write_text(ARM)
-    described = host.describe()
+    described = facts.describe()
     assert described["cpu"]
     assert described["int8_instructions"] == ["asimddp", "i8mm"]
 
 
 def test_cpus_are_those_that_this_process_may_use(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {6, 2, 3})
-    assert host.cpus() == [2, 3, 6]
-    assert host.cores() == 3
-    assert host.describe()["cores"] == 3
+    assert facts.cpus() == [2, 3, 6]
+    assert facts.cores() == 3
+    assert facts.describe()["cores"] == 3
 
 
 def test_memory_is_in_bytes():
     total = int(next(line for line in Path("/proc/meminfo").read_text().splitlines() if "MemTotal" in line).split()[1])
-    assert host.describe()["memory_bytes"] == total * 1024
+    assert facts.describe()["memory_bytes"] == total * 1024
 
 
 def test_every_8_bit_instruction_set_of_x86_and_arm_is_looked_for(cpuinfo):
     wanted = {"avx2", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"}
     cpuinfo.write_text(f"flags\t: {' '.join(wanted)}\n")
-    assert wanted == set(host.describe()["int8_instructions"])
+    assert wanted == set(facts.describe()["int8_instructions"])

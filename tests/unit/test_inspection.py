@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from driver import catalog, inspection, plan
+from driver.catalog import declarations
+from driver.cli import inspect
+from driver.plan import schedule
 from shared.errors import CrossquantError
 from shared.inspection import Inspection, Leg
 from shared.signature import Signature, Tensor
@@ -18,12 +20,12 @@ def arguments(model: Path, **more: object) -> argparse.Namespace:
 
 
 def steps(chosen: object) -> dict[str, tuple[str, ...]]:
-    made = plan.make(chosen, catalog.load(), {"input.model": "m", "input.dataset": "d"}, 2)
-    return {step.output: step.inputs for step in plan.select(made, inspection.targets(made))}
+    made = schedule.make(chosen, declarations.load(), {"input.model": "m", "input.dataset": "d"}, 2)
+    return {step.output: step.inputs for step in schedule.select(made, inspect.targets(made))}
 
 
 def test_three_short_stages_and_no_data():
-    assert steps(inspection.experiment(arguments(Path("my.keras")))) == {
+    assert steps(inspect.experiment(arguments(Path("my.keras")))) == {
         "inspection.keras": ("input.model",),
         "inspection.onnx": ("inspection.keras",),
         "inspection.torch": ("inspection.onnx",),
@@ -31,7 +33,7 @@ def test_three_short_stages_and_no_data():
 
 
 def test_an_onnx_file_needs_no_keras():
-    assert steps(inspection.experiment(arguments(Path("my.onnx")))) == {
+    assert steps(inspect.experiment(arguments(Path("my.onnx")))) == {
         "inspection.onnx": ("input.model",),
         "inspection.torch": ("inspection.onnx",),
     }
@@ -39,7 +41,7 @@ def test_an_onnx_file_needs_no_keras():
 
 @pytest.mark.parametrize("trust", [True, False])
 def test_the_stage_is_told_whether_code_may_run(trust: bool):
-    chosen = inspection.experiment(arguments(Path("my.keras"), trust=trust, code="own.py"))
+    chosen = inspect.experiment(arguments(Path("my.keras"), trust=trust, code="own.py"))
     assert (chosen.model.trust, chosen.options) == (trust, {"describe": {"trust": trust}})
     assert chosen.model.code == str(Path("own.py").absolute())
 
@@ -50,7 +52,7 @@ def test_the_stage_is_told_whether_code_may_run(trust: bool):
 def test_a_model_that_is_none(name: str, message: str, volumes: Path, tmp_path: Path):  # noqa: ARG001 - the fixture
     (tmp_path / "notes.txt").write_text("")
     with pytest.raises(CrossquantError, match=message):
-        inspection.run(arguments(tmp_path / name), Console())
+        inspect.run(arguments(tmp_path / name), Console())
 
 
 def test_what_is_shown(capsys: pytest.CaptureFixture[str]):
@@ -67,7 +69,7 @@ def test_what_is_shown(capsys: pytest.CaptureFixture[str]):
         legs=(Leg("tf2onnx", all=True), Leg("onnx2torch", carried={"Conv": 2}, reason="no converter for GRU")),
         notes=("unrolled",),
     )
-    inspection.show(found, "my.keras", Console(width=100, force_terminal=False))
+    inspect.show(found, "my.keras", Console(width=100, force_terminal=False))
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert lines[:5] == [
         "my.keras: 1,234 parameters, 5,678 bytes",

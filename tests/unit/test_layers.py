@@ -9,8 +9,12 @@ from evidence_makers import Volume, answers, default_experiment, with_extra
 from rich.console import Console
 
 from driver import __main__ as command_line
-from driver import catalog, layers, plots_layers, session
-from driver.evidence import Evidence
+from driver.analysis import explanations
+from driver.analysis.artifacts import Evidence
+from driver.catalog import declarations
+from driver.cli import explain as explaining
+from driver.cli import workflow
+from driver.report.plots import layers
 from shared.errors import CrossquantError
 from shared.freshness import Freshness
 from shared.sensitivity import Error, Layer, Sensitivity
@@ -27,8 +31,8 @@ FOUND = Sensitivity("onnx.int8", 1500, 0.88, 0.8234, 0.87, 0.83, 0.12, CAUSE, (C
 @pytest.fixture
 def volume(monkeypatch):
     """With a stage `explain` in each image that quantizes."""
-    stages = with_extra(catalog.load())
-    monkeypatch.setattr(catalog, "load", lambda *_: stages)
+    stages = with_extra(declarations.load())
+    monkeypatch.setattr(declarations, "load", lambda *_: stages)
     made = Volume(default_experiment(draws=2), stages).start()
     made.variant("onnx.fp32", answers(10))
     made.variant("onnx.int8", answers(15))
@@ -38,24 +42,24 @@ def volume(monkeypatch):
 
 def shown(found, width=120):
     console = Console(file=StringIO(), width=width)
-    layers.show(found, console)
+    explaining.show(found, console)
     return console.file.getvalue().splitlines()
 
 
 def test_only_a_quantized_variant_of_the_experiment_can_be_explained(volume):
-    assert layers.target("onnx.int8", volume.plan) == "explain.onnx.int8"
+    assert explaining.target("onnx.int8", volume.plan) == "explain.onnx.int8"
     known = "onnx.int8, onnx.uint8, onnx.u8s8, torch.int8, torch.x86, torch.uint8"
     for name in ("onnx.int9", "onnx.fp32", "keras.fp32", "onnx.int8.d2", "explain.onnx.int8", ""):
         with pytest.raises(CrossquantError) as caught:
-            layers.target(name, volume.plan)
+            explaining.target(name, volume.plan)
         assert str(caught.value) == f"'{name}' can't be explained: give a quantized variant, one of {known}"
 
 
 def test_what_was_explained_is_read_back(volume):
-    assert layers.find(Evidence(Freshness(volume.plan)), "onnx.int8") is None
+    assert explanations.find(Evidence(Freshness(volume.plan)), "onnx.int8") is None
     volume.explain(FOUND)
-    assert layers.find(Evidence(Freshness(volume.plan)), "onnx.int8") == FOUND
-    assert layers.find(Evidence(Freshness(volume.plan)), "onnx.uint8") is None
+    assert explanations.find(Evidence(Freshness(volume.plan)), "onnx.int8") == FOUND
+    assert explanations.find(Evidence(Freshness(volume.plan)), "onnx.uint8") is None
 
 
 def test_the_summary_says_what_the_quantization_of_each_kind_loses():
@@ -71,7 +75,7 @@ def test_another_score_and_distance_are_called_by_their_names():
     assert "calibration images: R² -25.00 %, in float 97.00 %; " in lines[0]
     assert "noise" in "\n".join(lines)
     assert "KL" not in "\n".join(lines)
-    picture = plots_layers.alone(found)
+    picture = layers.alone(found)
     assert "noise from float that is left, share of the power" in picture
     assert "R², %" in picture
 
@@ -83,7 +87,7 @@ def test_a_line_for_each_layer_with_every_figure_the_most_sensitive_first():
         ["conv", "QLinearConv", "20.1", "0.99900", "0.512", "41.0", "81.00", "82.00", "85.30", "0.0123"],
         ["[a]add", "Add", "exact", "1.00000", "0", "–", "–", "82.00", "85.30", "0.0123"],
     ]
-    assert len(layers.HEADINGS) + 1 == len(found[0])
+    assert len(explaining.HEADINGS) + 1 == len(found[0])
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -108,7 +112,7 @@ def explain(monkeypatch, capsys):
     """Call the command where nothing is run: (exit code, out, err), with or without a failure."""
 
     def call(volume, variant, failed=False):
-        monkeypatch.setattr(session, "make", lambda *_: (Freshness(volume.plan), failed))
+        monkeypatch.setattr(workflow, "make", lambda *_: (Freshness(volume.plan), failed))
         code = command_line.main(["explain", variant])
         said = capsys.readouterr()
         return code, said.out, said.err

@@ -6,11 +6,12 @@ import comparisons
 import pytest
 from evidence_makers import LABELS, ORDER, Volume, answers, default_experiment, versions
 
-from driver import legs, page_parts
-from driver.evidence import Evidence
-from driver.evidence import variants as variants_of
-from driver.results import Leg
-from driver.tasks import Answer, Truth
+from driver.analysis import conversion_steps
+from driver.analysis.artifacts import Evidence
+from driver.analysis.artifacts import variants as variants_of
+from driver.analysis.evaluation import Answer, Truth
+from driver.analysis.results import Leg
+from driver.report.page import tables
 from shared.freshness import Freshness
 from shared.samples import About
 
@@ -38,7 +39,7 @@ def evidence(volume):
 
 
 def compare(volume, found):
-    return {leg.after: leg for leg in legs.compare(evidence(volume), judged(found))}
+    return {leg.after: leg for leg in conversion_steps.compare(evidence(volume), judged(found))}
 
 
 def judged(found):
@@ -48,13 +49,16 @@ def judged(found):
 def test_where_each_variant_comes_from(volume):
     """onnx.fp32 from keras.fp32, over `exported`, which is no variant; a quantized one from its own framework's."""
     known = evidence(volume)
-    found = {step.output: legs.origin(known, step)[0] for step in variants_of(volume.plan)}
+    found = {step.output: conversion_steps.origin(known, step)[0] for step in variants_of(volume.plan)}
     assert found == ORIGINS
 
 
 def test_the_kinds_of_the_legs(volume):
     known = evidence(volume)
-    found = {step.output: legs.kind(legs.origin(known, step)[0], step) for step in variants_of(volume.plan)}
+    found = {
+        step.output: conversion_steps.kind(conversion_steps.origin(known, step)[0], step)
+        for step in variants_of(volume.plan)
+    }
     del found["keras.fp32"]
     assert found == {
         "onnx.fp32": "Keras→ONNX",
@@ -66,7 +70,7 @@ def test_the_kinds_of_the_legs(volume):
 def test_the_tools_of_a_leg_in_the_order_of_their_work_with_their_versions(volume):
     """As installed where the artifact was made, however the package spells its own name."""
     known = evidence(volume.whole())
-    found = {step.output: legs.origin(known, step)[1] for step in variants_of(volume.plan)}
+    found = {step.output: conversion_steps.origin(known, step)[1] for step in variants_of(volume.plan)}
     keras, onnx, torch = (versions(volume.plan.step(f"{image}.fp32")) for image in ("keras", "onnx", "torch"))
     assert found["onnx.fp32"] == (f"tf2onnx {keras['Tf2Onnx']}", f"onnxruntime {onnx['Onnxruntime']}")
     assert found["torch.fp32"] == (f"onnx2torch {torch['Onnx2Torch']}",)
@@ -75,11 +79,11 @@ def test_the_tools_of_a_leg_in_the_order_of_their_work_with_their_versions(volum
 
 
 def test_a_tool_whose_artifact_is_not_there_has_no_version(volume):
-    assert legs.tool(evidence(volume), volume.plan.step("exported")) == "tf2onnx"
+    assert conversion_steps.tool(evidence(volume), volume.plan.step("exported")) == "tf2onnx"
 
 
 def test_a_leg_for_each_variant_but_the_first_in_the_order_of_the_rows(volume):
-    found = legs.compare(evidence(volume), judged(dict.fromkeys(ORDER, answers(10))))
+    found = conversion_steps.compare(evidence(volume), judged(dict.fromkeys(ORDER, answers(10))))
     assert [leg.after for leg in found] == list(ORDER[1:])
     assert [(leg.after, leg.before) for leg in found] == [pair for pair in ORIGINS.items() if pair[1]]
 
@@ -111,7 +115,7 @@ def test_the_inputs_that_are_no_models_lead_nowhere(volume):
         for step in volume.plan.steps
     ]
     volume.plan = replace(volume.plan, steps=tuple(steps))
-    assert legs.origin(evidence(volume), volume.plan.step("torch.fp32"))[0] == "onnx.fp32"
+    assert conversion_steps.origin(evidence(volume), volume.plan.step("torch.fp32"))[0] == "onnx.fp32"
 
 
 def test_an_arrow_leads_only_to_what_was_made_of_it():
@@ -120,6 +124,6 @@ def test_an_arrow_leads_only_to_what_was_made_of_it():
     drift = made.legs[0].drift
     ways = (("keras.fp32", "onnx.fp32"), ("onnx.fp32", "openvino.fp32"), ("onnx.fp32", "torch.fp32"))
     legs = tuple(Leg("a→b", before, after, (), drift, None) for before, after in ways)
-    stops = page_parts.chain(replace(made, legs=legs))
+    stops = tables.chain(replace(made, legs=legs))
     leading = [(stop.name, stop.leads) for stop in stops]
     assert leading == [("keras.fp32", True), ("onnx.fp32", True), ("openvino.fp32", False), ("torch.fp32", False)]

@@ -10,7 +10,9 @@ from evidence_makers import ORDER, Volume, default_experiment
 from rich.console import Console
 
 from driver import __main__ as command_line
-from driver import commands, host, plan, session
+from driver.cli import commands, workflow
+from driver.host import facts
+from driver.plan import schedule
 from shared.errors import CrossquantError, StageError
 
 COMMANDS = ("run", "list", "report", "explain", "check-data", "diff", "fetch", "doctor")
@@ -102,14 +104,14 @@ def test_a_run_holds_the_lock_of_its_experiment_until_it_ends(volumes, capsys, m
         refused.append(run(capsys, "run", "--sample", "dataset"))
         return False
 
-    monkeypatch.setattr(session.execute, "run", second)
+    monkeypatch.setattr(workflow.execute, "run", second)
     assert command_line.main(["run", "--sample", "dataset"]) == 0
     ((code, said),) = refused
     holder = rf"process {os.getpid()} on \S+ since \d\d:\d\d:\d\d"
     folder = re.escape(str(volumes / "resnet8-cifar10"))
     assert code == 2
     assert re.fullmatch(rf"error: {folder} is in use by {holder}: wait for it, or stop it\n", said)
-    with session.execute.lock("resnet8-cifar10"):
+    with workflow.execute.lock("resnet8-cifar10"):
         pass
 
 
@@ -181,8 +183,8 @@ def test_the_defaults_of_run():
 @pytest.fixture
 def machine(monkeypatch):
     described = {"cpu": "Some CPU", "int8_instructions": [], "cores": 2}
-    monkeypatch.setattr(host, "describe", lambda: described)
-    monkeypatch.setattr(host, "cores", lambda: 2)
+    monkeypatch.setattr(facts, "describe", lambda: described)
+    monkeypatch.setattr(facts, "cores", lambda: 2)
 
 
 @pytest.mark.usefixtures("machine")
@@ -220,13 +222,13 @@ def test_a_list_needs_no_fetch(volumes, capsys):
 @pytest.mark.usefixtures("volumes")
 def test_what_a_failed_target_does_to_the_exit_code(monkeypatch):
     for failed, code in ((True, 3), (False, 0)):
-        monkeypatch.setattr(session.execute, "run", lambda *_, answer=failed: answer)
+        monkeypatch.setattr(workflow.execute, "run", lambda *_, answer=failed: answer)
         assert command_line.main(["run", "--sample", "dataset"]) == code
 
 
 @pytest.mark.usefixtures("volumes", "machine")
 def test_a_run_without_targets_ends_with_the_comparison(capsys, monkeypatch):
-    monkeypatch.setattr(session.execute, "run", lambda *_: False)
+    monkeypatch.setattr(workflow.execute, "run", lambda *_: False)
     assert command_line.main(["run", "--sample"]) == 3
     assert "keras.fp32 skipped: keras.fp32: missing or out of date" in capsys.readouterr().out
 
@@ -241,21 +243,21 @@ def test_fetch_leaves_inputs_and_a_plan(volumes):
 @pytest.mark.usefixtures("volumes")
 def test_the_plan_on_the_volume_is_the_plan_of_today():
     command_line.main(["fetch", "--sample"])
-    made = session.current_plan(default_experiment())
-    assert made == plan.make(
+    made = workflow.current_plan(default_experiment())
+    assert made == schedule.make(
         default_experiment(),
-        session.catalog.load(),
+        workflow.declarations.load(),
         {
             "input.model": "inputs/models/resnet8-cifar10",
             "input.dataset": "inputs/cifar10-sample",
         },
-        host.cores(),
+        facts.cores(),
     )
 
 
 def test_a_table_is_not_cut_where_no_terminal_says_how_wide_it_is(monkeypatch):
-    assert session.make_console().width == session.PLAIN_WIDTH
+    assert workflow.make_console().width == workflow.PLAIN_WIDTH
     monkeypatch.setattr(
-        session, "SafeConsole", lambda **options: Console(force_terminal=True, **{"width": 77, **options})
+        workflow, "SafeConsole", lambda **options: Console(force_terminal=True, **{"width": 77, **options})
     )
-    assert session.make_console().width == 77
+    assert workflow.make_console().width == 77

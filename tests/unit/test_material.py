@@ -6,8 +6,8 @@ import pytest
 import thorough
 from evidence_makers import Volume, default_experiment
 
-from driver import material
-from driver.evidence import Evidence
+from driver.analysis.artifacts import Evidence
+from driver.comparison import page_data
 from shared import sensitivity
 from shared.contract import Step
 from shared.freshness import Freshness
@@ -35,7 +35,7 @@ def test_the_page_gets_what_explain_found_of_each_quantized_variant(volume):
     for name in ("onnx.int8", "onnx.fp32"):
         volume.seal(f"explain.{name}", {sensitivity.FILE: asdict(replace(known, variant=name))})
     volume.seal("explain.onnx.uint8", refused="no layer of it is quantized")
-    found = material.collect(Evidence(volume.freshness), "keras.fp32", "name: x")
+    found = page_data.collect(Evidence(volume.freshness), "keras.fp32", "name: x")
     assert found.explained == {"onnx.int8": known}
 
 
@@ -44,4 +44,4 @@ def test_what_was_explained_of_an_older_file_is_not_shown(volume):
     volume.seal("explain.onnx.int8", {sensitivity.FILE: asdict(known)})
     volume.seal("onnx.int8", {"model.bin": b"another recipe's"})
     volume.freshness.forget()
-    assert material.explained(Evidence(volume.freshness)) == {}
+    assert page_data.explained(Evidence(volume.freshness)) == {}

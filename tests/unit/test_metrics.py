@@ -7,8 +7,8 @@ import pytest
 from evidence_makers import BATCH, QUIET, timings
 from pytest import approx
 
-from driver import metrics
-from driver.results import Cold, Latency, Noise, Timing
+from driver.analysis import timing_summary
+from driver.analysis.results import Cold, Latency, Noise, Timing
 from shared.startup import Start
 from shared.timing import TWIN, Samples, Timings
 
@@ -17,7 +17,7 @@ REFERENCE = np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.1, 0.1, 0.8], [0.1, 0
 
 
 def test_the_reference_against_itself():
-    assert metrics.figures(REFERENCE, LABELS, REFERENCE) == {
+    assert timing_summary.figures(REFERENCE, LABELS, REFERENCE) == {
         "accuracy": 0.75,
         "delta_pp": 0.0,
         "agreement": 1.0,
@@ -30,7 +30,7 @@ def test_a_variant_against_the_reference():
     answers = REFERENCE.copy()
     answers[0] = [0.3, 0.4, 0.3]
     answers[3] = [0.1, 0.3, 0.6]
-    found = metrics.figures(answers, LABELS, REFERENCE)
+    found = timing_summary.figures(answers, LABELS, REFERENCE)
     assert found == {
         "accuracy": 0.5,
         "delta_pp": -25.0,
@@ -42,7 +42,7 @@ def test_a_variant_against_the_reference():
 def test_a_variant_may_be_better():
     answers = REFERENCE.copy()
     answers[3] = [0.6, 0.1, 0.3]
-    assert metrics.figures(answers, LABELS, REFERENCE)["delta_pp"] == 25.0
+    assert timing_summary.figures(answers, LABELS, REFERENCE)["delta_pp"] == 25.0
 
 
 def test_a_difference_is_not_spoilt_by_rounding():
@@ -50,24 +50,24 @@ def test_a_difference_is_not_spoilt_by_rounding():
     labels = np.zeros(10_000, np.uint8)
     answers, reference = np.zeros((2, 10_000, 2), np.float32)
     answers[:, 1], reference[:, 1] = np.arange(10_000) >= 8777, np.arange(10_000) >= 8837
-    assert metrics.figures(answers, labels, reference)["delta_pp"] == -0.6
+    assert timing_summary.figures(answers, labels, reference)["delta_pp"] == -0.6
 
 
 def test_without_a_reference_there_is_accuracy_alone():
-    assert metrics.figures(REFERENCE, LABELS, None) == {"accuracy": 0.75}
+    assert timing_summary.figures(REFERENCE, LABELS, None) == {"accuracy": 0.75}
 
 
 def test_a_difference_in_either_direction_counts():
     answers = REFERENCE.copy()
     answers[1, 1] -= np.float32(0.25)
-    assert metrics.figures(answers, LABELS, REFERENCE)["max_abs_diff"] == pytest.approx(0.25)
+    assert timing_summary.figures(answers, LABELS, REFERENCE)["max_abs_diff"] == pytest.approx(0.25)
 
 
 def test_timings_over_all_rounds():
     """Eleven calls of 1 to 11 ms; of three batches of 50, the median takes 0.1 s."""
     rounds = [[0.011, 0.001, 0.002, 0.003, 0.004], [0.005, 0.006, 0.007, 0.008, 0.009, 0.010]]
-    table = metrics.timings([timings("a", single=rounds, many=[[0.1], [0.05], [0.9]])])
-    found = metrics.row(table["a"])
+    table = timing_summary.timings([timings("a", single=rounds, many=[[0.1], [0.05], [0.9]])])
+    found = timing_summary.row(table["a"])
     assert found["latency_ms"] == Latency(approx(6.0), approx(10.0), approx(10.9), 11)
     assert found["images_per_second"] == approx(500.0)
     assert found["timings"] == table["a"]
@@ -75,7 +75,7 @@ def test_timings_over_all_rounds():
 
 
 def test_a_table_has_each_batch_size_and_number_of_threads():
-    table = metrics.timings([timings("a", "b")])
+    table = timing_summary.timings([timings("a", "b")])
     assert list(table) == ["a", "b", "a" + TWIN]
     for each in table.values():
         assert [(timing.threads, timing.batch) for timing in each] == [(1, 1), (1, BATCH), (2, 1), (2, BATCH)]
@@ -91,7 +91,7 @@ def passes(*milliseconds, **machine):
 
 def test_a_figure_is_the_median_over_the_passes_of_that_of_each():
     """All calls in one heap would give 5 ms as well, yet 42 ms for p90."""
-    (found, *_) = metrics.timings(passes(4, 50, 5))["a"]
+    (found, *_) = timing_summary.timings(passes(4, 50, 5))["a"]
     assert found == Timing(
         batch=1, threads=1, p50=approx(5.0), p90=approx(5.8), p99=approx(5.98), samples=9,
         images_per_second=approx(200.0), passes=(approx(4.0), approx(50.0), approx(5.0)),
@@ -99,50 +99,50 @@ def test_a_figure_is_the_median_over_the_passes_of_that_of_each():
 
 
 def test_a_variant_that_one_pass_lacks_has_the_figures_of_the_others():
-    table = metrics.timings([timings("a", "b"), timings("a")])
+    table = timing_summary.timings([timings("a", "b"), timings("a")])
     assert [table[name][0].samples for name in ("a", "b")] == [4, 2]
 
 
 def test_the_main_table_is_of_one_thread():
     one, two = Timing(1, 1, 5, 6, 7, 9, 200, (5,)), Timing(1, 2, 3, 4, 5, 9, 333, (3,))
     many, more = Timing(64, 1, 100, 0, 0, 9, 640, (100,)), Timing(64, 2, 50, 0, 0, 9, 1280, (50,))
-    found = metrics.row((one, many, two, more))
+    found = timing_summary.row((one, many, two, more))
     assert (found["latency_ms"], found["images_per_second"]) == (Latency(5, 6, 7, 9), 640)
-    assert metrics.row(()) == {"timings": ()}
+    assert timing_summary.row(()) == {"timings": ()}
 
 
 def test_images_a_second_where_the_larger_batch_is_one_image_too():
     """`batch_size: 1` is allowed, and so is a test set of a single image."""
     single, many = (Samples("a", 1, 1, (calls,)) for calls in ((0.001, 0.003), (0.002,)))
-    table = metrics.timings([Timings(QUIET, (single, many))])["a"]
+    table = timing_summary.timings([Timings(QUIET, (single, many))])["a"]
     assert [each.passes for each in table] == [(approx(2.0),)], "one p50 a pass"
-    assert metrics.row(table)["images_per_second"] == approx(500.0)
+    assert timing_summary.row(table)["images_per_second"] == approx(500.0)
 
 
 def noisy(*shares):
     """Passes in which the twin is slower by these shares."""
-    return metrics.timings([timings("a", "b", single=[[0.01]], twin=[[0.01 * (1 + share)]]) for share in shares])
+    return timing_summary.timings([timings("a", "b", single=[[0.01]], twin=[[0.01 * (1 + share)]]) for share in shares])
 
 
 def test_noise_is_by_what_the_twin_differs_at_most():
-    assert metrics.noise("onnx", noisy(0.01, -0.04, 0.02)) == Noise("onnx", "a", approx(0.04))
+    assert timing_summary.noise("onnx", noisy(0.01, -0.04, 0.02)) == Noise("onnx", "a", approx(0.04))
 
 
 def test_noise_of_larger_batches_does_not_count():
     one, other = (Timing(batch, 1, 5, 5, 5, 1, 1, (5.0,)) for batch in (1, 50))
     table = {"a": (one, other), "a" + TWIN: (one, replace(other, passes=(9.0,)))}
-    assert metrics.noise("onnx", table) == Noise("onnx", "a", 0.0)
+    assert timing_summary.noise("onnx", table) == Noise("onnx", "a", 0.0)
 
 
 def test_noise_of_more_threads_than_one_does_not_count():
     """The verdict is on one thread."""
     one, two = (Timing(1, threads, 5, 5, 5, 1, 1, (5.0,)) for threads in (1, 2))
     table = {"a": (one, two), "a" + TWIN: (replace(one, passes=(5.1,)), replace(two, passes=(6.0,)))}
-    assert metrics.noise("onnx", table) == Noise("onnx", "a", approx(0.02))
+    assert timing_summary.noise("onnx", table) == Noise("onnx", "a", approx(0.02))
 
 
 def test_without_a_twin_nothing_is_known_of_the_noise():
-    assert metrics.noise("onnx", {}) is None
+    assert timing_summary.noise("onnx", {}) is None
 
 
 STARTS = [Start(0.1, 0.2, answered, int(1000 * answered)) for answered in (3.0, 1.0, 2.0)]
@@ -150,7 +150,7 @@ STARTS = [Start(0.1, 0.2, answered, int(1000 * answered)) for answered in (3.0, 
 
 @pytest.mark.parametrize(("count", "answered"), [(1, 3.0), (2, 3.0), (3, 2.0)])
 def test_of_several_cold_starts_the_one_in_the_middle_is_told_whole(count, answered):
-    assert metrics.middle(STARTS[:count]) == Cold(0.1, 0.2, answered, int(1000 * answered))
+    assert timing_summary.middle(STARTS[:count]) == Cold(0.1, 0.2, answered, int(1000 * answered))
 
 
 def machines(**changes):
@@ -173,7 +173,7 @@ def machines(**changes):
     ],
 )
 def test_what_makes_timings_doubtful_is_one_sentence(changes, sentence):
-    assert metrics.warnings(machines(**changes)) == (sentence,)
+    assert timing_summary.warnings(machines(**changes)) == (sentence,)
 
 
 @pytest.mark.parametrize(
@@ -181,12 +181,12 @@ def test_what_makes_timings_doubtful_is_one_sentence(changes, sentence):
     [{}, {"others": 0.1}, {"steal": 0.01}, {"slowest_mhz": 2400.0, "fastest_mhz": 3000.0}, {"fastest_mhz": 3000.0}],
 )
 def test_a_quiet_machine_needs_no_warning(changes):
-    assert metrics.warnings(machines(**changes)) == ()
+    assert timing_summary.warnings(machines(**changes)) == ()
 
 
 def test_every_warning_is_given():
     loud = machines(others=1.0, steal=0.5, slowest_mhz=1.0, fastest_mhz=2.0)
-    kinds = [line.split()[0] for line in metrics.warnings(loud)]
+    kinds = [line.split()[0] for line in timing_summary.warnings(loud)]
     assert kinds == ["Busy", "Shared", "Throttled"]
 
 
@@ -208,4 +208,4 @@ NOT_IN_TURN = "The images were timed one after the other, not in turn: a drift o
 )
 def test_images_that_were_not_timed_in_turn_are_told(starts, lines):
     passes = {image: [timings("a", started=float(each)) for each in times] for image, times in starts.items()}
-    assert metrics.warnings(passes) == lines
+    assert timing_summary.warnings(passes) == lines

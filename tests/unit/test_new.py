@@ -6,9 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from driver import bubblewrap, catalog, experiment, new, own, plan, session
 from driver.__main__ import main
-from driver.experiment import Model
+from driver.catalog import declarations
+from driver.cli import new, workflow
+from driver.engines import bubblewrap
+from driver.experiment import loader
+from driver.experiment import model as experiments
+from driver.experiment.model import Model
+from driver.inputs import user_files
+from driver.plan import schedule
 from shared import store
 from shared.contract import Plan, Seal, read
 from shared.errors import CrossquantError
@@ -34,8 +40,8 @@ def make(*arguments: object) -> int:
     return main(["new", *map(str, arguments)])
 
 
-def load(volumes: Path, name: str) -> experiment.Experiment:
-    return experiment.load(volumes / "inputs" / f"{name}.yaml", catalog.load())
+def load(volumes: Path, name: str) -> experiments.Experiment:
+    return loader.load(volumes / "inputs" / f"{name}.yaml", declarations.load())
 
 
 def test_one_command_leaves_an_experiment_its_inputs_and_a_plan(volumes, model, data, capsys):
@@ -65,7 +71,7 @@ def test_what_the_command_line_says_is_in_the_file(volumes, model, data, tmp_pat
         "color": "bgr",
     }
     assert (found.model.trust, found.options["load"]) == (True, {"trust": True})
-    assert (volumes / "inputs" / "models" / "mine" / own.CODE).read_text() == code.read_text()
+    assert (volumes / "inputs" / "models" / "mine" / user_files.CODE).read_text() == code.read_text()
 
 
 @pytest.mark.parametrize(
@@ -167,7 +173,7 @@ def test_a_saved_model_is_a_folder_with_all_its_files(tmp_path, volumes, data):
         f"served/{name}" for name in ("assets/words.txt", "saved_model.pb", "variables/variables.index")
     ]
     with pytest.raises(CrossquantError, match=r"is a folder without saved_model\.pb"):
-        own.model_files(data, Model(()))
+        user_files.model_files(data, Model(()))
 
 
 def test_an_onnx_file_has_no_keras_rows(tmp_path, volumes, data):
@@ -175,7 +181,7 @@ def test_an_onnx_file_has_no_keras_rows(tmp_path, volumes, data):
     assert make("--model", tmp_path / "net.onnx", "--data", data) == 0
     found = load(volumes, "net")
     assert found.reference == "onnx.fp32"
-    made = plan.make(found, catalog.load(), {"input.model": "m", "input.dataset": "d"}, 2)
+    made = schedule.make(found, declarations.load(), {"input.model": "m", "input.dataset": "d"}, 2)
     assert not [step.output for step in made.steps if step.output.startswith("keras.")]
     assert {"latency.keras", "startup.keras", "predictions.keras.fp32"}.isdisjoint(made.locations)
     assert made.step("exported").image == "onnx"
@@ -202,10 +208,10 @@ def test_what_is_hidden_or_made_by_python_is_no_data(data):
     for name in (".git/config", ".DS_Store", "__pycache__/x.pyc"):
         (data / name).parent.mkdir(exist_ok=True)
         (data / name).touch()
-    assert len(own.data_files(data)) == 3
+    assert len(user_files.data_files(data)) == 3
     (data / "empty").mkdir()
     with pytest.raises(CrossquantError, match="is empty: put the data there"):
-        own.data_files(data / "empty")
+        user_files.data_files(data / "empty")
 
 
 def test_data_that_went_away_are_taken_from_the_volume(volumes, model, data):
@@ -229,8 +235,8 @@ def test_without_docker_and_bubblewrap_no_code_of_the_users_runs(model, data, mo
 def test_trust_is_an_option_of_the_run_too(model, data):
     assert make("--model", model, "--data", data, "--name", "mine") == 0
     arguments = {"experiment": "mine", "engine": "auto", "with_": []}
-    plain = session.load(argparse.Namespace(**arguments, trust=False))
-    trusted = session.load(argparse.Namespace(**arguments, trust=True))
+    plain = workflow.load(argparse.Namespace(**arguments, trust=False))
+    trusted = workflow.load(argparse.Namespace(**arguments, trust=True))
     assert (plain.model.trust, trusted.model.trust, trusted.options["load"]) == (False, True, {"trust": True})
 
 

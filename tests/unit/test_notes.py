@@ -3,8 +3,9 @@
 import pytest
 from evidence_makers import Volume, answers, default_experiment
 
-from driver import comparison, notes
-from driver.evidence import Evidence
+from driver.analysis.artifacts import Evidence
+from driver.comparison import compare
+from driver.decision import conversion_notes
 from shared.freshness import Freshness
 
 REWRITTEN = ["Gelu_3 by its own definition", "MatMul_1 and Add_2 as a linear layer", "Loop_5 step by step"]
@@ -25,14 +26,16 @@ def seal(volume: Volume, name: str, **files: object) -> None:
 
 
 def remarks(volume: Volume, name: str) -> tuple[str, ...]:
-    rows = comparison.compare(evidence(volume), volume.experiment).variants
+    rows = compare.compare(evidence(volume), volume.experiment).variants
     return next(row.remarks for row in rows if row.name == name)
 
 
 def test_the_usual_way_is_not_told(volume):
     seal(volume, "torch.fp32", conversion={"by": "onnx2torch", "rewritten": []})
     seal(volume, "torch.int8", quantized={"path": "fx", "quantized": 10, "operators": 10, "engine": "fbgemm"})
-    assert notes.of(evidence(volume), "torch.fp32") == notes.of(evidence(volume), "torch.int8") == []
+    assert (
+        conversion_notes.of(evidence(volume), "torch.fp32") == conversion_notes.of(evidence(volume), "torch.int8") == []
+    )
 
 
 def test_what_was_rewritten_is_told_up_to_two(volume):
@@ -63,4 +66,4 @@ def test_what_the_export_noted_stands_on_the_onnx_row(volume):
 
 def test_a_refused_variant_has_no_notes(volume):
     volume.seal("torch.int8", refused="no converter for Loop")
-    assert notes.of(evidence(volume), "torch.int8") == []
+    assert conversion_notes.of(evidence(volume), "torch.int8") == []

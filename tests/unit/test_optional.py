@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 from evidence_makers import INPUTS, default_experiment
 
-from driver import catalog, optional, plan, recipes, session
 from driver.__main__ import parser
+from driver.catalog import declarations
+from driver.cli import workflow
+from driver.engines import available_images
+from driver.experiment import recipes
+from driver.plan import schedule
 from shared import store
 from shared.contract import encode
 
@@ -21,14 +25,14 @@ TAGS = [{"RepoTags": ["crossquant-zebra:latest"]}, {"RepoTags": None}, {"RepoTag
 @pytest.fixture(autouse=True)
 def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Images `lion` and `zebra` beside ours; no daemon answers, and nothing is built."""
-    found = catalog.files()
-    own = {name: catalog.read(written(tmp_path, name)) for name in ("lion", "zebra")}
+    found = declarations.files()
+    own = {name: declarations.read(written(tmp_path, name)) for name in ("lion", "zebra")}
     required = {name: image for name, image in found.items() if not image.optional}
-    monkeypatch.setattr(catalog, "files", lambda *_: required | own)
+    monkeypatch.setattr(declarations, "files", lambda *_: required | own)
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
-    monkeypatch.setattr(optional, "FOLDER", tmp_path / "venvs")
+    monkeypatch.setattr(available_images, "FOLDER", tmp_path / "venvs")
     for name in ("LION", "ZEBRA", "LITERT", "OPENVINO"):
-        monkeypatch.delenv(optional.PREFIX + name, raising=False)
+        monkeypatch.delenv(available_images.PREFIX + name, raising=False)
 
 
 def written(root: Path, name: str) -> Path:
@@ -68,56 +72,58 @@ def make_environment(tmp_path: Path, name: str) -> None:
 
 
 def test_by_default_there_is_none():
-    assert optional.included([], "default", "auto") == ()
+    assert available_images.included([], "default", "auto") == ()
 
 
 def test_what_is_asked_for_or_has_a_recipe_takes_part_built_or_not():
-    assert optional.included(["zebra"], "default", "auto") == ("zebra",)
-    assert optional.included([], {"lion": {}, "onnx": {}}, "auto") == ("lion",)
+    assert available_images.included(["zebra"], "default", "auto") == ("zebra",)
+    assert available_images.included([], {"lion": {}, "onnx": {}}, "auto") == ("lion",)
 
 
 def test_what_is_built_takes_part(daemon, tmp_path):  # noqa: ARG001
     make_environment(tmp_path, "lion")
-    assert optional.included([], "default", "auto") == ("zebra",), "another tag is another build"
-    assert optional.included([], "default", "docker") == ("zebra",)
-    assert optional.included([], "default", "venv") == ("lion",)
+    assert available_images.included([], "default", "auto") == ("zebra",), "another tag is another build"
+    assert available_images.included([], "default", "docker") == ("zebra",)
+    assert available_images.included([], "default", "venv") == ("lion",)
 
 
 def test_without_a_daemon_the_environments_count(tmp_path):
     make_environment(tmp_path, "lion")
-    assert optional.included([], None, "auto") == ("lion",)
+    assert available_images.included([], None, "auto") == ("lion",)
 
 
 def test_compose_says_so_by_the_environment(monkeypatch):
     monkeypatch.setenv("CROSSQUANT_WITH_ZEBRA", "1")
     monkeypatch.setenv("CROSSQUANT_WITH_LION", "")
-    assert optional.included([], "default", "auto") == ("zebra",)
+    assert available_images.included([], "default", "auto") == ("zebra",)
 
 
 def test_what_is_built_can_be_left_out(monkeypatch, tmp_path):
     make_environment(tmp_path, "lion")
     monkeypatch.setenv("CROSSQUANT_WITH_LION", "0")
-    assert optional.included([], "default", "auto") == ()
-    assert optional.included(["lion"], "default", "auto") == ("lion",)
+    assert available_images.included([], "default", "auto") == ()
+    assert available_images.included(["lion"], "default", "auto") == ("lion",)
 
 
 def test_a_report_knows_it_by_the_plan():
-    assert optional.planned("resnet8-cifar10") == ()
-    made = plan.make(default_experiment(), catalog.load(["lion"]), INPUTS, 2)
+    assert available_images.planned("resnet8-cifar10") == ()
+    made = schedule.make(default_experiment(), declarations.load(["lion"]), INPUTS, 2)
     store.write_atomically(store.plan_path("resnet8-cifar10"), encode(made))
-    assert optional.planned("resnet8-cifar10") == ("lion",)
+    assert available_images.planned("resnet8-cifar10") == ("lion",)
 
 
 def test_its_variant_is_made_and_the_others_are_as_without_it():
-    without, beside = (plan.make(default_experiment(), catalog.load(names), INPUTS, 2) for names in ([], ["lion"]))
+    without, beside = (
+        schedule.make(default_experiment(), declarations.load(names), INPUTS, 2) for names in ([], ["lion"])
+    )
     assert [step for step in beside.steps if step.image != "lion"] == list(without.steps)
     assert beside.step("lion.fp32").inputs == ("keras.fp32",)
 
 
 def test_only_what_looks_back_takes_the_images_of_the_plan(monkeypatch):
     """Else a plan that was made where they are built would hold where they aren't."""
-    made = plan.make(default_experiment(), catalog.load(["lion"]), INPUTS, 2)
+    made = schedule.make(default_experiment(), declarations.load(["lion"]), INPUTS, 2)
     store.write_atomically(store.plan_path("resnet8-cifar10"), encode(made))
-    monkeypatch.setattr(recipes.catalog, "presets", lambda *_: {})
+    monkeypatch.setattr(recipes.declarations, "presets", lambda *_: {})
     for words, images in ((["report"], ("lion",)), (["list"], ("lion",)), (["fetch"], ()), (["run"], ())):
-        assert session.load(parser().parse_args(words)).images == images, words
+        assert workflow.load(parser().parse_args(words)).images == images, words

@@ -7,20 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from driver import bubblewrap, catalog, experiment, own, session
-from driver.bubblewrap import Trial
-from driver.experiment import Experiment, Model, Source
-from driver.venv_engine import VenvEngine
+from driver.catalog import declarations
+from driver.cli import workflow
+from driver.engines import bubblewrap
+from driver.engines.bubblewrap import Trial
+from driver.engines.venv import VenvEngine
+from driver.experiment import loader
+from driver.experiment.model import Experiment, Model, Source
+from driver.inputs import user_files
 from shared import store
 from shared.contract import SCHEMA, File, Seal
 from shared.errors import CrossquantError
 
-SHIPPED = sorted(experiment.FOLDER.glob("*.yaml"))
+SHIPPED = sorted(loader.FOLDER.glob("*.yaml"))
 OTHER = "0" * 64
 
 
 def load(path: Path) -> Experiment:
-    return experiment.load(path, catalog.load())
+    return loader.load(path, declarations.load())
 
 
 def seal(*sums: str) -> Seal:
@@ -36,29 +40,29 @@ def model_sum(chosen: Experiment) -> str:
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_all_that_ships_is_the_projects_own(path: Path) -> None:
     chosen = load(path)
-    assert experiment.is_own(chosen, seal(model_sum(chosen)))
+    assert loader.is_own(chosen, seal(model_sum(chosen)))
 
 
 def test_every_sum_is_of_something_that_ships() -> None:
     shipped = [load(path) for path in SHIPPED]
-    assert set(experiment.own_sums().models.values()) == {model_sum(chosen) for chosen in shipped}
-    assert all(chosen.dataset.sha256 in experiment.own_sums().datasets.values() for chosen in shipped)
+    assert set(loader.own_sums().models.values()) == {model_sum(chosen) for chosen in shipped}
+    assert all(chosen.dataset.sha256 in loader.own_sums().datasets.values() for chosen in shipped)
 
 
 @pytest.fixture
 def ours() -> tuple[Experiment, str]:
-    chosen = load(experiment.FOLDER / "resnet8-cifar10.yaml")
+    chosen = load(loader.FOLDER / "resnet8-cifar10.yaml")
     return chosen, model_sum(chosen)
 
 
 def test_anything_else_is_not(ours: tuple[Experiment, str]) -> None:
     chosen, digest = ours
-    assert not experiment.is_own(chosen, None), "nothing was fetched"
-    assert not experiment.is_own(chosen, seal())
-    assert not experiment.is_own(chosen, seal(OTHER))
-    assert not experiment.is_own(chosen, seal(digest, OTHER)), "code lies beside the model"
+    assert not loader.is_own(chosen, None), "nothing was fetched"
+    assert not loader.is_own(chosen, seal())
+    assert not loader.is_own(chosen, seal(OTHER))
+    assert not loader.is_own(chosen, seal(digest, OTHER)), "code lies beside the model"
     pinned = replace(chosen, model=replace(chosen.model, sha256=OTHER))
-    assert not experiment.is_own(pinned, seal(OTHER)), "a sum in the user's experiment is the user's word"
+    assert not loader.is_own(pinned, seal(OTHER)), "a sum in the user's experiment is the user's word"
 
 
 def test_data_of_ones_own_are_not_whatever_the_model(ours: tuple[Experiment, str]) -> None:
@@ -71,7 +75,7 @@ def test_data_of_ones_own_are_not_whatever_the_model(ours: tuple[Experiment, str
             chosen, dataset=replace(chosen.dataset, sha256=dict([*chosen.dataset.sha256.items()][:1]))
         ),
     }
-    assert {name for name, one in foreign.items() if experiment.is_own(one, seal(digest))} == set()
+    assert {name for name, one in foreign.items() if loader.is_own(one, seal(digest))} == set()
 
 
 Say = Callable[[str], None]
@@ -94,7 +98,7 @@ BROKEN = Trial((), "bubblewrap does not work on this host (bwrap: no)")
 @pytest.mark.parametrize("own", [True, False])
 def test_where_bubblewrap_works_it_is_used_always(monkeypatch, ours: tuple[Experiment, str], own: bool) -> None:
     monkeypatch.setattr(bubblewrap, "trial", lambda: WORKS)
-    engine = session.venv_engine(ours[0], own, False, terminal := Terminal())
+    engine = workflow.venv_engine(ours[0], own, False, terminal := Terminal())
     assert isinstance(engine, VenvEngine)
     assert (engine.trial, terminal.lines) == (WORKS, [])
 
@@ -102,12 +106,12 @@ def test_where_bubblewrap_works_it_is_used_always(monkeypatch, ours: tuple[Exper
 @pytest.mark.parametrize("trial", [MISSING, BROKEN])
 def test_without_it_the_projects_own_alone_runs(monkeypatch, ours: tuple[Experiment, str], trial: Trial) -> None:
     monkeypatch.setattr(bubblewrap, "trial", lambda: trial)
-    engine = session.venv_engine(ours[0], True, False, terminal := Terminal())
+    engine = workflow.venv_engine(ours[0], True, False, terminal := Terminal())
     assert isinstance(engine, VenvEngine)
     assert engine.trial is None
     assert terminal.lines == [f"{trial.lack}: the project's own model and data run without a sandbox"]
     with pytest.raises(CrossquantError) as caught:
-        session.venv_engine(ours[0], False, False, Terminal())
+        workflow.venv_engine(ours[0], False, False, Terminal())
     mend = "`apt install bubblewrap`, or start Docker" if trial is MISSING else "start Docker"
     assert str(caught.value).endswith(f"{trial.lack}: {mend}")
 
@@ -115,7 +119,7 @@ def test_without_it_the_projects_own_alone_runs(monkeypatch, ours: tuple[Experim
 @pytest.mark.parametrize("own", [True, False])
 def test_without_a_sandbox_by_the_users_wish(monkeypatch, ours: tuple[Experiment, str], own: bool) -> None:
     monkeypatch.setattr(bubblewrap, "trial", lambda: pytest.fail("nothing is to be tried"))
-    engine = session.venv_engine(ours[0], own, True, terminal := Terminal())
+    engine = workflow.venv_engine(ours[0], own, True, terminal := Terminal())
     assert isinstance(engine, VenvEngine)
     assert engine.trial is None
     assert len(terminal.lines) == (0 if own else 1)
@@ -132,14 +136,14 @@ def given(tmp_path: Path) -> Path:
 def test_a_link_within_the_folder_is_followed(given: Path) -> None:
     (given / "b.csv").symlink_to("train/a.csv")
     (given / "test").symlink_to(given / "train")
-    assert sorted(own.data_files(given)) == ["files/b.csv", "files/test/a.csv", "files/train/a.csv"]
+    assert sorted(user_files.data_files(given)) == ["files/b.csv", "files/test/a.csv", "files/train/a.csv"]
 
 
 def test_the_folder_itself_may_be_a_link(given: Path) -> None:
     top = given.with_name("mine")
     top.symlink_to(given)
     (given / "b.csv").symlink_to(given / "train" / "a.csv")
-    assert sorted(own.data_files(top)) == ["files/b.csv", "files/train/a.csv"]
+    assert sorted(user_files.data_files(top)) == ["files/b.csv", "files/train/a.csv"]
 
 
 @pytest.mark.parametrize("name", ["train.csv", "train/secrets"])
@@ -148,7 +152,7 @@ def test_a_link_out_of_the_folder_is_refused(given: Path, name: str) -> None:
     target.mkdir()
     (given / name).symlink_to(target)
     with pytest.raises(CrossquantError) as caught:
-        own.data_files(given)
+        user_files.data_files(given)
     wanted = f"{given / name} is a link to {target}, outside of {given}: copy that there in its place"
     assert str(caught.value) == wanted
 
@@ -157,21 +161,21 @@ def test_a_link_to_a_folder_that_begins_alike_is_out_of_it(given: Path) -> None:
     given.with_name("data-2").mkdir()
     (given / "a").symlink_to("../data-2")
     with pytest.raises(CrossquantError, match="outside of"):
-        own.data_files(given)
+        user_files.data_files(given)
 
 
 def test_a_link_that_leads_out_by_way_of_another(given: Path) -> None:
     (given / "train" / "b.csv").symlink_to("/etc/passwd")
     (given / "c.csv").symlink_to("train/b.csv")
     with pytest.raises(CrossquantError, match=r"is a link to /etc/passwd, outside of"):
-        own.data_files(given)
+        user_files.data_files(given)
 
 
 @pytest.mark.parametrize(("target", "message"), [("none", "to nothing"), ("..", "outside of"), (".", "that it is in")])
 def test_a_link_to_nothing_or_back(given: Path, target: str, message: str) -> None:
     (given / "a").symlink_to(target)
     with pytest.raises(CrossquantError, match=message):
-        own.data_files(given)
+        user_files.data_files(given)
 
 
 def test_two_folders_with_links_to_each_other(given: Path) -> None:
@@ -180,7 +184,7 @@ def test_two_folders_with_links_to_each_other(given: Path) -> None:
         (given / "train" / f"x{number}").symlink_to("../test")
         (given / "test" / f"y{number}").symlink_to("../train")
     with pytest.raises(CrossquantError, match="to a folder that it is in"):
-        own.data_files(given)
+        user_files.data_files(given)
 
 
 def test_links_that_make_few_folders_many(given: Path) -> None:
@@ -189,17 +193,17 @@ def test_links_that_make_few_folders_many(given: Path) -> None:
         for name in "ab":
             (given / f"d{number}" / name).symlink_to(f"../d{number + 1}" if number < 29 else "../train")
     with pytest.raises(CrossquantError, match="has more than 1,000 links to folders"):
-        own.data_files(given)
+        user_files.data_files(given)
 
 
 def test_a_pipe_is_not_waited_for(given: Path) -> None:
     os.mkfifo(given / "a.csv")
     with pytest.raises(CrossquantError, match=r"a\.csv is no file: take it away"):
-        own.data_files(given)
+        user_files.data_files(given)
 
 
 def test_a_saved_model_has_no_links_out_of_it_either(given: Path) -> None:
-    (given / own.SAVED_MODEL).write_bytes(b"x")
+    (given / user_files.SAVED_MODEL).write_bytes(b"x")
     (given / "variables").symlink_to("/etc")
     with pytest.raises(CrossquantError, match=r"variables is a link to /etc, outside of"):
-        own.model_files(given, Model(sources=(Source(path=str(given)),)))
+        user_files.model_files(given, Model(sources=(Source(path=str(given)),)))

@@ -15,8 +15,10 @@ import pytest
 import thorough
 from PIL import Image
 
-from driver import figures, page, page_classes, page_parts, pictures
-from driver.results import Changed, Count, Gate, Interval
+from driver.analysis import numbers
+from driver.analysis.results import Changed, Count, Gate, Interval
+from driver.report import gate_format
+from driver.report.page import class_tables, page, tables, thumbnails
 
 EDGES = {
     "default": comparisons.comparison,
@@ -201,7 +203,7 @@ def test_a_leg_that_lost_names_its_tool(default):
 
 
 def test_the_chain_goes_through_the_float_variants_in_order():
-    stops = page_parts.chain(comparisons.comparison())
+    stops = tables.chain(comparisons.comparison())
     assert [stop.name for stop in stops] == ["keras.fp32", "onnx.fp32", "torch.fp32"]
     assert [stop.leg and stop.leg.kind for stop in stops] == [None, "Keras→ONNX", "ONNX→PyTorch"]
     assert [[leg.after for leg in stop.quantized] for stop in stops] == [
@@ -227,8 +229,8 @@ def test_of_many_classes_those_that_differ_most_are_shown():
     worse = tuple(Count(50 - (label in (7, 900)) * 20, 100) for label in range(1000))
     rows = (replace(base, classes=counts), replace(other, classes=worse, losing=()))
     comparison = replace(comparison, variants=rows)
-    labels, (row,) = page_classes.table(comparison)
-    assert len(labels) == page_classes.CLASSES
+    labels, (row,) = class_tables.table(comparison)
+    assert len(labels) == class_tables.CLASSES
     assert {7, 900} <= set(labels)
     assert labels == sorted(labels)
     assert [cell.level for cell in row[1] if cell.value] == ["loss-3", "loss-3"]
@@ -295,15 +297,15 @@ def test_the_calibration_set_is_one_picture(default):
 @pytest.mark.parametrize("shape", [(3, 8, 8, 1), (3, 8, 8, 2), (3, 8, 8, 3), (3, 8, 8, 4), (1, 300, 200, 3)])
 def test_pictures_of_any_shape(shape):
     images = np.zeros(shape, np.uint8)
-    assert decoded(pictures.single(images[0])).shape[2] == 3
-    uri, width, height, count = pictures.sheet(images)
+    assert decoded(thumbnails.single(images[0])).shape[2] == 3
+    uri, width, height, count = thumbnails.sheet(images)
     assert (decoded(uri).shape, count) == ((height, width, 3), shape[0])
-    assert max(decoded(pictures.single(images[0])).shape[:2]) <= pictures.LARGEST
+    assert max(decoded(thumbnails.single(images[0])).shape[:2]) <= thumbnails.LARGEST
 
 
 def test_many_large_images_make_no_large_sheet():
-    uri, width, _, count = pictures.sheet(np.zeros((2500, 64, 64, 3), np.uint8))
-    assert (width, count) == (1280, pictures.MOST)
+    uri, width, _, count = thumbnails.sheet(np.zeros((2500, 64, 64, 3), np.uint8))
+    assert (width, count) == (1280, thumbnails.MOST)
     assert len(uri) < 1_000_000
 
 
@@ -402,7 +404,7 @@ def test_bare_material_is_enough():
     [(None, "–"), (-0.001, "0.00"), (0.0, "0.00"), (-0.6, "−0.60"), (1.25, "+1.25"), (-78.32, "−78.32")],
 )
 def test_a_signed_figure(value, shown):
-    assert figures.signed(value) == shown
+    assert numbers.signed(value) == shown
 
 
 @pytest.mark.parametrize(
@@ -410,22 +412,22 @@ def test_a_signed_figure(value, shown):
     [(None, "–"), (0.0, "0"), (0.565, "0.565"), (0.0075, "0.0075"), (2.4e-6, "2.4e−06"), (1.0, "1.000")],
 )
 def test_a_figure_of_any_magnitude(value, shown):
-    assert figures.tiny(value) == shown
+    assert numbers.tiny(value) == shown
 
 
 @pytest.mark.parametrize(("value", "shown"), [(None, "–"), (0.0004, "<0.001"), (0.0042, "0.004"), (1.0, "1.000")])
 def test_a_p_value(value, shown):
-    assert figures.p_value(value) == shown
+    assert numbers.p_value(value) == shown
 
 
 def test_an_interval_across_zero():
-    assert figures.span(Interval(-0.36, 0.26), "{:+.2f}") == "−0.36…+0.26"
-    assert figures.span(None) == ""
+    assert numbers.span(Interval(-0.36, 0.26), "{:+.2f}") == "−0.36…+0.26"
+    assert numbers.span(None) == ""
 
 
 def test_a_gate_on_a_share_is_in_percent():
     gate = Gate("onnx.fp32", "changed", "max", 0.0001, 0.00004, True)
-    assert (figures.gate_value(gate), figures.gate_limit(gate)) == ("0.00 %", "≤ 0.01 %")
+    assert (gate_format.gate_value(gate), gate_format.gate_limit(gate)) == ("0.00 %", "≤ 0.01 %")
 
 
 def test_the_confusion_has_labels_in_rows_and_answers_in_columns():

@@ -7,8 +7,8 @@ import pytest
 import thorough
 from test_page import Reader, cells, section
 
-from driver import page, page_draws, page_elsewhere, page_layers
-from driver.results import Draws
+from driver.analysis.results import Draws
+from driver.report.page import cross_cpu, draws, layers, page
 from shared.sensitivity import Error
 
 
@@ -72,19 +72,19 @@ def test_draws_have_their_figures_and_a_judgement(whole):
     ],
 )
 def test_which_recipes_the_draws_tell_apart(accuracies, said):
-    assert page_draws.sentence(drawn(**accuracies)) == said
+    assert draws.sentence(drawn(**accuracies)) == said
 
 
 def test_a_recipe_between_two_is_in_both_groups():
     """The middle one is like either, which are not like each other."""
     low, middle, high = (0.80, 0.80, 0.81, 0.80), (0.80, 0.81, 0.80, 0.805), (0.81, 0.809, 0.811, 0.811)
-    assert page_draws.alike({"low": low, "middle": middle, "high": high}) == [["low", "middle"], ["middle", "high"]]
+    assert draws.alike({"low": low, "middle": middle, "high": high}) == [["low", "middle"], ["middle", "high"]]
 
 
 def test_of_many_recipes_those_are_named_that_are_as_good_as_the_best():
     names = {f"r{number}": (0.8 + number / 1000, 0.81 + number / 1000, 0.82 + number / 999) for number in range(30)}
     names["twin"] = names["r29"]
-    assert page_draws.sentence(drawn(**names)) == (
+    assert draws.sentence(drawn(**names)) == (
         "The draws tell all others from r29, which has the best mean, but for twin."
     )
 
@@ -99,7 +99,7 @@ def test_a_curve_has_its_intervals_and_its_judge(whole):
 def test_a_size_that_a_curve_lacks_is_a_dash():
     made = thorough.comparison()
     short = [replace(row, curve=row.curve[1:]) if row.name == "onnx.int8" else row for row in made.variants]
-    found = dict(page_draws.curves(replace(made, variants=tuple(short))))
+    found = dict(draws.curves(replace(made, variants=tuple(short))))
     assert [found["onnx.int8"][0], found["onnx.u8s8"][0].images] == [None, 25]
 
 
@@ -132,7 +132,7 @@ def test_a_few_losers_are_counted():
     good = thorough.RUNS["onnx.uint8"]
     row = replace(comparisons.variant("onnx.uint8"), emulated=good)
     made = comparisons.comparison(variants=(row,))
-    assert page_elsewhere.sentence(made) == "None of these 2 runs loses significantly."
+    assert cross_cpu.sentence(made) == "None of these 2 runs loses significantly."
 
 
 def test_each_explained_variant_has_its_summary_cause_plot_and_layers(whole):
@@ -185,11 +185,11 @@ def test_an_explained_variant_without_layers_says_so():
     [(None, "–"), (Error(None, 1.0, 0.0), "exact"), (Error(-1.25, 0.5, 1.0), "−1.2"), (Error(20.04, 0.9, 1.0), "20.0")],
 )
 def test_decibels(error, shown):
-    assert page_layers.decibels(error) == shown
+    assert layers.decibels(error) == shown
 
 
 def test_what_is_clipped_a_little_is_not_nothing():
-    assert [page_layers.clipped(share) for share in (0.0, 0.00002, 0.0131)] == ["0.00", "<0.01", "1.31"]
+    assert [layers.clipped(share) for share in (0.0, 0.00002, 0.0131)] == ["0.00", "<0.01", "1.31"]
 
 
 def test_a_hundred_thorough_variants_make_no_huge_page():

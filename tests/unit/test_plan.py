@@ -7,9 +7,11 @@ from itertools import groupby
 import pytest
 from evidence_makers import INPUTS, default_experiment
 
-from driver import catalog, experiment, plan
-from driver.catalog import Stage
-from driver.experiment import Limits
+from driver.catalog import declarations
+from driver.catalog.declarations import Stage
+from driver.experiment import loader
+from driver.experiment.model import Limits
+from driver.plan import schedule
 from shared.contract import Step
 from shared.errors import CrossquantError
 from shared.store import ROOT
@@ -26,7 +28,7 @@ CONVERTED = ["dataset", "keras.fp32", "exported", "onnx.fp32"]  # what every var
 
 
 def make(chosen=None, known=None, cpus=2):
-    return plan.make(chosen or default_experiment(), known or catalog.load(), INPUTS, cpus)
+    return schedule.make(chosen or default_experiment(), known or declarations.load(), INPUTS, cpus)
 
 
 def starts(steps):
@@ -42,12 +44,12 @@ def step(output, image, *inputs, optional=(), default=True):
 
 
 def test_the_default_experiment_starts_each_image_once_and_again_for_each_turn_of_the_timings():
-    assert starts(plan.select(make(), [])) == ["keras", "onnx", "torch"] * 3
+    assert starts(schedule.select(make(), [])) == ["keras", "onnx", "torch"] * 3
 
 
 def test_one_pass_of_the_timings_needs_no_second_start():
     made = make(default_experiment(options={"latency": {"passes": 1}}))
-    assert starts(plan.select(made, [])) == ["keras", "onnx", "torch"]
+    assert starts(schedule.select(made, [])) == ["keras", "onnx", "torch"]
     assert [step.output for step in made.steps if step.run == "latency"] == [
         "latency.keras",
         "latency.onnx",
@@ -77,12 +79,12 @@ def test_every_step_comes_after_what_it_reads():
 
 def asked_of(image):
     """What can be asked of each variant, and is not made of itself."""
-    return {stage.run for stage in catalog.load()[image] if "{variant}" in stage.output and not stage.default}
+    return {stage.run for stage in declarations.load()[image] if "{variant}" in stage.output and not stage.default}
 
 
 def test_training_and_further_splits_are_not_in_a_run_that_names_no_target():
     made = make()
-    left = set(outputs(made.steps)) - set(outputs(plan.select(made, [])))
+    left = set(outputs(made.steps)) - set(outputs(schedule.select(made, [])))
     assert {name for name in left if name.partition(".")[0] not in ("emulated", "explain")} == UNASKED
 
 
@@ -141,7 +143,7 @@ def test_a_changed_recipe_changes_only_its_own_step():
 )
 def test_a_target_takes_what_it_needs_and_nothing_else(targets, wanted):
     made = make()
-    selected = plan.select(made, targets)
+    selected = schedule.select(made, targets)
     assert sorted(outputs(selected)) == sorted(wanted)
     assert selected == [step for step in made.steps if step in selected]
 
@@ -149,45 +151,45 @@ def test_a_target_takes_what_it_needs_and_nothing_else(targets, wanted):
 def test_an_unknown_target_names_the_known_ones():
     made = make()
     with pytest.raises(CrossquantError) as caught:
-        plan.select(made, ["onnx.int8", "onnx.int9"])
+        schedule.select(made, ["onnx.int8", "onnx.int9"])
     known = ", ".join(outputs(made.steps))
     assert str(caught.value) == f"unknown artifact 'onnx.int9': this experiment makes {known}"
     assert caught.value.exit_code == 2
 
 
 def test_an_input_that_nobody_makes_is_named():
-    known = catalog.load() | {"extra": (Stage("count", "counted", ("datasets", "dataset")),)}
+    known = declarations.load() | {"extra": (Stage("count", "counted", ("datasets", "dataset")),)}
     with pytest.raises(CrossquantError) as caught:
         make(known=known)
     assert str(caught.value) == "'counted' needs ['datasets']: no stage makes it"
 
 
 def test_an_optional_input_that_nobody_makes_is_no_obstacle():
-    known = catalog.load() | {"extra": (Stage("count", "counted", ("dataset",), optional=("extra.*",)),)}
+    known = declarations.load() | {"extra": (Stage("count", "counted", ("dataset",), optional=("extra.*",)),)}
     assert make(known=known).step("counted").optional == ()
 
 
 def test_steps_that_wait_for_each_other_are_refused():
     with pytest.raises(CrossquantError, match=r"^'a' needs "):
-        list(plan.batches([step("a", "one", "b"), step("b", "one", "a")], set()))
+        list(schedule.batches([step("a", "one", "b"), step("b", "one", "a")], set()))
 
 
 def test_an_image_that_can_do_all_it_has_left_goes_first():
     """`two` can do more at once, yet would have to be started again after `one`."""
     steps = [step("b", "two"), step("c", "two"), step("d", "two", "a"), step("a", "one")]
-    found = list(plan.batches(steps, set()))
+    found = list(schedule.batches(steps, set()))
     assert [outputs(batch) for batch in found] == [["a"], ["b", "c", "d"]]
 
 
 def test_where_two_starts_are_needed_the_image_that_can_do_most_goes_first():
     steps = [step("a", "one"), step("b", "one", "d"), step("c", "two"), step("d", "two"), step("e", "two", "a")]
-    found = list(plan.batches(steps, set()))
+    found = list(schedule.batches(steps, set()))
     assert [outputs(batch) for batch in found] == [["c", "d"], ["a", "b"], ["e"]]
 
 
 def test_optional_inputs_are_made_first():
     steps = [step("timed", "one", optional=("model",)), step("model", "one")]
-    assert outputs(next(plan.batches(steps, set()))) == ["model", "timed"]
+    assert outputs(next(schedule.batches(steps, set()))) == ["model", "timed"]
 
 
 def test_a_fourth_image_enters_the_plan_by_its_folder(tmp_path):
@@ -206,24 +208,24 @@ def test_a_fourth_image_enters_the_plan_by_its_folder(tmp_path):
     )
     mine = tmp_path / "mine.yaml"
     mine.write_text(
-        experiment.find(experiment.DEFAULT)
+        loader.find(loader.DEFAULT)
         .read_text()
         .replace("recipes: default", "recipes:\n  preset: default\n  extra:\n    w4: {bits: 4}\n#")
     )
-    known = catalog.load(root=tmp_path)
-    made = make(experiment.load(mine, known), known)
+    known = declarations.load(root=tmp_path)
+    made = make(loader.load(mine, known), known)
     steps = [step for step in made.steps if step.image == "extra"]
     predictions = ["predictions.extra.fp32", "predictions.extra.w4"]
     assert sorted(outputs(steps)) == ["extra.fp32", "extra.w4", "latency.extra", *predictions]
     assert made.step("extra.w4").parameters == {"bits": 4}
     assert sorted(made.step("latency.extra").optional) == ["extra.fp32", "extra.w4", *predictions]
-    found = starts(plan.select(made, []))
+    found = starts(schedule.select(made, []))
     assert sorted(found[:4]) == ["extra", "keras", "onnx", "torch"]
     assert found[4:] == [image for image in found[:4] if image != "extra"] * 2, "it repeats no timings"
 
 
 def timed_in_turn(passes):
-    return plan.select(make(default_experiment(options={"latency": {"passes": passes}})), [])
+    return schedule.select(make(default_experiment(options={"latency": {"passes": passes}})), [])
 
 
 def test_the_images_take_turns_after_all_else():
@@ -249,18 +251,18 @@ def test_one_pass_more_leaves_the_others_as_they_were():
 
 
 def test_a_turn_is_a_target():
-    selected = outputs(plan.select(make(), ["latency.keras.2"]))
+    selected = outputs(schedule.select(make(), ["latency.keras.2"]))
     assert selected == ["dataset", "keras.fp32", "predictions.keras.fp32", "latency.keras.2"]
 
 
 def test_a_cold_start_needs_no_timings():
-    selected = outputs(plan.select(make(), ["startup.keras"]))
+    selected = outputs(schedule.select(make(), ["startup.keras"]))
     assert selected == ["dataset", "keras.fp32", "predictions.keras.fp32", "startup.keras"]
 
 
 def test_later_turns_follow_the_images_of_the_first():
     steps = [replace(step(f"{image}.{turn}", image), turn=turn) for image in ("one", "two") for turn in (2, 3)]
-    found = plan.in_turn(steps, [step("x", "two"), step("y", "one"), step("z", "two")])
+    found = schedule.in_turn(steps, [step("x", "two"), step("y", "one"), step("z", "two")])
     assert outputs(found) == ["two.2", "one.2", "two.3", "one.3"]
 
 

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-from driver import page, plots, plots_front, plots_labels, plots_rows
+from driver.report.page import page
+from driver.report.plots import drawing, labels, pareto, rows
 
 TIMED = list(comparisons.FIGURES)
 
@@ -27,10 +28,10 @@ def texts(svg):
 def every_plot(made):
     seconds = comparisons.seconds(made)
     return {
-        "accuracy-latency": plots_front.latency(made)[0],
-        "accuracy-size": plots_front.size(made)[0],
-        "latency": plots_rows.latency(made, seconds),
-        "calibration": plots_rows.calibration(made),
+        "accuracy-latency": pareto.latency(made)[0],
+        "accuracy-size": pareto.size(made)[0],
+        "latency": rows.latency(made, seconds),
+        "calibration": rows.calibration(made),
     }
 
 
@@ -53,13 +54,13 @@ def drawn():
     ],
 )
 def test_the_front_is_what_nothing_beats_in_both(points, best):
-    assert plots_front.front(points) == best
+    assert pareto.front(points) == best
 
 
 def test_the_fronts_of_the_default_run():
     made = comparisons.comparison()
-    assert plots_front.latency(made)[1] == ["onnx.u8s8", "onnx.fp32"]
-    assert plots_front.size(made)[1] == ["onnx.uint8", "onnx.u8s8", "onnx.fp32"]
+    assert pareto.latency(made)[1] == ["onnx.u8s8", "onnx.fp32"]
+    assert pareto.size(made)[1] == ["onnx.uint8", "onnx.u8s8", "onnx.fp32"]
 
 
 @pytest.mark.parametrize("plot", ["accuracy-latency", "accuracy-size", "latency", "calibration"])
@@ -101,18 +102,18 @@ def test_the_same_data_gives_the_same_bytes(drawn):
 def test_what_is_not_ok_is_not_drawn():
     made = comparisons.troubled()
     ok = [row.name for row in made.variants if row.status == "ok"]
-    assert marks(plots_front.size(made)[0]) == ok
+    assert marks(pareto.size(made)[0]) == ok
 
 
 def test_nothing_to_draw_is_no_plot():
     made = comparisons.nothing()
     assert every_plot(made) == dict.fromkeys(every_plot(made), "")
-    assert plots_front.latency(made) == ("", [])
+    assert pareto.latency(made) == ("", [])
 
 
 def test_of_many_variants_only_those_that_matter_are_labelled():
     made = comparisons.hundred()
-    svg, best = plots_front.latency(made)
+    svg, best = pareto.latency(made)
     assert len(marks(svg)) == 100
     labelled = {text for text in texts(svg) if "." in text and not re.fullmatch(r"[0-9.]+", text)}
     assert labelled == {*best, "keras.fp32", "onnx.r00"}
@@ -126,7 +127,7 @@ def test_one_image_is_enough(right):
 
 def test_a_clock_that_stood_still():
     made = comparisons.comparison()
-    svg = plots_rows.latency(made, {"onnx.int8": (0.0003,) * 20, "onnx.u8s8": (0.0002,)})
+    svg = rows.latency(made, {"onnx.int8": (0.0003,) * 20, "onnx.u8s8": (0.0002,)})
     assert marks(svg) == ["onnx.int8", "onnx.u8s8"]
     assert "nan" not in svg
 
@@ -145,7 +146,7 @@ def boxes(axes: Axes) -> list[Bbox]:
 
 def test_labels_cover_neither_each_other_nor_a_mark():
     axes, points = crowd(12)
-    assert plots_labels.place(axes, points, [f"torch.recipe{number}" for number in range(12)]) == []
+    assert labels.place(axes, points, [f"torch.recipe{number}" for number in range(12)]) == []
     found = boxes(axes)
     assert len(found) == 12
     assert not [pair for pair in combinations(found, 2) if pair[0].overlaps(pair[1])]
@@ -156,17 +157,17 @@ def test_labels_cover_neither_each_other_nor_a_mark():
 
 def test_a_label_without_room_is_left_out_and_told():
     axes, points = crowd(1)
-    assert plots_labels.place(axes, points, ["x" * 200]) == ["x" * 200]
+    assert labels.place(axes, points, ["x" * 200]) == ["x" * 200]
     assert boxes(axes) == []
 
 
 def test_names_are_no_formulas():
     row = replace(comparisons.variant("onnx.int8"), name="onnx.$x$<b>")
-    svg, _ = plots_front.size(comparisons.comparison(variants=(row,)))
+    svg, _ = pareto.size(comparisons.comparison(variants=(row,)))
     assert "onnx.$x$&lt;b&gt;" in svg
     assert "<b>" not in svg
 
 
 def test_every_colour_of_the_plots_is_one_of_the_page():
     defined = set(re.findall(r"(--\w+):", (page.TEMPLATES / "style.css").read_text()))
-    assert set(plots.VARIABLES.values()) <= defined
+    assert set(drawing.VARIABLES.values()) <= defined

@@ -9,17 +9,17 @@ import pytest
 import thorough
 from test_plots import marks, texts
 
-from driver import plots_draws, plots_elsewhere, plots_layers
+from driver.report.plots import cross_cpu, draws, layers
 
 DRAWN = [name for name in comparisons.FIGURES if not name.endswith("fp32")]
 
 
 def every_plot(made):
     return {
-        "draws": plots_draws.strip(made),
-        "curve": plots_draws.curve(made),
-        "cpus": plots_elsewhere.draw(made)[0],
-        **{f"layers-{name}": plots_layers.draw(found) for name, found in thorough.explained().items()},
+        "draws": draws.strip(made),
+        "curve": draws.curve(made),
+        "cpus": cross_cpu.draw(made)[0],
+        **{f"layers-{name}": layers.draw(found) for name, found in thorough.explained().items()},
     }
 
 
@@ -64,7 +64,7 @@ def test_layers_of_a_large_model_are_all_there_under_short_names(drawn):
     assert len(marks(svg)) == 60
     shown = [text for text in texts(svg) if text.startswith("functional_1")]
     assert len(set(shown)) == 60
-    assert max(map(len, shown)) == plots_layers.NAME
+    assert max(map(len, shown)) == layers.NAME
 
 
 def test_the_same_data_gives_the_same_bytes(drawn):
@@ -83,13 +83,13 @@ def test_a_plot_takes_its_colours_from_the_page(drawn):
 
 @pytest.mark.parametrize("made", [comparisons.comparison(), comparisons.nothing()])
 def test_nothing_to_draw_is_no_plot(made):
-    assert (plots_draws.strip(made), plots_draws.curve(made), plots_elsewhere.draw(made)) == ("", "", ("", 0))
-    assert plots_layers.draw(replace(thorough.explained()["onnx.u8s8"], layers=())) == ""
+    assert (draws.strip(made), draws.curve(made), cross_cpu.draw(made)) == ("", "", ("", 0))
+    assert layers.draw(replace(thorough.explained()["onnx.u8s8"], layers=())) == ""
 
 
 def test_of_many_runs_those_that_lose_most_are_drawn():
-    svg, count = plots_elsewhere.draw(thorough.hundred())
-    assert count == len(marks(svg)) == plots_elsewhere.MOST
+    svg, count = cross_cpu.draw(thorough.hundred())
+    assert count == len(marks(svg)) == cross_cpu.MOST
     assert "no loss" not in texts(svg)
 
 
@@ -98,11 +98,11 @@ def test_of_many_runs_those_that_lose_most_are_drawn():
     [([10, 50], [10, 50]), ([10, 12, 50], [10, 25, 50]), ([90, 95, 99], [70, 85, 100]), ([50], [50])],
 )
 def test_names_at_the_curves_ends_are_apart_and_inside(wanted, spots):
-    assert plots_draws.spread(wanted, 100) == spots
+    assert draws.spread(wanted, 100) == spots
 
 
 def test_a_plot_alone_is_a_drawing_of_its_own_size_in_light_and_dark():
-    svg = plots_layers.alone(thorough.explained()["onnx.u8s8"])
+    svg = layers.alone(thorough.explained()["onnx.u8s8"])
     root = ElementTree.fromstring(svg)
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
     assert root.get("viewBox") == f"0 0 {root.get('width')} {root.get('height')}"
@@ -116,6 +116,6 @@ def test_a_plot_alone_is_a_drawing_of_its_own_size_in_light_and_dark():
 def test_one_layer_without_a_loss():
     found = thorough.explained()["onnx.u8s8"]
     only = replace(found.layers[0], kept_kl=0.0, only_weights=None)
-    svg = plots_layers.draw(replace(found, float_kl=0.0, layers=(only,)))
+    svg = layers.draw(replace(found, float_kl=0.0, layers=(only,)))
     assert marks(svg) == ["model/conv2d_6/Conv2D"]
     assert "nan" not in svg

@@ -4,8 +4,9 @@ import itertools
 
 import pytest
 
-from driver import catalog, recipes
-from driver.catalog import Option, Stage
+from driver.catalog import declarations
+from driver.catalog.declarations import Option, Stage
+from driver.experiment import recipes
 from shared.errors import FieldError
 
 STAGES = (
@@ -88,13 +89,13 @@ def test_what_chose_the_stage_is_not_passed_on_unless_it_is_an_option():
 @pytest.mark.parametrize("path", sorted(recipes.PRESETS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_preset_has_recipes_that_the_images_know(path):
     for image, found in recipes.resolve(path.stem).items():
-        stages = catalog.load()[image]
+        stages = declarations.load()[image]
         for name, given in found.items():
             stage = recipes.stage_for(stages, image, name, given)
             recipes.parameters(stage, given, ("recipes", image, name))
 
 
-ALL = catalog.load(catalog.optional())
+ALL = declarations.load(declarations.optional())
 MAKERS = [(image, stage) for image in ALL for stage in ALL[image] if stage.takes_recipe]
 
 

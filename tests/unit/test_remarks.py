@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from driver import remarks, statistics
-from driver.results import Emulated, Latency, Noise, Variant
+from driver.analysis import statistics
+from driver.analysis.results import Emulated, Latency, Noise, Variant
+from driver.decision import row_warnings
 
 NOISE = (Noise("onnx", "onnx.fp32", 0.02), Noise("torch", "torch.fp32", 0.3))
 
@@ -22,7 +23,7 @@ def there(cpu="haswell", accuracy=0.842, p_value=1e-6):
 
 def told(*rows, noise=NOISE, refused=None):
     """The remarks of each row."""
-    return {found.name: found.remarks for found in remarks.add(rows, noise, refused or {})}
+    return {found.name: found.remarks for found in row_warnings.add(rows, noise, refused or {})}
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_a_limit_that_does_not_hold_is_told(held, count):
 
 def test_what_layers_in_float_cost_is_told_against_the_recipe_without():
     rows = [row("onnx.auto", 0.3, in_float=("a",)), row("onnx.int8", 0.25)]
-    (found, _) = remarks.add(rows, (), {}, {"onnx.auto": "onnx.int8"})
+    (found, _) = row_warnings.add(rows, (), {}, {"onnx.auto": "onnx.int8"})
     assert found.remarks[-1] == ("against onnx.int8, which has none in float: 1.20 times its latency")
 
 
@@ -89,11 +90,11 @@ def test_what_can_not_run_elsewhere_is_told_with_the_reason():
 
 def test_all_at_once_in_one_order_and_nothing_else_of_the_rows_changes():
     whole = row("onnx.auto", 2.0, in_float=("a",), emulated=(there(),))
-    twin, found = remarks.add([row("onnx.fp32"), whole], NOISE, {"onnx.auto": {"nehalem": "no AVX2"}})
+    twin, found = row_warnings.add([row("onnx.fp32"), whole], NOISE, {"onnx.auto": {"nehalem": "no AVX2"}})
     assert [remark.split(" ")[0] for remark in found.remarks] == ["2.0×", "1", "84.2", "can't"]
     assert replace(found, remarks=()) == whole
     assert twin == row("onnx.fp32")
 
 
 def test_no_rows_have_no_remarks():
-    assert remarks.add([], NOISE, {}) == []
+    assert row_warnings.add([], NOISE, {}) == []

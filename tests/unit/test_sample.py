@@ -5,18 +5,18 @@ import json
 import numpy as np
 import pytest
 
-from driver import cifar10, sample
+from driver.inputs import cifar10, embedded_sample
 from images.keras import calibration
 from shared.errors import CrossquantError
 from shared.store import ROOT
 
 FULL = ROOT / "volumes" / "inputs" / "cifar10"
-SUMS = json.loads((sample.FOLDER / "sha256.json").read_text())
+SUMS = json.loads((embedded_sample.FOLDER / "sha256.json").read_text())
 
 
 @pytest.fixture(scope="module")
 def embedded():
-    return sample.load()
+    return embedded_sample.load()
 
 
 @pytest.fixture
@@ -67,8 +67,8 @@ def test_all_training_labels_are_there(embedded):
 
 
 def test_what_is_made_is_loaded_bit_for_bit(tmp_path, monkeypatch):
-    monkeypatch.setattr(sample, "TEST_PER_CLASS", 10)
-    monkeypatch.setattr(sample, "CALIBRATION_PER_CLASS", 5)
+    monkeypatch.setattr(embedded_sample, "TEST_PER_CLASS", 10)
+    monkeypatch.setattr(embedded_sample, "CALIBRATION_PER_CLASS", 5)
     full = {
         "x_train": numbered(80),
         "y_train": np.tile(np.arange(10, dtype=np.uint8), 8),
@@ -76,8 +76,8 @@ def test_what_is_made_is_loaded_bit_for_bit(tmp_path, monkeypatch):
         "y_test": np.tile(np.arange(10, dtype=np.uint8), 12),
     }
     save(tmp_path / "full", full)
-    sample.make(tmp_path / "full", tmp_path / "made")
-    made = sample.load(tmp_path / "made")
+    embedded_sample.make(tmp_path / "full", tmp_path / "made")
+    made = embedded_sample.load(tmp_path / "made")
     assert (len(made["x_train"]), len(made["x_test"])) == (50, 100)
     np.testing.assert_array_equal(made["x_train"], full["x_train"][made["train_indices"]])
     np.testing.assert_array_equal(made["x_test"], full["x_test"][made["test_indices"]])
@@ -87,18 +87,18 @@ def test_what_is_made_is_loaded_bit_for_bit(tmp_path, monkeypatch):
 
 
 def test_a_picture_of_images_is_unpacked_in_their_order(tmp_path):
-    images = numbered(2 * sample.COLUMNS)
-    sample.pack(images, tmp_path / "sheet.webp")
-    np.testing.assert_array_equal(sample.unpack(tmp_path / "sheet.webp"), images)
+    images = numbered(2 * embedded_sample.COLUMNS)
+    embedded_sample.pack(images, tmp_path / "sheet.webp")
+    np.testing.assert_array_equal(embedded_sample.unpack(tmp_path / "sheet.webp"), images)
 
 
 @pytest.mark.skipif(not (FULL / "x_test_0.npy").exists(), reason="needs the full data set in volumes/inputs/cifar10")
 def test_the_sample_made_anew_is_the_committed_one(tmp_path, monkeypatch):
     """Its pictures are not encoded again, which takes half a minute: others hold that they lose nothing."""
     packed = {}
-    monkeypatch.setattr(sample, "pack", lambda images, path: packed.update({path: images}))
-    monkeypatch.setattr(sample, "unpack", packed.get)
-    sample.make(FULL, tmp_path)
+    monkeypatch.setattr(embedded_sample, "pack", lambda images, path: packed.update({path: images}))
+    monkeypatch.setattr(embedded_sample, "unpack", packed.get)
+    embedded_sample.make(FULL, tmp_path)
     assert json.loads((tmp_path / "sha256.json").read_text()) == SUMS
 
 

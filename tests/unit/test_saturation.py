@@ -12,10 +12,16 @@ import pytest
 from evidence_makers import Volume, answers, default_experiment
 from rich.console import Console
 
-from driver import catalog, comparison, experiment, gates, page, recipes, remarks, reporting, tables
-from driver.evidence import Evidence
-from driver.experiment import Bound, Gates
-from driver.results import Gate, Latency, Metric, Paired, Variant
+from driver.analysis import gates
+from driver.analysis.artifacts import Evidence
+from driver.analysis.results import Gate, Latency, Metric, Paired, Variant
+from driver.catalog import declarations
+from driver.comparison import compare
+from driver.decision import row_warnings
+from driver.experiment import loader, recipes
+from driver.experiment.model import Bound, Gates
+from driver.report import documents, terminal
+from driver.report.page import page
 from shared import instructions
 from shared.freshness import Freshness
 from shared.instructions import Cpu
@@ -48,7 +54,7 @@ class Host(Volume):
 
 def compared(flags, wrong, limits=OWN, **changes):
     volume = Host(flags, wrong, gates=limits, **changes).whole()
-    return comparison.compare(Evidence(Freshness(volume.plan)), volume.experiment)
+    return compare.compare(Evidence(Freshness(volume.plan)), volume.experiment)
 
 
 def rows(made):
@@ -84,7 +90,7 @@ def test_the_cpu_that_answered_counts_not_the_one_that_compares():
     volume = Host(VNNI, {SATURATING: 40, "torch.int8": 40}, gates=OWN).whole()
     volume.flags = AVX2
     volume.variant(SATURATING, volume.found(SATURATING))
-    made = comparison.compare(Evidence(Freshness(volume.plan)), volume.experiment)
+    made = compare.compare(Evidence(Freshness(volume.plan)), volume.experiment)
     assert [row.name for row in made.variants if row.saturated] == [SATURATING]
     (said,) = [line for line in made.warnings if "another CPU" in line]
     for flags in (AVX2, VNNI):
@@ -119,7 +125,7 @@ def test_of_several_it_names_the_fastest_that_is_not_worse():
         row("onnx.slow", 0.4, **alike),
         row("onnx.good", 0.2, **alike),
     ]
-    found, *_ = remarks.add([row("onnx.u8s8", 0.1, 1000, saturated=True), *others, row("onnx.x", 0.1)], (), {})
+    found, *_ = row_warnings.add([row("onnx.u8s8", 0.1, 1000, saturated=True), *others, row("onnx.x", 0.1)], (), {})
     assert found.remarks == (f"{FACT}: take onnx.good, which answers alike on every CPU",)
 
 
@@ -132,14 +138,14 @@ def test_a_stage_that_knows_no_safe_setting_leaves_it_at_the_reason():
     paired = Paired(80, 20, 0, 0, -20.0, None, 1e-6)
     row = Variant("onnx.dynamic", "onnx", "dynamic", "ok", accuracy=0.8, delta_pp=-20.0, saturated=True)
     row = replace(row, paired=replace(paired, interval_pp=comparisons.variant("onnx.int8").paired.interval_pp))
-    (found,) = remarks.add([row], (), {})
+    (found,) = row_warnings.add([row], (), {})
     assert found.remarks == (FACT,)
 
 
 def test_without_labels_nobody_knows_whether_it_lost_and_it_is_told_all_the_same():
     metric = Metric("sqnr", 9.0, None, None, None, None, None, "higher")
     row = Variant("onnx.u8s8", "onnx", "u8s8", "ok", metrics=(metric,), saturated=True)
-    (found,) = remarks.add([row], (), {})
+    (found,) = row_warnings.add([row], (), {})
     assert found.remarks == (FACT,)
 
 
@@ -194,7 +200,7 @@ def test_what_pt2e_made_in_the_place_of_fx_has_other_products():
         volume.variant("onnx.fp32", answers(10))
         volume.seal("torch.onednn", {"model.pt": b"x", "quantized.json": about})
         volume.seal("predictions.torch.onednn", {"output_0.npy": answers(40)})
-        made = comparison.compare(Evidence(Freshness(volume.plan)), volume.experiment)
+        made = compare.compare(Evidence(Freshness(volume.plan)), volume.experiment)
         assert rows(made)["torch.onednn"].saturated is saturated
 
 
@@ -211,14 +217,14 @@ def test_a_figure_that_the_task_has_not_is_refused_in_every_group():
         list(gates.evaluate(Gates(saturating={"mae": Bound(max=1)}), [row]))
 
 
-ALL = catalog.load(catalog.optional())
-SHIPPED = sorted(path.stem for path in experiment.FOLDER.glob("*.yaml"))
+ALL = declarations.load(declarations.optional())
+SHIPPED = sorted(path.stem for path in loader.FOLDER.glob("*.yaml"))
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_shipped_experiments_hold_all_but_what_saturates_everywhere(name):
     """Of their rows just these have gates of their own on such a CPU: each other recipe is held to the usual ones."""
-    chosen = experiment.load(experiment.FOLDER / f"{name}.yaml", ALL)
+    chosen = loader.load(loader.FOLDER / f"{name}.yaml", ALL)
     assert chosen.gates.quantized["accuracy"].min == 0.85
     assert chosen.gates.saturating["accuracy"].min >= 0.5, "chance is 0.1"
     found = {
@@ -243,23 +249,23 @@ def spared(**changes):
 
 def test_the_terminal_names_the_rows_in_one_line_before_the_last():
     console = Console(file=StringIO(), width=80)
-    reporting.show(spared(), console)
+    terminal.show(spared(), console)
     assert console.file.getvalue().splitlines()[-2:] == [LINE, "All 15 gates hold."]
 
 
 def test_markdown_names_them_too():
-    lines = tables.markdown(spared()).splitlines()
+    lines = documents.markdown(spared()).splitlines()
     assert f"- **{LINE}**" in lines
     assert "All 15 gates hold." in lines
 
 
 def test_nothing_is_said_where_every_row_is_held():
-    assert "Not held" not in tables.markdown(comparisons.comparison())
+    assert "Not held" not in documents.markdown(comparisons.comparison())
     assert "not held" not in page.html(comparisons.comparison(), comparisons.bare())
 
 
 def test_junit_has_them_as_skipped_with_the_reason():
-    suite = ElementTree.fromstring(tables.junit(spared()))
+    suite = ElementTree.fromstring(documents.junit(spared()))
     skipped = [case for case in suite if case.find("skipped") is not None and case.get("classname") == SATURATING]
     assert [case.get("name") for case in skipped] == [
         "accuracy min of gates.quantized",

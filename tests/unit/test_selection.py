@@ -8,11 +8,16 @@ import yaml
 from evidence_makers import INPUTS
 
 from driver import __main__ as command_line
-from driver import catalog, commands, experiment, plan, ranking, selection
-from driver.experiment import Select
-from driver.ranking import Choice
-from driver.recipes import resolve
-from driver.results import Draws, Gate, Latency, Noise
+from driver.analysis.results import Draws, Gate, Latency, Noise
+from driver.catalog import declarations
+from driver.cli import commands
+from driver.comparison import selection
+from driver.decision import ranking
+from driver.decision.ranking import Choice
+from driver.experiment import loader, model
+from driver.experiment.model import Select
+from driver.experiment.recipes import resolve
+from driver.plan import schedule
 from shared import store
 
 NOISE = (Noise("onnx", "onnx.fp32", 0.05),)
@@ -144,7 +149,7 @@ def test_each_image_has_its_own_choice_and_twin():
 
 def given(**changes):
     """An experiment's file that has all that an experiment may have."""
-    data = yaml.safe_load(experiment.find(experiment.DEFAULT).read_text())
+    data = yaml.safe_load(loader.find(loader.DEFAULT).read_text())
     more = {
         "other_cpus": ["haswell"],
         "recommended": ["onnx.int8"],
@@ -154,11 +159,11 @@ def given(**changes):
 
 
 def loaded(data):
-    return experiment.load(selection.write(data, selection.WHY_TRIAL), catalog.load())
+    return loader.load(selection.write(data, selection.WHY_TRIAL), declarations.load())
 
 
 def steps(chosen):
-    return plan.make(chosen, catalog.load(), INPUTS, 2)
+    return schedule.make(chosen, declarations.load(), INPUTS, 2)
 
 
 @pytest.mark.usefixtures("volumes")
@@ -185,8 +190,8 @@ def test_the_trial_asks_for_nothing_that_does_not_rank():
     made = loaded(selection.trial(data, FEW))
     assert made.name == "resnet8-cifar10.select"
     assert (made.gates, made.curve, made.recommended, made.other_cpus) == (
-        experiment.Gates(),
-        experiment.Curve(),
+        model.Gates(),
+        model.Curve(),
         (),
         (),
     )
@@ -226,7 +231,7 @@ CHOICES = (
     Choice("onnx", "onnx.int8", "onnx.u8s8", "onnx.u8s8", "", ("onnx.u8s8", "onnx.int8")),
     Choice("torch", "torch.x86", "torch.x86", "torch.x86", "", ("torch.x86",)),
 )
-TRIED = experiment.recipes.resolve("default")
+TRIED = resolve("default")
 
 
 @pytest.mark.usefixtures("volumes")
@@ -294,8 +299,8 @@ def ran(monkeypatch):
 
     def give(*results):
         waiting = list(results)
-        monkeypatch.setattr(commands.session, "make", lambda chosen, *_: (found.append(chosen), False))
-        monkeypatch.setattr(commands.session, "conclude", lambda *_: waiting.pop(0))
+        monkeypatch.setattr(commands.workflow, "make", lambda chosen, *_: (found.append(chosen), False))
+        monkeypatch.setattr(commands.workflow, "conclude", lambda *_: waiting.pop(0))
         return found
 
     return give
@@ -307,7 +312,7 @@ def test_the_command_ranks_then_tests_the_winners(ran, volumes, capsys):
     trial, final = found
     assert (trial.name, trial.split) == ("resnet8-cifar10.select", "selection")
     assert (final.name, final.split) == ("resnet8-cifar10.selected", "test")
-    choices = ranking.choose(comparisons.comparison(), selection.safe_variants(catalog.load(), trial.recipes))
+    choices = ranking.choose(comparisons.comparison(), selection.safe_variants(declarations.load(), trial.recipes))
     assert final.recommended == tuple(name for choice in choices for name in choice.winners)
     out = capsys.readouterr().out
     assert all(f"{choice.image}: {choice.recommended} is recommended" in out for choice in choices)
@@ -315,7 +320,7 @@ def test_the_command_ranks_then_tests_the_winners(ran, volumes, capsys):
         "resnet8-cifar10.select.yaml",
         "resnet8-cifar10.selected.yaml",
     ]
-    assert experiment.find(final.name) == store.volumes() / "inputs" / f"{final.name}.yaml"
+    assert loader.find(final.name) == store.volumes() / "inputs" / f"{final.name}.yaml"
 
 
 FINE = comparisons.comparison()

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from driver import remarks, siblings
-from driver.results import Drift, OutputDrift, Variant
+from driver.analysis import siblings
+from driver.analysis.results import Drift, OutputDrift, Variant
+from driver.decision import row_warnings
 from shared.contract import Step
 
 
@@ -22,7 +23,7 @@ def row(name: str, *decibels: float | None, **changes: Any) -> Variant:
 def told(*rows: Variant, finer: tuple[str, ...] = ()) -> dict[str, tuple[str, ...]]:
     """The remarks of the rows that have any; all but `finer` round everything to 8 bits."""
     rounding = {item.name: item.name not in finer for item in rows}
-    return {item.name: item.remarks for item in remarks.add(rows, (), {}, rounding=rounding) if item.remarks}
+    return {item.name: item.remarks for item in row_warnings.add(rows, (), {}, rounding=rounding) if item.remarks}
 
 
 def test_the_wrong_row_is_told_the_figures_and_the_row_that_it_is_held_against():

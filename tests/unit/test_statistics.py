@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from driver import statistics
-from driver.results import Count, Interval
+from driver.analysis import statistics
+from driver.analysis.results import Count, Interval
 
 LABELS = np.array([0, 0, 0, 0, 1, 1, 2, 2], np.uint8)
 ODD_TABLES = [(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1), (50, 0, 0, 0), (0, 0, 0, 50), (0, 50, 0, 0)]

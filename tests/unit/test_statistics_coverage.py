@@ -10,7 +10,7 @@ import math
 import numpy as np
 import pytest
 
-from driver import statistics
+from driver.analysis import statistics
 
 DRAWS = 4000
 ACCURACY = 0.87

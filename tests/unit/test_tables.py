@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 import comparisons
 import thorough
 
-from driver import tables
-from driver.results import Changed, Gate, Verdict
+from driver.analysis.results import Changed, Gate, Verdict
+from driver.report import documents
 from shared.contract import Failure
 
 BROKEN = Gate("onnx.int8", "drop_pp", "max", 0.5, 0.95, False, 0.95)
@@ -20,12 +20,12 @@ def rows(text):
 
 
 def suite(comparison):
-    return ElementTree.fromstring(tables.junit(comparison))
+    return ElementTree.fromstring(documents.junit(comparison))
 
 
 def test_markdown_says_the_verdict_first_and_folds_the_rest_away():
     made = comparisons.comparison()
-    lines = tables.markdown(made).splitlines()
+    lines = documents.markdown(made).splitlines()
     first, *others = made.verdict.sentences
     assert f"**{first}**" in lines[:8]
     folded = lines.index("<details><summary>Why not the others</summary>")
@@ -34,7 +34,7 @@ def test_markdown_says_the_verdict_first_and_folds_the_rest_away():
 
 def test_markdown_has_a_line_for_each_leg():
     made = comparisons.comparison()
-    text = tables.markdown(made)
+    text = documents.markdown(made)
     assert all(
         f"| `{leg.before}` → `{leg.after}` | {', '.join(leg.tools)} | {leg.drift.changed} |" in text
         for leg in made.legs
@@ -42,12 +42,12 @@ def test_markdown_has_a_line_for_each_leg():
 
 
 def test_markdown_without_a_verdict_says_so():
-    assert "**No verdict.**" in tables.markdown(replace(comparisons.comparison(), verdict=Verdict("", ())))
+    assert "**No verdict.**" in documents.markdown(replace(comparisons.comparison(), verdict=Verdict("", ())))
 
 
 def test_csv_has_a_line_for_each_variant_and_nothing_where_there_is_nothing():
     made = comparisons.troubled()
-    found = rows(tables.csv_text(made))
+    found = rows(documents.csv_text(made))
     assert [row["name"] for row in found] == [row.name for row in made.variants]
     for row, cells in zip(made.variants, found, strict=True):
         assert cells["accuracy"] == ("" if row.accuracy is None else str(row.accuracy))
@@ -55,7 +55,7 @@ def test_csv_has_a_line_for_each_variant_and_nothing_where_there_is_nothing():
 
 
 def test_markdown_has_the_remarks_in_sight_and_the_draws_folded_away():
-    lines = tables.markdown(thorough.comparison()).splitlines()
+    lines = documents.markdown(thorough.comparison()).splitlines()
     folded = lines.index("<details><summary>Other draws of the calibration set</summary>")
     assert lines.index("- `onnx.int8`: 1.3× slower than onnx.fp32, its float twin") < lines.index(
         "<details><summary>Why not the others</summary>"
@@ -65,7 +65,7 @@ def test_markdown_has_the_remarks_in_sight_and_the_draws_folded_away():
 
 
 def test_csv_tells_draws_other_cpus_and_remarks():
-    found = {row["name"]: row for row in rows(tables.csv_text(thorough.comparison()))}
+    found = {row["name"]: row for row in rows(documents.csv_text(thorough.comparison()))}
     assert found["onnx.u8s8"]["emulated"] == "haswell 84.2% of 500; cascadelake 88.0% of 500"
     assert (found["onnx.int8"]["draws"], found["onnx.int8"]["draws_mean"][:6]) == ("5", "0.8779")
     assert float(found["onnx.int8"]["draws_sd"]) > 0
@@ -75,12 +75,12 @@ def test_csv_tells_draws_other_cpus_and_remarks():
 
 
 def test_csv_of_no_variants_is_a_heading():
-    assert tables.csv_text(replace(comparisons.comparison(), variants=())) == "name\n"
+    assert documents.csv_text(replace(comparisons.comparison(), variants=())) == "name\n"
 
 
 def test_changed_images_are_a_line_each():
     changed = {"onnx.int8": (Changed(3, 5, 5, 4, 0.25, 0.5), Changed(9, 1, 2, 1, 0.125, 0.25)), "torch.int8": ()}
-    assert tables.changed_text(changed) == (
+    assert documents.changed_text(changed) == (
         "variant,index,label,reference_answer,variant_answer,reference_margin,variant_margin\n"
         "onnx.int8,3,5,5,4,0.25,0.5\n"
         "onnx.int8,9,1,2,1,0.125,0.25\n"
@@ -115,14 +115,14 @@ def test_junit_tells_what_has_no_result():
 def test_csv_has_no_formula_of_a_foreign_text_and_keeps_numbers_as_they_are():
     first, *others = comparisons.comparison().variants
     first = replace(first, remarks=("=HYPERLINK(1)", "b"), reason="@SUM(1)", in_float=("-layer",), delta_pp=-0.5)
-    (cells, *_) = rows(tables.csv_text(comparisons.comparison(variants=(first, *others))))
+    (cells, *_) = rows(documents.csv_text(comparisons.comparison(variants=(first, *others))))
     assert (cells["remarks"], cells["reason"], cells["in_float"]) == ("'=HYPERLINK(1); b", "'@SUM(1)", "'-layer")
     assert cells["delta_pp"] == "-0.5"
 
 
 def test_markdown_shows_foreign_texts_as_they_stand():
     made = comparisons.hostile()
-    text = tables.markdown(replace(made, warnings=("a ![x](http://example.org) & b | c",)))
+    text = documents.markdown(replace(made, warnings=("a ![x](http://example.org) & b | c",)))
     assert not [tag for tag in ("<script", "<img") if tag in text]
     assert "&lt;script>" in text
     assert "> **a ![x]\\(http://example.org) &amp; b | c**" in text

@@ -11,11 +11,14 @@ from evidence_makers import LABELS, ORDER, Volume, answers, default_experiment
 from pytest import approx
 from task_makers import CASES, TaskVolume, compared
 
-from driver import comparison, measures, reporting, tables, tasks, wording
-from driver.evidence import Evidence
-from driver.experiment import Bound, Gates
-from driver.results import Comparison, Interval, Metric
-from driver.tasks import Answer, Truth
+from driver.analysis import evaluation, metric_specs
+from driver.analysis.artifacts import Evidence
+from driver.analysis.evaluation import Answer, Truth
+from driver.analysis.results import Comparison, Interval, Metric
+from driver.comparison import compare
+from driver.decision import judgements
+from driver.experiment.model import Bound, Gates
+from driver.report import documents, terminal
 from shared.contract import decode
 from shared.errors import CrossquantError
 from shared.freshness import Freshness
@@ -54,7 +57,7 @@ def test_each_task_has_its_metrics_and_none_of_another(task):
 @pytest.mark.parametrize("task", CASES)
 def test_what_is_written_can_be_read_again(task):
     made = compared(task)
-    text = reporting.texts(made)["comparison.json"]
+    text = terminal.texts(made)["comparison.json"]
     assert decode(Comparison, json.loads(text, parse_constant=pytest.fail)) == made
     assert "NaN" not in text
 
@@ -99,7 +102,7 @@ def test_holm_corrects_each_figure_over_the_quantized_rows():
 def test_labels_are_judged_alike_by_logits_and_by_their_sigmoids():
     logits, probabilities = (task_makers.multilabel(logits) for logits in (True, False))
     found = [
-        tasks.metrics(
+        evaluation.metrics(
             Answer(Truth(About(task="multilabel"), case.labels, None, case.outputs[0]), case.outputs[0]), None
         )
         for case in (logits, probabilities)
@@ -196,9 +199,9 @@ def test_a_sure_loss_that_matters_to_nobody_is_none():
         volume.variant(name, (case.labels + np.float32(factor) * error, case.outputs[1]))
     made = rows(volume.compare())
     assert figures(made["onnx.u8s8"])["mae"].p_holm < 0.05
-    assert not wording.worse(made["onnx.u8s8"])
-    assert wording.standing(made["onnx.u8s8"]) == "worse by too little to matter"
-    assert wording.worse(made["onnx.uint8"])
+    assert not judgements.worse(made["onnx.u8s8"])
+    assert judgements.standing(made["onnx.u8s8"]) == "worse by too little to matter"
+    assert judgements.worse(made["onnx.uint8"])
 
 
 def metric(value, delta, p_value, better="lower", name="mae"):
@@ -217,7 +220,7 @@ def metric(value, delta, p_value, better="lower", name="mae"):
     ],
 )
 def test_what_is_worse_follows_the_direction_of_the_figure(found, expected):
-    assert measures.loses(found, 0.05) is expected
+    assert metric_specs.loses(found, 0.05) is expected
 
 
 def test_every_output_of_a_model_with_several():
@@ -247,14 +250,14 @@ def test_legs_of_a_task_without_classes():
 @pytest.mark.parametrize("task", CASES)
 def test_a_table_for_people(task):
     made = compared(task)
-    text = tables.markdown(made)
+    text = documents.markdown(made)
     head = next(line for line in text.splitlines() if line.startswith("| variant"))
-    measure = measures.MEASURES[METRICS[task][0]]
+    measure = metric_specs.MEASURES[METRICS[task][0]]
     assert head.startswith(f"| variant | {measure.heading} |")
     assert "top-1" not in text
     assert (f"400 test {made.unit} of") in text
     assert f"| {made.unit} /s |" in head
-    assert tables.csv_text(made).splitlines()[0].endswith(f"{METRICS[task][-1]}_p_holm")
+    assert documents.csv_text(made).splitlines()[0].endswith(f"{METRICS[task][-1]}_p_holm")
 
 
 def with_draws(case):
@@ -279,8 +282,8 @@ def test_draws_are_judged_by_the_headline(task):
     reference = 0.0 if row.headline.delta is None else row.headline.value - row.headline.delta
     if task != "fidelity":
         assert row.draws.delta_pp == approx(row.draws.mean - reference)
-    label = measures.of(row.headline).label
-    assert f"onnx.u8s8 over 3 draws: {label} " in "\n".join(reporting.remarks(made))
+    label = metric_specs.of(row.headline).label
+    assert f"onnx.u8s8 over 3 draws: {label} " in "\n".join(terminal.remarks(made))
 
 
 @pytest.mark.parametrize(("task", "shift"), [("regression", 0.5), ("reconstruction", 0.0)])
@@ -298,7 +301,7 @@ def test_other_cpus_are_judged_by_the_headline(task, shift):
 
 def test_top_five_where_there_are_more_classes():
     volume = Volume(default_experiment()).whole()
-    found = rows(comparison.compare(Evidence(Freshness(volume.plan)), volume.experiment))["onnx.int8"]
+    found = rows(compare.compare(Evidence(Freshness(volume.plan)), volume.experiment))["onnx.int8"]
     (top5,) = found.metrics
     assert (top5.name, top5.better, top5.delta, top5.p_value) == ("top5", "higher", 0.0, 1.0)
     assert found.headline.name == "accuracy"
@@ -308,7 +311,7 @@ def test_top_five_by_hand():
     """Of equal classes the first one comes first, as in argmax."""
     outputs = np.array([[6, 5, 4, 3, 2, 1], [6, 5, 4, 3, 2, 1], [1, 1, 1, 1, 1, 1]], np.float32)
     answer = Answer(Truth(About(), np.array([4, 5, 5], np.int64)), outputs)
-    assert tasks.among_the_first(answer).tolist() == [True, False, False]
+    assert evaluation.among_the_first(answer).tolist() == [True, False, False]
 
 
 def test_a_thousand_classes_stay_bearable():
@@ -321,7 +324,7 @@ def test_a_thousand_classes_stay_bearable():
     noisy = outputs + random.normal(0, 0.5, outputs.shape).astype(np.float32)
     known = task_makers.compared("fidelity").variants[0]
     started = time.process_time()
-    row = comparison.judged(replace(known, metrics=()), Answer(truth, noisy), Answer(truth, outputs))
+    row = compare.judged(replace(known, metrics=()), Answer(truth, noisy), Answer(truth, outputs))
     assert time.process_time() - started < 4
     assert row.confusion == ()
     assert len(row.classes) == 1000
@@ -337,7 +340,7 @@ def test_logits_are_judged_by_their_probabilities():
     noisy = logits + np.float32(0.25)
     truth = Truth(About(), LABELS, None, logits)
     known = compared("fidelity").variants[0]
-    row = comparison.judged(replace(known, metrics=()), Answer(truth, noisy), Answer(truth, logits))
+    row = compare.judged(replace(known, metrics=()), Answer(truth, noisy), Answer(truth, logits))
     assert (row.accuracy, row.max_abs_diff) == (0.9, approx(0.25, rel=1e-5))
     assert row.ece == approx(0.01, abs=1e-4), "91% sure, and right in 90%"
     assert row.drift.kl == approx(0, abs=1e-6), "a softmax doesn't see what is added to all"

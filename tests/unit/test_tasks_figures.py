@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from driver import bootstrap, tasks_figures
+from driver.analysis import bootstrap, weighted_statistics
 from shared import tasks
 
 # Hanley and McNeil, "The meaning and use of the area under a ROC curve", Radiology 143 (1982), table I: 109 CT images,
@@ -27,7 +27,7 @@ def drawn(figure, arrays, of):
 def test_the_area_under_the_curve_of_hanley_and_mcneil():
     scores = np.concatenate([np.repeat(np.arange(5.0), NORMAL), np.repeat(np.arange(5.0), ABNORMAL)])
     positive = np.arange(109) >= 58
-    figure = tasks_figures.area_under_roc(scores, positive)
+    figure = weighted_statistics.area_under_roc(scores, positive)
     assert once(figure, 109) == pytest.approx(0.893, abs=5e-4)
     assert bootstrap.resampled({"x": figure}, 109)["x"].std() == pytest.approx(0.032, abs=0.003)
 
@@ -44,7 +44,7 @@ def test_the_area_on_resamples_is_that_of_the_drawn_samples(levels):
     random = np.random.default_rng(1)
     positive = random.random(150) < 0.3
     scores = random.integers(0, levels, 150) + levels * 0.3 * positive
-    found, expected = drawn(tasks_figures.area_under_roc(scores, positive), (scores, positive), area)
+    found, expected = drawn(weighted_statistics.area_under_roc(scores, positive), (scores, positive), area)
     assert found == pytest.approx(expected)
 
 
@@ -53,7 +53,7 @@ def test_average_precision_by_hand():
     scores, positive = np.array([0.9, 0.8, 0.7, 0.6, 0.5]), np.array([True, False, True, True, False])
     expected = (1 + 2 / 3 + 3 / 4) / 3
     assert tasks.average_precision(scores, positive) == pytest.approx(expected)
-    assert once(tasks_figures.average_precision(scores, positive), 5) == pytest.approx(expected)
+    assert once(weighted_statistics.average_precision(scores, positive), 5) == pytest.approx(expected)
 
 
 def test_average_precision_of_scikit_learn_s_example():
@@ -68,7 +68,7 @@ def test_equal_scores_are_one_threshold():
     for _ in range(4):
         positive = np.roll(positive, 1)
         assert tasks.average_precision(np.full(4, 0.5), positive) == 0.25
-        assert once(tasks_figures.average_precision(np.full(4, 0.5), positive), 4) == 0.25
+        assert once(weighted_statistics.average_precision(np.full(4, 0.5), positive), 4) == 0.25
 
 
 @pytest.mark.parametrize("levels", [4, 1000])
@@ -76,7 +76,7 @@ def test_mean_average_precision_on_resamples_is_that_of_the_drawn_samples(levels
     random = np.random.default_rng(2)
     positive = random.random((120, 5)) < [0.02, 0.1, 0.3, 0.5, 0.0]
     scores = random.integers(0, levels, positive.shape) + 0.5 * levels * positive
-    figure = tasks_figures.mean_average_precision(scores, positive)
+    figure = weighted_statistics.mean_average_precision(scores, positive)
     found, expected = drawn(figure, (scores, positive), tasks.mean_average_precision)
     assert found == pytest.approx(expected)
     assert once(figure, 120) == pytest.approx(tasks.mean_average_precision(scores, positive))
@@ -84,7 +84,7 @@ def test_mean_average_precision_on_resamples_is_that_of_the_drawn_samples(levels
 
 def test_a_resample_without_positives_tells_nothing():
     positive = np.array([[True], [False]])
-    figure = tasks_figures.mean_average_precision(np.array([[0.9], [0.1]]), positive)
+    figure = weighted_statistics.mean_average_precision(np.array([[0.9], [0.1]]), positive)
     assert np.isnan(figure(np.array([[0.0], [2.0]]))).all()
 
 
@@ -96,9 +96,9 @@ def f1_of(found, positive):
 def test_f1_by_hand_and_on_resamples():
     found = np.array([[1, 0], [1, 1], [0, 0]], bool)
     positive = np.array([[1, 0], [0, 1], [1, 0]], bool)
-    assert once(tasks_figures.f1(found, positive, macro=False), 3) == pytest.approx(2 * 2 / (3 + 3))
-    assert once(tasks_figures.f1(found, positive, macro=True), 3) == pytest.approx((2 * 1 / 4 + 1) / 2)
-    macro = tasks_figures.f1(found, positive, macro=True)
+    assert once(weighted_statistics.f1(found, positive, macro=False), 3) == pytest.approx(2 * 2 / (3 + 3))
+    assert once(weighted_statistics.f1(found, positive, macro=True), 3) == pytest.approx((2 * 1 / 4 + 1) / 2)
+    macro = weighted_statistics.f1(found, positive, macro=True)
     told, expected = drawn(macro, (found, positive), lambda *drawn: f1_of(*drawn).mean())
     assert told == pytest.approx(expected)
 
@@ -107,7 +107,7 @@ def test_r_squared_on_resamples_is_that_of_the_drawn_samples():
     random = np.random.default_rng(4)
     exact = random.normal(1e4, 3, (90, 2))
     outputs = exact + random.normal(0, 1, exact.shape)
-    found, expected = drawn(tasks_figures.r_squared(outputs, exact), (outputs, exact), tasks.r_squared)
+    found, expected = drawn(weighted_statistics.r_squared(outputs, exact), (outputs, exact), tasks.r_squared)
     assert found == pytest.approx(expected, abs=1e-9)
 
 
@@ -119,29 +119,29 @@ def test_many_values_have_one_r_squared():
     outputs = exact + random.normal(0, 0.3, exact.shape)
     expected = 1 - np.square(outputs - exact).sum() / np.square(exact).sum()
     assert tasks.r_squared(outputs, exact) == pytest.approx(expected)
-    assert once(tasks_figures.pooled(*tasks.deviations(outputs, exact)), 60) == pytest.approx(expected)
+    assert once(weighted_statistics.pooled(*tasks.deviations(outputs, exact)), 60) == pytest.approx(expected)
 
 
 def test_r_squared_by_hand():
     """Scikit-learn's example: 0.948…"""
     outputs, exact = np.array([[2.5], [0.0], [2.0], [8.0]]), np.array([[3.0], [-0.5], [2.0], [7.0]])
-    assert once(tasks_figures.r_squared(outputs, exact), 4) == pytest.approx(0.9486081370449679)
+    assert once(weighted_statistics.r_squared(outputs, exact), 4) == pytest.approx(0.9486081370449679)
     assert tasks.r_squared(outputs, exact) == pytest.approx(0.9486081370449679)
 
 
 def test_a_target_that_is_always_the_same_has_no_variance():
     same = np.full((5, 1), 2.0)
-    assert once(tasks_figures.r_squared(same, same), 5) == 1.0
-    assert once(tasks_figures.r_squared(same + 1, same), 5) == 0.0
+    assert once(weighted_statistics.r_squared(same, same), 5) == 1.0
+    assert once(weighted_statistics.r_squared(same + 1, same), 5) == 0.0
 
 
 def test_root_of_the_mean_square():
-    assert once(tasks_figures.root_mean(np.array([9.0, 16.0])), 2) == pytest.approx(12.5**0.5)
+    assert once(weighted_statistics.root_mean(np.array([9.0, 16.0])), 2) == pytest.approx(12.5**0.5)
 
 
 def test_decibels_and_cosine():
     signal, noise = np.array([50.0, 50.0]), np.array([1.0, 0.0])
-    assert once(tasks_figures.decibels(signal, noise), 2) == pytest.approx(20)
-    assert once(tasks_figures.decibels(signal, 0 * noise), 2) == 150.0
-    assert once(tasks_figures.cosine(signal, signal, np.array([50.0, -50.0])), 2) == 0.0
-    assert once(tasks_figures.cosine(0 * signal, 0 * signal, 0 * signal), 2) == 1.0
+    assert once(weighted_statistics.decibels(signal, noise), 2) == pytest.approx(20)
+    assert once(weighted_statistics.decibels(signal, 0 * noise), 2) == 150.0
+    assert once(weighted_statistics.cosine(signal, signal, np.array([50.0, -50.0])), 2) == 0.0
+    assert once(weighted_statistics.cosine(0 * signal, 0 * signal, 0 * signal), 2) == 1.0

@@ -14,12 +14,16 @@ from rich.console import Console
 from task_makers import CASES, TaskVolume, compared
 from test_page import Reader, cells, section
 
-from driver import comparison, difference, excerpt, material, page, pictures, plots_front, ranking, reporting
-from driver.difference import Run
-from driver.evidence import Evidence
-from driver.experiment import Gates
-from driver.results import Changed, Confused, Draws, Emulated, Interval, Point
-from driver.tasks import Truth
+from driver.analysis.artifacts import Evidence
+from driver.analysis.evaluation import Truth
+from driver.analysis.results import Changed, Confused, Draws, Emulated, Interval, Point
+from driver.comparison import compare, page_data, run_diff
+from driver.comparison.run_diff import Run
+from driver.decision import ranking
+from driver.experiment.model import Gates
+from driver.report import comment_limits, diff, terminal
+from driver.report.page import page, thumbnails
+from driver.report.plots import pareto
 from shared.freshness import Freshness
 from shared.samples import About
 
@@ -29,7 +33,7 @@ CLASSES = ("classes", "pairs", "confidence", "changed")
 
 
 def raw(volume):
-    return material.collect(Evidence(Freshness(volume.plan)), "keras.fp32", "name: own")
+    return page_data.collect(Evidence(Freshness(volume.plan)), "keras.fp32", "name: own")
 
 
 def drawn(task, **changes):
@@ -101,7 +105,7 @@ def test_which_way_is_better_is_told():
 
 def test_the_front_is_of_the_least_error():
     made = compared("regression")
-    _, best = plots_front.latency(made)
+    _, best = pareto.latency(made)
     assert (
         best[0]
         == min(
@@ -113,7 +117,7 @@ def test_the_front_is_of_the_least_error():
 @pytest.mark.parametrize("task", CASES)
 def test_a_terminal_of_eighty_columns_has_room(task):
     text = StringIO()
-    reporting.show(compared(task), Console(file=text, width=80))
+    terminal.show(compared(task), Console(file=text, width=80))
     lines = text.getvalue().splitlines()
     assert lines[0].startswith("own: 400 test ")
     row = next(line for line in lines if line.startswith("onnx.int8 "))
@@ -159,7 +163,7 @@ def test_the_ranking_follows_the_direction():
     chosen = {choice.image: choice for choice in ranking.choose(made)}
     assert chosen["onnx"].accuracy != "onnx.int8", "which has the largest error"
     assert chosen["torch"].recommended == "torch.int8"
-    assert excerpt.ranked(made)[-2].name == "onnx.int8"
+    assert comment_limits.ranked(made)[-2].name == "onnx.int8"
 
 
 def test_pictures_are_shown_only_where_there_are_any():
@@ -191,7 +195,7 @@ def test_what_is_a_picture(shape, dtype, seen):
 )
 def test_pixels_of_any_range(values, pixels):
     image = np.array(values, np.float32).reshape(1, 2, 1)
-    assert pictures.in_bytes(image).ravel().tolist() == pixels
+    assert thumbnails.in_bytes(image).ravel().tolist() == pixels
 
 
 def test_many_classes_have_pairs_in_the_place_of_a_table():
@@ -203,7 +207,7 @@ def test_many_classes_have_pairs_in_the_place_of_a_table():
 
 def test_top_five_stands_beside_the_accuracy():
     volume = Volume(default_experiment()).whole()
-    made = comparison.compare(Evidence(Freshness(volume.plan)), volume.experiment)
+    made = compare.compare(Evidence(Freshness(volume.plan)), volume.experiment)
     text = page.html(made, raw(volume))
     assert [attributes["id"] for attributes in Reader(text).of("section")].count("classes") == 1
     rows = {row[0]: row for row in cells(section(text, "metrics"))}
@@ -225,7 +229,7 @@ def regression_run(name, noise, **changes):
 
 def diffed(before, after):
     text = StringIO()
-    difference.show(before, after, Console(file=text, width=120))
+    diff.show(before, after, Console(file=text, width=120))
     return text.getvalue()
 
 
@@ -252,6 +256,6 @@ def test_without_labels_the_digest_of_the_data_tells_whether_samples_are_the_sam
     runs = [
         Run(name, replace(made, digests={"dataset": digest}), truth, outputs) for name, digest in ("ax", "bx", "cy")
     ]
-    assert difference.same_samples(runs[0], runs[1])
-    assert not difference.same_samples(runs[0], runs[2])
-    assert difference.tests(runs[0], runs[1])["onnx.int8"].delta == 0.0
+    assert run_diff.same_samples(runs[0], runs[1])
+    assert not run_diff.same_samples(runs[0], runs[2])
+    assert run_diff.tests(runs[0], runs[1])["onnx.int8"].delta == 0.0

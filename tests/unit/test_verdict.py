@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from driver import statistics, verdict
-from driver.experiment import Bound, Gates
-from driver.results import Gate, Interval, Latency, Noise, Paired, Variant
+from driver.analysis import statistics
+from driver.analysis.results import Gate, Interval, Latency, Noise, Paired, Variant
+from driver.decision import verdict
+from driver.experiment.model import Bound, Gates
 
 REFERENCE = "keras.fp32"
 IMAGES = 10_000

@@ -5,8 +5,9 @@ from dataclasses import replace
 import comparisons
 import numpy as np
 
-from driver import remarks, statistics
-from driver.results import Draws, Emulated, Point
+from driver.analysis import statistics
+from driver.analysis.results import Draws, Emulated, Point
+from driver.decision import row_warnings
 from shared.sensitivity import Error, Layer, Sensitivity
 
 SIZES = (25, 50, 100, 250, 500, 1000, 2500, 5000)
@@ -52,7 +53,7 @@ def comparison():
     """The default experiment with all that can be told of its rows."""
     made = comparisons.comparison()
     rows = [thorough(row) if row.quantized and row.accuracy else row for row in made.variants]
-    return replace(made, variants=tuple(remarks.add(rows, made.noise, REFUSED)))
+    return replace(made, variants=tuple(row_warnings.add(rows, made.noise, REFUSED)))
 
 
 def thorough(row):
@@ -73,7 +74,7 @@ def hundred():
         runs = tuple(emulated(cpu, 440, 440 - number % 5 * 6, number % 7 * 6) for cpu in ("haswell", "cascadelake"))
         known = replace(row, draws=draws(row, 0.001), curve=curve(row.accuracy), emulated=runs)
         rows.append(replace(known, in_float=EXCLUDED) if row.quantized else row)
-    return replace(made, variants=tuple(remarks.add(rows, made.noise, {})))
+    return replace(made, variants=tuple(row_warnings.add(rows, made.noise, {})))
 
 
 def layer(name, number, of, accuracy):

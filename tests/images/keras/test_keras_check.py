@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from driver import sample
+from driver.inputs import embedded_sample
 from images.keras import calibration, dataset, labels
 from shared import examination, leakage, samples, store
 from shared.contract import SCHEMA, Seal, encode, read
@@ -37,7 +37,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def cifar() -> dict[str, np.ndarray]:
     """Real images with their labels, a part of each set."""
-    arrays = sample.load()
+    arrays = embedded_sample.load()
     train = {"x_train": arrays["x_train"][:EACH], "y_train": arrays["y_train"][arrays["train_indices"][:EACH]]}
     some = np.random.default_rng(0).permutation(len(arrays["x_test"]))[:EACH]
     return train | {"x_test": arrays["x_test"][some], "y_test": arrays["y_test"][some]}

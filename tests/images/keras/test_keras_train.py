@@ -7,19 +7,19 @@ import keras
 import numpy as np
 import pytest
 
-from driver import sample
+from driver.inputs import embedded_sample
 from images.keras import train
 from shared.samples import validation_split
 
 RESNET8_PARAMETERS = 78_666
-TRAINED = Path(sample.__file__).parent / "models" / "resnet8-cifar10.keras"
+TRAINED = Path(embedded_sample.__file__).parent / "models" / "resnet8-cifar10.keras"
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """200 of the embedded training images, 20 of each class."""
     folder = tmp_path_factory.mktemp("source")
-    arrays = sample.load()
+    arrays = embedded_sample.load()
     labels = arrays["y_train"][arrays["train_indices"]]
     chosen = np.sort(np.concatenate([np.flatnonzero(labels == label)[:20] for label in range(10)]))
     np.save(folder / "x_train_0.npy", arrays["x_train"][chosen])

@@ -33,10 +33,10 @@ def out(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def resnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The default experiment's model, as keras.fp32 has it."""
-    from driver import sample  # noqa: PLC0415 - needs Pillow, which the driver's environment lends
+    from driver.inputs import embedded_sample  # noqa: PLC0415 - needs Pillow, which the driver's environment lends
 
     folder = tmp_path_factory.mktemp("keras.fp32")
-    model = Path(sample.__file__).parent / "models" / "resnet8-cifar10.keras"
+    model = Path(embedded_sample.__file__).parent / "models" / "resnet8-cifar10.keras"
     (folder / "model.keras").write_bytes(model.read_bytes())
     return folder
 
@@ -44,9 +44,9 @@ def resnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def cifar(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Of the embedded sample: 200 training images that calibrate, and all test images."""
-    from driver import sample  # noqa: PLC0415
+    from driver.inputs import embedded_sample  # noqa: PLC0415
 
-    arrays = sample.load()
+    arrays = embedded_sample.load()
     found = {}
     for name, images in (("calibration", arrays["x_train"][:200]), ("dataset", arrays["x_test"])):
         found[name] = tmp_path_factory.mktemp(name)

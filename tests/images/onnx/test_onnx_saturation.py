@@ -13,14 +13,15 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from driver import catalog, recipes
+from driver.catalog import declarations
+from driver.experiment import recipes
 from images.onnx import dynamic
 from shared.instructions import this_cpu
 from tests.images import models
 from tests.images.onnx import quantizing
 
 STATIC, DYNAMIC = (
-    next(stage for stage in catalog.load()["onnx"] if stage.run == run and stage.takes_recipe)
+    next(stage for stage in declarations.load()["onnx"] if stage.run == run and stage.takes_recipe)
     for run in ("quantize", "dynamic")
 )
 TYPES = ("int8", "uint8")

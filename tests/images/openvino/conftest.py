@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from driver.venv_engine import ensure
+from driver.engines.venv import ensure
 from shared.store import ROOT
 
 collect_ignore_glob = [] if importlib.util.find_spec("openvino") else ["test_*.py"]

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from driver import catalog, recipes
+from driver.catalog import declarations
+from driver.experiment import recipes
 from images.openvino import counting
 from images.openvino.session import FILE, ONNX_FILE, WEIGHTS, check_compiles, load, read
 from shared.errors import CrossquantError, Unsupported
@@ -57,7 +58,7 @@ def test_it_saturates_as_it_is_declared(overflow_fix: str, models: Path, calibra
     """On a CPU with AVX2 and no VNNI an answer is off by a sixth of the range, unless weights have 7 bits."""
     quantized(models / "hard_swish", calibration, out, preset="performance", overflow_fix=overflow_fix)
     [found], [expected] = load(out, 1)(asked(models / "hard_swish")), answered(models / "hard_swish")
-    stage = next(stage for stage in catalog.load(["openvino"])["openvino"] if stage.run == "quantize")
+    stage = next(stage for stage in declarations.load(["openvino"])["openvino"] if stage.run == "quantize")
     saturates = recipes.saturates(stage, {"overflow_fix": overflow_fix}) and this_cpu().saturates
     assert bool(np.abs(found - expected).max() > 0.05 * np.ptp(expected)) is saturates
 

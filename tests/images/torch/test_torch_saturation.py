@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from driver import catalog, recipes
+from driver.catalog import declarations
+from driver.experiment import recipes
 from images.torch import pt2e, quantize
 from shared.instructions import this_cpu
 from tests.images import models
@@ -17,7 +18,7 @@ from tests.images.torch.stages import answers, defaults
 
 BRIGHT = np.full((3, *models.SHAPE), 255, np.float32)
 EXACT = np.array([192, -192, 172.8, -172.8])
-STAGES = {stage.run: stage for stage in catalog.load()["torch"] if stage.takes_recipe}
+STAGES = {stage.run: stage for stage in declarations.load()["torch"] if stage.takes_recipe}
 BACKENDS, REDUCED = (STAGES["quantize"].options[name].values for name in ("backend", "reduce_range"))
 
 

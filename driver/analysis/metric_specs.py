@@ -1,0 +1,152 @@
+"""What each figure is called, which way is better, how it is written, and how much of it matters."""
+
+from dataclasses import dataclass
+
+from driver.analysis.numbers import number
+from driver.analysis.results import Better, Interval, Metric
+
+HEADLINES = {
+    "classification": "accuracy",
+    "multilabel": "map",
+    "regression": "mae",
+    "reconstruction": "mse",  # with labels the AUC comes first
+    "fidelity": "sqnr",
+}
+DIGITS = 4
+EXACT_DB = 150.0  # what an exact copy is given: float32 can tell no more
+UNITS = {"images": "image", "rows": "row", "samples": "sample", "texts": "text"}  # one of them
+
+
+@dataclass(frozen=True)
+class Measure:
+    """`label` is for tables, `long` says what it is. Shares are written in percent, their differences in points; what
+    has no `form`, since it may be of any magnitude, with so many significant digits.
+
+    A loss of no more than `margin` matters to nobody: resampling tells differences of the last bit from nothing. It is
+    in the figure's own unit, or where it is `relative` a share of the reference's figure. None for accuracy: there
+    only an answer that is another one counts.
+    """
+
+    label: str
+    long: str
+    better: Better = "higher"
+    unit: str = ""
+    form: str = "{:.4f}"
+    margin: float = 0.001
+    relative: bool = False
+
+    @property
+    def name(self) -> str:
+        """In a sentence."""
+        return "accuracy" if self.label == "top-1" else self.label
+
+    @property
+    def scale(self) -> float:
+        return 100 if self.unit == "%" else 1
+
+    @property
+    def difference_unit(self) -> str:
+        return "pp" if self.unit == "%" else self.unit
+
+    @property
+    def heading(self) -> str:
+        return f"{self.label} {self.unit}".strip()
+
+    @property
+    def difference_heading(self) -> str:
+        return f"Δ {self.difference_unit or self.label}"
+
+    @property
+    def axis(self) -> str:
+        """Over a plot."""
+        return f"{self.label}, {self.unit}" if self.unit else self.label
+
+    @property
+    def direction(self) -> str:
+        return f"{self.better} is better"
+
+    def bare(self, value: float | None) -> str:
+        """Without its unit."""
+        return number(value, self.form, self.scale) if self.form else significant(value, DIGITS)
+
+    def text(self, value: float | None) -> str:
+        return f"{self.bare(value)} {self.unit}".strip() if value is not None else number(None)
+
+    def signed(self, value: float | None) -> str:
+        """Of a difference, without its unit: a share's in points."""
+        if not self.form:
+            return significant(value, DIGITS - 1, "+")
+        return number(value, self.form.replace("{:", "{:+"), self.scale)
+
+    def span(self, found: Interval | None, signed: bool = False) -> str:
+        if found is None:
+            return ""
+        write = self.signed if signed else self.bare
+        return f"{write(found.low)}…{write(found.high)}"
+
+
+def share(label: str, long: str, margin: float = 0.001) -> Measure:
+    return Measure(label, long, "higher", "%", "{:.2f}", margin)
+
+
+def error(label: str, long: str) -> Measure:
+    return Measure(label, long, "lower", "", "", 0.01, relative=True)
+
+
+def significant(value: float | None, digits: int, sign: str = "") -> str:
+    """Whole thousands, tiny values by their exponent, all else without one."""
+    if not value:
+        return number(value, "{:.0f}")
+    if round(abs(value)) >= 10**digits:
+        return number(value, f"{{:{sign},.0f}}")
+    return number(value, f"{{:{sign}#.{digits}g}}").rstrip(".")
+
+
+MEASURES = {
+    "accuracy": share("top-1", "accuracy", 0.0),
+    "top5": share("top-5", "top-5 accuracy", 0.0),
+    "map": share("mAP", "mean average precision"),
+    "f1": share("F1", "F1 of all labels in one heap, at 0.5"),
+    "f1_macro": share("F1 macro", "mean of each label's F1, at 0.5"),
+    "mae": error("MAE", "mean absolute error"),
+    "rmse": error("RMSE", "root of the mean squared error"),
+    "r2": Measure("R²", "coefficient of determination"),
+    "mse": error("MSE", "mean squared error of the reconstruction"),
+    "auc": Measure("ROC AUC", "area under the ROC curve of the reconstruction error"),
+    "sqnr": Measure("SQNR", "signal to quantization noise", "higher", "dB", "{:.1f}", 0.5),
+    "cosine": Measure("cosine", "cosine of the angle to the reference's output", form="{:.5f}"),
+    "agreement": share("agree", "share of the outputs that agree with the reference"),
+}
+
+
+def of(metric: Metric | None) -> Measure:
+    return MEASURES["accuracy" if metric is None else metric.name]
+
+
+def short(metric: Metric | None, value: float) -> str:
+    """Of the metric's kind: a share with one decimal, in percent."""
+    measure = of(metric)
+    return f"{100 * value:.1f} %" if measure.unit == "%" else f"{measure.label} {measure.text(value)}"
+
+
+def margin(name: str, reference: float) -> float:
+    """The least loss that matters, where the reference has this figure."""
+    known = MEASURES[name]
+    return known.margin * (abs(reference) if known.relative else 1.0)
+
+
+def loses(metric: Metric, level: float) -> bool:
+    """Is it worse than the reference, by more than matters, and surely?"""
+    if metric.loss is None or metric.delta is None or metric.p_value is None:
+        return False
+    return metric.loss > margin(metric.name, metric.value - metric.delta) and metric.corrected_p_value < level
+
+
+def goodness(metric: Metric) -> float:
+    """Of two figures of one name the better one is higher."""
+    return metric.value if metric.better == "higher" else -metric.value
+
+
+def one(unit: str) -> str:
+    """A single one of them."""
+    return UNITS.get(unit, unit.removesuffix("s"))

@@ -1,0 +1,388 @@
+"""What a comparison says, as data: `comparison.json` is one Comparison. Nothing here computes or imports SciPy."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from shared.contract import Failure, Status
+from shared.errors import StageError
+
+SIGNIFICANT = 0.05  # a p-value below is
+Better = Literal["higher", "lower"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Two variants on the same images: how many images each got right, and what follows.
+
+    `p_value` is McNemar's exact one for "neither is better"; `p_holm` the same after Holm's correction, in a family.
+    """
+
+    both_right: int
+    only_reference: int
+    only_variant: int
+    both_wrong: int
+    delta_pp: float
+    interval_pp: Interval
+    p_value: float
+    p_holm: float | None = None
+
+    @property
+    def corrected_p_value(self) -> float:
+        """After Holm's correction, where the row is one of many: a float variant is no try of a recipe."""
+        return self.p_value if self.p_holm is None else self.p_holm
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure of the task, with its 95% interval, and against the reference where there is one to hold it against.
+
+    Shares are 0-1. `delta` is variant less reference, `delta_interval` its 95% interval, `p_value` two-sided for
+    "neither is better", both of the same samples through both; `p_holm` is corrected, in a family.
+    """
+
+    name: str
+    value: float
+    interval: Interval | None
+    delta: float | None
+    delta_interval: Interval | None
+    p_value: float | None
+    p_holm: float | None
+    better: Better
+
+    @property
+    def corrected_p_value(self) -> float:
+        """After Holm's correction, where the row is one of many; 1 where nothing was tested."""
+        corrected = self.p_value if self.p_holm is None else self.p_holm
+        return 1.0 if corrected is None else corrected
+
+    @property
+    def loss(self) -> float | None:
+        """By how much it is worse than the reference."""
+        return self.delta if self.delta is None or self.better == "lower" else -self.delta
+
+
+@dataclass(frozen=True)
+class Count:
+    """`right` of the `total` images of a class."""
+
+    right: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Drift:
+    """`changed` images have another top-1; `agreement` is the share of the others, 0-1. None of what has no classes.
+
+    `max_abs` and `mean_abs` are differences of an output. `sqnr_db` is signal to noise in decibels, None where
+    nothing differs. Means over images: `cosine` (1: the same direction), and `kl`, the Kullback-Leibler divergence of
+    the variant from the reference, in nats, of rows that were made to sum to 1; None where there are no classes.
+    """
+
+    images: int
+    changed: int | None
+    agreement: float | None
+    max_abs: float
+    mean_abs: float
+    sqnr_db: float | None
+    cosine: float
+    kl: float | None
+
+
+@dataclass(frozen=True)
+class OutputDrift:
+    """One output of a model that has several, the first being 0, against the reference's."""
+
+    number: int
+    sqnr_db: float | None
+    cosine: float
+    max_abs: float
+
+
+@dataclass(frozen=True)
+class Confused:
+    """How many images of the class `label` are taken for `answer`."""
+
+    label: int
+    answer: int
+    images: int
+
+
+@dataclass(frozen=True)
+class Changed:
+    """An image whose answer changed; `index` is its place in the test set, a margin that of the first over the second
+    class.
+    """
+
+    index: int
+    label: int
+    reference_answer: int
+    variant_answer: int
+    reference_margin: float
+    variant_margin: float
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Of one call at batch 1 on one thread, in milliseconds: the median over the passes of each pass's percentile."""
+
+    p50: float
+    p90: float
+    p99: float
+    samples: int
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Of one batch size and thread count, in milliseconds a call; `passes` has the p50 of each pass."""
+
+    batch: int
+    threads: int
+    p50: float
+    p90: float
+    p99: float
+    samples: int
+    images_per_second: float
+    passes: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Cold:
+    """From a fresh process to its first answer, in seconds; the largest resident memory of that process."""
+
+    imported: float
+    loaded: float
+    answered: float
+    peak_bytes: int
+
+
+@dataclass(frozen=True)
+class Losing:
+    """A class of which a variant gets significantly fewer right."""
+
+    label: int
+    paired: Paired
+
+
+@dataclass(frozen=True)
+class Draws:
+    """A recipe on several draws of the calibration set: the accuracy of each, 0-1, that of the shipped file first.
+
+    `mean` and `sd` (of a sample) are over the draws; `delta_pp` is the mean's difference to the reference. Of another
+    task than classification it is the headline metric of each, and the difference is in the metric's own unit.
+    """
+
+    accuracies: tuple[float, ...]
+    mean: float
+    sd: float
+    delta_pp: float
+
+
+@dataclass(frozen=True)
+class Point:
+    """Accuracy, 0-1, of a recipe that was calibrated with `images` images; judged by the selection set.
+
+    Of another task than classification, its headline metric.
+    """
+
+    images: int
+    accuracy: float
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class Emulated:
+    """The same file on another CPU model and here, on the same `images` test images.
+
+    `accuracy` and its interval are those there, `here` is that on this host; `agreement` is the share of images with
+    the same top-1 on both; `p_value` is McNemar's, exact, for "no CPU is better". Of another task than classification
+    it is the headline metric, with its paired bootstrap, and there is no agreement.
+    """
+
+    cpu: str
+    images: int
+    accuracy: float
+    interval: Interval
+    here: float
+    agreement: float | None
+    p_value: float
+    better: Better = "higher"
+    margin: float = 0.0  # the least loss that counts
+
+    @property
+    def lost(self) -> float:
+        """By how much it is worse there."""
+        return self.here - self.accuracy if self.better == "higher" else self.accuracy - self.here
+
+    @property
+    def loses(self) -> bool:
+        return self.lost > self.margin and self.p_value < SIGNIFICANT
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A row. `delta_pp` is in percentage points; figures that there are none of are None.
+
+    `interval` is of the accuracy, 0-1; `paired` and `drift` are against the reference; `ece` is the expected
+    calibration error, 0-1; `classes` has a count for each class, `confusion` a row a label and a column an answer
+    (of at most 100 classes), `confused` of many classes the pairs that are confused most. `metrics` are what the task
+    asks for beyond accuracy, and where it asks for none of that, the first one is what the variant is judged by;
+    `outputs` has every output of a model that has several.
+    `in_float` names the layers that `exclude: auto` left in float, and `limit_held` says whether its limit holds (None
+    where nobody set one); `remarks` are sentences that a reader must know. `cpu_invariant`: the recipe is declared to
+    answer alike on every CPU; `saturated`: it multiplies uint8 by int8, and answered on a CPU where that saturates.
+    """
+
+    name: str
+    image: str
+    recipe: str
+    status: Status
+    reason: str = ""
+    accuracy: float | None = None
+    delta_pp: float | None = None
+    agreement: float | None = None
+    max_abs_diff: float | None = None
+    size_bytes: int | None = None
+    latency_ms: Latency | None = None
+    images_per_second: float | None = None
+    interval: Interval | None = None
+    paired: Paired | None = None
+    drift: Drift | None = None
+    ece: float | None = None
+    classes: tuple[Count, ...] = ()
+    losing: tuple[Losing, ...] = ()
+    confusion: tuple[tuple[int, ...], ...] = ()
+    timings: tuple[Timing, ...] = ()
+    cold: Cold | None = None
+    draws: Draws | None = None
+    curve: tuple[Point, ...] = ()
+    emulated: tuple[Emulated, ...] = ()
+    in_float: tuple[str, ...] = ()
+    limit_held: bool | None = None
+    remarks: tuple[str, ...] = ()
+    metrics: tuple[Metric, ...] = ()
+    outputs: tuple[OutputDrift, ...] = ()
+    confused: tuple[Confused, ...] = ()
+    cpu_invariant: bool = False
+    saturated: bool = False
+
+    @property
+    def quantized(self) -> bool:
+        return self.recipe != "fp32"
+
+    @property
+    def headline(self) -> Metric | None:
+        """What the variant is judged by: accuracy, or the task's first metric."""
+        if self.accuracy is None:
+            return self.metrics[0] if self.metrics else None
+        pairs = self.paired
+        delta = None if self.delta_pp is None else self.delta_pp / 100
+        if pairs is None:
+            return Metric("accuracy", self.accuracy, self.interval, delta, None, None, None, "higher")
+        delta, ends = pairs.delta_pp / 100, (pairs.interval_pp.low / 100, pairs.interval_pp.high / 100)
+        test = (Interval(*ends), pairs.p_value, pairs.p_holm)
+        return Metric("accuracy", self.accuracy, self.interval, delta, *test, "higher")
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A step between two variants, what its tools lost on the way, and how often an answer went from right to wrong.
+
+    `paired` is of classes; of other tasks `metric` has the headline metric after it, and the difference to before.
+    """
+
+    kind: str
+    before: str
+    after: str
+    tools: tuple[str, ...]
+    drift: Drift
+    paired: Paired | None
+    metric: Metric | None = None
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Of an image's timings: by what share two timings of one and the same file differ, at most of all passes."""
+
+    image: str
+    twin_of: str
+    share: float
+
+
+@dataclass(frozen=True)
+class Gate:
+    """`figure` of `variant` is `value`, and must be at least or at most `limit` (`bound`: min or max).
+
+    With a `confidence`, `value` is the worse end of the figure's interval at that confidence.
+    """
+
+    variant: str
+    figure: str
+    bound: Literal["min", "max"]
+    limit: float
+    value: float
+    holds: bool
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`ship` names the variant, "" where none can be shipped. The first sentence is the verdict; the rest say why."""
+
+    ship: str
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`comparison.json`.
+
+    `dataset` says what was judged on: its name, how many samples, what a person calls them (`unit`), and the task.
+    `failures` has the stages that make no row, such as latency, and have no result; `warnings` what makes the timings
+    doubtful, and that answers came from another CPU; `digests` the digest of each artifact that was looked at;
+    `evidence` one digest of all this was made from. `not_held` are the gates on quantized variants that saturated rows
+    are not held to, since the experiment has others for them.
+    """
+
+    schema: Literal[1]
+    experiment: str
+    reference: str
+    dataset: dict[str, Any]
+    variants: tuple[Variant, ...]
+    host: dict[str, Any]
+    versions: dict[str, dict[str, str]]
+    gates: tuple[Gate, ...]
+    not_held: tuple[Gate, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    legs: tuple[Leg, ...] = ()
+    noise: tuple[Noise, ...] = ()
+    warnings: tuple[str, ...] = ()
+    verdict: Verdict = Verdict("", ())
+    digests: dict[str, str] | None = None
+    evidence: str = ""
+
+    @property
+    def task(self) -> str:
+        return str(self.dataset.get("task", "classification"))
+
+    @property
+    def unit(self) -> str:
+        """What a person calls the samples."""
+        return str(self.dataset.get("unit", "images"))
+
+    @property
+    def broken(self) -> set[str]:
+        """The variants for which a gate doesn't hold, be they held to it or not."""
+        return {gate.variant for gate in (*self.gates, *self.not_held) if not gate.holds}
+
+    @property
+    def exit_code(self) -> int:
+        """3 where a row or another stage has failed, else 1 where a gate doesn't hold, else 0."""
+        if self.failures or any(row.status in ("failed", "skipped") for row in self.variants):
+            return StageError.exit_code
+        return 0 if all(gate.holds for gate in self.gates) else 1

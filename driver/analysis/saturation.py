@@ -1,0 +1,47 @@
+"""Which rows answered on a CPU where the products of their recipe saturate, and what answers alike on every CPU.
+
+A CPU that has AVX2 and no VNNI adds products of uint8 and int8 in pairs in 16 bits. Which recipes have such products is
+declared in stages.toml, which CPU answered is beside the answers.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from driver.analysis.artifacts import PREDICTIONS, Evidence
+from driver.analysis.results import Variant
+from driver.analysis.stage_outputs import QUANTIZED, Made
+from driver.experiment import recipes
+from shared.instructions import FILE, Cpu
+
+
+def judged(evidence: Evidence, row: Variant) -> Variant:
+    """The quantized row with `cpu_invariant` and `saturated`."""
+    step = evidence.plan.step(row.name)
+    stage = recipes.maker(step)
+    if stage is None:
+        return row
+    cpu, made = answered_on(evidence, row.name), evidence.content(row.name, QUANTIZED) or Made()
+    as_asked = not made.reason  # else by another method, which has other products
+    saturated = as_asked and recipes.saturates(stage, step.parameters) and cpu is not None and cpu.saturates
+    return replace(row, cpu_invariant=recipes.safe(stage, step.parameters), saturated=saturated)
+
+
+def answered_on(evidence: Evidence, variant: str) -> Cpu | None:
+    """The CPU that gave the variant's answers; None where there are none, or they don't say."""
+    found: Cpu | None = evidence.content(PREDICTIONS + variant, FILE)
+    return found
+
+
+def warnings(evidence: Evidence, rows: Sequence[Variant], here: Sequence[str]) -> tuple[str, ...]:
+    """A sentence where answers came from a CPU with other 8-bit instructions than `here`, this host's."""
+    seen = {cpu for row in rows if (cpu := answered_on(evidence, row.name)) is not None}
+    others = [cpu for cpu in seen if list(cpu.int8_instructions) != list(here)]
+    named = sorted(f"{cpu.name or 'unnamed'} ({', '.join(cpu.int8_instructions) or 'none'})" for cpu in others)
+    return (f"Answers of another CPU than this one, by its 8-bit instructions: {'; '.join(named)}.",) if named else ()
+
+
+def remedy(evidence: Evidence, variant: str) -> Mapping[str, Any]:
+    """Settings with which the variant's recipe would answer alike on every CPU; empty where none are known."""
+    stage = recipes.maker(evidence.plan.step(variant))
+    return stage.safe[0] if stage is not None and stage.safe else {}

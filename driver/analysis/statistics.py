@@ -1,0 +1,183 @@
+"""How sure a comparison on the same test images is: intervals, paired tests, and what a test set of this size can tell.
+
+SciPy's and statsmodels' methods where they have one. A share is 0-1; a difference is in percentage points (pp), variant
+minus reference. All arrays have one entry an image, in the same order.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binom, norm
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
+
+from driver.analysis.results import Confused, Count, Interval, Paired
+
+Right = NDArray[np.bool_]
+Classes = NDArray[np.integer[Any]]
+
+
+def wilson(successes: int, total: int, confidence: float = 0.95) -> Interval:
+    """Wilson's score interval of a share, 0-1; of no images, all of it."""
+    if total == 0:
+        return Interval(0.0, 1.0)
+    low, high = proportion_confint(successes, total, alpha=1 - confidence, method="wilson")
+    return Interval(float(low), float(high))
+
+
+def paired(reference_right: Right, variant_right: Right, confidence: float = 0.95) -> Paired:
+    """Which answers are right, of the reference and of the variant. Of no images, nothing is known."""
+    both_right = int(np.count_nonzero(reference_right & variant_right))
+    only_reference = int(np.count_nonzero(reference_right & ~variant_right))
+    only_variant = int(np.count_nonzero(~reference_right & variant_right))
+    both_wrong = len(reference_right) - both_right - only_reference - only_variant
+    table = (both_right, only_reference, only_variant, both_wrong)
+    return Paired(
+        *table,
+        delta_pp=100 * (only_variant - only_reference) / max(sum(table), 1),
+        interval_pp=newcombe(*table, confidence),
+        p_value=float(mcnemar([[both_right, only_reference], [only_variant, both_wrong]], exact=True).pvalue),
+    )
+
+
+def newcombe(
+    both_right: int, only_reference: int, only_variant: int, both_wrong: int, confidence: float = 0.95
+) -> Interval:
+    """Of the difference of two paired shares, in pp: Wilson's intervals, squared and added with their correlation.
+
+    Newcombe, "Improved confidence intervals for the difference between binomial proportions based on paired data",
+    Statistics in Medicine 17 (1998), 2635-2650, method 10. statsmodels 0.15 has no interval for paired shares.
+    """
+    total = both_right + only_reference + only_variant + both_wrong
+    if total == 0:
+        return Interval(-100.0, 100.0)
+    variant, reference = both_right + only_variant, both_right + only_reference
+    share_v, share_r = variant / total, reference / total
+    around_v, around_r = wilson(variant, total, confidence), wilson(reference, total, confidence)
+    phi = correlation(both_right, only_reference, only_variant, both_wrong)
+
+    def distance(one: float, other: float) -> float:
+        return math.sqrt(one**2 - 2 * phi * one * other + other**2)
+
+    down = distance(share_v - around_v.low, around_r.high - share_r)
+    up = distance(around_v.high - share_v, share_r - around_r.low)
+    return Interval(100 * (share_v - share_r - down), 100 * (share_v - share_r + up))
+
+
+def correlation(both_right: int, only_reference: int, only_variant: int, both_wrong: int) -> float:
+    """Newcombe's phi: a positive one is corrected for continuity by half an image; 0 where a margin is empty."""
+    margins = (
+        (both_right + only_variant)
+        * (both_right + only_reference)
+        * (only_reference + both_wrong)
+        * (only_variant + both_wrong)
+    )
+    if margins == 0:
+        return 0.0
+    total = both_right + only_reference + only_variant + both_wrong
+    product = both_right * both_wrong - only_reference * only_variant
+    corrected = max(product - total / 2, 0.0) if product > 0 else product
+    return corrected / math.sqrt(margins)
+
+
+def holm(rows: Sequence[Paired]) -> list[Paired]:
+    """The same rows, in the same order, as one family: `p_holm` is held against the level of a single test."""
+    if not rows:
+        return []
+    corrected = holm_p_values([row.p_value for row in rows])
+    return [replace(row, p_holm=p) for row, p in zip(rows, corrected, strict=True)]
+
+
+def holm_p_values(found: Sequence[float]) -> list[float]:
+    """Corrected as one family, in the same order."""
+    return [float(p) for p in multipletests(found, method="holm")[1]] if found else []
+
+
+def images_needed(discordant_share: float, drop_pp: float, power: float = 0.8, alpha: float = 0.05) -> int:
+    """How many images it takes to tell a drop of `drop_pp` (above 0, at most 100) with at least this power.
+
+    `discordant_share` (0-1): of all images, those that just one of the two gets right. A drop takes as many at least,
+    so a smaller share counts as the drop. Connor's number is for the test without a correction; the exact one, at level
+    `alpha`, is as cautious as that with Edwards's, |b - c| - 1 (Psychometrika 13 (1948), 185-187), for which this is.
+    ValueError for a drop that no number of images tells.
+    """
+    if not 0 < drop_pp <= 100:
+        raise ValueError(f"a drop of {drop_pp} points: give one above 0 and up to 100")
+    drop = drop_pp / 100
+    pairs = connor(max(discordant_share, drop), drop, power, alpha)
+    return math.ceil(pairs / 4 * (1 + math.sqrt(1 + 4 / (pairs * drop))) ** 2)
+
+
+def connor(discordant_share: float, drop: float, power: float, alpha: float) -> float:
+    """Pairs for McNemar's test without correction; both shares 0-1, and the first the larger one.
+
+    Connor, "Sample size for testing differences in proportions for the paired-sample design", Biometrics 43 (1987),
+    207-211.
+    """
+    null = float(norm.isf(alpha / 2)) * math.sqrt(discordant_share)
+    alternative = float(norm.ppf(power)) * math.sqrt(discordant_share - drop**2)
+    return ((null + alternative) / drop) ** 2
+
+
+def calibration_error(probabilities: NDArray[np.floating[Any]], labels: Classes, bins: int = 15) -> float:
+    """Expected calibration error, 0-1: how far confidence and accuracy are apart, over `bins` equal bins (low, high].
+
+    `probabilities` is (images, classes). Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
+    """
+    confidence = probabilities.max(axis=1)
+    edges = np.linspace(0, 1, bins + 1)[1:-1].astype(confidence.dtype)
+    gap = (probabilities.argmax(axis=1) == labels) - confidence.astype(np.float64)
+    per_bin = np.bincount(np.digitize(confidence, edges, right=True), weights=gap)
+    return float(np.abs(per_bin).sum() / len(labels))
+
+
+def confusion(top: Classes, labels: Classes, classes: int) -> NDArray[np.int64]:
+    """How many images, (classes, classes): a row is a label, a column an answer (`top`), as scikit-learn has it."""
+    cells = np.ravel_multi_index((labels.astype(np.intp), top.astype(np.intp)), (classes, classes))
+    return np.bincount(cells, minlength=classes**2).reshape(classes, classes).astype(np.int64)
+
+
+def confused(top: Classes, labels: Classes, most: int) -> list[Confused]:
+    """The pairs of a class and what it is taken for that occur most; of equals the first. No table is made."""
+    wrong = top != labels
+    pairs, counts = np.unique(np.stack([labels[wrong], top[wrong]]).astype(np.int64), axis=1, return_counts=True)
+    order = np.argsort(-counts, kind="stable")[:most]
+    return [Confused(int(pairs[0, place]), int(pairs[1, place]), int(counts[place])) for place in order]
+
+
+def per_class(top: Classes, labels: Classes, classes: int) -> list[Count]:
+    """For each class, of its images those whose answer (`top`, a class an image) is right."""
+    totals = np.bincount(labels.astype(np.intp), minlength=classes)
+    rights = np.bincount(labels[top == labels].astype(np.intp), minlength=classes)
+    return [Count(int(right), int(total)) for right, total in zip(rights, totals, strict=True)]
+
+
+def classes_that_lose(
+    reference_right: Right, variant_right: Right, labels: Classes, classes: int
+) -> list[tuple[int, Paired]]:
+    """Classes of which the variant gets fewer right than the reference, the surest loss first.
+
+    All classes that have images are one family for Holm, so that `p_holm` is honest about how many were looked at.
+    """
+    places = labels.astype(np.intp)
+    lost = np.bincount(places[reference_right & ~variant_right], minlength=classes)
+    won = np.bincount(places[variant_right & ~reference_right], minlength=classes)
+    present = np.flatnonzero(np.bincount(places, minlength=classes))
+    p_holm = dict(zip(present.tolist(), holm_p_values(exact_mcnemar(lost[present], won[present])), strict=True))
+    losing = [
+        (label, replace(paired(reference_right[places == label], variant_right[places == label]), p_holm=p))
+        for label, p in p_holm.items()
+        if lost[label] > won[label]
+    ]
+    return sorted(losing, key=lambda item: (item[1].p_value, item[1].delta_pp))
+
+
+def exact_mcnemar(lost: Classes, won: Classes) -> list[float]:
+    """The p-value of each pair of counts, as `paired` has it: of a thousand classes, those are too many calls."""
+    found = np.minimum(1.0, 2 * binom.cdf(np.minimum(lost, won), lost + won, 0.5))
+    return [float(p) for p in found]

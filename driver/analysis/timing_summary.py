@@ -1,0 +1,117 @@
+"""Figures from raw evidence: the same code for every framework."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driver.analysis.results import Cold, Latency, Noise, Timing
+from shared import tasks
+from shared.startup import Start
+from shared.timing import TWIN, Samples, Timings
+
+BUSY_CORES, STOLEN, SLOWED = 0.1, 0.01, 0.8  # beyond which a machine was too busy, too shared, or throttled to time on
+
+
+def figures(
+    answers: NDArray[np.float32],
+    labels: NDArray[Any],
+    reference: NDArray[np.float32] | None,
+    logits: bool | None = None,
+) -> dict[str, Any]:
+    """Accuracy, and against the reference the difference, the agreement and the largest difference of an output."""
+    top = tasks.classes(answers, logits)
+    accuracy = float((top == labels).mean())
+    if reference is None:
+        return {"accuracy": accuracy}
+    top_reference = tasks.classes(reference, logits)
+    difference = accuracy - float((top_reference == labels).mean())
+    return {
+        "accuracy": accuracy,
+        "delta_pp": round(100 * difference, 6),
+        "agreement": float((top == top_reference).mean()),
+        "max_abs_diff": float(np.abs(answers - reference).max()),
+    }
+
+
+def timings(passes: Sequence[Timings]) -> dict[str, tuple[Timing, ...]]:
+    """The table of each variant, by batch size and threads: the median over the passes of each pass's figure."""
+    grouped: dict[tuple[str, int, int], list[Samples]] = defaultdict(list)
+    for found in passes:
+        once = {(samples.variant, samples.batch, samples.threads): samples for samples in reversed(found.samples)}
+        for key, samples in reversed(once.items()):  # a set of one image has one batch size
+            grouped[key].append(samples)
+    table: dict[str, tuple[Timing, ...]] = defaultdict(tuple)
+    for (variant, batch, threads), group in grouped.items():
+        table[variant] += (timing(batch, threads, [milliseconds(samples) for samples in group]),)
+    return dict(table)
+
+
+def timing(batch: int, threads: int, passes: Sequence[NDArray[np.float64]]) -> Timing:
+    """Of `passes`, the milliseconds of each call of each pass."""
+    percentiles = np.array([np.percentile(calls, (50, 90, 99)) for calls in passes])
+    p50, p90, p99 = (float(value) for value in np.median(percentiles, axis=0))
+    count = sum(calls.size for calls in passes)
+    return Timing(batch, threads, p50, p90, p99, count, 1000 * batch / p50, tuple(percentiles[:, 0].tolist()))
+
+
+def milliseconds(samples: Samples) -> NDArray[np.float64]:
+    return 1000 * np.concatenate([np.asarray(calls, np.float64) for calls in samples.seconds])
+
+
+def row(table: Sequence[Timing]) -> dict[str, Any]:
+    """The figures of the main table: a call at batch 1, and images a second at the larger batch; one thread each."""
+    single = [timing for timing in table if timing.threads == 1]
+    found: dict[str, Any] = {"timings": tuple(table)}
+    for timing in sorted(single, key=lambda timing: timing.batch):
+        found.setdefault("latency_ms", Latency(timing.p50, timing.p90, timing.p99, timing.samples))
+        found["images_per_second"] = timing.images_per_second
+    return found
+
+
+def middle(starts: Sequence[Start]) -> Cold:
+    """Of several cold starts the one in the middle, by the time to the first answer."""
+    chosen = sorted(starts, key=lambda start: start.answered)[len(starts) // 2]
+    return Cold(chosen.imported, chosen.loaded, chosen.answered, chosen.peak_bytes)
+
+
+def noise(image: str, table: Mapping[str, Sequence[Timing]]) -> Noise | None:
+    """By how much the twin's timings differ from its own variant's, at batch 1 on one thread, at most of all passes."""
+    for name, twins in table.items():
+        if name.endswith(TWIN):
+            own = name.removesuffix(TWIN)
+            first, twin = (single(found) for found in (table.get(own, ()), twins))
+            if first is not None and twin is not None and len(first.passes) == len(twin.passes):
+                return Noise(image, own, float(np.abs(np.divide(twin.passes, first.passes) - 1).max()))
+    return None
+
+
+def single(table: Sequence[Timing]) -> Timing | None:
+    """At batch 1 on one thread."""
+    return next((timing for timing in table if (timing.batch, timing.threads) == (1, 1)), None)
+
+
+def warnings(passes: Mapping[str, Sequence[Timings]]) -> tuple[str, ...]:
+    """What makes the timings doubtful, in a sentence each; `passes` by image."""
+    seen = [found.machine for group in passes.values() for found in group]
+    lines = []
+    if seen and (others := max(machine.others for machine in seen)) > BUSY_CORES:
+        lines.append(f"Busy machine: other processes kept up to {others:.1f} cores busy during the timings.")
+    if seen and (steal := max(machine.steal for machine in seen)) > STOLEN:
+        lines.append(f"Shared machine: the hypervisor took up to {steal:.0%} of the CPU time during the timings.")
+    if any(0 < machine.slowest_mhz < SLOWED * machine.fastest_mhz for machine in seen):
+        lines.append("Throttled machine: some CPUs ran slower than others by a fifth or more during the timings.")
+    if not interleaved(passes):
+        lines.append(
+            "The images were timed one after the other, not in turn: a drift of the machine is not evened out."
+        )
+    return tuple(lines)
+
+
+def interleaved(passes: Mapping[str, Sequence[Timings]]) -> bool:
+    """Was each image timed once before any was timed again, and so on?"""
+    starts = [(found.machine.started, turn) for group in passes.values() for turn, found in enumerate(group)]
+    turns = [turn for _, turn in sorted(starts)]
+    return turns == sorted(turns)

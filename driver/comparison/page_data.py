@@ -1,0 +1,95 @@
+"""The raw evidence that the page shows and `comparison.json` doesn't hold."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driver.analysis import evaluation, explanations, output_drift
+from driver.analysis.artifacts import Evidence, recipe, variants
+from driver.analysis.results import Changed
+from shared import samples
+from shared.sensitivity import Sensitivity
+from shared.timing import TWIN
+
+Images = NDArray[Any]
+CHANNELS = (1, 3, 4)
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the page shows of the raw evidence, beyond the comparison.
+
+    `changed` by variant, the surest first; `seconds` by variant, of every call at batch 1 on one thread. Images are
+    (n, height, width, channels), mapped; None where the samples are no pictures. `experiment_text` is the YAML;
+    `explained` by variant.
+    """
+
+    changed: dict[str, tuple[Changed, ...]]
+    seconds: dict[str, tuple[float, ...]]
+    test_images: NDArray[Any] | None
+    calibration_images: NDArray[Any] | None
+    experiment_text: str
+    explained: dict[str, Sensitivity] = field(default_factory=dict)
+
+
+def collect(evidence: Evidence, reference: str, experiment_text: str) -> Material:
+    """From what is up to date on the volume."""
+    return Material(
+        changed=changed(evidence, reference),
+        seconds=seconds(evidence),
+        test_images=images(evidence, "dataset"),
+        calibration_images=images(evidence, "calibration"),
+        experiment_text=experiment_text,
+        explained=explained(evidence),
+    )
+
+
+def changed(evidence: Evidence, reference: str) -> dict[str, tuple[Changed, ...]]:
+    """Of each variant, the images whose top-1 is not the reference's; where there are classes."""
+    truth = evaluation.truth(evidence, reference)
+    if truth is None or truth.task != "classification" or truth.labels is None:
+        return {}
+    answers = evaluation.answers(evidence, truth, [step.output for step in variants(evidence.plan)])
+    if (base := answers.pop(reference, None)) is None:
+        return {}
+    before = base.probabilities
+    return {
+        name: tuple(output_drift.changed_images(before, own.probabilities, truth.labels))
+        for name, own in answers.items()
+    }
+
+
+def seconds(evidence: Evidence) -> dict[str, tuple[float, ...]]:
+    """Of each variant, every call at batch 1 on one thread, of all passes."""
+    found: dict[str, tuple[float, ...]] = {}
+    samples = [each for group in evidence.passes().values() for once in group for each in once.samples]
+    for each in samples:
+        if (each.batch, each.threads) == (1, 1) and not each.variant.endswith(TWIN):
+            calls = tuple(second for turn in each.seconds for second in turn)
+            found[each.variant] = found.get(each.variant, ()) + calls
+    return found
+
+
+def explained(evidence: Evidence) -> dict[str, Sensitivity]:
+    """Of the quantized variants those that `explain` was asked for, and that it could explain."""
+    names = [step.output for step in variants(evidence.plan) if recipe(step) != "fp32"]
+    return {name: found for name in names if (found := explanations.find(evidence, name)) is not None}
+
+
+def images(evidence: Evidence, artifact: str) -> Images | None:
+    """(n, height, width, channels) as they are stored, mapped: only those that are shown are read. None of no pictures.
+
+    Four axes are pictures, with their channels first or last; three are only where the samples are called images.
+    """
+    path = evidence.path(artifact)
+    if path is None:
+        return None
+    found = samples.mapped(samples.inputs(path)[0])
+    if found.ndim == 3 and found.dtype == np.uint8 and evidence.about().unit == "images":
+        return found[..., None]
+    if found.ndim != 4:
+        return None
+    first = found.shape[1] in CHANNELS and found.shape[3] not in CHANNELS
+    return np.moveaxis(found, 1, 3) if first else found

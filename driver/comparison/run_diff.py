@@ -1,0 +1,134 @@
+"""Two runs of one experiment side by side: other pins, another machine, another model file."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from driver.analysis import evaluation, stage_outputs, statistics
+from driver.analysis.evaluation import Answer, Truth
+from driver.analysis.results import Comparison, Metric
+from driver.analysis.stage_outputs import Unusable
+from driver.comparison import publication
+from shared import predictions, samples, store
+from shared.errors import CrossquantError
+from shared.samples import Array
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder, with what was said of it and every answer of every variant."""
+
+    name: str
+    comparison: Comparison
+    truth: Truth
+    outputs: dict[str, Array]  # what the task judges
+
+    @cached_property
+    def answers(self) -> dict[str, Answer]:
+        return {name: Answer(self.truth, found) for name, found in self.outputs.items()}
+
+
+def load(name: str) -> Run:
+    """The run in a folder, or in that folder below volumes/. CrossquantError where there is none, or it is damaged.
+
+    Only what the comparison was made from is read, and only if it is still that.
+    """
+    for folder in (Path(name), store.volumes() / name):
+        comparison = publication.read_comparison(folder / publication.NAME)
+        if comparison is not None:
+            return read_run(name, folder, comparison)
+    raise CrossquantError(f"'{name}' is no run: give the folder of an experiment that has a comparison/comparison.json")
+
+
+def read_run(name: str, folder: Path, comparison: Comparison) -> Run:
+    dataset = checked(folder / "keras", "dataset", comparison)
+    if dataset is None:
+        raise CrossquantError(f"'{name}' was compared without test samples: make them by `python -m driver run` first")
+    about = samples.about(dataset)
+    about = replace(about, task="fidelity") if comparison.task == "fidelity" else about
+    labelled = checked(folder / "keras", "labels", comparison) or dataset  # earlier versions kept them there
+    for artifact in (dataset, labelled):
+        check_samples(artifact)
+    inputs, labels = samples.inputs(dataset)[0], samples.labels(labelled)
+    outputs = judged(folder, comparison, about.judged, samples.count(dataset))
+    reference = outputs.get(comparison.reference)
+    truth = Truth(about, labels, samples.mapped(inputs) if about.task == "reconstruction" else None, reference)
+    fitting = {name: found for name, found in outputs.items() if not evaluation.misfit(truth, found)}
+    return Run(name, comparison, truth, fitting)
+
+
+def check_samples(artifact: Path) -> None:
+    """CrossquantError where its arrays are no samples."""
+    try:
+        stage_outputs.check_samples(artifact, {path.name for path in artifact.iterdir()})
+    except Unusable as error:
+        raise CrossquantError(f"{artifact} can't be read: {error}: run that experiment again") from None
+
+
+def judged(folder: Path, comparison: Comparison, number: int, count: int) -> dict[str, Array]:
+    """What each variant answered, of the output of this number."""
+    found = {}
+    for row in comparison.variants:
+        path = checked(folder / row.image, f"predictions.{row.name}", comparison)
+        files = predictions.outputs(path) if path else ()
+        if number < len(files) and (answers := sound(files[number], count)) is not None:
+            found[row.name] = answers
+    return found
+
+
+def sound(file: Path, count: int) -> Array | None:
+    """The answers in `file` to `count` samples; None where they are none: their row says so."""
+    try:
+        found = stage_outputs.array(file)
+        stage_outputs.check_answer(file.name, found, count)
+    except Unusable:
+        return None
+    return found
+
+
+def checked(folder: Path, artifact: str, comparison: Comparison) -> Path | None:
+    """Where the artifact is that was compared, its files hashed again; None where the comparison had none."""
+    wanted = (comparison.digests or {}).get(artifact)
+    if wanted is None:
+        return None
+    path = folder / artifact
+    seal = store.open_sealed(path, artifact)
+    if seal is None or store.digest(seal) != wanted:
+        found = "is missing" if seal is None else "was made anew"
+        raise CrossquantError(
+            f"{path} {found} since it was compared: make the comparison anew with `python -m driver report`"
+        )
+    return path
+
+
+def tests(before: Run, after: Run) -> dict[str, Metric]:
+    """Paired, where both runs answered the same samples, by the task's test; Holm's correction over the variants."""
+    if not same_samples(before, after):
+        return {}
+    both = [name for name in before.outputs if name in after.outputs]
+    found = {name: evaluation.headline(after.answers[name], before.answers[name]) for name in both}
+    p_holm = statistics.holm_p_values([1.0 if each.p_value is None else each.p_value for each in found.values()])
+    return {name: replace(each, p_holm=p) for (name, each), p in zip(found.items(), p_holm, strict=True)}
+
+
+def same_samples(before: Run, after: Run) -> bool:
+    """By their labels; where there are none, by the digest of the data set."""
+    one, other = before.truth, after.truth
+    if (one.task, one.judges, other.judges) != (other.task, True, True):
+        return False
+    if one.labels is not None and other.labels is not None:
+        return np.array_equal(one.labels, other.labels)
+    digests = [(run.comparison.digests or {}).get("dataset") for run in (before, after)]
+    return digests[0] is not None and digests[0] == digests[1]
+
+
+def changed(name: str, before: Run, after: Run) -> str:
+    """How many answers are of another class."""
+    one, other = before.answers.get(name), after.answers.get(name)
+    if one is None or other is None or len(one.outputs) != len(other.outputs):
+        return "–"
+    if (one.truth.task, other.truth.task) != ("classification", "classification"):
+        return "–"
+    return str(int((one.top != other.top).sum()))

@@ -1,0 +1,108 @@
+"""Choose recipes honestly: ranked on training images that calibrate nothing, the winners' test accuracy told once.
+
+Two experiments come of one. `NAME.select` has many recipes, several draws and the selection set as its judge;
+`NAME.selected` has the winners, and the test set as its judge. Both are files in volumes/inputs/, to be looked at, run
+and reported like any other.
+"""
+
+from collections.abc import Collection, Container, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from driver.analysis.results import Comparison
+from driver.catalog.declarations import Catalog
+from driver.decision.ranking import Choice
+from driver.experiment import recipes
+from driver.experiment.model import Select
+from shared import store
+
+TRIAL, FINAL = "select", "selected"
+WHY_TRIAL = "Made by `run --select`: many recipes, ranked on training images that calibrate nothing."
+WHY_FINAL = "Made by `run --select`: the recipes that won, and their accuracy on the test set."
+
+
+def safe_variants(catalog: Catalog, found: dict[str, dict[str, dict[str, Any]]]) -> set[str]:
+    """Of recipes by image and name, the variants that answer alike on every CPU."""
+    return {
+        f"{image}.{name}"
+        for image, named in found.items()
+        for name, given in named.items()
+        if recipes.safe(recipes.stage_for(catalog[image], image, name, given), given)
+    }
+
+
+def trial(data: dict[str, Any], asked: Select, images: Collection[str] = ()) -> dict[str, Any]:
+    """The experiment that ranks: `data` is the file of the one that was asked for. No gates, and no other CPUs yet.
+
+    `images` are those that take part.
+    """
+    left_out = ("gates", "other_cpus", "recommended", "curve")
+    kept = {key: value for key, value in data.items() if key not in left_out}
+    return kept | {
+        "name": f"{data['name']}.{TRIAL}",
+        "split": "selection",
+        "draws": max(data.get("draws", 1), asked.draws),
+        "recipes": {"preset": asked.preset, **recipes.resolve(data.get("recipes", {}), images)},
+    }
+
+
+def final(
+    data: dict[str, Any], asked: Select, choices: Sequence[Choice], found: dict[str, dict[str, dict[str, Any]]]
+) -> dict[str, Any]:
+    """The experiment that tells the winners' test accuracy; `found` are the recipes of the trial, by image.
+
+    A quantized reference takes part too. Of the curve there remains what is asked of winners.
+    """
+    winners = [name for choice in choices for name in choice.winners]
+    return data | {
+        "name": f"{data['name']}.{FINAL}",
+        "split": "test",
+        "draws": max(data.get("draws", 1), asked.draws),
+        "recipes": only(found, {*winners, data.get("reference", "")}),
+        "recommended": winners,
+        "curve": curve(data.get("curve", {}), winners),
+    }
+
+
+def only(every: dict[str, dict[str, dict[str, Any]]], variants: Container[str]) -> dict[str, dict[str, Any]]:
+    """Those of `every` recipe that make `variants`."""
+    found = {
+        image: {name: given for name, given in named.items() if f"{image}.{name}" in variants}
+        for image, named in every.items()
+    }
+    return {image: named for image, named in found.items() if named}
+
+
+def curve(asked: dict[str, Any], winners: Sequence[str]) -> dict[str, Any]:
+    variants = [name for name in asked.get("variants", ()) if name in winners]
+    return asked | {"variants": variants} if variants else {}
+
+
+class Plain(yaml.SafeDumper):
+    """Says everything where it belongs, instead of referring to where it was said before."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def write(data: dict[str, Any], why: str) -> Path:
+    """The experiment as a file in volumes/inputs/, where `--experiment` finds it by name."""
+    path = store.volumes() / "inputs" / f"{data['name']}.yaml"
+    text = yaml.dump(data, Dumper=Plain, sort_keys=False, allow_unicode=True)
+    store.write_atomically(path, f"# {why}\n{text}")
+    return path
+
+
+def told(choices: Sequence[Choice], ranked: Comparison) -> list[str]:
+    """What was chosen, in words."""
+    images = ranked.dataset["test_images"]
+    lines = [f"Chosen on {images:,} training {ranked.unit} that calibrate nothing; the test set was not looked at:"]
+    for choice in choices:
+        lines += [
+            f"{choice.image}: {choice.recommended} is recommended; best accuracy {choice.accuracy}, "
+            f"least latency {choice.latency}; safe on every CPU {choice.safe or 'none'}; "
+            f"Pareto front {', '.join(choice.front)}"
+        ]
+    return lines

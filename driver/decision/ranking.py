@@ -1,0 +1,97 @@
+"""Which recipe of each framework is best, from a comparison on images that choose: accuracy, latency, and both."""
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
+
+from driver.analysis import calibration_draws, metric_specs
+from driver.analysis.results import Comparison, Variant
+from driver.decision.judgements import milliseconds
+
+TOLERANCE = 0.001  # of accuracy: less than any selection set of a sensible size can tell; else the metric's margin
+NOTHING = float("-inf")  # where there is nothing to judge by
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Of one image: names of its best variants. `front` is the Pareto front of accuracy and latency, fastest first.
+
+    `accuracy`: of those that the draws' noise doesn't tell from the most accurate, the fastest. `latency`: of those
+    that the timings' noise doesn't tell from the fastest, the most accurate. `recommended`: of those that are faster
+    than their float twin and within TOLERANCE of the most accurate of these, the fastest. `safe`: the same of those
+    that answer alike on every CPU; "" where there are none.
+    """
+
+    image: str
+    accuracy: str
+    latency: str
+    recommended: str
+    safe: str
+    front: tuple[str, ...]
+
+    @property
+    def winners(self) -> tuple[str, ...]:
+        named = (self.recommended, self.accuracy, self.latency, self.safe)
+        return tuple(dict.fromkeys(name for name in named if name))
+
+
+def choose(trial: Comparison, safe: Container[str] = ()) -> tuple[Choice, ...]:
+    """The best of each image that has sound quantized variants with timings; `safe` names those that are on any CPU."""
+    floor = max((item.share for item in trial.noise), default=0.0)
+    timed = [row for row in trial.variants if row.status == "ok" and row.latency_ms is not None]
+    floats = {row.image: row for row in timed if not row.quantized}
+    images = dict.fromkeys(row.image for row in timed if row.quantized)
+    return tuple(
+        best(image, [row for row in timed if row.image == image and row.quantized], floats.get(image), floor, safe)
+        for image in images
+    )
+
+
+def best(image: str, rows: Sequence[Variant], twin: Variant | None, floor: float, safe: Container[str]) -> Choice:
+    most, fastest = max(rows, key=accuracy), min(rows, key=milliseconds)
+    as_good = [row for row in rows if row is most or calibration_draws.equal(accuracies(row), accuracies(most))]
+    as_fast = [row for row in rows if milliseconds(row) <= milliseconds(fastest) * (1 + floor)]
+    faster = [row for row in rows if twin is None or milliseconds(row) < milliseconds(twin)] or list(rows)
+    everywhere = [row for row in faster if row.name in safe] or [row for row in rows if row.name in safe]
+    return Choice(
+        image,
+        accuracy=min(as_good, key=milliseconds).name,
+        latency=max(as_fast, key=accuracy).name,
+        recommended=sensible(faster).name,
+        safe=sensible(everywhere).name if everywhere else "",
+        front=tuple(row.name for row in pareto(rows)),
+    )
+
+
+def sensible(rows: Sequence[Variant]) -> Variant:
+    """The fastest of those within TOLERANCE of the most accurate."""
+    best = max(rows, key=accuracy)
+    near = accuracy(best) - tolerance(best)
+    return min((row for row in rows if accuracy(row) >= near), key=milliseconds)
+
+
+def tolerance(best: Variant) -> float:
+    found = best.headline
+    return TOLERANCE if found is None or found.name == "accuracy" else metric_specs.margin(found.name, accuracy(best))
+
+
+def pareto(rows: Sequence[Variant]) -> list[Variant]:
+    """Those than which no other one is both as fast and more accurate, the fastest first."""
+    front: list[Variant] = []
+    for row in sorted(rows, key=lambda row: (milliseconds(row), -accuracy(row))):
+        if not front or accuracy(row) > accuracy(front[-1]):
+            front.append(row)
+    return front
+
+
+def accuracy(row: Variant) -> float:
+    """Or what the task has instead, such that higher is better: the mean over the draws, where there are several."""
+    found = row.headline
+    if found is None:
+        return NOTHING
+    return metric_specs.goodness(found if row.draws is None else replace(found, value=row.draws.mean))
+
+
+def accuracies(row: Variant) -> tuple[float, ...]:
+    if row.draws is not None:
+        return row.draws.accuracies
+    return (0.0 if row.headline is None else row.headline.value,)

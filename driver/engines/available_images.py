@@ -1,0 +1,97 @@
+"""Which optional images take part: those that are asked for, and those that are built on this host.
+
+`python -m driver.engines.available_images` prints the options for `docker compose` that build those again.
+"""
+
+import http.client
+import json
+import os
+import socket
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from driver.catalog import declarations
+from driver.engines.venv import FOLDER
+from shared import store
+from shared.contract import Plan, read_if_whole
+
+PREFIX = "CROSSQUANT_WITH_"  # and the image's name: 1 where it is to take part, as Compose says it to `fetch`, or 0
+SECONDS = 5
+
+
+def included(asked: Collection[str], recipes: Any, engine: str) -> tuple[str, ...]:
+    """Of the optional images those `asked` for, those that the `recipes` name, and those that are built."""
+    known = declarations.optional()
+    said = {name: os.environ.get(PREFIX + name.upper(), "") for name in known}
+    named = set(recipes) if isinstance(recipes, Mapping) else set()
+    there = built([name for name in known if not said[name]], engine)
+    taken = [name for name in known if name in named or name in there or said[name] not in ("", "0")]
+    return tuple(dict.fromkeys((*asked, *taken)))
+
+
+def planned(experiment: str) -> tuple[str, ...]:
+    """Those that the plan on the volume has."""
+    path = store.plan_path(experiment)
+    plan = read_if_whole(Plan, path)
+    images = plan.code if plan else {}
+    return tuple(name for name in declarations.optional() if name in images)
+
+
+def built(names: Collection[str], engine: str) -> set[str]:
+    """Of these images those that `engine` could start now."""
+    if not names:
+        return set()
+    tags = None if engine == "venv" else docker_tags()
+    if tags is None:
+        return {name for name in names if (FOLDER / name / "lock.sha256").exists()}
+    return {name for name in names if f"crossquant-{name}:latest" in tags}
+
+
+def docker_tags() -> set[str] | None:
+    """The tags of all images that the local Docker daemon has; None where none answers.
+
+    Asked without the SDK, which takes a quarter of a second to import.
+    """
+    try:
+        connection = connect()
+        connection.request("GET", "/images/json")
+        found = json.loads(connection.getresponse().read())
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    return {tag for image in found for tag in image.get("RepoTags") or ()}
+
+
+def connect() -> http.client.HTTPConnection:
+    address = urlsplit(os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock")
+    if address.scheme == "tcp":
+        return http.client.HTTPConnection(address.hostname or "localhost", address.port or 2375, timeout=SECONDS)
+    return OverSocket(Path(address.path))
+
+
+class OverSocket(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=SECONDS)
+        self.path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(SECONDS)
+        self.sock.connect(str(self.path))
+
+
+def compose_files() -> list[str]:
+    """The options of `docker compose` for the services of the optional images that are built."""
+    own = [
+        f"images/{name}/compose.yaml"
+        for name in declarations.optional()
+        if name in built(declarations.optional(), "docker")
+    ]
+    return [word for path in ["compose.yaml", *own] for word in ("-f", path)] if own else []
+
+
+if __name__ == "__main__":
+    print(*compose_files())

@@ -1,0 +1,119 @@
+"""Reading an experiment file: one YAML, checked to the last key before anything runs."""
+
+import tomllib
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from driver.catalog.declarations import Catalog
+from driver.experiment import recipes, validation, yaml_source
+from driver.experiment.model import Experiment
+from shared import store
+from shared.contract import Seal, decode
+from shared.errors import CrossquantError, FieldError
+
+FOLDER = Path(__file__).parent / "builtin"
+
+
+OWN = Path(__file__).parent / "trusted.toml"
+
+
+DEFAULT = "resnet8-cifar10"
+
+
+def load(path: Path, catalog: Catalog) -> Experiment:
+    """The experiment that `path` describes. CrossquantError names the file, the line and the key that is wrong."""
+    data, lines = yaml_source.load(path)
+    try:
+        return parse(data, catalog)
+    except FieldError as error:
+        raise yaml_source.located(path, lines, error) from None
+
+
+def parse(data: Any, catalog: Catalog) -> Experiment:
+    if not isinstance(data, dict):
+        raise FieldError((), "must be a mapping")
+    stages = {stage.run for stages in catalog.values() for stage in stages if stage.options}
+    stages -= {stage.run for stages in catalog.values() for stage in stages if stage.takes_recipe}
+    options = {key: decode(dict[str, Any], data[key], (key,)) for key in data if key in stages}
+    rest = {key: value for key, value in data.items() if key not in stages}
+    for key, instead in (("options", "write the name of the stage instead"), ("images", "--with takes it")):
+        if key in rest:
+            raise FieldError((key,), f"unknown key; {instead}")
+    if "recipes" in rest:
+        rest["recipes"] = recipes.resolve(rest["recipes"], catalog)
+    try:
+        experiment: Experiment = decode(Experiment, rest)
+    except FieldError as error:
+        raise with_stages(error, stages) from None
+    experiment = completed(experiment, options)
+    validation.check(experiment, catalog)
+    validation.check_options(experiment, catalog)
+    return experiment
+
+
+def completed(experiment: Experiment, options: dict[str, dict[str, Any]]) -> Experiment:
+    """With what follows from other sections of the file."""
+    if experiment.other_cpus:
+        options["emulated"] = options.get("emulated", {}) | {"cpus": list(experiment.other_cpus)}
+    start = experiment.model.start if experiment.model.sources else "keras"
+    whole = replace(experiment, options=options, reference=experiment.reference or f"{start}.fp32")
+    return trusting(whole) if experiment.model.trust else whole
+
+
+def trusting(experiment: Experiment) -> Experiment:
+    """The experiment with code inside of the model file allowed: the stage `load` is told so."""
+    options = experiment.options | {"load": experiment.options.get("load", {}) | {"trust": True}}
+    return replace(experiment, model=replace(experiment.model, trust=True), options=options)
+
+
+def with_stages(error: FieldError, stages: set[str]) -> FieldError:
+    """Say that a stage's name is a known key too."""
+    if len(error.path) == 1 and "known are" in error.problem:
+        known = error.problem.replace(", options", "").replace(", images", "") + ", " + ", ".join(sorted(stages))
+        return FieldError(error.path, known)
+    return error
+
+
+@dataclass(frozen=True)
+class Own:
+    """`trusted.toml`: SHA-256 sums of the project's own model files and, of each data set, of its arrays' raw bytes."""
+
+    models: dict[str, str]
+    datasets: dict[str, dict[str, str]]
+
+
+@cache
+def own_sums() -> Own:
+    """The sums that the project itself vouches for."""
+    sums: Own = decode(Own, tomllib.loads(OWN.read_text()))
+    return sums
+
+
+def is_own(experiment: Experiment, model: Seal | None) -> bool:
+    """Are the model and the data of the experiment the project's own? Anything else may be hostile.
+
+    `model` is the verified seal of `input.model`, with every file that the stages read of the model, its code among
+    them. What counts is the content: a sum in the user's experiment is the user's word, and so is a name.
+    """
+    known = set(own_sums().models.values())
+    files = model.files.values() if model else ()
+    return bool(files) and all(file.sha256 in known for file in files) and has_own_data(experiment)
+
+
+def has_own_data(experiment: Experiment) -> bool:
+    """Are its data the project's own, or has it none, as `inspect`? The arrays' sums are held when they are fetched."""
+    if experiment.own_data:
+        return False
+    return not experiment.dataset.sources or experiment.dataset.sha256 in own_sums().datasets.values()
+
+
+def find(name: str) -> Path:
+    """The file that `--experiment` means: a path, the name of one in volumes/inputs/, or the name of one of ours."""
+    for path in (Path(name), store.volumes() / "inputs" / f"{name}.yaml", FOLDER / f"{name}.yaml"):
+        if path.is_file():
+            return path
+    own = sorted(path.stem for path in (store.volumes() / "inputs").glob("*.yaml"))
+    known = ", ".join([*own, *sorted(path.stem for path in FOLDER.glob("*.yaml"))])
+    raise CrossquantError(f"no experiment '{name}': give a YAML file, or one of {known}")

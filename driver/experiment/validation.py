@@ -1,0 +1,131 @@
+"""What an experiment must be beyond its types: each check names the field and what it may be."""
+
+import re
+from collections.abc import Iterable
+
+from driver.catalog.declarations import Catalog
+from driver.experiment import recipes
+from driver.experiment.model import Dataset, Experiment, Gates, Limits, Source
+from shared import cpus
+from shared.errors import FieldError
+
+NAME = r"[a-z0-9][a-z0-9._-]*"
+RESERVED = ("inputs", "models", "downloads")  # folders below volumes/ and volumes/inputs/
+NAME_RULE = f"must be lower-case letters, digits, '.', '_' and '-', and none of {', '.join(RESERVED)}"
+ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+DEFAULT_PRESET = "thorough"  # ours: it is there
+CLASSES = ("accuracy", "changed", "drop_pp", "agreement", "sqnr", "top5")
+GATED = {
+    "classification": CLASSES,
+    "multilabel": ("map", "f1", "f1_macro", "drop_pp", "worse_percent", "sqnr"),
+    "regression": ("mae", "rmse", "r2", "worse_percent", "sqnr"),
+    "reconstruction": ("auc", "mse", "worse_percent", "sqnr"),
+    "fidelity": ("sqnr", "cosine", "agreement"),
+}  # the figures that gates are on, by task
+KINDS = ("float", "quantized", "saturating")  # of gates
+
+
+def check(experiment: Experiment, catalog: Catalog) -> None:
+    if not re.fullmatch(NAME, experiment.name) or experiment.name in RESERVED:
+        raise FieldError(("name",), NAME_RULE)
+    check_sources(("model", "sources"), experiment.model.sources)
+    check_recipes(experiment, catalog)
+    check_reference(experiment, catalog)
+    check_dataset(experiment.dataset, own=experiment.own_data)
+    check_limits(experiment.limits)
+    check_gates(experiment.gates, experiment.options.get("data", {"task": "classification"}).get("task", "auto"))
+    check_draws(experiment)
+
+
+def check_recipes(experiment: Experiment, catalog: Catalog) -> None:
+    for image, named in experiment.recipes.items():
+        if image not in catalog or not any(stage.takes_recipe for stage in catalog[image]):
+            known = [name for name in catalog if any(s.takes_recipe for s in catalog[name])]
+            raise FieldError(("recipes", image), f"no such image; known are {', '.join(known)}")
+        for recipe in named:
+            if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", recipe) or recipe == "fp32":
+                raise FieldError(("recipes", image, recipe), "is not a name for a recipe")
+
+
+def check_reference(experiment: Experiment, catalog: Catalog) -> None:
+    images = [image for image in catalog if image != "keras" or experiment.model.start == "keras"]
+    known = [f"{image}.{recipe}" for image in images for recipe in ("fp32", *experiment.recipes.get(image, {}))]
+    if experiment.reference not in known:
+        raise FieldError(("reference",), f"must be one of {', '.join(known)}, not {experiment.reference}")
+
+
+def check_options(experiment: Experiment, catalog: Catalog) -> None:
+    """FieldError for a setting that its stage doesn't have, or a value that it doesn't allow."""
+    for image, stages in catalog.items():
+        for stage in stages:
+            if not stage.takes_recipe:
+                stage.parameters(experiment.options.get(stage.run, {}), (stage.run,))
+        for name, given in experiment.recipes.get(image, {}).items():
+            stage = recipes.stage_for(stages, image, name, given)
+            recipes.parameters(stage, given, ("recipes", image, name))
+
+
+def check_dataset(dataset: Dataset, *, own: bool) -> None:
+    if not re.fullmatch(NAME, dataset.name) or dataset.name in RESERVED:
+        raise FieldError(("dataset", "name"), NAME_RULE)
+    check_sources(("dataset", "sources"), dataset.sources)
+    if not own and set(dataset.sha256) != set(ARRAYS):
+        raise FieldError(
+            ("dataset", "sha256"),
+            f"must have the sums of {', '.join(ARRAYS)}, all of them; data of your own have a section `data`",
+        )
+
+
+def check_gates(gates: Gates, task: str) -> None:
+    """`task` is `auto` where the labels are going to tell it."""
+    known = GATED.get(task) or tuple(dict.fromkeys(name for names in GATED.values() for name in names))
+    for kind in KINDS:
+        for figure, bound in getattr(gates, kind).items():
+            if figure not in known:
+                raise FieldError(("gates", kind, figure), f"unknown key; known are {', '.join(known)}")
+            if bound.min is None and bound.max is None:
+                raise FieldError(("gates", kind, figure), "must have min, max or both")
+            if bound.confidence is not None and not 0 < bound.confidence < 1:
+                raise FieldError(("gates", kind, figure, "confidence"), "must be between 0 and 1, such as 0.95")
+
+
+def check_draws(experiment: Experiment) -> None:
+    if experiment.draws < 1:
+        raise FieldError(("draws",), "must be at least 1")
+    for number, images in enumerate(experiment.curve.images):
+        if images < 1:
+            raise FieldError(("curve", "images", str(number)), "must be at least 1")
+    if experiment.select.draws < 1:
+        raise FieldError(("select", "draws"), "must be at least 1")
+    if experiment.select.preset != DEFAULT_PRESET:
+        recipes.preset(experiment.select.preset, ("select", "preset"))
+    if experiment.curve.images and not experiment.curve.variants:
+        raise FieldError(("curve", "variants"), "must name the variants to draw the curve of")
+    quantized = [f"{image}.{recipe}" for image, found in experiment.recipes.items() for recipe in found]
+    check_known(("curve", "variants"), experiment.curve.variants, quantized, "quantized variant")
+    check_known(("recommended",), experiment.recommended, quantized, "quantized variant")
+    check_known(("other_cpus",), experiment.other_cpus, cpus.CPUS, "CPU to emulate")
+
+
+def check_known(path: tuple[str, ...], names: Iterable[str], known: Iterable[str], kind: str) -> None:
+    for number, name in enumerate(names):
+        if name not in known:
+            raise FieldError((*path, str(number)), f"no {kind} '{name}'; known are {', '.join(known)}")
+
+
+def check_sources(path: tuple[str, ...], sources: tuple[Source, ...]) -> None:
+    if not sources:
+        raise FieldError(path, "must name at least one source")
+    for number, source in enumerate(sources):
+        if sum(map(bool, (source.input, source.path, source.url, source.npm))) != 1:
+            raise FieldError((*path, str(number)), "must have one of input, path, url, npm")
+
+
+def check_limits(limits: Limits) -> None:
+    if not re.fullmatch(r"[1-9][0-9]*[kmgKMG]", limits.memory):
+        raise FieldError(("limits", "memory"), f"must be like 512m or 4g, not {limits.memory}")
+    for name in ("cpus", "stage_seconds"):
+        if getattr(limits, name) < 1:
+            raise FieldError(("limits", name), "must be at least 1")
+    if limits.retries < 0:
+        raise FieldError(("limits", "retries"), "must be at least 0")

@@ -1,0 +1,321 @@
+"""Bring the experiment's data set and model onto the volume. The only step that uses the network."""
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from driver.experiment.model import Experiment, Model, Source
+from driver.inputs import cifar10, download, embedded_sample, user_files
+from driver.inputs.file_content import find_wrong_kind, is_whole
+from shared import locks, store
+from shared.contract import SCHEMA, Failure, Plan, Seal, Step, read, read_if_whole
+from shared.errors import CrossquantError
+
+Say = Callable[[str], None]
+MODEL, DATASET = "input.model", "input.dataset"  # the artifacts
+PATIENCE = 600  # seconds for another driver to bring the same data
+KEPT = "{}: going on with the copy on the volume"
+COPY_DAMAGED = "; the copy on the volume is damaged"
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """`locations` of the input artifacts below the volumes' root; `sample` if the embedded sample stands in."""
+
+    locations: dict[str, str]
+    sample: bool
+
+
+def fetch(
+    experiment: Experiment, want_sample: bool, say: Say, report: download.Report, damaged: Collection[str] = ()
+) -> Fetched:
+    """Fetch what isn't there yet or is `damaged`. `say` hears a line for each source that was tried."""
+    full = locations(experiment, sample=False)
+    fetch_model(experiment, store.volumes() / full[MODEL], say, report, damaged=MODEL in damaged)
+    final = store.volumes() / full[DATASET]
+    if experiment.own_data:
+        fetch_own(experiment, final, say, report, damaged=DATASET in damaged)
+        return Fetched(full, False)
+    if not want_sample and fetch_dataset(experiment, final, say, report, damaged=DATASET in damaged):
+        return Fetched(full, False)
+    part = locations(experiment, sample=True)
+    keep_sample(store.volumes() / part[DATASET], damaged=DATASET in damaged)
+    return Fetched(part, True)
+
+
+def locations(experiment: Experiment, *, sample: bool) -> dict[str, str]:
+    """The folders of the input artifacts below the volumes' root, whether they are there or not."""
+    data = experiment.dataset.name + ("-sample" if sample else "")
+    return {MODEL: f"inputs/models/{experiment.name}", DATASET: f"inputs/{data}"}
+
+
+def fetch_model(
+    experiment: Experiment, final: Path, say: Say, report: download.Report, *, damaged: bool = False
+) -> None:
+    sealed, model = None if damaged else on_volume(final), experiment.model
+    failed = "" if model.sha256 else failed_reader(experiment, MODEL)
+
+    def bring(source: Source) -> None:
+        path = obtain_sound(source, final, failed, say, report)
+        keep_model(path, model, source, final, sealed)
+
+    problems = refusals(model.sources, bring)
+    known = sealed and model.sha256 in ("", *(file.sha256 for file in sealed.files.values()))
+    if problems and not known:
+        raise CrossquantError(f"no model for '{experiment.name}': {problems}{COPY_DAMAGED if damaged else ''}")
+    if problems:
+        say(KEPT.format(problems))
+    forget_failures(experiment, MODEL, sealed, final)
+
+
+def on_volume(final: Path) -> Seal | None:
+    """The seal of what an earlier `fetch` left there, its files unread; None where it is damaged."""
+    return read_if_whole(Seal, final / store.SEAL)
+
+
+def refusals(sources: Sequence[Source], bring: Callable[[Source], None]) -> str:
+    """Why none of the sources, tried in their order, could be brought; "" where one could."""
+    problems = []
+    for source in sources:
+        try:
+            bring(source)
+            return ""
+        except CrossquantError as error:
+            problems.append(str(error))
+    return "; ".join(problems)
+
+
+def keep_model(path: Path, model: Model, source: Source, final: Path, sealed: Seal | None) -> None:
+    """Copy the model, and the code that it needs, into the sealed folder `final`, unless they are there already."""
+    if model.sha256 and path.is_file() and (found := store.file_sha256(path)) != model.sha256:
+        if source.downloaded:
+            forget_download(path)
+        raise CrossquantError(
+            f"{source} has the SHA-256 {found[:12]}, {model.sha256[:12]} is expected: get the right file"
+        )
+    keep_files(user_files.model_files(path, model), source, final, sealed)
+
+
+def keep_files(files: dict[str, Path], source: Source, final: Path, sealed: Seal | None) -> None:
+    """Copy `files` into the sealed folder `final`, unless it has just them, from there."""
+    if sealed and sealed.files == user_files.hashed(files) and sealed.parameters.get("origin") == str(source):
+        return
+    with replacing(final) as folder:
+        user_files.copy(files, folder)
+        publish(folder, final, str(source))
+
+
+def fetch_own(experiment: Experiment, final: Path, say: Say, report: download.Report, *, damaged: bool = False) -> None:
+    """Copy the user's data to the volume; every file is read, so that none is ever served from before a change."""
+    sealed, dataset = None if damaged else on_volume(final), experiment.dataset
+    failed = failed_reader(experiment, DATASET)
+
+    def bring(source: Source) -> None:
+        path = obtain_sound(source, final, failed, say, report)
+        keep_files(user_files.data_files(path), source, final, sealed)
+
+    problems = refusals(dataset.sources, bring)
+    if problems and not sealed:
+        raise CrossquantError(f"no data for '{dataset.name}': {problems}{COPY_DAMAGED if damaged else ''}")
+    if problems:
+        say(KEPT.format(problems))
+    forget_failures(experiment, DATASET, sealed, final)
+
+
+def fetch_dataset(
+    experiment: Experiment, final: Path, say: Say, report: download.Report, *, damaged: bool = False
+) -> bool:
+    """True if the full data set is on the volume; False if no source has it."""
+    if is_kept(final) and not damaged:
+        return True
+    dataset = experiment.dataset
+    for source in dataset.sources:
+        try:
+            path = obtain(source, report)
+        except CrossquantError as error:
+            say(f"{dataset.name}: {error}")
+            continue
+        try:
+            arrays = cifar10.decode(path)
+            cifar10.check(arrays, dataset.sha256, str(source))
+        except CrossquantError:
+            if source.downloaded:
+                forget_download(path)
+            raise
+        keep_full(arrays, str(source), final)
+        say(f"{dataset.name}: from {source}")
+        if source.downloaded:
+            forget_download(path)
+        return True
+    return False
+
+
+# A download that a stage could not load
+
+
+def failed_reader(experiment: Experiment, name: str) -> str:
+    """A stage that failed in the last run and reads the input `name`; "" where there is none."""
+    return next((step.output for step, _ in recorded_failures(experiment, name)), "")
+
+
+def recorded_failures(experiment: Experiment, name: str) -> Iterator[tuple[Step, Path]]:
+    """The steps that read the input `name` and failed, with the record of it, by the plan of the last run."""
+    try:
+        plan = read(Plan, store.plan_path(experiment.name))
+    except CrossquantError:  # there was no run, or its plan is damaged and about to be written anew
+        return
+    for step in plan.steps:
+        path = store.failure_path(plan, step.output) if name in step.inputs else None
+        if path is not None and path.exists() and has_failed(path):
+            yield step, path
+
+
+def has_failed(record: Path) -> bool:
+    """Not skipped because something before it failed; so it is, too, where the record is damaged."""
+    try:
+        return read(Failure, record).status == "failed"
+    except CrossquantError:
+        return True
+
+
+def is_doubtful(source: Source, final: Path, failed: str) -> bool:
+    """Did the stage `failed` read what this source gave, and may that be the wrong thing, or cut short?"""
+    sealed = on_volume(final)
+    if not (failed and source.url and sealed and sealed.parameters.get("origin") == str(source)):
+        return False
+    path = download_path(source)
+    return not (path.is_file() and is_whole(path))
+
+
+def list_doubtful(experiment: Experiment) -> list[str]:
+    """A line for each input that the next run downloads again, because a stage failed to load it."""
+    folders = locations(experiment, sample=False)
+    unpinned = [] if experiment.model.sha256 else [(MODEL, experiment.model.sources)]
+    unpinned += [(DATASET, experiment.dataset.sources)] if experiment.own_data else []
+    return [
+        f"{failed} failed on what {source} gave, which no sha256 vouches for: the next run downloads it again"
+        for name, sources in unpinned
+        if (failed := failed_reader(experiment, name))
+        for source in sources
+        if is_doubtful(source, store.volumes() / folders[name], failed)
+    ]
+
+
+def forget_failures(experiment: Experiment, name: str, before: Seal | None, final: Path) -> None:
+    """Remove the records of failures on an input that has another content now: they say nothing about it."""
+    now = on_volume(final)
+    if before is not None and now is not None and now.files != before.files:
+        for _, path in recorded_failures(experiment, name):
+            path.unlink(missing_ok=True)
+
+
+def obtain_sound(source: Source, final: Path, failed: str, say: Say, report: download.Report) -> Path:
+    """As `obtain`; a download that the stage `failed` could not load is forgotten as soon as another one has come."""
+    doubtful = is_doubtful(source, final, failed)
+    if doubtful:
+        say(f"{failed} could not load what {source} gave: downloading it again")
+    return obtain(source, report, again=doubtful)
+
+
+def obtain(source: Source, report: download.Report, *, again: bool = False) -> Path:
+    """The file or folder that `source` means. It is downloaded if need be, or `again`.
+
+    CrossquantError where it can't be had; what an earlier command downloaded is then as it was.
+    """
+    if not source.downloaded:
+        return user_files.find(source)
+    path = download_path(source)
+    if path.is_file() and not is_as_downloaded(path):
+        forget_download(path)
+    if again:
+        path.with_name(path.name + download.PARTIAL).unlink(missing_ok=True)  # it may belong to what is doubted
+    if again or not path.is_file():
+        if source.url:
+            download.over_https(source.url, path, report)
+        else:
+            download.by_npm(source.npm, path, report)
+        store.write_atomically(sum_path(path), store.file_sha256(path))
+    return path
+
+
+def is_as_downloaded(path: Path) -> bool:
+    """Is a kept download what came, and no web page? One without a sum is of an earlier version of crossquant."""
+    recorded = sum_path(path)
+    same = not recorded.exists() or recorded.read_bytes() == store.file_sha256(path).encode()  # it may be no text
+    return same and not find_wrong_kind(path)
+
+
+def sum_path(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")
+
+
+def forget_download(path: Path) -> None:
+    sum_path(path).unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+
+
+def download_path(source: Source) -> Path:
+    """Where the download of a source is kept."""
+    folder = store.volumes() / "inputs" / "downloads"
+    if not source.url:
+        return folder / (source.npm.replace("/", "-") + ".tgz")
+    place = hashlib.sha256(source.url.encode()).hexdigest()[:12]  # two addresses may end in one name
+    return folder / place / source.url.rsplit("/", 1)[1]
+
+
+def is_kept(final: Path) -> bool:
+    """Is the data set there, in the form of today?"""
+    return (final / store.SEAL).exists() and (final / "x_test_0.npy").exists()
+
+
+def keep_full(arrays: cifar10.Arrays, origin: str, final: Path) -> None:
+    indices = np.arange(len(arrays["x_train"]))
+    about = {"name": "cifar10", "sample": False, "classes": list(cifar10.CLASSES)}
+    keep({**arrays, "train_indices": indices}, about, origin, final)
+
+
+def keep_sample(final: Path, *, damaged: bool = False) -> None:
+    if damaged or not is_kept(final):
+        about = {"name": "cifar10", "sample": True, "classes": list(cifar10.CLASSES)}
+        keep(embedded_sample.load(), about, "embedded sample", final)
+
+
+def keep(arrays: cifar10.Arrays, about: dict[str, object], origin: str, final: Path) -> None:
+    with replacing(final) as folder:
+        for name, array in arrays.items():
+            np.save(folder / (f"{name}_0.npy" if name.startswith("x_") else f"{name}.npy"), array)
+        (folder / "about.json").write_text(json.dumps(about))
+        publish(folder, final, origin)
+
+
+@contextmanager
+def replacing(final: Path) -> Iterator[Path]:
+    """An empty folder for what takes the place of `final`; one driver at a time, whatever experiment it works on."""
+    with locks.exclusive(final, lambda _: None, PATIENCE):
+        store.remove_partials(final)
+        with store.temporary(final) as folder:
+            yield folder
+
+
+def publish(folder: Path, final: Path, origin: str) -> None:
+    """Seal an input: it has no inputs of its own, only an origin."""
+    seal = Seal(
+        schema=SCHEMA,
+        name=final.name,
+        status="ok",
+        reason="",
+        files=store.list_files(folder),
+        inputs={},
+        code="",
+        parameters={"origin": origin},
+        versions={},
+        image_id="",
+        seconds=0.0,
+        peak_bytes=0,
+    )
+    store.publish(folder, final, seal)

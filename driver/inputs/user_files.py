@@ -1,0 +1,108 @@
+"""The user's own model and data, copied to the volume and sealed: every file of them is part of the hash."""
+
+import os
+import shutil
+from pathlib import Path
+
+from driver.experiment.model import Model, Source
+from driver.inputs.file_content import find_wrong_kind
+from shared import store
+from shared.contract import File
+from shared.errors import CrossquantError
+
+FILES = "files"  # the folder of the copy in a data set's artifact
+CODE = "custom_objects.py"  # what the user's file is called beside the model
+SAVED_MODEL = "saved_model.pb"
+MOST_LINKED = 1000  # links to folders in a folder
+MODELS = (".keras", ".h5", ".hdf5", ".onnx")
+
+
+def find(source: Source) -> Path:
+    """The file or folder that a source on this host means. CrossquantError where there is none."""
+    path = store.volumes() / "inputs" / source.input if source.input else store.ROOT / Path(source.path).expanduser()
+    if not path.exists():
+        raise CrossquantError(f"{source} is not there")
+    return path
+
+
+def model_files(path: Path, model: Model) -> dict[str, Path]:
+    """What is copied for a model, by its name in the artifact. CrossquantError where it is none that is known."""
+    if path.is_dir():
+        if not (path / SAVED_MODEL).exists():
+            raise CrossquantError(f"{path} is a folder without {SAVED_MODEL}: give a SavedModel, or a model file")
+        files = {f"{path.name}/{name}": path / name for name in below(path)}
+    elif path.suffix.lower() in MODELS:
+        refuse_wrong_kind(path, "a model")
+        files = {path.name: path}
+    else:
+        raise CrossquantError(f"{path.name} is no model that is known: give {', '.join(MODELS)} or a SavedModel folder")
+    if model.code:
+        code = store.ROOT / Path(model.code).expanduser()
+        if not code.is_file():
+            raise CrossquantError(f"model.code: {code} is not there")
+        files[CODE] = code
+    return files
+
+
+def data_files(path: Path) -> dict[str, Path]:
+    """What is copied of the data, by its name in the artifact. CrossquantError where there is nothing."""
+    names = below(path) if path.is_dir() else [path.name]
+    if not names:
+        raise CrossquantError(f"{path} is empty: put the data there")
+    if path.is_file():
+        refuse_wrong_kind(path, "data")
+    return {f"{FILES}/{name}": path / name if path.is_dir() else path for name in names}
+
+
+def refuse_wrong_kind(path: Path, wanted: str) -> None:
+    """CrossquantError where a browser or `git` left something else in the place of the file."""
+    if wrong := find_wrong_kind(path):
+        raise CrossquantError(f"{path} is {wrong}, not {wanted}: get the file itself")
+
+
+def below(folder: Path) -> list[str]:
+    """Relative names of all files in `folder`; caches and hidden files left out.
+
+    Links are followed within the folder. CrossquantError for one that leads out of it: who made the folder may not be
+    who copies it, and could have any file of this host put where a stage reads it. Also for what is no file.
+    """
+    found, linked = [], 0
+    for place, folders, names in os.walk(folder, followlinks=True):
+        linked += Path(place).is_symlink() and place != str(folder)
+        if linked > MOST_LINKED:  # links to one another make few folders many
+            raise CrossquantError(f"{folder} has more than {MOST_LINKED:,} links to folders: copy these in their place")
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
+        shown = [name for name in sorted(names) if name[0] != "."]
+        for path in (Path(place) / name for name in (*folders, *shown)):
+            refuse_link(path, folder)
+        for path in (Path(place) / name for name in shown):
+            if not path.is_file():  # a pipe would be waited for without end
+                raise CrossquantError(f"{path} is no file: take it away, or put a file there")
+            found.append(path.relative_to(folder).as_posix())
+    return found
+
+
+def refuse_link(path: Path, folder: Path) -> None:
+    """CrossquantError where `path`, below `folder`, is a link out of it, to nothing, or to a folder that holds it."""
+    if not path.is_symlink():
+        return
+    target, within = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
+    around = [each for each in path.parents if each.is_relative_to(folder)]  # as it is reached, through other links
+    if not target.is_relative_to(within):
+        raise CrossquantError(f"{path} is a link to {target}, outside of {folder}: copy that there in its place")
+    if not target.exists() or any(Path(os.path.realpath(each)).is_relative_to(target) for each in around):
+        where = "to nothing" if not target.exists() else "to a folder that it is in"
+        raise CrossquantError(f"{path} is a link {where}: take it away")
+
+
+def hashed(files: dict[str, Path]) -> dict[str, File]:
+    return {name: File(store.file_sha256(path), path.stat().st_size) for name, path in sorted(files.items())}
+
+
+def copy(files: dict[str, Path], folder: Path) -> None:
+    """Readable by everyone: the containers run as another user."""
+    for name, path in files.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+        target.chmod(0o644)

@@ -1,0 +1,106 @@
+"""The columns of the main table, by task: of classes accuracy and what changed, of other tasks their figures."""
+
+from collections.abc import Sequence
+
+from driver.analysis import metric_specs
+from driver.analysis.metric_specs import Measure
+from driver.analysis.numbers import NONE, tiny
+from driver.analysis.results import Comparison, Metric, Variant
+
+PRICE = ("size KB", "p50 ms", "p90 ms")
+CLASSES = ("variant", "top-1 %", "Δ pp", "agree %", "max |Δp|", *PRICE)
+
+
+def names(rows: Sequence[Variant]) -> list[str]:
+    """Of all metrics that some row has, the headline first."""
+    return list(dict.fromkeys(metric.name for row in rows for metric in row.metrics))
+
+
+def of_task(comparison: Comparison) -> list[str]:
+    """The same of a task without classes; where no row has any, the one it is judged by."""
+    return names(comparison.variants) or [metric_specs.HEADLINES[comparison.task]]
+
+
+def headings(comparison: Comparison) -> tuple[str, ...]:
+    """Of the table on the terminal and in Markdown; eighty columns have no room for p90 beside three figures."""
+    speed = f"{comparison.unit} /s"
+    if comparison.task == "classification":
+        return (*CLASSES, speed)
+    return ("variant", *figure_headings(comparison), *PRICE[:2], speed)
+
+
+def figure_headings(comparison: Comparison) -> list[str]:
+    """Of the figures of a task without classes."""
+    first, *others = [metric_specs.MEASURES[name] for name in of_task(comparison)]
+    fidelity = comparison.task == "fidelity"
+    difference = [] if fidelity else [first.difference_heading]
+    noise = [] if fidelity else ["SQNR dB"]
+    return [first.heading, *difference, *(each.heading for each in others), *noise, "max |Δ|"]
+
+
+def cells(comparison: Comparison, row: Variant) -> list[str]:
+    """The row's figures as text, in the order of the headings; its status first where that is not `ok`."""
+    figures = classes(row) if comparison.task == "classification" else others(comparison, row)
+    prices = price(row)
+    texts = [*figures, *(prices if comparison.task == "classification" else [*prices[:2], prices[3]])]
+    return texts if row.status == "ok" else [row.status, *texts[1:]]
+
+
+def classes(row: Variant) -> list[str]:
+    return [
+        written(None if row.accuracy is None else 100 * row.accuracy, "{:.2f}"),
+        written(row.delta_pp, "{:+.2f}"),
+        written(None if row.agreement is None else 100 * row.agreement, "{:.2f}"),
+        written(row.max_abs_diff, "{:.1e}"),
+    ]
+
+
+def others(comparison: Comparison, row: Variant) -> list[str]:
+    """Of a task without classes."""
+    known = {metric.name: metric for metric in row.metrics}
+    first, *rest = of_task(comparison)
+    found = [value(known.get(first))]
+    if comparison.task != "fidelity":
+        found.append(difference(known.get(first)))
+    found += [value(known.get(name)) for name in rest]
+    if comparison.task != "fidelity":
+        found.append(sqnr(row))
+    return [*found, tiny(row.max_abs_diff)]
+
+
+def value(metric: Metric | None) -> str:
+    if metric is not None and metric.name == "sqnr" and metric.value >= metric_specs.EXACT_DB:
+        return "exact"
+    return NONE if metric is None else metric_specs.of(metric).bare(metric.value)
+
+
+def difference(metric: Metric | None) -> str:
+    return NONE if metric is None else metric_specs.of(metric).signed(metric.delta)
+
+
+def sqnr(row: Variant) -> str:
+    """Of the judged output."""
+    if row.drift is None:
+        return NONE
+    return "exact" if row.drift.sqnr_db is None else f"{row.drift.sqnr_db:.1f}"
+
+
+def price(row: Variant) -> list[str]:
+    latency = row.latency_ms
+    return [
+        written(None if row.size_bytes is None else row.size_bytes / 1000, "{:,.0f}"),
+        written(latency.p50 if latency else None, "{:.3f}"),
+        written(latency.p90 if latency else None, "{:.3f}"),
+        written(row.images_per_second, "{:,.0f}"),
+    ]
+
+
+def written(value: float | None, form: str) -> str:
+    return NONE if value is None else form.format(value)
+
+
+def headline(comparison: Comparison) -> Measure:
+    """What the variants are judged by."""
+    if comparison.task == "classification":
+        return metric_specs.MEASURES["accuracy"]
+    return metric_specs.MEASURES[of_task(comparison)[0]]

@@ -1,0 +1,87 @@
+"""Two runs side by side on a terminal: versions, the headline metric, size and latency."""
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from driver.analysis import metric_specs
+from driver.analysis.results import Comparison, Interval, Metric, Variant
+from driver.comparison.run_diff import Run, changed, tests
+from driver.decision.judgements import points
+from driver.report import columns
+
+
+def show(before: Run, after: Run, console: Console) -> None:
+    """What changed in versions, accuracy, size and latency, from `before` to `after`."""
+    console.print(Text(f"{before.name} → {after.name}", "bold"), soft_wrap=True)
+    for line in (*changed_versions(before.comparison, after.comparison), *changed_host(before, after)):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    measure = columns.headline(after.comparison)
+    figures = (measure.heading, "→", measure.difference_heading, "95%", "p (Holm)", "changed")
+    headings = ("variant", *figures, "size KB", "→", "p50 ms", "→")
+    table = Table(*headings, box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0, collapse_padding=True)
+    for column in table.columns[1:]:
+        column.justify, column.no_wrap = "right", True
+    for cells in rows(before, after):
+        table.add_row(*map(Text, cells))
+    console.print(table)
+
+
+def changed_versions(before: Comparison, after: Comparison) -> list[str]:
+    lines = []
+    for image in {**before.versions, **after.versions}:
+        old, new = before.versions.get(image, {}), after.versions.get(image, {})
+        moved = [
+            f"{name} {old.get(name, '–')} → {new.get(name, '–')}"
+            for name in {**old, **new}
+            if old.get(name) != new.get(name)
+        ]
+        lines += [f"{image}: {', '.join(moved)}"] if moved else []
+    return lines or ["the same versions"]
+
+
+def changed_host(before: Run, after: Run) -> list[str]:
+    """Timings of two machines say little about two versions."""
+    old, new = before.comparison.host["cpu"], after.comparison.host["cpu"]
+    return [] if old == new else [f"another CPU: {old} → {new}; the timings are of two machines"]
+
+
+def rows(before: Run, after: Run) -> list[list[str]]:
+    old = {row.name: row for row in before.comparison.variants}
+    new = {row.name: row for row in after.comparison.variants}
+    pairs = tests(before, after)
+    return [
+        cells(name, old.get(name), new.get(name), pairs.get(name), changed(name, before, after))
+        for name in {**old, **new}
+    ]
+
+
+def cells(name: str, old: Variant | None, new: Variant | None, test: Metric | None, moved: str) -> list[str]:
+    tested = ["–", "–", "–"]
+    if test is not None and test.delta is not None:
+        tested = [signed(test, test.delta), span(test, test.delta_interval), f"{test.p_holm:.2g}"]
+    return [name, judged_by(old), judged_by(new), *tested, moved, size(old), size(new), latency(old), latency(new)]
+
+
+def signed(test: Metric, value: float) -> str:
+    measure = metric_specs.of(test)
+    return points(100 * value) if measure.unit == "%" else measure.signed(value)
+
+
+def span(test: Metric, found: Interval | None) -> str:
+    return "–" if found is None else f"{signed(test, found.low)}…{signed(test, found.high)}"
+
+
+def judged_by(row: Variant | None) -> str:
+    if row is None or row.headline is None:
+        return "–" if row is None else row.status
+    return metric_specs.of(row.headline).bare(row.headline.value)
+
+
+def size(row: Variant | None) -> str:
+    return "–" if row is None or row.size_bytes is None else f"{row.size_bytes / 1000:,.0f}"
+
+
+def latency(row: Variant | None) -> str:
+    return "–" if row is None or row.latency_ms is None else f"{row.latency_ms.p50:.3f}"

@@ -1,0 +1,43 @@
+"""What the page says of the same files on other CPUs."""
+
+from driver.analysis import metric_specs
+from driver.analysis.results import Comparison, Emulated, Variant
+from driver.report.page.tables import Loss
+
+REFUSAL = "can't run on "  # how driver/decision/row_warnings.py begins what a CPU refuses
+
+
+def runs(comparison: Comparison) -> list[tuple[Variant, Emulated]]:
+    return [(row, run) for row in comparison.variants for run in row.emulated]
+
+
+def refusals(comparison: Comparison) -> list[tuple[str, str]]:
+    """Name and remark of each variant that another CPU can't run."""
+    rows = comparison.variants
+    return [(row.name, remark) for row in rows for remark in row.remarks if remark.startswith(REFUSAL)]
+
+
+def outcome(row: Variant, run: Emulated) -> Loss:
+    """In words, for what a mark or a colour says is not told to everyone."""
+    if run.agreement is None:
+        lost = f"worse by {metric_specs.of(row.headline).bare(run.lost)}"
+        return Loss("lost", lost) if run.loses else Loss("kept", "no loss that matters")
+    differing = round((1 - run.agreement) * run.images)
+    if run.loses:
+        return Loss("lost", f"loses {100 * (run.here - run.accuracy):.2f} points")
+    if differing:
+        return Loss(
+            "changed", f"{differing:,} answer{' differs' if differing == 1 else 's differ'}, no significant loss"
+        )
+    return Loss("kept", "every answer kept")
+
+
+def sentence(comparison: Comparison) -> str:
+    """How many lose, of how many."""
+    found = runs(comparison)
+    losing = sum(run.loses for _, run in found)
+    if not losing:
+        return f"None of these {len(found)} runs loses significantly." if len(found) > 1 else "It loses nothing there."
+    verb = "loses" if losing == 1 else "lose"
+    test = "McNemar's exact test" if comparison.task == "classification" else "paired bootstrap"
+    return f"{losing} of {len(found)} runs {verb} significantly ({test}, p < 0.05)."

@@ -1,0 +1,80 @@
+"""What the page says of figures that are not counted in classes: the columns of its main table, metrics, outputs."""
+
+from dataclasses import dataclass
+
+from driver.analysis import metric_specs, numbers
+from driver.analysis.metric_specs import Measure
+from driver.analysis.results import SIGNIFICANT, Comparison, Metric, OutputDrift, Variant
+from driver.report import columns
+
+Cell = tuple[str, str]  # a figure, and what stands below it
+
+
+def headings(comparison: Comparison) -> list[str]:
+    """Of the figures in the main table, of a task without classes."""
+    found = columns.figure_headings(comparison)
+    return found if comparison.task == "fidelity" else [*found[:2], "p (Holm)", *found[2:]]
+
+
+def cells(comparison: Comparison, row: Variant) -> list[Cell]:
+    """The same figures, with the intervals of those that are compared."""
+    plain = [(text, "") for text in columns.others(comparison, row)]
+    if comparison.task == "fidelity" or row.headline is None:
+        return plain if comparison.task == "fidelity" else [*plain[:2], ("–", ""), *plain[2:]]
+    found = row.headline
+    measure = metric_specs.of(found)
+    value = (plain[0][0], measure.span(found.interval))
+    difference = (plain[1][0], measure.span(found.delta_interval, signed=True))
+    return [value, difference, (numbers.p_value(found.p_holm), ""), *plain[2:]]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A metric of a row, written; `worse` is a sure loss, by more than matters."""
+
+    row: Variant
+    metric: Metric
+    measure: Measure
+    worse: bool
+
+
+def lines(comparison: Comparison, name: str) -> list[Line]:
+    """Of every variant that has the metric of this name."""
+    found = [(row, metric) for row in comparison.variants for metric in row.metrics if metric.name == name]
+    return [
+        Line(row, metric, metric_specs.of(metric), metric_specs.loses(metric, SIGNIFICANT)) for row, metric in found
+    ]
+
+
+def names(comparison: Comparison) -> list[str]:
+    return columns.names(comparison.variants)
+
+
+def several(comparison: Comparison) -> list[tuple[Variant, OutputDrift]]:
+    """Every output of every variant but the reference, where the model has more than one."""
+    rows = [row for row in comparison.variants if row.name != comparison.reference]
+    return [(row, output) for row in rows for output in row.outputs]
+
+
+def decibels(value: float | None) -> str:
+    return "exact" if value is None else f"{value:.1f}"
+
+
+def explained(comparison: Comparison) -> str:
+    """What the metrics are, in words."""
+    how = "the same samples through both, 1,000 times with replacement"
+    if comparison.task == "classification":
+        return "Beyond the accuracy; intervals are Wilson's, differences Newcombe's, p is McNemar's exact one."
+    if comparison.task == "fidelity":
+        agrees = "agreement is the same top class, or values within a twentieth of the reference's standard deviation"
+        return f"Against the outputs of the reference; {agrees}. Intervals are of the bootstrap over the samples."
+    return f"Intervals and p are of the paired bootstrap: {how}. Holm's correction is over the quantized variants."
+
+
+def matters(name: str) -> str:
+    """How much of a loss is looked away from."""
+    known = metric_specs.MEASURES[name]
+    if not known.margin:
+        return ""
+    amount = f"{100 * known.margin:g} % of the reference's" if known.relative else known.text(known.margin)
+    return f"a loss of up to {amount} does not count"

@@ -1,0 +1,94 @@
+"""`comparison.html`: the comparison as one file that needs nothing else, neither a network nor a script."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from driver.analysis import metric_specs, numbers
+from driver.analysis.results import Changed, Comparison
+from driver.comparison.page_data import Material
+from driver.report import columns, gate_format, terminal
+from driver.report.page import class_tables, cross_cpu, draws, layers, metrics, tables
+
+TEMPLATES = Path(__file__).parent / "templates"
+PARTS = {
+    "parts": tables,
+    "classes": class_tables,
+    "draws": draws,
+    "elsewhere": cross_cpu,
+    "layers": layers,
+    "figures": metrics,
+    "measures": metric_specs,
+    "columns": columns,
+}
+
+
+def html(comparison: Comparison, material: Material) -> str:
+    """The whole page: the same bytes for the same data."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - for this alone
+
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    environment.trim_blocks = environment.lstrip_blocks = True
+    environment.globals |= {"f": numbers, "gate_texts": gate_format, "reporting": terminal, **PARTS}
+    template = environment.get_template("comparison.html.j2")
+    style = (TEMPLATES / "style.css").read_text()
+    return template.render(c=comparison, m=material, style=style, **drawn(comparison, material))
+
+
+def drawn(comparison: Comparison, material: Material) -> dict[str, Any]:
+    """All that is not text: plots and pictures."""
+    from driver.report.page import thumbnails  # noqa: PLC0415 - Matplotlib takes a second to import
+    from driver.report.plots import cross_cpu, draws, layers, pareto, rows  # noqa: PLC0415
+
+    calibration = material.calibration_images
+    return {
+        "front_latency": pareto.latency(comparison),
+        "front_size": pareto.size(comparison),
+        "spread": rows.latency(comparison, material.seconds),
+        "confidence": rows.calibration(comparison),
+        "strip": draws.strip(comparison),
+        "curve": draws.curve(comparison),
+        "cpus": cross_cpu.draw(comparison),
+        "sensitivity": {name: layers.draw(found) for name, found in material.explained.items()},
+        "changed": galleries(comparison, material),
+        "sheet": thumbnails.sheet(calibration) if calibration is not None and len(calibration) else None,
+    }
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A changed image: its picture, "" where the test images aren't there, and what is said of it."""
+
+    item: Changed
+    picture: str
+    alt: str
+    classes: tuple[str, str, str]  # of the label, of the reference's answer, of the variant's
+
+    @property
+    def outcome(self) -> str:
+        if self.item.variant_answer == self.item.label:
+            return "now right"
+        return "now wrong" if self.item.reference_answer == self.item.label else "still wrong"
+
+
+def galleries(comparison: Comparison, material: Material) -> list[tuple[str, int, list[Shown]]]:
+    """For each variant that changed answers its name, how many it changed, and the first of them."""
+    names = comparison.dataset.get("classes", [])
+    found = [(row.name, material.changed.get(row.name, ())) for row in comparison.variants]
+    found = [(name, items) for name, items in found if items]
+    most = tables.pictures_each(len(found))
+    images, kind = material.test_images, metric_specs.one(comparison.unit)
+    return [(name, len(items), [shown(item, names, images, kind) for item in items[:most]]) for name, items in found]
+
+
+def shown(item: Changed, names: Sequence[str], images: NDArray[Any] | None, kind: str = "image") -> Shown:
+    from driver.report.page import thumbnails  # noqa: PLC0415 - Pillow is for pictures alone
+
+    label, before, after = (
+        tables.class_name(names, answer) for answer in (item.label, item.reference_answer, item.variant_answer)
+    )
+    picture = thumbnails.single(images[item.index]) if images is not None and item.index < len(images) else ""
+    return Shown(item, picture, f"{kind} {item.index}: {label}, was {before}, now {after}", (label, before, after))

@@ -1,0 +1,173 @@
+"""What the page's tables hold: groups, choices and sentences made of a comparison's figures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+from driver.analysis import metric_specs
+from driver.analysis.results import SIGNIFICANT, Comparison, Gate, Leg, Timing, Variant
+from driver.decision import judgements
+from driver.report import gate_format, terminal
+
+KEPT_DB = 80.0  # from which on the difference is what float32 rounds
+PICTURES, PICTURES_EACH = 480, (4, 24)  # in all, and of one variant: least and most
+
+
+def class_name(names: Sequence[str], label: int) -> str:
+    return str(names[label]) if label < len(names) else str(label)
+
+
+def pictures_each(variants: int) -> int:
+    """So many that a hundred variants don't make a page of a hundred megabytes."""
+    least, most = PICTURES_EACH
+    return max(least, min(most, PICTURES // max(variants, 1)))
+
+
+def measured(row: Variant) -> bool:
+    """Has it figures of its own?"""
+    return row.headline is not None or row.latency_ms is not None
+
+
+def shipped(comparison: Comparison) -> Variant | None:
+    return next((row for row in comparison.variants if row.name == comparison.verdict.ship), None)
+
+
+def gate_columns(comparison: Comparison) -> list[tuple[str, Literal["min", "max"]]]:
+    """(figure, bound) of all gates, in their order."""
+    return list(dict.fromkeys((gate.figure, gate.bound) for gate in comparison.gates))
+
+
+def gate_rows(comparison: Comparison) -> list[tuple[str, list[Gate | None]]]:
+    """For each variant that has gates its name, and a gate or nothing for each column."""
+    cells = {(gate.variant, gate.figure, gate.bound): gate for gate in comparison.gates}
+    names = dict.fromkeys(gate.variant for gate in comparison.gates)
+    columns = gate_columns(comparison)
+    return [(name, [cells.get((name, figure, bound)) for figure, bound in columns]) for name in names]
+
+
+def gate_definitions(comparison: Comparison) -> list[str]:
+    """Each limit once: what it is on, for float variants, for quantized ones, and for those that saturate here."""
+    quantized = {row.name for row in comparison.variants if row.quantized}
+    others = {gate.variant for gate in comparison.not_held}
+
+    def kind(gate: Gate) -> str:
+        if gate.variant in others:
+            return "Quantized variants that saturate on this CPU"
+        return "Quantized variants" if gate.variant in quantized else "Float variants"
+
+    held = [(kind(gate), gate) for gate in comparison.gates]
+    spared = [("Quantized variants", gate) for gate in comparison.not_held]
+    lines = [
+        f"{whose}: {gate_format.gate_name(gate.figure)} {gate_format.gate_limit(gate)}"
+        for whose, gate in (*held, *spared)
+    ]
+    return list(dict.fromkeys(lines))
+
+
+def timing_tables(comparison: Comparison) -> list[tuple[int, int, list[tuple[str, Timing]]]]:
+    """For each batch size and thread count the timings of the variants that have them."""
+    grouped: dict[tuple[int, int], list[tuple[str, Timing]]] = {}
+    for row in comparison.variants:
+        for timing in row.timings:
+            grouped.setdefault((timing.threads, timing.batch), []).append((row.name, timing))
+    return [(batch, threads, rows) for (threads, batch), rows in sorted(grouped.items(), key=lambda item: item[0])]
+
+
+def noise_sentence(comparison: Comparison) -> str:
+    if not comparison.noise:
+        return "No file was timed twice, so the noise of the timings is not known."
+    shares = ", ".join(f"{item.image} {100 * item.share:.1f}\u00a0%" for item in comparison.noise)
+    return f"Two timings of one and the same file differ by at most: {shares}. Smaller differences mean nothing."
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What became of the answers on a leg; `level` is what the page marks."""
+
+    level: Literal["kept", "changed", "lost"]
+    text: str
+
+
+def loss(leg: Leg) -> Loss:
+    """Lost: significantly fewer right answers, by McNemar's test on this leg alone."""
+    by, changed = ", ".join(leg.tools) or "an unknown tool", leg.drift.changed
+    if leg.paired is None:
+        return other_loss(leg, by)
+    if leg.paired.delta_pp < 0 and leg.paired.p_value < SIGNIFICANT:
+        return Loss("lost", f"{by} lost {-leg.paired.delta_pp:.2f} points")
+    if changed:
+        return Loss("changed", f"{by} changed {changed:,} answer{'s' if changed > 1 else ''}, no significant loss")
+    return Loss("kept", "every answer kept")
+
+
+def other_loss(leg: Leg, by: str) -> Loss:
+    """Of a task without classes: lost is a worse figure, by the paired bootstrap and by more than matters."""
+    if leg.drift.sqnr_db is None:
+        return Loss("kept", "every output kept, bit for bit")
+    noise = f"{leg.drift.sqnr_db:.0f} dB"
+    if leg.metric is None or leg.metric.delta is None:
+        return Loss("kept" if leg.drift.sqnr_db >= KEPT_DB else "changed", f"{by} left noise at {noise}")
+    if metric_specs.loses(leg.metric, SIGNIFICANT):
+        return Loss("lost", f"{by} lost: {judgements.change(leg.metric)} (noise at {noise})")
+    if leg.drift.sqnr_db >= KEPT_DB:
+        return Loss("kept", f"outputs kept (noise at {noise})")
+    return Loss("changed", f"{by} left noise at {noise}, no loss that matters")
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A float variant on the model's way: the leg to it, None at the beginning, and those that quantize it.
+
+    `leads`: the stop behind it was made from it.
+    """
+
+    name: str
+    leg: Leg | None
+    quantized: tuple[Leg, ...]
+    leads: bool
+
+
+def chain(comparison: Comparison) -> list[Stop]:
+    """The float variants in the order in which they are made, each with its branches."""
+    legs = comparison.legs
+    floats = [leg for leg in legs if leg.kind != "FP32→INT8"]
+    arrivals = {leg.after: leg for leg in floats}
+    names = dict.fromkeys(name for leg in floats for name in (leg.before, leg.after))
+    names |= dict.fromkeys(leg.before for leg in legs)
+    behind = dict(pairwise(names))
+    stops = []
+    for name in names:
+        quantized = tuple(leg for leg in legs if leg.kind == "FP32→INT8" and leg.before == name)
+        following = arrivals.get(behind.get(name, ""))
+        stops.append(Stop(name, arrivals.get(name), quantized, following is not None and following.before == name))
+    return stops
+
+
+def ece_rows(comparison: Comparison) -> list[tuple[Variant, str, float | None]]:
+    """Each variant that has a calibration error, with the variant it was made from and that one's."""
+    errors = {row.name: row.ece for row in comparison.variants}
+    before = {leg.after: leg.before for leg in comparison.legs}
+    rows = [row for row in comparison.variants if row.ece is not None]
+    return [(row, before.get(row.name, ""), errors.get(before.get(row.name, ""))) for row in rows]
+
+
+def host_rows(comparison: Comparison) -> list[tuple[str, str]]:
+    """Whatever the host is known to be, in words."""
+    known: dict[str, Any] = comparison.host
+    memory = known.get("memory_bytes")
+    named = {
+        "CPU": known.get("cpu"),
+        "cores": known.get("cores"),
+        "8-bit instructions": ", ".join(known.get("int8_instructions", [])) or "none",
+        "memory": f"{memory / 1e9:.1f} GB" if memory else None,
+        "system": known.get("system"),
+    }
+    told = {"cpu", "cores", "int8_instructions", "memory_bytes", "system"}
+    others = {name.replace("_", " "): value for name, value in known.items() if name not in told}
+    return [(name, str(value)) for name, value in (named | others).items() if value not in (None, "")]
+
+
+def notes(comparison: Comparison) -> list[str]:
+    """What the reader must know before the figures."""
+    return terminal.notes(comparison) if comparison.dataset.get("test_images") else list(comparison.warnings)

@@ -1,0 +1,61 @@
+"""The same files on other CPUs as a plot: accuracy here and there."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from matplotlib.axes import Axes
+
+from driver.analysis.results import Comparison, Emulated, Variant
+from driver.report import columns
+from driver.report.page import cross_cpu
+from driver.report.plots import drawing
+from driver.report.plots.drawing import CARD, INK, MUTED
+from driver.report.plots.pareto import colour_of
+from driver.report.plots.rows import WIDTH, legend
+
+ROW, MOST = 26, 60  # pixels; runs shown
+Run = tuple[Variant, Emulated]
+
+
+def draw(comparison: Comparison) -> tuple[str, int]:
+    """The plot, "" where nothing ran on another CPU, and how many runs it shows: of many those that lose most."""
+    rows = cross_cpu.runs(comparison)
+    if not rows:
+        return "", 0
+    worst = sorted(rows, key=lambda item: -item[1].lost)[:MOST]
+    shown = [item for item in rows if item in worst] if len(rows) > MOST else rows
+    by = "Accuracy" if comparison.task == "classification" else columns.headline(comparison).label
+    told = f"{by} of each variant here and on other CPUs; the table below has the figures"
+    left = 24 + 7 * max(len(name(item)) for item in shown)
+    paint = partial(dumbbells, comparison=comparison, rows=shown)
+    return drawing.draw("cpus", told, (WIDTH, len(shown) * ROW + 90), (left, 130, 64, 12), paint), len(shown)
+
+
+def name(item: Run) -> str:
+    row, run = item
+    return f"{row.name} on {run.cpu}"
+
+
+def dumbbells(axes: Axes, comparison: Comparison, rows: Sequence[Run]) -> list[str]:
+    axes.set_yticks(range(len(rows)), [name(item) for item in rows])
+    axes.set_ylim(len(rows) - 1 + 0.45, -0.7)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    titles, measure = [], columns.headline(comparison)
+    scale = measure.scale
+    for number, (row, run) in enumerate(rows):
+        here, there, colour = scale * run.here, scale * run.accuracy, colour_of(comparison, row)
+        axes.plot(
+            [scale * run.interval.low, scale * run.interval.high], [number] * 2, color=colour, linewidth=1, alpha=0.5
+        )
+        axes.plot([here, there], [number] * 2, color=colour, linewidth=3, alpha=0.5)
+        axes.plot([here], [number], "o", color=INK, markerfacecolor=CARD, markersize=8, markeredgewidth=1.4, zorder=3)
+        axes.plot([there], [number], "o", color=colour, markersize=5.5, zorder=4, gid=f"{drawing.MARK}{number}")
+        lost = f"▼ loses {measure.bare(run.lost)} {measure.difference_unit}".rstrip()
+        word, tone = (lost, INK) if run.loses else ("no loss", MUTED)
+        axes.annotate(word, (1.02, number), xycoords=("axes fraction", "data"), fontsize=10, va="center", color=tone)
+        titles.append(f"{name((row, run))}: {measure.text(run.here)} here, {measure.text(run.accuracy)} there")
+    drawing.linear(axes)
+    axes.set_xlabel(f"{measure.label} on the same {comparison.unit}{', %' if measure.unit == '%' else ''}")
+    legend(axes, [("o", CARD, "here"), ("o", INK, "there, line: 95 % interval")])
+    return titles

@@ -1,0 +1,124 @@
+"""Plots with a row for each variant: how the calls' times are spread, and how well confidence is calibrated."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from driver.analysis import metric_specs
+from driver.analysis.results import Comparison, Variant
+from driver.report.plots import drawing
+from driver.report.plots.drawing import CARD, INK, MUTED
+from driver.report.plots.pareto import colour_of
+
+Calls = NDArray[np.float64]
+ROW = 38  # pixels
+WIDTH = 900
+NARROWEST = 0.01  # least bandwidth, in decades: a clock that stood still has no spread
+
+
+def latency(comparison: Comparison, seconds: Mapping[str, Sequence[float]]) -> str:
+    """The density of each variant's calls on a logarithmic axis; "" where there are none."""
+    rows = [row for row in comparison.variants if len(seconds.get(row.name, ()))]
+    calls = {row.name: 1000 * np.asarray(seconds[row.name], np.float64) for row in rows}
+    paint = partial(densities, comparison=comparison, rows=rows, calls=calls)
+    told = "Distribution of the time of one call of each variant; the table below has the percentiles"
+    return by_row("latency", told, rows, 130, paint) if rows else ""
+
+
+def calibration(comparison: Comparison) -> str:
+    """Each variant's calibration error, from that of the variant that it was made from; "" where there are none."""
+    rows = [row for row in comparison.variants if row.ece is not None]
+    paint = partial(dumbbells, comparison=comparison, rows=rows)
+    told = "Expected calibration error of each variant, before and after; the table below has the figures"
+    return by_row("calibration", told, rows, 60, paint, height=24) if rows else ""
+
+
+def by_row(name: str, told: str, rows: Sequence[Variant], right: int, paint: Any, height: int = ROW) -> str:
+    left = 24 + 7 * max(len(row.name) for row in rows)
+    return drawing.draw(name, told, (WIDTH, len(rows) * height + 90), (left, right, 64, 12), paint)
+
+
+def set_rows(axes: Axes, rows: Sequence[Variant], above: float) -> None:
+    axes.set_yticks(range(len(rows)), [row.name for row in rows])
+    axes.set_ylim(len(rows) - 1 + 0.45, -above)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+
+
+def densities(axes: Axes, comparison: Comparison, rows: Sequence[Variant], calls: Mapping[str, Calls]) -> list[str]:
+    set_rows(axes, rows, 1.0)
+    every = [percentiles(row, calls[row.name]) for row in rows]
+    axes.set_xlim(min(found.min() for found in calls.values()) / 1.08, 1.25 * max(marks[2] for marks in every))
+    drawing.logarithmic(axes)
+    axes.set_xlabel(f"one {metric_specs.one(comparison.unit)} on one thread, ms")
+    for number, (row, marks) in enumerate(zip(rows, every, strict=True)):
+        ridge(axes, number, calls[row.name], colour_of(comparison, row))
+        axes.plot([marks[0], marks[2]], [number] * 2, color=INK, linewidth=1.2, zorder=4)
+        axes.plot(marks[2:], [number], "|", color=INK, markersize=9, markeredgewidth=1.6, zorder=4)
+        axes.plot(marks[1:2], [number], "D", color=INK, markersize=5, markerfacecolor=CARD, zorder=5)
+        axes.plot(marks[:1], [number], "o", color=INK, markersize=6, zorder=5, gid=f"{drawing.MARK}{number}")
+        beyond(axes, number, calls[row.name])
+    legend(axes, [("o", INK, "p50"), ("D", CARD, "p90"), ("|", INK, "p99")])
+    names = zip(rows, every, strict=True)
+    return [f"{row.name}: p50 {marks[0]:.3f} ms, p90 {marks[1]:.3f} ms, p99 {marks[2]:.3f} ms" for row, marks in names]
+
+
+def percentiles(row: Variant, calls: Calls) -> tuple[float, float, float]:
+    """As the table has them; of the calls where it has none."""
+    if row.latency_ms is not None:
+        return row.latency_ms.p50, row.latency_ms.p90, row.latency_ms.p99
+    p50, p90, p99 = np.percentile(calls, (50, 90, 99))
+    return float(p50), float(p90), float(p99)
+
+
+def ridge(axes: Axes, number: int, calls: Calls, colour: str) -> None:
+    """A Gaussian kernel density over the logarithm, with Silverman's bandwidth."""
+    low, high = np.log10(axes.get_xlim())
+    grid, values = np.linspace(low, high, 240), np.log10(calls)
+    quartiles = np.percentile(values, (25, 75))
+    spread = min(float(values.std()), float(quartiles[1] - quartiles[0]) / 1.34)
+    width = max(0.9 * spread * len(values) ** -0.2, NARROWEST)
+    density = np.exp(-0.5 * ((grid[:, None] - values) / width) ** 2).sum(axis=1)
+    top = number - 0.82 * density / max(density.max(), 1e-300)
+    seen = density > 1e-3 * density.max()
+    axes.fill_between(10**grid, number, top, where=seen.tolist(), color=colour, alpha=0.3, linewidth=0)
+    axes.plot(np.where(seen, 10**grid, np.nan), top, color=colour, linewidth=1.2)
+
+
+def beyond(axes: Axes, number: int, calls: Calls) -> None:
+    """What lies right of the plot is told, so that a few stalled calls don't squeeze all the others."""
+    outside = calls[calls > axes.get_xlim()[1]]
+    if len(outside):
+        text = f"+ {len(outside)} up to {outside.max():.3g} ms"
+        axes.annotate(text, (1.01, number), xycoords=("axes fraction", "data"), fontsize=10, va="center", color=MUTED)
+
+
+def dumbbells(axes: Axes, comparison: Comparison, rows: Sequence[Variant]) -> list[str]:
+    set_rows(axes, rows, 0.6)
+    errors = {row.name: 100 * row.ece for row in rows if row.ece is not None}
+    made_from = {leg.after: leg.before for leg in comparison.legs}
+    titles = []
+    for number, row in enumerate(rows):
+        after = errors[row.name]
+        before = errors.get(made_from.get(row.name, ""), after)
+        colour = colour_of(comparison, row)
+        axes.plot([before, after], [number] * 2, color=colour, linewidth=2, alpha=0.5)
+        axes.plot([before], [number], "o", color=MUTED, markerfacecolor=CARD, markersize=7, zorder=3)
+        axes.plot([after], [number], "o", color=colour, markersize=7, zorder=4, gid=f"{drawing.MARK}{number}")
+        titles.append(f"{row.name}: {before:.2f} % before, {after:.2f} % after")
+    axes.set_xlim(0, 1.1 * max(*errors.values(), 0.1))
+    drawing.linear(axes)
+    axes.set_xlabel("expected calibration error, %")
+    legend(axes, [("o", CARD, "before: the variant it was made from"), ("o", INK, "after: the variant itself")])
+    return titles
+
+
+def legend(axes: Axes, entries: Sequence[tuple[str, str, str]]) -> None:
+    for shape, fill, label in entries:
+        axes.plot([], [], shape, color=INK, markerfacecolor=fill, markeredgewidth=1.4, label=label)
+    height = axes.bbox.height
+    axes.legend(loc="upper left", bbox_to_anchor=(0, -34 / height), ncols=len(entries), fontsize=10, borderpad=0)
