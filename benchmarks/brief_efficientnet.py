@@ -14,7 +14,7 @@ import numpy as np
 from keras import layers
 
 from images.keras import export
-from shared.samples import LABELS, file
+from shared.data.samples import LABELS, file
 
 BATCH, SHAPE, CLASSES, OPSET = 32, (32, 32, 3), 10, 17
 

@@ -19,9 +19,10 @@ from driver.experiment.model import Experiment
 from driver.host import facts, probes
 from driver.inputs import fetching
 from driver.plan import schedule
-from shared import predictions, store
+from shared.artifacts import store
 from shared.contract import Plan
 from shared.errors import CrossquantError
+from shared.measure import predictions
 
 IMAGES = ("keras", "onnx", "torch")
 FOLDER = Path(__file__).parent
@@ -242,6 +243,6 @@ def inexact(made: Plan) -> set[str]:
     """The rows that need not be equal: those that ONNX Runtime quantizes.
 
     Its own calibrator runs the graph unoptimized, ours optimized: ranges differ in their last bits, and answers by a
-    step. For a percentile it also counts in other bins (images/onnx/histogram.py).
+    step. For a percentile it also counts in other bins (images/onnx/quantize/histogram.py).
     """
     return {step.output for step in made.steps if step.image == "onnx" and step.run == "quantize"}

@@ -22,7 +22,7 @@ import yaml
 from benchmarks import memory
 from driver.engines import venv
 from driver.host import facts
-from shared import store
+from shared.artifacts import store
 from shared.contract import Failure, Plan, Seal, read
 from shared.errors import CrossquantError
 

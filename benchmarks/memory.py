@@ -10,7 +10,7 @@ import requests
 
 from benchmarks.chains import IMAGES, Setting, empty, last_line, script
 from driver.engines.docker import LABEL
-from shared import store
+from shared.artifacts import store
 from shared.contract import Seal, read
 from shared.errors import CrossquantError
 

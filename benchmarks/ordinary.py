@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks import small
 from driver.engines import venv
-from shared import store
+from shared.artifacts import store
 from shared.errors import CrossquantError
 
 SOURCE = "inputs/cifar10"

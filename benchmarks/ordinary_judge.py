@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from images.onnx import fold
-from images.onnx.calibrate import ranges
-from images.onnx.outliers import magnitudes, ordinary, scores
+from images.onnx import fold_batchnorm
 from images.onnx.quantize import write
-from images.onnx.recipe import Recipe
+from images.onnx.quantize.calibrate import ranges
+from images.onnx.quantize.outliers import magnitudes, ordinary, scores
+from images.onnx.quantize.recipe import Recipe
 from images.onnx.session import FILE, load
-from shared import threads
-from shared.samples import LABELS, Indices, batches, file
+from shared.data.samples import LABELS, Indices, batches, file
+from shared.runner import threads
 
 LIMITS = (np.inf, 20.0, 10.0, 5.0)
 RECIPE = Recipe("uint8", "int8", per_channel=True)
@@ -29,7 +29,7 @@ def main(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as name:
         scratch, folded = Path(name), Path(name, "folded")
         folded.mkdir()
-        fold.run(folder / "exported", folded, enabled=True)
+        fold_batchnorm.run(folder / "exported", folded, enabled=True)
         found = scores(magnitudes(folded / FILE, calibration, scratch))
         exact = classes(folded, folder)
         print(f"Scores of the calibration images: median {np.median(found):.2f}, greatest {found.max():.1f}.\n")

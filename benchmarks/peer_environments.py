@@ -8,8 +8,8 @@ from pathlib import Path
 from benchmarks.peer_catalog import Peer, Recipe
 from benchmarks.peer_material import CALIBRATION, HELD_OUT, Material, Row
 from driver.engines import venv
+from shared.artifacts.store import ROOT, file_sha256
 from shared.errors import CrossquantError
-from shared.store import ROOT, file_sha256
 
 PATIENCE = 600  # seconds for one recipe
 WHEELS = ROOT / "wheels"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from shared.timing import Timings
+from shared.measure.timing import Timings
 
 JOB, EVIDENCE = "job.json", "evidence.json"
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from benchmarks.peer_evidence import EVIDENCE, Evidence, Job
 from images.onnx.session import REFUSALS, load
-from shared import machine, predictions, samples, timing
 from shared.contract import encode, read
+from shared.data import samples
 from shared.errors import CrossquantError
+from shared.measure import machine, predictions, timing
 
 BATCH, MANY = 250, 64
 THREADS = 1

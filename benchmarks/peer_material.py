@@ -8,10 +8,11 @@ import numpy as np
 
 from driver.analysis import artifacts
 from driver.experiment.model import Experiment
-from shared import samples, store
+from shared.artifacts import store
 from shared.contract import Plan, Seal, read
+from shared.data import samples
+from shared.data.samples import draw_by_class
 from shared.errors import CrossquantError
-from shared.samples import draw_by_class
 
 MODEL = "model.onnx"
 CALIBRATION, HELD_OUT = "calibration.npy", "held-out.npz"

@@ -16,12 +16,13 @@ from benchmarks.peer_evidence import EVIDENCE, JOB, Evidence, Job
 from benchmarks.peer_material import Row
 from driver.engines import venv
 from driver.host import facts
-from shared import predictions, store
+from shared.artifacts import store
 from shared.contract import encode, read
+from shared.data.samples import LABELS
 from shared.errors import CrossquantError
-from shared.machine import Machine
-from shared.samples import LABELS
-from shared.timing import TWIN
+from shared.measure import predictions
+from shared.measure.machine import Machine
+from shared.measure.timing import TWIN
 
 REFERENCE = "onnx.fp32"
 CALLS = 100  # a round, of each file, at batch 1

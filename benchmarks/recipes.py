@@ -16,7 +16,7 @@ from benchmarks import small
 from driver.analysis.artifacts import recipe, variants
 from driver.catalog import declarations
 from driver.experiment import loader
-from shared import store
+from shared.artifacts import store
 from shared.contract import Plan, Seal, read
 from shared.errors import CrossquantError
 

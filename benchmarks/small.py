@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from driver.experiment import loader
 from driver.experiment.model import Experiment
 from driver.inputs import embedded_sample
-from shared import store
+from shared.artifacts import store
 from shared.errors import CrossquantError
 
 NAME, DATA = "small", "small-data"

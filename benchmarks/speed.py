@@ -23,7 +23,7 @@ from driver.catalog import declarations
 from driver.engines import venv
 from driver.experiment import loader
 from driver.host import facts
-from shared import store
+from shared.artifacts import store
 from shared.errors import CrossquantError
 
 ENGINES = ("docker", "venv")

@@ -27,7 +27,7 @@ from driver.experiment import loader
 from driver.host import facts
 from driver.inputs import fetching
 from driver.plan import schedule
-from shared import store
+from shared.artifacts import store
 from shared.contract import Seal, read
 from shared.errors import CrossquantError
 

@@ -15,8 +15,8 @@ except ModuleNotFoundError:
     sys.exit(2)
 
 from driver.cli import commands
+from shared.data.samples import Task
 from shared.errors import CrossquantError, StageError, explain
-from shared.samples import Task
 from shared.text import printable
 
 LONGEST = 4000  # characters of an error

@@ -15,12 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from shared import locks, process, progress, sandbox, store, threads
+from shared.artifacts import locks, store
+from shared.artifacts.freshness import Freshness
 from shared.contract import Failure, Plan, Step, read
 from shared.errors import CrossquantError, StageError, Unconfined, explain
-from shared.freshness import Freshness
-from shared.process import Outcome
-from shared.progress import Event, Progress
+from shared.runner import process, progress, sandbox, threads
+from shared.runner.process import Outcome
+from shared.runner.progress import Event, Progress
 
 UNPROTECTED = "CROSSQUANT_UNPROTECTED"  # set where the user has said that nothing need confine the stages
 ISOLATED = "CROSSQUANT_ISOLATED"  # set where the container holds one step's inputs alone, so that they need no judging

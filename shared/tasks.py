@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.data.samples import About, Array
 from shared.errors import CrossquantError
-from shared.samples import About, Array
 
 Doubles = NDArray[np.float64]
 VALUES = 1 << 22  # of an array that are looked at in one go: memory doesn't grow with the number of samples

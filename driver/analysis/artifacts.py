@@ -13,13 +13,17 @@ from driver.analysis.results import Cold
 from driver.analysis.stage_outputs import InFloat, Unusable
 from driver.experiment.model import Experiment
 from driver.host import facts
-from shared import emulation, predictions, samples, sensitivity, store
+from shared.artifacts import store
+from shared.artifacts.freshness import Freshness
 from shared.contract import Failure, Plan, Seal, Status, Step, read_if_whole, read_shown, shown
+from shared.data import samples
+from shared.data.samples import About, Array, Batch
+from shared.emulation import emulation
 from shared.errors import CrossquantError
-from shared.freshness import Freshness
-from shared.samples import About, Array, Batch
-from shared.search import EXCLUDED
-from shared.timing import Timings
+from shared.measure import predictions
+from shared.measure.timing import Timings
+from shared.quantization.layer_search import EXCLUDED
+from shared.sensitivity import layer_errors
 
 LABELS = {"dataset": "labels", "selection": "selection.labels"}
 PREDICTIONS = "predictions."
@@ -77,10 +81,10 @@ class Evidence:
         elif run == "latency":
             stage_outputs.check_timings(found[stage_outputs.TIMINGS], self._own(name))
         elif run == "explain":
-            stage_outputs.check_layers(found[sensitivity.FILE])
+            stage_outputs.check_layers(found[layer_errors.FILE])
         elif run == "startup":
             stage_outputs.check_starts(found[stage_outputs.STARTS], self._own(name))
-        elif run == "emulated":
+        elif run == "emulate":
             here = self.outputs(self.steps[name].inputs[0])
             own = None if here is None else stage_outputs.judged(here, self.about())
             stage_outputs.check_emulated(folder, files, found[emulation.SUMMARY], own)

@@ -8,7 +8,8 @@ from driver.analysis import evaluation, metric_specs
 from driver.analysis.artifacts import Evidence
 from driver.analysis.evaluation import Answer
 from driver.analysis.results import Emulated, Interval
-from shared import emulation, samples
+from shared.data import samples
+from shared.emulation import emulation
 
 
 def runs(evidence: Evidence, variant: str, held_against: str = "") -> tuple[Emulated, ...]:
@@ -17,13 +18,13 @@ def runs(evidence: Evidence, variant: str, held_against: str = "") -> tuple[Emul
 
 
 def found(evidence: Evidence, variant: str, held_against: str) -> Iterator[Emulated]:
-    folder, truth = evidence.path(f"emulated.{variant}"), evaluation.truth(evidence, held_against)
+    folder, truth = evidence.path(f"emulation.{variant}"), evaluation.truth(evidence, held_against)
     here = evaluation.answers(evidence, truth, [variant]).get(variant)
     if folder is None or truth is None or here is None or not truth.judges:
         return
     indices = np.load(folder / emulation.INDICES)
     own = Answer(truth.of(indices), here.outputs[indices])
-    for cpu, run in evidence.content(f"emulated.{variant}", emulation.SUMMARY).cpus.items():
+    for cpu, run in evidence.content(f"emulation.{variant}", emulation.SUMMARY).cpus.items():
         if not run.refused:
             there = Answer(own.truth, samples.mapped(folder / cpu / emulation.ANSWERS))
             yield emulated(cpu, own, there)
@@ -49,7 +50,7 @@ def emulated(cpu: str, here: Answer, there: Answer) -> Emulated:
 
 def refusals(evidence: Evidence, variant: str) -> dict[str, str]:
     """The CPUs that can't run `variant`, with the reason."""
-    name = f"emulated.{variant}"
+    name = f"emulation.{variant}"
     if (found := evidence.content(name, emulation.SUMMARY)) is not None:
         return {cpu: run.refused for cpu, run in found.cpus.items() if run.refused}
     seal = evidence.current(name)

@@ -18,9 +18,10 @@ from driver.analysis import bootstrap, metric_specs, statistics, task_metrics
 from driver.analysis.bootstrap import Doubles, Figure
 from driver.analysis.results import Interval, Metric, Paired
 from driver.analysis.stage_outputs import judged
-from shared import samples, tasks
+from shared import tasks
+from shared.data import samples
+from shared.data.samples import About, Array
 from shared.errors import CrossquantError
-from shared.samples import About, Array
 
 if TYPE_CHECKING:
     from driver.analysis.artifacts import Evidence

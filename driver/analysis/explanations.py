@@ -1,11 +1,11 @@
 """What the stage `explain` found for a variant."""
 
 from driver.analysis.artifacts import Evidence
-from shared import sensitivity
-from shared.sensitivity import Sensitivity
+from shared.sensitivity import layer_errors
+from shared.sensitivity.layer_errors import Sensitivity
 
 
 def find(evidence: Evidence, variant: str) -> Sensitivity | None:
     """What is known of `variant`, if it was explained."""
-    found: Sensitivity | None = evidence.content(f"explain.{variant}", sensitivity.FILE)
+    found: Sensitivity | None = evidence.content(f"explain.{variant}", layer_errors.FILE)
     return found

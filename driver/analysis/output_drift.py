@@ -13,7 +13,7 @@ from scipy.stats import entropy
 
 from driver.analysis.results import Changed, Drift, OutputDrift
 from shared import tasks
-from shared.sensitivity import Difference
+from shared.sensitivity.layer_errors import Difference
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]

@@ -12,7 +12,7 @@ from driver.analysis.artifacts import PREDICTIONS, Evidence
 from driver.analysis.results import Variant
 from driver.analysis.stage_outputs import QUANTIZED, Made
 from driver.experiment import recipes
-from shared.instructions import FILE, Cpu
+from shared.measure.instructions import FILE, Cpu
 
 
 def judged(evidence: Evidence, row: Variant) -> Variant:
@@ -24,7 +24,7 @@ def judged(evidence: Evidence, row: Variant) -> Variant:
     cpu, made = answered_on(evidence, row.name), evidence.content(row.name, QUANTIZED) or Made()
     as_asked = not made.reason  # else by another method, which has other products
     saturated = as_asked and recipes.saturates(stage, step.parameters) and cpu is not None and cpu.saturates
-    return replace(row, cpu_invariant=recipes.safe(stage, step.parameters), saturated=saturated)
+    return replace(row, cpu_invariant=recipes.is_cpu_invariant(stage, step.parameters), saturated=saturated)
 
 
 def answered_on(evidence: Evidence, variant: str) -> Cpu | None:
@@ -44,4 +44,4 @@ def warnings(evidence: Evidence, rows: Sequence[Variant], here: Sequence[str]) -
 def remedy(evidence: Evidence, variant: str) -> Mapping[str, Any]:
     """Settings with which the variant's recipe would answer alike on every CPU; empty where none are known."""
     stage = recipes.maker(evidence.plan.step(variant))
-    return stage.safe[0] if stage is not None and stage.safe else {}
+    return stage.cpu_invariant[0] if stage is not None and stage.cpu_invariant else {}

@@ -23,7 +23,7 @@ def rounds_all(step: Step) -> bool:
     """Are activations, by calibration, and weights of all layers in 8 bits?"""
     calibrated = any(name.partition(".")[0].startswith("calibration") for name in step.inputs)
     wide = "16" in str(step.parameters.get("activation", ""))
-    return calibrated and not wide and not step.parameters.get("exclude") and step.run != "recover"
+    return calibrated and not wide and not step.parameters.get("exclude") and step.run != "accuracy_aware"
 
 
 def remarks(rows: Sequence[Variant], rounding: Mapping[str, bool]) -> dict[str, list[str]]:

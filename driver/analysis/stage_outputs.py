@@ -11,16 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from shared import emulation, instructions, predictions, samples, sensitivity
 from shared.contract import decode, decode_known, loads, shown
+from shared.data import samples
+from shared.data.samples import About, Array, Batch
+from shared.emulation import emulation
 from shared.errors import CrossquantError, FieldError
-from shared.instructions import Cpu
-from shared.samples import About, Array, Batch
-from shared.search import EXCLUDED
-from shared.sensitivity import Sensitivity
-from shared.startup import Start
+from shared.measure import instructions, predictions
+from shared.measure.instructions import Cpu
+from shared.measure.startup import Start
+from shared.measure.timing import TWIN, Timings
+from shared.quantization.layer_search import EXCLUDED
+from shared.sensitivity import layer_errors
+from shared.sensitivity.layer_errors import Sensitivity
 from shared.tasks import blocks
-from shared.timing import TWIN, Timings
 
 NOTES, QUANTIZED, CONVERSION = "notes.json", "quantized.json", "conversion.json"
 TIMINGS, STARTS = "samples.json", "starts.json"
@@ -60,16 +63,16 @@ EXACT: dict[str, Any] = {
     STARTS: dict[str, tuple[Start, ...]],
     instructions.FILE: Cpu,
     emulation.SUMMARY: emulation.Summary,
-    sensitivity.FILE: Sensitivity,
+    layer_errors.FILE: Sensitivity,
     samples.ABOUT: About,
 }
 IN_PART: dict[str, Any] = {QUANTIZED: Made, CONVERSION: Made, EXCLUDED: InFloat}  # with keys that are for other readers
-NEEDED = {"latency": TIMINGS, "startup": STARTS, "explain": sensitivity.FILE, "emulated": emulation.SUMMARY}
+NEEDED = {"latency": TIMINGS, "startup": STARTS, "explain": layer_errors.FILE, "emulate": emulation.SUMMARY}
 WORDS = {
     "latency": "its timings",
     "startup": "its cold starts",
     "explain": "its layers",
-    "emulated": "its answers on other CPUs",
+    "emulate": "its answers on other CPUs",
     "predict": "its predictions",
 }  # what of a stage can't be read, by its name; of any other "it"
 
@@ -181,7 +184,7 @@ def check_starts(found: dict[str, tuple[Start, ...]], own: Collection[str]) -> N
 def check_layers(found: Sensitivity) -> None:
     """A distance is drawn on an axis."""
     if not all(map(math.isfinite, (found.float_kl, *(layer.kept_kl for layer in found.layers)))):
-        raise Unusable(f"{sensitivity.FILE}: a {found.distance} is no finite number")
+        raise Unusable(f"{layer_errors.FILE}: a {found.distance} is no finite number")
 
 
 def check_own(file: str, name: str, own: Collection[str]) -> None:

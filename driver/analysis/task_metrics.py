@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from driver.analysis import weighted_statistics
 from driver.analysis.bootstrap import Doubles, Figure
 from shared import tasks
-from shared.samples import About, Array
+from shared.data.samples import About, Array
 
 Known = tuple[Array | None, Array | None, Array | None]  # labels, the model's first inputs, the reference's outputs
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from driver.analysis.results import Cold, Latency, Noise, Timing
 from shared import tasks
-from shared.startup import Start
-from shared.timing import TWIN, Samples, Timings
+from shared.measure.startup import Start
+from shared.measure.timing import TWIN, Samples, Timings
 
 BUSY_CORES, STOLEN, SLOWED = 0.1, 0.01, 0.8  # beyond which a machine was too busy, too shared, or throttled to time on
 

@@ -7,9 +7,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from shared.artifacts.store import ROOT
 from shared.contract import decode
 from shared.errors import CrossquantError, FieldError
-from shared.store import ROOT
 
 LISTS = {"str": list[str], "int": list[int], "float": list[float]}
 
@@ -42,10 +42,10 @@ class Stage:
 
     `when` has the settings of the recipes that this stage makes, where an image has several stages for recipes: the
     first stage's are what a recipe has that doesn't say. A stage that makes no recipe is part of an experiment if
-    `when` is true of it: `start` is `keras` or `onnx`, what the user's model is. `safe` has settings any of which makes
-    a recipe answer alike on every CPU, `saturates` settings any of which makes it multiply uint8 by int8 in all their
-    bits, which saturates on a CPU that has AVX2 and no VNNI. `repeat` names the option that says how often the stage is
-    run, image after image in turn; `tool` the package whose work the stage is.
+    `when` is true of it: `start` is `keras` or `onnx`, what the user's model is. `cpu_invariant` has settings any of
+    which makes a recipe answer alike on every CPU, `saturates` settings any of which makes it multiply uint8 by int8 in
+    all their bits, which saturates on a CPU that has AVX2 and no VNNI. `repeat` names the option that says how often
+    the stage is run, image after image in turn; `tool` the package whose work the stage is.
     """
 
     run: str
@@ -54,7 +54,7 @@ class Stage:
     optional: tuple[str, ...] = ()
     default: bool = True
     when: dict[str, Any] = field(default_factory=dict)
-    safe: tuple[dict[str, Any], ...] = ()
+    cpu_invariant: tuple[dict[str, Any], ...] = ()
     saturates: tuple[dict[str, Any], ...] = ()
     repeat: str = ""
     tool: str = ""

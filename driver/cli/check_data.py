@@ -6,12 +6,13 @@ from rich.table import Table
 from rich.text import Text
 
 from driver.cli.workflow import shown
-from shared import examination, store
+from shared.artifacts import store
+from shared.artifacts.freshness import Freshness
 from shared.contract import read_shown
+from shared.data import data_report
+from shared.data.data_report import Examination
+from shared.data.preprocessing_variants import Twins
 from shared.errors import CrossquantError
-from shared.examination import Examination
-from shared.freshness import Freshness
-from shared.twins import Twins
 
 OUTPUT = "check"
 MOST = 20  # classes in the table
@@ -22,7 +23,7 @@ def conclude(freshness: Freshness, console: Console) -> int:
     seal = freshness.current(OUTPUT)
     if seal is None or seal.status != "ok":
         raise CrossquantError(f"the data can't be looked at: {seal.reason if seal else 'the model was not loaded'}")
-    path = store.artifact_path(freshness.plan, OUTPUT) / examination.FILE
+    path = store.artifact_path(freshness.plan, OUTPUT) / data_report.FILE
     found = read_shown(Examination, path)
     show(found, console)
     console.print(f"written to {shown(path)}", soft_wrap=True, highlight=False)

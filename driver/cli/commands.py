@@ -15,10 +15,10 @@ from driver.cli.workflow import load, make_console, shown
 from driver.engines import execute
 from driver.experiment import loader, yaml_source
 from driver.inputs import fetching
-from shared import store
+from shared.artifacts import store
+from shared.artifacts.freshness import Freshness
 from shared.contract import Plan, read
 from shared.errors import CrossquantError, StageError
-from shared.freshness import Freshness
 
 Recipes = dict[str, dict[str, dict[str, Any]]]  # settings by image and name
 

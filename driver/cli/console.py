@@ -19,7 +19,7 @@ from rich.segment import Segment
 from rich.text import Text
 
 from driver.report.styles import STYLES
-from shared.progress import Event
+from shared.runner.progress import Event
 
 OBEYED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069]")
 

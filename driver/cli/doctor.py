@@ -10,8 +10,8 @@ from rich.text import Text
 
 from driver.engines import bubblewrap
 from driver.host import fixes, probes
-from shared import instructions
-from shared.store import ROOT
+from shared.artifacts.store import ROOT
+from shared.measure import instructions
 
 SAFE = "docs/quantization.md, Other CPUs"
 DISK_BYTES = 10 * 10**9  # the images, their build cache and the volume

@@ -11,11 +11,12 @@ from rich.text import Text
 from driver.analysis.artifacts import Evidence
 from driver.analysis.explanations import find
 from driver.cli.workflow import shown
-from shared import sensitivity, store
+from shared.artifacts import store
+from shared.artifacts.freshness import Freshness
 from shared.contract import Plan
 from shared.errors import CrossquantError
-from shared.freshness import Freshness
-from shared.sensitivity import Error, Layer, Sensitivity
+from shared.sensitivity import layer_errors
+from shared.sensitivity.layer_errors import Error, Layer, Sensitivity
 
 EXPLANATIONS, PICTURE = "explanations", "sensitivity.svg"  # a folder for each variant
 HEADINGS = ("layer", "operator", "SQNR dB", "cosine", "max |Δ|", "weight dB", "weights %", "activ. %", "kept %")
@@ -38,7 +39,7 @@ def conclude(freshness: Freshness, variant: str, console: Console) -> int:
         why = evidence.problem(f"explain.{variant}") or (seal.reason if seal else "it was not made")
         raise CrossquantError(f"{variant} can't be explained: {why}")
     show(found, console, evidence.about().unit)
-    path = store.artifact_path(freshness.plan, f"explain.{variant}") / sensitivity.FILE
+    path = store.artifact_path(freshness.plan, f"explain.{variant}") / layer_errors.FILE
     console.print(f"written to {shown(path)}", soft_wrap=True, highlight=False)
     picture = draw(found, store.volumes() / freshness.plan.experiment / EXPLANATIONS / variant / PICTURE)
     console.print(f"drawn in {shown(picture)}", soft_wrap=True, highlight=False)

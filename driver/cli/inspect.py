@@ -19,15 +19,15 @@ from driver.experiment.model import Dataset, Experiment, Model, Source
 from driver.host import facts
 from driver.inputs import fetching, user_files
 from driver.plan import schedule
-from shared import store
+from shared.artifacts import store
+from shared.artifacts.freshness import Freshness
+from shared.compatibility import Inspection, load
 from shared.contract import Plan, Seal, encode, read
+from shared.data.signature import Tensor
 from shared.errors import CrossquantError, StageError
-from shared.freshness import Freshness
-from shared.inspection import Inspection, load
-from shared.signature import Tensor
 
 NAME = "inspect"  # the folder on the volume: one model at a time
-PREFIX = "inspection."
+PREFIX = "compatibility."
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from driver.experiment import validation
-from shared import store
+from shared.artifacts import store
 from shared.errors import CrossquantError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")

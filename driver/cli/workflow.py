@@ -22,10 +22,10 @@ from driver.host import facts
 from driver.inputs import fetching
 from driver.plan import schedule
 from driver.report import documents, terminal
-from shared import store
+from shared.artifacts import store
+from shared.artifacts.freshness import Freshness
 from shared.contract import Plan, encode, read_if_whole
 from shared.errors import CrossquantError
-from shared.freshness import Freshness
 
 PLAIN_WIDTH = 120  # columns
 ATTEMPTS = 3  # comparisons of evidence that changes meanwhile
@@ -49,6 +49,8 @@ def make(
 def load(arguments: argparse.Namespace) -> Experiment:
     """The experiment that the arguments name, with the optional images that take part."""
     path = loader.find(arguments.experiment)
+    for line in loader.list_deprecations(path):
+        make_console(stderr=True).print(line, soft_wrap=True, highlight=False, markup=False, style="yellow")
     data, _ = yaml_source.load(path)
     data = data if isinstance(data, dict) else {}
     images = available_images.included(
@@ -197,10 +199,10 @@ def judge(evidence: Evidence, chosen: Experiment, text: str) -> tuple[Comparison
     return result, terminal.texts(result) | pages
 
 
-def make_console() -> Console:
+def make_console(*, stderr: bool = False) -> Console:
     """Eighty columns cut a table where no terminal says how wide it is."""
-    console = SafeConsole()
-    return console if console.is_terminal else SafeConsole(width=PLAIN_WIDTH)
+    console = SafeConsole(stderr=stderr)
+    return console if console.is_terminal else SafeConsole(stderr=stderr, width=PLAIN_WIDTH)
 
 
 def shown(path: Path) -> Path:

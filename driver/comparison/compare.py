@@ -25,8 +25,8 @@ from driver.decision import conversion_notes, row_warnings, verdict
 from driver.experiment.model import Experiment
 from driver.host import facts
 from shared.contract import SCHEMA, Seal, Step, shown
+from shared.data.samples import About
 from shared.errors import CrossquantError
-from shared.samples import About
 from shared.tasks import broken
 
 Timings = Mapping[str, tuple[Timing, ...]]  # by variant

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from driver.analysis import evaluation, explanations, output_drift
 from driver.analysis.artifacts import Evidence, recipe, variants
 from driver.analysis.results import Changed
-from shared import samples
-from shared.sensitivity import Sensitivity
-from shared.timing import TWIN
+from shared.data import samples
+from shared.measure.timing import TWIN
+from shared.sensitivity.layer_errors import Sensitivity
 
 Images = NDArray[Any]
 CHANNELS = (1, 3, 4)

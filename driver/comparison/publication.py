@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Literal
 
 from driver.analysis.results import Comparison
-from shared import store
+from shared.artifacts import store
+from shared.artifacts.exchange import exchange
 from shared.contract import SCHEMA, File, decode, encode, loads, shown
 from shared.errors import CrossquantError, FieldError
-from shared.exchange import exchange
 
 NAME = "comparison"
 JSON = "comparison.json"

@@ -11,9 +11,11 @@ from driver.analysis.evaluation import Answer, Truth
 from driver.analysis.results import Comparison, Metric
 from driver.analysis.stage_outputs import Unusable
 from driver.comparison import publication
-from shared import predictions, samples, store
+from shared.artifacts import store
+from shared.data import samples
+from shared.data.samples import Array
 from shared.errors import CrossquantError
-from shared.samples import Array
+from shared.measure import predictions
 
 
 @dataclass(frozen=True)

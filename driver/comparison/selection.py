@@ -16,7 +16,7 @@ from driver.catalog.declarations import Catalog
 from driver.decision.ranking import Choice
 from driver.experiment import recipes
 from driver.experiment.model import Select
-from shared import store
+from shared.artifacts import store
 
 TRIAL, FINAL = "select", "selected"
 WHY_TRIAL = "Made by `run --select`: many recipes, ranked on training images that calibrate nothing."
@@ -29,7 +29,7 @@ def safe_variants(catalog: Catalog, found: dict[str, dict[str, dict[str, Any]]])
         f"{image}.{name}"
         for image, named in found.items()
         for name, given in named.items()
-        if recipes.safe(recipes.stage_for(catalog[image], image, name, given), given)
+        if recipes.is_cpu_invariant(recipes.stage_for(catalog[image], image, name, given), given)
     }
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from driver.analysis import metric_specs
 from driver.analysis.results import SIGNIFICANT, Metric, Variant
 
-NO_VNNI = "AVX2, no VNNI"  # of a CPU: shared/instructions.py
+NO_VNNI = "AVX2, no VNNI"  # of a CPU: shared/measure/instructions.py
 LEAST_FACTOR = 0.05  # a smaller difference of times is none, whatever the noise
 
 

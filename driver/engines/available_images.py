@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from driver.catalog import declarations
 from driver.engines.venv import FOLDER
-from shared import store
+from shared.artifacts import store
 from shared.contract import Plan, read_if_whole
 
 PREFIX = "CROSSQUANT_WITH_"  # and the image's name: 1 where it is to take part, as Compose says it to `fetch`, or 0

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from shared.contract import Plan, Step
 from shared.errors import CrossquantError, StageError, Unconfined
-from shared.progress import Event
+from shared.runner.progress import Event
 
 ENDED = (0, CrossquantError.exit_code, StageError.exit_code, Unconfined.exit_code)  # with which a runner ends by itself
 

@@ -19,11 +19,11 @@ from itertools import chain
 from pathlib import Path
 
 from driver.engines import seccomp
-from shared import locks
+from shared.artifacts import locks
+from shared.artifacts.store import ROOT, volumes
 from shared.contract import Plan
-from shared.cpus import ARM64
+from shared.emulation.cpus import ARM64
 from shared.errors import CrossquantError
-from shared.store import ROOT, volumes
 
 PROGRAM = "bwrap"
 INSTALL = "apt install bubblewrap"

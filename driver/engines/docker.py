@@ -17,11 +17,13 @@ from docker.types import Mount
 from driver.engines.base import ENDED
 from driver.experiment.model import Limits
 from driver.host import facts
-from shared import locks, progress, stage
+from shared import stage
+from shared.artifacts import locks
+from shared.artifacts.store import build_command, volumes
 from shared.contract import Plan, Step
 from shared.errors import CrossquantError, StageError
-from shared.progress import Event
-from shared.store import build_command, volumes
+from shared.runner import progress
+from shared.runner.progress import Event
 
 APP = "/app/volumes"
 PLAN = "plan.json"

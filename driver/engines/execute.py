@@ -6,11 +6,11 @@ from itertools import groupby
 
 from driver.engines import isolation
 from driver.engines.base import Display, Engine, stop_on_error
-from shared import locks, store
+from shared.artifacts import locks, store
+from shared.artifacts.freshness import Freshness
 from shared.contract import Plan, Step
 from shared.errors import CrossquantError, Unconfined
-from shared.freshness import Freshness
-from shared.progress import Event
+from shared.runner.progress import Event
 
 ALONE = "the kernel can't confine a stage and the model is not the project's own: each stage gets a container (slower)"
 

@@ -13,11 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from driver.engines.base import Display, Engine, stop_on_error
-from shared import locks, store
+from shared.artifacts import locks, store
+from shared.artifacts.freshness import Freshness, Inputs
 from shared.contract import Failure, Plan, Step
 from shared.errors import StageError
-from shared.freshness import Freshness, Inputs
-from shared.progress import Event
+from shared.runner.progress import Event
 
 LARGEST_LOG = 1 << 24  # bytes
 FOLDER = ".isolated"  # below the experiment's folder: what a step alone in its container writes

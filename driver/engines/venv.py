@@ -14,11 +14,12 @@ from driver.engines.base import ENDED
 from driver.engines.bubblewrap import Sandbox, Trial
 from driver.experiment.model import Limits
 from driver.host import facts
-from shared import progress, stage
+from shared import stage
+from shared.artifacts.store import ROOT, file_sha256
 from shared.contract import Plan, Step
 from shared.errors import CrossquantError, StageError, Unconfined
-from shared.progress import Event
-from shared.store import ROOT, file_sha256
+from shared.runner import progress
+from shared.runner.progress import Event
 
 FOLDER = ROOT / ".venvs"
 PYTHON = (3, 11)

@@ -9,7 +9,7 @@ from typing import Any
 from driver.catalog.declarations import Catalog
 from driver.experiment import recipes, validation, yaml_source
 from driver.experiment.model import Experiment
-from shared import store
+from shared.artifacts import store
 from shared.contract import Seal, decode
 from shared.errors import CrossquantError, FieldError
 
@@ -20,11 +20,13 @@ OWN = Path(__file__).parent / "trusted.toml"
 
 
 DEFAULT = "resnet8-cifar10"
+RENAMED = {"fold": "fold_batchnorm", "emulated": "emulate"}  # sections that earlier versions called otherwise
 
 
 def load(path: Path, catalog: Catalog) -> Experiment:
     """The experiment that `path` describes. CrossquantError names the file, the line and the key that is wrong."""
     data, lines = yaml_source.load(path)
+    lines = {(RENAMED.get(at[0], at[0]), *at[1:]) if at else at: line for at, line in lines.items()}
     try:
         return parse(data, catalog)
     except FieldError as error:
@@ -34,6 +36,7 @@ def load(path: Path, catalog: Catalog) -> Experiment:
 def parse(data: Any, catalog: Catalog) -> Experiment:
     if not isinstance(data, dict):
         raise FieldError((), "must be a mapping")
+    data = rename_keys(data)
     stages = {stage.run for stages in catalog.values() for stage in stages if stage.options}
     stages -= {stage.run for stages in catalog.values() for stage in stages if stage.takes_recipe}
     options = {key: decode(dict[str, Any], data[key], (key,)) for key in data if key in stages}
@@ -53,10 +56,25 @@ def parse(data: Any, catalog: Catalog) -> Experiment:
     return experiment
 
 
+def rename_keys(data: dict[str, Any]) -> dict[str, Any]:
+    """`data` with today's names for the sections that had others. FieldError where both names are there."""
+    for old, new in RENAMED.items():
+        if old in data and new in data:
+            raise FieldError((new,), f"stands there twice, as `{old}` too, its former name: leave one of the two")
+    return {RENAMED.get(key, key): value for key, value in data.items()}
+
+
+def list_deprecations(path: Path) -> list[str]:
+    """A line for each key in the file that has a new name."""
+    data, lines = yaml_source.load(path)
+    keys = data if isinstance(data, dict) else {}
+    return [f"{path}:{lines[(old,)]}: `{old}` is now called `{new}`" for old, new in RENAMED.items() if old in keys]
+
+
 def completed(experiment: Experiment, options: dict[str, dict[str, Any]]) -> Experiment:
     """With what follows from other sections of the file."""
     if experiment.other_cpus:
-        options["emulated"] = options.get("emulated", {}) | {"cpus": list(experiment.other_cpus)}
+        options["emulate"] = options.get("emulate", {}) | {"cpus": list(experiment.other_cpus)}
     start = experiment.model.start if experiment.model.sources else "keras"
     whole = replace(experiment, options=options, reference=experiment.reference or f"{start}.fp32")
     return trusting(whole) if experiment.model.trust else whole

@@ -78,9 +78,9 @@ def stage_for(stages: Sequence[Stage], image: str, name: str, given: Mapping[str
     raise FieldError(("recipes", image, name, key), f"must be one of {', '.join(known)}, not {asked[key]}")
 
 
-def safe(stage: Stage, given: Mapping[str, Any]) -> bool:
+def is_cpu_invariant(stage: Stage, given: Mapping[str, Any]) -> bool:
     """Does the recipe give the same answers on every CPU, by what its stage declares?"""
-    return fits(stage, given, stage.safe)
+    return fits(stage, given, stage.cpu_invariant)
 
 
 def saturates(stage: Stage, given: Mapping[str, Any]) -> bool:

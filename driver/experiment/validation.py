@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from driver.catalog.declarations import Catalog
 from driver.experiment import recipes
 from driver.experiment.model import Dataset, Experiment, Gates, Limits, Source
-from shared import cpus
+from shared.emulation import cpus
 from shared.errors import FieldError
 
 NAME = r"[a-z0-9][a-z0-9._-]*"

@@ -4,7 +4,7 @@ import os
 import platform
 from typing import Any
 
-from shared.instructions import cpu_info, int8_instructions
+from shared.measure.instructions import cpu_info, int8_instructions
 
 
 def describe() -> dict[str, Any]:

@@ -10,8 +10,8 @@ import docker
 from docker.errors import APIError
 
 from driver.host import facts, probes
+from shared.artifacts.store import ROOT
 from shared.errors import CrossquantError
-from shared.store import ROOT
 
 ENV = ROOT / ".env"
 COMPOSE_CPUS = 2  # what compose.yaml gives a container

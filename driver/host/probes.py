@@ -12,7 +12,7 @@ import requests
 from docker.errors import APIError, DockerException
 
 from driver.catalog import declarations
-from shared.store import ROOT
+from shared.artifacts.store import ROOT
 
 BASE = "python:3.11-slim-bookworm"
 TIMEOUT = 20  # seconds: a firewall that drops what it doesn't like never answers

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from driver.inputs import cifar10
-from shared.samples import draw_by_class
-from shared.store import volumes
+from shared.artifacts.store import volumes
+from shared.data.samples import draw_by_class
 
 FOLDER = Path(__file__).parent / "sample"
 TEST_PER_CLASS = 200

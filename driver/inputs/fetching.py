@@ -12,7 +12,7 @@ import numpy as np
 from driver.experiment.model import Experiment, Model, Source
 from driver.inputs import cifar10, download, embedded_sample, user_files
 from driver.inputs.file_content import find_wrong_kind, is_whole
-from shared import locks, store
+from shared.artifacts import locks, store
 from shared.contract import SCHEMA, Failure, Plan, Seal, Step, read, read_if_whole
 from shared.errors import CrossquantError
 

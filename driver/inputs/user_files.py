@@ -6,7 +6,7 @@ from pathlib import Path
 
 from driver.experiment.model import Model, Source
 from driver.inputs.file_content import find_wrong_kind
-from shared import store
+from shared.artifacts import store
 from shared.contract import File
 from shared.errors import CrossquantError
 

@@ -103,7 +103,7 @@ def fill(template: Step, variant: Step, experiment: Experiment) -> Step:
     if variant.draw.startswith("n"):
         inputs = tuple(SELECTION if name == DATASET else name for name in inputs)
     output = template.output.replace("{variant}", variant.output)
-    default = template.default or (template.run == "emulated" and variant.output in experiment.emulated)
+    default = template.default or (template.run == "emulate" and variant.output in experiment.emulated)
     return replace(template, output=output, inputs=inputs, draw=variant.draw, default=default)
 
 

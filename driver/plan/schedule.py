@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from driver.catalog.declarations import Catalog
 from driver.experiment.model import Experiment
 from driver.plan.expand import expand
-from shared import store
+from shared.artifacts import store
 from shared.contract import SCHEMA, Plan, Step
 from shared.errors import CrossquantError
 

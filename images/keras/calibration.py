@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from images.keras import source as sources
+from images.keras import sampling as sources
+from shared.data.samples import Indices
 from shared.errors import CrossquantError
-from shared.samples import Indices
 
 MANIFEST = "manifest.json"
 

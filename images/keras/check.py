@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from images.keras import computed
-from images.keras.model import answering, limit_threads, open_model
-from shared import examination, threads, twins
+from images.keras import computed_bytes
+from images.keras.model.runtime import answering, limit_threads, open_model
 from shared.contract import encode
-from shared.predictions import Model
+from shared.data import data_report, preprocessing_variants
+from shared.measure.predictions import Model
+from shared.runner import threads
 
 
 def run(source: Path, dataset: Path, labels: Path, model: Path, out: Path, *, samples: int) -> None:
@@ -15,7 +16,7 @@ def run(source: Path, dataset: Path, labels: Path, model: Path, out: Path, *, sa
     def load() -> tuple[Model, int]:
         limit_threads(threads.allowed())
         opened = open_model(model)
-        return answering(opened, threads.allowed()), computed.per_sample(opened, dataset)
+        return answering(opened, threads.allowed()), computed_bytes.per_sample(opened, dataset)
 
-    found = twins.compare(load, source, dataset, labels, samples)
-    (out / examination.FILE).write_text(encode(examination.examine(source, found)))
+    found = preprocessing_variants.compare(load, source, dataset, labels, samples)
+    (out / data_report.FILE).write_text(encode(data_report.examine(source, found)))

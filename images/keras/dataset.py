@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from images.keras import source as sources
-from shared import samples
+from images.keras import sampling as sources
+from shared.data import samples
 
 
 def run(source: Path, out: Path) -> None:

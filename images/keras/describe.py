@@ -7,13 +7,13 @@ import onnx
 
 from images.keras import export
 from images.keras.load import keep
-from images.keras.model import open_model, signature, trace
+from images.keras.model.runtime import open_model, signature, trace
+from shared.compatibility import Inspection, Leg, counted, write
 from shared.errors import Unsupported
-from shared.inspection import Inspection, Leg, counted, write
 
 
 def run(source: Path, out: Path, *, trust: bool, opset: int) -> None:
-    """Write `inspection.json`, and `model.onnx` if tf2onnx can convert the model; the model itself stays out."""
+    """Write `compatibility.json`, and `model.onnx` if tf2onnx can convert the model; the model itself stays out."""
     keep(source, out, trust)
     model = open_model(out)
     found = Inspection(

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from shared import samples
+from shared.data import samples
 
 
 def run(source: Path, out: Path) -> None:

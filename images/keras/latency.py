@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from images.keras.model import load
-from shared import timing
+from images.keras.model.runtime import load
+from shared.measure import timing
 
 
 def run(

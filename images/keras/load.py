@@ -8,10 +8,12 @@ from typing import Any
 
 import keras
 
-from images.keras import custom, legacy, program, recurrent, saved_model, suspicious
-from images.keras.model import FILE, TRUST, flat, open_model, read, signature, trace
-from shared import samples
-from shared import signature as signatures
+from images.keras.export import recurrent
+from images.keras.model import custom, keras2, saved_model
+from images.keras.model.runtime import FILE, TRUST, flat, open_model, read, signature, trace
+from images.keras.safety import files, program
+from shared.data import samples
+from shared.data import signature as signatures
 from shared.errors import CrossquantError
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
@@ -35,7 +37,7 @@ def run(source: Path, dataset: Path, out: Path, *, trust: bool) -> None:
 def keep(source: Path, out: Path, trust: bool) -> None:
     """Write the model into `out` in the form that `open_model` reads."""
     path = find(source)
-    suspicious.check(path, trust)
+    files.check(path, trust)
     if path.is_dir():
         saved_model.copy(path, out / saved_model.FOLDER)
         return
@@ -60,13 +62,13 @@ def find(source: Path) -> Path:
 
 def loaded(path: Path, objects: dict[str, Any], trust: bool) -> keras.Model:
     try:
-        return legacy.load(path, objects, trust) if path.suffix != ".keras" else read(path, objects, trust)
+        return keras2.load(path, objects, trust) if path.suffix != ".keras" else read(path, objects, trust)
     except CrossquantError:
         raise
     except Exception as error:  # noqa: BLE001 - Keras raises anything, and so does the user's own layer
         line = custom.line_of(error, path.with_name(custom.FILE))
         where = f" ({custom.FILE}, line {line})" if line else ""
-        suspicious.cant_load(path, reason(error) + where)
+        files.cant_load(path, reason(error) + where)
 
 
 def refuse_stateful(model: keras.Model) -> None:

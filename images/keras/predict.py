@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from images.keras import computed
-from images.keras.model import answering, limit_threads, open_model
-from shared import predictions, threads
+from images.keras import computed_bytes
+from images.keras.model.runtime import answering, limit_threads, open_model
+from shared.measure import predictions
+from shared.runner import threads
 
 
 def run(model: Path, dataset: Path, out: Path, *, batch_size: int) -> None:
     limit_threads(threads.allowed())
     source = open_model(model)
-    each = computed.per_sample(source, dataset)
+    each = computed_bytes.per_sample(source, dataset)
     predictions.predict(answering(source, threads.allowed()), dataset, out, batch_size, each)

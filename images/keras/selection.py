@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from images.keras import source as sources
+from images.keras import sampling as sources
 from images.keras.calibration import read_manifest, write_manifest
 from images.keras.dataset import write_about
-from shared import samples
+from shared.data import samples
+from shared.data.samples import Array, Indices
 from shared.errors import CrossquantError
-from shared.samples import Array, Indices
 
 HALVES_SEED = 0
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from images.keras import source as sources
+from images.keras import sampling as sources
 from images.keras.calibration import read_manifest
-from shared import samples
+from shared.data import samples
 
 
 def run(source: Path, selection: Path, out: Path) -> None:

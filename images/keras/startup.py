@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from images.keras.model import load
-from shared import startup
+from images.keras.model.runtime import load
+from shared.measure import startup
 
 
 def run(dataset: Path, available: dict[str, Path], out: Path, *, repeats: int) -> None:

@@ -13,8 +13,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from shared.progress import report
-from shared.samples import validation_split
+from shared.data.samples import validation_split
+from shared.runner.progress import report
 
 CLASSES = 10
 SHIFT = 3  # pixels, at most, each way

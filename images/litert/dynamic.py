@@ -4,7 +4,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from images.litert import counting
+from images.litert import coverage
 from images.litert.converter import convert
 from images.litert.source import Source
 
@@ -14,7 +14,7 @@ def run(model: Path, out: Path) -> None:
     does with those of fewer than 1024 values.
     """
     convert(model, out, settings)
-    counting.check(out, weights_only=True)
+    coverage.check(out, weights_only=True)
 
 
 def settings(converter: tf.lite.TFLiteConverter, source: Source) -> None:  # noqa: ARG001

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from images.litert import counting
+from images.litert import coverage
 from images.litert.converter import convert
 from images.litert.source import Source
 
@@ -12,7 +12,7 @@ from images.litert.source import Source
 def run(model: Path, out: Path) -> None:
     """Write `model.tflite` and `quantized.json`."""
     convert(model, out, settings)
-    counting.check(out, counting.HALF, weights_only=True)
+    coverage.check(out, coverage.HALF, weights_only=True)
 
 
 def settings(converter: tf.lite.TFLiteConverter, source: Source) -> None:  # noqa: ARG001

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from images.litert.session import load
-from shared import timing
+from shared.measure import timing
 
 
 def run(

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from images.litert import counting
+from images.litert import coverage
 from images.litert.converter import ENDPOINT, convert
 from images.litert.source import Source
-from shared import calibrating, samples
-from shared.progress import report
-from shared.samples import Array
+from shared.data import calibration_batches, samples
+from shared.data.samples import Array
+from shared.runner.progress import report
 
 BATCH = 100  # samples read at a time; the converter looks at them one by one
 OPERATORS = {
@@ -36,9 +36,9 @@ def run(
         converter._experimental_disable_per_channel = not per_channel  # it has no public name
         converter.inference_input_type, converter.inference_output_type = TYPES[input_type], TYPES[output_type]
 
-    calibrating.check(calibration)
+    calibration_batches.check(calibration)
     convert(model, out, settings)
-    counting.check(out)
+    coverage.check(out)
 
 
 def types(source: Source) -> list[type[np.generic]]:

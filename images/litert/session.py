@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from shared import threads
+from shared.data.samples import Array, Batch
 from shared.errors import CrossquantError, Unsupported
-from shared.fixed_batch import in_batches_of
-from shared.predictions import Model
-from shared.samples import Array, Batch
+from shared.measure.fixed_batch import in_batches_of
+from shared.measure.predictions import Model
+from shared.runner import threads
 
 FILE = "model.tflite"
 KEPT = 2  # interpreters: two sizes of a batch take turns when a model is timed

@@ -9,8 +9,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from shared import threads
 from shared.errors import CrossquantError, Unsupported
+from shared.runner import threads
 
 FILE, FOLDER = "model.keras", "model.saved"  # as images/keras writes one or the other
 USER_CODE, SIGNATURE = "custom_objects.py", "signature.json"

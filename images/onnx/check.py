@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from images.onnx import session
-from images.onnx.computed import per_sample
-from shared import examination, threads, twins
+from images.onnx.computed_bytes import per_sample
 from shared.contract import encode
-from shared.predictions import Model
+from shared.data import data_report, preprocessing_variants
+from shared.measure.predictions import Model
+from shared.runner import threads
 
 
 def run(source: Path, dataset: Path, labels: Path, model: Path, out: Path, *, samples: int) -> None:
@@ -15,5 +16,5 @@ def run(source: Path, dataset: Path, labels: Path, model: Path, out: Path, *, sa
     def load() -> tuple[Model, int]:
         return session.load(model, threads.allowed()), per_sample(model, dataset)
 
-    found = twins.compare(load, source, dataset, labels, samples)
-    (out / examination.FILE).write_text(encode(examination.examine(source, found)))
+    found = preprocessing_variants.compare(load, source, dataset, labels, samples)
+    (out / data_report.FILE).write_text(encode(data_report.examine(source, found)))

@@ -6,9 +6,10 @@ from pathlib import Path
 import onnx
 from onnxruntime.quantization import quantize_dynamic
 
-from images.onnx import counting, distinct
-from images.onnx.layers import excluded
-from images.onnx.recipe import TYPES
+from images.onnx.graph import unique_names
+from images.onnx.quantize import coverage
+from images.onnx.quantize.exclusion import excluded
+from images.onnx.quantize.recipe import TYPES
 from images.onnx.session import FILE, check_loads
 from shared.refusals import refusals
 
@@ -23,8 +24,8 @@ def run(
     Unsupported where it leaves operators in float, or can't run what it made.
     """
     source = onnx.load(model / FILE)
-    marked, mark = distinct.marked(source)
-    left_out = distinct.marked_nodes(source, marked, excluded(source, exclude, exclude_types))
+    marked, mark = unique_names.marked(source)
+    left_out = unique_names.marked_nodes(source, marked, excluded(source, exclude, exclude_types))
     with tempfile.TemporaryDirectory(dir=out) as scratch:
         copy = Path(scratch) / FILE  # ONNX Runtime writes beside it
         onnx.save(marked, copy)
@@ -37,10 +38,10 @@ def run(
                 nodes_to_exclude=[*left_out, *map(split, left_out)],
             )
     quantized = onnx.load(out / FILE)
-    distinct.unmark(quantized, mark)
+    unique_names.unmark(quantized, mark)
     onnx.save(quantized, out / FILE)
     check_loads(out / FILE)
-    counting.check(onnx.load(out / FILE), out)
+    coverage.check(onnx.load(out / FILE), out)
 
 
 def split(gemm: str) -> str:

@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 from onnx import numpy_helper
 
-from images.onnx.ablation import Ablation
-from images.onnx.parts import Part
+from images.onnx.sensitivity.ablation import Ablation
+from images.onnx.sensitivity.graph_layers import Part
 from images.onnx.session import FILE, load
-from shared import sensitivity, threads
-from shared.blame import with_cause
-from shared.progress import report
-from shared.sensitivity import Difference, Error, Extent, Layer, Sensitivity
-from shared.subset import Subset
+from shared.data.subset import Subset
+from shared.runner import threads
+from shared.runner.progress import report
+from shared.sensitivity import layer_errors
+from shared.sensitivity.diagnosis import with_cause
+from shared.sensitivity.layer_errors import Difference, Error, Extent, Layer, Sensitivity
 
 
 def run(variant: Path, model: Path, calibration: Path, out: Path, *, images: int) -> None:
@@ -22,7 +23,7 @@ def run(variant: Path, model: Path, calibration: Path, out: Path, *, images: int
     with tempfile.TemporaryDirectory(dir=out) as folder:
         ablation = Ablation(model / FILE, variant / FILE, subset, Path(folder))
         answers = ablation.of(load(variant, threads.allowed()))
-        sensitivity.write(explained(ablation, variant.name, answers), out)
+        layer_errors.write(explained(ablation, variant.name, answers), out)
 
 
 def explained(ablation: Ablation, variant: str, answers: np.ndarray) -> Sensitivity:

@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from images.onnx import counting
-from images.onnx.distinct import graphs, tensor_names, unused
+from images.onnx.graph.unique_names import graphs, tensor_names, unused
+from images.onnx.quantize import coverage
 from images.onnx.session import FILE, check_loads, read
 from shared.errors import Unsupported
 
@@ -25,8 +25,8 @@ def run(model: Path, out: Path) -> None:
     names = halve(graph_file.graph, unused(graph_file))
     onnx.save(graph_file, out / FILE)
     check_loads(out / FILE)
-    computing = [node for node in graph_file.graph.node if node.op_type in counting.COMPUTING]
-    counting.record(sum(node.input[1] in names for node in computing), len(computing), out)
+    computing = [node for node in graph_file.graph.node if node.op_type in coverage.COMPUTING]
+    coverage.record(sum(node.input[1] in names for node in computing), len(computing), out)
 
 
 def halve(graph: onnx.GraphProto, mark: str) -> set[str]:

@@ -9,11 +9,11 @@ import onnxruntime
 from google.protobuf.message import DecodeError
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-from shared import threads
+from shared.data.samples import Array, Batch
 from shared.errors import CrossquantError, Unsupported
-from shared.fixed_batch import in_batches_of
-from shared.predictions import Model
-from shared.samples import Array, Batch
+from shared.measure.fixed_batch import in_batches_of
+from shared.measure.predictions import Model
+from shared.runner import threads
 
 FILE = "model.onnx"
 TYPES = {  # what ONNX Runtime calls the types of inputs

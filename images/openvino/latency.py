@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from images.openvino.session import load
-from shared import timing
+from shared.measure import timing
 
 
 def run(

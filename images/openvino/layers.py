@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from images.openvino import telemetry_free
 from images.openvino.session import ov
-from shared.names import check
+from shared.quantization.layer_names import check
 
 telemetry_free.forbid()
 import nncf  # noqa: E402 - after its telemetry is forbidden

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from images.openvino.computed import per_sample
+from images.openvino.computed_bytes import per_sample
 from images.openvino.session import load
-from shared import predictions, threads
+from shared.measure import predictions
+from shared.runner import threads
 
 
 def run(model: Path, dataset: Path, out: Path, *, batch_size: int) -> None:

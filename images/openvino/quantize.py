@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from images.openvino import biases, counting
+from images.openvino import biases, coverage
 from images.openvino.recipe import Recipe, nncf
 from images.openvino.refusals import refusals
 from images.openvino.samples import Calibration
 from images.openvino.session import batch_of, save, source_of, types_of
-from shared import calibrating, fixed_batch
-from shared.samples import typed
+from shared.data import calibration_batches
+from shared.data.samples import typed
+from shared.measure import fixed_batch
 
 
 def run(
@@ -34,10 +35,10 @@ def run(
     fixed_batch.refuse(batch_of(source))
     with typed(calibration, types_of(source)) as calibration:
         samples = Calibration(calibration)
-        calibrating.check(calibration)
+        calibration_batches.check(calibration)
         biases.add_missing(source)
         arguments = recipe.arguments(source, len(samples), exclude, exclude_types)
         with refusals():
             quantized = nncf.quantize(source, nncf.Dataset(samples), **arguments, advanced_parameters=recipe.advanced)
-        counting.check(quantized, out)
+        coverage.check(quantized, out)
         save(quantized, out)

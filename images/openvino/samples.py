@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared import samples
-from shared.progress import report
-from shared.samples import Array
+from shared.data import samples
+from shared.data.samples import Array
+from shared.runner.progress import report
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from images.openvino import telemetry_free
-from shared import examples, threads
+from shared.data import examples
+from shared.data.samples import Batch
 from shared.errors import CrossquantError, Unsupported
-from shared.fixed_batch import in_batches_of
-from shared.predictions import Model
-from shared.samples import Batch
+from shared.measure.fixed_batch import in_batches_of
+from shared.measure.predictions import Model
+from shared.runner import threads
 
 telemetry_free.forbid()
 import openvino as ov  # noqa: E402 - after its telemetry is forbidden

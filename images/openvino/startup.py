@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from images.openvino.session import load
-from shared import startup
+from shared.measure import startup
 
 
 def run(dataset: Path, available: dict[str, Path], out: Path, *, repeats: int) -> None:

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from images.openvino.session import answering, ov
-from shared import samples, tasks
-from shared.predictions import Model
-from shared.progress import report
-from shared.samples import Indices
-from shared.scoring import Scorer
+from shared import tasks
+from shared.data import samples
+from shared.data.samples import Indices
+from shared.measure.predictions import Model
+from shared.quantization.scorer import Scorer
+from shared.runner.progress import report
 
 BATCH = 50
 

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from images.openvino import counting
+from images.openvino import coverage
 from images.openvino.layers import scope
 from images.openvino.recipe import nncf
 from images.openvino.refusals import refusals
 from images.openvino.session import ONNX_FILE, check_compiles, ov, read, save
-from shared.guards import check_quantized
+from shared.quantization.guards import check_quantized
 
 COMPUTING = ("Convolution", "ConvolutionBackpropData", "GroupConvolution", "GroupConvolutionBackpropData", "MatMul")
 INTEGERS = (ov.Type.i8, ov.Type.u8)
@@ -26,7 +26,7 @@ def run(model: Path, out: Path, *, mode: str, exclude: list[str], exclude_types:
     check_compiles(compressed)
     quantized, total = count(compressed)
     check_quantized("NNCF", quantized, total)
-    counting.record(quantized, total, out)
+    coverage.record(quantized, total, out)
     save(compressed, out)
 
 

@@ -5,20 +5,23 @@ from pathlib import Path
 
 import torch
 
-from images.torch import fallback, forms, layers, quantize
-from images.torch.ablation import Ablation
-from images.torch.attempts import Attempts
-from images.torch.convert import types_of
-from images.torch.recipe import Recipe
-from images.torch.switches import Part
-from shared import sensitivity, store
-from shared.blame import with_cause
+from images.torch import quantize
+from images.torch.convert import fallback, types_of
+from images.torch.quantize import exclusion
+from images.torch.quantize.recipe import Recipe
+from images.torch.quantize.trials import Attempts
+from images.torch.runtime import formats
+from images.torch.sensitivity.ablation import Ablation
+from images.torch.sensitivity.fake_quant import Part
+from shared.artifacts import store
+from shared.data.samples import typed
+from shared.data.subset import Subset
 from shared.errors import Unsupported
-from shared.progress import report
-from shared.samples import typed
-from shared.search import EXCLUDED
-from shared.sensitivity import Difference, Error, Extent, Layer, Sensitivity
-from shared.subset import Subset
+from shared.quantization.layer_search import EXCLUDED
+from shared.runner.progress import report
+from shared.sensitivity import layer_errors
+from shared.sensitivity.diagnosis import with_cause
+from shared.sensitivity.layer_errors import Difference, Error, Extent, Layer, Sensitivity
 
 
 def run(variant: Path, model: Path, calibration: Path, out: Path, *, images: int) -> None:
@@ -27,7 +30,7 @@ def run(variant: Path, model: Path, calibration: Path, out: Path, *, images: int
     if "observer" not in settings:
         raise Unsupported(f"only what PyTorch's FX graph mode quantized can be explained, and {variant.name} is not")
     recipe = Recipe(**{name: settings[name] for name in Recipe.__dataclass_fields__})
-    path = forms.read(variant).get("path", quantize.WAY)
+    path = formats.read(variant).get("path", quantize.WAY)
     if not path.startswith(quantize.WAY):
         raise Unsupported(f"{variant.name} was made by PT2E, which FX graph mode's layers don't explain")
     with (
@@ -37,7 +40,7 @@ def run(variant: Path, model: Path, calibration: Path, out: Path, *, images: int
     ):
         source = next(source for source in graphs if source.path(quantize.WAY) == path)
         attempts = Attempts(source.folder, recipe, excluded(variant, settings, source.folder, model), shown)
-        sensitivity.write(explained(Ablation(attempts, Subset(shown, images)), variant.name), out)
+        layer_errors.write(explained(Ablation(attempts, Subset(shown, images)), variant.name), out)
 
 
 def excluded(variant: Path, settings: dict[str, object], graph: Path, model: Path) -> tuple[str, ...]:
@@ -47,9 +50,9 @@ def excluded(variant: Path, settings: dict[str, object], graph: Path, model: Pat
     path = variant / EXCLUDED
     if path.exists():
         return tuple(
-            layer.name for layer in layers.select(layers.read(graph), json.loads(path.read_text())["layers"], ())
+            layer.name for layer in exclusion.select(exclusion.read(graph), json.loads(path.read_text())["layers"], ())
         )
-    chosen = layers.select(layers.read(model), settings.get("exclude", []), settings["exclude_types"])
+    chosen = exclusion.select(exclusion.read(model), settings.get("exclude", []), settings["exclude_types"])
     return tuple(layer.name for layer in chosen)
 
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from images.torch.forms import load
-from shared import timing
+from images.torch.runtime.formats import load
+from shared.measure import timing
 
 
 def run(

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from images.torch.computed import per_sample
-from images.torch.forms import load
-from shared import predictions, threads
+from images.torch.runtime.computed_bytes import per_sample
+from images.torch.runtime.formats import load
+from shared.measure import predictions
+from shared.runner import threads
 
 
 def run(model: Path, dataset: Path, out: Path, *, batch_size: int) -> None:

@@ -8,14 +8,15 @@ import torch
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86
 
-from images.torch import computed, exported, fallback, forms, fx, layers, script
-from images.torch.convert import batch_of, batches, to_module, types_of
-from images.torch.fallback import Source
-from images.torch.script import Tensors
-from shared import fixed_batch
-from shared.guards import check_quantized
+from images.torch.convert import batch_of, batches, fallback, to_module, types_of
+from images.torch.convert.fallback import Source
+from images.torch.quantize import exclusion, fx
+from images.torch.runtime import computed_bytes, exported, formats, script
+from images.torch.runtime.script import Tensors
+from shared.data.samples import typed
+from shared.measure import fixed_batch
+from shared.quantization.guards import check_quantized
 from shared.refusals import refusals
-from shared.samples import typed
 
 WAY = "pt2e"
 COMPUTING = ("conv1d", "conv2d", "conv3d", "conv_transpose2d", "linear", "matmul", "mm", "bmm", "addmm")
@@ -32,7 +33,7 @@ def run(
     exclude_types: list[str],
 ) -> None:
     """Write `model.pt2` and `quantized.json`. Unsupported where PyTorch leaves layers in float."""
-    excluded = [layer.name for layer in layers.select(layers.read(model), exclude, exclude_types)]
+    excluded = [layer.name for layer in exclusion.select(exclusion.read(model), exclude, exclude_types)]
     with torch.no_grad(), typed(calibration, types_of(model)) as calibration:
         write(best(model, calibration, reduce_range, excluded), form, out)
 
@@ -56,8 +57,8 @@ def best(model: Path, calibration: Path, reduce_range: str, excluded: Sequence[s
 def make(source: Source, calibration: Path, reduce_range: str, excluded: Sequence[str]) -> Made:
     """Unsupported where the graph can't be followed, or fewer than half of its layers are quantized."""
     fixed_batch.refuse(batch_of(source.folder))
-    module, known = to_module(source.folder), layers.read(source.folder)
-    left_out = layers.whole([layer for layer in known if layer.name in excluded], module)
+    module, known = to_module(source.folder), exclusion.read(source.folder)
+    left_out = exclusion.whole([layer for layer in known if layer.name in excluded], module)
     total, example = fx.count(module, fx.COMPUTING, left_out), fx.example(calibration)
     traced = exported.export(plain(module), example).module()
     made = quantize(traced, quantizer(reduce_range, left_out), calibration)
@@ -72,9 +73,9 @@ def make(source: Source, calibration: Path, reduce_range: str, excluded: Sequenc
 def write(made: Made, form: str, out: Path, reason: str = "") -> None:
     """`reason` is why FX graph mode, which was asked for, didn't make it."""
     save(made.program, made.quantized, form, out)
-    forms.write_types(out, made.batch)
+    formats.write_types(out, made.batch)
     counts = {"form": form, "quantized": made.quantized, "operators": made.total}
-    forms.write(out, counts | fallback.record(made.source, WAY, reason))
+    formats.write(out, counts | fallback.record(made.source, WAY, reason))
 
 
 def plain(module: torch.fx.GraphModule) -> torch.fx.GraphModule:
@@ -99,7 +100,7 @@ def quantizer(reduce_range: str, excluded: Sequence[str]) -> x86.X86InductorQuan
 def quantize(module: torch.fx.GraphModule, chosen: x86.X86InductorQuantizer, calibration: Path) -> torch.fx.GraphModule:
     """`module`, exported, with QuantizeLinear and DequantizeLinear around what Inductor computes in 8 bits."""
     with refusals("torchao's PT2E refuses this model", "torch", "torchao"):
-        each = computed.of(module, calibration)
+        each = computed_bytes.of(module, calibration)
         prepared = prepare_pt2e(module, chosen)
         for batch in fx.batches(calibration, each):
             fx.observe(prepared, batch)
@@ -107,8 +108,8 @@ def quantize(module: torch.fx.GraphModule, chosen: x86.X86InductorQuantizer, cal
 
 
 def save(program: torch.export.ExportedProgram, quantized: int, form: str, out: Path) -> None:
-    if form == forms.AOT:
-        from images.torch import aot  # noqa: PLC0415 - it brings Inductor, a second that the other forms spare
+    if form == formats.AOT:
+        from images.torch.runtime import aot  # noqa: PLC0415 - it brings Inductor, a second that the other forms spare
 
         aot.save(program, quantized, out)
     else:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from driver.__main__ import parser
-from shared.store import ROOT
+from shared.artifacts.store import ROOT
 
 DOCUMENTS = sorted(
     path

@@ -12,7 +12,7 @@ import yaml
 
 from driver.catalog import declarations
 from driver.catalog.declarations import Stage
-from shared.store import ROOT
+from shared.artifacts.store import ROOT
 
 IMAGES = sorted(path.parent.name for path in ROOT.glob("images/*/stages.toml"))
 CATALOG = declarations.load(declarations.optional())
@@ -37,7 +37,8 @@ def folder(image: str) -> Path:
 
 def run_of(image: str, stage: Stage) -> ast.arguments:
     """The arguments of the stage's `run`, read without importing its framework."""
-    tree = ast.parse((folder(image) / f"{stage.run}.py").read_text())
+    file = folder(image) / f"{stage.run}.py"
+    tree = ast.parse((file if file.exists() else folder(image) / stage.run / "__init__.py").read_text())
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "run"]
     assert len(functions) == 1, f"{image}/{stage.run}.py must have one function run"
     return functions[0].args

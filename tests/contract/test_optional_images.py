@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from driver.catalog import declarations
-from shared.store import ROOT
+from shared.artifacts.store import ROOT
 
 OPTIONAL = [name for name in declarations.optional() if (ROOT / f"images/{name}/compose.yaml").exists()]
 

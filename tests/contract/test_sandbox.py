@@ -19,8 +19,10 @@ from stage_runner import (
     seal,
 )
 
-from shared import sandbox, stage, store
-from shared.progress import Event
+from shared import stage
+from shared.artifacts import store
+from shared.runner import sandbox
+from shared.runner.progress import Event
 
 pytestmark = pytest.mark.skipif(not sandbox.available(), reason="this kernel has no Landlock of version 6")
 
@@ -134,7 +136,7 @@ def test_a_stage_s_temporary_files_are_gone_with_it(run):
 
 
 def test_labels_that_were_read_can_be_put_out_of_reach(run):
-    what = "from shared import sandbox; (inputs[0] / 'text.txt').read_text(); sandbox.hide(inputs[0]); "
+    what = "from shared.runner import sandbox; (inputs[0] / 'text.txt').read_text(); sandbox.hide(inputs[0]); "
     assert attacked(run, what + "(out / 'x').write_text('x'); import subprocess; subprocess.run(['true'])") == ""
     assert attacked(run, what + "(inputs[0] / 'text.txt').read_text()").startswith(PERMISSION)
     child = "import subprocess; subprocess.run(['cat', inputs[0] / 'text.txt'], check=True)"
@@ -144,7 +146,7 @@ def test_labels_that_were_read_can_be_put_out_of_reach(run):
 COUNT = """
 import sys
 from pathlib import Path
-from shared import store
+from shared.artifacts import store
 for path in sys.argv[1:3]:
     store.file_sha256(Path(path))
 inverse = bytes.fromhex(sys.argv[3])  # what is sought must not lie in memory because it is sought
@@ -210,7 +212,7 @@ def test_a_file_of_holes_takes_no_longer_than_a_stage_may(run):
 def test_a_fork_of_a_stage_can_reach_neither_what_is_hidden_nor_the_stage(run, what, reason):
     code = f"""
 from shared.errors import Unsupported
-from shared.forks import run_in_fork
+from shared.runner.forks import run_in_fork
 def work():
     {what}
 run_in_fork(work, hidden=[inputs[0]])
@@ -253,7 +255,7 @@ def test_a_stage_can_not_speak_for_another(run, monkeypatch):
     """What it writes to its pipe is heard as its own progress, or not at all."""
     forged = '{"event": "end", "output": "other", "status": "ok"}\n' + "x" * 200_000 + "\n"
     forged += '{"done": 1, "total": 2}\n{"done": 1, "total": 2, "output": "other"}\n'
-    monkeypatch.setattr("shared.progress.JSON_INTERVAL", 0.0)
+    monkeypatch.setattr("shared.runner.progress.JSON_INTERVAL", 0.0)
     assert attacked(run, writing(forged)) == ""
     assert {event.output for event in run.events} == {"made"}
     assert run.named("progress") == ["made"]
@@ -265,7 +267,7 @@ def test_a_reason_is_safe_to_show(run):
 
 
 def test_a_flood_of_progress_is_passed_on_as_a_person_can_read_it(run, monkeypatch):
-    monkeypatch.setattr("shared.progress.JSON_INTERVAL", 30.0)
+    monkeypatch.setattr("shared.runner.progress.JSON_INTERVAL", 30.0)
     assert attacked(run, writing('{"done": 1, "total": 2}\n' * 1000, times=20)) == ""
     assert len(run.named("progress")) <= 1
 

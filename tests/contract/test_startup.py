@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared import startup
+from shared.artifacts.store import ROOT
 from shared.errors import StageError
-from shared.store import ROOT
+from shared.measure import startup
 
 IMAGES, CLASSES = 30, 3
 LABELS = (np.arange(IMAGES) % CLASSES).astype(np.uint8)

@@ -11,7 +11,7 @@ import yaml
 
 from driver.__main__ import parser
 from driver.comparison import publication
-from shared.store import ROOT
+from shared.artifacts.store import ROOT
 
 TEXT = (ROOT / ".github" / "workflows" / "compare.yml").read_text()
 WORKFLOW = yaml.safe_load(TEXT)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from conftest import Done, Driver
 
-from shared.store import ROOT
+from shared.artifacts.store import ROOT
 
 
 class Compose:

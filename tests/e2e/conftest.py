@@ -18,8 +18,8 @@ import yaml
 from driver.engines import bubblewrap
 from driver.experiment import recipes
 from driver.host import probes
-from shared.instructions import this_cpu
-from shared.store import ROOT
+from shared.artifacts.store import ROOT
+from shared.measure.instructions import this_cpu
 
 DEFAULT = ROOT / "driver" / "experiment" / "builtin" / "resnet8-cifar10.yaml"
 LOSING = {"onnx.u8s8", "onnx.u8s8-percentile", "torch.onednn"} if this_cpu().saturates else set()

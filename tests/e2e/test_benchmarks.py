@@ -12,7 +12,7 @@ from conftest import docker_lack
 from benchmarks import PARTS, speed
 from benchmarks.peer_catalog import PEERS
 from benchmarks.recipes import SMALL
-from shared.store import ROOT
+from shared.artifacts.store import ROOT
 
 MODULES = {
     path.stem: path.read_text()

@@ -21,8 +21,8 @@ from selenium.webdriver.common.by import By
 from driver.inputs import download
 from driver.report.page import page
 from driver.report.plots import layers
+from shared.artifacts.store import ROOT
 from shared.errors import CrossquantError
-from shared.store import ROOT
 
 CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 FLAGS = (

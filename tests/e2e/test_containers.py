@@ -15,8 +15,8 @@ from driver.experiment import loader
 from driver.host import facts, probes
 from driver.inputs import fetching
 from driver.plan import schedule
+from shared.artifacts.store import ROOT
 from shared.contract import Plan
-from shared.store import ROOT
 
 pytestmark = pytest.mark.docker
 

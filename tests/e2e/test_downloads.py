@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from conftest import Driver, Edit
 
-from shared.store import ROOT
+from shared.artifacts.store import ROOT
 
 MODEL = (ROOT / "driver" / "models" / "resnet8-cifar10.keras").read_bytes()
 PAGE = b"<!DOCTYPE html><html><title>Log in to this network</title></html>"

@@ -14,7 +14,7 @@ from conftest import DEFAULT, Done, Driver, Finish, Finished
 
 from driver.engines.venv import ensure
 from driver.inputs import fetching
-from shared.store import ROOT, SEAL, volumes
+from shared.artifacts.store import ROOT, SEAL, volumes
 
 SHIPPED = sorted(path.stem for path in DEFAULT.parent.glob("*.yaml"))
 FLOATS = ("keras.fp32", "onnx.fp32", "torch.fp32")
@@ -128,14 +128,14 @@ import sys
 from pathlib import Path
 import keras, numpy as np
 from keras import layers
-from tests.images.keras import keras2
+from tests.images.keras import keras2_files
 folder, random = Path(sys.argv[1]), np.random.default_rng(0)
 keras.utils.set_random_seed(0)
 inputs = keras.Input((8, 8, 4), name="image")
 x = layers.Conv2D(8, 3, activation="relu")(layers.DepthwiseConv2D(3, padding="same")(inputs))
 x = layers.BatchNormalization()(layers.SpatialDropout2D(0.1)(x))
 model = keras.Model(inputs, layers.Dense(3, activation="softmax")(layers.Flatten()(x)))
-keras2.save(model, folder / "old.h5")
+keras2_files.save(model, folder / "old.h5")
 x = random.normal(size=(400, 8, 8, 4)).astype("f")
 y = model.predict(x, verbose=0).argmax(axis=1)
 np.savez(folder / "data.npz", x_train=x[:200], y_train=y[:200], x_test=x[200:], y_test=y[200:])

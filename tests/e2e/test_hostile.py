@@ -12,10 +12,11 @@ from conftest import Done, Driver
 from driver import __main__ as command_line
 from driver.engines import docker
 from driver.engines.venv import ensure
-from shared import sandbox, store
+from shared.artifacts import store
+from shared.artifacts.freshness import Freshness
+from shared.artifacts.store import ROOT
 from shared.contract import Plan, read
-from shared.freshness import Freshness
-from shared.store import ROOT
+from shared.runner import sandbox
 
 pytestmark = pytest.mark.docker
 NO_LANDLOCK = {

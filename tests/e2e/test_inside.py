@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from driver.engines.venv import ensure
-from shared.store import ROOT
+from shared.artifacts.store import ROOT
 
 IMAGES = sorted(path.name for path in (ROOT / "tests" / "images").iterdir() if (ROOT / "images" / path.name).is_dir())
 

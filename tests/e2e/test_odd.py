@@ -13,7 +13,7 @@ import pytest
 from conftest import docker_lack
 from test_zoo import in_container, in_environment
 
-from shared.store import ROOT
+from shared.artifacts.store import ROOT
 
 IMAGES = ("onnx", "torch", "openvino")
 OPTIONAL = "openvino"  # only in its environment: its image is built where somebody asks for it

@@ -16,7 +16,7 @@ from PIL import Image
 from driver.engines.venv import ensure
 from driver.inputs import embedded_sample
 from driver.inputs.cifar10 import CLASSES
-from shared.store import ROOT
+from shared.artifacts.store import ROOT
 
 pytestmark = pytest.mark.docker
 MODEL, DATA = "mein modell ü.keras", "données à moi"

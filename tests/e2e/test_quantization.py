@@ -14,8 +14,8 @@ import pytest
 from conftest import Driver, Finished, here_alone
 
 from driver.inputs.embedded_sample import load as load_sample
-from shared.instructions import this_cpu
-from shared.store import ROOT
+from shared.artifacts.store import ROOT
+from shared.measure.instructions import this_cpu
 
 U8S8 = {"activation": "uint8", "weight": "int8", "per_channel": True}
 

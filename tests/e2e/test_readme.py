@@ -7,7 +7,7 @@ from pathlib import Path
 
 from conftest import Driver, Finished
 
-from shared.store import ROOT
+from shared.artifacts.store import ROOT
 
 README = (ROOT / "README.md").read_text()
 

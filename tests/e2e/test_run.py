@@ -248,7 +248,7 @@ def test_list_shows_every_stage_and_that_it_is_fresh(finished: Finished) -> None
     ]
     assert {states.pop(name) for name in asked_for} == {"absent"}
     assert states.pop("predictions.torch.uint8") == "void"
-    made = {name: state for name, state in states.items() if not name.startswith(("explain.", "emulated."))}
+    made = {name: state for name, state in states.items() if not name.startswith(("explain.", "emulation."))}
     assert set(made.values()) == {"fresh"}
     assert set(ALL) <= set(made)
 

@@ -21,8 +21,8 @@ from conftest import Done, Driver
 
 from driver.engines import bubblewrap, seccomp, venv
 from driver.engines.venv import FOLDER, ensure
+from shared.artifacts.store import ROOT
 from shared.contract import Plan
-from shared.store import ROOT
 
 pytestmark = pytest.mark.sandbox
 ATTACKS = (ROOT / "tests" / "e2e" / "attacks.py").read_text()
@@ -264,7 +264,7 @@ def test_code_inside_a_model_that_is_only_looked_at(host: Host) -> None:
     folder, _ = made_models(host)
     done = host.driver("inspect", str(folder / "lambda.keras"), "--engine", "venv", "--trust")
     assert done.exit_code == 0, done.stdout + done.stderr
-    checked((host.driver.volumes / "inspect" / "keras" / "logs" / "inspection.keras.log").read_text())
+    checked((host.driver.volumes / "inspect" / "keras" / "logs" / "compatibility.keras.log").read_text())
     host.untouched()
 
 

@@ -10,10 +10,10 @@ import pytest
 from conftest import Driver
 
 from driver.engines.venv import ensure
-from shared import store
+from shared.artifacts import store
+from shared.artifacts.freshness import Freshness
+from shared.artifacts.store import ROOT
 from shared.contract import Plan, read
-from shared.freshness import Freshness
-from shared.store import ROOT
 
 pytestmark = pytest.mark.docker
 COMPOSE = ["docker", "compose", "--project-name", "test-two-writers", "--progress", "quiet"]

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from conftest import DEFAULT, Done
 
-from shared.store import ROOT
+from shared.artifacts.store import ROOT
 
 pytestmark = pytest.mark.docker
 

@@ -13,7 +13,7 @@ import pytest
 from conftest import docker_lack
 
 from driver.engines.venv import ensure
-from shared.store import ROOT
+from shared.artifacts.store import ROOT
 from tests.zoo.names import NAMES, TRAINED
 
 IMAGES = ("keras", "onnx", "torch")

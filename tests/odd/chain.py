@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from shared import threads
+from shared.runner import threads
 from tests.zoo.chain import Step, forked, predicted
 
 # 7 bits: without VNNI, products of 8 bits saturate
@@ -22,8 +22,8 @@ SEEDS = 8
 IN_8_BITS = ("gemm", "clip", "if-data", "loop-known", "conv-empty", "layer-norm-axis", "contributed-matmul", "sequence")
 FLOAT = {
     "onnx": (
-        Step("adopt", "exported", ("input.model", "dataset")),
-        Step("fold", "onnx.fp32", ("exported",)),
+        Step("import_model", "exported", ("input.model", "dataset")),
+        Step("fold_batchnorm", "onnx.fp32", ("exported",)),
         predicted("onnx.fp32"),
     ),
     "torch": (Step("convert", "torch.fp32", ("onnx.fp32",)), predicted("torch.fp32")),

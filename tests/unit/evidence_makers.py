@@ -14,12 +14,14 @@ from driver.catalog.declarations import Catalog, Option, Stage
 from driver.experiment import loader
 from driver.experiment.model import Experiment
 from driver.plan import schedule
-from shared import emulation, sensitivity, store
+from shared.artifacts import store
+from shared.artifacts.freshness import Freshness
 from shared.contract import SCHEMA, Failure, Plan, Seal, Step, encode
-from shared.freshness import Freshness
-from shared.machine import Machine
-from shared.sensitivity import Sensitivity
-from shared.timing import TWIN, Samples, Timings
+from shared.emulation import emulation
+from shared.measure.machine import Machine
+from shared.measure.timing import TWIN, Samples, Timings
+from shared.sensitivity import layer_errors
+from shared.sensitivity.layer_errors import Sensitivity
 
 CLASSES = 10
 LABELS = np.tile(np.arange(CLASSES, dtype=np.uint8), 10)
@@ -52,7 +54,7 @@ Rounds = Sequence[Sequence[float]]
 SINGLE, MANY = ((0.001, 0.002),), ((0.1,),)  # seconds of each call, in one round
 BATCH = 50
 EXTRA = (
-    Stage("emulated", "emulated.{variant}", ("{variant}", "dataset"), default=False, options={"cpus": Option([])}),
+    Stage("emulate", "emulation.{variant}", ("{variant}", "dataset"), default=False, options={"cpus": Option([])}),
     Stage("explain", "explain.{variant}", ("{variant}", "onnx.fp32", "calibration"), default=False),
 )
 SELECTED = (LABELS + 1) % CLASSES  # labels of the selection set: none is the test image's of the same place
@@ -210,10 +212,10 @@ class Volume:
         runs = {cpu: emulation.Emulation(run if isinstance(run, str) else "", (), 1.0) for cpu, run in cpus.items()}
         files = {f"{cpu}/{emulation.ANSWERS}": run for cpu, run in cpus.items() if not isinstance(run, str)}
         summary = asdict(emulation.Summary(runs))
-        self.seal(f"emulated.{name}", {emulation.INDICES: indices, emulation.SUMMARY: summary, **files})
+        self.seal(f"emulation.{name}", {emulation.INDICES: indices, emulation.SUMMARY: summary, **files})
 
     def explain(self, found: Sensitivity) -> None:
-        self.seal(f"explain.{found.variant}", {sensitivity.FILE: asdict(found)})
+        self.seal(f"explain.{found.variant}", {layer_errors.FILE: asdict(found)})
 
     def whole(self, sample: bool = False) -> "Volume":
         """A run in which all went well: ten in a hundred answers are wrong, and torch refuses uint8."""

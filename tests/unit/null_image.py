@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from shared import store
+from shared.artifacts import store
 from shared.contract import SCHEMA, Plan, Seal, Step
 from shared.errors import CrossquantError, Unsupported
-from shared.progress import report
+from shared.runner.progress import report
 
 IMAGE = "null"
 EXPERIMENT = "tiny"

@@ -11,9 +11,11 @@ import null_image
 import pytest
 from null_image import IMAGE, INPUT, keep_input, step
 
-from shared import progress, stage, store, threads
+from shared import stage
+from shared.artifacts import store
 from shared.contract import Failure, Plan, Seal, encode, read
-from shared.progress import Event
+from shared.runner import progress, threads
+from shared.runner.progress import Event
 
 
 class Runner:

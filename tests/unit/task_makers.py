@@ -11,7 +11,7 @@ from driver.analysis.artifacts import Evidence
 from driver.analysis.results import Comparison
 from driver.comparison import compare
 from driver.experiment.model import Bound, Gates
-from shared.freshness import Freshness
+from shared.artifacts.freshness import Freshness
 
 SAMPLES, LABELS = 400, 6
 # of each variant the noise that its outputs have above the reference's, as a share of their standard deviation

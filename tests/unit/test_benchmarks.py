@@ -15,7 +15,7 @@ from driver.experiment import loader
 from driver.experiment.model import Experiment
 from driver.inputs import cifar10
 from shared.errors import CrossquantError
-from shared.machine import Machine
+from shared.measure.machine import Machine
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_the_scripts_are_told_every_recipe_of_the_experiment(default: Experiment
         ("onnx", {"method": "float16"}, "float16"),
         ("onnx", {"method": "dynamic"}, "dynamic"),
         ("torch", {"method": "pt2e"}, "pt2e"),
-        ("onnx", {"exclude": "auto"}, "recover"),
+        ("onnx", {"exclude": "auto"}, "accuracy_aware"),
     ],
 )
 def test_a_recipe_of_another_method_is_named(default: Experiment, image: str, settings: dict, stage: str) -> None:

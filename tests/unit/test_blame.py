@@ -2,8 +2,8 @@
 
 import pytest
 
-from shared.blame import with_cause
-from shared.sensitivity import Error, Layer, Sensitivity
+from shared.sensitivity.diagnosis import with_cause
+from shared.sensitivity.layer_errors import Error, Layer, Sensitivity
 
 
 def layer(name: str, kept: float, only_weights: float | None, only_activations: float, clipped: float = 0.0) -> Layer:

@@ -8,10 +8,10 @@ import pytest
 
 from driver.engines import bubblewrap, seccomp
 from driver.engines.bubblewrap import Trial
-from shared import locks
+from shared.artifacts import locks
+from shared.artifacts.store import ROOT
 from shared.contract import Plan
 from shared.errors import CrossquantError
-from shared.store import ROOT
 
 PLAN = Plan(1, "mine", 1, 1, {}, {"input.model": "inputs/models/mine", "dataset": "mine/keras/dataset"}, (), False)
 

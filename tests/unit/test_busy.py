@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from shared import threads
 from shared.errors import CrossquantError
+from shared.runner import threads
 
 
 def pass_time(monkeypatch: pytest.MonkeyPatch, *, on_cpus: float, on_the_clock: float) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared import calibrating, samples
+from shared.data import calibration_batches, samples
+from shared.data.subset import Subset
 from shared.errors import CrossquantError
-from shared.subset import Subset
 
 
 def keep(folder: Path, count: int, size: int = 4) -> np.ndarray:
@@ -18,10 +18,10 @@ def keep(folder: Path, count: int, size: int = 4) -> np.ndarray:
 
 def test_all_samples_come_in_their_order(tmp_path: Path):
     stored = keep(tmp_path, 7)
-    found = [batch for [batch] in calibrating.batches(tmp_path, 3)]
+    found = [batch for [batch] in calibration_batches.batches(tmp_path, 3)]
     assert [len(batch) for batch in found] == [3, 3, 1]
     assert (np.concatenate(found) == stored).all()
-    calibrating.check(tmp_path)
+    calibration_batches.check(tmp_path)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -30,20 +30,20 @@ def test_the_first_that_is_not_finite_is_named_by_its_place_in_the_set(bad: floa
     stored[[207, 230], 1] = bad
     np.save(tmp_path / "input_0.npy", stored)
     with pytest.raises(CrossquantError, match=r"^calibration sample 207 has NaN or infinity: mend it or leave it out$"):
-        calibrating.check(tmp_path)
+        calibration_batches.check(tmp_path)
 
 
 def test_an_empty_set_is_refused(tmp_path: Path):
     keep(tmp_path, 0)
     with pytest.raises(CrossquantError, match=r"^the calibration set is empty: raise calibration\.images$"):
-        calibrating.check(tmp_path)
+        calibration_batches.check(tmp_path)
 
 
 @pytest.mark.parametrize(("largest", "size"), [(1, 1), (32, 2), (1 << 20, 5)])
 def test_large_samples_come_in_smaller_batches(largest: int, size: int, tmp_path: Path):
     """A sample has 16 bytes."""
     keep(tmp_path, 20)
-    assert len(next(calibrating.batches(tmp_path, 5, largest))[0]) == size
+    assert len(next(calibration_batches.batches(tmp_path, 5, largest))[0]) == size
     assert next(len(batch) for [batch] in Subset(tmp_path, 5).batches(5, largest)) == size
     assert sum(len(batch) for [batch] in Subset(tmp_path, 5).batches(5, largest)) == 5
     assert samples.fitting(tmp_path, 5, largest) == size

@@ -5,8 +5,8 @@ import io
 from rich.console import Console
 
 from driver.cli import check_data
-from shared.examination import Count, Examination, Range
-from shared.twins import Twin, Twins
+from shared.data.data_report import Count, Examination, Range
+from shared.data.preprocessing_variants import Twin, Twins
 
 
 def found(**change: object) -> Examination:

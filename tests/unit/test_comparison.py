@@ -15,8 +15,8 @@ from driver.comparison import compare as comparing
 from driver.experiment.model import Bound, Gates
 from driver.host import facts
 from driver.report import terminal
+from shared.artifacts.freshness import Freshness
 from shared.contract import Failure
-from shared.freshness import Freshness
 
 pytestmark = pytest.mark.usefixtures("volumes")
 MACHINE = {"cpu": "Some CPU", "int8_instructions": ["avx2"], "cores": 2, "memory_bytes": 1 << 30, "system": "Linux"}

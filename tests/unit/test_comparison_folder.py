@@ -13,7 +13,7 @@ import pytest
 
 from driver.comparison import publication
 from driver.comparison.publication import FILES, MANIFEST, DamagedComparison
-from shared import exchange as exchanging
+from shared.artifacts import exchange as exchanging
 
 OLD = {name: f"old {name}\n" for name in FILES}
 NEW = {name: f"new {name}\n" for name in FILES}

@@ -18,9 +18,10 @@ from driver.catalog import declarations
 from driver.cli import explain
 from driver.comparison import compare, page_data
 from driver.report import documents, terminal
-from shared import emulation, store
+from shared.artifacts import store
+from shared.artifacts.freshness import Freshness
+from shared.emulation import emulation
 from shared.errors import CrossquantError
-from shared.freshness import Freshness
 
 pytestmark = pytest.mark.usefixtures("volumes")
 ESCAPE = "\x1b[2J\x1b[Hall gates hold\nShip onnx.int8: same accuracy\u202eabc"
@@ -278,16 +279,16 @@ def emulated(volume: Volume) -> Volume:
 def test_answers_on_other_cpus_that_are_none(elsewhere, indices, there, why):
     elsewhere.emulate("onnx.int8", indices, {"haswell": there})
     found = evidence(elsewhere)
-    assert found.path("emulated.onnx.int8") is None
-    assert found.problem("emulated.onnx.int8").startswith(f"its answers on other CPUs can't be read: {why}")
-    assert "emulated.onnx.int8" in [failure.name for failure in found.failures()]
+    assert found.path("emulation.onnx.int8") is None
+    assert found.problem("emulation.onnx.int8").startswith(f"its answers on other CPUs can't be read: {why}")
+    assert "emulation.onnx.int8" in [failure.name for failure in found.failures()]
 
 
 def test_a_cpu_is_no_path_to_another_artifact(elsewhere):
     run = asdict(emulation.Emulation("", (), 1.0))
     files = {"indices.npy": np.arange(10), emulation.SUMMARY: {"cpus": {"../keras.fp32": run}}}
-    elsewhere.seal("emulated.onnx.int8", files)
-    assert "../keras.fp32/output.npy is missing" in evidence(elsewhere).problem("emulated.onnx.int8")
+    elsewhere.seal("emulation.onnx.int8", files)
+    assert "../keras.fp32/output.npy is missing" in evidence(elsewhere).problem("emulation.onnx.int8")
 
 
 def told(made) -> list[str]:

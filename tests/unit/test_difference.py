@@ -14,10 +14,10 @@ from driver.analysis.evaluation import Truth
 from driver.comparison import publication, run_diff
 from driver.comparison.run_diff import Run
 from driver.report import diff as diff_report
-from shared import store
+from shared.artifacts import store
 from shared.contract import SCHEMA, Seal
+from shared.data.samples import About
 from shared.errors import CrossquantError
-from shared.samples import About
 
 LABELS = np.zeros(1000, np.uint8)
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from driver.cli.console import SafeConsole, Terminal
-from shared.progress import Event
+from shared.runner.progress import Event
 
 
 def event(kind, output="onnx.int8", **fields):

@@ -14,8 +14,8 @@ from driver.cli.doctor import Finding
 from driver.engines import bubblewrap
 from driver.engines.bubblewrap import Trial
 from driver.host import facts, fixes, probes
-from shared import instructions
 from shared.errors import CrossquantError
+from shared.measure import instructions
 
 LOCK = "torch==2.13.0+cpu \\\n    --hash=sha256:aa\ntorchao==0.18.0\n"
 WHEEL = "torch-2.13.0+cpu-cp311-cp311-linux_x86_64.whl"

@@ -13,7 +13,7 @@ from test_download import server  # noqa: F401 - a fixture
 from driver.experiment.model import Dataset, Experiment, Model, Source
 from driver.inputs import fetching, user_files
 from driver.inputs.file_content import find_wrong_kind, is_whole
-from shared import store
+from shared.artifacts import store
 from shared.contract import Failure, encode
 from shared.errors import CrossquantError
 

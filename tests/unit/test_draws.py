@@ -10,7 +10,7 @@ from driver.analysis.results import Draws, Point
 from driver.comparison import compare
 from driver.experiment.model import Curve
 from driver.report import terminal
-from shared.freshness import Freshness
+from shared.artifacts.freshness import Freshness
 
 pytestmark = pytest.mark.usefixtures("volumes")
 RECIPES = {"onnx": {"int8": {}, "int8_b": {"weight": "uint8"}}}

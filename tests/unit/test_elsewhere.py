@@ -11,7 +11,7 @@ from driver.analysis import cross_cpu, statistics
 from driver.analysis.artifacts import Evidence
 from driver.catalog import declarations
 from driver.comparison import compare
-from shared.freshness import Freshness
+from shared.artifacts.freshness import Freshness
 
 pytestmark = pytest.mark.usefixtures("volumes")
 RECIPES = {"onnx": {"int8": {}, "uint8": {}}}
@@ -69,7 +69,7 @@ def test_a_cpu_that_refuses_gives_its_reason_and_no_figures(volume):
 
 def test_where_every_cpu_refuses_the_stage_gave_the_reasons(volume):
     reason = "haswell: killed by SIGILL; nehalem: killed by SIGILL"
-    volume.seal("emulated.onnx.int8", refused=reason)
+    volume.seal("emulation.onnx.int8", refused=reason)
     assert runs(volume) == ()
     assert cross_cpu.refusals(evidence(volume), "onnx.int8") == {"other CPUs": reason}
 
@@ -87,10 +87,10 @@ def test_answers_of_a_file_that_has_changed_since_are_not_used(volume):
 
 
 def test_only_what_is_recommended_is_run_elsewhere_by_default(volume):
-    assert volume.plan.step("emulated.onnx.int8").default
-    assert not volume.plan.step("emulated.onnx.uint8").default
+    assert volume.plan.step("emulation.onnx.int8").default
+    assert not volume.plan.step("emulation.onnx.uint8").default
     without = Volume(replace(volume.experiment, other_cpus=()), with_extra(declarations.load()))
-    assert not without.plan.step("emulated.onnx.int8").default
+    assert not without.plan.step("emulation.onnx.int8").default
 
 
 def test_it_reaches_the_row_its_remarks_and_the_verdict(volume):
@@ -109,7 +109,9 @@ def test_it_reaches_the_row_its_remarks_and_the_verdict(volume):
 
 
 def test_an_emulation_that_failed_is_told(volume):
-    volume.fail("emulated.onnx.int8", "QEMU was killed")
+    volume.fail("emulation.onnx.int8", "QEMU was killed")
     found = compare.compare(evidence(volume), volume.experiment)
-    assert [failure.reason for failure in found.failures if failure.name == "emulated.onnx.int8"] == ["QEMU was killed"]
+    assert [failure.reason for failure in found.failures if failure.name == "emulation.onnx.int8"] == [
+        "QEMU was killed"
+    ]
     assert found.exit_code == 3

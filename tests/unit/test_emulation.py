@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared import cpus, emulation
+from shared.emulation import cpus, emulation
 from shared.errors import CrossquantError, StageError, Unsupported
 
 LABELS = np.random.default_rng(7).permutation(np.repeat(np.arange(10, dtype=np.uint8), 40))

@@ -15,8 +15,8 @@ from driver.comparison import compare as comparing
 from driver.comparison import publication
 from driver.experiment.model import Bound, Gates
 from driver.host import facts
-from shared import store
-from shared.freshness import Freshness
+from shared.artifacts import store
+from shared.artifacts.freshness import Freshness
 
 pytestmark = pytest.mark.usefixtures("volumes")
 MACHINE = {"cpu": "Some CPU", "int8_instructions": ["avx2"], "cores": 2}

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared import examination
 from shared.contract import encode, read
-from shared.examination import Count, Examination
-from shared.twins import Twin, Twins
+from shared.data import data_report
+from shared.data.data_report import Count, Examination
+from shared.data.preprocessing_variants import Twin, Twins
 
 
 def source(folder: Path, change: dict[str, Any] | None = None, **about: Any) -> Path:
@@ -31,7 +31,7 @@ def source(folder: Path, change: dict[str, Any] | None = None, **about: Any) -> 
 
 
 def look(tmp_path: Path, change: dict[str, Any] | None = None, **about: Any) -> Examination:
-    return examination.examine(source(tmp_path / "source", change, **about), Twins())
+    return data_report.examine(source(tmp_path / "source", change, **about), Twins())
 
 
 def test_a_sound_data_set(tmp_path: Path):
@@ -47,8 +47,8 @@ def test_a_sound_data_set(tmp_path: Path):
 
 def test_ranges_are_the_same_read_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     whole = look(tmp_path)
-    monkeypatch.setattr(examination, "BLOCK", 500)
-    blocks = examination.examine(tmp_path / "source", Twins())
+    monkeypatch.setattr(data_report, "BLOCK", 500)
+    blocks = data_report.examine(tmp_path / "source", Twins())
     assert [found.low for found in blocks.ranges] == [found.low for found in whole.ranges]
     assert blocks.ranges[0].mean == pytest.approx(whole.ranges[0].mean)
 
@@ -58,7 +58,7 @@ def test_leakage_is_named(tmp_path: Path):
     test = np.load(folder / "x_test_0.npy")
     test[[3, 5]] = np.load(folder / "x_train_0.npy")[[100, 7]]
     np.save(folder / "x_test_0.npy", test)
-    found = examination.examine(folder, Twins())
+    found = data_report.examine(folder, Twins())
     assert (found.leaking, found.leaks) == (2, ((7, 5), (100, 3)))
     [text] = found.wrong
     assert "2 training samples are test samples too (train = test: 7 = 5, 100 = 3)" in text
@@ -100,7 +100,7 @@ def test_labels_of_a_multilabel_task_are_counted(tmp_path: Path):
 
 def test_a_better_twin_is_a_warning(tmp_path: Path):
     folder = source(tmp_path / "source")
-    found = examination.examine(folder, Twins(300, 0.098, (Twin("0 to 255", 0.87, True), Twin("BGR", 0.1, False))))
+    found = data_report.examine(folder, Twins(300, 0.098, (Twin("0 to 255", 0.87, True), Twin("BGR", 0.1, False))))
     assert found.warnings == (
         "prepared as '0 to 255' the data scores 87.00% instead of 9.80% on 300 test images: "
         "the model seems to be trained so; look at what `data` declares",

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared import examples
-from shared.examples import FIRST, SECOND, Example
-from shared.samples import Batch
+from shared.data import examples
+from shared.data.examples import FIRST, SECOND, Example
+from shared.data.samples import Batch
 
 X = np.arange(10, dtype=np.float32).reshape(FIRST + SECOND, 2)
 

@@ -9,10 +9,10 @@ from evidence_makers import Volume, default_experiment
 
 from driver.engines import execute
 from driver.plan import schedule
-from shared import locks, store
+from shared.artifacts import locks, store
+from shared.artifacts.freshness import Freshness
 from shared.errors import CrossquantError, StageError
-from shared.freshness import Freshness
-from shared.progress import Event
+from shared.runner.progress import Event
 
 pytestmark = pytest.mark.usefixtures("volumes")
 

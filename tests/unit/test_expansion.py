@@ -85,7 +85,7 @@ def test_ones_own_data_are_read_first_and_cifar10_is_not():
 def test_a_start_from_onnx_has_no_keras_rows():
     model = Model((Source(path="net.onnx"),))
     made = make(model=model, reference="onnx.fp32")
-    assert (made.step("exported").image, made.step("exported").run) == ("onnx", "adopt")
+    assert (made.step("exported").image, made.step("exported").run) == ("onnx", "import_model")
     assert not [name for name in made.locations if "keras." in name or name.endswith(".keras")]
     assert make().step("exported").image == "keras"
 

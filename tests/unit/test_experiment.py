@@ -10,14 +10,14 @@ from driver.catalog import declarations
 from driver.catalog.declarations import Option, Stage
 from driver.experiment import loader, model, recipes
 from driver.experiment.model import Bound, Limits, Source
-from shared import store
+from shared.artifacts import store
 from shared.errors import CrossquantError
 
 OURS = sorted(loader.FOLDER.glob("*.yaml"))
 CATALOG = {
     "keras": (Stage("calibration", "calibration", (), options={"images": Option(1000, min=10), "seed": Option(0)}),),
     "onnx": (
-        Stage("fold", "onnx.fp32", (), options={"enabled": Option(True)}),
+        Stage("fold_batchnorm", "onnx.fp32", (), options={"enabled": Option(True)}),
         Stage("export", "exported", (), options={"opset": Option(17, min=13, max=18)}),
         Stage(
             "quantize",
@@ -50,7 +50,7 @@ limits: {cpus: 1, memory: 4g, stage_seconds: 900, retries: 1}
 """
 TOP = (
     "name, model, dataset, recipes, reference, gates, limits, draws, split, curve, select, other_cpus, recommended, "
-    "calibration, export, fold"
+    "calibration, export, fold_batchnorm"
 )
 
 
@@ -135,7 +135,7 @@ UNKNOWN_KEYS = {
     "stage-option": (
         "name: tiny",
         "name: tiny\nfold: {enabeld: true}",
-        ":2: fold.enabeld: unknown key; known are enabled",
+        ":2: fold_batchnorm.enabeld: unknown key; known are enabled",
     ),
 }
 
@@ -274,7 +274,7 @@ def test_draws_splits_curves_and_other_cpus_arrive(tmp_path):
     loaded = load(tmp_path, f"{TEXT}{more}other_cpus: [haswell]\nrecommended: [onnx.int8]\n")
     assert (loaded.draws, loaded.split) == (5, "selection")
     assert loaded.curve == model.Curve((25, 100), ("onnx.int8",))
-    assert loaded.options["emulated"] == {"cpus": ["haswell"]}
+    assert loaded.options["emulate"] == {"cpus": ["haswell"]}
     assert loaded.emulated == ("onnx.int8",)
     assert replace(loaded, other_cpus=()).emulated == ()
 
@@ -458,12 +458,12 @@ def test_ours_differ_only_where_they_mean_to():
         alike = {"name": default.name, "model": default.model, "options": default.options}
         alike |= {"other_cpus": default.other_cpus, "recommended": default.recommended}
         assert replace(other, **alike) == default
-        fixed = {name: given for name, given in other.options.items() if name not in ("fold", "emulated")}
-        assert fixed == {name: given for name, given in default.options.items() if name != "emulated"}
+        fixed = {name: given for name, given in other.options.items() if name not in ("fold_batchnorm", "emulate")}
+        assert fixed == {name: given for name, given in default.options.items() if name != "emulate"}
     assert loaded["unfolded"].other_cpus == ()
-    assert loaded["unfolded"].options["fold"] == {"enabled": False}
+    assert loaded["unfolded"].options["fold_batchnorm"] == {"enabled": False}
     assert loaded["unfolded"].model == default.model
-    assert "fold" not in loaded["mlperf-tiny"].options
+    assert "fold_batchnorm" not in loaded["mlperf-tiny"].options
 
 
 @pytest.mark.parametrize(
@@ -496,3 +496,19 @@ def test_aliases_in_one_another_are_as_deep_as_what_they_stand_for(tmp_path):
 @pytest.mark.parametrize("text", ["a: !!bool maybe", "a: !!int ''", "a: !!timestamp never", "? {a: b}\n: 1"])
 def test_a_value_that_is_not_of_its_tag(tmp_path, text):
     assert refused(tmp_path, text + "\n").startswith("tiny.yaml is not YAML: ")
+
+
+@pytest.mark.parametrize(("old", "new"), loader.RENAMED.items())
+def test_a_section_by_its_former_name_is_read_and_told(tmp_path, old, new):
+    text = (loader.FOLDER / f"{loader.DEFAULT}.yaml").read_text()
+    path = tmp_path / "tiny.yaml"
+    section = {"fold": "{enabled: false}", "emulated": "{images: 400}"}[old]
+    path.write_text(f"{old}: {section}\n{text}")
+    assert loader.list_deprecations(path) == [f"{path}:1: `{old}` is now called `{new}`"]
+    by_former_name = loader.load(path, declarations.load())
+    path.write_text(f"{new}: {section}\n{text}")
+    assert loader.list_deprecations(path) == []
+    assert loader.load(path, declarations.load()) == by_former_name
+    path.write_text(f"{old}: {section}\n{new}: {section}\n{text}")
+    with pytest.raises(CrossquantError, match=f"tiny.yaml:2: {new}: stands there twice, as `{old}` too"):
+        loader.load(path, declarations.load())

@@ -11,7 +11,7 @@ from test_cifar10 import binary, small_arrays, tarball
 
 from driver.experiment.model import Dataset, Experiment, Model, Source
 from driver.inputs import cifar10, fetching
-from shared import store
+from shared.artifacts import store
 from shared.errors import CrossquantError
 
 pytestmark = pytest.mark.usefixtures("volumes")  # nothing here may touch the checkout's own

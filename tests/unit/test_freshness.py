@@ -8,9 +8,9 @@ import null_image
 import pytest
 from null_image import IMAGE, INPUT, keep, keep_input, step
 
-from shared import store
+from shared.artifacts import store
+from shared.artifacts.freshness import Freshness, Inputs
 from shared.contract import Plan
-from shared.freshness import Freshness, Inputs
 
 CODE = {IMAGE: "c0de", "other": "0ther"}
 MODEL = step("model")

@@ -3,7 +3,7 @@
 import pytest
 
 from shared.errors import Unsupported
-from shared.guards import check_quantized
+from shared.quantization.guards import check_quantized
 
 
 @pytest.mark.parametrize(("quantized", "total"), [(10, 10), (5, 10), (2, 3), (1, 1), (1, 2)])

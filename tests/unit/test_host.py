@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from driver.host import facts
-from shared import instructions
+from shared.measure import instructions
 
 INTEL = """\
 processor\t: 0

@@ -9,9 +9,9 @@ from rich.console import Console
 from driver.catalog import declarations
 from driver.cli import inspect
 from driver.plan import schedule
+from shared.compatibility import Inspection, Leg
+from shared.data.signature import Signature, Tensor
 from shared.errors import CrossquantError
-from shared.inspection import Inspection, Leg
-from shared.signature import Signature, Tensor
 
 
 def arguments(model: Path, **more: object) -> argparse.Namespace:
@@ -26,16 +26,16 @@ def steps(chosen: object) -> dict[str, tuple[str, ...]]:
 
 def test_three_short_stages_and_no_data():
     assert steps(inspect.experiment(arguments(Path("my.keras")))) == {
-        "inspection.keras": ("input.model",),
-        "inspection.onnx": ("inspection.keras",),
-        "inspection.torch": ("inspection.onnx",),
+        "compatibility.keras": ("input.model",),
+        "compatibility.onnx": ("compatibility.keras",),
+        "compatibility.torch": ("compatibility.onnx",),
     }
 
 
 def test_an_onnx_file_needs_no_keras():
     assert steps(inspect.experiment(arguments(Path("my.onnx")))) == {
-        "inspection.onnx": ("input.model",),
-        "inspection.torch": ("inspection.onnx",),
+        "compatibility.onnx": ("input.model",),
+        "compatibility.torch": ("compatibility.onnx",),
     }
 
 

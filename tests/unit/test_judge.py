@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.judge import Judge
-from shared.subset import Subset
+from shared.data.subset import Subset
+from shared.sensitivity.evaluator import Judge
 
 
 def judge(folder: Path, task: str, exact: np.ndarray, labels: np.ndarray | None = None) -> Judge:

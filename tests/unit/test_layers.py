@@ -15,9 +15,9 @@ from driver.catalog import declarations
 from driver.cli import explain as explaining
 from driver.cli import workflow
 from driver.report.plots import layers
+from shared.artifacts.freshness import Freshness
 from shared.errors import CrossquantError
-from shared.freshness import Freshness
-from shared.sensitivity import Error, Layer, Sensitivity
+from shared.sensitivity.layer_errors import Error, Layer, Sensitivity
 
 pytestmark = pytest.mark.usefixtures("volumes")
 LONG = "StatefulPartitionedCall/functional_1/conv2d_1/convolution"

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from images.keras import calibration, holdout, selection
-from images.keras import source as sources
-from shared import leakage, samples
+from images.keras import sampling as sources
+from shared.data import leakage, samples
 from shared.errors import CrossquantError
 
 

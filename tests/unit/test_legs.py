@@ -12,8 +12,8 @@ from driver.analysis.artifacts import variants as variants_of
 from driver.analysis.evaluation import Answer, Truth
 from driver.analysis.results import Leg
 from driver.report.page import tables
-from shared.freshness import Freshness
-from shared.samples import About
+from shared.artifacts.freshness import Freshness
+from shared.data.samples import About
 
 pytestmark = pytest.mark.usefixtures("volumes")
 ORIGINS = {

@@ -16,7 +16,7 @@ from stage_runner import (
     text,
 )
 
-from shared import locks, store
+from shared.artifacts import locks, store
 from shared.errors import StageError
 
 

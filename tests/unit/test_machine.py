@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from shared import machine
+from shared.measure import machine
 
 STAT = "cpu  1000 20 300 9000 400 50 6 70 800 9\ncpu0 500 10 150 4500 200 25 3 35 400 4\nintr 1 2 3\nctxt 5"
 

@@ -8,9 +8,9 @@ from evidence_makers import Volume, default_experiment
 
 from driver.analysis.artifacts import Evidence
 from driver.comparison import page_data
-from shared import sensitivity
+from shared.artifacts.freshness import Freshness
 from shared.contract import Step
-from shared.freshness import Freshness
+from shared.sensitivity import layer_errors
 
 EXPLAINED = ("onnx.int8", "onnx.u8s8", "onnx.uint8", "onnx.fp32")
 
@@ -33,7 +33,7 @@ def volume():
 def test_the_page_gets_what_explain_found_of_each_quantized_variant(volume):
     known = thorough.explained()["onnx.int8"]
     for name in ("onnx.int8", "onnx.fp32"):
-        volume.seal(f"explain.{name}", {sensitivity.FILE: asdict(replace(known, variant=name))})
+        volume.seal(f"explain.{name}", {layer_errors.FILE: asdict(replace(known, variant=name))})
     volume.seal("explain.onnx.uint8", refused="no layer of it is quantized")
     found = page_data.collect(Evidence(volume.freshness), "keras.fp32", "name: x")
     assert found.explained == {"onnx.int8": known}
@@ -41,7 +41,7 @@ def test_the_page_gets_what_explain_found_of_each_quantized_variant(volume):
 
 def test_what_was_explained_of_an_older_file_is_not_shown(volume):
     known = thorough.explained()["onnx.int8"]
-    volume.seal("explain.onnx.int8", {sensitivity.FILE: asdict(known)})
+    volume.seal("explain.onnx.int8", {layer_errors.FILE: asdict(known)})
     volume.seal("onnx.int8", {"model.bin": b"another recipe's"})
     volume.freshness.forget()
     assert page_data.explained(Evidence(volume.freshness)) == {}

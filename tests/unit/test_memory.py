@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared import calibrating, memory, predictions, samples, scoring, timing, twins
-from shared.samples import COMPUTED, LARGEST, LARGEST_KEPT, Batch
-from shared.subset import Subset
+from shared.data import calibration_batches, preprocessing_variants, samples
+from shared.data.samples import COMPUTED, LARGEST, LARGEST_KEPT, Batch
+from shared.data.subset import Subset
+from shared.measure import predictions, sample_bytes, timing
+from shared.quantization import scorer
 
 
 @pytest.fixture
@@ -37,14 +39,14 @@ def test_what_one_more_sample_adds_is_counted_and_not_what_is_always_there(folde
         seen.append(batch)
         return 1000 + 24 * len(batch[0])
 
-    assert memory.per_sample(total, folder) == 24
+    assert sample_bytes.per_sample(total, folder) == 24
     assert [len(batch[0]) for batch in seen] == [2, 3]
     assert (seen[1][0] == samples.take(folder, slice(1))[0]).all()
 
 
 def test_without_samples_nothing_is_counted(tmp_path: Path):
     np.save(tmp_path / "input_0.npy", np.zeros((0, 4), np.float32))
-    assert memory.per_sample(lambda _: 1, tmp_path) == 0
+    assert sample_bytes.per_sample(lambda _: 1, tmp_path) == 0
 
 
 @pytest.mark.parametrize(
@@ -60,7 +62,7 @@ def test_without_samples_nothing_is_counted(tmp_path: Path):
 )
 def test_a_batch_takes_as_much_as_there_is_room_for_and_one_sample_at_least(folder: Path, each: int, size: int):
     assert samples.fitting(folder, 100, LARGEST_KEPT, each) == size
-    assert len(next(calibrating.batches(folder, 100, LARGEST_KEPT, each))[0]) == size
+    assert len(next(calibration_batches.batches(folder, 100, LARGEST_KEPT, each))[0]) == size
     assert len(next(Subset(folder, 200).batches(100, LARGEST_KEPT, each))[0]) == size
 
 
@@ -80,14 +82,16 @@ def test_predictions_say_how_many_samples_were_answered_at_a_time(folder: Path, 
 
 def test_a_scorer_and_a_look_at_the_data_ask_in_batches_that_fit(folder: Path):
     model = Recorder()
-    scoring.Scorer(folder, model, COMPUTED * LARGEST // 30)
+    scorer.Scorer(folder, model, COMPUTED * LARGEST // 30)
     assert max(model.sizes) == 30
     pictures = folder / "pictures"
     pictures.mkdir()
     np.save(pictures / "input_0.npy", np.random.default_rng(0).integers(0, 256, (60, 4, 4, 3)).astype(np.float32))
     np.save(pictures / "labels.npy", np.arange(60) % 3)
     model = Recorder()
-    twins.answer(lambda batch: (model(batch)[0].mean((1, 2)),), pictures, {}, 60, COMPUTED * LARGEST // 7)
+    preprocessing_variants.answer(
+        lambda batch: (model(batch)[0].mean((1, 2)),), pictures, {}, 60, COMPUTED * LARGEST // 7
+    )
     assert max(model.sizes) == 7
 
 

@@ -9,8 +9,8 @@ from pytest import approx
 
 from driver.analysis import timing_summary
 from driver.analysis.results import Cold, Latency, Noise, Timing
-from shared.startup import Start
-from shared.timing import TWIN, Samples, Timings
+from shared.measure.startup import Start
+from shared.measure.timing import TWIN, Samples, Timings
 
 LABELS = np.array([0, 1, 2, 0], np.uint8)
 REFERENCE = np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.1, 0.1, 0.8], [0.1, 0.6, 0.3]], np.float32)  # 3 of 4 right

@@ -15,7 +15,7 @@ from driver.experiment import model as experiments
 from driver.experiment.model import Model
 from driver.inputs import user_files
 from driver.plan import schedule
-from shared import store
+from shared.artifacts import store
 from shared.contract import Plan, Seal, read
 from shared.errors import CrossquantError
 

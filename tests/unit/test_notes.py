@@ -6,7 +6,7 @@ from evidence_makers import Volume, answers, default_experiment
 from driver.analysis.artifacts import Evidence
 from driver.comparison import compare
 from driver.decision import conversion_notes
-from shared.freshness import Freshness
+from shared.artifacts.freshness import Freshness
 
 REWRITTEN = ["Gelu_3 by its own definition", "MatMul_1 and Add_2 as a linear layer", "Loop_5 step by step"]
 

@@ -15,7 +15,7 @@ from driver.cli import workflow
 from driver.engines import available_images
 from driver.experiment import recipes
 from driver.plan import schedule
-from shared import store
+from shared.artifacts import store
 from shared.contract import encode
 
 GOOD = 'optional = true\n[[stage]]\nrun = "convert"\ninputs = ["keras.fp32"]\noutput = "{name}.fp32"\n'

@@ -15,7 +15,7 @@ from driver.engines.venv import VenvEngine
 from driver.experiment import loader
 from driver.experiment.model import Experiment, Model, Source
 from driver.inputs import user_files
-from shared import store
+from shared.artifacts import store
 from shared.contract import SCHEMA, File, Seal
 from shared.errors import CrossquantError
 

@@ -9,7 +9,7 @@ from test_page import Reader, cells, section
 
 from driver.analysis.results import Draws
 from driver.report.page import cross_cpu, draws, layers, page
-from shared.sensitivity import Error
+from shared.sensitivity.layer_errors import Error
 
 
 @pytest.fixture(scope="module")

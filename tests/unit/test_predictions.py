@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from null_image import pictures
 
-from shared import predictions, samples, tasks
+from shared import tasks
+from shared.data import samples
+from shared.data.samples import Batch
 from shared.errors import CrossquantError
-from shared.samples import Batch
+from shared.measure import predictions
 
 MEGABYTE = 1 << 20
 

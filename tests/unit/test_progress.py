@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from shared import progress
-from shared.progress import Event, Progress, Reply
+from shared.runner import progress
+from shared.runner.progress import Event, Progress, Reply
 
 
 class Listener:

@@ -10,10 +10,10 @@ from driver.experiment import recipes
 from shared.errors import FieldError
 
 STAGES = (
-    Stage("fold", "onnx.fp32", ()),
+    Stage("fold_batchnorm", "onnx.fp32", ()),
     Stage("quantize", "onnx.{recipe}", (), when={"method": "static"}, options={"exclude": Option([])}),
     Stage("dynamic", "onnx.{recipe}", (), when={"method": "dynamic"}),
-    Stage("recover", "onnx.{recipe}", (), when={"method": "static", "exclude": "auto"}),
+    Stage("accuracy_aware", "onnx.{recipe}", (), when={"method": "static", "exclude": "auto"}),
 )
 
 
@@ -65,7 +65,7 @@ def test_an_unknown_preset_names_the_known():
         ({}, "quantize"),
         ({"method": "static"}, "quantize"),
         ({"exclude": ["conv1"]}, "quantize"),
-        ({"exclude": "auto"}, "recover"),
+        ({"exclude": "auto"}, "accuracy_aware"),
         ({"method": "dynamic"}, "dynamic"),
     ],
 )
@@ -102,10 +102,10 @@ MAKERS = [(image, stage) for image in ALL for stage in ALL[image] if stage.takes
 @pytest.mark.parametrize(("image", "stage"), MAKERS, ids=lambda value: getattr(value, "run", value))
 def test_no_recipe_of_ours_both_saturates_and_answers_alike_everywhere(image, stage):
     """Of every combination of the settings that the two are declared by, each an option with such a value."""
-    named = {key for choice in (*stage.safe, *stage.saturates) for key in choice}
-    for choice in (*stage.safe, *stage.saturates):
+    named = {key for choice in (*stage.cpu_invariant, *stage.saturates) for key in choice}
+    for choice in (*stage.cpu_invariant, *stage.saturates):
         stage.parameters(choice, (image, stage.run))
     values = [stage.options[key].values or (False, True) for key in sorted(named)]
     for combination in itertools.product(*values):
         given = dict(zip(sorted(named), combination, strict=True))
-        assert not (recipes.safe(stage, given) and recipes.saturates(stage, given)), given
+        assert not (recipes.is_cpu_invariant(stage, given) and recipes.saturates(stage, given)), given

@@ -7,8 +7,8 @@ import pytest
 
 from driver.inputs import cifar10, embedded_sample
 from images.keras import calibration
+from shared.artifacts.store import ROOT
 from shared.errors import CrossquantError
-from shared.store import ROOT
 
 FULL = ROOT / "volumes" / "inputs" / "cifar10"
 SUMS = json.loads((embedded_sample.FOLDER / "sha256.json").read_text())

@@ -8,8 +8,10 @@ import pytest
 from null_image import pictures
 
 from images.keras import calibration
-from shared import predictions, samples, scoring, startup, timing
+from shared.data import samples
 from shared.errors import CrossquantError
+from shared.measure import predictions, startup, timing
+from shared.quantization import scorer
 
 CLASSES, A_CLASS = 10, 12  # of the training images; labels are in no order
 
@@ -152,7 +154,7 @@ def manifest(out: Path) -> dict:
 
 def test_calibration_and_evaluation_read_with_the_very_same_function():
     assert predictions.batches is samples.batches
-    assert {module.samples.take for module in (timing, startup, scoring)} == {samples.take}
+    assert {module.samples.take for module in (timing, startup, scorer)} == {samples.take}
     assert samples.batches.__globals__["take"] is samples.take
 
 

@@ -22,9 +22,9 @@ from driver.experiment import loader, recipes
 from driver.experiment.model import Bound, Gates
 from driver.report import documents, terminal
 from driver.report.page import page
-from shared import instructions
-from shared.freshness import Freshness
-from shared.instructions import Cpu
+from shared.artifacts.freshness import Freshness
+from shared.measure import instructions
+from shared.measure.instructions import Cpu
 
 AVX2, VNNI, ARM = ("avx2",), ("avx2", "avx512f", "avx512_vnni"), ("asimddp", "i8mm")
 SATURATING = "onnx.u8s8"

@@ -18,7 +18,7 @@ from driver.experiment import loader, model
 from driver.experiment.model import Select
 from driver.experiment.recipes import resolve
 from driver.plan import schedule
-from shared import store
+from shared.artifacts import store
 
 NOISE = (Noise("onnx", "onnx.fp32", 0.05),)
 NAMES = ("a", "b", "c", "d")

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared import sensitivity
 from shared.contract import read
-from shared.sensitivity import Difference, Error, Extent, Layer, Sensitivity, divergence
+from shared.sensitivity import layer_errors
+from shared.sensitivity.layer_errors import Difference, Error, Extent, Layer, Sensitivity, divergence
 
 
 def test_the_error_of_a_tensor_by_hand():
@@ -80,5 +80,5 @@ def test_the_divergence_of_equal_outputs_is_zero():
 def test_what_is_written_can_be_read(tmp_path: Path):
     layer = Layer("Conv_1", "Conv", Error(31.5, 0.99, 0.1), None, (-1.0, 2.0), 0.01, None, 0.8, 0.82, 0.003)
     written = Sensitivity("onnx.int8", 500, 0.87, 0.81, 0.85, 0.82, 0.02, "Conv_1 loses it", (layer,))
-    sensitivity.write(written, tmp_path)
-    assert read(Sensitivity, tmp_path / sensitivity.FILE) == written
+    layer_errors.write(written, tmp_path)
+    assert read(Sensitivity, tmp_path / layer_errors.FILE) == written

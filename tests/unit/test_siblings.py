@@ -93,7 +93,7 @@ def test_a_row_that_answers_at_chance_is_told_too():
         (("onnx.fp32", "calibration"), {"activation": "uint8", "exclude_types": ["Softmax"]}, "quantize", True),
         (("onnx.fp32", "exported", "calibration"), {"activation": "uint16"}, "quantize", False),
         (("onnx.fp32", "exported", "calibration"), {"activation": "uint8", "exclude": ["conv"]}, "quantize", False),
-        (("onnx.fp32", "calibration", "holdout"), {"activation": "uint8"}, "recover", False),
+        (("onnx.fp32", "calibration", "holdout"), {"activation": "uint8"}, "accuracy_aware", False),
         (("onnx.fp32",), {"weight": "int8"}, "dynamic", False),
         (("onnx.fp32",), {}, "float16", False),
     ],

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared import samples
-from shared import signature as signatures
+from shared.data import samples
+from shared.data import signature as signatures
+from shared.data.signature import Signature, Tensor
 from shared.errors import CrossquantError
-from shared.fixed_batch import in_batches_of
-from shared.signature import Signature, Tensor
+from shared.measure.fixed_batch import in_batches_of
 
 IMAGE = Tensor("image", "float32", (4, 4, 3))
 

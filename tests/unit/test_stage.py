@@ -16,9 +16,10 @@ from stage_runner import (
     text,
 )
 
-from shared import progress, store
+from shared.artifacts import store
 from shared.contract import SCHEMA, File, Seal
-from shared.progress import Event
+from shared.runner import progress
+from shared.runner.progress import Event
 
 HELLO = File("2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824", 5)  # SHA-256 of "hello"
 

@@ -10,9 +10,10 @@ from stage_runner import (
     text,
 )
 
-from shared import process, store
+from shared.artifacts import store
 from shared.contract import Plan
-from shared.progress import Event
+from shared.runner import process
+from shared.runner.progress import Event
 
 
 def test_a_second_run_says_fresh_and_runs_nothing(run):

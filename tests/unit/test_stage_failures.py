@@ -18,9 +18,10 @@ from stage_runner import (
     seal,
 )
 
-from shared import process, store
+from shared.artifacts import store
 from shared.contract import Failure
 from shared.errors import DISK_FULL
+from shared.runner import process
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,11 @@ from stage_runner import (
     text,
 )
 
-from shared import stage, store
+from shared import stage
+from shared.artifacts import store
+from shared.artifacts.freshness import Freshness
 from shared.errors import DISK_FULL
-from shared.freshness import Freshness
-from shared.progress import Event
+from shared.runner.progress import Event
 
 
 def test_code_other_than_the_plans_is_refused(run):

@@ -20,9 +20,9 @@ from stage_runner import (
     text,
 )
 
-from shared import process
 from shared.contract import Plan
-from shared.progress import Event
+from shared.runner import process
+from shared.runner.progress import Event
 
 PATIENCE = 30  # seconds
 

@@ -10,7 +10,7 @@ import null_image
 import pytest
 from null_image import EXPERIMENT, IMAGE, INPUT, step
 
-from shared import store
+from shared.artifacts import store
 from shared.contract import Failure, File, encode, read
 from shared.errors import CrossquantError
 

@@ -19,10 +19,10 @@ from driver.comparison import compare
 from driver.decision import judgements
 from driver.experiment.model import Bound, Gates
 from driver.report import documents, terminal
+from shared.artifacts.freshness import Freshness
 from shared.contract import decode
+from shared.data.samples import About
 from shared.errors import CrossquantError
-from shared.freshness import Freshness
-from shared.samples import About
 
 pytestmark = pytest.mark.usefixtures("volumes")
 METRICS = {

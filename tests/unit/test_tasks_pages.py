@@ -24,8 +24,8 @@ from driver.experiment.model import Gates
 from driver.report import comment_limits, diff, terminal
 from driver.report.page import page, thumbnails
 from driver.report.plots import pareto
-from shared.freshness import Freshness
-from shared.samples import About
+from shared.artifacts.freshness import Freshness
+from shared.data.samples import About
 
 pytestmark = pytest.mark.usefixtures("volumes")
 HEADLINES = {"regression": "MAE", "multilabel": "mAP", "reconstruction": "ROC AUC", "fidelity": "SQNR"}

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from shared import tasks
+from shared.data.samples import About
 from shared.errors import CrossquantError
-from shared.samples import About
 
 LOGITS = np.array([[2.0, -1.0, 0.5], [0.0, 0.0, 0.0], [-900.0, 900.0, 0.0]], np.float32)
 RANDOM = np.random.default_rng(0)

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from shared import threads
 from shared.errors import CrossquantError
+from shared.runner import threads
 
 
 def test_the_limit_is_set_for_every_library(monkeypatch):

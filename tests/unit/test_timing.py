@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from null_image import pictures
 
-from shared import predictions, threads, timing
 from shared.contract import decode
+from shared.data.samples import Batch
 from shared.errors import CrossquantError
-from shared.samples import Batch
-from shared.timing import TWIN, Size, Timings
+from shared.measure import predictions, timing
+from shared.measure.timing import TWIN, Size, Timings
+from shared.runner import threads
 
 IMAGES, CLASSES = 30, 3
 LABELS = (np.arange(IMAGES) % CLASSES).astype(np.uint8)

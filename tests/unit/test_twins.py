@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared import twins
-from shared.predictions import Model
-from shared.samples import Batch
-from shared.twins import Declared, Twin, Twins
+from shared.data import preprocessing_variants
+from shared.data.preprocessing_variants import Declared, Twin, Twins
+from shared.data.samples import Batch
+from shared.measure.predictions import Model
 
 SIDE = 4
 RAW = Declared()
@@ -55,9 +55,9 @@ FORMS = {
     "0 to 255": RAW,
     "0 to 1 (÷255)": Declared(scale=1 / 255),
     "-1 to 1 (÷127.5 - 1)": Declared(scale=1 / 127.5, mean=(1.0,)),
-    "mean and std of ImageNet": Declared(1 / 255, *twins.IMAGENET),
-    "BGR, mean-subtracted (Caffe)": Declared(mean=twins.CAFFE, bgr=True),
-    "RGB, mean-subtracted": Declared(mean=twins.CAFFE[::-1]),
+    "mean and std of ImageNet": Declared(1 / 255, *preprocessing_variants.IMAGENET),
+    "BGR, mean-subtracted (Caffe)": Declared(mean=preprocessing_variants.CAFFE, bgr=True),
+    "RGB, mean-subtracted": Declared(mean=preprocessing_variants.CAFFE[::-1]),
 }
 
 
@@ -72,9 +72,11 @@ def options(form: Declared) -> dict[str, object]:
 
 def compare(model: Model, dataset: Path, labels: Path, parameters: Mapping[str, object], count: int) -> Twins:
     """In this process, where a test sees what the model is asked."""
-    if skipped := twins.lack(dataset, labels):
+    if skipped := preprocessing_variants.lack(dataset, labels):
         return Twins(skipped=skipped)
-    return twins.judge(twins.answer(model, dataset, parameters, count), dataset, labels, parameters, count)
+    return preprocessing_variants.judge(
+        preprocessing_variants.answer(model, dataset, parameters, count), dataset, labels, parameters, count
+    )
 
 
 def better(found: Twins) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 from driver.analysis import statistics
 from driver.analysis.results import Draws, Emulated, Point
 from driver.decision import row_warnings
-from shared.sensitivity import Error, Layer, Sensitivity
+from shared.sensitivity.layer_errors import Error, Layer, Sensitivity
 
 SIZES = (25, 50, 100, 250, 500, 1000, 2500, 5000)
 CURVES = {"onnx.u8s8": 0.884, "onnx.int8": 0.879, "torch.x86": 0.8785}

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shared import threads
 from shared.errors import Unsupported
-from shared.instructions import this_cpu
+from shared.measure.instructions import this_cpu
+from shared.runner import threads
 from tests.zoo.names import NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,7 +52,7 @@ STEPS = {
         predicted("keras.fp32"),
     ),
     "onnx": (
-        Step("fold", "onnx.fp32", ("exported",)),
+        Step("fold_batchnorm", "onnx.fp32", ("exported",)),
         predicted("onnx.fp32"),
         Step("quantize", "onnx.int8", ("onnx.fp32", "exported", "calibration"), U8S8),
         predicted("onnx.int8"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from shared import samples
+from shared.data import samples
 from tests.zoo import models
 from tests.zoo.names import TRAINED
 

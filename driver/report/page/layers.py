@@ -2,7 +2,7 @@
 
 from driver.analysis import numbers
 from driver.analysis.results import Comparison
-from shared.sensitivity import Error, Sensitivity
+from shared.sensitivity.layer_errors import Error, Sensitivity
 
 
 def explained(comparison: Comparison, known: dict[str, Sensitivity]) -> list[Sensitivity]:

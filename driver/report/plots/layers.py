@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from driver.report.plots import drawing
 from driver.report.plots.drawing import CARD, INK, MUTED
-from shared.sensitivity import Layer, Sensitivity
+from shared.sensitivity.layer_errors import Layer, Sensitivity
 
 ROW, WIDTH, MOST = 22, 900, 80  # pixels; layers shown
 NAME = 32  # characters of a layer's name that are shown

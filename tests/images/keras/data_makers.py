@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from images.keras import data
-from shared.store import ROOT
+from shared.artifacts.store import ROOT
 
 STAGES = tomllib.loads((ROOT / "images/keras/stages.toml").read_text())["stage"]
 OPTIONS = next(stage["options"] for stage in STAGES if stage["run"] == "data")

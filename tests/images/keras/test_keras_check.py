@@ -11,11 +11,12 @@ import pytest
 
 from driver.inputs import embedded_sample
 from images.keras import calibration, dataset, labels
-from shared import examination, leakage, samples, store
+from shared.artifacts import store
+from shared.artifacts.store import ROOT
 from shared.contract import SCHEMA, Seal, encode, read
+from shared.data import data_report, leakage, samples
+from shared.data.data_report import Examination
 from shared.errors import CrossquantError
-from shared.examination import Examination
-from shared.store import ROOT
 from tests.images.keras.data_makers import OPTIONS, User
 
 EACH = 600  # images of the sample
@@ -57,7 +58,7 @@ def looked(user: User, model: Path, **options: object) -> Examination:
     command = [sys.executable, "-c", CHECK, prepared, folders[0], folders[1], model, folders[2]]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "2"}
     subprocess.run(command, check=True, env=environment)
-    return read(Examination, folders[2] / examination.FILE)
+    return read(Examination, folders[2] / data_report.FILE)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared import leakage
+from shared.data import leakage
 from shared.errors import CrossquantError
 from tests.images.keras.data_makers import User, pixels
 

@@ -5,16 +5,16 @@ from pathlib import Path
 import pytest
 
 from images.keras import describe
-from shared import inspection
+from shared import compatibility
+from shared.compatibility import Leg
 from shared.errors import CrossquantError
-from shared.inspection import Leg
 from tests.images.keras import keras_models as models
 
 
 def test_what_a_model_is(tmp_path: Path, out: Path):
     source = models.saved(models.residual, tmp_path / "model")
     describe.run(source, out, trust=False, opset=17)
-    found = inspection.load(out)
+    found = compatibility.load(out)
     assert found.signature is not None
     assert [(item.name, item.shape) for item in found.signature.inputs] == [("image", (8, 8, 3))]
     assert found.parameters == 4 * (27 + 1) + 4 * (36 + 1) + 4 * (4 + 1) + 4 * 10 + 10
@@ -27,7 +27,7 @@ def test_what_a_model_is(tmp_path: Path, out: Path):
 def test_an_operator_that_tf2onnx_can_not_carry(tmp_path: Path, out: Path):
     source = models.saved(models.bessel, tmp_path / "model")
     describe.run(source, out, trust=False, opset=17)
-    (leg,) = inspection.load(out).legs
+    (leg,) = compatibility.load(out).legs
     assert not leg.all
     assert "can't carry BesselI0e of layer 'bessel'" in leg.reason
     assert not (out / "model.onnx").exists()

@@ -14,8 +14,8 @@ import tf2onnx
 from onnx.reference import ReferenceEvaluator
 
 from images.keras import export
-from images.keras.canonical import canonical
-from images.keras.model import flat
+from images.keras.export.canonical import canonical
+from images.keras.model.runtime import flat
 from shared.errors import CrossquantError, Unsupported
 from tests.images.keras import keras_models as models
 

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from keras import layers
 
-from images.keras import load, model
-from shared import samples, signature
+from images.keras import load
+from images.keras.model import runtime
+from shared.data import samples, signature
+from shared.data.signature import Tensor
 from shared.errors import CrossquantError
-from shared.fixed_batch import in_batches_of
-from shared.signature import Tensor
+from shared.measure.fixed_batch import in_batches_of
 
 Batch = tuple[np.ndarray, ...]
 
@@ -65,8 +66,8 @@ def kept(
 
 def answers(folder: Path, batch: Batch) -> Batch:
     """As the stages get them; TensorFlow's threads are fixed in this process already."""
-    opened = model.open_model(folder)
-    traced = model.trace(opened)
+    opened = runtime.open_model(folder)
+    traced = runtime.trace(opened)
 
     def call(part: Batch) -> Batch:
         return tuple(item.numpy() for item in traced.function(*part))

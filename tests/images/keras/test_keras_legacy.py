@@ -14,10 +14,11 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from images.keras import export, legacy, load, model
-from shared import store
+from images.keras import export, load
+from images.keras.model import runtime
+from shared.artifacts import store
 from shared.errors import CrossquantError
-from tests.images.keras import keras2
+from tests.images.keras import keras2_files
 
 NAME = "pretrainedResnet.h5"  # where the experiment mlperf-tiny looks for it
 PLACES = (store.volumes() / "inputs" / NAME, store.ROOT.parent / "shared" / "reference" / NAME)
@@ -80,14 +81,14 @@ def loaded(path: Path) -> keras.Model:
 @pytest.mark.parametrize("build", BUILDERS, ids=lambda build: build.__name__)
 def test_a_file_of_keras_2_answers_as_before(build: Callable[[], keras.Model], tmp_path: Path):
     built = randomized(build)
-    found = loaded(keras2.save(built, tmp_path / "model.h5"))
+    found = loaded(keras2_files.save(built, tmp_path / "model.h5"))
     np.testing.assert_allclose(found(samples(built)), built(samples(built)), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("build", [convolutions, recurrent, attention], ids=lambda build: build.__name__)
 def test_keras_3_itself_refuses_it(build: Callable[[], keras.Model], tmp_path: Path):
     """If it doesn't any more, the mending can go."""
-    path = keras2.save(randomized(build), tmp_path / "model.h5")
+    path = keras2_files.save(randomized(build), tmp_path / "model.h5")
     with pytest.raises(Exception):  # noqa: B017 - it has many ways
         found = keras.models.load_model(path, compile=False)
         found(samples(found))
@@ -96,12 +97,12 @@ def test_keras_3_itself_refuses_it(build: Callable[[], keras.Model], tmp_path: P
 @pytest.mark.parametrize(("build", "name"), [(sequential, "Sequential"), (nested, "Model")])
 def test_older_names_of_a_model(build: Callable[[], keras.Model], name: str, tmp_path: Path):
     built = randomized(build)
-    found = loaded(keras2.save(built, tmp_path / "model.h5", name))
+    found = loaded(keras2_files.save(built, tmp_path / "model.h5", name))
     np.testing.assert_allclose(found(samples(built)), built(samples(built)), rtol=1e-5, atol=1e-6)
 
 
 def test_neither_optimizer_nor_file_is_touched(tmp_path: Path):
-    path = keras2.save(randomized(convolutions), tmp_path / "model.h5")
+    path = keras2_files.save(randomized(convolutions), tmp_path / "model.h5")
     before = path.read_bytes()
     assert not loaded(path).compiled
     assert path.read_bytes() == before
@@ -143,20 +144,20 @@ def test_a_file_in_a_folder_that_can_not_be_written_to(name: str, tmp_path: Path
     if name == "saved":
         built.export(folder, verbose=False)
     elif name == "model.h5":
-        keras2.save(built, folder / name)
+        keras2_files.save(built, folder / name)
     else:
         built.save(folder / name)
     before = sorted(folder.rglob("*"))
     with read_only(folder):
         load.keep(folder, out, trust=False)
     assert sorted(folder.rglob("*")) == before
-    answer = model.open_model(out)([samples(built)])
+    answer = runtime.open_model(out)([samples(built)])
     np.testing.assert_allclose(keras.tree.flatten(answer)[0], built(samples(built)), rtol=1e-5, atol=1e-6)
 
 
 def test_a_version_that_an_old_library_wrote_as_bytes(tmp_path: Path):
     built = randomized(convolutions)
-    path = keras2.save(built, tmp_path / "model.h5")
+    path = keras2_files.save(built, tmp_path / "model.h5")
     with h5py.File(path, "r+") as file:
         file.attrs["keras_version"] = np.bytes_(b"2.2.4")
         file.attrs["model_config"] = np.bytes_(file.attrs["model_config"].encode())
@@ -166,7 +167,7 @@ def test_a_version_that_an_old_library_wrote_as_bytes(tmp_path: Path):
 def test_a_large_file_is_not_read_into_memory(tmp_path: Path):
     """Of what lies in it beside the weights, such as an optimizer's state, nothing is read."""
     built = randomized(convolutions)
-    path = keras2.save(built, tmp_path / "model.h5")
+    path = keras2_files.save(built, tmp_path / "model.h5")
     with h5py.File(path, "r+") as file:
         file["optimizer_weights"].create_dataset("state", data=np.random.default_rng(0).random(25_000_000))
     loaded(path)  # what Keras needs once
@@ -182,9 +183,9 @@ def test_a_slash_in_the_name_of_a_layer(tmp_path: Path):
     built = randomized(sequential_named)
 
     def slashed(config: dict) -> dict:
-        return legacy.replaced(config, {"block1_dense": "block1/dense"})
+        return keras2_files.replaced(config, {"block1_dense": "block1/dense"})
 
-    found = loaded(keras2.edit(keras2.save(built, tmp_path / "model.h5"), slashed))
+    found = loaded(keras2_files.edit(keras2_files.save(built, tmp_path / "model.h5"), slashed))
     assert [layer.name for layer in found.layers][1] == "block1_dense"
     np.testing.assert_allclose(found(samples(built)), built(samples(built)), rtol=1e-6)
 
@@ -221,11 +222,11 @@ def with_operators() -> keras.Model:
 
 def test_operators_of_tensorflow_between_layers(tmp_path: Path, out: Path):
     built = randomized(with_operators)
-    found = loaded(keras2.edit(keras2.save(built, tmp_path / "model.h5"), calls))
+    found = loaded(keras2_files.edit(keras2_files.save(built, tmp_path / "model.h5"), calls))
     expected = built(samples(built))[:, :2]
     np.testing.assert_allclose(found(samples(built)), expected, rtol=1e-6)
     found.save(out / "model.keras")  # the layer that stands for them can be kept, and exported
-    again = model.open_model(out)
+    again = runtime.open_model(out)
     np.testing.assert_allclose(keras.tree.flatten(again([samples(built)]))[0], expected, rtol=1e-6)
     graph, _ = export.convert(again, 17)
     export.check(graph)
@@ -238,7 +239,7 @@ def test_an_operator_that_reaches_out_is_not_called(tmp_path: Path):
                 change(layer, "io.read_file", [["a", 0, 0, {"name": None}]])
         return config
 
-    path = keras2.edit(keras2.save(randomized(with_operators), tmp_path / "model.h5"), reading)
+    path = keras2_files.edit(keras2_files.save(randomized(with_operators), tmp_path / "model.h5"), reading)
     with pytest.raises(CrossquantError) as caught:
         loaded(path)
     assert "layer 'twice' calls tf.io.read_file, which isn't known to only compute: --trust" in str(caught.value)
@@ -251,7 +252,7 @@ def test_what_keras_3_can_not_do_is_not_dropped(tmp_path: Path):
                 layer["config"]["groups"] = 2
         return config
 
-    path = keras2.edit(keras2.save(randomized(convolutions), tmp_path / "model.h5"), other)
+    path = keras2_files.edit(keras2_files.save(randomized(convolutions), tmp_path / "model.h5"), other)
     with pytest.raises(CrossquantError) as caught:
         loaded(path)
     assert "groups" in str(caught.value)

@@ -15,7 +15,7 @@ import tensorflow as tf
 from keras import layers
 
 from images.keras import load
-from images.keras import model as callable_model
+from images.keras.model import runtime as callable_model
 from shared.errors import CrossquantError
 from tests.images.keras import keras_models as models
 
@@ -23,8 +23,8 @@ THREADS = """
 import json, os, sys
 from pathlib import Path
 import numpy
-from images.keras.model import load
-from shared import threads
+from images.keras.model.runtime import load
+from shared.runner import threads
 def started(count):
     readable, writable = os.pipe()
     if os.fork() == 0:

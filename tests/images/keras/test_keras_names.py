@@ -15,9 +15,11 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from images.keras import configuration, describe, keras_names, load, model, operators, tf_functions
+from images.keras import describe, load
+from images.keras.model import runtime, tf_ops
+from images.keras.safety import configuration, keras_names, tf_functions
 from shared.errors import CrossquantError
-from tests.images.keras import hostile, keras2
+from tests.images.keras import hostile, keras2_files
 
 Change = Callable[[hostile.Config], None]
 MARK = "/tmp/crossquant-was-here"
@@ -253,7 +255,7 @@ def test_a_tensorflow_function_that_does_more(name: str, source: Path, dataset: 
 
     def change(config: hostile.Config) -> None:
         found = hostile.layer(config)
-        found.update(module="images.keras.operators", class_name="TensorFlowCall")
+        found.update(module="images.keras.model.tf_ops", class_name="TensorFlowCall")
         found["registered_name"] = "crossquant>TensorFlowCall"
         found["config"] = {"name": "odd", "function": name}
 
@@ -264,14 +266,14 @@ def test_a_tensorflow_function_that_does_more(name: str, source: Path, dataset: 
 
 
 def test_the_class_for_trusted_files_is_not_found_in_others(source: Path, dataset: Path, out: Path):
-    change = hostile.class_of("images.keras.operators", "TrustedTensorFlowCall", function="io.read_file")
+    change = hostile.class_of("images.keras.model.tf_ops", "TrustedTensorFlowCall", function="io.read_file")
     hostile.archive(source / "model.keras", change)
     assert "Could not locate class 'TrustedTensorFlowCall'" in refused(source, dataset, out)
 
 
 def test_a_function_as_an_argument_of_an_allowed_one():
     """What a configuration may turn into when it is read: none of it is data."""
-    call = operators.TensorFlowCall("math.add", name="sum")
+    call = tf_ops.TensorFlowCall("math.add", name="sum")
     for argument in (print, keras.layers.Dense(2), [max], {"y": [len]}, tf, object()):
         with pytest.raises(CrossquantError, match=r"layer 'sum' passes .* to tf\.math\.add, which is no data"):
             call(tf.ones(2), y=argument)
@@ -280,7 +282,7 @@ def test_a_function_as_an_argument_of_an_allowed_one():
 
 def test_a_file_that_is_trusted_may_call_any(source: Path, dataset: Path, out: Path):
     """And it is still trusted when a later stage reads it."""
-    path = keras2.save(hostile.plain(), source / "model.h5")
+    path = keras2_files.save(hostile.plain(), source / "model.h5")
 
     def change(config: dict) -> dict:
         found = hostile.layer(config)
@@ -289,16 +291,16 @@ def test_a_file_that_is_trusted_may_call_any(source: Path, dataset: Path, out: P
         found["inbound_nodes"] = [["x", 0, 0, {"message": "not a number"}]]
         return config
 
-    keras2.edit(path, change)
+    keras2_files.edit(path, change)
     line = refused(source, dataset, out)
     assert line.startswith("model.h5: layer 'odd' calls tf.debugging.check_numerics, which isn't known to only compute")
     load.run(source, dataset, out, trust=True)
-    opened = model.open_model(out)
+    opened = runtime.open_model(out)
     (answer,) = keras.tree.flatten(opened([tf.ones((2, 3))]))
     assert answer.shape == (2, 2)
-    (out / model.TRUST).unlink()
+    (out / runtime.TRUST).unlink()
     with pytest.raises(Exception, match="TrustedTensorFlowCall"):
-        model.open_model(out)
+        runtime.open_model(out)
 
 
 def test_a_keras_function_that_is_trusted(source: Path, dataset: Path, out: Path):

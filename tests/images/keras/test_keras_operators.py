@@ -13,8 +13,8 @@ from keras import layers
 from onnx.reference import ReferenceEvaluator
 
 from images.keras import export
-from images.keras.canonical import canonical
-from images.keras.model import flat, open_model, trace
+from images.keras.export.canonical import canonical
+from images.keras.model.runtime import flat, open_model, trace
 
 Build = Callable[[], keras.Model]
 ELSEWHERE = {"GRU", "LSTM", "Loop", "GlobalMaxPool"}  # ONNX's own evaluator can't run them as they are used here

@@ -12,7 +12,9 @@ import tensorflow as tf
 from keras import layers
 from tensorflow.core.framework.variable_pb2 import VariableDef
 
-from images.keras import describe, load, model, program, tf_operators
+from images.keras import describe, load
+from images.keras.model import runtime
+from images.keras.safety import program, tf_operators
 from shared.errors import CrossquantError
 
 SPEC = tf.TensorSpec((None, 3), tf.float32, name="x")
@@ -51,7 +53,7 @@ def refused(source: Path, dataset: Path, out: Path) -> str:
 
 
 def answered(out: Path, x: np.ndarray) -> np.ndarray:
-    (found,) = keras.tree.flatten(model.open_model(out)([tf.constant(x)]))
+    (found,) = keras.tree.flatten(runtime.open_model(out)([tf.constant(x)]))
     return found.numpy()
 
 

@@ -8,9 +8,9 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from images.keras import export
-from images.keras.canonical import canonical
-from images.keras.model import flat
-from images.keras.reshape import constant_reshapes
+from images.keras.export.canonical import canonical
+from images.keras.export.reshape import constant_reshapes
+from images.keras.model.runtime import flat
 from tests.images import models
 from tests.images.keras import keras_models
 

@@ -12,7 +12,8 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from images.keras import load, suspicious
+from images.keras import load
+from images.keras.safety import files
 from shared.errors import CrossquantError
 
 
@@ -105,7 +106,7 @@ def test_a_lambda_of_a_named_function_is_the_users_own(source: Path, dataset: Pa
 def test_a_zip_bomb_is_not_unpacked(source: Path, dataset: Path, out: Path):
     plain().save(source / "model.keras")
     with zipfile.ZipFile(source / "model.keras", "a", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("assets/zeros", bytes(suspicious.LEAST_BOMB * 2))
+        archive.writestr("assets/zeros", bytes(files.LEAST_BOMB * 2))
     assert refused(source, dataset, out).startswith("model.keras would unpack to 0.1 GB, from 0.1 MB")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from driver.inputs import embedded_sample
 from images.keras import train
-from shared.samples import validation_split
+from shared.data.samples import validation_split
 
 RESNET8_PARAMETERS = 78_666
 TRAINED = Path(embedded_sample.__file__).parent / "models" / "resnet8-cifar10.keras"

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from shared.samples import Batch, file
+from shared.data.samples import Batch, file
 
 Build = Callable[[], keras.Model]
 

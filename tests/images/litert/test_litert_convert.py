@@ -11,8 +11,8 @@ from keras import layers
 
 from images.litert import convert
 from images.litert.session import load
+from shared.artifacts.store import ROOT
 from shared.errors import Unsupported
-from shared.store import ROOT
 from tests.images.litert import litert_models as models
 
 TOLERANCE = 1e-5

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from images.litert import convert, counting, dynamic, float16, quantize
+from images.litert import convert, coverage, dynamic, float16, quantize
 from images.litert.session import load, read, start, tensors
+from shared.artifacts.store import ROOT
+from shared.data.samples import take
 from shared.errors import CrossquantError, Unsupported
-from shared.samples import take
-from shared.store import ROOT
 from tests.images.litert import litert_models as models
 
 POINTS = 0.015  # of accuracy that 8 bits may cost on 2,000 images
@@ -128,7 +128,7 @@ def test_a_float_file_counts_as_not_quantized(tmp_path, out):
     models.save(models.convolutional, tmp_path / "keras.fp32")
     convert.run(tmp_path / "keras.fp32", out)
     with pytest.raises(Unsupported, match="quantized 0 of 4"):
-        counting.check(out)
+        coverage.check(out)
 
 
 @pytest.mark.parametrize(("recipe", "least", "share"), [(dynamic, 7, 0.35), (float16, 10, 0.6)])

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from images.litert import convert, latency, predict, session, startup
-from shared import threads
 from shared.errors import CrossquantError
+from shared.runner import threads
 from tests.images.litert import litert_models as models
 
 

@@ -37,10 +37,10 @@ def calibration(tmp_path: Path) -> Path:
 @pytest.fixture
 def folded(tmp_path: Path) -> Path:
     """A folded model; what it was exported as is beside it."""
-    from images.onnx import fold  # noqa: PLC0415 - needs onnxruntime
+    from images.onnx import fold_batchnorm  # noqa: PLC0415 - needs onnxruntime
     from tests.images import models  # noqa: PLC0415 - needs onnx
 
     folder = tmp_path / "folded"
     folder.mkdir()
-    fold.run(models.convolutional(tmp_path / "exported"), folder, enabled=True)
+    fold_batchnorm.run(models.convolutional(tmp_path / "exported"), folder, enabled=True)
     return folder

@@ -10,8 +10,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from images.onnx import adopt, session, survey
-from shared import signature
+from images.onnx import import_model, operator_support, session
+from shared.data import signature
 from shared.errors import CrossquantError
 from tests.images import models
 
@@ -43,7 +43,7 @@ def convolutional(tmp_path: Path) -> onnx.ModelProto:
 
 def refused(source: Path, dataset: Path, out: Path) -> str:
     with pytest.raises(CrossquantError) as caught:
-        adopt.run(source, dataset, out)
+        import_model.run(source, dataset, out)
     assert len(str(caught.value).splitlines()) == 1
     return str(caught.value)
 
@@ -62,7 +62,7 @@ def answers(model: onnx.ModelProto, images: np.ndarray, folder: Path) -> np.ndar
 
 def test_a_file_is_taken_as_it_is(source: Path, dataset: Path, out: Path, tmp_path: Path):
     model = given(source, convolutional(tmp_path))
-    adopt.run(source, dataset, out)
+    import_model.run(source, dataset, out)
     assert not (out / "notes.json").exists()
     images = models.images(5)
     np.testing.assert_array_equal(session.load(out, 1)((images,))[0], answers(model, images, tmp_path / "own"))
@@ -75,7 +75,7 @@ def test_a_batch_of_one_is_opened(source: Path, dataset: Path, out: Path, tmp_pa
     images = models.images(5)
     expected = answers(convolutional(tmp_path), images, tmp_path / "own")
     given(source, fixed(convolutional(tmp_path)))
-    adopt.run(source, dataset, out)
+    import_model.run(source, dataset, out)
     assert json.loads((out / "notes.json").read_text())[0].startswith("the file was saved for a batch of 1")
     np.testing.assert_allclose(session.load(out, 1)((images,))[0], expected, rtol=1e-4)
     assert signature.load(out).batch is None
@@ -102,7 +102,7 @@ def reshaped(target: list[int], batch: int, answer: list[int | str]) -> onnx.Mod
 @pytest.mark.parametrize("target", [[1, 192], [1, -1]])
 def test_a_batch_that_a_reshape_says_is_opened_too(target: list[int], source: Path, dataset: Path, out: Path):
     given(source, reshaped(target, 1, [1, 10]))
-    adopt.run(source, dataset, out)
+    import_model.run(source, dataset, out)
     assert session.load(out, 1)((models.images(5),))[0].shape == (5, 10)
     assert signature.load(out).batch is None
 
@@ -116,7 +116,7 @@ def test_a_batch_that_can_not_be_opened_stays_and_is_filled_up(source: Path, dat
     for number, node in enumerate(nodes):
         model.graph.node.insert(1 + number, node)
     given(source, model)
-    adopt.run(source, dataset, out)
+    import_model.run(source, dataset, out)
     assert json.loads((out / "notes.json").read_text()) == ["the model takes batches of 2 alone"]
     assert signature.load(out).batch == 2
     assert session.load(out, 1)((models.images(5),))[0].shape == (5, 10)
@@ -124,7 +124,7 @@ def test_a_batch_that_can_not_be_opened_stays_and_is_filled_up(source: Path, dat
 
 def test_an_old_file_is_brought_up_to_date(source: Path, dataset: Path, out: Path):
     given(source, old(reshaped([0, 192], 0, ["n", 10])))
-    adopt.run(source, dataset, out)
+    import_model.run(source, dataset, out)
     assert json.loads((out / "notes.json").read_text()) == ["the file had opset 11: it was brought to 17"]
     assert onnx.load(out / "model.onnx").opset_import[0].version == 17
     assert [item.name for item in session.open_session(out / "model.onnx", 1).get_inputs()] == ["image"]
@@ -141,7 +141,7 @@ def old(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def test_layers_without_names_get_one(source: Path, dataset: Path, out: Path):
     given(source, reshaped([-1, 192], 0, ["n", 10]))
-    adopt.run(source, dataset, out)
+    import_model.run(source, dataset, out)
     assert [node.name for node in onnx.load(out / "model.onnx").graph.node] == ["Reshape_0", "MatMul_1"]
 
 
@@ -152,7 +152,7 @@ def test_layers_and_tensors_whose_names_can_not_be_shown_get_another(source: Pat
     first.name, second.name = "a\x1b[31mb\n", 'größe "1" | <b>'
     first.output[0] = second.input[0] = "inside\x07"
     given(source, model)
-    adopt.run(source, dataset, out)
+    import_model.run(source, dataset, out)
     found = onnx.load(out / "model.onnx").graph.node
     assert [node.name for node in found] == ["a_[31mb__6137a64c629d7fb7", 'größe "1" | <b>']
     assert found[0].output[0] == found[1].input[0] != "inside\x07"
@@ -235,7 +235,7 @@ def in_a_list(model: onnx.ModelProto) -> None:
 
 
 @pytest.mark.parametrize("put", [in_a_branch, in_a_function, as_a_sparse_constant, in_a_list])
-@pytest.mark.parametrize("reads", ["adopt", "inspect"])
+@pytest.mark.parametrize("reads", ["import_model", "inspect"])
 def test_a_constant_that_lies_outside_is_not_read(
     put: Callable[[onnx.ModelProto], None], reads: str, source: Path, dataset: Path, out: Path
 ):
@@ -243,7 +243,7 @@ def test_a_constant_that_lies_outside_is_not_read(
     put(model)
     (source / "model.onnx").write_bytes(model.SerializeToString())
     with pytest.raises(CrossquantError, match=r"model\.onnx has its weights in another file: save it with"):
-        adopt.run(source, dataset, out) if reads == "adopt" else survey.run(source, out)
+        import_model.run(source, dataset, out) if reads == "import_model" else operator_support.run(source, out)
     assert list(out.iterdir()) == []
 
 

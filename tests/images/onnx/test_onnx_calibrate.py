@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from onnxruntime.quantization.calibrate import CalibrationDataReader, create_calibrator
 
-from images.onnx import calibrate
-from images.onnx.calibrate import METHODS, ranges
-from images.onnx.histogram import BLOCK, Histogram
-from images.onnx.recipe import QUANTIZABLE
+from images.onnx.quantize import calibrate
+from images.onnx.quantize.calibrate import METHODS, ranges
+from images.onnx.quantize.histogram import BLOCK, Histogram
+from images.onnx.quantize.recipe import QUANTIZABLE
 from shared.errors import CrossquantError, Unsupported
 from tests.images import models
 

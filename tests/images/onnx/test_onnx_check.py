@@ -7,9 +7,10 @@ import pytest
 
 from images.onnx import check
 from images.onnx.session import load
-from shared import examination, store
+from shared.artifacts import store
 from shared.contract import SCHEMA, Seal, encode, read
-from shared.examination import Examination
+from shared.data import data_report
+from shared.data.data_report import Examination
 from tests.images import models
 
 COUNT = 200
@@ -46,7 +47,7 @@ def test_pixels_that_the_model_was_not_made_for(tmp_path: Path, monkeypatch: pyt
     (dataset / "about.json").write_text("{}")
     (data / store.SEAL).write_text(encode(Seal(SCHEMA, "data", "ok", "", {}, {}, "", {"scale": scale}, {}, "", 0.0, 0)))
     check.run(data, dataset, apart, model, out, samples=COUNT)
-    found = read(Examination, out / examination.FILE)
+    found = read(Examination, out / data_report.FILE)
     told = [text for text in found.warnings if text.startswith("prepared as ")]
     if scale == 1:
         assert (found.twins.declared, told) == (1.0, [])

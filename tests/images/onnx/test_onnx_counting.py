@@ -7,7 +7,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from images.onnx import counting, dynamic
+from images.onnx import dynamic
+from images.onnx.quantize import coverage
 from shared.errors import Unsupported
 
 UNITS, WIDTH = 5, 4
@@ -36,15 +37,15 @@ def recurrent(kind: str, ways: int, folder: Path) -> Path:
 @pytest.mark.parametrize(("kind", "ways"), [("LSTM", 1), ("LSTM", 2), ("GRU", 1)])
 def test_a_recurrent_layer_is_two_products_each_way(kind: str, ways: int, tmp_path: Path):
     graph = onnx.load(recurrent(kind, ways, tmp_path / "model") / "model.onnx")
-    assert counting.count(graph) == (0, 2 * ways + 1)
-    assert counting.left_in_float(graph) == [f"layer ({kind})", "dense_layer (MatMul)"]
+    assert coverage.count(graph) == (0, 2 * ways + 1)
+    assert coverage.left_in_float(graph) == [f"layer ({kind})", "dense_layer (MatMul)"]
 
 
 @pytest.mark.parametrize("ways", [1, 2])
 def test_an_lstm_that_is_quantized_as_it_runs_counts(ways: int, tmp_path: Path, out: Path):
     model = recurrent("LSTM", ways, tmp_path / "model")
     dynamic.run(model, out, weight="int8", per_channel=False, exclude=[], exclude_types=[])
-    assert counting.count(onnx.load(out / "model.onnx")) == (2 * ways + 1, 2 * ways + 1)
+    assert coverage.count(onnx.load(out / "model.onnx")) == (2 * ways + 1, 2 * ways + 1)
 
 
 def test_a_gru_stays_in_float_and_is_named(tmp_path: Path, out: Path):
@@ -67,5 +68,5 @@ def test_the_body_of_a_loop_is_looked_into():
     )
     loop = helper.make_node("Loop", ["count", "", "x"], ["y"], name="loop", body=body)
     graph = helper.make_model(helper.make_graph([loop], "model", [], []))
-    assert counting.count(graph) == (0, 1)
-    assert counting.left_in_float(graph) == ["inner (MatMul)"]
+    assert coverage.count(graph) == (0, 1)
+    assert coverage.left_in_float(graph) == ["inner (MatMul)"]

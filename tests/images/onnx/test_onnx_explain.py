@@ -9,12 +9,12 @@ import pytest
 from onnx import numpy_helper
 
 from images.onnx import explain, float16, quantize
-from images.onnx.ablation import Ablation
+from images.onnx.sensitivity.ablation import Ablation
 from images.onnx.session import load
 from shared.contract import read
+from shared.data.subset import Subset
 from shared.errors import Unsupported
-from shared.sensitivity import FILE, Difference, Sensitivity, divergence
-from shared.subset import Subset
+from shared.sensitivity.layer_errors import FILE, Difference, Sensitivity, divergence
 from tests.images import models
 from tests.images.onnx import hard
 

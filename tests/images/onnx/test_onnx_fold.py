@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx.reference import ReferenceEvaluator
 
-from images.onnx import fold
+from images.onnx import fold_batchnorm
 from shared.errors import CrossquantError
 from tests.images import models
 from tests.images.onnx.quantizing import answers
@@ -24,14 +24,14 @@ def reference(folder: Path, images: np.ndarray) -> np.ndarray:
 
 def test_batch_normalization_goes_into_the_convolutions(tmp_path: Path, out: Path):
     source = models.convolutional(tmp_path / "exported")
-    fold.run(source, out, enabled=True)
+    fold_batchnorm.run(source, out, enabled=True)
     kept = ["Mul", "Transpose", "Conv", "Relu", "Conv", "Relu", "GlobalAveragePool", "Flatten", "Gemm", "Softmax"]
     assert operators(out) == kept
 
 
 def test_a_computed_reshape_target_becomes_constant(tmp_path: Path, out: Path):
     source = models.computed_flatten(tmp_path / "exported")
-    fold.run(source, out, enabled=True)
+    fold_batchnorm.run(source, out, enabled=True)
     kept = ["Mul", "Transpose", "Conv", "Relu", "MaxPool", "Transpose", "Reshape", "Gemm", "Softmax"]
     assert operators(out) == kept
     graph = onnx.load(out / models.FILE).graph
@@ -44,7 +44,7 @@ def test_a_computed_reshape_target_becomes_constant(tmp_path: Path, out: Path):
 @pytest.mark.parametrize("count", [1, 3])
 def test_the_folded_file_gives_the_same_answers(build: Callable[[Path], Path], count: int, tmp_path: Path, out: Path):
     source = build(tmp_path / "exported")
-    fold.run(source, out, enabled=True)
+    fold_batchnorm.run(source, out, enabled=True)
     images = models.images(count)
     expected = reference(source, images)
     assert len(np.unique(expected.round(3))) > 3  # not all 0 and 1: a mistake would show
@@ -53,7 +53,7 @@ def test_the_folded_file_gives_the_same_answers(build: Callable[[Path], Path], c
 
 def test_without_folding_the_bytes_stay(tmp_path: Path, out: Path):
     source = models.convolutional(tmp_path / "exported")
-    fold.run(source, out, enabled=False)
+    fold_batchnorm.run(source, out, enabled=False)
     assert (out / models.FILE).read_bytes() == (source / models.FILE).read_bytes()
 
 
@@ -63,7 +63,7 @@ def test_an_input_that_folding_loses_is_an_error(tmp_path: Path):
     model.graph.input[0].name = model.graph.node[0].input[0] = "other"
     onnx.save(model, after / models.FILE)
     with pytest.raises(CrossquantError) as caught:
-        fold.check_inputs(before / models.FILE, after / models.FILE)
+        fold_batchnorm.check_inputs(before / models.FILE, after / models.FILE)
     assert str(caught.value) == "folding changed the model's inputs from ['image'] to ['other']"
 
 
@@ -74,6 +74,6 @@ def test_a_broken_file_gives_one_clear_line(damage: str, enabled: bool, tmp_path
     whole = (source / models.FILE).read_bytes()
     (source / models.FILE).write_bytes({"empty": b"", "noise": b"no model", "cut short": whole[:1000]}[damage])
     with pytest.raises(CrossquantError) as caught:
-        fold.run(source, out, enabled=enabled)
+        fold_batchnorm.run(source, out, enabled=enabled)
     assert models.FILE in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1

@@ -7,14 +7,14 @@ import numpy as np
 import onnx
 import pytest
 
-from images.onnx import explain, fold, predict, recover
-from images.onnx.calibrate import ranges
-from images.onnx.outliers import magnitudes
+from images.onnx import accuracy_aware, explain, fold_batchnorm, predict
+from images.onnx.quantize.calibrate import ranges
+from images.onnx.quantize.outliers import magnitudes
 from images.onnx.session import load
 from shared.contract import read
+from shared.data.samples import take
 from shared.errors import CrossquantError
-from shared.samples import take
-from shared.sensitivity import FILE, Sensitivity
+from shared.sensitivity.layer_errors import FILE, Sensitivity
 from tests.images import models, two
 from tests.images.onnx import quantizing
 
@@ -28,7 +28,7 @@ def model(second: str, tmp_path: Path) -> Path:
     """Folded; what was exported lies beside it."""
     exported, folded = two.model(tmp_path / "exported", second), tmp_path / "folded"
     folded.mkdir()
-    fold.run(exported, folded, enabled=True)
+    fold_batchnorm.run(exported, folded, enabled=True)
     return folded
 
 
@@ -144,7 +144,7 @@ def test_explain_scores_by_the_task(model, samples, task, tmp_path, out):
 def test_recover_holds_the_tasks_score(model, samples, out):
     options = {name: RECIPE[name] for name in RECIPE if name not in ("exclude", "preprocess")}
     options |= {"calibrate": "percentile", "percentile": 90.0}  # it cuts enough to change a class
-    recover.run(model, *samples, out, **options, max_drop_pp=0.001, trials=12)
+    accuracy_aware.run(model, *samples, out, **options, max_drop_pp=0.001, trials=12)
     found = json.loads((out / "excluded.json").read_text())
     assert found["float_accuracy"] == pytest.approx(1.0, abs=1e-6)
     assert found["trials"][0]["excluded"] == []

@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from images.onnx import ablation, calibrate, computed, outliers, predict, quantize
-from images.onnx.calibrate import METHODS, ranges
-from shared import predictions, samples
+from images.onnx import computed_bytes, predict, quantize
+from images.onnx.quantize import calibrate, outliers
+from images.onnx.quantize.calibrate import METHODS, ranges
+from images.onnx.sensitivity import ablation
+from shared.data import samples
+from shared.data.samples import COMPUTED, LARGEST_KEPT
 from shared.errors import CrossquantError
-from shared.samples import COMPUTED, LARGEST_KEPT
+from shared.measure import predictions
 from tests.images import models
 from tests.images.onnx import quantizing
 
@@ -75,24 +78,24 @@ def test_much_that_is_computed_of_little_fits(way: str, calibration: Path, tmp_p
 
 def test_what_is_computed_of_a_sample_is_known_to_the_byte(calibration: Path, tmp_path: Path):
     """Mul and Transpose of the image, convolution and Relu, their mean twice, ten answers."""
-    known = computed.per_sample(wide(tmp_path / "model"), calibration)
+    known = computed_bytes.per_sample(wide(tmp_path / "model"), calibration)
     assert known == WIDE + 4 * (2 * 192 + 2 * CHANNELS + 10)
 
 
 def test_of_a_quantized_file_codes_are_counted_and_weights_are_not(calibration: Path, out: Path, tmp_path: Path):
     model = wide(tmp_path / "model", 1024)
     quantizing.run(model, calibration, out, **quantizing.RECIPES["u8s8"])
-    exact, known = (computed.per_sample(folder, calibration) for folder in (model, out))
+    exact, known = (computed_bytes.per_sample(folder, calibration) for folder in (model, out))
     assert exact / 2 < known < 1.5 * exact
 
 
 def test_a_model_of_a_fixed_batch_takes_what_it_takes(calibration: Path, tmp_path: Path):
-    assert computed.per_sample(models.by_place(tmp_path / "model"), calibration) == 0
+    assert computed_bytes.per_sample(models.by_place(tmp_path / "model"), calibration) == 0
 
 
 def test_the_tensors_of_a_shape_that_only_the_data_tell_are_counted(calibration: Path, tmp_path: Path):
     """No inference of shapes knows (batch, pixels, 3)."""
-    assert computed.per_sample(models.two_unknown(tmp_path / "model"), calibration) >= models.images(1).nbytes
+    assert computed_bytes.per_sample(models.two_unknown(tmp_path / "model"), calibration) >= models.images(1).nbytes
 
 
 def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -126,7 +129,7 @@ def test_ranges_are_the_same_in_batches_of_any_size(
     """A moving average too: it is of 100 samples at a time, however few of them are in memory."""
     np.save(calibration / "input_0.npy", models.images(230))
     model, found = models.convolutional(tmp_path / "model") / models.FILE, []
-    each = computed.of(model, calibration)
+    each = computed_bytes.of(model, calibration)
     for together in (1000, 7, 1):
         monkeypatch.setattr(samples, "COMPUTED", together * each / LARGEST_KEPT)
         known = ranges(model, calibration, method, 99.99, tmp_path)
@@ -158,7 +161,7 @@ def test_outliers_and_explanations_take_batches_that_fit(
     calibration: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     model = models.convolutional(tmp_path / "model")
-    each = computed.of(model / models.FILE, calibration)
+    each = computed_bytes.of(model / models.FILE, calibration)
     monkeypatch.setattr(samples, "COMPUTED", 8 * each / LARGEST_KEPT)
     outliers.without_outliers(model / models.FILE, calibration, 1e9, tmp_path)
     (tmp_path / "onnx.u8s8").mkdir()
@@ -171,5 +174,5 @@ def test_outliers_and_explanations_take_batches_that_fit(
 def test_predictions_tell_their_batch(calibration: Path, out: Path, tmp_path: Path):
     model = wide(tmp_path / "model")
     predict.run(model, calibration, out, batch_size=250)
-    each = computed.per_sample(model, calibration)
+    each = computed_bytes.per_sample(model, calibration)
     assert predictions.batch_size(out) == predictions.BatchSize(COMPUTED * samples.LARGEST // each, each)

@@ -8,11 +8,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from images.onnx import distinct, dynamic, explain, float16
-from images.onnx.calibrate import ranges
+from images.onnx import dynamic, explain, float16
+from images.onnx.graph import unique_names
+from images.onnx.quantize.calibrate import ranges
 from shared.contract import read
-from shared.sensitivity import FILE as LAYERS
-from shared.sensitivity import Sensitivity
+from shared.sensitivity.layer_errors import FILE as LAYERS
+from shared.sensitivity.layer_errors import Sensitivity
 from tests.images.models import FILE
 from tests.images.onnx import quantizing
 
@@ -154,15 +155,17 @@ def test_inputs_outputs_and_layers_keep_their_names(way: str, calibration: Path,
     assert [[item.name for item in items] for items in (graph.input, graph.output)] == [["input"], ["output"]]
     names = {tensor.name for tensor in graph.initializer}
     assert {"weight_1_quantized", "weight_1_scale"} <= names
-    everything = {*distinct.tensor_names(graph), *(node.name for node in graph.node)}
-    assert not [name for name in everything if distinct.MARK in name]
+    everything = {*unique_names.tensor_names(graph), *(node.name for node in graph.node)}
+    assert not [name for name in everything if unique_names.MARK in name]
 
 
 def test_a_name_with_the_mark_in_it_is_left_as_it_is(calibration: Path, tmp_path: Path):
-    model = save(tmp_path / "model", lambda name: f"{distinct.MARK}{name}{distinct.MARK}")
+    model = save(tmp_path / "model", lambda name: f"{unique_names.MARK}{name}{unique_names.MARK}")
     wanted = quantized(save(tmp_path / "plain"), calibration, tmp_path / "plain.quantized")
     np.testing.assert_array_equal(quantized(model, calibration, tmp_path / "quantized"), wanted)
-    assert onnx.load(tmp_path / "quantized" / FILE).graph.input[0].name == f"{distinct.MARK}input{distinct.MARK}"
+    assert (
+        onnx.load(tmp_path / "quantized" / FILE).graph.input[0].name == f"{unique_names.MARK}input{unique_names.MARK}"
+    )
 
 
 def test_an_excluded_layer_is_found_by_its_name(calibration: Path, tmp_path: Path):
@@ -227,12 +230,12 @@ def test_names_in_loops_and_branches_are_marked_with_those_that_they_read():
     takes = [helper.make_tensor_value_info("c", TensorProto.BOOL, []), helper.make_tensor_value_info("x", 1, [1])]
     graph = helper.make_graph([node], "outer", takes, [helper.make_tensor_value_info("z", TensorProto.FLOAT, [1])])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    copy, mark = distinct.marked(model)
+    copy, mark = unique_names.marked(model)
     onnx.checker.check_model(copy, full_check=True)
-    names = [name for graph in distinct.graphs(copy.graph) for name in distinct.tensor_names(graph)]
+    names = [name for graph in unique_names.graphs(copy.graph) for name in unique_names.tensor_names(graph)]
     assert all(name.endswith(mark) for name in names)
-    distinct.unmark(copy, mark)
-    assert set(distinct.tensor_names(copy.graph)) == set(distinct.tensor_names(model.graph))
+    unique_names.unmark(copy, mark)
+    assert set(unique_names.tensor_names(copy.graph)) == set(unique_names.tensor_names(model.graph))
 
 
 @pytest.mark.parametrize(
@@ -245,4 +248,4 @@ def test_names_in_loops_and_branches_are_marked_with_those_that_they_read():
     ],
 )
 def test_what_was_there_has_its_name_back_and_what_was_made_up_gives_way(names: list[str], wanted: list[str]):
-    assert [distinct.freed(names, "·")[name] for name in names] == wanted
+    assert [unique_names.freed(names, "·")[name] for name in names] == wanted

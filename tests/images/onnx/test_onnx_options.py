@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto
 
 from images.onnx import quantize
-from images.onnx.counting import count
+from images.onnx.quantize.coverage import count
 from shared.errors import CrossquantError, Unsupported
 from tests.images import models
 from tests.images.onnx.quantizing import RECIPES, answers, kinds, run, stored

@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from images.onnx.outliers import magnitudes, ordinary, scores, without_outliers
+from images.onnx.quantize.outliers import magnitudes, ordinary, scores, without_outliers
 from shared.errors import CrossquantError
 
 

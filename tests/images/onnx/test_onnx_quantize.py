@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 
-from images.onnx.counting import count
+from images.onnx.quantize.coverage import count
 from shared.errors import Unsupported
 from tests.images import models
 from tests.images.onnx.quantizing import RECIPES, TYPES, answers, dequantized, run, stored

@@ -8,9 +8,9 @@ import numpy as np
 import onnx
 import pytest
 
-from images.onnx import recover
+from images.onnx import accuracy_aware
 from shared.errors import Unsupported
-from shared.search import least
+from shared.quantization.layer_search import least
 from tests.images import models
 from tests.images.onnx import hard
 from tests.images.onnx.quantizing import answers
@@ -46,7 +46,7 @@ def accuracy(variant: Path) -> float:
 
 
 def run(model: Path, data: tuple[Path, Path], out: Path, **options: object) -> dict:
-    recover.run(model, *data, out, **{**RECIPE, **options})
+    accuracy_aware.run(model, *data, out, **{**RECIPE, **options})
     return json.loads((out / "excluded.json").read_text())
 
 
@@ -82,7 +82,7 @@ def test_the_limit_of_trials_is_kept(trials: int, data: tuple[Path, Path], tmp_p
 def test_a_limit_out_of_reach_leaves_the_best_trial(
     data: tuple[Path, Path], tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(recover, "least", lambda exact, drop: least(exact, drop) + 0.3)  # out of reach
+    monkeypatch.setattr(accuracy_aware, "least", lambda exact, drop: least(exact, drop) + 0.3)  # out of reach
     found = run(hard.normalized(tmp_path / "model"), data, out)
     best = max(trial["accuracy"] for trial in found["trials"])
     assert not found["holds"]

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from driver.catalog import declarations
 from driver.experiment import recipes
 from images.onnx import dynamic
-from shared.instructions import this_cpu
+from shared.measure.instructions import this_cpu
 from tests.images import models
 from tests.images.onnx import quantizing
 
@@ -72,7 +72,7 @@ def wrong(variant: Path) -> bool:
 def test_a_static_recipe_saturates_as_it_is_declared(tmp_path: Path, bright: Path, out: Path, recipe, kind):
     quantizing.run(product(tmp_path, kind), bright, out, calibrate="minmax", **recipe)
     assert wrong(out) is (recipes.saturates(STATIC, recipe) and this_cpu().saturates)
-    assert recipes.saturates(STATIC, recipe) or recipes.safe(STATIC, recipe), "all of these are declared"
+    assert recipes.saturates(STATIC, recipe) or recipes.is_cpu_invariant(STATIC, recipe), "all of these are declared"
 
 
 @pytest.mark.parametrize("activation", ["uint16", "int16"])

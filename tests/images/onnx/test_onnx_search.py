@@ -2,8 +2,8 @@
 
 import pytest
 
-from images.onnx.attempts import spared
-from shared.search import Search
+from images.onnx.quantize.trials import spared
+from shared.quantization.layer_search import Search
 
 LAYERS = tuple("abcdefgh")
 

@@ -7,8 +7,8 @@ import onnx
 import pytest
 
 from images.onnx.session import load, open_session
-from shared import threads
 from shared.errors import CrossquantError
+from shared.runner import threads
 from tests.images import models
 
 

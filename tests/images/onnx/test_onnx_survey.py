@@ -4,16 +4,16 @@ from pathlib import Path
 
 import onnx
 
-from images.onnx import survey
-from shared import inspection
-from shared.inspection import Inspection, Leg
-from shared.signature import Signature, Tensor
+from images.onnx import operator_support
+from shared import compatibility
+from shared.compatibility import Inspection, Leg
+from shared.data.signature import Signature, Tensor
 from tests.images import models
 
 
 def test_the_users_own_file(tmp_path: Path, out: Path):
-    survey.run(models.convolutional(tmp_path / "own"), out)
-    found = inspection.load(out)
+    operator_support.run(models.convolutional(tmp_path / "own"), out)
+    found = compatibility.load(out)
     assert found.operators == {"Conv": 2, "Flatten": 1, "Gemm": 1, "GlobalAveragePool": 1, "Mul": 1, "Relu": 2} | {
         "Softmax": 1,
         "Transpose": 1,
@@ -31,17 +31,17 @@ def test_the_users_own_file(tmp_path: Path, out: Path):
 def test_what_the_keras_image_left(tmp_path: Path, out: Path):
     source = models.convolutional(tmp_path / "described")
     taken = (Tensor("image", "float32", (8, 8, 3)),)
-    inspection.write(Inspection(signature=Signature(taken, ()), parameters=7), source)
-    survey.run(source, out)
-    found = inspection.load(out)
+    compatibility.write(Inspection(signature=Signature(taken, ()), parameters=7), source)
+    operator_support.run(source, out)
+    found = compatibility.load(out)
     assert found.parameters is None  # Keras has counted them
     assert [leg.name for leg in found.legs] == ["ONNX Runtime", "ONNX Runtime, 8 bits"]
 
 
 def test_a_model_that_did_not_come_so_far(tmp_path: Path, out: Path):
-    inspection.write(Inspection(), tmp_path)
-    survey.run(tmp_path, out)
-    assert inspection.load(out) == Inspection()
+    compatibility.write(Inspection(), tmp_path)
+    operator_support.run(tmp_path, out)
+    assert compatibility.load(out) == Inspection()
 
 
 def test_a_file_that_onnx_runtime_can_not_run(tmp_path: Path, out: Path):
@@ -50,7 +50,7 @@ def test_a_file_that_onnx_runtime_can_not_run(tmp_path: Path, out: Path):
     model.graph.node[-1].op_type, model.graph.node[-1].domain = "Own", "their.own"
     model.opset_import.append(onnx.helper.make_opsetid("their.own", 1))
     onnx.save(model, source / "model.onnx")
-    survey.run(source, out)
-    (leg,) = inspection.load(out).legs
+    operator_support.run(source, out)
+    (leg,) = compatibility.load(out).legs
     assert not leg.all
     assert "Own" in leg.reason

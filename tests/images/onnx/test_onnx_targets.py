@@ -9,8 +9,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from images.onnx import fold
-from images.onnx.targets import constant_targets
+from images.onnx import fold_batchnorm
+from images.onnx.graph.shape_constants import constant_targets
 from tests.images import models
 
 Nodes = list[onnx.NodeProto]
@@ -141,7 +141,7 @@ def test_folding_gets_through_where_the_target_was_computed(tmp_path: Path, out:
     source = tmp_path / "exported"
     source.mkdir()
     onnx.save(attention(), source / models.FILE)
-    fold.run(source, out, enabled=True)
+    fold_batchnorm.run(source, out, enabled=True)
     assert [item.op_type for item in onnx.load(out / models.FILE).graph.node] == ["Reshape", "Relu"]
     assert not [path for path in out.iterdir() if path.name not in (models.FILE, "example.npz")]
 
@@ -180,7 +180,7 @@ def test_folding_gets_through_where_onnx_runtime_can_infer_no_shape(
     source.mkdir()
     monkeypatch.chdir(elsewhere)
     onnx.save(unfollowed(), source / models.FILE)
-    fold.run(source, out, enabled=True)
+    fold_batchnorm.run(source, out, enabled=True)
     assert "ONNX Runtime's symbolic shape inference: " in capsys.readouterr().out
     said = json.loads((out / "notes.json").read_text())
     assert said == ["ONNX Runtime's symbolic shape inference gave up: shapes are inferred without it"]

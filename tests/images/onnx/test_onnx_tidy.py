@@ -8,8 +8,11 @@ import numpy as np
 import onnx
 import pytest
 
-from images.onnx import activations, adopt, fold, session, survey, tidy
-from shared import examples, inspection, signature
+from images.onnx import fold_batchnorm, import_model, operator_support, session
+from images.onnx.graph import normalize
+from images.onnx.quantize import relu_check
+from shared import compatibility
+from shared.data import examples, signature
 from shared.errors import CrossquantError, Unsupported
 from tests.images.onnx import quantizing
 from tests.odd import graphs
@@ -35,8 +38,8 @@ def folded(case: Case, folder: Path) -> tuple[Path, Path]:
     source, dataset = given(case, folder)
     for name in ("exported", "onnx.fp32"):
         (folder / name).mkdir()
-    adopt.run(source, dataset, folder / "exported")
-    fold.run(folder / "exported", folder / "onnx.fp32", enabled=True)
+    import_model.run(source, dataset, folder / "exported")
+    fold_batchnorm.run(folder / "exported", folder / "onnx.fp32", enabled=True)
     return folder / "onnx.fp32", dataset
 
 
@@ -53,8 +56,8 @@ def test_a_quantized_product_does_not_multiply_its_bias_too(name: str, tmp_path:
 
 def test_factors_that_can_not_be_dropped_are_left_in_float():
     case = graphs.gemm((graphs.ANSWERS,), computed=True, alpha=0.5)
-    tidy.tidy(case.model)
-    assert tidy.multiplied_biases(case.model.graph) == [
+    normalize.tidy(case.model)
+    assert normalize.multiplied_biases(case.model.graph) == [
         node.name for node in case.model.graph.node if node.op_type == "Gemm"
     ]
 
@@ -75,7 +78,7 @@ def test_a_bias_that_two_layers_share_stays_the_one_of_each(tmp_path: Path):
     net.add("Gemm", net.weight(4, graphs.ANSWERS), bias)
     case = Case(net.model(), (graphs.samples(6),))
     before = session.open_session(tmp_path / saved(case, tmp_path), 1).run(None, {"x": case.inputs[0]})[0]
-    tidy.tidy(case.model)
+    normalize.tidy(case.model)
     after = session.open_session(tmp_path / saved(case, tmp_path), 1).run(None, {"x": case.inputs[0]})[0]
     np.testing.assert_allclose(after, before, rtol=1e-6)
     assert {tuple(tensor.dims) for tensor in case.model.graph.initializer} >= {(4,), (graphs.ANSWERS,)}
@@ -101,7 +104,7 @@ def test_a_clip_that_is_dropped_cuts_above_too(low: float, high: float, said: st
     ends = tuple(np.float32([value]) for value in (low, high))
     ranges = {source.graph.node[0].output[0]: SimpleNamespace(range_value=ends)}
     try:
-        activations.check_dropped(source, quantized, ranges, "percentile")
+        relu_check.check_dropped(source, quantized, ranges, "percentile")
         found = ""
     except Unsupported as error:
         found = str(error)
@@ -120,7 +123,7 @@ def test_a_clip_that_is_dropped_cuts_above_too(low: float, high: float, said: st
 )
 def test_a_batch_that_the_file_does_not_admit_is_found(name: str, note: str, tmp_path: Path, out: Path):
     case = graphs.CASES[name]()
-    adopt.run(*given(case, tmp_path), out)
+    import_model.run(*given(case, tmp_path), out)
     assert json.loads((out / "notes.json").read_text())[-1].startswith(note)
     assert session.load(out, 1)(case.inputs)[0].shape == (12, graphs.ANSWERS)
 
@@ -130,14 +133,14 @@ def test_answers_that_mix_samples_are_told(tmp_path: Path, out: Path):
     net.add("ReduceMean", axes=[0])
     net.add("Sub", "x")
     net.dense(6)
-    adopt.run(*given(Case(net.model(), (graphs.samples(6),)), tmp_path), out)
+    import_model.run(*given(Case(net.model(), (graphs.samples(6),)), tmp_path), out)
     [note] = json.loads((out / "notes.json").read_text())
     assert note.startswith("an answer depends on the other samples of its batch: output 0")
 
 
 def test_a_model_in_training_is_refused(tmp_path: Path, out: Path):
     with pytest.raises(CrossquantError, match=r"otherwise each time \(Dropout 'Dropout_0'\)"):
-        adopt.run(*given(graphs.CASES["dropout-on"](), tmp_path), out)
+        import_model.run(*given(graphs.CASES["dropout-on"](), tmp_path), out)
 
 
 @pytest.mark.parametrize("name", ["open-24", "open-24-minus-one", "open-same-name-20"])
@@ -157,8 +160,8 @@ def test_open_sizes_are_those_of_the_data(name: str, tmp_path: Path):
 )
 def test_inspect_says_which_size_it_tried(size: int, note: str, tmp_path: Path, out: Path):
     source, _ = given(graphs.open_sizes(size, ("h", "w")), tmp_path)
-    survey.run(source, out)
-    found = inspection.load(out)
+    operator_support.run(source, out)
+    found = compatibility.load(out)
     assert note in found.notes[-1]
     assert found.legs[0].all
     if size < 100:
@@ -210,4 +213,4 @@ def test_a_file_that_can_not_be_compared(name: str, said: str, tmp_path: Path, o
     if case.external:
         onnx.save(case.model, source / "my.onnx", save_as_external_data=True, location="my.data", size_threshold=0)
     with pytest.raises(CrossquantError, match=said):
-        adopt.run(source, dataset, out)
+        import_model.run(source, dataset, out)

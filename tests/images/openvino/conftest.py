@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from driver.engines.venv import ensure
-from shared.store import ROOT
+from shared.artifacts.store import ROOT
 
 collect_ignore_glob = [] if importlib.util.find_spec("openvino") else ["test_*.py"]
 

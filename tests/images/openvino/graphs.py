@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from images.onnx import fold
+from images.onnx import fold_batchnorm
 from images.onnx.session import load
 from tests.images import models
 from tests.images.onnx import hard
@@ -98,7 +98,7 @@ def main(target: Path) -> None:
     for name, build in BUILDERS.items():
         exported, folder = build(target / "exported" / name), target / name
         folder.mkdir()
-        fold.run(exported, folder, enabled=True)
+        fold_batchnorm.run(exported, folder, enabled=True)
         ask(folder, (models.images(SAMPLES),))
     random = np.random.default_rng(4)
     first, second = random.normal(0, 1, (SAMPLES, 6)).astype(np.float32), random.integers(0, 9, (SAMPLES, 1), np.uint8)

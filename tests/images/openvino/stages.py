@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from images.openvino import quantize, recover, weights
+from images.openvino import accuracy_aware, quantize, weights
 from images.openvino.session import load
-from shared.store import ROOT
+from shared.artifacts.store import ROOT
 
 STAGES = tomllib.loads((ROOT / "images/openvino/stages.toml").read_text())["stage"]
 
@@ -25,7 +25,7 @@ def quantized(model: Path, calibration: Path, out: Path, **recipe: object) -> Pa
 
 def recovered(models: Path, name: str, out: Path, **recipe: object) -> Path:
     sets = models / "calibration", models / "holdout"
-    recover.run(models / name, *sets, out, **{**defaults("recover"), **recipe})
+    accuracy_aware.run(models / name, *sets, out, **{**defaults("accuracy_aware"), **recipe})
     return out
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from images.openvino import convert
 from images.openvino.session import FILE, ONNX_FILE, WEIGHTS, compiled, load, read
+from shared.artifacts.store import ROOT
 from shared.errors import CrossquantError, Unsupported
-from shared.store import ROOT
 from tests.images.openvino.stages import answered, asked
 
 IMPORTS = """

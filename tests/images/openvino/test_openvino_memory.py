@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from images.openvino import computed, convert, predict
+from images.openvino import computed_bytes, convert, predict
 from images.openvino.session import ONNX_FILE, read
 from images.openvino.validation import Validation
-from shared import predictions
-from shared.samples import LARGEST
+from shared.data.samples import LARGEST
+from shared.measure import predictions
 from tests.images.openvino.stages import asked
 
 
@@ -28,13 +28,13 @@ def test_predictions_are_made_in_a_batch_that_fits(
     variant = tmp_path / "openvino.fp32"
     variant.mkdir()
     convert.run(models / "convolutional", variant)
-    each = computed.per_sample(variant, data)
-    assert each == computed.of(read(models / "convolutional" / ONNX_FILE), data)
+    each = computed_bytes.per_sample(variant, data)
+    assert each == computed_bytes.of(read(models / "convolutional" / ONNX_FILE), data)
     assert each > 4 * np.load(data / "input_0.npy")[0].size
     predict.run(variant, data, out, batch_size=15)
     whole = np.load(out / "output_0.npy")
     assert predictions.batch_size(out) == predictions.BatchSize(15, each)
-    monkeypatch.setattr("shared.samples.COMPUTED", 4 * each / LARGEST)
+    monkeypatch.setattr("shared.data.samples.COMPUTED", 4 * each / LARGEST)
     predict.run(variant, data, out, batch_size=15)
     assert predictions.batch_size(out).samples == 4
     np.testing.assert_allclose(np.load(out / "output_0.npy"), whole, atol=1e-6)
@@ -45,11 +45,11 @@ def test_predictions_are_made_in_a_batch_that_fits(
 def test_weights_are_not_counted_and_batches_are(models: Path, data: Path):
     model = read(models / "convolutional" / ONNX_FILE)
     one, two, four = (
-        computed.total(model, (np.zeros((n, *np.load(data / "input_0.npy").shape[1:])),)) for n in (1, 2, 4)
+        computed_bytes.total(model, (np.zeros((n, *np.load(data / "input_0.npy").shape[1:])),)) for n in (1, 2, 4)
     )
-    assert two - one == computed.of(model, data)
+    assert two - one == computed_bytes.of(model, data)
     assert four - two == 2 * (two - one)
 
 
 def test_a_model_of_a_fixed_batch_takes_what_it_takes(models: Path, data: Path):
-    assert computed.of(read(models / "by_place" / ONNX_FILE), data) == 0
+    assert computed_bytes.of(read(models / "by_place" / ONNX_FILE), data) == 0

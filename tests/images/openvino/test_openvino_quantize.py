@@ -8,10 +8,10 @@ import pytest
 
 from driver.catalog import declarations
 from driver.experiment import recipes
-from images.openvino import counting
+from images.openvino import coverage
 from images.openvino.session import FILE, ONNX_FILE, WEIGHTS, check_compiles, load, read
 from shared.errors import CrossquantError, Unsupported
-from shared.instructions import this_cpu
+from shared.measure.instructions import this_cpu
 from tests.images.openvino.stages import answered, asked, compressed, quantized
 
 RECIPES = {
@@ -27,7 +27,7 @@ EXACT = {"overflow_fix": "enable"} if this_cpu().saturates else {}  # for tests 
 
 
 def integer(variant: Path) -> set[str]:
-    return counting.integer_layers(check_compiles(read(variant / FILE)))
+    return coverage.integer_layers(check_compiles(read(variant / FILE)))
 
 
 def weights_of(variant: Path) -> dict[str, np.ndarray]:
@@ -136,7 +136,7 @@ def test_a_model_without_anything_to_quantize_is_unsupported(models: Path, calib
 
 
 def test_the_count_of_a_float_model_is_none_of_all(models: Path):
-    assert counting.count(check_compiles(read(models / "convolutional" / ONNX_FILE))) == (0, 3)
+    assert coverage.count(check_compiles(read(models / "convolutional" / ONNX_FILE))) == (0, 3)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from images.torch import forms
-from shared.store import ROOT
+from images.torch.runtime import formats
+from shared.artifacts.store import ROOT
 
 
 def defaults(run: str) -> dict[str, Any]:
@@ -19,5 +19,5 @@ def defaults(run: str) -> dict[str, Any]:
 
 def answers(variant: Path, images: np.ndarray) -> np.ndarray:
     """What a model of one input and one output makes of them, on one thread."""
-    [found] = forms.load(variant, 1)((images,))
+    [found] = formats.load(variant, 1)((images,))
     return found

@@ -14,12 +14,15 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from images.torch import convert, explain, layers, names, pt2e, quantize, recover, survey, torchvision_free
-from images.torch.script import FILE
-from shared import inspection, samples
+from images.torch import accuracy_aware, convert, explain, operator_support, pt2e, quantize
+from images.torch.convert import safe_names, torchvision_stub
+from images.torch.quantize import exclusion
+from images.torch.runtime.script import FILE
+from shared import compatibility
+from shared.compatibility import Inspection
+from shared.data import samples
+from shared.data.signature import Signature, Tensor
 from shared.errors import Unsupported
-from shared.inspection import Inspection
-from shared.signature import Signature, Tensor
 from tests.images import models
 from tests.images.torch.stages import answers, defaults
 
@@ -135,7 +138,7 @@ def test_an_installed_torchvision_is_left_in_its_place(tmp_path: Path, monkeypat
     (tmp_path / "torchvision.py").write_text("real = True\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "torchvision")
-    torchvision_free.install()
+    torchvision_stub.install()
     assert "torchvision" not in sys.modules
 
 
@@ -156,19 +159,19 @@ def test_an_ordinary_name_is_the_modules(tmp_path: Path):
     known = called(source, *ORDINARY)
     module = convert.to_module(source)
     expected = [name.replace(".", "/").lstrip("/") for name in known]
-    assert [layer.module for layer in layers.read(source)] == expected
+    assert [layer.module for layer in exclusion.read(source)] == expected
     assert [name for name, _ in module.named_children() if name in expected] == expected
-    assert [layer.name for layer in layers.read(source)] == known
+    assert [layer.name for layer in exclusion.read(source)] == known
 
 
 @pytest.mark.parametrize(
     "letter", ['"', "'", "\\", "\n", "\r", "\0", "*", "?", "{", "(", " ", "\u2028", "\ufeff", "．"]
 )
 def test_a_name_that_is_not_ordinary_is_another_one(letter: str):
-    made = names.plain(f"conv{letter}1")
+    made = safe_names.plain(f"conv{letter}1")
     assert made.startswith("conv_1_") or letter == "．"
-    assert names.OTHER.search(made) is None
-    assert made != names.plain(f"conv{letter}{letter}1") != names.plain("conv_1") == "conv_1"
+    assert safe_names.OTHER.search(made) is None
+    assert made != safe_names.plain(f"conv{letter}{letter}1") != safe_names.plain("conv_1") == "conv_1"
 
 
 def test_a_word_of_pythons_is_a_name_like_another(tmp_path: Path, out: Path):
@@ -209,7 +212,7 @@ def test_what_a_node_is_called_is_not_run_as_it_is_quantized(
 ):
     """It can be excluded by its name all the same."""
     source, folder = hostile
-    convolution = next(layer.name for layer in layers.read(source) if layer.operator == "Conv")
+    convolution = next(layer.name for layer in exclusion.read(source) if layer.operator == "Conv")
     stage.run(source, folder, out, **{**defaults(stage.__name__.rsplit(".", 1)[1]), "exclude": [convolution]})
     assert json.loads((out / "quantized.json").read_text())["operators"] == 2
     assert not (tmp_path / "mark").exists()
@@ -222,18 +225,20 @@ def test_what_a_node_is_called_is_not_run_as_it_is_recovered_or_explained(
     variant = tmp_path / "torch.int8"
     variant.mkdir()
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    recover.run(source, folder, folder, variant, **{**defaults("recover"), "max_drop_pp": 0.0, "trials": 2})
+    accuracy_aware.run(
+        source, folder, folder, variant, **{**defaults("accuracy_aware"), "max_drop_pp": 0.0, "trials": 2}
+    )
     monkeypatch.setattr("images.torch.explain.store.parameters", lambda _: defaults("quantize"))
     explain.run(variant, source, folder, out, images=40)
     found = {layer["name"] for layer in json.loads((out / "layers.json").read_text())["layers"]}
-    assert found and found <= {layer.name for layer in layers.read(source)}
+    assert found and found <= {layer.name for layer in exclusion.read(source)}
     assert not (tmp_path / "mark").exists()
 
 
 def test_what_a_node_is_called_is_not_run_as_it_is_inspected(hostile: tuple[Path, Path], tmp_path: Path, out: Path):
     source, _ = hostile
-    inspection.write(Inspection(signature=Signature((Tensor("image", "float32", models.SHAPE),), ())), source)
-    survey.run(source, out)
-    assert [leg.reason for leg in inspection.load(out).legs] == ["", "", ""]
-    assert inspection.load(out).legs[1].carried["Conv"] == 2
+    compatibility.write(Inspection(signature=Signature((Tensor("image", "float32", models.SHAPE),), ())), source)
+    operator_support.run(source, out)
+    assert [leg.reason for leg in compatibility.load(out).legs] == ["", "", ""]
+    assert compatibility.load(out).legs[1].carried["Conv"] == 2
     assert not (tmp_path / "mark").exists()

@@ -8,8 +8,11 @@ import pytest
 import torch
 from onnx import helper
 
-from images.torch import convert, explain, fallback, forms, fx, pt2e, quantize, recover
-from shared import samples
+from images.torch import accuracy_aware, convert, explain, pt2e, quantize
+from images.torch.convert import fallback
+from images.torch.quantize import fx
+from images.torch.runtime import formats
+from shared.data import samples
 from shared.errors import CrossquantError, Unsupported
 from tests.images import models
 from tests.images.torch.graphs import model, one, random, reference, saved
@@ -23,7 +26,7 @@ def calibration(folder: Path, x: np.ndarray) -> Path:
 
 
 def about(folder: Path) -> dict[str, object]:
-    return json.loads((folder / forms.QUANTIZED_JSON).read_text())
+    return json.loads((folder / formats.QUANTIZED_JSON).read_text())
 
 
 def products(x: np.ndarray) -> tuple[list, dict[str, np.ndarray]]:
@@ -40,21 +43,21 @@ def products(x: np.ndarray) -> tuple[list, dict[str, np.ndarray]]:
 
 def test_a_graph_that_will_do_is_the_only_one_that_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Rewriting takes time, and brings ONNX's reference."""
-    monkeypatch.setattr("images.torch.rewriting.rewrite", lambda _: pytest.fail("it was rewritten"))
+    monkeypatch.setattr("images.torch.convert.rewriting.rewrite", lambda _: pytest.fail("it was rewritten"))
     out = tmp_path / "out"
     out.mkdir()
     convert.run(models.convolutional(tmp_path / "onnx"), out)
-    assert json.loads((out / forms.CONVERSION_JSON).read_text()) == {"by": "onnx2torch", "rewritten": []}
+    assert json.loads((out / formats.CONVERSION_JSON).read_text()) == {"by": "onnx2torch", "rewritten": []}
 
 
 def test_what_onnx2torch_lacks_is_converted_from_the_rewritten_graph(tmp_path: Path, out: Path):
     x = random(3, 4, 6)
     source = saved(one("MeanVarianceNormalization", x, axes=[2]), tmp_path / "onnx")
     convert.run(source, out)
-    found = json.loads((out / forms.CONVERSION_JSON).read_text())
+    found = json.loads((out / formats.CONVERSION_JSON).read_text())
     assert found["rewritten"][0] == "MeanVarianceNormalization by what ONNX defines it by"
     expected = reference(one("MeanVarianceNormalization", x, axes=[2]), x)[0]
-    np.testing.assert_allclose(forms.load(out, 1)((x,))[0], expected, atol=1e-5)
+    np.testing.assert_allclose(formats.load(out, 1)((x,))[0], expected, atol=1e-5)
 
 
 def test_what_no_graph_can_do_without_is_named(tmp_path: Path, out: Path):
@@ -76,7 +79,7 @@ def test_the_rewritten_graph_is_taken_where_fx_leaves_layers_in_float(tmp_path: 
         "rewritten": ["one and plus as a linear layer", "two as a linear layer"],
     }
     expected = reference(model(nodes, x, ["y"], constants), x)[0]
-    assert np.abs(forms.load(out, 1)((x,))[0] - expected).max() < 0.05 * np.abs(expected).max()
+    assert np.abs(formats.load(out, 1)((x,))[0] - expected).max() < 0.05 * np.abs(expected).max()
 
 
 def test_a_layer_that_rewriting_takes_away_may_be_excluded(tmp_path: Path, out: Path):
@@ -113,7 +116,7 @@ TO_MODULE = convert.to_module
 @pytest.fixture
 def refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A layer of each converted model is one that FX can't trace."""
-    for module in ("images.torch.attempts", "images.torch.pt2e"):
+    for module in ("images.torch.quantize.trials", "images.torch.pt2e"):
         monkeypatch.setattr(f"{module}.to_module", untraceable)
 
 
@@ -123,14 +126,14 @@ def test_pt2e_is_taken_where_fx_can_trace_no_graph(tmp_path: Path, out: Path):
     source = models.convolutional(tmp_path / "onnx")
     quantize.run(source, calibration(tmp_path / "calibration", images), out, **defaults("quantize"))
     found = about(out)
-    assert (found["form"], found["path"]) == (forms.EXPORTED, "pt2e")
+    assert (found["form"], found["path"]) == (formats.EXPORTED, "pt2e")
     assert (found["quantized"], found["operators"]) == (3, 3)
     assert str(found["reason"]).startswith("PyTorch's FX graph mode can't trace this model at layer 'Conv_2'")
-    answers = forms.load(out, 1)((images,))[0]
+    answers = formats.load(out, 1)((images,))[0]
     convert_out = tmp_path / "float"
     convert_out.mkdir()
     convert.run(source, convert_out)
-    assert 0 < np.abs(answers - forms.load(convert_out, 1)((images,))[0]).max() < 0.1
+    assert 0 < np.abs(answers - formats.load(convert_out, 1)((images,))[0]).max() < 0.1
 
 
 @pytest.mark.usefixtures("refused")
@@ -226,7 +229,7 @@ def test_a_variant_of_the_rewritten_graph_is_explained_by_its_layers(
 
 def test_layers_of_the_rewritten_graph_can_be_left_in_float(sequence: tuple[Path, Path], out: Path):
     source, images = sequence
-    recover.run(source, images, images, out, **{**defaults("recover"), "max_drop_pp": 0.0, "trials": 3})
+    accuracy_aware.run(source, images, images, out, **{**defaults("accuracy_aware"), "max_drop_pp": 0.0, "trials": 3})
     assert about(out)["path"] == "fx-rewritten"
     found = json.loads((out / "excluded.json").read_text())
     assert found["trials"]

@@ -7,10 +7,12 @@ import numpy as np
 import onnx
 import pytest
 
-from images.torch import convert, explain, forms, fx, predict, pt2e, quantize, recover
-from shared import store
+from images.torch import accuracy_aware, convert, explain, predict, pt2e, quantize
+from images.torch.quantize import fx
+from images.torch.runtime import formats
+from shared.artifacts import store
+from shared.data.samples import take
 from shared.errors import CrossquantError
-from shared.samples import take
 from tests.images import models, two
 from tests.images.torch.stages import defaults
 
@@ -42,7 +44,7 @@ def test_both_inputs_go_in_by_position_and_both_outputs_come_out(model: Path, se
     convert.run(model, out)
     for count in (1, 7):
         images, other = two.inputs(count, second, 3)
-        found = forms.load(out, 1)((images.astype(np.float32), other))
+        found = formats.load(out, 1)((images.astype(np.float32), other))
         for answer, expected in zip(found, two.reference(model, (images, other)), strict=True):
             assert answer.shape == expected.shape
             np.testing.assert_allclose(answer, expected, atol=1e-5)
@@ -73,7 +75,7 @@ def test_pt2e_quantizes_all_layers_and_gives_both_outputs(second, model, samples
 
 def check(model: Path, calibration: Path, second: str, out: Path) -> None:
     """All layers are quantized, and both outputs of every sample are near those of the float model."""
-    written, layers = forms.read(out), 4 + (second == "float32")
+    written, layers = formats.read(out), 4 + (second == "float32")
     assert (written["quantized"], written["operators"]) == (layers, layers)
     predict.run(out, calibration, out, batch_size=50)
     for number, exact in enumerate(two.reference(model, two.inputs(130, second, 1))):
@@ -126,12 +128,12 @@ def test_explain_scores_by_the_task(model, samples, task, tmp_path, out, monkeyp
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("second", ["int64", "float32"])
 def test_recover_holds_the_tasks_score(model, samples, out):
-    settings = {**defaults("recover"), **BACKEND, "max_drop_pp": 0.001, "trials": 6}
-    recover.run(model, *samples, out, **settings)
+    settings = {**defaults("accuracy_aware"), **BACKEND, "max_drop_pp": 0.001, "trials": 6}
+    accuracy_aware.run(model, *samples, out, **settings)
     found = json.loads((out / "excluded.json").read_text())
     assert found["float_accuracy"] == pytest.approx(1.0, abs=1e-6)
     scores = {tuple(trial["excluded"]): trial["accuracy"] for trial in found["trials"]}
     assert scores[()] < found["float_accuracy"]
     assert found["layers"]
     assert scores[tuple(found["layers"])] > scores[()]
-    assert len(forms.load(out, 1)(take(samples[1], slice(3)))) == 2
+    assert len(formats.load(out, 1)(take(samples[1], slice(3)))) == 2

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from images.torch import computed, convert, fx, predict, pt2e, quantize
-from images.torch.attempts import Attempts
-from images.torch.recipe import Recipe
-from shared import predictions
-from shared.samples import COMPUTED, LARGEST
+from images.torch import convert, predict, pt2e, quantize
+from images.torch.quantize import fx
+from images.torch.quantize.recipe import Recipe
+from images.torch.quantize.trials import Attempts
+from images.torch.runtime import computed_bytes
+from shared.data.samples import COMPUTED, LARGEST
+from shared.measure import predictions
 from tests.images import models
 from tests.images.torch import stages
 
@@ -69,7 +71,7 @@ def test_much_that_is_computed_of_little_fits(data: Path, tmp_path: Path):
 def test_what_is_computed_of_a_sample_is_known_from_the_operators(data: Path, tmp_path: Path):
     convert.run(wide(tmp_path / "model", 1024), variant := made(tmp_path / "torch.fp32"))
     exact = 4 * (2 * 1024 * 64 + 1024)
-    assert exact <= computed.per_sample(variant, data) < 1.1 * exact
+    assert exact <= computed_bytes.per_sample(variant, data) < 1.1 * exact
 
 
 def made(folder: Path) -> Path:
@@ -85,8 +87,8 @@ def test_a_quantizer_is_shown_the_batch_that_fits(
     observe = fx.observe
     monkeypatch.setattr(fx, "observe", lambda prepared, batch: (seen.append(len(batch[0])), observe(prepared, batch)))
     model = models.convolutional(tmp_path / "model")
-    each = computed.of(convert.to_module(model), data)
-    monkeypatch.setattr("shared.samples.COMPUTED", 30 * each / LARGEST)
+    each = computed_bytes.of(convert.to_module(model), data)
+    monkeypatch.setattr("shared.data.samples.COMPUTED", 30 * each / LARGEST)
     if way == "fx":
         quantize.run(model, data, out, **options())
     else:
@@ -114,9 +116,9 @@ def test_every_form_is_answered_in_a_batch_that_fits(
         convert.run(model, variant)
     else:
         pt2e.run(model, data, variant, **stages.defaults("pt2e") | {"form": form})
-    each = computed.per_sample(variant, data)
+    each = computed_bytes.per_sample(variant, data)
     assert each > 0
-    monkeypatch.setattr("shared.samples.COMPUTED", 40 * each / LARGEST)
+    monkeypatch.setattr("shared.data.samples.COMPUTED", 40 * each / LARGEST)
     predict.run(variant, data, out := made(tmp_path / "out"), batch_size=250)
     found = predictions.batch_size(out)
     assert found is not None
@@ -142,5 +144,5 @@ def test_of_many_quantized_copies_one_is_in_memory(data: Path, tmp_path: Path):
 def test_only_what_is_new_counts():
     """A view is what there was."""
     call = lambda x: (x.reshape(-1, 2).T + 1)[:1]  # noqa: E731
-    assert computed.given(call, (np.zeros((4, 2), np.float32),)) == 32
+    assert computed_bytes.given(call, (np.zeros((4, 2), np.float32),)) == 32
     assert isinstance(call(torch.zeros(4, 2)), torch.Tensor)

@@ -8,10 +8,11 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from images.torch import convert, forms, script
-from shared import examples
+from images.torch import convert
+from images.torch.runtime import formats, script
+from shared.data import examples
+from shared.data.examples import Example
 from shared.errors import Unsupported
-from shared.examples import Example
 from tests.images.torch.graphs import model, one, random, reference, saved
 
 X, FLAT = random(5, 4, 6, 8), random(5, 6)
@@ -50,7 +51,7 @@ def test_an_optional_input_may_be_left_out(name: str, tmp_path: Path, out: Path)
     source = saved(graph, tmp_path / "onnx")
     examples.write(Example((x,), (wanted,)), source)
     convert.run(source, out)
-    found = forms.load(out, 1)
+    found = formats.load(out, 1)
     np.testing.assert_allclose(found((x,))[0], wanted, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(found((x[:1],))[0], wanted[:1], rtol=1e-5, atol=1e-6)
 
@@ -84,7 +85,7 @@ def test_the_second_output_of_an_operator_alone(tmp_path: Path, out: Path):
     source = saved(graph, tmp_path / "onnx")
     examples.write(Example((FLAT,), tuple(wanted)), source)
     convert.run(source, out)
-    np.testing.assert_array_equal(forms.load(out, 1)((FLAT,))[0], wanted[0])
+    np.testing.assert_array_equal(formats.load(out, 1)((FLAT,))[0], wanted[0])
 
 
 def test_an_operator_of_another_domain_has_a_name_that_pytorch_takes(tmp_path: Path):
@@ -96,7 +97,7 @@ def test_samples_are_cast_to_what_the_model_takes(tmp_path: Path, out: Path):
     ids = np.arange(10, dtype=np.int64).reshape(5, 2)
     graph = model([helper.make_node("Cast", ["x"], ["y"], name="cast", to=TensorProto.FLOAT)], ids, ["y"], {})
     convert.run(saved(graph, tmp_path / "onnx"), out)
-    np.testing.assert_array_equal(forms.load(out, 1)((ids.astype(np.float32),))[0], ids)
+    np.testing.assert_array_equal(formats.load(out, 1)((ids.astype(np.float32),))[0], ids)
 
 
 def test_a_graph_that_can_not_be_rewritten_keeps_its_own_refusal(tmp_path: Path, out: Path):

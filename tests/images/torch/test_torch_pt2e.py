@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from images.torch import convert, exported, forms, inductor, pt2e
+from images.torch import convert, pt2e
+from images.torch.runtime import exported, formats, inductor
 from shared.errors import CrossquantError
 from tests.images import models
 from tests.images.torch.stages import answers, defaults
@@ -67,7 +68,7 @@ def test_a_fresh_process_answers_nearly_as_float_to_any_batch(
     form: str, shipped: Callable[[str], Path], float_answers: np.ndarray, tmp_path: Path
 ):
     folder = shipped(form)
-    about = json.loads((folder / forms.QUANTIZED_JSON).read_text())
+    about = json.loads((folder / formats.QUANTIZED_JSON).read_text())
     assert about == {"form": form, "quantized": 3, "operators": 3, "path": "pt2e"}
     subprocess.run([sys.executable, "-c", FRESH, folder, tmp_path / "answers.npy"], check=True)
     difference = np.abs(np.load(tmp_path / "answers.npy") - float_answers).max()
@@ -82,7 +83,7 @@ def test_the_file_has_no_calibration_image(shipped: Callable[[str], Path]):
 def test_excluded_layers_stay_in_float(source: Path, out: Path):
     settings = {**defaults("pt2e"), "exclude": ["Conv_2"], "exclude_types": ["Linear"]}
     pt2e.run(source, source, out, **settings)
-    assert json.loads((out / forms.QUANTIZED_JSON).read_text())["quantized"] == 1
+    assert json.loads((out / formats.QUANTIZED_JSON).read_text())["quantized"] == 1
 
 
 def test_matrix_products_are_quantized_as_linear_layers(source: Path, tmp_path: Path, out: Path):
@@ -94,7 +95,7 @@ def test_matrix_products_are_quantized_as_linear_layers(source: Path, tmp_path: 
     graph.add("MatMul", graph.weight(8, 10))
     first, second = (node.name for node in graph.nodes if node.op_type == "MatMul")
     pt2e.run(graph.save(tmp_path), source, out, **defaults("pt2e"))
-    assert json.loads((out / forms.QUANTIZED_JSON).read_text()) == {
+    assert json.loads((out / formats.QUANTIZED_JSON).read_text()) == {
         "form": "exported",
         "quantized": 2,
         "operators": 2,

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from images.torch import convert, forms, fx, quantize, recipe, script
-from shared import threads
+from images.torch import convert, quantize
+from images.torch.quantize import fx, recipe
+from images.torch.runtime import formats, script
 from shared.errors import CrossquantError, Unsupported
+from shared.runner import threads
 from tests.images import models
 from tests.images.torch.stages import answers, defaults
 
@@ -61,7 +63,7 @@ def run(source: Path, calibration: Path, out: Path, **settings: object) -> None:
 
 
 def counted(folder: Path) -> dict[str, object]:
-    return json.loads((folder / forms.QUANTIZED_JSON).read_text())
+    return json.loads((folder / formats.QUANTIZED_JSON).read_text())
 
 
 @pytest.mark.parametrize("backend", ["fbgemm", "x86"])
@@ -172,7 +174,7 @@ def test_a_model_without_anything_to_quantize_is_unsupported(shared: Path, tmp_p
 @pytest.mark.parametrize("count", [1, 2])
 def test_the_model_runs_on_the_threads_asked_for(count: int, quantized: Callable[[str], Path]):
     torch.set_num_threads(3)
-    forms.load(quantized("fbgemm"), count)
+    formats.load(quantized("fbgemm"), count)
     assert torch.get_num_threads() == count
 
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from images.torch import forms, fx, layers, recipe, script
 from images.torch import quantize as stage
-from images.torch.attempts import Attempts
+from images.torch.quantize import exclusion, fx, recipe
+from images.torch.quantize.trials import Attempts
+from images.torch.runtime import formats, script
 from shared.errors import CrossquantError, Unsupported
 from tests.images import models
 from tests.images.torch.stages import answers, defaults
@@ -53,7 +54,7 @@ def kinds(module: torch.fx.GraphModule) -> dict[str, bool]:
 
 
 def test_the_names_are_those_of_the_onnx_file(source: Path):
-    known = {layer.name: layer.operator for layer in layers.read(source)}
+    known = {layer.name: layer.operator for layer in exclusion.read(source)}
     assert known["Conv_2"] == "Conv"
     assert kinds(quantized(source)) == {"Conv_2": True, "Conv_4": True, "Gemm_9": True}
 
@@ -77,7 +78,7 @@ def test_an_addition_and_its_relu_stay_in_float_together(name: str, source: Path
 
 def test_excluded_types_are_left_in_float_and_not_counted(source: Path, out: Path):
     stage.run(source, source, out, **{**defaults("quantize"), "exclude_types": ["Linear", "Add"]})
-    assert '"quantized": 2, "operators": 2' in (out / forms.QUANTIZED_JSON).read_text()
+    assert '"quantized": 2, "operators": 2' in (out / formats.QUANTIZED_JSON).read_text()
     code = str(torch.jit.load(out / script.FILE).inlined_graph)
     assert code.count("quantized::conv2d") == 2
     assert "quantized::linear" not in code

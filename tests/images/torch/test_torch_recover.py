@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from images.torch import explain, recover, script
-from images.torch.attempts import Attempts
-from images.torch.recipe import Recipe
-from shared import search, store
+from images.torch import accuracy_aware, explain
+from images.torch.quantize.recipe import Recipe
+from images.torch.quantize.trials import Attempts
+from images.torch.runtime import script
+from shared.artifacts import store
 from shared.errors import Unsupported
-from shared.search import EXCLUDED
+from shared.quantization import layer_search
+from shared.quantization.layer_search import EXCLUDED
 from tests.images.torch import hard
 from tests.images.torch.stages import defaults
 
@@ -27,7 +29,7 @@ def recovered(build: Build, folder: Path, **settings: object) -> dict:
     out.mkdir()
     calibration = hard.images(model, folder / "calibration", 1, 200)
     holdout = hard.images(model, folder / "holdout", 2, 400)
-    recover.run(model, calibration, holdout, out, **{**defaults("recover"), **PER_TENSOR, **settings})
+    accuracy_aware.run(model, calibration, holdout, out, **{**defaults("accuracy_aware"), **PER_TENSOR, **settings})
     assert (out / script.FILE).exists()
     return json.loads((out / EXCLUDED).read_text())
 
@@ -53,7 +55,7 @@ def test_the_number_of_trials_is_a_limit(tmp_path: Path):
 
 def test_a_limit_that_nothing_holds_leaves_the_best_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The limit is put above what any model can reach."""
-    monkeypatch.setattr(search, "ROUNDING", -1.0)
+    monkeypatch.setattr(layer_search, "ROUNDING", -1.0)
     found = recovered(hard.uneven, tmp_path, trials=3)
     assert not found["holds"]
     assert best(found) == max(trial["accuracy"] for trial in found["trials"])

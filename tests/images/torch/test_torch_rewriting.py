@@ -11,8 +11,8 @@ from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
 from images.torch import convert
-from images.torch.rewriting import rewrite
-from images.torch.unrolling import unrolled
+from images.torch.convert.rewriting import rewrite
+from images.torch.convert.unrolling import unrolled
 from tests.images import models
 from tests.images.torch.graphs import model, one, random, reference, saved
 

@@ -12,7 +12,7 @@ import pytest
 from driver.catalog import declarations
 from driver.experiment import recipes
 from images.torch import pt2e, quantize
-from shared.instructions import this_cpu
+from shared.measure.instructions import this_cpu
 from tests.images import models
 from tests.images.torch.stages import answers, defaults
 

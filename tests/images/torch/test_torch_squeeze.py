@@ -7,7 +7,7 @@ from torch.ao import quantization
 from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 
 from images.torch.convert import convert as to_torch
-from images.torch.plain_calls import fix_squeezes
+from images.torch.convert.fx_rewrites import fix_squeezes
 
 
 def pooled() -> torch.fx.GraphModule:

@@ -5,10 +5,10 @@ from pathlib import Path
 import onnx
 import pytest
 
-from images.torch import survey
-from shared import inspection
-from shared.inspection import Inspection
-from shared.signature import Signature, Tensor
+from images.torch import operator_support
+from shared import compatibility
+from shared.compatibility import Inspection
+from shared.data.signature import Signature, Tensor
 from tests.images import models
 
 
@@ -19,9 +19,9 @@ def described() -> Inspection:
 
 def test_every_leg_is_tried(tmp_path: Path, out: Path, described: Inspection):
     source = models.convolutional(tmp_path / "folded")
-    inspection.write(described, source)
-    survey.run(source, out)
-    converted, fx, pt2e = inspection.load(out).legs
+    compatibility.write(described, source)
+    operator_support.run(source, out)
+    converted, fx, pt2e = compatibility.load(out).legs
     assert (converted.name, converted.all, converted.reason) == ("onnx2torch", True, "")
     assert (fx.carried["Conv"], fx.carried["Gemm"], fx.reason) == (2, 1, "")
     assert (pt2e.carried["Conv"], pt2e.carried["Gemm"], pt2e.reason) == (2, 1, "")
@@ -32,9 +32,9 @@ def test_an_operator_without_converter_is_named(tmp_path: Path, out: Path, descr
     model = onnx.load(source / "model.onnx")
     model.graph.node[-1].op_type = "Hardmax"
     onnx.save(model, source / "model.onnx")
-    inspection.write(described, source)
-    survey.run(source, out)
-    (leg,) = inspection.load(out).legs
+    compatibility.write(described, source)
+    operator_support.run(source, out)
+    (leg,) = compatibility.load(out).legs
     total = len(model.graph.node)
     assert not leg.all
     assert sum(leg.carried.values()) == total - 1
@@ -43,9 +43,9 @@ def test_an_operator_without_converter_is_named(tmp_path: Path, out: Path, descr
 
 def test_a_model_of_a_fixed_batch_is_converted_and_not_quantized(tmp_path: Path, out: Path, described: Inspection):
     source = models.by_place(tmp_path / "folded")
-    inspection.write(described, source)
-    survey.run(source, out)
-    converted, *quantized = inspection.load(out).legs
+    compatibility.write(described, source)
+    operator_support.run(source, out)
+    converted, *quantized = compatibility.load(out).legs
     assert converted.all
     assert len(quantized) == 2
     for leg in quantized:
@@ -53,6 +53,6 @@ def test_a_model_of_a_fixed_batch_is_converted_and_not_quantized(tmp_path: Path,
 
 
 def test_a_model_that_did_not_come_so_far(tmp_path: Path, out: Path):
-    inspection.write(Inspection(), tmp_path)
-    survey.run(tmp_path, out)
-    assert inspection.load(out) == Inspection()
+    compatibility.write(Inspection(), tmp_path)
+    operator_support.run(tmp_path, out)
+    assert compatibility.load(out) == Inspection()

@@ -1,0 +1,10 @@
+"""What each PyTorch variant answers on other CPUs than this one."""
+
+from pathlib import Path
+
+from images.torch.runtime.formats import load
+from shared.emulation import emulation
+
+
+def run(model: Path, dataset: Path, labels: Path, out: Path, *, cpus: list[str], images: int) -> None:
+    emulation.answer(model, dataset, labels, out, load.__module__, cpus, images)

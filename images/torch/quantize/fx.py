@@ -1,0 +1,163 @@
+"""PyTorch's FX graph mode: observers put in, shown the calibration samples, and turned into 8-bit operators."""
+
+import traceback
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.fx.config
+from torch.ao import quantization
+from torch.ao.nn import quantized
+from torch.ao.nn.intrinsic import quantized as fused
+from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
+
+from images.torch.convert import OnnxGemm, OnnxMatMul
+from images.torch.runtime import computed_bytes
+from images.torch.runtime.formats import several
+from images.torch.runtime.script import Tensors
+from shared.data import calibration_batches, samples
+from shared.errors import CrossquantError, Unsupported
+from shared.refusals import words
+from shared.runner.progress import report
+
+torch.fx.config.do_not_emit_stack_traces = (
+    True  # for a debugger; each trace would import Inductor, which takes a second
+)
+
+CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
+TRANSPOSED = (torch.nn.ConvTranspose1d, torch.nn.ConvTranspose2d, torch.nn.ConvTranspose3d)
+RECURRENT = (torch.nn.LSTM, torch.nn.GRU)
+WEIGHTED = (*CONVOLUTIONS, *TRANSPOSED, torch.nn.Linear)
+COMPUTING = (*WEIGHTED, *RECURRENT, OnnxMatMul, OnnxGemm)
+QUANTIZED = (
+    *(quantized.Conv1d, quantized.Conv2d, quantized.Conv3d, quantized.Linear),
+    *(quantized.ConvTranspose1d, quantized.ConvTranspose2d, quantized.ConvTranspose3d),
+    *(fused.ConvReLU1d, fused.ConvReLU2d, fused.ConvReLU3d),
+    *(fused.LinearReLU, fused.LinearLeakyReLU, fused.LinearTanh),
+)
+REFUSALS = (  # what PyTorch's tracers raise for a model that they can't follow
+    *(torch.fx.proxy.TraceError, NotImplementedError, RuntimeError, AssertionError),
+    *(AttributeError, IndexError, KeyError, TypeError, ValueError),
+)
+BATCH = 100  # samples
+
+
+def quantize(
+    module: torch.fx.GraphModule, mapping: quantization.QConfigMapping, calibration: Path
+) -> torch.fx.GraphModule:
+    """`module` in 8 bits, its ranges observed over the samples in `calibration`."""
+    return convert_fx(prepare(module, mapping, calibration))
+
+
+def prepare(
+    module: torch.fx.GraphModule, mapping: quantization.QConfigMapping, calibration: Path
+) -> torch.fx.GraphModule:
+    """`module` with observers that have seen the samples in `calibration`. Unsupported names what can't be traced."""
+    try:
+        prepared = prepare_fx(module, mapping, example_inputs=example(calibration))
+    except REFUSALS as error:
+        where = layer_of(error, module)
+        raise Unsupported(f"PyTorch's FX graph mode can't trace this model{where}: {error}") from error
+    leave_integers(prepared, example(calibration))
+    for batch in batches(calibration, computed_bytes.of(module, calibration)):
+        observe(prepared, batch)
+    return prepared
+
+
+class Kinds(torch.fx.Interpreter):
+    """Runs the graph without observing, and notes the observers that are given something else than floats."""
+
+    def __init__(self, prepared: torch.fx.GraphModule) -> None:
+        super().__init__(prepared)
+        self.integers: list[torch.fx.Node] = []
+
+    def run_node(self, n: torch.fx.Node) -> Any:
+        if n.op != "call_module" or not isinstance(self.fetch_attr(n.target), quantization.ObserverBase):
+            return super().run_node(n)
+        [given], _ = self.fetch_args_kwargs_from_env(n)
+        if isinstance(given, torch.Tensor) and not given.is_floating_point():
+            self.integers.append(n)
+        return given
+
+
+def leave_integers(prepared: torch.fx.GraphModule, batch: Tensors) -> None:
+    """Take the observers off tensors of integers, such as the words of a text: they have no range to round to, and a
+    histogram refuses them ("histogram_cpu" not implemented for 'Int').
+    """
+    kinds = Kinds(prepared)
+    kinds.run(*batch)
+    for node in kinds.integers:
+        node.replace_all_uses_with(node.args[0])
+        prepared.graph.erase_node(node)
+    prepared.recompile()
+
+
+def observe(prepared: torch.fx.GraphModule, batch: Tensors) -> None:
+    try:
+        sound = all(bool(torch.isfinite(answer).all()) for answer in several(prepared(*batch)))
+    except REFUSALS as error:
+        if "finite" not in str(error):  # a histogram's, of what is not a number
+            where = layer_of(error, prepared)
+            raise Unsupported(f"PyTorch can't calibrate this model{where}: {words(error)}") from error
+        sound = False
+    if not sound:
+        raise CrossquantError("the float model gives NaN or infinity for a calibration sample: look at its weights")
+
+
+def exclude(mapping: quantization.QConfigMapping, modules: Iterable[str]) -> quantization.QConfigMapping:
+    """`mapping`, changed: these modules stay in float."""
+    for name in modules:
+        mapping.set_module_name(name, None)
+    return mapping
+
+
+def batches(calibration: Path, each: int) -> Iterator[Tensors]:
+    """The samples in `calibration`, a tensor an input, in batches; checked. Memory doesn't grow with their number.
+
+    The model computes `each` bytes of a sample. PyTorch's histograms depend on how samples fall into batches, for they
+    stretch their bins as they go: a batch depends on the model alone, so that a recipe gives the same file everywhere.
+    """
+    total, done = samples.count(calibration), 0
+    for batch in calibration_batches.batches(calibration, BATCH, each=each):
+        yield tuple(map(torch.from_numpy, batch))
+        done += len(batch[0])
+        report(done, total)
+
+
+def example(calibration: Path) -> Tensors:
+    """The first two samples. CrossquantError where there are none."""
+    batch = samples.take(calibration, slice(2))
+    if not len(batch[0]):
+        raise CrossquantError(calibration_batches.EMPTY)
+    return tuple(map(torch.from_numpy, batch))
+
+
+def count(module: torch.nn.Module, kinds: tuple[type, ...], without: Iterable[str] = ()) -> int:
+    """Products in modules of these kinds, those in `without` excepted; a padded convolution lies inside of its module.
+
+    PyTorch's quantized.matmul is none of them: it computes in float, and rounds what it gives.
+    """
+    left_out = set(without)
+    items = [item for name, item in module.named_modules() if name.split(".")[0] not in left_out]
+    return sum(products(item) for item in items if isinstance(item, kinds))
+
+
+def products(layer: torch.nn.Module) -> int:
+    """How many products it computes: a recurrent layer has one with its inputs and one with its state, each way."""
+    return 2 * (1 + layer.bidirectional) if isinstance(layer, RECURRENT) else 1
+
+
+def left_in_float(module: torch.nn.Module, kinds: tuple[type, ...], without: Iterable[str]) -> list[str]:
+    """The layers of these kinds, with what they are, those in `without` excepted."""
+    left_out = set(without)
+    found = [(name.split(".")[0], type(item).__name__) for name, item in module.named_modules() if type(item) in kinds]
+    return [f"{name} ({kind})" for name, kind in found if name not in left_out]
+
+
+def layer_of(error: BaseException, module: torch.nn.Module) -> str:
+    """Where a trace failed: the last module that was called, with what it is; "" where there is none."""
+    known = {id(item): name for name, item in module.named_modules() if name}
+    called = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    inner = [item for item in called if id(item) in known]
+    return f" at layer '{known[id(inner[-1])]}' ({type(inner[-1]).__name__})" if inner else ""

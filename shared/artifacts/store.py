@@ -1,0 +1,253 @@
+"""Artifacts on the volume: hashed, sealed, and believed only after they have been read again."""
+
+import hashlib
+import math
+import mmap
+import os
+import re
+import secrets
+import shutil
+import stat
+import subprocess
+import time
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from shared.contract import Failure, File, Plan, Seal, encode, read
+from shared.errors import CrossquantError
+from shared.text import printable
+
+SEAL = "artifact.json"
+ROOT = Path(__file__).resolve().parents[2]
+BLOCK = 1 << 20  # bytes
+DEEPEST = 32  # folders below an artifact's own
+LEAST_FREE = 1 << 18  # bytes; with fewer, what failed failed for want of space
+
+
+def volumes() -> Path:
+    """The folder that all containers share: `volumes/` of the checkout, or $CROSSQUANT_VOLUMES."""
+    return Path(os.environ.get("CROSSQUANT_VOLUMES") or ROOT / "volumes").absolute()
+
+
+def plan_path(experiment: str) -> Path:
+    return volumes() / experiment / "plan.json"
+
+
+def artifact_path(plan: Plan, name: str) -> Path:
+    return volumes() / plan.locations[name]
+
+
+def failure_path(plan: Plan, name: str) -> Path:
+    return beside(plan, name, "failures", ".json")
+
+
+def log_path(plan: Plan, name: str) -> Path:
+    return beside(plan, name, "logs", ".log")
+
+
+def beside(plan: Plan, name: str, folder: str, suffix: str) -> Path:
+    return artifact_path(plan, name).parent / folder / (name + suffix)
+
+
+def file_sha256(path: Path, deadline: float = math.inf) -> str:
+    """The hash of a file's content. TimeoutError where it is not ready at `deadline`, by time.monotonic().
+
+    It is read into memory that is given back at once: a runner hashes labels, and its forks, which run the model,
+    have what its memory holds.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file, mmap.mmap(-1, BLOCK) as block:
+        while count := file.readinto(block):
+            with memoryview(block) as view, view[:count] as read_now:
+                digest.update(read_now)
+            if time.monotonic() > deadline:
+                raise TimeoutError
+    return digest.hexdigest()
+
+
+def list_files(folder: Path, deadline: float = math.inf) -> dict[str, File]:
+    """Every file below `folder` except the seal, by its relative path.
+
+    CrossquantError for what is no plain file: a link would have its target read in its place. TimeoutError where they
+    are not all hashed at `deadline`, by time.monotonic(): a file with holes may be longer than the disk.
+    """
+    found = {}
+    for path in sorted(_walk(folder)):
+        if path != folder / SEAL:
+            found[path.relative_to(folder).as_posix()] = File(file_sha256(path, deadline), path.stat().st_size)
+    return found
+
+
+def restore_access(folder: Path) -> None:
+    """Give the owner back what a stage took from `folder`, from what lies in it and from its logs.
+
+    Landlock lets a stage change the mode of any file that its user owns, and it runs as its runner does.
+    """
+    for place in (folder, folder / "logs"):
+        with suppress(OSError):
+            _make_accessible(place)
+            for path in place.iterdir():
+                _make_accessible(path)
+
+
+def _make_accessible(path: Path) -> None:
+    mode = path.lstat().st_mode
+    wanted = stat.S_IRWXU if stat.S_ISDIR(mode) else stat.S_IRUSR | stat.S_IWUSR
+    if not stat.S_ISLNK(mode) and mode & wanted != wanted:
+        path.chmod(stat.S_IMODE(mode) | wanted)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """The files below `folder`, each checked to be one."""
+    waiting = [(folder, 0)]
+    while waiting:
+        place, depth = waiting.pop()
+        if depth > DEEPEST:
+            raise CrossquantError(f"folders are nested more than {DEEPEST} deep: no artifact has such")
+        with os.scandir(place) as entries:
+            for entry in entries:
+                name = Path(entry.path).relative_to(folder).as_posix()
+                if not name.isprintable() and any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
+                    raise CrossquantError(f"{printable(name)}: a file's name must have no control characters")
+                about = entry.stat(follow_symlinks=False)
+                if stat.S_ISDIR(about.st_mode):
+                    waiting.append((Path(entry.path), depth + 1))
+                elif not stat.S_ISREG(about.st_mode):
+                    raise CrossquantError(f"{name} is a link or a device: an artifact must hold plain files")
+                else:
+                    yield Path(entry.path)
+
+
+def digest(seal: Seal) -> str:
+    """What a later stage records of this artifact: the content, not when or where it was made."""
+    lines = [f"{seal.status} {seal.reason}"]
+    lines += [f"{name} {file.sha256}" for name, file in sorted(seal.files.items())]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def code_hash(image: str) -> str:
+    """One hash of all that a stage's result depends on in the code: `shared/` and `images/<image>/`, lock included."""
+    return tree_hash("shared", f"images/{image}")
+
+
+def build_command(image: str) -> str:
+    """What builds the image: an optional one has a Compose file of its own."""
+    own = f"images/{image}/compose.yaml"
+    more = f" -f compose.yaml -f {own}" if (ROOT / own).exists() else ""
+    return f"docker compose{more} build {image}"
+
+
+def tree_hash(*folders: str) -> str:
+    """One hash of the names and contents of all files below these folders of the checkout."""
+    total = hashlib.sha256()
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                total.update(f"{path.relative_to(ROOT).as_posix()} {file_sha256(path)}\n".encode())
+    return total.hexdigest()
+
+
+class Damaged(CrossquantError):
+    """An artifact is not what was sealed: changed by hand, emptied by a power cut, or hit by a bad disk."""
+
+
+def open_sealed(path: Path, name: str) -> Seal | None:
+    """The seal of a finished artifact, its files hashed again; None where there is none.
+
+    Damaged where the seal can't be read or a file is not what was sealed: a trusted seal would show an old result as
+    new.
+    """
+    if not (path / SEAL).exists():
+        return None
+    try:
+        files = list_files(path)
+        seal = read(Seal, path / SEAL)
+    except (CrossquantError, OSError) as error:
+        raise Damaged(f"artifact '{name}' in {path} is damaged ({error})") from None
+    if files != seal.files:
+        raise Damaged(f"artifact '{name}' in {path} changed after it was sealed: run again, which makes it anew")
+    return seal
+
+
+Identity = tuple[int, ...]
+
+
+def identity(path: Path) -> Identity | None:
+    """What tells an artifact's folder from the one that takes its place; None where there is no sealed artifact."""
+    try:
+        folder, seal = path.stat(), (path / SEAL).stat()
+    except OSError:
+        return None
+    return folder.st_dev, folder.st_ino, seal.st_ino, seal.st_mtime_ns, seal.st_size
+
+
+@contextmanager
+def temporary(final: Path) -> Iterator[Path]:
+    """An empty folder beside `final`; gone afterwards unless `publish` has moved it into place.
+
+    Its name is random: two containers number their processes alike.
+    """
+    folder = _partial(final)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        remove(folder)
+
+
+def publish(folder: Path, final: Path, seal: Seal) -> None:
+    """Seal `folder` and put it in the place of `final`, in one rename."""
+    write_atomically(folder / SEAL, encode(seal))
+    remove(final)
+    folder.rename(final)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there, whatever a stage has made of it: unreadable, or nested without end."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    with suppress(RecursionError):
+        shutil.rmtree(path, ignore_errors=True)
+    if path.exists():
+        subprocess.run(["chmod", "-R", "u+rwx", path], check=False, capture_output=True)
+        subprocess.run(["rm", "-rf", path], check=False, capture_output=True)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = _partial(path)
+    try:
+        partial.write_text(text)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _partial(final: Path) -> Path:
+    return final.with_name(f".{final.name}.{secrets.token_hex(8)}.partial")
+
+
+def record_failure(plan: Plan, failure: Failure) -> None:
+    write_atomically(failure_path(plan, failure.name), encode(failure))
+
+
+def remove_partials(final: Path) -> None:
+    """Remove what a killed process left of `final`; for who holds its lock, since others may be writing else."""
+    mine = re.compile(rf"\.{re.escape(final.name)}\.[0-9a-f]+\.partial")
+    if final.parent.is_dir():
+        for path in [each for each in final.parent.iterdir() if mine.fullmatch(each.name)]:
+            remove(path)
+
+
+def is_full(folder: Path) -> bool:
+    """Is the disk that holds `folder` as good as full?"""
+    return shutil.disk_usage(folder).free < LEAST_FREE
+
+
+def parameters(path: Path) -> dict[str, Any]:
+    """What the artifact in `path` was made with."""
+    return read(Seal, path / SEAL).parameters

@@ -1,0 +1,68 @@
+"""What `inspect` learns of a model before anything long is run: each image adds what its framework makes of it."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from shared.contract import encode, read_shown
+from shared.data import samples
+from shared.data.signature import Signature
+
+FILE = "compatibility.json"
+SAMPLES = 8  # random ones: enough for a quantizer to go through all of its steps
+OPEN = 16  # for a size that the model leaves open, where none was found that it takes
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A step of the way. It carries all of the model, or by ONNX operator so many nodes; `reason` is why it stopped."""
+
+    name: str
+    all: bool = False
+    carried: dict[str, int] = field(default_factory=dict)
+    reason: str = ""
+
+    def nodes(self, operator: str, there: int) -> int:
+        """How many of the `there` nodes of this operator it carries."""
+        return there if self.all else self.carried.get(operator, 0)
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """`size` in bytes; `layers` counts Keras's classes, `operators` ONNX's, in the folded graph if it came so far."""
+
+    signature: Signature | None = None
+    parameters: int | None = None
+    size: int | None = None
+    layers: dict[str, int] = field(default_factory=dict)
+    operators: dict[str, int] = field(default_factory=dict)
+    legs: tuple[Leg, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def write(inspection: Inspection, folder: Path) -> None:
+    (folder / FILE).write_text(encode(inspection))
+
+
+def load(folder: Path) -> Inspection:
+    return read_shown(Inspection, folder / FILE)
+
+
+def counted(names: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(names).items()))
+
+
+def random_samples(signature: Signature, folder: Path) -> Path:
+    """A few samples as the model takes them, for a quantizer to be tried on; of whole numbers there are 0 and 1."""
+    random = np.random.default_rng(0)
+    for number, tensor in enumerate(signature.inputs):
+        shape = (SAMPLES, *(tensor.seen or (size or OPEN for size in tensor.shape)))
+        whole = not tensor.dtype.startswith("float")
+        values = random.integers(0, 2, shape) if whole else random.random(shape)
+        np.save(folder / samples.file(number), values.astype(tensor.dtype))
+    dtypes = ", ".join(f'"{tensor.dtype}"' for tensor in signature.inputs)
+    (folder / samples.ABOUT).write_text(f'{{"task": "fidelity", "dtypes": [{dtypes}]}}')
+    return folder

@@ -1,0 +1,282 @@
+"""The classic mistake with a user's data: the model was trained on pixels that were prepared in another way.
+
+The score with the declared preprocessing is held against those of its likely wrong twins, on a few test samples.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import comb
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from shared import tasks
+from shared.artifacts import store
+from shared.data import samples
+from shared.data.samples import About, Array, Batch, Indices
+from shared.data.subset import Subset
+from shared.errors import CrossquantError
+from shared.measure.predictions import Model
+from shared.runner.forks import run_in_fork
+from shared.runner.progress import report
+
+BATCH = 50  # samples
+SURE = 0.01  # a twin is better if chance alone would make one of them look so in fewer cases (Bonferroni)
+RESAMPLES, SEED = 400, 0
+ALIKE = 1e-3  # of the range: twins that differ by less are the same
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and standard deviation, RGB, of pixels from 0 to 1
+CAFFE = (103.939, 116.779, 123.68)  # mean, BGR, of pixels from 0 to 255
+
+
+@dataclass(frozen=True)
+class Twin:
+    """`score` is the task's, 1 is perfect; `better`: than what is declared, by more than chance."""
+
+    name: str
+    score: float
+    better: bool
+
+
+@dataclass(frozen=True)
+class Twins:
+    """What came of it on so many `samples`; `skipped` says why there are none."""
+
+    samples: int = 0
+    declared: float | None = None
+    twins: tuple[Twin, ...] = ()
+    skipped: str = ""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """How pixels from 0 to 255 became what is stored: (pixels * scale - mean) / std, by channel."""
+
+    scale: float = 1.0
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    bgr: bool = False
+
+    @classmethod
+    def of(cls, parameters: Mapping[str, Any]) -> "Declared":
+        """From the parameters of the stage that prepared the data; nothing is declared where they don't say."""
+        mean, std = tuple(parameters.get("mean", ())), tuple(parameters.get("std", ()))
+        return cls(parameters.get("scale", 1.0), mean, std, parameters.get("color") == "bgr")
+
+    @property
+    def silent(self) -> bool:
+        return self.scale == 1 and not self.mean and not self.std
+
+    def applied(self, pixels: Array, axis: int) -> Array:
+        moved = pixels * self.scale - (along(self.mean, pixels.ndim, axis) if self.mean else 0)
+        return moved / (along(self.std, pixels.ndim, axis) if self.std else 1)
+
+    def undone(self, stored: Array, axis: int) -> Array:
+        moved = stored * (along(self.std, stored.ndim, axis) if self.std else 1)
+        return (moved + (along(self.mean, stored.ndim, axis) if self.mean else 0)) / self.scale
+
+
+def along(values: tuple[float, ...], ndim: int, axis: int) -> Array:
+    """`values` in an array that goes with one of `ndim` axes, along `axis`."""
+    return np.array(values).reshape([-1 if place == axis else 1 for place in range(ndim)])
+
+
+def compare(load: Callable[[], tuple[Model, int]], source: Path, dataset: Path, labels: Path, count: int) -> Twins:
+    """The model on `count` of the samples in `dataset`, as `source` prepared them and as its twins.
+
+    `load` gives the model and how many bytes it computes of a sample (shared/measure/sample_bytes.py). It is called in
+    a process that can read neither labels nor `source`, and in which nobody has read them: code in a model could learn
+    them by heart.
+    """
+    if skipped := lack(dataset, labels):
+        return Twins(skipped=skipped)
+    parameters = store.parameters(source)
+    with TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+
+        def work() -> None:
+            model, each = load()
+            for number, answers in enumerate(answer(model, dataset, parameters, count, each)):
+                np.save(folder / f"{number}.npy", answers)
+
+        run_in_fork(work, hidden=(labels, source))
+        answers = [np.load(folder / f"{number}.npy") for number in range(len(list(folder.glob("*.npy"))))]
+    return judge(answers, dataset, labels, parameters, count)
+
+
+@dataclass(frozen=True)
+class Forms:
+    """Some samples as they are stored, and the same by the name of each twin. A `Batch` has an array an input."""
+
+    about: About
+    positions: Indices
+    stored: Batch
+    twins: dict[str, Batch]
+
+
+def forms(dataset: Path, parameters: Mapping[str, Any], count: int) -> Forms:
+    """`count` of the samples in `dataset`, prepared by `parameters`. No twins where no input is a picture."""
+    about, subset = samples.about(dataset), Subset(dataset, count)
+    given = tuple(np.concatenate(parts) for parts in zip(*subset.batches(BATCH), strict=True))
+    given = tuple(
+        array if about.declared(number) else array.astype(samples.FLOAT, copy=False)
+        for number, array in enumerate(given)
+    )
+    place = next((number for number, array in enumerate(given) if channels(array) is not None), None)
+    if place is None:
+        return Forms(about, subset.positions, given, {})
+    others = distinct(given[place], Declared.of(parameters))
+    twins = {name: (*given[:place], form, *given[place + 1 :]) for name, form in others}
+    return Forms(about, subset.positions, given, twins)
+
+
+def answer(model: Model, dataset: Path, parameters: Mapping[str, Any], count: int, each: int = 0) -> list[Array]:
+    """What is judged of the answers of `model` to the samples as they are stored, and then to each twin. It computes
+    `each` bytes of a sample (shared/measure/sample_bytes.py).
+    """
+    tried, size = forms(dataset, parameters, count), samples.fitting(dataset, BATCH, each=each)
+    found = []
+    for number, inputs in enumerate((tried.stored, *tried.twins.values())):
+        batches = (tuple(array[start : start + size] for array in inputs) for start in range(0, len(inputs[0]), size))
+        found.append(np.concatenate([model(batch)[tried.about.judged] for batch in batches]))
+        report(number + 1, len(tried.twins) + 1)
+    return found
+
+
+def lack(dataset: Path, labels: Path) -> str:
+    """Why no twins can be judged; "" where they can. The labels are not read."""
+    about = samples.about(dataset)
+    if not any(channels(samples.mapped(path)[:1]) is not None for path in samples.inputs(dataset)):
+        return "no input is a picture (height, width and 1 or 3 channels)"
+    if about.task != "reconstruction" and not (labels / samples.LABELS).exists():
+        return "without labels there is nothing to score"
+    return ""
+
+
+def judge(answers: Sequence[Array], dataset: Path, labels: Path, parameters: Mapping[str, Any], count: int) -> Twins:
+    """What the `answers` that `answer` gave are worth. CrossquantError where some are not there."""
+    tried, every_label = forms(dataset, parameters, count), samples.labels(labels)
+    score = Scored(tried.about, None if every_label is None else every_label[tried.positions])
+    if len(answers) != len(tried.twins) + 1:
+        raise CrossquantError(f"the model answered {len(answers)} of {len(tried.twins) + 1} preparations")
+    declared, *others = answers
+    reference = declared, tried.stored[0]
+    found = []
+    for (name, inputs), outputs in zip(tried.twins.items(), others, strict=True):
+        answered = outputs, inputs[0]
+        found.append(Twin(name, score.of(answered), score.better(answered, reference, SURE / len(others))))
+    return Twins(len(tried.positions), score.of(reference), tuple(found))
+
+
+def channels(batch: Array) -> int | None:
+    """The axis of the channels of (n, height, width, channels) or (n, channels, height, width); None of others."""
+    if batch.ndim != 4:
+        return None
+    return next((axis for axis in (3, 1) if batch.shape[axis] in (1, 3)), None)
+
+
+def distinct(stored: Array, declared: Declared) -> Iterator[tuple[str, Array]]:
+    """The twins that are unlike what is stored, and unlike each other, in the type of what is stored."""
+    seen = [stored.astype(np.float64)]
+    for name, form in every(stored, declared):
+        if not holds(stored.dtype, form):
+            continue
+        wide = max(float(np.ptp(form)), float(np.finfo(np.float32).tiny))
+        if all(np.abs(form - other).max() > ALIKE * wide for other in seen):
+            seen.append(form)
+            yield name, form.astype(stored.dtype)
+
+
+def holds(dtype: np.dtype[Any], form: Array) -> bool:
+    """A model that takes whole numbers takes no others, and none that its type hasn't."""
+    if dtype.kind == "f":
+        return True
+    low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    return bool((form == np.round(form)).all() and form.min() >= low and form.max() <= high)
+
+
+def every(stored: Array, declared: Declared) -> Iterator[tuple[str, Array]]:
+    """Each likely preparation by a name for people."""
+    exact = stored.astype(np.float64)
+    axis = channels(stored)
+    assert axis is not None
+    to_pixels, from_pixels = ways(exact, declared, axis)
+    if to_pixels:
+        yield from of_pixels(to_pixels(exact), declared, axis)
+    if stored.shape[axis] == 3:
+        yield ("RGB" if declared.bgr else "BGR"), np.flip(exact, axis)
+    elif from_pixels and to_pixels:
+        yield "inverted", from_pixels(255 - to_pixels(exact))
+    yield "÷255", exact / 255
+    yield "×255", exact * 255
+
+
+Way = Callable[[Array], Array]
+
+
+def ways(exact: Array, declared: Declared, axis: int) -> tuple[Way | None, Way | None]:
+    """To pixels from 0 to 255 and back: as declared or, if nothing is, as the range suggests."""
+    if not declared.silent:
+        return (lambda x: declared.undone(x, axis)), (lambda x: declared.applied(x, axis))
+    low, high = float(exact.min()), float(exact.max())
+    if low >= 0 and high <= 1:
+        return (lambda x: x * 255), (lambda x: x / 255)
+    if low >= -1 and high <= 1:
+        return (lambda x: (x + 1) * 127.5), (lambda x: x / 127.5 - 1)
+    if low >= 0 and high <= 255:
+        return (lambda x: x), (lambda x: x)
+    return None, None
+
+
+def of_pixels(pixels: Array, declared: Declared, axis: int) -> Iterator[tuple[str, Array]]:
+    """`pixels` has its channels in the declared order."""
+    yield from scaled(pixels, ", BGR" if declared.bgr else "")
+    if pixels.shape[axis] != 3:
+        return
+    rgb = np.flip(pixels, axis) if declared.bgr else pixels
+    if declared.bgr:
+        yield from scaled(rgb, "")
+    mean, std = (along(values, pixels.ndim, axis) for values in IMAGENET)
+    yield "mean and std of ImageNet", (rgb / 255 - mean) / std
+    yield "BGR, mean-subtracted (Caffe)", np.flip(rgb, axis) - along(CAFFE, pixels.ndim, axis)
+    yield "RGB, mean-subtracted", rgb - along(CAFFE[::-1], pixels.ndim, axis)
+
+
+def scaled(pixels: Array, order: str) -> Iterator[tuple[str, Array]]:
+    yield f"0 to 255{order}", pixels
+    yield f"0 to 1 (÷255){order}", pixels / 255
+    yield f"-1 to 1 (÷127.5 - 1){order}", pixels / 127.5 - 1
+
+
+@dataclass(frozen=True)
+class Scored:
+    """How the task judges answers to some samples: pairs of what is judged of them, and the first input, to which an
+    autoencoder is held.
+    """
+
+    about: About
+    labels: Array | None
+
+    def of(self, answers: Batch, where: Array | slice = slice(None)) -> float:
+        outputs, reference = answers
+        labels = None if self.labels is None else self.labels[where]
+        return tasks.score(self.about, outputs[where], labels, reference[where])
+
+    def better(self, answers: Batch, declared: Batch, level: float) -> bool:
+        """By an exact sign test on the samples of which one is right; else by a paired bootstrap of the score."""
+        if self.about.task == "classification":
+            one, other = (
+                tasks.class_probabilities(found[0]).argmax(axis=1) == self.labels for found in (answers, declared)
+            )
+            return chance(int((one & ~other).sum()), int((other & ~one).sum())) < level
+        random, count = np.random.default_rng(SEED), len(answers[0])
+        draws = (random.integers(0, count, count) for _ in range(RESAMPLES))
+        worse = sum(self.of(answers, where) <= self.of(declared, where) for where in draws)
+        return worse / RESAMPLES < level
+
+
+def chance(wins: int, losses: int) -> float:
+    """How likely at least so many wins are if each is as likely as a loss."""
+    total = wins + losses
+    return float(sum(comb(total, number) for number in range(wins, total + 1)) / 2**total)

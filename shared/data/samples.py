@@ -1,0 +1,195 @@
+"""Samples as every framework sees them: one array an input of the model, one way to batch, one way to draw."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.contract import read_shown
+from shared.errors import CrossquantError
+
+LABELS, ABOUT = "labels.npy", "about.json"
+FLOAT = "float32"
+LARGEST = 1 << 24  # bytes of the inputs of one batch: what a model makes of them meanwhile is many times that
+LARGEST_KEPT = LARGEST // 4  # where every tensor of the model is kept for a while
+COMPUTED = (
+    64  # times as many bytes may all the tensors take that are computed of a batch: 1 GiB, 256 MiB where all stay
+)
+
+Task = Literal["classification", "multilabel", "regression", "reconstruction", "fidelity"]
+Array = NDArray[Any]
+Batch = tuple[Array, ...]  # an array for each input, or output, of the model; all of one length
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What is known of labels without them: the shape of one sample's, the lowest and the highest value.
+
+    A stage that runs the model sees no more of the test labels than this.
+    """
+
+    shape: tuple[int, ...]
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class About:
+    """`about.json` of an artifact that holds samples.
+
+    `classes` names the classes, or the labels of a multi-label task. `dtypes` is what each input is cast to as it is
+    read, where the user declares it; else it is read as float32 if that holds every value of its type, as it is if not,
+    and each framework casts it to what the model takes. The task judges the output number `judged`. `unit` is what a
+    person calls the samples: images, rows. `labels` says what there is to know of their labels, which lie elsewhere.
+    """
+
+    name: str = ""
+    sample: bool = False
+    classes: tuple[str, ...] = ()
+    task: Task = "classification"
+    dtypes: tuple[str, ...] = ()
+    judged: int = 0
+    unit: str = "images"
+    labels: Labels | None = None
+
+    def declared(self, number: int) -> str:
+        """The type that the user declares for this input; "" where none is."""
+        return self.dtypes[number] if number < len(self.dtypes) else ""
+
+
+def file(number: int) -> str:
+    """The array of the model's input, or output, of this number."""
+    return f"input_{number}.npy"
+
+
+def inputs(folder: Path) -> tuple[Path, ...]:
+    """The arrays in `folder`, in the order of the model's inputs."""
+    found = tuple(folder / file(number) for number in range(len(list(folder.glob("input_*.npy")))))
+    if not found:
+        raise CrossquantError(f"{folder.name} holds no samples: delete {folder} and run again")
+    return found
+
+
+def count(folder: Path) -> int:
+    """How many samples there are."""
+    return len(mapped(inputs(folder)[0]))
+
+
+def about(folder: Path) -> About:
+    """What the samples are. CrossquantError names the field that is wrong."""
+    return read_shown(About, folder / ABOUT) if (folder / ABOUT).exists() else About()
+
+
+def labels(folder: Path) -> Array | None:
+    """(n,) or (n, values); None where the samples have none."""
+    return np.load(folder / LABELS) if (folder / LABELS).exists() else None
+
+
+def facts(known: Array | None) -> Labels | None:
+    """What may be told of labels; None of none."""
+    if known is None or not len(known):
+        return None
+    return Labels(tuple(known.shape[1:]), float(known.min()), float(known.max()))
+
+
+def mapped(path: Path) -> Array:
+    """The array of a `.npy` file, read as it is needed."""
+    found: Array = np.load(path, mmap_mode="r")
+    return found
+
+
+def take(folder: Path, where: slice | Indices) -> Batch:
+    """The samples there, as the model takes them: cast, in C order, and in memory."""
+    known = about(folder)
+    arrays = []
+    for number, path in enumerate(inputs(folder)):
+        stored = mapped(path)
+        dtype = known.declared(number) or natural(stored.dtype)
+        arrays.append(np.array(stored[where], dtype=dtype, order="C"))
+    return tuple(arrays)
+
+
+def natural(stored: np.dtype[Any]) -> str:
+    """What samples of this type are read as, where nothing is declared: no value of theirs is changed by it."""
+    return FLOAT if stored.kind == "f" or np.can_cast(stored, FLOAT) else stored.name
+
+
+@contextmanager
+def typed(folder: Path, types: Sequence[str]) -> Iterator[Path]:
+    """`folder`, read in the types that a model takes: itself, or one of links to its arrays, for as long as this lasts.
+
+    For quantizers that are given samples, and not a model that casts them.
+    """
+    if [str(array.dtype) for array in take(folder, slice(1))] == list(types):
+        yield folder
+        return
+    known = about(folder)
+    with TemporaryDirectory() as scratch:
+        for path in folder.resolve().iterdir():
+            if path.name != ABOUT:
+                (Path(scratch) / path.name).symlink_to(path)
+        fields = {**asdict(known), "dtypes": list(types)}
+        (Path(scratch) / ABOUT).write_text(json.dumps(fields))
+        yield Path(scratch)
+
+
+def batches(folder: Path, size: int) -> Iterator[Batch]:
+    """All samples, in order; the last batch may be short.
+
+    Memory doesn't grow with the number of samples: each batch has a mapping of its own, gone with the batch, since the
+    pages of one that stays would count as this process's as long as nothing else asks for them.
+    """
+    total = count(folder)
+    for start in range(0, total, size):
+        yield take(folder, slice(start, start + size))
+
+
+def fitting(folder: Path, size: int, largest: int = LARGEST, each: int = 0) -> int:
+    """`size` samples for a batch, or fewer, one at least, where they are larger than `largest` bytes together.
+
+    So are their tensors, `each` bytes a sample (shared/measure/sample_bytes.py), limited to COMPUTED times `largest`.
+    """
+    one = sum(array.nbytes for array in take(folder, slice(1)))
+    return min(size, max(1, largest // max(1, one)), max(1, int(COMPUTED * largest / max(1, each))))
+
+
+def finite(batch: Batch) -> NDArray[np.bool_]:
+    """(n,): has the sample neither NaN nor infinity?"""
+    sound = np.ones(len(batch[0]), np.bool_)
+    for array in batch:
+        sound &= np.isfinite(array).reshape(len(array), -1).all(axis=1)
+    return sound
+
+
+def draw_by_class(labels: Array, per_class: int, random: np.random.Generator) -> Indices:
+    """Indices of `per_class` samples of each class, sorted. ValueError where a class has too few."""
+    return draw_stratified(labels, per_class * len(np.unique(labels)), random)
+
+
+def draw_stratified(labels: Array, samples: int, random: np.random.Generator) -> Indices:
+    """Indices of `samples` samples, sorted; as many of each class, or one more of the first. ValueError as above."""
+    classes = np.unique(labels)
+    each, more = divmod(samples, len(classes))
+    counts = [each + (number < more) for number in range(len(classes))]
+    members = [np.flatnonzero(labels == label) for label in classes]
+    return np.sort(np.concatenate([_draw(*pair, random) for pair in zip(members, counts, strict=True)]))
+
+
+def _draw(members: Indices, count: int, random: np.random.Generator) -> Indices:
+    if len(members) < count:
+        raise ValueError(f"a class has {len(members)} samples, {count} are asked for")
+    return random.choice(members, count, replace=False)
+
+
+def validation_split(labels: Array, images: int, seed: int) -> tuple[Indices, Indices]:
+    """Indices (train, validation), disjoint; `images` of them for validation, the same number of each class."""
+    per_class = images // len(np.unique(labels))
+    validation = draw_by_class(labels, per_class, np.random.default_rng(seed))
+    return np.setdiff1d(np.arange(len(labels)), validation), validation

@@ -1,0 +1,157 @@
+"""What a model takes and gives, and whether a data set is one for it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from shared.contract import encode, read_shown
+from shared.data import samples
+from shared.errors import CrossquantError
+
+FILE = "signature.json"
+WHOLE = ("bool", *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)))
+Shape = tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """`shape` is that of one sample, without the batch; None where any size will do.
+
+    `seen` is the shape that the samples of the data set have; None where there is no data set.
+    """
+
+    name: str
+    dtype: str
+    shape: Shape
+    seen: Shape | None = None
+
+
+@dataclass(frozen=True)
+class Signature:
+    """In the model's own order. `batch` is the one number of samples that the model takes, where it takes no other."""
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    batch: int | None = None
+
+
+def write(signature: Signature, folder: Path) -> None:
+    (folder / FILE).write_text(encode(signature))
+
+
+def load(folder: Path) -> Signature:
+    return read_shown(Signature, folder / FILE)
+
+
+def with_sizes(signature: Signature, folder: Path) -> Signature:
+    """The signature with the sizes that the samples in `folder` have, for what the model leaves open."""
+    pairs = zip(signature.inputs, samples.inputs(folder), strict=True)
+    return replace(
+        signature,
+        inputs=tuple(replace(tensor, seen=samples.mapped(file).shape[1:]) for tensor, file in pairs),
+    )
+
+
+def check_fits(signature: Signature, about: samples.About, folder: Path) -> None:
+    """CrossquantError where the samples in `folder` are not what the model takes, or their labels not what it gives."""
+    files = samples.inputs(folder)
+    if len(files) != len(signature.inputs):
+        takes = _listed(signature.inputs)
+        raise CrossquantError(f"the model has {len(signature.inputs)} inputs ({takes}), the data set has {len(files)}")
+    for number, (tensor, file) in enumerate(zip(signature.inputs, files, strict=True)):
+        check_input(tensor, samples.mapped(file), about.declared(number))
+    if not 0 <= about.judged < len(signature.outputs):
+        gives = _listed(signature.outputs)
+        raise CrossquantError(f"output {about.judged} is to be judged, the model has {gives}: mend `judged`")
+    check_output(signature.outputs[about.judged], signature, about)
+
+
+def check_input(tensor: Tensor, stored: samples.Array, declared: str) -> None:
+    """`declared` is the type that the user says, or ""."""
+    found = stored.shape[1:]
+    if not fits(tensor.shape, found):
+        hint = layout_hint(tensor.shape, found)
+        raise CrossquantError(
+            f"input '{tensor.name}' of the model takes {_shown(tensor.shape)}, the data set has {_shown(found)}{hint}"
+        )
+    if declared and tensor.dtype != declared:
+        raise CrossquantError(
+            f"input '{tensor.name}' of the model takes {tensor.dtype}, the data set's is declared as {declared}: "
+            f"declare {tensor.dtype} for it in data.dtype, or nothing"
+        )
+    if not declared:
+        check_type(tensor, stored)
+
+
+def check_type(tensor: Tensor, stored: samples.Array) -> None:
+    """CrossquantError for values that the model's type doesn't have: a fraction, or a number beyond its limits."""
+    wanted = np.dtype(tensor.dtype) if tensor.dtype in WHOLE else None
+    if wanted is None:
+        return  # of a float model: whatever number there is
+    if stored.dtype.kind == "f":
+        raise CrossquantError(
+            f"input '{tensor.name}' of the model takes {tensor.dtype}, the data set has {stored.dtype}: "
+            f"declare {tensor.dtype} for it in data.dtype if its values are whole numbers"
+        )
+    low, high = (0, 1) if wanted.kind == "b" else (np.iinfo(wanted).min, np.iinfo(wanted).max)
+    if not stored.size or np.can_cast(stored.dtype, wanted):
+        return
+    least, greatest = int(stored.min()), int(stored.max())
+    if least < low or greatest > high:
+        raise CrossquantError(
+            f"input '{tensor.name}' of the model takes {tensor.dtype}, the data set has {stored.dtype} "
+            f"from {least} to {greatest}: mend the data"
+        )
+
+
+def fits(wanted: Shape, found: tuple[int, ...]) -> bool:
+    return len(wanted) == len(found) and all(a in (None, b) for a, b in zip(wanted, found, strict=True))
+
+
+def layout_hint(wanted: Shape, found: tuple[int, ...]) -> str:
+    """The mistake that is made most often: channels on the other end."""
+    if len(found) < 2:
+        return ""
+    if fits(wanted, (found[-1], *found[:-1])) or fits(wanted, (*found[1:], found[0])):
+        return ": channels first and last are swapped, set the data's layout"
+    return ""
+
+
+def check_output(output: Tensor, signature: Signature, about: samples.About) -> None:
+    """As the task has it: classes, a value for each label, or the input itself."""
+    if about.task == "reconstruction" and output.shape != signature.inputs[0].shape:
+        inputs = _shown(signature.inputs[0].shape)
+        raise CrossquantError(
+            f"a reconstruction must have the shape of its input: {inputs}, not {_shown(output.shape)}"
+        )
+    if about.labels is None or about.task in ("reconstruction", "fidelity"):
+        return
+    if about.task == "classification":
+        check_classes(output, about.labels)
+    elif (wanted := (int(np.prod(about.labels.shape)),)) != (size := (_values(output.shape),)) and None not in size:
+        raise CrossquantError(f"the model answers {_shown(size)}, the data set has labels of {_shown(wanted)}")
+
+
+def check_classes(output: Tensor, labels: samples.Labels) -> None:
+    classes, least = int(labels.high) + 1, int(labels.low)
+    if least < 0:
+        raise CrossquantError(f"a label is {least}: classes are counted from 0")
+    answers = output.shape[0] if len(output.shape) == 1 else None
+    if len(output.shape) != 1 or (answers is not None and max(answers, 2) < classes):
+        raise CrossquantError(f"the model answers {_shown(output.shape)}, the data set has {classes} classes")
+
+
+def _values(shape: Shape) -> int | None:
+    sizes = [size for size in shape if size is not None]
+    return int(np.prod(sizes)) if len(sizes) == len(shape) else None
+
+
+def _shown(shape: Shape) -> str:
+    return (
+        "(" + ", ".join("any" if size is None else str(size) for size in shape) + ("," if len(shape) == 1 else "") + ")"
+    )
+
+
+def _listed(tensors: tuple[Tensor, ...]) -> str:
+    return ", ".join(f"{tensor.name} {_shown(tensor.shape)}" for tensor in tensors)

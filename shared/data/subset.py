@@ -1,0 +1,34 @@
+"""Some samples of a set, enough to look at a model by."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from shared.data import samples
+from shared.data.samples import LARGEST, Array, Batch, Indices
+
+
+@dataclass(frozen=True)
+class Subset:
+    """`count` samples of the artifact in `folder`, evenly spaced, since a set may be sorted by class."""
+
+    folder: Path
+    count: int
+
+    @property
+    def positions(self) -> Indices:
+        total = samples.count(self.folder)
+        return np.linspace(0, total - 1, min(self.count, total)).round().astype(np.int64)
+
+    @property
+    def labels(self) -> Array | None:
+        found = samples.labels(self.folder)
+        return None if found is None else found[self.positions]
+
+    def batches(self, size: int, largest: int = LARGEST, each: int = 0) -> Iterator[Batch]:
+        """In order, `size` samples each, or as many as memory holds (as `samples.fitting` has it)."""
+        positions, size = self.positions, samples.fitting(self.folder, size, largest, each)
+        for start in range(0, len(positions), size):
+            yield samples.take(self.folder, positions[start : start + size])

@@ -1,0 +1,69 @@
+"""The emulated process: it answers chosen test images, and says in lines of JSON what CPU it sees and how far it is."""
+
+import importlib
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from shared.data import samples
+from shared.errors import CrossquantError
+from shared.measure.predictions import checked
+from shared.runner import threads
+
+NAMES = {
+    "AVX2": "avx2",
+    "AVX512F": "avx512f",
+    "AVX512VNNI": "avx512_vnni",
+    "ASIMDDP": "asimddp",
+}  # NumPy's, the kernel's
+BATCH, THREADS = 10, 1
+
+
+def main(arguments: list[str]) -> None:
+    module, variant, dataset, indices, out, pipe = arguments
+    judged = samples.about(Path(dataset)).judged
+    sys.excepthook = Teller(int(pipe)).last_words
+    tell = Teller(int(pipe)).tell
+    threads.limit(THREADS)
+    tell(int8_instructions=int8_instructions())
+    model = importlib.import_module(module).load(Path(variant), THREADS)
+    chosen = np.load(indices)
+    answers = []
+    for start in range(0, len(chosen), BATCH):
+        batch = samples.take(Path(dataset), chosen[start : start + BATCH])
+        answers.append(checked(model(batch), len(batch[0]))[judged])
+        tell(done=start + len(batch[0]), total=len(chosen))
+    np.save(out, np.concatenate(answers))
+
+
+class Teller:
+    """Speaks to the process that started this one."""
+
+    def __init__(self, pipe: int) -> None:
+        self.pipe = pipe
+
+    def tell(self, **news: Any) -> None:
+        os.write(self.pipe, (json.dumps(news) + "\n").encode())
+
+    def last_words(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        """Of an exception: the framework's refusal, unless it is the system's."""
+        traceback.print_exception(kind, error, trace)
+        name = [] if isinstance(error, CrossquantError) else [kind.__name__]
+        if not isinstance(error, OSError | MemoryError):
+            self.tell(refused=": ".join([*name, *str(error).strip().splitlines()[:1]])[:300])
+
+
+def int8_instructions() -> list[str]:
+    """By CPUID, as numpy.show_runtime() prints them: /proc/cpuinfo is the host's under emulation."""
+    features = importlib.import_module("numpy._core._multiarray_umath").__cpu_features__  # it has no types
+    return [name for key, name in NAMES.items() if features.get(key)]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
