@@ -12,7 +12,7 @@ from images.keras import train
 from shared.data.samples import validation_split
 
 RESNET8_PARAMETERS = 78_666
-TRAINED = Path(embedded_sample.__file__).parent / "models" / "resnet8-cifar10.keras"
+TRAINED = Path(embedded_sample.__file__).parents[1] / "models" / "resnet8-cifar10.keras"
 
 
 @pytest.fixture(scope="module")

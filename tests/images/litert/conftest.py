@@ -36,7 +36,7 @@ def resnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from driver.inputs import embedded_sample  # noqa: PLC0415 - needs Pillow, which the driver's environment lends
 
     folder = tmp_path_factory.mktemp("keras.fp32")
-    model = Path(embedded_sample.__file__).parent / "models" / "resnet8-cifar10.keras"
+    model = Path(embedded_sample.__file__).parents[1] / "models" / "resnet8-cifar10.keras"
     (folder / "model.keras").write_bytes(model.read_bytes())
     return folder
 
