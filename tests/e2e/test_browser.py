@@ -303,6 +303,7 @@ def test_the_page_prints_whole(browser: Browser, pages: dict[str, str]):
 
 
 def test_importing_the_page_imports_no_plots():
-    code = "import sys, driver.page; print([name for name in ('matplotlib', 'jinja2', 'PIL') if name in sys.modules])"
+    late = ("matplotlib", "jinja2", "PIL")
+    code = f"import sys, driver.report.page.page; print([name for name in {late} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -26,16 +26,19 @@ CHILD = """
 import json, os, re, sys, tempfile
 sys.path[:] = json.loads(os.environ["SEARCH"])
 from pathlib import Path
-from images.onnx import {stage}
+from {package} import {module}
 arguments = [Path(text) for text in sys.argv[1:]]
 with tempfile.TemporaryDirectory() as scratch:
     {call}
 print(re.findall(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[0])
 """
 CALLS = {
-    **{method: ("calibrate", f"calibrate.ranges(*arguments, '{method}', 99.99, Path(scratch))") for method in METHODS},
-    "outliers": ("outliers", "outliers.without_outliers(*arguments, 10.0, Path(scratch))"),
-    "predict": ("predict", "predict.run(arguments[0].parent, arguments[1], Path(scratch), batch_size=250)"),
+    **{
+        method: ("images.onnx.quantize", f"calibrate.ranges(*arguments, '{method}', 99.99, Path(scratch))")
+        for method in METHODS
+    },
+    "outliers": ("images.onnx.quantize", "outliers.without_outliers(*arguments, 10.0, Path(scratch))"),
+    "predict": ("images.onnx", "predict.run(arguments[0].parent, arguments[1], Path(scratch), batch_size=250)"),
 }
 
 
@@ -60,9 +63,16 @@ def calibration(tmp_path: Path) -> Path:
 
 def peak(way: str, model: Path, calibration: Path) -> int:
     """Bytes of a process that does nothing else."""
-    stage, call = CALLS[way]
+    package, call = CALLS[way]
+    module = call.partition(".")[0]
     environment = {"OMP_NUM_THREADS": "1", "SEARCH": json.dumps(sys.path)}
-    command = [sys.executable, "-c", CHILD.format(stage=stage, call=call), model / models.FILE, calibration]
+    command = [
+        sys.executable,
+        "-c",
+        CHILD.format(package=package, module=module, call=call),
+        model / models.FILE,
+        calibration,
+    ]
     printed = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
     return int(printed.splitlines()[-1]) * 1024
 

@@ -202,7 +202,8 @@ import re, sys
 from pathlib import Path
 import torch
 
-from images.torch import convert, fx, recipe
+from images.torch import convert
+from images.torch.quantize import fx, recipe
 torch.set_num_threads(1)
 source, calibration = map(Path, sys.argv[1:])
 with torch.no_grad():
