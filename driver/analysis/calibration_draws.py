@@ -5,33 +5,32 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy.stats import ttest_rel
 
-from driver.analysis import evaluation
 from driver.analysis.artifacts import Evidence
-from driver.analysis.evaluation import Answer
+from driver.analysis.evaluation import Evaluation, compute_headline
 from driver.analysis.results import SIGNIFICANT, Draws, Interval, Point
 
 
-def spread(evidence: Evidence, variant: str, reference: float | None, held_against: str = "") -> Draws | None:
+def spread(evaluation: Evaluation, variant: str, reference: float | None) -> Draws | None:
     """Of `variant` on all draws that have answers; None where it was drawn once. `reference` is its accuracy, 0-1, or
     its figure by the task.
     """
-    names = [variant, *(name for name, draw in further(evidence, variant) if draw.startswith("d"))]
-    answers = [answer for name in names if (answer := judged(evidence, name, held_against)) is not None]
+    names = [variant, *(name for name, draw in further(evaluation.evidence, variant) if draw.startswith("d"))]
+    answers = [answer for name in names if (answer := evaluation.judged_answer(name)) is not None]
     if len(names) == 1 or len(answers) != len(names):
         return None
     found = [answer.value for answer in answers]
-    mean, scale = float(np.mean(found)), 100 if answers[0].truth.task == "classification" else 1
+    mean, scale = float(np.mean(found)), 100 if answers[0].truth.spec.has_classes else 1
     delta = 0.0 if reference is None else scale * (mean - reference)
     return Draws(tuple(found), mean, float(np.std(found, ddof=1)), delta)
 
 
-def curve(evidence: Evidence, variant: str, held_against: str = "") -> tuple[Point, ...]:
+def curve(evaluation: Evaluation, variant: str) -> tuple[Point, ...]:
     """Accuracy of `variant` against the size of its calibration set, as far as there are answers."""
     points = []
-    for name, draw in further(evidence, variant):
-        answer = judged(evidence, name, held_against) if draw.startswith("n") else None
+    for name, draw in further(evaluation.evidence, variant):
+        answer = evaluation.judged_answer(name) if draw.startswith("n") else None
         if answer is not None:
-            found = evaluation.headline(answer)
+            found = compute_headline(answer)
             span = found.interval or Interval(found.value, found.value)
             points.append(Point(int(draw.removeprefix("n")), found.value, span))
     return tuple(sorted(points, key=lambda point: point.images))
@@ -42,17 +41,6 @@ def further(evidence: Evidence, variant: str) -> Iterator[tuple[str, str]]:
     for step in evidence.plan.steps:
         if step.draw and step.output == f"{variant}.{step.draw}":
             yield step.output, step.draw
-
-
-def judged(evidence: Evidence, name: str, held_against: str) -> Answer | None:
-    """The answers of `name` to the images that its predictions were made of.
-
-    `held_against`: the variant whose outputs those of a task without labels are held against, if it has any to these.
-    """
-    judge = evidence.plan.step(f"predictions.{name}").inputs[1]
-    reference = held_against if judge == "dataset" else ""
-    truth = evaluation.truth(evidence, reference, judge)
-    return evaluation.answers(evidence, truth, [name]).get(name) if truth and truth.judges else None
 
 
 def equal(one: Sequence[float], other: Sequence[float]) -> bool:

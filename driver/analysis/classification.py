@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from driver.analysis import output_drift, statistics, timing_summary
+from driver.analysis import statistics
 from driver.analysis.evaluation import Answer
 from driver.analysis.results import SIGNIFICANT, Losing, Variant
 from shared import tasks
@@ -12,21 +12,18 @@ IN_JSON = 100  # classes: a confusion of more is left out, since it has a cell f
 IN_TABLE, PAIRS = 24, 20  # classes whose confusion the page shows whole; else so many pairs
 
 
-def judged(known: Variant, own: Answer, base: Answer | None) -> Variant:
-    """The row with all that its answers say."""
-    truth = own.truth
-    before = None if base is None else base.outputs
-    known = replace(known, **timing_summary.figures(own.outputs, own.labels, before, truth.logits), **spread(own))
+def describe_classes(known: Variant, own: Answer, base: Answer | None) -> Variant:
+    """The row with what its answers say of each class, and against `base`."""
+    known = replace(known, **count_classes(own))
     return known if base is None else against(known, base, own)
 
 
-def spread(own: Answer) -> dict[str, Any]:
-    """What the answers say by themselves: interval of the accuracy, calibration error, and a count for each class."""
-    probabilities, labels = own.probabilities, own.labels
-    top, classes = probabilities.argmax(axis=1), probabilities.shape[1]
+def count_classes(own: Answer) -> dict[str, Any]:
+    """What the answers say by themselves: calibration error, and a count for each class."""
+    probabilities, labels, top = own.probabilities, own.classes, own.top
+    classes = probabilities.shape[1]
     table = statistics.confusion(top, labels, classes).tolist() if classes <= IN_JSON else []
     return {
-        "interval": statistics.wilson(int((top == labels).sum()), len(labels)),
         "ece": statistics.calibration_error(probabilities, labels),
         "classes": tuple(statistics.per_class(top, labels, classes)),
         "confusion": tuple(map(tuple, table)),
@@ -35,12 +32,11 @@ def spread(own: Answer) -> dict[str, Any]:
 
 
 def against(known: Variant, base: Answer, own: Answer) -> Variant:
-    """The row with its pairs, its drift and the classes that lose."""
+    """The row with its pairs and the classes that lose."""
     classes = max(2, tasks.width(own.outputs))
-    losing = statistics.classes_that_lose(base.right, own.right, own.labels, classes)
+    losing = statistics.classes_that_lose(base.right, own.right, own.classes, classes)
     return replace(
         known,
         paired=statistics.paired(base.right, own.right),
-        drift=output_drift.drift(base.outputs, own.outputs),
         losing=tuple(Losing(label, pairs) for label, pairs in losing if pairs.corrected_p_value < SIGNIFICANT),
     )

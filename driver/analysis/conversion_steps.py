@@ -1,11 +1,10 @@
 """The way of the model from variant to variant, and what was lost on each leg."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
-from driver.analysis import evaluation, output_drift, statistics
+from driver.analysis import output_drift, statistics
 from driver.analysis.artifacts import Evidence, recipe, variants
-from driver.analysis.evaluation import Answer
+from driver.analysis.evaluation import Answer, Evaluation, compute_headline
 from driver.analysis.results import Leg
 from driver.catalog import declarations
 from shared.contract import Step
@@ -13,24 +12,27 @@ from shared.contract import Step
 NAMES = {"keras": "Keras", "onnx": "ONNX", "torch": "PyTorch"}  # of formats, by image; of others the framework's
 
 
-def compare(evidence: Evidence, answers: Mapping[str, Answer]) -> tuple[Leg, ...]:
+def compare(evaluation: Evaluation) -> tuple[Leg, ...]:
     """A leg for each variant that was made from another one, where both have answers."""
-    found = []
+    found, evidence = [], evaluation.evidence
+    names = {step.output for step in variants(evidence.plan)}
     for step in variants(evidence.plan):
         before, tools = origin(evidence, step)
-        if before in answers and step.output in answers:
-            leg = between(answers[before], answers[step.output])
+        answer_before = evaluation.answer(before) if before in names else None
+        answer_after = evaluation.answer(step.output)
+        if answer_before is not None and answer_after is not None:
+            leg = between(answer_before, answer_after)
             found.append(replace(leg, kind=kind(before, step), before=before, after=step.output, tools=tools))
     return tuple(found)
 
 
 def between(one: Answer, other: Answer) -> Leg:
     """What is lost from one to the other, by the task."""
-    classes = one.truth.task == "classification"
+    classes = one.truth.spec.has_classes
     drift = output_drift.drift(one.outputs, other.outputs, classes)
     if classes:
         return Leg("", "", "", (), drift, statistics.paired(one.right, other.right))
-    return Leg("", "", "", (), drift, None, evaluation.headline(other, one) if one.truth.judges else None)
+    return Leg("", "", "", (), drift, None, compute_headline(other, one) if one.truth.judges else None)
 
 
 def kind(before: str, step: Step) -> str:

@@ -4,26 +4,26 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from driver.analysis import evaluation, metric_specs
+from driver.analysis import metric_specs
 from driver.analysis.artifacts import Evidence
-from driver.analysis.evaluation import Answer
+from driver.analysis.evaluation import Answer, Evaluation, compute_headline
 from driver.analysis.results import Emulated, Interval
 from shared.data import samples
 from shared.emulation import emulation
 
 
-def runs(evidence: Evidence, variant: str, held_against: str = "") -> tuple[Emulated, ...]:
-    """One for each CPU that gave answers; of a task without labels these are held against those of a variant."""
-    return tuple(found(evidence, variant, held_against))
+def runs(evaluation: Evaluation, variant: str) -> tuple[Emulated, ...]:
+    """One for each CPU that gave answers; of a task without labels these are held against the reference's."""
+    return tuple(compare_answers(evaluation, variant))
 
 
-def found(evidence: Evidence, variant: str, held_against: str) -> Iterator[Emulated]:
-    folder, truth = evidence.path(f"emulation.{variant}"), evaluation.truth(evidence, held_against)
-    here = evaluation.answers(evidence, truth, [variant]).get(variant)
-    if folder is None or truth is None or here is None or not truth.judges:
+def compare_answers(evaluation: Evaluation, variant: str) -> Iterator[Emulated]:
+    evidence = evaluation.evidence
+    folder, here = evidence.path(f"emulation.{variant}"), evaluation.judged_answer(variant)
+    if folder is None or here is None:
         return
     indices = np.load(folder / emulation.INDICES)
-    own = Answer(truth.of(indices), here.outputs[indices])
+    own = Answer(here.truth.restrict(indices), here.outputs[indices])
     for cpu, run in evidence.content(f"emulation.{variant}", emulation.SUMMARY).cpus.items():
         if not run.refused:
             there = Answer(own.truth, samples.mapped(folder / cpu / emulation.ANSWERS))
@@ -32,8 +32,8 @@ def found(evidence: Evidence, variant: str, held_against: str) -> Iterator[Emula
 
 def emulated(cpu: str, here: Answer, there: Answer) -> Emulated:
     """The same samples through the same file."""
-    found = evaluation.headline(there, here)
-    agreement = float((here.top == there.top).mean()) if here.truth.task == "classification" else None
+    found = compute_headline(there, here)
+    agreement = float((here.top == there.top).mean()) if here.truth.spec.has_classes else None
     before = here.value
     return Emulated(
         cpu,

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from driver.analysis import metric_specs
 from driver.analysis.results import Gate, Variant
 from driver.experiment.model import Bound, Gates
-from driver.experiment.validation import GATED, KINDS
+from driver.experiment.task_specs import DEFAULT_TASK, TASKS
+from driver.experiment.validation import KINDS
 from shared.errors import CrossquantError
 
 NEEDS = {"auc": "labels of sound samples and of anomalies", "top5": "more than five classes"}
 
 
-def evaluate(limits: Gates, rows: Iterable[Variant], task: str = "classification") -> Iterator[Gate]:
+def evaluate(limits: Gates, rows: Iterable[Variant], task: str = DEFAULT_TASK) -> Iterator[Gate]:
     """A gate for each bound on each row that has the figure; a row without figures has a status that tells.
 
     CrossquantError for a figure that the task has not: a gate that is never checked would seem to hold.
@@ -46,11 +47,11 @@ def check_figures(limits: Gates, task: str, rows: Sequence[Variant]) -> None:
     judged = [row for row in rows if row.headline is not None]
     for kind in KINDS:
         for figure in getattr(limits, kind):
-            if figure not in GATED[task]:
+            if figure not in TASKS[task].gates:
                 why = " (there are no labels)" if task == "fidelity" else ""
                 raise CrossquantError(
                     f"gates.{kind}.{figure}: the task is {task}{why}, which has no such figure; "
-                    f"its gates are {', '.join(GATED[task])}"
+                    f"its gates are {', '.join(TASKS[task].gates)}"
                 )
             if figure in NEEDS and judged and all(measured(row, figure) is None for row in judged):
                 raise CrossquantError(f"gates.{kind}.{figure}: this figure needs {NEEDS[figure]}: take the gate out")

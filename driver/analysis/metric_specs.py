@@ -5,13 +5,6 @@ from dataclasses import dataclass
 from driver.analysis.numbers import number
 from driver.analysis.results import Better, Interval, Metric
 
-HEADLINES = {
-    "classification": "accuracy",
-    "multilabel": "map",
-    "regression": "mae",
-    "reconstruction": "mse",  # with labels the AUC comes first
-    "fidelity": "sqnr",
-}
 DIGITS = 4
 EXACT_DB = 150.0  # what an exact copy is given: float32 can tell no more
 UNITS = {"images": "image", "rows": "row", "samples": "sample", "texts": "text"}  # one of them

@@ -226,16 +226,15 @@ class Emulated:
 
 @dataclass(frozen=True)
 class Variant:
-    """A row. `delta_pp` is in percentage points; figures that there are none of are None.
+    """A row. What is not known is None.
 
-    `interval` is of the accuracy, 0-1; `paired` and `drift` are against the reference; `ece` is the expected
-    calibration error, 0-1; `classes` has a count for each class, `confusion` a row a label and a column an answer
-    (of at most 100 classes), `confused` of many classes the pairs that are confused most. `metrics` are what the task
-    asks for beyond accuracy, and where it asks for none of that, the first one is what the variant is judged by;
-    `outputs` has every output of a model that has several.
-    `in_float` names the layers that `exclude: auto` left in float, and `limit_held` says whether its limit holds (None
-    where nobody set one); `remarks` are sentences that a reader must know. `cpu_invariant`: the recipe is declared to
-    answer alike on every CPU; `saturated`: it multiplies uint8 by int8, and answered on a CPU where that saturates.
+    `metrics` has all metrics of the task, the headline first: it is what the variant is judged by. `paired` (of
+    classes) and `drift` are against the reference; `ece` is the expected calibration error, 0-1; `classes` has a count
+    for each class, `confusion` a row a label and a column an answer (of at most 100 classes), `confused` of many
+    classes the pairs that are confused most. `outputs` has every output of a model that has several. `in_float` names
+    the layers that `exclude: auto` left in float, and `limit_held` says whether its limit holds (None where nobody set
+    one); `remarks` are sentences that a reader must know. `cpu_invariant`: the recipe is declared to answer alike on
+    every CPU; `saturated`: it multiplies uint8 by int8, and answered on a CPU where that saturates.
     """
 
     name: str
@@ -243,14 +242,9 @@ class Variant:
     recipe: str
     status: Status
     reason: str = ""
-    accuracy: float | None = None
-    delta_pp: float | None = None
-    agreement: float | None = None
-    max_abs_diff: float | None = None
     size_bytes: int | None = None
     latency_ms: Latency | None = None
     images_per_second: float | None = None
-    interval: Interval | None = None
     paired: Paired | None = None
     drift: Drift | None = None
     ece: float | None = None
@@ -277,16 +271,40 @@ class Variant:
 
     @property
     def headline(self) -> Metric | None:
-        """What the variant is judged by: accuracy, or the task's first metric."""
-        if self.accuracy is None:
-            return self.metrics[0] if self.metrics else None
-        pairs = self.paired
-        delta = None if self.delta_pp is None else self.delta_pp / 100
-        if pairs is None:
-            return Metric("accuracy", self.accuracy, self.interval, delta, None, None, None, "higher")
-        delta, ends = pairs.delta_pp / 100, (pairs.interval_pp.low / 100, pairs.interval_pp.high / 100)
-        test = (Interval(*ends), pairs.p_value, pairs.p_holm)
-        return Metric("accuracy", self.accuracy, self.interval, delta, *test, "higher")
+        """What the variant is judged by."""
+        return self.metrics[0] if self.metrics else None
+
+    def metric(self, name: str) -> Metric | None:
+        """The metric of this name, if the variant has it."""
+        return next((metric for metric in self.metrics if metric.name == name), None)
+
+    @property
+    def accuracy(self) -> float | None:
+        """0-1, where the task is a classification."""
+        metric = self.metric("accuracy")
+        return None if metric is None else metric.value
+
+    @property
+    def interval(self) -> Interval | None:
+        """Of the accuracy."""
+        metric = self.metric("accuracy")
+        return None if metric is None else metric.interval
+
+    @property
+    def delta_pp(self) -> float | None:
+        """Of the accuracy to the reference's, in percentage points."""
+        metric = self.metric("accuracy")
+        return None if metric is None or metric.delta is None else round(100 * metric.delta, 6)
+
+    @property
+    def agreement(self) -> float | None:
+        """The share of samples with the reference's top-1, 0-1."""
+        return None if self.drift is None else self.drift.agreement
+
+    @property
+    def max_abs_diff(self) -> float | None:
+        """The largest difference of an output to the reference's."""
+        return None if self.drift is None else self.drift.max_abs
 
 
 @dataclass(frozen=True)

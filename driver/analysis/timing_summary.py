@@ -1,4 +1,4 @@
-"""Figures from raw evidence: the same code for every framework."""
+"""Latency, throughput and cold start from raw timings: the same code for every framework."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -8,32 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driver.analysis.results import Cold, Latency, Noise, Timing
-from shared import tasks
 from shared.measure.startup import Start
 from shared.measure.timing import TWIN, Samples, Timings
 
 BUSY_CORES, STOLEN, SLOWED = 0.1, 0.01, 0.8  # beyond which a machine was too busy, too shared, or throttled to time on
-
-
-def figures(
-    answers: NDArray[np.float32],
-    labels: NDArray[Any],
-    reference: NDArray[np.float32] | None,
-    logits: bool | None = None,
-) -> dict[str, Any]:
-    """Accuracy, and against the reference the difference, the agreement and the largest difference of an output."""
-    top = tasks.classes(answers, logits)
-    accuracy = float((top == labels).mean())
-    if reference is None:
-        return {"accuracy": accuracy}
-    top_reference = tasks.classes(reference, logits)
-    difference = accuracy - float((top_reference == labels).mean())
-    return {
-        "accuracy": accuracy,
-        "delta_pp": round(100 * difference, 6),
-        "agreement": float((top == top_reference).mean()),
-        "max_abs_diff": float(np.abs(answers - reference).max()),
-    }
 
 
 def timings(passes: Sequence[Timings]) -> dict[str, tuple[Timing, ...]]:

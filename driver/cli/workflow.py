@@ -190,11 +190,14 @@ def of_unchanged_evidence(freshness: Freshness, compare: Callable[[Evidence], T]
 
 def judge(evidence: Evidence, chosen: Experiment, text: str) -> tuple[Comparison, dict[str, str]]:
     """Compare; with it, the texts of all files of the comparison. `text` is the experiment's file."""
+    # SciPy, statsmodels and Matplotlib take two seconds to import.
+    from driver.analysis.evaluation import Evaluation
     from driver.comparison import compare, page_data
-    from driver.report.page import page  # SciPy, statsmodels and Matplotlib take two seconds to import
+    from driver.report.page import page
 
-    result = compare.compare(evidence, chosen)
-    raw = page_data.collect(evidence, result.reference, text)
+    evaluation = Evaluation(evidence, chosen.reference)
+    result = compare.compare(evaluation, chosen)
+    raw = page_data.collect(evaluation, text)
     pages = {"comparison.html": page.html(result, raw), "changed.csv": documents.changed_text(raw.changed)}
     return result, terminal.texts(result) | pages
 

@@ -10,7 +10,6 @@ from driver.analysis import (
     classification,
     conversion_steps,
     cross_cpu,
-    evaluation,
     gates,
     output_drift,
     saturation,
@@ -19,7 +18,7 @@ from driver.analysis import (
     timing_summary,
 )
 from driver.analysis.artifacts import Evidence, recipe, variants
-from driver.analysis.evaluation import Answer
+from driver.analysis.evaluation import Answer, Evaluation, compute_metrics, correct_family
 from driver.analysis.results import Cold, Comparison, Noise, OutputDrift, Timing, Variant
 from driver.decision import conversion_notes, row_warnings, verdict
 from driver.experiment.model import Experiment
@@ -32,21 +31,21 @@ from shared.tasks import broken
 Timings = Mapping[str, tuple[Timing, ...]]  # by variant
 
 
-def compare(evidence: Evidence, experiment: Experiment) -> Comparison:
+def compare(evaluation: Evaluation, experiment: Experiment) -> Comparison:
     """What the volume holds now, judged. A variant that isn't up to date is a row without figures."""
     gc.freeze()  # statsmodels collects garbage in every Holm correction: 70 ms, unless there is little to look at
+    evidence = evaluation.evidence
     steps = variants(evidence.plan)
-    truth = evaluation.truth(evidence, experiment.reference)
+    truth = evaluation.truth()
     about = truth.about if truth else About()
-    names = [step.output for step in steps]
-    answers, misfits = evaluation.answers_and_misfits(evidence, truth, names)
-    if misfits and not answers:  # then it isn't one variant that is wrong: another model's data, say
-        raise CrossquantError(next(iter(misfits.values())))
+    answered = [step.output for step in steps if evaluation.answer(step.output) is not None]
+    if evaluation.misfits and not answered:  # then it isn't one variant that is wrong: another model's data, say
+        raise CrossquantError(next(iter(evaluation.misfits.values())))
     passes = evidence.passes()
     tables = {image: timing_summary.timings(group) for image, group in passes.items()}
-    rows = corrected([row(evidence, step, answers, experiment.reference, misfits) for step in steps])
+    rows = corrected([row(evaluation, step) for step in steps])
     noise = tuple(floor for image, table in tables.items() if (floor := timing_summary.noise(image, table)))
-    rows = [quantization(evidence, item, experiment.reference) for item in timed(rows, tables, evidence.cold())]
+    rows = [quantization(evaluation, item) for item in timed(rows, tables, evidence.cold())]
     rows = remarked(evidence, rows, noise, about.unit)
     checked = tuple(gates.evaluate(experiment.gates, rows, about.task))
     not_held = tuple(gate for item in rows for gate in gates.not_held(experiment.gates, item))
@@ -63,7 +62,7 @@ def compare(evidence: Evidence, experiment: Experiment) -> Comparison:
         gates=checked,
         not_held=not_held,
         failures=evidence.failures(),
-        legs=conversion_steps.compare(evidence, answers),
+        legs=conversion_steps.compare(evaluation),
         noise=noise,
         warnings=doubts,
         verdict=verdict.judge(rows, experiment.reference, every, noise, limits, about.task, about.unit),
@@ -73,35 +72,31 @@ def compare(evidence: Evidence, experiment: Experiment) -> Comparison:
     return shown(made, sys.maxsize)  # what is read is safe to show already; so is then whatever is made of it
 
 
-def row(
-    evidence: Evidence, step: Step, answers: Mapping[str, Answer], reference: str, misfits: Mapping[str, str]
-) -> Variant:
+def row(evaluation: Evaluation, step: Step) -> Variant:
     """All that is known of one variant but its timings; against the reference, where that has answers."""
+    evidence = evaluation.evidence
     status, reason = evidence.status(step)
-    if status == "ok" and step.output in misfits:
-        status, reason = "failed", misfits[step.output]
+    if status == "ok" and step.output in evaluation.misfits:
+        status, reason = "failed", evaluation.misfits[step.output]
     known = Variant(step.output, step.image, recipe(step), status, reason)
     if seal := evidence.seal(step.output):
         known = replace(known, size_bytes=size(seal))
-    own, base = answers.get(step.output), answers.get(reference)
+    own, base = evaluation.answer(step.output), evaluation.answer(evaluation.reference)
     if own is None or not own.truth.judges:
         return known
     known = judged(known, own, base)
     if base is not None:
-        known = replace(known, outputs=every_output(evidence, step.output, reference))
+        known = replace(known, outputs=every_output(evidence, step.output, evaluation.reference))
     unsound = broken(own.truth.about, own.outputs, own.truth.labels)
     return replace(known, status="failed", reason=unsound) if unsound else known
 
 
 def judged(known: Variant, own: Answer, base: Answer | None) -> Variant:
     """The row with the figures of the task."""
-    known = replace(known, metrics=evaluation.metrics(own, base))
-    if own.truth.task == "classification":
-        return classification.judged(known, own, base)
-    if base is None:
-        return known
-    drift = output_drift.drift(base.outputs, own.outputs, classes=False)
-    return replace(known, drift=drift, max_abs_diff=drift.max_abs)
+    known = replace(known, metrics=compute_metrics(own, base))
+    if base is not None:
+        known = replace(known, drift=output_drift.drift(base.outputs, own.outputs, own.truth.spec.has_classes))
+    return classification.describe_classes(known, own, base) if own.truth.spec.has_classes else known
 
 
 def every_output(evidence: Evidence, variant: str, reference: str) -> tuple[OutputDrift, ...]:
@@ -109,17 +104,17 @@ def every_output(evidence: Evidence, variant: str, reference: str) -> tuple[Outp
     return output_drift.every(evidence.outputs(reference) or (), evidence.outputs(variant) or ())
 
 
-def quantization(evidence: Evidence, known: Variant, held_against: str) -> Variant:
+def quantization(evaluation: Evaluation, known: Variant) -> Variant:
     """The row with what other calibration sets and other CPUs make of it, and this one."""
     if not known.quantized or known.status != "ok" or (found := known.headline) is None:
         return known
     reference = None if found.delta is None else found.value - found.delta
-    in_float, limit_held = evidence.in_float(known.name)
+    in_float, limit_held = evaluation.evidence.in_float(known.name)
     return replace(
-        saturation.judged(evidence, known),
-        draws=calibration_draws.spread(evidence, known.name, reference, held_against),
-        curve=calibration_draws.curve(evidence, known.name, held_against),
-        emulated=cross_cpu.runs(evidence, known.name, held_against),
+        saturation.judged(evaluation.evidence, known),
+        draws=calibration_draws.spread(evaluation, known.name, reference),
+        curve=calibration_draws.curve(evaluation, known.name),
+        emulated=cross_cpu.runs(evaluation, known.name),
         in_float=in_float,
         limit_held=limit_held,
     )
@@ -130,7 +125,7 @@ def corrected(rows: Sequence[Variant]) -> list[Variant]:
     family = [item for item in rows if item.paired is not None and item.quantized]
     pairs = statistics.holm([item.paired for item in family if item.paired is not None])
     found = {item.name: pair for item, pair in zip(family, pairs, strict=True)}
-    figures = evaluation.corrected({item.name: item.metrics for item in rows if item.quantized})
+    figures = correct_family({item.name: item.metrics for item in rows if item.quantized})
     return [
         replace(item, paired=found.get(item.name, item.paired), metrics=figures.get(item.name, item.metrics))
         for item in rows

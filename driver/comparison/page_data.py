@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from driver.analysis import evaluation, explanations, output_drift
+from driver.analysis import explanations, output_drift
 from driver.analysis.artifacts import Evidence, recipe, variants
+from driver.analysis.evaluation import Evaluation
 from driver.analysis.results import Changed
 from shared.data import samples
 from shared.measure.timing import TWIN
@@ -34,10 +35,11 @@ class Material:
     explained: dict[str, Sensitivity] = field(default_factory=dict)
 
 
-def collect(evidence: Evidence, reference: str, experiment_text: str) -> Material:
+def collect(evaluation: Evaluation, experiment_text: str) -> Material:
     """From what is up to date on the volume."""
+    evidence = evaluation.evidence
     return Material(
-        changed=changed(evidence, reference),
+        changed=changed(evaluation),
         seconds=seconds(evidence),
         test_images=images(evidence, "dataset"),
         calibration_images=images(evidence, "calibration"),
@@ -46,18 +48,16 @@ def collect(evidence: Evidence, reference: str, experiment_text: str) -> Materia
     )
 
 
-def changed(evidence: Evidence, reference: str) -> dict[str, tuple[Changed, ...]]:
+def changed(evaluation: Evaluation) -> dict[str, tuple[Changed, ...]]:
     """Of each variant, the images whose top-1 is not the reference's; where there are classes."""
-    truth = evaluation.truth(evidence, reference)
-    if truth is None or truth.task != "classification" or truth.labels is None:
+    base = evaluation.answer(evaluation.reference)
+    if base is None or not base.truth.spec.has_classes or base.labels is None:
         return {}
-    answers = evaluation.answers(evidence, truth, [step.output for step in variants(evidence.plan)])
-    if (base := answers.pop(reference, None)) is None:
-        return {}
-    before = base.probabilities
+    names = [step.output for step in variants(evaluation.evidence.plan) if step.output != evaluation.reference]
+    answers = {name: answer for name in names if (answer := evaluation.answer(name)) is not None}
     return {
-        name: tuple(output_drift.changed_images(before, own.probabilities, truth.labels))
-        for name, own in answers.items()
+        name: tuple(output_drift.changed_images(base.probabilities, answer.probabilities, base.labels))
+        for name, answer in answers.items()
     }
 
 

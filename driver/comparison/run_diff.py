@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from driver.analysis import evaluation, stage_outputs, statistics
-from driver.analysis.evaluation import Answer, Truth
+from driver.analysis import stage_outputs, statistics
+from driver.analysis.evaluation import Answer, Truth, compute_headline, find_misfit
 from driver.analysis.results import Comparison, Metric
 from driver.analysis.stage_outputs import Unusable
 from driver.comparison import publication
+from driver.experiment.task_specs import TASKS
 from shared.artifacts import store
 from shared.data import samples
 from shared.data.samples import Array
@@ -56,8 +57,8 @@ def read_run(name: str, folder: Path, comparison: Comparison) -> Run:
     inputs, labels = samples.inputs(dataset)[0], samples.labels(labelled)
     outputs = judged(folder, comparison, about.judged, samples.count(dataset))
     reference = outputs.get(comparison.reference)
-    truth = Truth(about, labels, samples.mapped(inputs) if about.task == "reconstruction" else None, reference)
-    fitting = {name: found for name, found in outputs.items() if not evaluation.misfit(truth, found)}
+    truth = Truth(about, labels, samples.mapped(inputs) if TASKS[about.task].judged_by == "inputs" else None, reference)
+    fitting = {name: found for name, found in outputs.items() if not find_misfit(truth, found)}
     return Run(name, comparison, truth, fitting)
 
 
@@ -110,7 +111,7 @@ def tests(before: Run, after: Run) -> dict[str, Metric]:
     if not same_samples(before, after):
         return {}
     both = [name for name in before.outputs if name in after.outputs]
-    found = {name: evaluation.headline(after.answers[name], before.answers[name]) for name in both}
+    found = {name: compute_headline(after.answers[name], before.answers[name]) for name in both}
     p_holm = statistics.holm_p_values([1.0 if each.p_value is None else each.p_value for each in found.values()])
     return {name: replace(each, p_holm=p) for (name, each), p in zip(found.items(), p_holm, strict=True)}
 
@@ -131,6 +132,6 @@ def changed(name: str, before: Run, after: Run) -> str:
     one, other = before.answers.get(name), after.answers.get(name)
     if one is None or other is None or len(one.outputs) != len(other.outputs):
         return "–"
-    if (one.truth.task, other.truth.task) != ("classification", "classification"):
+    if not (one.truth.spec.has_classes and other.truth.spec.has_classes):
         return "–"
     return str(int((one.top != other.top).sum()))

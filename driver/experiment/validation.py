@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from driver.catalog.declarations import Catalog
 from driver.experiment import recipes
 from driver.experiment.model import Dataset, Experiment, Gates, Limits, Source
+from driver.experiment.task_specs import DEFAULT_TASK, TASKS
 from shared.emulation import cpus
 from shared.errors import FieldError
 
@@ -14,14 +15,6 @@ RESERVED = ("inputs", "models", "downloads")  # folders below volumes/ and volum
 NAME_RULE = f"must be lower-case letters, digits, '.', '_' and '-', and none of {', '.join(RESERVED)}"
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 DEFAULT_PRESET = "thorough"  # ours: it is there
-CLASSES = ("accuracy", "changed", "drop_pp", "agreement", "sqnr", "top5")
-GATED = {
-    "classification": CLASSES,
-    "multilabel": ("map", "f1", "f1_macro", "drop_pp", "worse_percent", "sqnr"),
-    "regression": ("mae", "rmse", "r2", "worse_percent", "sqnr"),
-    "reconstruction": ("auc", "mse", "worse_percent", "sqnr"),
-    "fidelity": ("sqnr", "cosine", "agreement"),
-}  # the figures that gates are on, by task
 KINDS = ("float", "quantized", "saturating")  # of gates
 
 
@@ -33,7 +26,7 @@ def check(experiment: Experiment, catalog: Catalog) -> None:
     check_reference(experiment, catalog)
     check_dataset(experiment.dataset, own=experiment.own_data)
     check_limits(experiment.limits)
-    check_gates(experiment.gates, experiment.options.get("data", {"task": "classification"}).get("task", "auto"))
+    check_gates(experiment.gates, experiment.options.get("data", {"task": DEFAULT_TASK}).get("task", "auto"))
     check_draws(experiment)
 
 
@@ -78,7 +71,8 @@ def check_dataset(dataset: Dataset, *, own: bool) -> None:
 
 def check_gates(gates: Gates, task: str) -> None:
     """`task` is `auto` where the labels are going to tell it."""
-    known = GATED.get(task) or tuple(dict.fromkeys(name for names in GATED.values() for name in names))
+    specs = [TASKS[task]] if task in TASKS else TASKS.values()
+    known = tuple(dict.fromkeys(name for spec in specs for name in spec.gates))
     for kind in KINDS:
         for figure, bound in getattr(gates, kind).items():
             if figure not in known:

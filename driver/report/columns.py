@@ -6,19 +6,20 @@ from driver.analysis import metric_specs
 from driver.analysis.metric_specs import Measure
 from driver.analysis.numbers import NONE, tiny
 from driver.analysis.results import Comparison, Metric, Variant
+from driver.experiment.task_specs import TASKS
 
 PRICE = ("size KB", "p50 ms", "p90 ms")
 CLASSES = ("variant", "top-1 %", "Δ pp", "agree %", "max |Δp|", *PRICE)
 
 
 def names(rows: Sequence[Variant]) -> list[str]:
-    """Of all metrics that some row has, the headline first."""
-    return list(dict.fromkeys(metric.name for row in rows for metric in row.metrics))
+    """Of all metrics that some row has, the headline first, but accuracy, which has columns of its own."""
+    return [name for name in dict.fromkeys(metric.name for row in rows for metric in row.metrics) if name != "accuracy"]
 
 
 def of_task(comparison: Comparison) -> list[str]:
     """The same of a task without classes; where no row has any, the one it is judged by."""
-    return names(comparison.variants) or [metric_specs.HEADLINES[comparison.task]]
+    return names(comparison.variants) or [TASKS[comparison.task].headline]
 
 
 def headings(comparison: Comparison) -> tuple[str, ...]:

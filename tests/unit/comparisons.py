@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from variant_makers import change, make_variant
 
 from driver.analysis import statistics
 from driver.analysis.results import (
@@ -96,7 +97,7 @@ def variant(name):
     changed = (only_reference + only_variant) * 6 // 5
     timings = (timing(1, 1, p50, 1000 / p50), timing(64, 1, 64_000 / per_second, per_second))
     timings += (timing(1, 2, 1.2 * p50, 833 / p50), timing(64, 2, 50_000 / per_second, 1.2 * per_second))
-    return Variant(
+    return make_variant(
         name,
         image,
         recipe,
@@ -177,7 +178,7 @@ def troubled():
     """The sample, a busy machine, and every way in which a row may have no figures; one at chance has them."""
     rows = comparison().variants
     chance = "answers no better than chance: 10.05% with 10 classes"
-    lost = replace(rows[3], status="failed", reason=chance, accuracy=0.1005, delta_pp=-78.32, latency_ms=None)
+    lost = change(rows[3], status="failed", reason=chance, accuracy=0.1005, delta_pp=-78.32, latency_ms=None)
     others = (empty("onnx.uint8", "failed", "killed: out of memory"), empty("onnx.u8s8", "skipped", "onnx.fp32 failed"))
     made = comparison(
         dataset={**FULL, "test_images": 2000, "sample": True},
@@ -206,8 +207,8 @@ def hundred():
         paired = replace(pairs(150 + number, 100), p_holm=0.5)
         right = paired.both_right + paired.only_variant
         latency = Latency(0.3 * factor, 0.34 * factor, 0.5 * factor, 420)
-        known = replace(base, name=f"onnx.r{number:02}", recipe=f"r{number:02}", accuracy=right / 10_000, paired=paired)
-        known = replace(known, interval=statistics.wilson(right, 10_000), delta_pp=paired.delta_pp)
+        known = change(base, name=f"onnx.r{number:02}", recipe=f"r{number:02}", accuracy=right / 10_000, paired=paired)
+        known = change(known, interval=statistics.wilson(right, 10_000), delta_pp=paired.delta_pp)
         rows.append(replace(known, latency_ms=latency, timings=(), size_bytes=int(90_000 + 500 * number)))
     legs = [replace(LEGS[2], after=row.name, paired=row.paired) for row in rows[2:]]
     sentences = (SENTENCES[0].replace("u8s8", "r00"), *(f"Not {row.name}: 1.2× slower." for row in rows[1:]))

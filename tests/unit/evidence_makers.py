@@ -9,6 +9,8 @@ import numpy as np
 import yaml
 from null_image import pictures
 
+from driver.analysis.artifacts import Evidence
+from driver.analysis.evaluation import Evaluation
 from driver.catalog import declarations
 from driver.catalog.declarations import Catalog, Option, Stage
 from driver.experiment import loader
@@ -235,3 +237,8 @@ def versions(step: Step) -> dict[str, str]:
     lines = (store.ROOT / "images" / step.image / "requirements.in").read_text().splitlines()
     named = [line.partition("==") for line in lines if not line.startswith("#")]
     return {name.replace("-", "_").title(): pin or "9.9" for name, _, pin in named} | {"absl-py": "2.0"}
+
+
+def evaluate(volume):
+    """What is on the volume, as it is now."""
+    return Evaluation(Evidence(Freshness(volume.plan)), volume.experiment.reference)

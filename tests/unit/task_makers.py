@@ -5,13 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from evidence_makers import ORDER, Volume, default_experiment
+from evidence_makers import ORDER, Volume, default_experiment, evaluate
 
-from driver.analysis.artifacts import Evidence
 from driver.analysis.results import Comparison
 from driver.comparison import compare
 from driver.experiment.model import Bound, Gates
-from shared.artifacts.freshness import Freshness
 
 SAMPLES, LABELS = 400, 6
 # of each variant the noise that its outputs have above the reference's, as a share of their standard deviation
@@ -108,7 +106,7 @@ class TaskVolume(Volume):
         super().latency(image, *names, **{"single": ((fastest, 1.1 * fastest),), **changes})
 
     def compare(self) -> Comparison:
-        return compare.compare(Evidence(Freshness(self.plan)), self.experiment)
+        return compare.compare(evaluate(self), self.experiment)
 
 
 def noisy(outputs: np.ndarray, share: float, seed: int) -> np.ndarray:

@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 import pytest
+from variant_makers import make_variant
 
 from driver.analysis import statistics
-from driver.analysis.results import Emulated, Gate, Interval, Latency, Noise, Paired, Variant
+from driver.analysis.results import Emulated, Gate, Interval, Latency, Noise, Paired
 from driver.decision import row_warnings, verdict
 from driver.experiment.model import Gates
 
@@ -19,7 +20,7 @@ LOST = "On haswell onnx.u8s8 loses: 84.2 % there, 88.0 % here, on the same 2,000
 
 def row(name, milliseconds=1.0, size=100_000, pairs=A_LITTLE_LESS, accuracy=0.8794, **changes):
     image, _, recipe = name.partition(".")
-    made = Variant(name, image, recipe, "ok", accuracy=accuracy, paired=pairs, size_bytes=size)
+    made = make_variant(name, image, recipe, "ok", accuracy=accuracy, paired=pairs, size_bytes=size)
     latency = None if milliseconds is None else Latency(milliseconds, 2 * milliseconds, 3 * milliseconds, 140)
     return replace(made, latency_ms=latency, **changes)
 

@@ -6,16 +6,14 @@ from dataclasses import replace
 import evidence_makers
 import numpy as np
 import pytest
-from evidence_makers import LABELS, ORDER, Volume, answers, default_experiment, versions
+from evidence_makers import LABELS, ORDER, Volume, answers, default_experiment, evaluate, versions
 
 from driver.analysis import artifacts
-from driver.analysis.artifacts import Evidence
 from driver.analysis.results import Latency
 from driver.comparison import compare as comparing
 from driver.experiment.model import Bound, Gates
 from driver.host import facts
 from driver.report import terminal
-from shared.artifacts.freshness import Freshness
 from shared.contract import Failure
 
 pytestmark = pytest.mark.usefixtures("volumes")
@@ -33,7 +31,7 @@ def volume():
 
 
 def compare(volume):
-    return comparing.compare(Evidence(Freshness(volume.plan)), volume.experiment)
+    return comparing.compare(evaluate(volume), volume.experiment)
 
 
 def rows(compared):
@@ -295,8 +293,8 @@ def test_the_json_file_has_exactly_the_fields_that_are_promised(volume):
     assert set(data["dataset"]) == {"name", "test_images", "split", "sample", "classes", "task", "unit"}
     for row in data["variants"]:
         assert set(row) == {
-            "name", "image", "recipe", "status", "reason", "accuracy", "delta_pp", "agreement", "max_abs_diff",
-            "size_bytes", "latency_ms", "images_per_second", "interval", "paired", "drift", "ece", "classes", "losing",
+            "name", "image", "recipe", "status", "reason",
+            "size_bytes", "latency_ms", "images_per_second", "paired", "drift", "ece", "classes", "losing",
             "timings", "cold", "confusion", "draws", "curve", "emulated", "in_float", "limit_held", "remarks",
             "metrics", "outputs", "confused", "cpu_invariant", "saturated",
         }  # fmt: skip

@@ -7,13 +7,14 @@ from dataclasses import asdict
 import comparisons
 import numpy as np
 import pytest
-from evidence_makers import LABELS, START, Volume, answers, default_experiment, timings, with_extra
+from evidence_makers import LABELS, START, Volume, answers, default_experiment, evaluate, timings, with_extra
 from rich.console import Console
 from test_elsewhere import RECIPES
 from test_layers import FOUND
 
 from driver.analysis import explanations, saturation
 from driver.analysis.artifacts import Evidence
+from driver.analysis.evaluation import Evaluation
 from driver.catalog import declarations
 from driver.cli import explain
 from driver.comparison import compare, page_data
@@ -88,18 +89,18 @@ def test_predictions_that_are_no_answers_are_their_rows_reason(volume, content, 
 @pytest.mark.parametrize("shape", [(100, 3), (100, 10, 2), (100,), (100, 5000)])
 def test_answers_of_another_form_than_the_references_are_one_rows_failure(volume, shape):
     replaced(volume, "predictions.onnx.int8", **{"output_0.npy": np.zeros(shape, np.float32)})
-    rows = {row.name: row for row in compare.compare(evidence(volume), volume.experiment).variants}
+    rows = {row.name: row for row in compare.compare(evaluate(volume), volume.experiment).variants}
     wanted = f"it answers {shape[1:]} a sample, the reference (10,)"
     assert (rows["onnx.int8"].status, rows["onnx.int8"].reason) == ("failed", wanted)
     assert rows["onnx.int8"].accuracy is None
     assert rows["onnx.uint8"].accuracy == 0.9
-    page_data.collect(evidence(volume), "keras.fp32", "")
+    page_data.collect(Evaluation(evidence(volume), "keras.fp32"), "")
 
 
 def test_answers_that_fit_no_label_fail_alone_where_the_reference_has_none(volume):
     volume.remove("predictions.keras.fp32")
     replaced(volume, "predictions.onnx.int8", **{"output_0.npy": np.zeros((100, 3), np.float32)})
-    rows = {row.name: row for row in compare.compare(evidence(volume), volume.experiment).variants}
+    rows = {row.name: row for row in compare.compare(evaluate(volume), volume.experiment).variants}
     assert rows["onnx.int8"].reason.startswith("labels from 0 to 9, but the model answers 3 classes")
     assert rows["onnx.uint8"].accuracy == 0.9
 
@@ -148,14 +149,14 @@ def test_a_long_wrong_value_is_cut(volume):
 
 
 def test_the_other_rows_and_the_report_go_on(volume):
-    before = compare.compare(evidence(volume), volume.experiment)
+    before = compare.compare(evaluate(volume), volume.experiment)
     replaced(volume, "onnx.int8", **{"quantized.json": b"[1]"})
     volume.seal("predictions.onnx.int8", {"output_0.npy": answers(10)})
     replaced(volume, "predictions.torch.int8", **{"cpu.json": []})
     volume.latency("onnx", "onnx.fp32", "onnx.int8", "onnx.uint8", "onnx.u8s8")
     volume.startup("onnx", "onnx.fp32", "onnx.int8", "onnx.uint8", "onnx.u8s8")
     found = evidence(volume)
-    after = compare.compare(found, volume.experiment)
+    after = compare.compare(Evaluation(found, volume.experiment.reference), volume.experiment)
     failed = {row.name: row.reason for row in after.variants if row.status == "failed"}
     assert set(failed) == {"onnx.int8", "torch.int8"}
     assert failed["torch.int8"].startswith("its predictions can't be read: cpu.json: must be a mapping, not []")
@@ -203,14 +204,14 @@ def test_timings_that_are_none_are_told_and_the_other_passes_used(volume, conten
     assert failure.reason.startswith(f"its timings can't be read: {why}")
     assert failure.reason.endswith(": run `python -m driver run --force latency.keras`")
     assert len(found.passes()["keras"]) == 2
-    made = compare.compare(found, volume.experiment)
+    made = compare.compare(Evaluation(found, volume.experiment.reference), volume.experiment)
     assert (made.exit_code, made.variants[0].latency_ms is not None) == (3, True)
     assert made.variants[1].latency_ms is not None
 
 
 def test_a_pass_without_a_twin_leaves_the_noise_unknown(volume):
     volume.seal("latency.keras", {"samples.json": {**TIMED, "samples": TIMED["samples"][:1]}})
-    made = compare.compare(evidence(volume), volume.experiment)
+    made = compare.compare(evaluate(volume), volume.experiment)
     assert "keras" not in [noise.image for noise in made.noise]
     assert not made.failures
 
@@ -241,7 +242,7 @@ def test_samples_that_are_none_leave_rows_without_figures(volume, files):
     replaced(volume, "dataset", **files)
     found = evidence(volume)
     assert "dataset" in [failure.name for failure in found.failures()]
-    made = compare.compare(found, volume.experiment)
+    made = compare.compare(Evaluation(found, volume.experiment.reference), volume.experiment)
     assert all(row.accuracy is None for row in made.variants)
 
 
@@ -251,7 +252,7 @@ def test_labels_that_are_none(volume, labels):
     found = evidence(volume)
     assert found.labels() is None
     assert [failure.name for failure in found.failures()] == ["labels"]
-    compare.compare(found, volume.experiment)
+    compare.compare(Evaluation(found, volume.experiment.reference), volume.experiment)
 
 
 @pytest.fixture
@@ -303,7 +304,7 @@ def test_nothing_that_a_stage_wrote_looks_like_the_tools_own_line(volume):
     volume.seal("torch.uint8", refused=ESCAPE)
     volume.remove("predictions.torch.int8")
     volume.fail("predictions.torch.int8", ESCAPE)
-    made = compare.compare(evidence(volume), volume.experiment)
+    made = compare.compare(evaluate(volume), volume.experiment)
     for text in told(made):
         assert "\x1b" not in text
         assert "\u202e" not in text
@@ -314,7 +315,7 @@ def test_nothing_that_a_stage_wrote_looks_like_the_tools_own_line(volume):
 def test_what_is_clean_is_as_it_was(volume):
     volume.seal("onnx.int8", {"model.bin": b"x", "notes.json": ["Größe [m²] a < b"]})
     volume.seal("predictions.onnx.int8", {"output_0.npy": answers(10)})
-    made = compare.compare(evidence(volume), volume.experiment)
+    made = compare.compare(evaluate(volume), volume.experiment)
     assert "Größe [m²] a < b" in made.variants[3].remarks
 
 
@@ -328,7 +329,7 @@ def test_markdown_is_no_html_and_no_links():
 @pytest.mark.parametrize("shape", [(100, 1), (100, 3, 3), (100,)])
 def test_a_reference_that_fits_no_label_fails_alone(volume, shape):
     volume.seal("predictions.keras.fp32", {"output_0.npy": np.zeros(shape, np.float32)})
-    rows = {row.name: row for row in compare.compare(evidence(volume), volume.experiment).variants}
+    rows = {row.name: row for row in compare.compare(evaluate(volume), volume.experiment).variants}
     assert rows["keras.fp32"].reason.startswith("labels from 0 to 9, but the model answers ")
     assert (rows["onnx.int8"].status, rows["onnx.int8"].accuracy) == ("ok", 0.9)
 
@@ -346,7 +347,7 @@ def test_pictures_that_are_none_are_not_drawn(volume, samples):
     volume.seal("calibration", samples)
     found = evidence(volume)
     assert "calibration" in [failure.name for failure in found.failures()]
-    assert page_data.collect(found, "keras.fp32", "").calibration_images is None
+    assert page_data.collect(Evaluation(found, "keras.fp32"), "").calibration_images is None
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
@@ -371,4 +372,4 @@ def test_labels_of_several_classes_a_sample_are_one_line(volume):
     for name in ("keras.fp32", "onnx.fp32"):
         volume.seal(f"predictions.{name}", {"output_0.npy": answers(10)})
     with pytest.raises(CrossquantError, match=r"^labels of \(100, 3\): a sample must have one class"):
-        compare.compare(evidence(volume), volume.experiment)
+        compare.compare(evaluate(volume), volume.experiment)

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from evidence_makers import Volume, answers, default_experiment
+from evidence_makers import Volume, answers, default_experiment, evaluate
 
 from driver.analysis import calibration_draws, statistics
 from driver.analysis.artifacts import Evidence
+from driver.analysis.evaluation import Evaluation
 from driver.analysis.results import Draws, Point
 from driver.comparison import compare
 from driver.experiment.model import Curve
@@ -39,19 +40,21 @@ def evidence(volume):
 
 
 def test_the_spread_has_the_shipped_file_first_and_the_deviation_of_a_sample(drawn):
-    found = calibration_draws.spread(evidence(drawn), "onnx.int8", 0.9)
+    found = calibration_draws.spread(Evaluation(evidence(drawn), ""), "onnx.int8", 0.9)
     assert found.accuracies == (0.9, 0.85, 0.8)
     assert (found.mean, found.sd, found.delta_pp) == (pytest.approx(0.85), pytest.approx(0.05), pytest.approx(-5))
 
 
 def test_a_spread_without_a_reference_has_no_difference(drawn):
-    assert calibration_draws.spread(evidence(drawn), "onnx.int8", None).delta_pp == 0.0
+    assert calibration_draws.spread(Evaluation(evidence(drawn), ""), "onnx.int8", None).delta_pp == 0.0
 
 
 def test_draws_that_agree_have_no_deviation(drawn):
     for name in ("onnx.int8.d2", "onnx.int8.d3"):
         drawn.variant(name, answers(10))
-    assert calibration_draws.spread(evidence(drawn), "onnx.int8", 0.9) == Draws((0.9, 0.9, 0.9), 0.9, 0.0, 0.0)
+    assert calibration_draws.spread(Evaluation(evidence(drawn), ""), "onnx.int8", 0.9) == Draws(
+        (0.9, 0.9, 0.9), 0.9, 0.0, 0.0
+    )
 
 
 def failed(volume):
@@ -75,12 +78,12 @@ def stale(volume):
 def test_there_is_no_spread_of_some_of_the_draws(drawn, trouble):
     """A mean over those that worked would be that of a luckier recipe."""
     trouble(drawn)
-    assert calibration_draws.spread(evidence(drawn), "onnx.int8", 0.9) is None
+    assert calibration_draws.spread(Evaluation(evidence(drawn), ""), "onnx.int8", 0.9) is None
 
 
 def test_a_draw_that_failed_is_told_with_the_failures(drawn):
     failed(drawn)
-    found = compare.compare(evidence(drawn), drawn.experiment)
+    found = compare.compare(evaluate(drawn), drawn.experiment)
     assert ("onnx.int8.d3", "failed", "killed") in terminal.reasons(found)
     assert found.exit_code == 3
 
@@ -89,7 +92,7 @@ def test_a_recipe_that_was_drawn_once_has_no_spread():
     volume = written(curve=SIZES)
     volume.variant("onnx.int8", answers(10))
     volume.variant("onnx.int8.n25", answers(30))
-    assert calibration_draws.spread(evidence(volume), "onnx.int8", 0.9) is None
+    assert calibration_draws.spread(Evaluation(evidence(volume), ""), "onnx.int8", 0.9) is None
 
 
 def test_further_draws_are_of_the_recipe_itself_not_of_one_with_a_longer_name(drawn):
@@ -103,11 +106,11 @@ def test_the_curve_is_judged_by_the_selection_set_and_goes_up_in_images():
     volume.variant("onnx.int8", answers(10))
     volume.variant("onnx.int8.n100", answers(40))
     volume.variant("onnx.int8.n25", answers(30))
-    assert calibration_draws.curve(evidence(volume), "onnx.int8") == (
+    assert calibration_draws.curve(Evaluation(evidence(volume), ""), "onnx.int8") == (
         Point(25, 0.3, statistics.wilson(30, 100)),
         Point(100, 0.4, statistics.wilson(40, 100)),
     )
-    assert calibration_draws.curve(evidence(volume), "onnx.int8_b") == ()
+    assert calibration_draws.curve(Evaluation(evidence(volume), ""), "onnx.int8_b") == ()
 
 
 def test_a_curve_has_the_points_that_there_are_and_draws_are_none():
@@ -116,11 +119,11 @@ def test_a_curve_has_the_points_that_there_are_and_draws_are_none():
     volume.variant("onnx.int8.n25", answers(30))
     volume.variant("onnx.int8.d2", answers(10))
     volume.seal("onnx.int8.n100", refused="QuantizationError")
-    assert [point.images for point in calibration_draws.curve(evidence(volume), "onnx.int8")] == [25]
+    assert [point.images for point in calibration_draws.curve(Evaluation(evidence(volume), ""), "onnx.int8")] == [25]
 
 
 def test_draws_reach_the_row_and_the_reader(drawn):
-    found = compare.compare(evidence(drawn), drawn.experiment)
+    found = compare.compare(evaluate(drawn), drawn.experiment)
     rows = {row.name: row for row in found.variants}
     assert not [name for name in rows if name.endswith((".d2", ".d3"))], "a draw is no row"
     assert rows["onnx.int8"].draws.accuracies == (0.9, 0.85, 0.8)

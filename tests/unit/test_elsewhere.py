@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from evidence_makers import LABELS, Volume, answers, default_experiment, with_extra
+from evidence_makers import LABELS, Volume, answers, default_experiment, evaluate, with_extra
 from scipy.stats import binomtest
 
 from driver.analysis import cross_cpu, statistics
 from driver.analysis.artifacts import Evidence
+from driver.analysis.evaluation import Evaluation
 from driver.catalog import declarations
 from driver.comparison import compare
 from shared.artifacts.freshness import Freshness
@@ -32,7 +33,7 @@ def evidence(volume):
 
 
 def runs(volume, name="onnx.int8"):
-    return cross_cpu.runs(evidence(volume), name)
+    return cross_cpu.runs(Evaluation(evidence(volume), ""), name)
 
 
 def test_each_cpu_is_held_against_this_one_on_the_same_images(volume):
@@ -96,7 +97,7 @@ def test_only_what_is_recommended_is_run_elsewhere_by_default(volume):
 def test_it_reaches_the_row_its_remarks_and_the_verdict(volume):
     volume.emulate("onnx.int8", EVEN, {"haswell": answers(40)[EVEN], "nehalem": "killed by SIGILL"})
     volume.latency("onnx", "onnx.int8")
-    found = compare.compare(evidence(volume), volume.experiment)
+    found = compare.compare(evaluate(volume), volume.experiment)
     row = next(row for row in found.variants if row.name == "onnx.int8")
     assert [run.cpu for run in row.emulated] == ["haswell"]
     assert row.remarks == (
@@ -110,7 +111,7 @@ def test_it_reaches_the_row_its_remarks_and_the_verdict(volume):
 
 def test_an_emulation_that_failed_is_told(volume):
     volume.fail("emulation.onnx.int8", "QEMU was killed")
-    found = compare.compare(evidence(volume), volume.experiment)
+    found = compare.compare(evaluate(volume), volume.experiment)
     assert [failure.reason for failure in found.failures if failure.name == "emulation.onnx.int8"] == [
         "QEMU was killed"
     ]

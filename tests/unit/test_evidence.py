@@ -6,7 +6,7 @@ from dataclasses import replace
 import comparisons
 import numpy as np
 import pytest
-from evidence_makers import START, Volume, answers, default_experiment
+from evidence_makers import START, Volume, answers, default_experiment, evaluate
 
 from driver import __main__ as command_line
 from driver.analysis.artifacts import Evidence
@@ -151,7 +151,7 @@ def test_a_class_has_its_name_where_the_data_set_has_names(volume):
 def compared(volume):
     """(the comparison, where it is written)"""
     folder = publication.locate("resnet8-cifar10")
-    found = comparing.compare(evidence(volume), volume.experiment)
+    found = comparing.compare(evaluate(volume), volume.experiment)
     publication.publish(folder, comparisons.files(found))
     return found, folder
 
@@ -230,7 +230,7 @@ def test_an_edited_figure_is_not_believed(judged_once, capsys):
     folder, first = judged_once
     path = folder / "comparison.json"
     data = json.loads(path.read_text())
-    data["variants"][3]["accuracy"] = 0.9999
+    data["variants"][3]["metrics"][0]["value"] = 0.9999
     path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
     assert command_line.main(["report"]) == 0
     out = capsys.readouterr().out

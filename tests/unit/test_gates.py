@@ -4,15 +4,16 @@ import json
 from dataclasses import replace
 
 import pytest
+from variant_makers import change, make_variant
 
 from driver.analysis import gates
-from driver.analysis.results import Count, Drift, Gate, Interval, Paired, Variant
+from driver.analysis.results import Count, Drift, Gate, Interval, Paired
 from driver.experiment.model import Bound, Gates
 
 
 def row(name="onnx.int8", **figures):
     image, _, recipe = name.partition(".")
-    return Variant(name, image, recipe, "ok", **figures)
+    return make_variant(name, image, recipe, "ok", **figures)
 
 
 def only(limits, *rows):
@@ -125,7 +126,7 @@ def test_with_a_confidence_the_larger_share_of_changed_answers_must_hold():
 def test_nothing_changed_is_not_surely_nothing():
     row = counted(both_right=1000, only_reference=0, only_variant=0, both_wrong=0, name="onnx.fp32")
     limits = Gates(float={"changed": Bound(max=0.0001, confidence=0.95)})
-    row = replace(row, agreement=1.0, drift=replace(row.drift, changed=0))
+    row = replace(row, drift=replace(row.drift, agreement=1.0, changed=0))
     assert only(limits, row).value == pytest.approx(0.00383, abs=1e-5)
 
 
@@ -139,6 +140,6 @@ def test_more_confidence_asks_for_more():
 
 
 def test_an_accuracy_without_a_reference_has_an_interval_too():
-    alone = replace(counted(), delta_pp=None, agreement=None, paired=None, drift=None)
+    alone = replace(change(counted(), delta_pp=None, paired=None), drift=None)
     gate = only(Gates(quantized={"accuracy": Bound(min=0.8, confidence=0.95)}), alone)
     assert (gate.value, gate.holds) == (pytest.approx(WILSON_860[0.95][0], abs=1e-4), True)

@@ -9,7 +9,7 @@ from evidence_makers import LABELS, ORDER, Volume, answers, default_experiment, 
 from driver.analysis import conversion_steps
 from driver.analysis.artifacts import Evidence
 from driver.analysis.artifacts import variants as variants_of
-from driver.analysis.evaluation import Answer, Truth
+from driver.analysis.evaluation import Answer, Evaluation, Truth
 from driver.analysis.results import Leg
 from driver.report.page import tables
 from shared.artifacts.freshness import Freshness
@@ -39,11 +39,17 @@ def evidence(volume):
 
 
 def compare(volume, found):
-    return {leg.after: leg for leg in conversion_steps.compare(evidence(volume), judged(found))}
+    return {leg.after: leg for leg in conversion_steps.compare(evaluate(volume, found))}
 
 
-def judged(found):
-    return {name: Answer(Truth(About(), LABELS), outputs) for name, outputs in found.items()}
+def evaluate(volume, outputs):
+    """The evaluation of variants that gave these outputs."""
+
+    class Given(Evaluation):
+        def answer(self, variant):
+            return Answer(Truth(About(), LABELS), outputs[variant]) if variant in outputs else None
+
+    return Given(evidence(volume), "keras.fp32")
 
 
 def test_where_each_variant_comes_from(volume):
@@ -83,7 +89,7 @@ def test_a_tool_whose_artifact_is_not_there_has_no_version(volume):
 
 
 def test_a_leg_for_each_variant_but_the_first_in_the_order_of_the_rows(volume):
-    found = conversion_steps.compare(evidence(volume), judged(dict.fromkeys(ORDER, answers(10))))
+    found = conversion_steps.compare(evaluate(volume, dict.fromkeys(ORDER, answers(10))))
     assert [leg.after for leg in found] == list(ORDER[1:])
     assert [(leg.after, leg.before) for leg in found] == [pair for pair in ORIGINS.items() if pair[1]]
 

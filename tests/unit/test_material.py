@@ -7,6 +7,7 @@ import thorough
 from evidence_makers import Volume, default_experiment
 
 from driver.analysis.artifacts import Evidence
+from driver.analysis.evaluation import Evaluation
 from driver.comparison import page_data
 from shared.artifacts.freshness import Freshness
 from shared.contract import Step
@@ -35,7 +36,7 @@ def test_the_page_gets_what_explain_found_of_each_quantized_variant(volume):
     for name in ("onnx.int8", "onnx.fp32"):
         volume.seal(f"explain.{name}", {layer_errors.FILE: asdict(replace(known, variant=name))})
     volume.seal("explain.onnx.uint8", refused="no layer of it is quantized")
-    found = page_data.collect(Evidence(volume.freshness), "keras.fp32", "name: x")
+    found = page_data.collect(Evaluation(Evidence(volume.freshness), "keras.fp32"), "name: x")
     assert found.explained == {"onnx.int8": known}
 
 

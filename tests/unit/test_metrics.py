@@ -8,7 +8,10 @@ from evidence_makers import BATCH, QUIET, timings
 from pytest import approx
 
 from driver.analysis import timing_summary
-from driver.analysis.results import Cold, Latency, Noise, Timing
+from driver.analysis.evaluation import Answer, Truth
+from driver.analysis.results import Cold, Latency, Noise, Timing, Variant
+from driver.comparison.compare import judged as judge
+from shared.data.samples import About
 from shared.measure.startup import Start
 from shared.measure.timing import TWIN, Samples, Timings
 
@@ -16,8 +19,17 @@ LABELS = np.array([0, 1, 2, 0], np.uint8)
 REFERENCE = np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.1, 0.1, 0.8], [0.1, 0.6, 0.3]], np.float32)  # 3 of 4 right
 
 
+def figures(answers, labels, reference):
+    """What a row tells of its accuracy and its drift."""
+    truth = Truth(About(), labels, reference=reference)
+    own, base = Answer(truth, answers), None if reference is None else Answer(truth, reference)
+    row = judge(Variant("onnx.int8", "onnx", "int8", "ok"), own, base)
+    known = {name: getattr(row, name) for name in ("accuracy", "delta_pp", "agreement", "max_abs_diff")}
+    return {name: value for name, value in known.items() if value is not None}
+
+
 def test_the_reference_against_itself():
-    assert timing_summary.figures(REFERENCE, LABELS, REFERENCE) == {
+    assert figures(REFERENCE, LABELS, REFERENCE) == {
         "accuracy": 0.75,
         "delta_pp": 0.0,
         "agreement": 1.0,
@@ -30,7 +42,7 @@ def test_a_variant_against_the_reference():
     answers = REFERENCE.copy()
     answers[0] = [0.3, 0.4, 0.3]
     answers[3] = [0.1, 0.3, 0.6]
-    found = timing_summary.figures(answers, LABELS, REFERENCE)
+    found = figures(answers, LABELS, REFERENCE)
     assert found == {
         "accuracy": 0.5,
         "delta_pp": -25.0,
@@ -42,7 +54,7 @@ def test_a_variant_against_the_reference():
 def test_a_variant_may_be_better():
     answers = REFERENCE.copy()
     answers[3] = [0.6, 0.1, 0.3]
-    assert timing_summary.figures(answers, LABELS, REFERENCE)["delta_pp"] == 25.0
+    assert figures(answers, LABELS, REFERENCE)["delta_pp"] == 25.0
 
 
 def test_a_difference_is_not_spoilt_by_rounding():
@@ -50,17 +62,17 @@ def test_a_difference_is_not_spoilt_by_rounding():
     labels = np.zeros(10_000, np.uint8)
     answers, reference = np.zeros((2, 10_000, 2), np.float32)
     answers[:, 1], reference[:, 1] = np.arange(10_000) >= 8777, np.arange(10_000) >= 8837
-    assert timing_summary.figures(answers, labels, reference)["delta_pp"] == -0.6
+    assert figures(answers, labels, reference)["delta_pp"] == -0.6
 
 
 def test_without_a_reference_there_is_accuracy_alone():
-    assert timing_summary.figures(REFERENCE, LABELS, None) == {"accuracy": 0.75}
+    assert figures(REFERENCE, LABELS, None) == {"accuracy": 0.75}
 
 
 def test_a_difference_in_either_direction_counts():
     answers = REFERENCE.copy()
     answers[1, 1] -= np.float32(0.25)
-    assert timing_summary.figures(answers, LABELS, REFERENCE)["max_abs_diff"] == pytest.approx(0.25)
+    assert figures(answers, LABELS, REFERENCE)["max_abs_diff"] == pytest.approx(0.25)
 
 
 def test_timings_over_all_rounds():

@@ -1,7 +1,7 @@
 """How a variant was made, where that was not the usual way, stands on its row."""
 
 import pytest
-from evidence_makers import Volume, answers, default_experiment
+from evidence_makers import Volume, answers, default_experiment, evaluate
 
 from driver.analysis.artifacts import Evidence
 from driver.comparison import compare
@@ -26,7 +26,7 @@ def seal(volume: Volume, name: str, **files: object) -> None:
 
 
 def remarks(volume: Volume, name: str) -> tuple[str, ...]:
-    rows = compare.compare(evidence(volume), volume.experiment).variants
+    rows = compare.compare(evaluate(volume), volume.experiment).variants
     return next(row.remarks for row in rows if row.name == name)
 
 

@@ -6,6 +6,7 @@ from io import StringIO
 import pytest
 from evidence_makers import ORDER
 from rich.console import Console
+from variant_makers import change
 
 from driver.analysis.results import Comparison, Gate, Latency, Variant
 from driver.report import columns, documents, terminal
@@ -172,12 +173,12 @@ def test_a_row_at_chance_shows_its_status_in_place_of_its_accuracy():
 
 
 def test_figures_that_are_not_there_are_dashes():
-    row = replace(variant("onnx.int8"), delta_pp=None, agreement=None, max_abs_diff=None, latency_ms=None)
+    row = replace(change(variant("onnx.int8"), delta_pp=None, paired=None, latency_ms=None), drift=None)
     assert columns.cells(comparison(), row) == ["87.77", "–", "–", "–", "12,346", "–", "–", "123,456"]
 
 
 def test_nought_is_a_figure():
-    row = replace(variant("onnx.int8"), accuracy=0.0, delta_pp=0.0, max_abs_diff=0.0)
+    row = change(variant("onnx.int8"), accuracy=0.0, delta_pp=0.0, max_abs_diff=0.0)
     assert columns.cells(comparison(), row)[:4] == ["0.00", "+0.00", "96.15", "0.0e+00"]
 
 

@@ -9,12 +9,12 @@ from xml.etree import ElementTree
 
 import comparisons
 import pytest
-from evidence_makers import Volume, answers, default_experiment
+from evidence_makers import Volume, answers, default_experiment, evaluate
 from rich.console import Console
+from variant_makers import change, make_variant
 
 from driver.analysis import gates
-from driver.analysis.artifacts import Evidence
-from driver.analysis.results import Gate, Latency, Metric, Paired, Variant
+from driver.analysis.results import Gate, Latency, Metric, Paired
 from driver.catalog import declarations
 from driver.comparison import compare
 from driver.decision import row_warnings
@@ -22,7 +22,6 @@ from driver.experiment import loader, recipes
 from driver.experiment.model import Bound, Gates
 from driver.report import documents, terminal
 from driver.report.page import page
-from shared.artifacts.freshness import Freshness
 from shared.measure import instructions
 from shared.measure.instructions import Cpu
 
@@ -54,7 +53,7 @@ class Host(Volume):
 
 def compared(flags, wrong, limits=OWN, **changes):
     volume = Host(flags, wrong, gates=limits, **changes).whole()
-    return compare.compare(Evidence(Freshness(volume.plan)), volume.experiment)
+    return compare.compare(evaluate(volume), volume.experiment)
 
 
 def rows(made):
@@ -90,7 +89,7 @@ def test_the_cpu_that_answered_counts_not_the_one_that_compares():
     volume = Host(VNNI, {SATURATING: 40, "torch.int8": 40}, gates=OWN).whole()
     volume.flags = AVX2
     volume.variant(SATURATING, volume.found(SATURATING))
-    made = compare.compare(Evidence(Freshness(volume.plan)), volume.experiment)
+    made = compare.compare(evaluate(volume), volume.experiment)
     assert [row.name for row in made.variants if row.saturated] == [SATURATING]
     (said,) = [line for line in made.warnings if "another CPU" in line]
     for flags in (AVX2, VNNI):
@@ -116,8 +115,10 @@ def test_the_warning_names_what_to_take():
 def test_of_several_it_names_the_fastest_that_is_not_worse():
     def row(name, p50, lost=0, **changes):
         paired = comparisons.pairs(lost, 0)
-        known = Variant(name, "onnx", name.removeprefix("onnx."), "ok", paired=paired, accuracy=0.8837 - lost / 10_000)
-        return replace(known, latency_ms=Latency(p50, 1, 1, 9), delta_pp=paired.delta_pp, **changes)
+        known = make_variant(
+            name, "onnx", name.removeprefix("onnx."), "ok", paired=paired, accuracy=0.8837 - lost / 10_000
+        )
+        return change(known, latency_ms=Latency(p50, 1, 1, 9), delta_pp=paired.delta_pp, **changes)
 
     alike = {"cpu_invariant": True}
     others = [
@@ -136,7 +137,7 @@ def test_where_no_row_is_better_the_warning_names_the_setting():
 
 def test_a_stage_that_knows_no_safe_setting_leaves_it_at_the_reason():
     paired = Paired(80, 20, 0, 0, -20.0, None, 1e-6)
-    row = Variant("onnx.dynamic", "onnx", "dynamic", "ok", accuracy=0.8, delta_pp=-20.0, saturated=True)
+    row = make_variant("onnx.dynamic", "onnx", "dynamic", "ok", accuracy=0.8, delta_pp=-20.0, saturated=True)
     row = replace(row, paired=replace(paired, interval_pp=comparisons.variant("onnx.int8").paired.interval_pp))
     (found,) = row_warnings.add([row], (), {})
     assert found.remarks == (FACT,)
@@ -144,7 +145,7 @@ def test_a_stage_that_knows_no_safe_setting_leaves_it_at_the_reason():
 
 def test_without_labels_nobody_knows_whether_it_lost_and_it_is_told_all_the_same():
     metric = Metric("sqnr", 9.0, None, None, None, None, None, "higher")
-    row = Variant("onnx.u8s8", "onnx", "u8s8", "ok", metrics=(metric,), saturated=True)
+    row = make_variant("onnx.u8s8", "onnx", "u8s8", "ok", metrics=(metric,), saturated=True)
     (found,) = row_warnings.add([row], (), {})
     assert found.remarks == (FACT,)
 
@@ -200,19 +201,19 @@ def test_what_pt2e_made_in_the_place_of_fx_has_other_products():
         volume.variant("onnx.fp32", answers(10))
         volume.seal("torch.onednn", {"model.pt": b"x", "quantized.json": about})
         volume.seal("predictions.torch.onednn", {"output_0.npy": answers(40)})
-        made = compare.compare(Evidence(Freshness(volume.plan)), volume.experiment)
+        made = compare.compare(evaluate(volume), volume.experiment)
         assert rows(made)["torch.onednn"].saturated is saturated
 
 
 def test_a_row_without_the_figure_of_its_own_gates_is_held_to_the_usual_ones():
-    row = Variant("onnx.u8s8", "onnx", "u8s8", "ok", accuracy=0.8, saturated=True)
+    row = make_variant("onnx.u8s8", "onnx", "u8s8", "ok", accuracy=0.8, saturated=True)
     limits = replace(STRICT, saturating={"sqnr": Bound(min=5)})
     assert [(gate.limit, gate.holds) for gate in gates.evaluate(limits, [row])] == [(0.85, False)]
     assert gates.not_held(limits, row) == ()
 
 
 def test_a_figure_that_the_task_has_not_is_refused_in_every_group():
-    row = Variant("onnx.u8s8", "onnx", "u8s8", "ok", accuracy=0.8)
+    row = make_variant("onnx.u8s8", "onnx", "u8s8", "ok", accuracy=0.8)
     with pytest.raises(Exception, match=r"^gates\.saturating\.mae: the task is classification"):
         list(gates.evaluate(Gates(saturating={"mae": Bound(max=1)}), [row]))
 

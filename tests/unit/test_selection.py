@@ -6,6 +6,7 @@ import comparisons
 import pytest
 import yaml
 from evidence_makers import INPUTS
+from variant_makers import change
 
 from driver import __main__ as command_line
 from driver.analysis.results import Draws, Gate, Latency, Noise
@@ -27,7 +28,7 @@ FEW = Select("default")
 
 def row(name, milliseconds, *accuracies, **changes):
     image, _, recipe = name.partition(".")
-    made = replace(comparisons.variant("onnx.int8"), name=name, image=image, recipe=recipe, accuracy=accuracies[0])
+    made = change(comparisons.variant("onnx.int8"), name=name, image=image, recipe=recipe, accuracy=accuracies[0])
     latency = None if milliseconds is None else Latency(milliseconds, 2.0, 3.0, 140)
     mean = sum(accuracies) / len(accuracies)
     found = Draws(accuracies, mean, 0.001, 0.0) if len(accuracies) > 1 else None

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import comparisons
 import thorough
+from variant_makers import change
 
 from driver.analysis.results import Changed, Gate, Verdict
 from driver.report import documents
@@ -114,7 +115,9 @@ def test_junit_tells_what_has_no_result():
 
 def test_csv_has_no_formula_of_a_foreign_text_and_keeps_numbers_as_they_are():
     first, *others = comparisons.comparison().variants
-    first = replace(first, remarks=("=HYPERLINK(1)", "b"), reason="@SUM(1)", in_float=("-layer",), delta_pp=-0.5)
+    first = change(
+        first, remarks=("=HYPERLINK(1)", "b"), reason="@SUM(1)", in_float=("-layer",), delta_pp=-0.5, paired=None
+    )
     (cells, *_) = rows(documents.csv_text(comparisons.comparison(variants=(first, *others))))
     assert (cells["remarks"], cells["reason"], cells["in_float"]) == ("'=HYPERLINK(1); b", "'@SUM(1)", "'-layer")
     assert cells["delta_pp"] == "-0.5"

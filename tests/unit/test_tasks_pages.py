@@ -9,13 +9,13 @@ import comparisons
 import numpy as np
 import pytest
 import task_makers
-from evidence_makers import Volume, default_experiment
+from evidence_makers import Volume, default_experiment, evaluate
 from rich.console import Console
 from task_makers import CASES, TaskVolume, compared
 from test_page import Reader, cells, section
 
 from driver.analysis.artifacts import Evidence
-from driver.analysis.evaluation import Truth
+from driver.analysis.evaluation import Evaluation, Truth
 from driver.analysis.results import Changed, Confused, Draws, Emulated, Interval, Point
 from driver.comparison import compare, page_data, run_diff
 from driver.comparison.run_diff import Run
@@ -33,7 +33,7 @@ CLASSES = ("classes", "pairs", "confidence", "changed")
 
 
 def raw(volume):
-    return page_data.collect(Evidence(Freshness(volume.plan)), "keras.fp32", "name: own")
+    return page_data.collect(Evaluation(Evidence(Freshness(volume.plan)), "keras.fp32"), "name: own")
 
 
 def drawn(task, **changes):
@@ -207,7 +207,7 @@ def test_many_classes_have_pairs_in_the_place_of_a_table():
 
 def test_top_five_stands_beside_the_accuracy():
     volume = Volume(default_experiment()).whole()
-    made = compare.compare(Evidence(Freshness(volume.plan)), volume.experiment)
+    made = compare.compare(evaluate(volume), volume.experiment)
     text = page.html(made, raw(volume))
     assert [attributes["id"] for attributes in Reader(text).of("section")].count("classes") == 1
     rows = {row[0]: row for row in cells(section(text, "metrics"))}

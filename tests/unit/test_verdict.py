@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from variant_makers import make_variant
 
 from driver.analysis import statistics
 from driver.analysis.results import Gate, Interval, Latency, Noise, Paired, Variant
@@ -21,7 +22,7 @@ BROKEN = Gate("onnx.int8", "drop_pp", "max", 2.0, 2.53, False)
 
 def row(name="onnx.int8", milliseconds=1.0, size=100_000, pairs=A_LITTLE_LESS, accuracy=0.8794, **changes):
     image, _, recipe = name.partition(".")
-    made = Variant(name, image, recipe, "ok", accuracy=accuracy, paired=pairs, size_bytes=size)
+    made = make_variant(name, image, recipe, "ok", accuracy=accuracy, paired=pairs, size_bytes=size)
     latency = None if milliseconds is None else Latency(milliseconds, 2 * milliseconds, 3 * milliseconds, 140)
     return replace(made, latency_ms=latency, **changes)
 

@@ -1,0 +1,35 @@
+"""What a task's module gets to compute metrics from, and what it gives."""
+
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driver.analysis.bootstrap import Figure
+from shared.data.samples import About, Array
+
+Flags: TypeAlias = NDArray[np.bool_]
+# Of a metric that is a share of right answers, which answers are right, (samples,): its interval and test are exact. Of
+# any other, the metric as a function of resampling weights: driver/analysis/bootstrap.py.
+Computation: TypeAlias = Flags | Figure
+
+
+class Judged(Protocol):
+    """The judged output of one variant with what it is held against; arrays have one entry a sample."""
+
+    @property
+    def about(self) -> About: ...
+    @property
+    def outputs(self) -> Array: ...
+    @property
+    def labels(self) -> Array | None: ...
+    @property
+    def inputs(self) -> Array | None: ...
+    @property
+    def reference(self) -> Array | None: ...
+    @property
+    def logits(self) -> bool | None: ...
+    @property
+    def classes(self) -> NDArray[np.intp]: ...
+    @property
+    def right(self) -> Flags: ...

@@ -1,0 +1,38 @@
+"""An autoencoder: mean squared error, and where anomalies are labelled the area under the ROC curve of that error."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from driver.analysis import weighted_statistics
+from driver.analysis.bootstrap import Doubles
+from driver.analysis.tasks.base import Computation, Judged
+from shared import tasks
+from shared.data.samples import Array
+
+
+def compute(judged: Judged) -> dict[str, Computation]:
+    assert judged.inputs is not None
+    error, labels = squared_errors(judged.outputs, judged.inputs), judged.labels
+    mse = {"mse": weighted_statistics.mean(error)}
+    if labels is None or len(np.unique(labels)) < 2:
+        return dict(mse)
+    return {"auc": weighted_statistics.area_under_roc(error, np.asarray(labels.ravel() > 0)), **mse}
+
+
+def check(judged: Judged) -> None:
+    if judged.inputs is not None:
+        tasks.same_shape(judged.outputs, judged.inputs)
+
+
+def squared_errors(outputs: Array, inputs: Array) -> Doubles:
+    """(n,): the mean over each sample's values."""
+    exact = tasks.rows(tasks.same_shape(outputs, inputs))
+    pairs = blocks_in_pairs(tasks.rows(outputs), exact)
+    return np.concatenate([np.square(answered - true).mean(axis=1) for answered, true in pairs])
+
+
+def blocks_in_pairs(first: Array, second: Array) -> Iterator[tuple[Doubles, Doubles]]:
+    """Both arrays in slices of the first axis that fit into memory."""
+    for pair in zip(tasks.blocks(first), tasks.blocks(second), strict=True):
+        yield pair[0].astype(np.float64), pair[1].astype(np.float64)

@@ -1,0 +1,28 @@
+"""One or several numbers a sample: mean absolute error, root mean squared error and R²."""
+
+import numpy as np
+
+from driver.analysis import weighted_statistics
+from driver.analysis.tasks.base import Computation, Judged
+from driver.analysis.tasks.reconstruction import blocks_in_pairs, squared_errors
+from shared import tasks
+
+
+def compute(judged: Judged) -> dict[str, Computation]:
+    assert judged.labels is not None
+    outputs, exact = tasks.rows(judged.outputs), tasks.matching(judged.outputs, judged.labels)
+    absolute = [np.abs(answered - true).mean(axis=1) for answered, true in blocks_in_pairs(outputs, exact)]
+    if tasks.width(exact) > tasks.WIDE:
+        r_squared = weighted_statistics.pooled(*tasks.deviations(outputs, exact))
+    else:
+        r_squared = weighted_statistics.r_squared(outputs.astype(np.float64), exact.astype(np.float64))
+    return {
+        "mae": weighted_statistics.mean(np.concatenate(absolute)),
+        "rmse": weighted_statistics.root_mean(squared_errors(outputs, exact)),
+        "r2": r_squared,
+    }
+
+
+def check(judged: Judged) -> None:
+    if judged.labels is not None:
+        tasks.matching(judged.outputs, judged.labels)

@@ -1,0 +1,49 @@
+"""Rows of a classification, made from their accuracy and what changed."""
+
+from dataclasses import replace
+from typing import Any
+
+from driver.analysis.results import Drift, Interval, Metric, Paired, Variant
+from shared.contract import Status
+
+IMAGES = 10_000
+KEPT = ("accuracy", "delta_pp", "agreement", "max_abs_diff", "interval")  # as Variant tells them
+
+
+def make_variant(name: str, image: str, recipe: str, status: Status = "ok", **known: Any) -> Variant:
+    """A Variant, whose accuracy, `delta_pp`, interval, agreement and `max_abs_diff` go where they belong."""
+    return change(Variant(name, image, recipe, status), **known)
+
+
+def change(row: Variant, **changes: Any) -> Variant:
+    """`row` with other values of fields, or of what it tells of its accuracy and its drift."""
+    known = {name: changes.pop(name, getattr(row, name)) for name in KEPT}
+    row = replace(row, **changes)
+    given_drift = row.drift if "drift" in changes else None
+    return replace(
+        row,
+        metrics=(*accuracy_of(known, row.paired), *(each for each in row.metrics if each.name != "accuracy")),
+        drift=given_drift or drift_of(known, row.drift),
+    )
+
+
+def accuracy_of(known: dict[str, Any], pairs: Paired | None) -> tuple[Metric, ...]:
+    if known["accuracy"] is None and known["delta_pp"] is None:
+        return ()
+    accuracy = 0.9 if known["accuracy"] is None else known["accuracy"]
+    delta = None if known["delta_pp"] is None else known["delta_pp"] / 100
+    alone = Metric("accuracy", accuracy, known["interval"], delta, None, None, None, "higher")
+    if pairs is None:
+        return (alone,)
+    ends = Interval(pairs.interval_pp.low / 100, pairs.interval_pp.high / 100)
+    delta = pairs.delta_pp / 100
+    return (replace(alone, delta=delta, delta_interval=ends, p_value=pairs.p_value, p_holm=pairs.p_holm),)
+
+
+def drift_of(known: dict[str, Any], drift: Drift | None) -> Drift | None:
+    if known["agreement"] is None and known["max_abs_diff"] is None:
+        return drift
+    base = drift or Drift(IMAGES, 0, 1.0, 0.0, 0.0, None, 1.0, 0.0)
+    agreement = base.agreement if known["agreement"] is None else known["agreement"]
+    largest = base.max_abs if known["max_abs_diff"] is None else known["max_abs_diff"]
+    return replace(base, agreement=agreement, changed=round(base.images * (1 - (agreement or 0))), max_abs=largest)
