@@ -191,7 +191,7 @@ def of_unchanged_evidence(freshness: Freshness, compare: Callable[[Evidence], T]
 def judge(evidence: Evidence, chosen: Experiment, text: str) -> tuple[Comparison, dict[str, str]]:
     """Compare; with it, the texts of all files of the comparison. `text` is the experiment's file."""
     from driver.comparison import compare, page_data
-    from driver.report.page import page  # SciPy, statsmodels and Matplotlib take two seconds to import
+    from driver.report.page import page  # SciPy and Matplotlib take a second to import
 
     result = compare.compare(evidence, chosen)
     raw = page_data.collect(evidence, result.reference, text)

@@ -1,6 +1,5 @@
 """One comparison from the raw evidence: every figure of every framework by the same code."""
 
-import gc
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -34,7 +33,6 @@ Timings = Mapping[str, tuple[Timing, ...]]  # by variant
 
 def compare(evidence: Evidence, experiment: Experiment) -> Comparison:
     """What the volume holds now, judged. A variant that isn't up to date is a row without figures."""
-    gc.freeze()  # statsmodels collects garbage in every Holm correction: 70 ms, unless there is little to look at
     steps = variants(evidence.plan)
     truth = evaluation.truth(evidence, experiment.reference)
     about = truth.about if truth else About()
