@@ -18,7 +18,7 @@ from driver.analysis import bootstrap, metric_specs, statistics, task_metrics
 from driver.analysis.bootstrap import Doubles, Figure
 from driver.analysis.results import Interval, Metric, Paired
 from driver.analysis.stage_outputs import judged
-from shared import tasks
+from shared import numerics, tasks
 from shared.data import samples
 from shared.data.samples import About, Array
 from shared.errors import CrossquantError
@@ -45,7 +45,7 @@ class Truth:
 
     @cached_property
     def logits(self) -> bool | None:
-        return None if self.reference is None else tasks.are_logits(self.reference)
+        return None if self.reference is None else numerics.are_logits(self.reference)
 
     @property
     def task(self) -> str:
@@ -94,12 +94,12 @@ class Answer:
     @property
     def probabilities(self) -> Array:
         """Of a classification, (n, classes)."""
-        return tasks.class_probabilities(self.outputs, self.truth.logits)
+        return numerics.class_probabilities(self.outputs, self.truth.logits)
 
     @property
     def labels(self) -> NDArray[np.intp]:
         """Of a classification, (n,). CrossquantError where a label is none of the classes that are answered."""
-        found, classes = self.truth.labels, max(2, tasks.width(self.outputs))
+        found, classes = self.truth.labels, max(2, numerics.count_values(self.outputs))
         assert found is not None
         if found.size != len(found):
             raise CrossquantError(f"labels of {found.shape}: a sample must have one class; see docs/your-data.md")
@@ -116,9 +116,9 @@ class Answer:
         if truth.task == "classification" and truth.labels is not None:
             assert self.labels is not None
         elif truth.task == "reconstruction" and truth.inputs is not None:
-            tasks.same_shape(self.outputs, truth.inputs)
+            tasks.match_inputs(self.outputs, truth.inputs)
         elif truth.task in ("multilabel", "regression") and truth.labels is not None:
-            tasks.matching(self.outputs, truth.labels)
+            tasks.match_labels(self.outputs, truth.labels)
 
     @cached_property
     def top(self) -> NDArray[np.int64]:
@@ -141,7 +141,7 @@ class Answer:
 
     @cached_property
     def resampled(self) -> dict[str, Doubles]:
-        labels = tasks.width(self.outputs) if self.truth.task == "multilabel" else 1
+        labels = numerics.count_values(self.outputs) if self.truth.task == "multilabel" else 1
         return bootstrap.resampled(self.figures, len(self.outputs), labels)
 
     @property
@@ -230,14 +230,14 @@ def with_pairs(known: Metric, pairs: Paired) -> Metric:
 
 def top_five(own: Answer, base: Answer | None) -> tuple[Metric, ...]:
     """Where there are more than five classes."""
-    if tasks.width(own.outputs) <= TOP:
+    if numerics.count_values(own.outputs) <= TOP:
         return ()
     return (counted("top5", among_the_first(own), None if base is None else among_the_first(base)),)
 
 
 def among_the_first(answer: Answer, most: int = TOP) -> NDArray[np.bool_]:
     """(n,): are fewer than `most` classes better than the label's? Of equal classes the first one comes first."""
-    found, labels = tasks.rows(answer.outputs), answer.labels
+    found, labels = numerics.flatten_samples(answer.outputs), answer.labels
     own = np.take_along_axis(found, labels[:, None], axis=1)
     before = np.arange(found.shape[1]) < labels[:, None]
     return np.asarray(((found > own) | ((found == own) & before)).sum(axis=1) < most)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driver.analysis.results import Cold, Latency, Noise, Timing
-from shared import tasks
+from shared import numerics
 from shared.measure.startup import Start
 from shared.measure.timing import TWIN, Samples, Timings
 
@@ -22,11 +22,11 @@ def figures(
     logits: bool | None = None,
 ) -> dict[str, Any]:
     """Accuracy, and against the reference the difference, the agreement and the largest difference of an output."""
-    top = tasks.classes(answers, logits)
+    top = numerics.top_classes(answers, logits)
     accuracy = float((top == labels).mean())
     if reference is None:
         return {"accuracy": accuracy}
-    top_reference = tasks.classes(reference, logits)
+    top_reference = numerics.top_classes(reference, logits)
     difference = accuracy - float((top_reference == labels).mean())
     return {
         "accuracy": accuracy,

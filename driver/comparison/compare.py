@@ -26,7 +26,7 @@ from driver.host import facts
 from shared.contract import SCHEMA, Seal, Step, shown
 from shared.data.samples import About
 from shared.errors import CrossquantError
-from shared.tasks import broken
+from shared.tasks import find_defect
 
 Timings = Mapping[str, tuple[Timing, ...]]  # by variant
 
@@ -87,7 +87,7 @@ def row(
     known = judged(known, own, base)
     if base is not None:
         known = replace(known, outputs=every_output(evidence, step.output, reference))
-    unsound = broken(own.truth.about, own.outputs, own.truth.labels)
+    unsound = find_defect(own.truth.about, own.outputs, own.truth.labels)
     return replace(known, status="failed", reason=unsound) if unsound else known
 
 
