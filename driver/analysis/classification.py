@@ -6,7 +6,7 @@ from typing import Any
 from driver.analysis import statistics
 from driver.analysis.evaluation import Answer
 from driver.analysis.results import SIGNIFICANT, Losing, Variant
-from shared import tasks
+from shared import numerics
 
 IN_JSON = 100  # classes: a confusion of more is left out, since it has a cell for each pair
 IN_TABLE, PAIRS = 24, 20  # classes whose confusion the page shows whole; else so many pairs
@@ -33,7 +33,7 @@ def count_classes(own: Answer) -> dict[str, Any]:
 
 def against(known: Variant, base: Answer, own: Answer) -> Variant:
     """The row with its pairs and the classes that lose."""
-    classes = max(2, tasks.width(own.outputs))
+    classes = max(2, numerics.count_values(own.outputs))
     losing = statistics.classes_that_lose(base.right, own.right, own.classes, classes)
     return replace(
         known,

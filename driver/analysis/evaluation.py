@@ -20,7 +20,7 @@ from driver.analysis.stage_outputs import judged
 from driver.analysis.tasks import CHECK, COMPUTE
 from driver.analysis.tasks.base import Computation, Flags
 from driver.experiment.task_specs import TASKS, UNLABELLED, TaskSpec
-from shared import tasks
+from shared import numerics
 from shared.data import samples
 from shared.data.samples import About, Array
 from shared.errors import CrossquantError
@@ -43,7 +43,7 @@ class Truth:
 
     @cached_property
     def logits(self) -> bool | None:
-        return None if self.reference is None else tasks.are_logits(self.reference)
+        return None if self.reference is None else numerics.are_logits(self.reference)
 
     @property
     def task(self) -> str:
@@ -97,12 +97,12 @@ class Answer:
     @cached_property
     def probabilities(self) -> Array:
         """Of a classification, (samples, classes)."""
-        return tasks.class_probabilities(self.outputs, self.truth.logits)
+        return numerics.class_probabilities(self.outputs, self.truth.logits)
 
     @cached_property
     def classes(self) -> NDArray[np.intp]:
         """The labels of a classification, (samples,). CrossquantError where one is none of the model's classes."""
-        labels, classes = self.truth.labels, max(2, tasks.width(self.outputs))
+        labels, classes = self.truth.labels, max(2, numerics.count_values(self.outputs))
         assert labels is not None
         if labels.size != len(labels):
             raise CrossquantError(f"labels of {labels.shape}: a sample must have one class; see docs/your-data.md")
@@ -116,7 +116,7 @@ class Answer:
     @cached_property
     def top(self) -> NDArray[np.int64]:
         """(samples,): the class that is answered."""
-        return tasks.classes(self.outputs, self.truth.logits)
+        return numerics.top_classes(self.outputs, self.truth.logits)
 
     @cached_property
     def right(self) -> Flags:
@@ -138,7 +138,7 @@ class Answer:
 
     @cached_property
     def resampled(self) -> dict[str, Doubles]:
-        labels = tasks.width(self.outputs) if self.truth.spec.ranks_labels else 1
+        labels = numerics.count_values(self.outputs) if self.truth.spec.ranks_labels else 1
         return bootstrap.resampled(self.figures, len(self.outputs), labels)
 
     @property

@@ -9,15 +9,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import entropy
 
 from driver.analysis.results import Changed, Drift, OutputDrift
-from shared import tasks
-from shared.sensitivity.layer_errors import Difference
+from shared import numerics
+from shared.numerics import ErrorAccumulator
 
 Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
-TINY = float(np.finfo(np.float32).tiny)
 
 
 def drift(reference: Floats, variant: Floats, classes: bool = True) -> Drift:
@@ -28,16 +25,20 @@ def drift(reference: Floats, variant: Floats, classes: bool = True) -> Drift:
 
 
 def of_classes(reference: Floats, variant: Floats) -> Drift:
-    """KL, cosine and top-1 are of probabilities, all else is of what the model gave."""
-    images, logits = len(reference), tasks.are_logits(reference)
-    changed, kl, cosines, errors = 0, 0.0, 0.0, Errors()
-    for one, other in blocks(reference, variant):
-        errors.add(one, other)
-        exact, found = (tasks.class_probabilities(each, logits) for each in (one, other))
-        changed += int(np.count_nonzero(exact.argmax(axis=1) != found.argmax(axis=1)))
-        exact, found = positive(exact), positive(found)
-        kl += float(entropy(exact, found, axis=1).sum())
-        cosines += float(row_cosines(exact, found).sum())
+    """KL, cosine and top-1 are of probabilities, all else is of what the model gave.
+
+    Whether the outputs are logits the reference tells. `explain` has the same KL: `numerics.mean_kl_divergence`.
+    """
+    images, logits = len(reference), numerics.are_logits(reference)
+    changed, kl, cosines, errors = 0, 0.0, 0.0, ErrorAccumulator()
+    for reference_block, variant_block in pair_blocks(reference, variant):
+        errors.add(reference_block, variant_block)
+        one = numerics.class_probabilities(reference_block, logits)
+        other = numerics.class_probabilities(variant_block, logits)
+        changed += int(np.count_nonzero(one.argmax(axis=1) != other.argmax(axis=1)))
+        one, other = numerics.clip_to_positive(one), numerics.clip_to_positive(other)
+        kl += float(numerics.kl_divergence(one, other).sum())
+        cosines += float(numerics.cosine_similarity(one, other).sum())
     return Drift(
         images=images,
         changed=changed,
@@ -46,18 +47,16 @@ def of_classes(reference: Floats, variant: Floats) -> Drift:
         mean_abs=errors.mean_abs,
         sqnr_db=errors.sqnr_db,
         cosine=min(1.0, cosines / images),
-        kl=kl / images,
+        kl=max(0.0, kl / images),
     )
 
 
 def of_any(reference: Floats, variant: Floats) -> Drift:
     """The cosine is of all outputs at once: a single value has a sign and no direction."""
-    difference, errors = Difference(), Errors()
-    for one, other in blocks(reference, variant):
-        difference.add(one, other)
-        errors.add(one, other)
-    cosine = difference.error().cosine
-    return Drift(len(reference), None, None, errors.max_abs, errors.mean_abs, errors.sqnr_db, cosine, None)
+    errors = ErrorAccumulator()
+    for reference_block, variant_block in pair_blocks(reference, variant):
+        errors.add(reference_block, variant_block)
+    return Drift(len(reference), None, None, errors.max_abs, errors.mean_abs, errors.sqnr_db, errors.cosine, None)
 
 
 def every(reference: Sequence[Floats], variant: Sequence[Floats]) -> tuple[OutputDrift, ...]:
@@ -70,44 +69,10 @@ def every(reference: Sequence[Floats], variant: Sequence[Floats]) -> tuple[Outpu
     return tuple(found) if len(reference) > 1 else ()
 
 
-def blocks(reference: Floats, variant: Floats) -> Iterator[tuple[Floats, Floats]]:
-    return zip(tasks.blocks(tasks.rows(reference)), tasks.blocks(tasks.rows(variant)), strict=True)
-
-
-class Errors:
-    """Of differences, block after block."""
-
-    def __init__(self) -> None:
-        self.values, self.total, self.max_abs, self.signal, self.power = 0, 0.0, 0.0, 0.0, 0.0
-
-    def add(self, reference: Floats, variant: Floats) -> None:
-        exact = reference.astype(np.float64)
-        noise = np.abs(exact - variant)
-        self.values += noise.size
-        self.total += float(noise.sum())
-        self.max_abs = max(self.max_abs, float(noise.max(initial=0.0)))
-        self.signal += float(np.vdot(exact, exact))
-        self.power += float(np.vdot(noise, noise))
-
-    @property
-    def mean_abs(self) -> float:
-        return self.total / max(1, self.values)
-
-    @property
-    def sqnr_db(self) -> float | None:
-        """10 log10 of the ratio of the powers; None where there is no noise."""
-        return float(10 * np.log10(max(self.signal, TINY) / self.power)) if self.power else None
-
-
-def positive(probabilities: NDArray[Any]) -> Doubles:
-    """Nothing below the smallest normal float32, so that a logarithm is finite and a row of zeros has a direction."""
-    return np.maximum(probabilities.astype(np.float64), TINY)
-
-
-def row_cosines(one: Doubles, other: Doubles) -> Doubles:
-    """Of each row: 1 is the same direction."""
-    lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
-    return np.asarray(np.einsum("ij,ij->i", one, other) / lengths)
+def pair_blocks(reference: Floats, variant: Floats) -> Iterator[tuple[Floats, Floats]]:
+    """Yield blocks of both, (samples, values), that are of the same samples."""
+    rows = (numerics.flatten_samples(reference), numerics.flatten_samples(variant))
+    return zip(*map(numerics.iterate_blocks, rows), strict=True)
 
 
 def margin(probabilities: Floats) -> Floats:

@@ -20,10 +20,10 @@ from shared.measure import instructions, predictions
 from shared.measure.instructions import Cpu
 from shared.measure.startup import Start
 from shared.measure.timing import TWIN, Timings
+from shared.numerics import iterate_blocks
 from shared.quantization.layer_search import EXCLUDED
 from shared.sensitivity import layer_errors
 from shared.sensitivity.layer_errors import Sensitivity
-from shared.tasks import blocks
 
 NOTES, QUANTIZED, CONVERSION = "notes.json", "quantized.json", "conversion.json"
 TIMINGS, STARTS = "samples.json", "starts.json"
@@ -145,7 +145,7 @@ def check_answers(folder: Path, files: Collection[str], count: int | None) -> No
 def check_answer(file: str, found: Array, count: int | None) -> None:
     if found.dtype != np.float32 or not found.ndim or len(found) != count or not found.size:
         raise Unusable(f"{file} is {found.dtype} {found.shape}, which are no answers to {count} samples")
-    if not all(np.isfinite(block).all() for block in blocks(found)):
+    if not all(np.isfinite(block).all() for block in iterate_blocks(found)):
         raise Unusable(f"{file} has NaN or infinity")
 
 

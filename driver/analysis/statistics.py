@@ -1,7 +1,7 @@
 """How sure a comparison on the same test images is: intervals, paired tests, and what a test set of this size can tell.
 
-SciPy's and statsmodels' methods where they have one. A share is 0-1; a difference is in percentage points (pp), variant
-minus reference. All arrays have one entry an image, in the same order.
+SciPy's methods where it has one. A share is 0-1; a difference is in percentage points (pp), variant minus reference.
+All arrays have one entry an image, in the same order.
 """
 
 import math
@@ -11,10 +11,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom, norm
-from statsmodels.stats.contingency_tables import mcnemar
-from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import proportion_confint
+from scipy.special import ndtri
+from scipy.stats import binom
 
 from driver.analysis.results import Confused, Count, Interval, Paired
 
@@ -23,11 +21,23 @@ Classes = NDArray[np.integer[Any]]
 
 
 def wilson(successes: int, total: int, confidence: float = 0.95) -> Interval:
-    """Wilson's score interval of a share, 0-1; of no images, all of it."""
+    """Return Wilson's score interval of a share, 0-1; of no images, all of it.
+
+    Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the American Statistical
+    Association 22 (1927), 209-212. `scipy.stats.binomtest` has it too, but always computes a test beside it.
+    """
     if total == 0:
         return Interval(0.0, 1.0)
-    low, high = proportion_confint(successes, total, alpha=1 - confidence, method="wilson")
-    return Interval(float(low), float(high))
+    share, z = successes / total, upper_quantile((1 - confidence) / 2)
+    scale = 1 + z**2 / total
+    centre = (share + z**2 / (2 * total)) / scale
+    half_width = z * math.sqrt(share * (1 - share) / total + z**2 / (4 * total**2)) / scale
+    return Interval(max(0.0, centre - half_width), min(1.0, centre + half_width))
+
+
+def upper_quantile(share: float) -> float:
+    """Return the value that a standard normal variable exceeds with this probability."""
+    return -float(ndtri(share))
 
 
 def paired(reference_right: Right, variant_right: Right, confidence: float = 0.95) -> Paired:
@@ -36,12 +46,18 @@ def paired(reference_right: Right, variant_right: Right, confidence: float = 0.9
     only_reference = int(np.count_nonzero(reference_right & ~variant_right))
     only_variant = int(np.count_nonzero(~reference_right & variant_right))
     both_wrong = len(reference_right) - both_right - only_reference - only_variant
-    table = (both_right, only_reference, only_variant, both_wrong)
+    [p_value] = exact_mcnemar(np.array([only_reference]), np.array([only_variant]))
+    return with_statistics((both_right, only_reference, only_variant, both_wrong), p_value, confidence)
+
+
+def with_statistics(table: tuple[int, int, int, int], p_value: float, confidence: float = 0.95) -> Paired:
+    """Return the counts, in the order of `newcombe`, with their difference, its interval and McNemar's p-value."""
+    _, only_reference, only_variant, _ = table
     return Paired(
         *table,
         delta_pp=100 * (only_variant - only_reference) / max(sum(table), 1),
         interval_pp=newcombe(*table, confidence),
-        p_value=float(mcnemar([[both_right, only_reference], [only_variant, both_wrong]], exact=True).pvalue),
+        p_value=p_value,
     )
 
 
@@ -51,7 +67,7 @@ def newcombe(
     """Of the difference of two paired shares, in pp: Wilson's intervals, squared and added with their correlation.
 
     Newcombe, "Improved confidence intervals for the difference between binomial proportions based on paired data",
-    Statistics in Medicine 17 (1998), 2635-2650, method 10. statsmodels 0.15 has no interval for paired shares.
+    Statistics in Medicine 17 (1998), 2635-2650, method 10. SciPy has no interval for paired shares.
     """
     total = both_right + only_reference + only_variant + both_wrong
     if total == 0:
@@ -93,9 +109,17 @@ def holm(rows: Sequence[Paired]) -> list[Paired]:
     return [replace(row, p_holm=p) for row, p in zip(rows, corrected, strict=True)]
 
 
-def holm_p_values(found: Sequence[float]) -> list[float]:
-    """Corrected as one family, in the same order."""
-    return [float(p) for p in multipletests(found, method="holm")[1]] if found else []
+def holm_p_values(p_values: Sequence[float]) -> list[float]:
+    """Return the p-values corrected as one family, in the same order.
+
+    Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6 (1979), 65-70.
+    """
+    values = np.asarray(p_values, np.float64)
+    order = np.argsort(values)
+    steps = values[order] * np.arange(len(values), 0, -1)
+    corrected = np.empty_like(values)
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return [float(p) for p in corrected]
 
 
 def images_needed(discordant_share: float, drop_pp: float, power: float = 0.8, alpha: float = 0.05) -> int:
@@ -119,8 +143,8 @@ def connor(discordant_share: float, drop: float, power: float, alpha: float) -> 
     Connor, "Sample size for testing differences in proportions for the paired-sample design", Biometrics 43 (1987),
     207-211.
     """
-    null = float(norm.isf(alpha / 2)) * math.sqrt(discordant_share)
-    alternative = float(norm.ppf(power)) * math.sqrt(discordant_share - drop**2)
+    null = upper_quantile(alpha / 2) * math.sqrt(discordant_share)
+    alternative = float(ndtri(power)) * math.sqrt(discordant_share - drop**2)
     return ((null + alternative) / drop) ** 2
 
 
@@ -165,19 +189,26 @@ def classes_that_lose(
     All classes that have images are one family for Holm, so that `p_holm` is honest about how many were looked at.
     """
     places = labels.astype(np.intp)
-    lost = np.bincount(places[reference_right & ~variant_right], minlength=classes)
-    won = np.bincount(places[variant_right & ~reference_right], minlength=classes)
-    present = np.flatnonzero(np.bincount(places, minlength=classes))
-    p_holm = dict(zip(present.tolist(), holm_p_values(exact_mcnemar(lost[present], won[present])), strict=True))
-    losing = [
-        (label, replace(paired(reference_right[places == label], variant_right[places == label]), p_holm=p))
-        for label, p in p_holm.items()
-        if lost[label] > won[label]
-    ]
+    kinds = (reference_right & variant_right, reference_right & ~variant_right, ~reference_right & variant_right)
+    both_right, lost, won = (np.bincount(places[kind], minlength=classes) for kind in kinds)
+    totals = np.bincount(places, minlength=classes)
+    tables = np.stack([both_right, lost, won, totals - both_right - lost - won], axis=1)
+    present = np.flatnonzero(totals)
+    p_values = exact_mcnemar(lost[present], won[present])
+    losing = []
+    for label, p_value, p_holm in zip(present.tolist(), p_values, holm_p_values(p_values), strict=True):
+        both, only_reference, only_variant, neither = tables[label].tolist()
+        if only_reference > only_variant:
+            pairs = with_statistics((both, only_reference, only_variant, neither), p_value)
+            losing.append((label, replace(pairs, p_holm=p_holm)))
     return sorted(losing, key=lambda item: (item[1].p_value, item[1].delta_pp))
 
 
 def exact_mcnemar(lost: Classes, won: Classes) -> list[float]:
-    """The p-value of each pair of counts, as `paired` has it: of a thousand classes, those are too many calls."""
-    found = np.minimum(1.0, 2 * binom.cdf(np.minimum(lost, won), lost + won, 0.5))
-    return [float(p) for p in found]
+    """Return the two-sided p-value of McNemar's exact test for each pair of discordant counts; 1 where both are 0.
+
+    Fagerland, Lydersen and Laake, "The McNemar test for binary matched-pairs data", BMC Medical Research Methodology
+    13:91 (2013): the exact conditional test.
+    """
+    p_values = np.minimum(1.0, 2 * binom.cdf(np.minimum(lost, won), lost + won, 0.5))
+    return [float(p) for p in p_values]

@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 
 from driver.analysis.bootstrap import Doubles, Figure
 from driver.analysis.metric_specs import EXACT_DB
+from shared import numerics
 
 Flags = NDArray[np.bool_]
 TINY = float(np.finfo(np.float64).tiny)
@@ -35,7 +36,7 @@ def root_mean(column: Doubles) -> Figure:
 
 
 def r_squared(outputs: Doubles, exact: Doubles) -> Figure:
-    """Both (samples, values): as shared/tasks.py has it, the mean over the values that are not always the same."""
+    """`numerics.r_squared` of weighted samples, both (samples, values): the mean over the values that differ."""
     told = np.ptp(exact, axis=0) > 0
     centred = exact[:, told] - exact[:, told].mean(axis=0)
     columns = np.concatenate([np.square(outputs - exact)[:, told], centred, np.square(centred)], axis=1)
@@ -57,7 +58,10 @@ def pooled(error: Doubles, spread: Doubles) -> Figure:
 
 
 def decibels(signal: Doubles, noise: Doubles) -> Figure:
-    """Signal to noise, of the power of each in every sample."""
+    """`numerics.sqnr_db` of weighted samples, from the power of signal and noise in each; at most EXACT_DB.
+
+    The logarithms are subtracted: their quotient overflows where a resample has no noise.
+    """
 
     def figure(means: Doubles) -> Doubles:
         powers = np.log10(np.maximum(means, TINY))
@@ -70,11 +74,7 @@ def cosine(signal: Doubles, power: Doubles, product: Doubles) -> Figure:
     """Of the angle between all outputs and all of the reference's, from each sample's share; of two zeros 1."""
 
     def figure(means: Doubles) -> Doubles:
-        lengths = np.sqrt(means[:, 0] * means[:, 1])
-        both_zero = (means[:, 0] == means[:, 1]).astype(np.float64)
-        return np.asarray(
-            np.clip(np.where(lengths > 0, means[:, 2] / np.where(lengths > 0, lengths, 1), both_zero), -1, 1)
-        )
+        return numerics.cosine_from_powers(means[:, 2], means[:, 0], means[:, 1])
 
     return of_means(np.stack([signal, power, product], axis=1), figure)
 
@@ -107,9 +107,11 @@ def mean_average_precision(scores: NDArray[np.floating], positive: Flags) -> Fig
 
 
 def average_precision(scores: NDArray[np.floating], positive: Flags) -> Figure:
-    """As shared/tasks.py has it. The samples of a threshold with positives, and all since the last one, are a row."""
-    order = np.argsort(-scores, kind="stable")
-    ends = np.flatnonzero(np.diff(scores[order], append=np.nan) != 0) + 1
+    """`numerics.average_precision` of weighted samples.
+
+    The samples of a threshold with positives, and all since the last one, are a row of the sparse matrix.
+    """
+    order, ends = numerics.rank_thresholds(scores)
     hits = np.cumsum(positive[order])[ends - 1]
     bounds = np.concatenate([[0], ends[np.diff(hits, prepend=0) > 0]])
     every = summing(np.ones(len(order), np.float64), order, bounds)
@@ -126,8 +128,7 @@ def average_precision(scores: NDArray[np.floating], positive: Flags) -> Figure:
 
 def area_under_roc(scores: Doubles, positive: Flags) -> Figure:
     """How often a positive has the higher score than a negative; equal scores count half (Mann and Whitney, 1947)."""
-    order = np.argsort(scores, kind="stable")
-    ends = np.flatnonzero(np.diff(scores[order], append=np.nan) != 0) + 1
+    order, ends = numerics.rank_thresholds(-scores)  # the lowest first
     starts = np.concatenate([[0], ends[:-1]])
     told = np.add.reduceat(positive[order].astype(np.int64), starts) > 0
     bounds = np.concatenate([[0], np.stack([starts[told], ends[told]], axis=1).ravel()])

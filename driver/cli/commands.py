@@ -135,7 +135,7 @@ def check_data(arguments: argparse.Namespace) -> int:
 
 def diff(arguments: argparse.Namespace) -> int:
     """Two runs side by side."""
-    from driver.comparison import run_diff  # SciPy and statsmodels take a second to import
+    from driver.comparison import run_diff  # SciPy takes half a second to import
     from driver.report import diff as diff_report
 
     diff_report.show(run_diff.load(arguments.before), run_diff.load(arguments.after), make_console())

@@ -190,7 +190,7 @@ def of_unchanged_evidence(freshness: Freshness, compare: Callable[[Evidence], T]
 
 def judge(evidence: Evidence, chosen: Experiment, text: str) -> tuple[Comparison, dict[str, str]]:
     """Compare; with it, the texts of all files of the comparison. `text` is the experiment's file."""
-    # SciPy, statsmodels and Matplotlib take two seconds to import.
+    # SciPy and Matplotlib take two seconds to import.
     from driver.analysis.evaluation import Evaluation
     from driver.comparison import compare, page_data
     from driver.report.page import page

@@ -1,6 +1,5 @@
 """One comparison from the raw evidence: every figure of every framework by the same code."""
 
-import gc
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -26,14 +25,13 @@ from driver.host import facts
 from shared.contract import SCHEMA, Seal, Step, shown
 from shared.data.samples import About
 from shared.errors import CrossquantError
-from shared.tasks import broken
+from shared.tasks import find_defect
 
 Timings = Mapping[str, tuple[Timing, ...]]  # by variant
 
 
 def compare(evaluation: Evaluation, experiment: Experiment) -> Comparison:
     """What the volume holds now, judged. A variant that isn't up to date is a row without figures."""
-    gc.freeze()  # statsmodels collects garbage in every Holm correction: 70 ms, unless there is little to look at
     evidence = evaluation.evidence
     steps = variants(evidence.plan)
     truth = evaluation.truth()
@@ -87,7 +85,7 @@ def row(evaluation: Evaluation, step: Step) -> Variant:
     known = judged(known, own, base)
     if base is not None:
         known = replace(known, outputs=every_output(evidence, step.output, evaluation.reference))
-    unsound = broken(own.truth.about, own.outputs, own.truth.labels)
+    unsound = find_defect(own.truth.about, own.outputs, own.truth.labels)
     return replace(known, status="failed", reason=unsound) if unsound else known
 
 

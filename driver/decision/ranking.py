@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from driver.analysis import calibration_draws, metric_specs
 from driver.analysis.results import Comparison, Variant
 from driver.decision.judgements import milliseconds
+from shared.numerics import pareto_front
 
 TOLERANCE = 0.001  # of accuracy: less than any selection set of a sensible size can tell; else the metric's margin
 NOTHING = float("-inf")  # where there is nothing to judge by
@@ -58,7 +59,7 @@ def best(image: str, rows: Sequence[Variant], twin: Variant | None, floor: float
         latency=max(as_fast, key=accuracy).name,
         recommended=sensible(faster).name,
         safe=sensible(everywhere).name if everywhere else "",
-        front=tuple(row.name for row in pareto(rows)),
+        front=tuple(row.name for row in select_front(rows)),
     )
 
 
@@ -74,13 +75,12 @@ def tolerance(best: Variant) -> float:
     return TOLERANCE if found is None or found.name == "accuracy" else metric_specs.margin(found.name, accuracy(best))
 
 
-def pareto(rows: Sequence[Variant]) -> list[Variant]:
-    """Those than which no other one is both as fast and more accurate, the fastest first."""
-    front: list[Variant] = []
-    for row in sorted(rows, key=lambda row: (milliseconds(row), -accuracy(row))):
-        if not front or accuracy(row) > accuracy(front[-1]):
-            front.append(row)
-    return front
+def select_front(rows: Sequence[Variant]) -> list[Variant]:
+    """Return the Pareto front of latency and accuracy, the fastest first; of rows that are equal in both, the first."""
+    points = [(milliseconds(row), accuracy(row)) for row in rows]
+    front = pareto_front(*zip(*points, strict=True)) if points else []
+    first_at_point = {points[index]: rows[index] for index in reversed(front)}
+    return list(reversed(first_at_point.values()))
 
 
 def accuracy(row: Variant) -> float:

@@ -10,11 +10,12 @@ from images.onnx.sensitivity.ablation import Ablation
 from images.onnx.sensitivity.graph_layers import Part
 from images.onnx.session import FILE, load
 from shared.data.subset import Subset
+from shared.numerics import ErrorAccumulator
 from shared.runner import threads
 from shared.runner.progress import report
 from shared.sensitivity import layer_errors
 from shared.sensitivity.diagnosis import with_cause
-from shared.sensitivity.layer_errors import Difference, Error, Extent, Layer, Sensitivity
+from shared.sensitivity.layer_errors import Error, Extent, Layer, Sensitivity
 
 
 def run(variant: Path, model: Path, calibration: Path, out: Path, *, images: int) -> None:
@@ -45,7 +46,7 @@ def explained(ablation: Ablation, variant: str, answers: np.ndarray) -> Sensitiv
 
 
 def layers_of(ablation: Ablation) -> tuple[Layer, ...]:
-    differences, extents = compared(ablation)
+    errors, extents = compared(ablation)
     judge = ablation.judge
     weights = {part.name: weight_error(ablation, part) for part in ablation.parts}
     found = []
@@ -55,7 +56,7 @@ def layers_of(ablation: Ablation) -> tuple[Layer, ...]:
             Layer(
                 name=part.name,
                 operator=part.operator,
-                activation=differences[part.output].error(),
+                activation=Error.of(errors[part.output]),
                 weight=weights[part.name],
                 range=(extent.least, extent.greatest),
                 clipped=extent.clipped,
@@ -69,18 +70,18 @@ def layers_of(ablation: Ablation) -> tuple[Layer, ...]:
     return tuple(found)
 
 
-def compared(ablation: Ablation) -> tuple[dict[str, Difference], dict[str, Extent]]:
+def compared(ablation: Ablation) -> tuple[dict[str, ErrorAccumulator], dict[str, Extent]]:
     """For each layer's output: how far it is off in the quantized model, and the range that it has in float."""
     activations = ablation.scheme.activations
-    differences = {part.output: Difference() for part in ablation.parts}
-    extents = {name: Extent(activations[name].limits) if name in activations else Extent() for name in differences}
+    errors = {part.output: ErrorAccumulator() for part in ablation.parts}
+    extents = {name: Extent(activations[name].limits) if name in activations else Extent() for name in errors}
     for batch in ablation.batches():
         exact = ablation.switches.outputs(batch, ())
         quantized = ablation.switches.outputs(batch, ablation.names)
-        for name, difference in differences.items():
-            difference.add(exact[name], quantized[name])
+        for name, tensor_errors in errors.items():
+            tensor_errors.add(exact[name], quantized[name])
             extents[name].add(exact[name])
-    return differences, extents
+    return errors, extents
 
 
 def weight_error(ablation: Ablation, part: Part) -> Error | None:
@@ -90,6 +91,6 @@ def weight_error(ablation: Ablation, part: Part) -> Error | None:
     quantized = ablation.scheme.constants
     name = max(part.constants, key=lambda name: quantized[name].size)
     [exact] = [tensor for tensor in ablation.model.graph.initializer if tensor.name == name]
-    difference = Difference()
-    difference.add(numpy_helper.to_array(exact), quantized[name])
-    return difference.error()
+    errors = ErrorAccumulator()
+    errors.add(numpy_helper.to_array(exact), quantized[name])
+    return Error.of(errors)

@@ -42,4 +42,4 @@ class Validation:
         outputs = [model(samples.take(self.folder, item))[about.judged] for item in items]
         where = np.concatenate(items)
         reference = self.scorer.reference[where]
-        return tasks.score(about, np.concatenate(outputs), None if labels is None else labels[where], reference)
+        return tasks.score_outputs(about, np.concatenate(outputs), None if labels is None else labels[where], reference)

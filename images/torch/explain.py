@@ -17,11 +17,12 @@ from shared.artifacts import store
 from shared.data.samples import typed
 from shared.data.subset import Subset
 from shared.errors import Unsupported
+from shared.numerics import ErrorAccumulator
 from shared.quantization.layer_search import EXCLUDED
 from shared.runner.progress import report
 from shared.sensitivity import layer_errors
 from shared.sensitivity.diagnosis import with_cause
-from shared.sensitivity.layer_errors import Difference, Error, Extent, Layer, Sensitivity
+from shared.sensitivity.layer_errors import Error, Extent, Layer, Sensitivity
 
 
 def run(variant: Path, model: Path, calibration: Path, out: Path, *, images: int) -> None:
@@ -76,7 +77,7 @@ def explained(ablation: Ablation, variant: str) -> Sensitivity:
 
 def layers_of(ablation: Ablation) -> tuple[Layer, ...]:
     """The most sensitive first."""
-    differences, extents = compared(ablation)
+    errors, extents = compared(ablation)
     judge, found = ablation.judge, []
     for done, part in enumerate(ablation.parts, start=1):
         kept, extent = ablation.kept((part.name,)), extents[part.name]
@@ -84,7 +85,7 @@ def layers_of(ablation: Ablation) -> tuple[Layer, ...]:
             Layer(
                 name=part.name,
                 operator=part.operator,
-                activation=differences[part.name].error(),
+                activation=Error.of(errors[part.name]),
                 weight=weight_error(part),
                 range=(extent.least, extent.greatest),
                 clipped=extent.clipped,
@@ -98,20 +99,20 @@ def layers_of(ablation: Ablation) -> tuple[Layer, ...]:
     return tuple(sorted(found, key=lambda layer: layer.kept_kl))
 
 
-def compared(ablation: Ablation) -> tuple[dict[str, Difference], dict[str, Extent]]:
+def compared(ablation: Ablation) -> tuple[dict[str, ErrorAccumulator], dict[str, Extent]]:
     """For each layer's output: how far it is off in the quantized model, and the range that it has in float."""
-    differences = {part.name: Difference() for part in ablation.parts}
+    errors = {part.name: ErrorAccumulator() for part in ablation.parts}
     extents = {part.name: Extent(part.switch.limits) for part in ablation.parts}
     for exact, quantized in ablation.outputs():
-        for name, difference in differences.items():
-            difference.add(exact[name], quantized[name])
+        for name, tensor_errors in errors.items():
+            tensor_errors.add(exact[name], quantized[name])
             extents[name].add(exact[name])
-    return differences, extents
+    return errors, extents
 
 
 def weight_error(part: Part) -> Error | None:
     if part.exact is None or part.rounded is None:
         return None
-    difference = Difference()
-    difference.add(part.exact.numpy(), part.rounded.numpy())
-    return difference.error()
+    errors = ErrorAccumulator()
+    errors.add(part.exact.numpy(), part.rounded.numpy())
+    return Error.of(errors)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from shared import tasks
+from shared import numerics, tasks
 from shared.artifacts import store
 from shared.data import samples
 from shared.data.samples import About, Array, Batch, Indices
@@ -261,13 +261,13 @@ class Scored:
     def of(self, answers: Batch, where: Array | slice = slice(None)) -> float:
         outputs, reference = answers
         labels = None if self.labels is None else self.labels[where]
-        return tasks.score(self.about, outputs[where], labels, reference[where])
+        return tasks.score_outputs(self.about, outputs[where], labels, reference[where])
 
     def better(self, answers: Batch, declared: Batch, level: float) -> bool:
         """By an exact sign test on the samples of which one is right; else by a paired bootstrap of the score."""
         if self.about.task == "classification":
             one, other = (
-                tasks.class_probabilities(found[0]).argmax(axis=1) == self.labels for found in (answers, declared)
+                numerics.class_probabilities(found[0]).argmax(axis=1) == self.labels for found in (answers, declared)
             )
             return chance(int((one & ~other).sum()), int((other & ~one).sum())) < level
         random, count = np.random.default_rng(SEED), len(answers[0])

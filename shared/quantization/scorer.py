@@ -29,7 +29,7 @@ class Scorer:
         return self.of(self.answers(model))
 
     def of(self, answers: Array) -> float:
-        return tasks.score(self.about, answers, self.labels, self.reference)
+        return tasks.score_outputs(self.about, answers, self.labels, self.reference)
 
     def answers(self, model: Model) -> Array:
         """(samples, …), of the output that the task judges."""

@@ -1,19 +1,18 @@
-"""Which layer loses how much: what `explain` leaves as `layers.json`, and the arithmetic behind it."""
+"""Which layer loses how much: what `explain` leaves as `layers.json`, and what collects it batch after batch."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.contract import encode
+from shared.numerics import ErrorAccumulator
 
 FILE = "layers.json"
-TINY = float(np.finfo(np.float32).tiny)
 Array = NDArray[Any]
 Distance = Literal["KL divergence", "noise"]
-Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -23,6 +22,11 @@ class Error:
     sqnr_db: float | None
     cosine: float
     max_abs: float
+
+    @classmethod
+    def of(cls, errors: ErrorAccumulator) -> Self:
+        """Return the error of the whole tensor, from what its blocks add up to."""
+        return cls(errors.sqnr_db, errors.cosine, errors.max_abs)
 
 
 @dataclass(frozen=True)
@@ -80,44 +84,6 @@ def write(sensitivity: Sensitivity, out: Path) -> None:
 
 
 @dataclass
-class Difference:
-    """A tensor against its quantized twin, batch after batch: memory doesn't grow with the number of samples."""
-
-    signal: float = 0.0
-    noise: float = 0.0
-    product: float = 0.0
-    power: float = 0.0
-    max_abs: float = 0.0
-
-    def add(self, exact: Array, quantized: Array) -> None:
-        """Arrays of one shape; ValueError for others."""
-        if exact.shape != quantized.shape:
-            raise ValueError(f"tensors of {exact.shape} and {quantized.shape}: give a tensor and its quantized twin")
-        known, found = exact.astype(np.float64).ravel(), quantized.astype(np.float64).ravel()
-        noise = known - found
-        self.signal += float(known @ known)
-        self.noise += float(noise @ noise)
-        self.product += float(known @ found)
-        self.power += float(found @ found)
-        self.max_abs = max(self.max_abs, float(np.abs(noise).max(initial=0.0)))
-
-    def error(self) -> Error:
-        return Error(sqnr_db(self.signal, self.noise), cosine(self.product, self.signal, self.power), self.max_abs)
-
-
-def sqnr_db(signal: float, noise: float) -> float | None:
-    """10 log10 of the ratio of two powers; None where there is no noise. Without a signal it is that of the tiniest."""
-    return float(10 * np.log10(max(signal, TINY) / noise)) if noise else None
-
-
-def cosine(product: float, one: float, other: float) -> float:
-    """Of the angle between two tensors, from their product and their squared lengths; two zeros agree."""
-    if not one or not other:
-        return float(one == other)
-    return float(np.clip(product / np.sqrt(one * other), -1.0, 1.0))
-
-
-@dataclass
 class Extent:
     """The least and the greatest value of a tensor, and how many lie beyond `limits`, batch after batch."""
 
@@ -151,34 +117,3 @@ class Answers:
     @property
     def all(self) -> Array:
         return np.concatenate(self.batches)
-
-
-def divergence(exact: Array, quantized: Array) -> float:
-    """Mean Kullback-Leibler divergence in nats of `quantized` from `exact`, both (samples, classes).
-
-    Logits become probabilities by a softmax; probabilities, which may sum to 1 only nearly, are made to.
-    """
-    logits = is_logits(exact)
-    known, found = probabilities(exact, logits), probabilities(quantized, logits)
-    return max(0.0, float((known * np.log(known / found)).sum(axis=1).mean()))
-
-
-def noise_share(exact: Array, quantized: Array) -> float:
-    """The power of what differs, as a share of that of `exact`."""
-    difference = Difference()
-    difference.add(exact, quantized)
-    return difference.noise / max(difference.signal, TINY)
-
-
-def is_logits(outputs: Array) -> bool:
-    """Does a row have what no probabilities have: a negative value, or a sum far from 1?"""
-    return bool((outputs < 0).any() or np.abs(outputs.sum(axis=1) - 1).max() > 0.01)
-
-
-def probabilities(outputs: Array, logits: bool) -> Doubles:
-    """Rows that sum to 1, without a zero, so that a logarithm is finite."""
-    rows: Doubles = outputs.astype(np.float64)
-    if logits:
-        rows = np.exp(rows - rows.max(axis=1, keepdims=True))
-    rows = np.maximum(rows, TINY)
-    return np.asarray(rows / rows.sum(axis=1, keepdims=True))

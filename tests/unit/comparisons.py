@@ -72,8 +72,8 @@ def pairs(only_reference, only_variant, right=8837, images=10_000):
     """Of a reference that gets `right` images right."""
     counts = (right - only_reference, only_reference, only_variant, images - right - only_variant)
     low_high = statistics.newcombe(*counts)
-    found = statistics.mcnemar([[counts[0], counts[1]], [counts[2], counts[3]]], exact=True).pvalue
-    return Paired(*counts, 100 * (only_variant - only_reference) / images, low_high, float(found))
+    [p_value] = statistics.exact_mcnemar(np.array([only_reference]), np.array([only_variant]))
+    return Paired(*counts, 100 * (only_variant - only_reference) / images, low_high, p_value)
 
 
 def drift(changed, largest, images=10_000):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from driver.analysis import output_drift
 from shared.data.subset import Subset
 from shared.sensitivity.evaluator import Judge
 
@@ -27,6 +28,37 @@ def test_the_distance_grows_with_the_difference(task: str, shape: tuple[int, ...
     known = judge(tmp_path, task, exact)
     assert known.distance(exact) == pytest.approx(0, abs=1e-9)
     assert 0 < known.distance(exact + noise) < known.distance(exact + 3 * noise)
+
+
+LOGITS = np.random.default_rng(3).normal(0, 2, (50, 4)).astype(np.float32)
+SOFTMAX = np.exp(LOGITS) / np.exp(LOGITS).sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize(
+    ("exact", "quantized"),
+    [
+        (np.array([[0.9, 0.8, 0.1]], np.float32), np.array([[0.8, 0.9, 0.1]], np.float32)),
+        (1 / (1 + np.exp(-LOGITS)), 1 / (1 + np.exp(np.float32(0.1) - LOGITS[::-1]))),
+        (SOFTMAX, SOFTMAX[::-1]),
+        (np.round(SOFTMAX * 255) / 256, np.round(SOFTMAX * 127) / 128),  # rows of eight bits sum to 1 only nearly
+        (SOFTMAX - np.float32(1e-3), SOFTMAX),  # eight bits have values slightly below 0 too
+        (LOGITS, LOGITS + LOGITS[::-1] / 10),
+        (LOGITS, np.clip(LOGITS, 0, 1)),  # what outputs are, the float model tells
+        (LOGITS, LOGITS),
+    ],
+    ids=["by hand", "sigmoids", "softmax", "eight bits", "below zero", "logits", "clipped logits", "equal"],
+)
+def test_explain_and_the_report_have_the_same_divergence(exact: np.ndarray, quantized: np.ndarray, tmp_path: Path):
+    """Of the same arrays, whatever a classifier answers: a sigmoid for each class is no logit."""
+    known = judge(tmp_path, "classification", exact)
+    assert known.distance(quantized) == output_drift.drift(exact, quantized).kl
+
+
+def test_sigmoids_are_normalised_and_no_logits(tmp_path: Path):
+    """By hand: the rows, which sum to 1.8 each, are divided by that."""
+    exact, quantized = np.array([[0.9, 0.8, 0.1]]), np.array([[0.8, 0.9, 0.1]])
+    by_hand = (0.9 * np.log(0.9 / 0.8) + 0.8 * np.log(0.8 / 0.9)) / 1.8
+    assert judge(tmp_path, "classification", exact).distance(quantized) == pytest.approx(by_hand)
 
 
 def test_the_score_is_the_tasks(tmp_path: Path):

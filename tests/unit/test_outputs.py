@@ -6,9 +6,11 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import entropy
 
 from driver.analysis import output_drift
 from driver.analysis.results import Changed
+from shared import numerics
 
 REFERENCE = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4], [0.5, 0.25, 0.25]], np.float32)
 VARIANT = np.array([[0.6, 0.3, 0.1], [0.5, 0.4, 0.1], [0.1, 0.8, 0.1], [0.45, 0.3, 0.25]], np.float32)
@@ -62,6 +64,26 @@ def test_identical_outputs_have_no_drift(reference):
     assert found.sqnr_db is None
     assert found.cosine == pytest.approx(1.0)
     assert found.cosine <= 1
+
+
+LOGITS = np.random.default_rng(20).normal(0, 3, (40, 7)).astype(np.float32)
+NOISE = np.random.default_rng(21).normal(0, 0.01, (40, 7)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [LOGITS, 1 / (1 + np.exp(-LOGITS)), np.abs(NOISE)],
+    ids=["logits", "sigmoids", "small probabilities"],
+)
+def test_kl_is_that_of_scipy(reference):
+    """`scipy.stats.entropy` of what class_probabilities and clip_to_positive give."""
+    found = output_drift.drift(reference, reference + NOISE)
+    is_logits = numerics.are_logits(reference)
+    rows = [
+        numerics.clip_to_positive(numerics.class_probabilities(outputs, is_logits))
+        for outputs in (reference, reference + NOISE)
+    ]
+    assert found.kl == pytest.approx(entropy(*rows, axis=1).mean(), rel=1e-12)
 
 
 def test_sqnr_in_decibels():

@@ -40,23 +40,6 @@ def drawn():
     return every_plot(comparisons.comparison())
 
 
-@pytest.mark.parametrize(
-    ("points", "best"),
-    [
-        ([(3, 80), (1, 70), (2, 75), (2.5, 72), (4, 80)], [1, 2, 0]),  # the last but one is beaten, the last as good
-        ([(1, 90), (2, 80), (3, 70)], [0]),
-        ([(1, 70), (2, 80), (3, 90)], [0, 1, 2]),
-        ([(1, 70), (1, 80)], [1]),
-        ([(1, 70), (2, 70)], [0]),
-        ([(1, 70), (1, 70)], [0, 1]),  # neither beats the other
-        ([(1, 70)], [0]),
-        ([], []),
-    ],
-)
-def test_the_front_is_what_nothing_beats_in_both(points, best):
-    assert pareto.front(points) == best
-
-
 def test_the_fronts_of_the_default_run():
     made = comparisons.comparison()
     assert pareto.latency(made)[1] == ["onnx.u8s8", "onnx.fp32"]

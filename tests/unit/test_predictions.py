@@ -172,19 +172,19 @@ def right(count: int, images: int, classes: int) -> tuple[np.ndarray, np.ndarray
     ids=["3 errors of 1 %", "3 errors of 0.3 %", "2 classes", "few images"],
 )
 def test_chance_ends_three_standard_errors_above_guessing(images, classes, limit):
-    assert tasks.at_chance(*right(limit - 1, images, classes))
-    assert tasks.at_chance(*right(limit, images, classes))
-    assert not tasks.at_chance(*right(limit + 1, images, classes))
+    assert tasks.is_at_chance(*right(limit - 1, images, classes))
+    assert tasks.is_at_chance(*right(limit, images, classes))
+    assert not tasks.is_at_chance(*right(limit + 1, images, classes))
 
 
 def test_a_model_that_always_names_one_class_is_at_chance():
     constant = np.tile(np.eye(10, dtype=np.float32)[3], (1000, 1))
-    assert tasks.at_chance(constant, (np.arange(1000) % 10).astype(np.uint8))
+    assert tasks.is_at_chance(constant, (np.arange(1000) % 10).astype(np.uint8))
 
 
 def test_a_model_worse_than_guessing_is_at_chance():
-    assert tasks.at_chance(*right(0, 100, 10))
+    assert tasks.is_at_chance(*right(0, 100, 10))
 
 
 def test_a_model_that_is_always_right_is_not():
-    assert tasks.at_chance(*right(100, 100, 10)) is False
+    assert tasks.is_at_chance(*right(100, 100, 10)) is False

@@ -111,6 +111,12 @@ def test_the_front_has_what_nothing_else_beats_the_fastest_first():
     assert only(*rows).front == only(*rows[::-1]).front == ("onnx.fast", "onnx.middle", "onnx.slow")
 
 
+def test_of_recipes_that_are_equal_the_front_has_the_first():
+    rows = [row("onnx.slow", 0.9, 0.88), row("onnx.b", 0.2, 0.85), row("onnx.a", 0.2, 0.85)]
+    assert only(*rows).front == ("onnx.b", "onnx.slow")
+    assert only(*rows[::-1]).front == ("onnx.a", "onnx.slow")
+
+
 def test_one_recipe_wins_everything_once():
     choice = only(row("onnx.a", 0.5, 0.87))
     assert choice == Choice("onnx", "onnx.a", "onnx.a", "onnx.a", "", ("onnx.a",))

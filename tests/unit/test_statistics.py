@@ -51,6 +51,23 @@ def test_wilson_is_where_the_score_test_turns(confidence):
         assert found.low < found.high
 
 
+@pytest.mark.parametrize(
+    ("successes", "total", "confidence", "low", "high"),
+    [
+        (0, 20, 0.95, 0.0, 0.16112515805281938),
+        (20, 20, 0.95, 0.8388748419471806, 1.0),
+        (8777, 10_000, 0.95, 0.8711330901605455, 0.8839768374702454),
+        (1, 3, 0.99, 0.04042662929608465, 0.855783984952333),
+        (499_999, 1_000_000, 0.8, 0.4993582247450676, 0.5006397752582171),
+        (37, 512, 0.9, 0.05560719375119792, 0.0934208173701482),
+    ],
+)
+def test_wilson_is_that_of_statsmodels(successes, total, confidence, low, high):
+    """Of statsmodels 0.15.0, `proportion_confint(..., method="wilson")`."""
+    found = statistics.wilson(successes, total, confidence)
+    assert (found.low, found.high) == (pytest.approx(low, rel=1e-15), pytest.approx(high, rel=1e-15))
+
+
 def test_wilson_of_no_images_is_everything():
     assert statistics.wilson(0, 0) == Interval(0.0, 1.0)
 
@@ -121,6 +138,24 @@ def test_mcnemar_exact_as_published(table, published):
     assert statistics.paired(*images(*table)).p_value == pytest.approx(published, abs=5e-5)
 
 
+@pytest.mark.parametrize(
+    ("lost", "won", "p_value"),
+    [
+        (0, 0, 1.0),
+        (0, 1, 1.0),
+        (7, 1, 0.0703125),
+        (60, 0, 1.734723475976807e-18),
+        (16, 6, 0.052478790283203125),
+        (250, 311, 0.011236762024285722),
+        (5012, 4988, 0.8180931805026528),
+    ],
+)
+def test_mcnemar_exact_is_that_of_statsmodels(lost, won, p_value):
+    """Of statsmodels 0.15.0, `mcnemar(..., exact=True)`."""
+    assert statistics.exact_mcnemar(np.array([lost]), np.array([won])) == [pytest.approx(p_value, rel=1e-12)]
+    assert statistics.paired(*images(5, lost, won, 6)).p_value == pytest.approx(p_value, rel=1e-12)
+
+
 def test_mcnemar_exact_by_enumeration():
     """Of all the ways that the discordant images may fall, those at least as lopsided."""
     for worse, better in itertools.product(range(6), repeat=2):
@@ -168,6 +203,13 @@ def test_of_no_images_nothing_is_known():
 def test_holm_as_published():
     """The usual example, alpha 0.05: the fourth and the first are rejected, the third and the second aren't."""
     assert holm(0.01, 0.04, 0.03, 0.005) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+def test_holm_is_that_of_statsmodels():
+    """Of statsmodels 0.15.0, `multipletests(..., method="holm")`: equal ones, the smallest and the largest too."""
+    p_values = [0.01, 0.04, 0.03, 0.005, 0.005, 1.0, 0.9, 1e-300, 0.0, 0.012, 0.0121, 0.5]
+    expected = [0.08, 0.16, 0.15, 0.05, 0.05, 1.0, 1.0, 1.1e-299, 0.0, 0.084, 0.084, 1.0]
+    assert statistics.holm_p_values(p_values) == expected
 
 
 def test_holm_is_closed_testing_with_bonferroni():
@@ -316,6 +358,18 @@ def test_images_in_any_order_make_the_same_classes():
     found = statistics.classes_that_lose(reference[order], variant[order], LABELS[order], 3)
     assert found == statistics.classes_that_lose(reference, variant, LABELS, 3)
     assert [(label, lost.only_reference) for label, lost in found] == [(0, 2)]
+
+
+def test_a_class_that_loses_has_the_statistics_of_its_images():
+    random = np.random.default_rng(5)
+    labels = random.integers(0, 6, 900)
+    reference, variant = random.random(900) < 0.9, random.random(900) < 0.7
+    found = statistics.classes_that_lose(reference, variant, labels, 7)
+    assert len(found) == 6
+    for label, pairs in found:
+        expected = statistics.paired(reference[labels == label], variant[labels == label])
+        assert replace(pairs, p_holm=None) == expected
+        assert type(pairs.both_right) is int
 
 
 def test_where_nothing_changed_no_class_loses():

@@ -1,10 +1,10 @@
-"""The figures as functions of weights: against published values, brute force, and shared/tasks.py."""
+"""The figures as functions of weights: against published values, brute force, and shared/numerics.py."""
 
 import numpy as np
 import pytest
 
 from driver.analysis import bootstrap, weighted_statistics
-from shared import tasks
+from shared import numerics
 
 # Hanley and McNeil, "The meaning and use of the area under a ROC curve", Radiology 143 (1982), table I: 109 CT images,
 # rated 1-5; the area is 0.893, its standard error 0.032.
@@ -52,14 +52,14 @@ def test_average_precision_by_hand():
     """Positives in places 1, 3 and 4 of five: (1/1 + 2/3 + 3/4) / 3."""
     scores, positive = np.array([0.9, 0.8, 0.7, 0.6, 0.5]), np.array([True, False, True, True, False])
     expected = (1 + 2 / 3 + 3 / 4) / 3
-    assert tasks.average_precision(scores, positive) == pytest.approx(expected)
+    assert numerics.average_precision(scores, positive) == pytest.approx(expected)
     assert once(weighted_statistics.average_precision(scores, positive), 5) == pytest.approx(expected)
 
 
 def test_average_precision_of_scikit_learn_s_example():
     """Its documentation: y_true [0, 0, 1, 1], y_scores [0.1, 0.4, 0.35, 0.8] give 0.83."""
     scores, positive = np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True])
-    assert tasks.average_precision(scores, positive) == pytest.approx(5 / 6)
+    assert numerics.average_precision(scores, positive) == pytest.approx(5 / 6)
 
 
 def test_equal_scores_are_one_threshold():
@@ -67,7 +67,7 @@ def test_equal_scores_are_one_threshold():
     positive = np.array([True, False, False, False])
     for _ in range(4):
         positive = np.roll(positive, 1)
-        assert tasks.average_precision(np.full(4, 0.5), positive) == 0.25
+        assert numerics.average_precision(np.full(4, 0.5), positive) == 0.25
         assert once(weighted_statistics.average_precision(np.full(4, 0.5), positive), 4) == 0.25
 
 
@@ -77,9 +77,9 @@ def test_mean_average_precision_on_resamples_is_that_of_the_drawn_samples(levels
     positive = random.random((120, 5)) < [0.02, 0.1, 0.3, 0.5, 0.0]
     scores = random.integers(0, levels, positive.shape) + 0.5 * levels * positive
     figure = weighted_statistics.mean_average_precision(scores, positive)
-    found, expected = drawn(figure, (scores, positive), tasks.mean_average_precision)
+    found, expected = drawn(figure, (scores, positive), numerics.mean_average_precision)
     assert found == pytest.approx(expected)
-    assert once(figure, 120) == pytest.approx(tasks.mean_average_precision(scores, positive))
+    assert once(figure, 120) == pytest.approx(numerics.mean_average_precision(scores, positive))
 
 
 def test_a_resample_without_positives_tells_nothing():
@@ -107,7 +107,7 @@ def test_r_squared_on_resamples_is_that_of_the_drawn_samples():
     random = np.random.default_rng(4)
     exact = random.normal(1e4, 3, (90, 2))
     outputs = exact + random.normal(0, 1, exact.shape)
-    found, expected = drawn(weighted_statistics.r_squared(outputs, exact), (outputs, exact), tasks.r_squared)
+    found, expected = drawn(weighted_statistics.r_squared(outputs, exact), (outputs, exact), numerics.r_squared)
     assert found == pytest.approx(expected, abs=1e-9)
 
 
@@ -118,15 +118,15 @@ def test_many_values_have_one_r_squared():
     exact -= exact.mean(axis=0)
     outputs = exact + random.normal(0, 0.3, exact.shape)
     expected = 1 - np.square(outputs - exact).sum() / np.square(exact).sum()
-    assert tasks.r_squared(outputs, exact) == pytest.approx(expected)
-    assert once(weighted_statistics.pooled(*tasks.deviations(outputs, exact)), 60) == pytest.approx(expected)
+    assert numerics.r_squared(outputs, exact) == pytest.approx(expected)
+    assert once(weighted_statistics.pooled(*numerics.squared_deviations(outputs, exact)), 60) == pytest.approx(expected)
 
 
 def test_r_squared_by_hand():
     """Scikit-learn's example: 0.948…"""
     outputs, exact = np.array([[2.5], [0.0], [2.0], [8.0]]), np.array([[3.0], [-0.5], [2.0], [7.0]])
     assert once(weighted_statistics.r_squared(outputs, exact), 4) == pytest.approx(0.9486081370449679)
-    assert tasks.r_squared(outputs, exact) == pytest.approx(0.9486081370449679)
+    assert numerics.r_squared(outputs, exact) == pytest.approx(0.9486081370449679)
 
 
 def test_a_target_that_is_always_the_same_has_no_variance():

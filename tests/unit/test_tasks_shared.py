@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from shared import tasks
+from shared import numerics, tasks
 from shared.data.samples import About
 from shared.errors import CrossquantError
 
@@ -12,7 +12,7 @@ RANDOM = np.random.default_rng(0)
 
 
 def test_a_softmax_of_logits():
-    found = tasks.class_probabilities(LOGITS)
+    found = numerics.class_probabilities(LOGITS)
     assert found.sum(axis=1) == pytest.approx(1)
     assert found[0] == pytest.approx(np.exp([2, -1, 0.5]) / np.exp([2, -1, 0.5]).sum(), rel=1e-5)
     assert found[2].tolist() == [0.0, 1.0, 0.0]
@@ -21,56 +21,58 @@ def test_a_softmax_of_logits():
 def test_probabilities_stay_as_they_are():
     """Also those that sum to 1 only nearly, as eight bits do, or not at all, as a sigmoid for each class."""
     rows = np.array([[0.25, 0.7], [0.9, 0.8]], np.float32)
-    assert tasks.class_probabilities(rows) is not None
-    assert (tasks.class_probabilities(rows) == rows).all()
+    assert numerics.class_probabilities(rows) is not None
+    assert (numerics.class_probabilities(rows) == rows).all()
 
 
 def test_one_column_is_the_second_of_two_classes():
-    found = tasks.class_probabilities(np.array([[0.25], [1.0]], np.float32))
+    found = numerics.class_probabilities(np.array([[0.25], [1.0]], np.float32))
     assert found.tolist() == [[0.75, 0.25], [0.0, 1.0]]
-    assert tasks.class_probabilities(np.array([[0.0], [-800.0], [800.0]]))[:, 1].tolist() == [0.5, 0.0, 1.0]
-    assert tasks.classes(np.array([0.2, 0.7])).tolist() == [0, 1]
-    assert tasks.classes(np.array([[-3.0], [0.2]])).tolist() == [0, 1]
+    assert numerics.class_probabilities(np.array([[0.0], [-800.0], [800.0]]))[:, 1].tolist() == [0.5, 0.0, 1.0]
+    assert numerics.top_classes(np.array([0.2, 0.7])).tolist() == [0, 1]
+    assert numerics.top_classes(np.array([[-3.0], [0.2]])).tolist() == [0, 1]
 
 
 def test_the_float_model_tells_what_outputs_are():
     """Quantized logits of a weak model may all lie between 0 and 1."""
-    assert tasks.classes(np.array([[0.3], [0.7]]), logits=True).tolist() == [1, 1]
-    assert tasks.class_probabilities(np.array([[0.1, 0.9]]), logits=True)[0, 1] == pytest.approx(1 / (1 + np.exp(-0.8)))
+    assert numerics.top_classes(np.array([[0.3], [0.7]]), logits=True).tolist() == [1, 1]
+    assert numerics.class_probabilities(np.array([[0.1, 0.9]]), logits=True)[0, 1] == pytest.approx(
+        1 / (1 + np.exp(-0.8))
+    )
 
 
 def test_outputs_of_any_rank_are_rows():
-    assert tasks.class_probabilities(LOGITS.reshape(3, 1, 1, 3)).shape == (3, 3)
+    assert numerics.class_probabilities(LOGITS.reshape(3, 1, 1, 3)).shape == (3, 3)
 
 
 def test_the_score_of_classes():
     labels = np.array([0, 2, 1], np.int64)
-    assert tasks.score(About(), LOGITS, labels, None) == pytest.approx(2 / 3)
+    assert tasks.score_outputs(About(), LOGITS, labels, None) == pytest.approx(2 / 3)
 
 
 def test_the_score_of_a_regression():
     exact = RANDOM.normal(size=(50, 2))
     about = About(task="regression")
-    assert tasks.score(about, exact, exact, None) == 1.0
-    assert tasks.score(about, np.broadcast_to(exact.mean(axis=0), exact.shape), exact, None) == pytest.approx(0)
-    assert tasks.score(about, exact[:, :1, None], exact[:, 0], None) == 1.0, "whatever the rank"
+    assert tasks.score_outputs(about, exact, exact, None) == 1.0
+    assert tasks.score_outputs(about, np.broadcast_to(exact.mean(axis=0), exact.shape), exact, None) == pytest.approx(0)
+    assert tasks.score_outputs(about, exact[:, :1, None], exact[:, 0], None) == 1.0, "whatever the rank"
 
 
 def test_the_score_of_labels():
     positive = RANDOM.random((50, 4)) < 0.4
-    assert tasks.score(About(task="multilabel"), positive * 1.0, positive.astype(np.uint8), None) == 1.0
+    assert tasks.score_outputs(About(task="multilabel"), positive * 1.0, positive.astype(np.uint8), None) == 1.0
 
 
 def test_the_score_of_a_reconstruction():
     """Bytes as they are stored; the channels may be elsewhere than the model puts them, not their number."""
     inputs = RANDOM.integers(0, 256, (20, 4, 3), np.uint8)
     about = About(task="reconstruction")
-    assert tasks.score(about, inputs.astype(np.float32), None, inputs) == 1.0
+    assert tasks.score_outputs(about, inputs.astype(np.float32), None, inputs) == 1.0
     mean = np.full(inputs.shape, inputs.mean())
-    assert tasks.score(about, mean, None, inputs) == pytest.approx(0, abs=1e-9)
+    assert tasks.score_outputs(about, mean, None, inputs) == pytest.approx(0, abs=1e-9)
     noisy = inputs + RANDOM.normal(0, 5, inputs.shape)
     expected = 1 - np.square(noisy - inputs).mean() / inputs.var()
-    assert tasks.score(about, noisy, np.zeros(20), inputs) == pytest.approx(expected)
+    assert tasks.score_outputs(about, noisy, np.zeros(20), inputs) == pytest.approx(expected)
 
 
 def test_the_score_of_what_has_no_labels_is_its_agreement():
@@ -78,61 +80,64 @@ def test_the_score_of_what_has_no_labels_is_its_agreement():
     about = About(task="fidelity")
     far = reference.copy()
     far[0] += 1
-    assert tasks.score(about, reference, None, reference) == 1.0
-    assert tasks.score(about, far, None, reference) == pytest.approx(29 / 30)
-    assert tasks.score(About(), LOGITS[[0, 0, 2]], None, LOGITS[[0, 2, 2]]) == pytest.approx(2 / 3)
+    assert tasks.score_outputs(about, reference, None, reference) == 1.0
+    assert tasks.score_outputs(about, far, None, reference) == pytest.approx(29 / 30)
+    assert tasks.score_outputs(About(), LOGITS[[0, 0, 2]], None, LOGITS[[0, 2, 2]]) == pytest.approx(2 / 3)
 
 
 def test_values_agree_within_a_twentieth_of_the_deviation():
     reference = np.array([[0.0], [2.0]])
-    assert tasks.deviation(reference) == 1.0
+    assert numerics.standard_deviation(reference) == 1.0
     for by, expected in ((0.049, 1.0), (0.051, 0.5)):
-        found = tasks.agreeing(About(task="fidelity"), reference + np.array([[0.0], [by]]), reference)
+        found = tasks.measure_agreement(About(task="fidelity"), reference + np.array([[0.0], [by]]), reference)
         assert found.mean() == expected
 
 
 def test_classes_agree_by_their_top_one():
     """Where rows are probabilities, or classes have names."""
     rows = np.array([[0.9, 0.1], [0.4, 0.6]])
-    assert tasks.top_decides(About(task="fidelity"), rows)
-    assert not tasks.top_decides(About(task="fidelity"), 5 * rows)
-    assert tasks.top_decides(About(task="fidelity", classes=("a", "b")), 5 * rows)
-    assert not tasks.top_decides(About(task="fidelity"), rows[:, :1])
-    assert tasks.agreeing(About(task="fidelity"), rows[::-1], rows).tolist() == [0.0, 0.0]
+    assert tasks.is_compared_by_class(About(task="fidelity"), rows)
+    assert not tasks.is_compared_by_class(About(task="fidelity"), 5 * rows)
+    assert tasks.is_compared_by_class(About(task="fidelity", classes=("a", "b")), 5 * rows)
+    assert not tasks.is_compared_by_class(About(task="fidelity"), rows[:, :1])
+    assert tasks.measure_agreement(About(task="fidelity"), rows[::-1], rows).tolist() == [0.0, 0.0]
 
 
 def test_what_is_read_in_blocks_is_the_same(monkeypatch):
     inputs, outputs = RANDOM.normal(size=(2, 33, 5))
-    whole = tasks.explained(outputs, inputs), tasks.deviation(inputs)
-    monkeypatch.setattr(tasks, "VALUES", 12)
-    assert [len(block) for block in tasks.blocks(inputs)][:2] == [2, 2]
-    assert (tasks.explained(outputs, inputs), tasks.deviation(inputs)) == pytest.approx(whole)
+    whole = numerics.explained_variance(outputs, inputs), numerics.standard_deviation(inputs)
+    monkeypatch.setattr(numerics, "BLOCK_VALUES", 12)
+    assert [len(block) for block in numerics.iterate_blocks(inputs)][:2] == [2, 2]
+    assert (numerics.explained_variance(outputs, inputs), numerics.standard_deviation(inputs)) == pytest.approx(whole)
 
 
 @pytest.mark.parametrize("task", ["regression", "multilabel"])
 def test_labels_of_another_shape_are_an_error(task):
     with pytest.raises(CrossquantError, match=r"^labels of \(4, 3\) and outputs of \(4, 2\): a sample must have"):
-        tasks.score(About(task=task), np.zeros((4, 2)), np.zeros((4, 3)), None)
+        tasks.score_outputs(About(task=task), np.zeros((4, 2)), np.zeros((4, 3)), None)
 
 
 def test_a_reconstruction_of_another_size_is_an_error():
     with pytest.raises(CrossquantError, match=r"^inputs of \(4, 3\) and outputs of \(4, 2\)"):
-        tasks.score(About(task="reconstruction"), np.zeros((4, 2)), None, np.zeros((4, 3)))
+        tasks.score_outputs(About(task="reconstruction"), np.zeros((4, 2)), None, np.zeros((4, 3)))
 
 
 def test_answers_at_chance_are_broken():
     labels = np.arange(100) % 10
     outputs = np.eye(10)[np.zeros(100, int)]
-    assert tasks.broken(About(), outputs, labels) == "answers no better than chance: 10.00% with 10 classes"
-    assert tasks.broken(About(), np.eye(10)[labels], labels) == ""
+    assert tasks.find_defect(About(), outputs, labels) == "answers no better than chance: 10.00% with 10 classes"
+    assert tasks.find_defect(About(), np.eye(10)[labels], labels) == ""
     half = (np.arange(100) % 2)[:, None] * 1.0
-    assert tasks.broken(About(), 0 * half, np.arange(100) % 2) == "answers no better than chance: 50.00% with 2 classes"
+    assert (
+        tasks.find_defect(About(), 0 * half, np.arange(100) % 2)
+        == "answers no better than chance: 50.00% with 2 classes"
+    )
 
 
 @pytest.mark.parametrize("task", ["multilabel", "regression", "reconstruction", "fidelity"])
 def test_the_same_answer_to_every_sample_is_broken(task):
     outputs = np.tile(np.array([[0.25, 4.0]], np.float32), (9, 1))
-    assert tasks.broken(About(task=task), outputs, None) == "the same answer to every sample"
-    assert tasks.broken(About(task=task), outputs[:1], None) == "", "of a single sample nothing is known"
+    assert tasks.find_defect(About(task=task), outputs, None) == "the same answer to every sample"
+    assert tasks.find_defect(About(task=task), outputs[:1], None) == "", "of a single sample nothing is known"
     outputs[5, 1] += 1
-    assert tasks.broken(About(task=task), outputs, None) == ""
+    assert tasks.find_defect(About(task=task), outputs, None) == ""

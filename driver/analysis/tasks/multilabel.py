@@ -2,13 +2,13 @@
 
 from driver.analysis import weighted_statistics
 from driver.analysis.tasks.base import Computation, Judged
-from shared import tasks
+from shared import numerics, tasks
 
 
 def compute(judged: Judged) -> dict[str, Computation]:
     assert judged.labels is not None
-    outputs, positive = tasks.rows(judged.outputs), tasks.flags(judged.outputs, judged.labels)
-    logits = tasks.are_logits(outputs) if judged.logits is None else judged.logits
+    outputs, positive = numerics.flatten_samples(judged.outputs), tasks.flag_positives(judged.outputs, judged.labels)
+    logits = numerics.are_logits(outputs) if judged.logits is None else judged.logits
     predicted = outputs > (0.0 if logits else 0.5)
     return {
         "map": weighted_statistics.mean_average_precision(outputs, positive),
@@ -19,4 +19,4 @@ def compute(judged: Judged) -> dict[str, Computation]:
 
 def check(judged: Judged) -> None:
     if judged.labels is not None:
-        tasks.matching(judged.outputs, judged.labels)
+        tasks.match_labels(judged.outputs, judged.labels)

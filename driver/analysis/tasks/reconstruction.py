@@ -7,7 +7,7 @@ import numpy as np
 from driver.analysis import weighted_statistics
 from driver.analysis.bootstrap import Doubles
 from driver.analysis.tasks.base import Computation, Judged
-from shared import tasks
+from shared import numerics, tasks
 from shared.data.samples import Array
 
 
@@ -22,17 +22,17 @@ def compute(judged: Judged) -> dict[str, Computation]:
 
 def check(judged: Judged) -> None:
     if judged.inputs is not None:
-        tasks.same_shape(judged.outputs, judged.inputs)
+        tasks.match_inputs(judged.outputs, judged.inputs)
 
 
 def squared_errors(outputs: Array, inputs: Array) -> Doubles:
     """(n,): the mean over each sample's values."""
-    exact = tasks.rows(tasks.same_shape(outputs, inputs))
-    pairs = blocks_in_pairs(tasks.rows(outputs), exact)
+    exact = numerics.flatten_samples(tasks.match_inputs(outputs, inputs))
+    pairs = blocks_in_pairs(numerics.flatten_samples(outputs), exact)
     return np.concatenate([np.square(answered - true).mean(axis=1) for answered, true in pairs])
 
 
 def blocks_in_pairs(first: Array, second: Array) -> Iterator[tuple[Doubles, Doubles]]:
     """Both arrays in slices of the first axis that fit into memory."""
-    for pair in zip(tasks.blocks(first), tasks.blocks(second), strict=True):
+    for pair in zip(numerics.iterate_blocks(first), numerics.iterate_blocks(second), strict=True):
         yield pair[0].astype(np.float64), pair[1].astype(np.float64)

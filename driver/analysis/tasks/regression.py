@@ -5,15 +5,15 @@ import numpy as np
 from driver.analysis import weighted_statistics
 from driver.analysis.tasks.base import Computation, Judged
 from driver.analysis.tasks.reconstruction import blocks_in_pairs, squared_errors
-from shared import tasks
+from shared import numerics, tasks
 
 
 def compute(judged: Judged) -> dict[str, Computation]:
     assert judged.labels is not None
-    outputs, exact = tasks.rows(judged.outputs), tasks.matching(judged.outputs, judged.labels)
+    outputs, exact = numerics.flatten_samples(judged.outputs), tasks.match_labels(judged.outputs, judged.labels)
     absolute = [np.abs(answered - true).mean(axis=1) for answered, true in blocks_in_pairs(outputs, exact)]
-    if tasks.width(exact) > tasks.WIDE:
-        r_squared = weighted_statistics.pooled(*tasks.deviations(outputs, exact))
+    if numerics.count_values(exact) > numerics.MANY_VALUES:
+        r_squared = weighted_statistics.pooled(*numerics.squared_deviations(outputs, exact))
     else:
         r_squared = weighted_statistics.r_squared(outputs.astype(np.float64), exact.astype(np.float64))
     return {
@@ -25,4 +25,4 @@ def compute(judged: Judged) -> dict[str, Computation]:
 
 def check(judged: Judged) -> None:
     if judged.labels is not None:
-        tasks.matching(judged.outputs, judged.labels)
+        tasks.match_labels(judged.outputs, judged.labels)

@@ -14,6 +14,7 @@ from driver.analysis.results import Comparison, Metric, Variant
 from driver.report import columns
 from driver.report.plots import drawing, labels
 from driver.report.plots.drawing import IMAGES, INK, MUTED
+from shared.numerics import pareto_front
 
 A_LINE, LINE = 6, 18  # entries of the legend, pixels
 LABELLED = 30  # beyond so many variants only the front, the reference and what is shipped have labels
@@ -71,7 +72,8 @@ def against(
         return "", []
     measure = columns.headline(comparison)
     sign = 1 if measure.better == "higher" else -1
-    best = [costs[index] for index in front([(cost.price, sign * cost.accuracy) for cost in costs])]
+    front = pareto_front([cost.price for cost in costs], [sign * cost.accuracy for cost in costs])
+    best = [costs[index] for index in front]
     paint = Painter(comparison, costs, best, label, measure)
     by = "Top-1 accuracy" if comparison.task == "classification" else measure.label
     told = f"{by} of each variant against the {label}; the table of all variants has the figures"
@@ -88,16 +90,6 @@ def at(row: Variant, found: Metric, price: tuple[float, float, float]) -> Cost:
     scale = metric_specs.of(found).scale
     low, high = (found.interval.low, found.interval.high) if found.interval else (found.value, found.value)
     return Cost(row, price[0], scale * found.value, scale * low, scale * high, *price[1:])
-
-
-def front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Indices of the (price, accuracy) than which no other is both as cheap and as accurate, the cheapest first."""
-
-    def beaten(price: float, accuracy: float) -> bool:
-        return any(p <= price and a >= accuracy and (p, a) != (price, accuracy) for p, a in points)
-
-    kept = [index for index, point in enumerate(points) if not beaten(*point)]
-    return sorted(kept, key=lambda index: points[index])
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from images.onnx.session import load
 from shared.contract import read
 from shared.data.subset import Subset
 from shared.errors import Unsupported
-from shared.sensitivity.layer_errors import FILE, Difference, Sensitivity, divergence
+from shared.numerics import ErrorAccumulator, mean_kl_divergence
+from shared.sensitivity.layer_errors import FILE, Sensitivity
 from tests.images import models
 from tests.images.onnx import hard
 
@@ -100,16 +101,16 @@ def test_the_figures_of_a_model_of_two_layers_by_hand(calibration: Path, tmp_pat
     assert two.only_activations == pytest.approx(right("output"), abs=0.01)
     assert one.kept == pytest.approx(right("w2", "output"), abs=0.01)  # what it reads and makes is in float as well
     assert two.kept == pytest.approx(right("input", "w1"), abs=0.01)
-    assert two.kept_kl == pytest.approx(divergence(forward(), forward("input", "w1")), rel=0.05)
+    assert two.kept_kl == pytest.approx(mean_kl_divergence(forward(), forward("input", "w1")), rel=0.05)
     assert one.range == pytest.approx((middle.min(), middle.max()), rel=1e-5)
     assert (one.clipped, two.clipped) == (0.0, 0.0)
-    by_hand = Difference()
+    by_hand = ErrorAccumulator()
     by_hand.add(second, weights(second))
-    assert two.weight.sqnr_db == pytest.approx(by_hand.error().sqnr_db, rel=1e-3)
-    by_hand = Difference()
+    assert two.weight.sqnr_db == pytest.approx(by_hand.sqnr_db, rel=1e-3)
+    by_hand = ErrorAccumulator()
     by_hand.add(end, forward(*every))
-    assert two.activation.sqnr_db == pytest.approx(by_hand.error().sqnr_db, abs=0.3)
-    assert two.activation.max_abs == pytest.approx(by_hand.error().max_abs, rel=0.1)
+    assert two.activation.sqnr_db == pytest.approx(by_hand.sqnr_db, abs=0.3)
+    assert two.activation.max_abs == pytest.approx(by_hand.max_abs, rel=0.1)
 
 
 @pytest.mark.parametrize(
