@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from images.keras import computed_bytes
-from images.keras.model.runtime import answering, limit_threads, open_model
+from images.keras.model.runtime import limit_threads, make_callable, open_model
 from shared.contract import encode
 from shared.data import data_report, preprocessing_variants
 from shared.measure.predictions import Model
@@ -16,7 +16,7 @@ def run(source: Path, dataset: Path, labels: Path, model: Path, out: Path, *, sa
     def load() -> tuple[Model, int]:
         limit_threads(threads.allowed())
         opened = open_model(model)
-        return answering(opened, threads.allowed()), computed_bytes.per_sample(opened, dataset)
+        return make_callable(opened, threads.allowed()), computed_bytes.per_sample(opened, dataset)
 
     found = preprocessing_variants.compare(load, source, dataset, labels, samples)
     (out / data_report.FILE).write_text(encode(data_report.examine(source, found)))

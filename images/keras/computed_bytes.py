@@ -1,4 +1,4 @@
-"""How many bytes of tensors TensorFlow computes for a sample: from the shapes in a graph for one, which isn't run."""
+"""The bytes of tensors that TensorFlow computes for one sample, from the shapes in a graph that is not run."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,36 +8,39 @@ import tensorflow as tf
 
 from shared.data import samples
 
-PASSED_ON = (  # operators that give what they were given, or a constant
+NOT_COMPUTED = (  # operators that return their input, or a constant
     *("Const", "Placeholder", "ReadVariableOp", "VarHandleOp", "Identity", "StopGradient"),
     *("Reshape", "Squeeze", "ExpandDims"),
 )
 
 
 def per_sample(model: keras.Model, dataset: Path) -> int:
-    """Of all tensors of `model`; 0 for one of a fixed batch, which takes what it takes, and without a sample."""
+    """The bytes of all tensors that `model` computes for a sample as in `dataset`.
+
+    0 for a model of a fixed batch, whose batch can't be made smaller, and for an empty data set.
+    """
     sample = samples.take(dataset, slice(1))
     if not len(sample[0]) or any(tensor.shape[0] is not None for tensor in model.inputs):
         return 0
     specs = [tf.TensorSpec(array.shape, tensor.dtype) for array, tensor in zip(sample, model.inputs, strict=True)]
     function = tf.function(lambda *arrays: model(list(arrays), training=False), input_signature=specs)
     graph = function.get_concrete_function().graph
-    return sum(size(tensor) for operation in operations(graph) for tensor in operation.outputs)
+    return sum(tensor_bytes(tensor) for operation in computing_operations(graph) for tensor in operation.outputs)
 
 
-def operations(graph: tf.Graph) -> Iterator[tf.Operation]:
-    """Those that compute, in the functions that the graph calls too: a SavedModel is one call."""
+def computing_operations(graph: tf.Graph) -> Iterator[tf.Operation]:
+    """The operations that compute, also in the functions that the graph calls: a SavedModel is a single call."""
     for operation in graph.get_operations():
         name = operation.get_attr("f").name if operation.type in ("PartitionedCall", "StatefulPartitionedCall") else ""
         inner = getattr(graph._get_function(name), "graph", None) if name else None
         if inner is not None:
-            yield from operations(inner)
-        elif operation.type not in PASSED_ON:
+            yield from computing_operations(inner)
+        elif operation.type not in NOT_COMPUTED:
             yield operation
 
 
-def size(tensor: tf.Tensor) -> int:
-    """A dimension that the graph leaves open counts as 1: there is one sample."""
+def tensor_bytes(tensor: tf.Tensor) -> int:
+    """The size in bytes; a dimension that the graph leaves open counts as 1, since there is one sample."""
     if tensor.shape.rank is None:
         return 0
     count = 1

@@ -1,44 +1,47 @@
-"""What a Keras model is, and what tf2onnx makes of it: no data needed."""
+"""What a Keras model consists of, and the ONNX file that tf2onnx writes of it; no data is needed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import keras
 import onnx
 
 from images.keras import export
-from images.keras.load import keep
-from images.keras.model.runtime import open_model, signature, trace
+from images.keras.load import store_model
+from images.keras.model.runtime import model_signature, open_model, trace_model
 from shared.compatibility import Inspection, Leg, counted, write
 from shared.errors import Unsupported
 
 
 def run(source: Path, out: Path, *, trust: bool, opset: int) -> None:
-    """Write `compatibility.json`, and `model.onnx` if tf2onnx can convert the model; the model itself stays out."""
-    keep(source, out, trust)
+    """Write `compatibility.json` and the model; also `model.onnx`, if tf2onnx can convert it.
+
+    CrossquantError where `source` holds no model, or one that must not be opened.
+    """
+    store_model(source, out, trust)
     model = open_model(out)
-    found = Inspection(
-        signature=signature(model, trace(model).batch),
+    inspection = Inspection(
+        signature=model_signature(model, trace_model(model).batch),
         parameters=model.count_params(),
         size=sum(path.stat().st_size for path in out.rglob("model.*") if path.is_file()),
-        layers=counted(type(layer).__name__ for layer in layers_of(model)),
+        layers=counted(type(layer).__name__ for layer in computing_layers(model)),
     )
-    write(converted(model, opset, found, out), out)
+    write(add_conversion(inspection, model, opset, out), out)
 
 
-def layers_of(model: keras.Model) -> list[keras.layers.Layer]:
-    """All that compute, those in models inside of the model too."""
-    every = model._flatten_layers(include_self=False)
-    return [layer for layer in every if not isinstance(layer, keras.Model | keras.layers.InputLayer)]
+def computing_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """All layers that compute, also those of models inside of the model."""
+    layers = model._flatten_layers(include_self=False)
+    return [layer for layer in layers if not isinstance(layer, keras.Model | keras.layers.InputLayer)]
 
 
-def converted(model: keras.Model, opset: int, found: Inspection, out: Path) -> Inspection:
-    """`found`, with what tf2onnx makes of the model."""
-    about = {name: getattr(found, name) for name in ("signature", "parameters", "size", "layers")}
+def add_conversion(inspection: Inspection, model: keras.Model, opset: int, out: Path) -> Inspection:
+    """Convert the model to `model.onnx` in `out`, and add the ONNX operators to `inspection`, or the reason why not."""
     try:
         graph, notes = export.convert(model, opset)
-        export.check(graph)
+        export.check_model(graph)
     except Unsupported as error:
-        return Inspection(**about, legs=(Leg("tf2onnx", reason=str(error)),))
+        return replace(inspection, legs=(Leg("tf2onnx", reason=str(error)),))
     onnx.save(graph, out / "model.onnx")
-    operators = counted(node.op_type for node in export.every_node(graph.graph))
-    return Inspection(**about, operators=operators, legs=(Leg("tf2onnx", all=True),), notes=tuple(notes))
+    operators = counted(node.op_type for node in export.all_nodes(graph.graph))
+    return replace(inspection, operators=operators, legs=(Leg("tf2onnx", all=True),), notes=tuple(notes))

@@ -1,4 +1,4 @@
-"""The labels of the test samples. No stage that runs the model can read them: a hostile one would answer perfectly."""
+"""The labels of the test samples. A stage that runs the model can't read them: a hostile model could copy them."""
 
 import shutil
 from pathlib import Path

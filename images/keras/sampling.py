@@ -1,108 +1,121 @@
-"""A data set's own arrays: those of all its samples, before anything is drawn."""
+"""The arrays of a whole data set, and draws from its training samples."""
 
 from pathlib import Path
 
 import numpy as np
 
-from images.keras.data.arrays import copy
+from images.keras.data.arrays import copy_samples
 from shared.data import leakage, samples
 from shared.data.samples import Array, Indices
 from shared.errors import CrossquantError
 
-SKIPPED = "skipped.npy"  # training samples that are not to be drawn, if the data set has such
-USUAL = 1000  # samples of a set, at most, where no number is given
+SKIPPED = "skipped.npy"  # indices of training samples that must not be drawn, if the data set has such
+DEFAULT_COUNT = 1000  # samples of a set, at most, where no number is given
 
 
-def arrays(source: Path, split: str) -> tuple[Path, ...]:
-    """The arrays of `train` or `test`, one an input of the model, in order."""
+def array_paths(source: Path, split: str) -> tuple[Path, ...]:
+    """The arrays of the split `train` or `test`: one for each input of the model, in order."""
     count = len(list(source.glob(f"x_{split}_*.npy")))
     return tuple(source / f"x_{split}_{number}.npy" for number in range(count))
 
 
-def labels(source: Path) -> Array | None:
-    """Those of the training set, of which a sample has them all; None where there are none."""
+def load_train_labels(source: Path) -> Array | None:
+    """The labels of the whole training set, (n,) or (n, k); None where it has none.
+
+    The embedded sample has the labels of all training samples, and the arrays of only some.
+    """
     path = source / "y_train.npy"
     return np.load(path) if path.exists() else None
 
 
-def total(source: Path) -> int:
-    """How many training samples the whole data set has."""
-    known = labels(source)
-    return len(samples.mapped(arrays(source, "train")[0])) if known is None else len(known)
+def count_train_samples(source: Path) -> int:
+    """The number of training samples of the whole data set."""
+    labels = load_train_labels(source)
+    return len(samples.mapped(array_paths(source, "train")[0])) if labels is None else len(labels)
 
 
-def places(source: Path, indices: Indices) -> Indices:
-    """Where the training samples with these indices are in the arrays, of which a sample holds only some."""
-    kept = np.load(source / "train_indices.npy")
-    if not np.isin(indices, kept).all():
+def find_rows(source: Path, indices: Indices) -> Indices:
+    """The rows of the arrays that hold the training samples `indices`: the embedded sample has only some of them.
+
+    CrossquantError where one of them is not there.
+    """
+    stored = np.load(source / "train_indices.npy")
+    if not np.isin(indices, stored).all():
         raise CrossquantError(
             "the embedded sample holds only the default calibration images: "
             "ask for no others, or get the full data set with `python -m driver fetch`"
         )
-    return np.searchsorted(kept, indices)
+    return np.searchsorted(stored, indices)
 
 
-def drawable(source: Path) -> Indices:
-    """The training samples that may be drawn: all, without those that the data set says to skip."""
-    every = np.arange(total(source))
-    return np.setdiff1d(every, np.load(source / SKIPPED)) if (source / SKIPPED).exists() else every
+def drawable_indices(source: Path) -> Indices:
+    """The indices of the training samples that may be drawn: all but those that the data set says to skip, sorted."""
+    indices = np.arange(count_train_samples(source))
+    return np.setdiff1d(indices, np.load(source / SKIPPED)) if (source / SKIPPED).exists() else indices
 
 
-def draw(source: Path, free: Indices, count: int, seed: int) -> Indices:
-    """`count` of the training samples `free`, sorted: by class where there are classes. ValueError where too few.
+def draw_indices(source: Path, candidates: Indices, count: int, seed: int) -> Indices:
+    """Draw `count` of the training samples `candidates`, sorted; evenly over the classes where there are classes.
 
-    A count of 0 stands for as many as there are, up to USUAL.
+    A count of 0 stands for all candidates, up to DEFAULT_COUNT. ValueError where there are too few.
     """
-    count = count or min(USUAL, len(free))
-    if len(free) < max(1, count):
-        raise ValueError(f"there are {len(free)} samples to draw from, ask for no more")
-    random, known = np.random.default_rng(seed), labels(source)
-    if known is None or samples.about(source).task != "classification":
-        return np.sort(random.choice(free, count, replace=False))
-    return free[draw_even(known[free], count, random)]
+    count = count or min(DEFAULT_COUNT, len(candidates))
+    if len(candidates) < max(1, count):
+        raise ValueError(f"there are {len(candidates)} samples to draw from, ask for no more")
+    random, labels = np.random.default_rng(seed), load_train_labels(source)
+    if labels is None or samples.about(source).task != "classification":
+        return np.sort(random.choice(candidates, count, replace=False))
+    return candidates[draw_balanced(labels[candidates], count, random)]
 
 
-def draw_even(known: Array, count: int, random: np.random.Generator) -> Indices:
-    """Indices of `count` samples, sorted; as many of each class, or all of a class that has fewer."""
-    members = [np.flatnonzero(known == label) for label in np.unique(known)]
-    counts = even([len(one) for one in members], count)
+def draw_balanced(labels: Array, count: int, random: np.random.Generator) -> Indices:
+    """Positions of `count` of the labels, sorted: as many of each class, or all of a class that has fewer."""
+    members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    counts = balance_counts([len(positions) for positions in members], count)
     return np.sort(np.concatenate([random.choice(*pair, replace=False) for pair in zip(members, counts, strict=True)]))
 
 
-def even(sizes: list[int], count: int) -> list[int]:
-    """`count` shared out: the same for each, one more for the first, and what is too much for one to the others."""
-    counts, left = [0] * len(sizes), count
-    while left:
-        open_ones = [number for number, size in enumerate(sizes) if counts[number] < size]
-        each, more = divmod(left, len(open_ones))
-        for place, number in enumerate(open_ones):
-            given = min(each + (place < more), sizes[number] - counts[number])
-            counts[number] += given
-            left -= given
+def balance_counts(sizes: list[int], count: int) -> list[int]:
+    """Share `count` out over classes of these sizes: an equal number each, one more for the first classes.
+
+    What a class is too small for goes to the others. `count` is at most the sum of the sizes.
+    """
+    counts, remaining = [0] * len(sizes), count
+    while remaining:
+        unfilled = [number for number, size in enumerate(sizes) if counts[number] < size]
+        share, extra = divmod(remaining, len(unfilled))
+        for position, number in enumerate(unfilled):
+            added = min(share + (position < extra), sizes[number] - counts[number])
+            counts[number] += added
+            remaining -= added
     return counts
 
 
-def write(source: Path, indices: Indices, out: Path) -> None:
-    """The training samples with these indices as an artifact that holds samples. CrossquantError if some are test's."""
-    train, known = arrays(source, "train"), labels(source)
-    where = places(source, indices)
-    refuse_leakage(source, indices, where, out)
-    for number, path in enumerate(train):
-        copy(path, where, out / samples.file(number))
-    if known is not None:
-        np.save(out / samples.LABELS, known[indices])
+def write_samples(source: Path, indices: Indices, out: Path) -> None:
+    """Write the training samples `indices`, in this order, as an artifact: arrays, labels and `about.json`.
+
+    CrossquantError where one of them is a test sample too.
+    """
+    labels = load_train_labels(source)
+    rows = find_rows(source, indices)
+    refuse_leakage(source, indices, rows, out)
+    for number, path in enumerate(array_paths(source, "train")):
+        copy_samples(path, rows, out / samples.file(number))
+    if labels is not None:
+        np.save(out / samples.LABELS, labels[indices])
     (out / samples.ABOUT).write_text((source / samples.ABOUT).read_text())
 
 
-def refuse_leakage(source: Path, indices: Indices, where: Indices, out: Path) -> None:
-    train, test = arrays(source, "train"), arrays(source, "test")
+def refuse_leakage(source: Path, indices: Indices, rows: Indices, out: Path) -> None:
+    """CrossquantError where one of the training samples `indices`, which are in these rows, is a test sample too."""
+    train, test = array_paths(source, "train"), array_paths(source, "test")
     if (source / leakage.file("train")).exists():
-        drawn = np.load(source / leakage.file("train"))[where]
+        digests = np.load(source / leakage.file("train"))[rows]
     else:
-        drawn = leakage.computed(train, where)
-    leakage.refuse(what(out), indices, drawn, leakage.digests(source, "test", test))
+        digests = leakage.computed(train, rows)
+    leakage.refuse(artifact_name(out), indices, digests, leakage.digests(source, "test", test))
 
 
-def what(out: Path) -> str:
-    """The name of the artifact that is being made in the folder `out`."""
+def artifact_name(out: Path) -> str:
+    """The name of the artifact that is written in the folder `out`, without its extension."""
     return out.name.removeprefix(".").split(".")[0]

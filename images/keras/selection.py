@@ -1,10 +1,10 @@
-"""Samples to choose recipes by: of the training set, none of them in a calibration set. Never the test set."""
+"""The samples that recipes are chosen by: training samples that are in no calibration set, never test samples."""
 
 from pathlib import Path
 
 import numpy as np
 
-from images.keras import sampling as sources
+from images.keras import sampling
 from images.keras.calibration import read_manifest, write_manifest
 from images.keras.dataset import write_about
 from shared.data import samples
@@ -15,40 +15,46 @@ HALVES_SEED = 0
 
 
 def run(source: Path, taken: dict[str, Path], out: Path, *, images: int, seed: int) -> None:
-    """Write what the data set has but labels, of other samples: disjoint from those of the artifacts in `taken`."""
-    write(source, taken, out, half=0, images=images, seed=seed)
-    known = samples.labels(out)
-    (out / samples.LABELS).unlink(missing_ok=True)  # an artifact of their own has them
-    write_about(out, samples.about(out), known)
+    """Write `images` training samples without labels, and a manifest; none of them is in an artifact of `taken`.
+
+    CrossquantError where there are too few samples.
+    """
+    write_half(source, taken, out, half=0, images=images, seed=seed)
+    labels = samples.labels(out)
+    (out / samples.LABELS).unlink(missing_ok=True)  # they are the artifact selection.labels
+    write_about(out, samples.about(out), labels)
 
 
-def write(source: Path, taken: dict[str, Path], out: Path, *, half: int, images: int, seed: int) -> None:
-    """`images` of one half of what `taken` leaves of the training set: sets of different halves share no sample."""
-    free = np.setdiff1d(sources.drawable(source), used(taken))
-    free = free[halves(groups(source, free))[half]]
+def write_half(source: Path, taken: dict[str, Path], out: Path, *, half: int, images: int, seed: int) -> None:
+    """Write `images` samples, drawn from one half (0 or 1) of the training samples that no artifact of `taken` holds.
+
+    Sets from different halves share no sample. CrossquantError where the half has too few.
+    """
+    remaining = np.setdiff1d(sampling.drawable_indices(source), taken_indices(taken))
+    candidates = remaining[split_in_halves(class_labels(source, remaining))[half]]
     try:
-        indices = sources.draw(source, free, images, seed)
+        indices = sampling.draw_indices(source, candidates, images, seed)
     except ValueError as error:
-        raise CrossquantError(f"{images} training images that calibrate nothing: {error}") from None
-    sources.write(source, indices, out)
+        raise CrossquantError(f"{images} training images outside of the calibration sets: {error}") from None
+    sampling.write_samples(source, indices, out)
     write_manifest(out, indices, seed)
 
 
-def groups(source: Path, free: Indices) -> Array:
-    """Of which class each sample is; all of one where there are no classes."""
-    labels = sources.labels(source)
+def class_labels(source: Path, indices: Indices) -> Array:
+    """The class of each of these training samples; 0 for all where the task has no classes."""
+    labels = sampling.load_train_labels(source)
     if labels is not None and samples.about(source).task == "classification":
-        return labels[free]
-    return np.zeros(len(free), np.uint8)
+        return labels[indices]
+    return np.zeros(len(indices), np.uint8)
 
 
-def halves(labels: Array) -> list[Indices]:
-    """Indices of two halves of the samples, the same number of each class in both (or one more), sorted."""
+def split_in_halves(labels: Array) -> list[Indices]:
+    """Positions of two halves of the samples, sorted: each class is split evenly, the first half may have one more."""
     random = np.random.default_rng(HALVES_SEED)
     shuffled = [random.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)]
     return [np.sort(np.concatenate([members[half::2] for members in shuffled])) for half in (0, 1)]
 
 
-def used(taken: dict[str, Path]) -> Indices:
-    """The indices of all training samples that these artifacts hold."""
+def taken_indices(taken: dict[str, Path]) -> Indices:
+    """The indices of all training samples that these artifacts hold, in the order of the artifacts."""
     return np.concatenate([np.zeros(0, np.int64), *map(read_manifest, taken.values())])

@@ -1,16 +1,16 @@
-"""The labels of the selection set, kept apart from its samples as those of the test set are."""
+"""The labels of the selection set: kept apart from its samples, as those of the test set are."""
 
 from pathlib import Path
 
 import numpy as np
 
-from images.keras import sampling as sources
+from images.keras import sampling
 from images.keras.calibration import read_manifest
 from shared.data import samples
 
 
 def run(source: Path, selection: Path, out: Path) -> None:
     """Write `labels.npy`, where the data set has labels, in the order of the samples in `selection`."""
-    known = sources.labels(source)
-    if known is not None:
-        np.save(out / samples.LABELS, known[read_manifest(selection)])
+    labels = sampling.load_train_labels(source)
+    if labels is not None:
+        np.save(out / samples.LABELS, labels[read_manifest(selection)])

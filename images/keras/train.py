@@ -3,7 +3,7 @@
 Architecture: image classification of MLPerf Tiny (Banbury et al., 2021, https://arxiv.org/abs/2106.07597), which is
 the CIFAR ResNet of He et al. (2015, https://arxiv.org/abs/1512.03385) with one block a stack. Schedule: one cycle
 (Smith and Topin, 2017, https://arxiv.org/abs/1708.07120); flips alternate from epoch to epoch (Jordan, 2024,
-https://arxiv.org/abs/2404.00498). Nothing is chosen by the validation or the test set: the last epoch's weights count.
+https://arxiv.org/abs/2404.00498). Validation and test set choose nothing: the model has the last epoch's weights.
 """
 
 import json
@@ -110,9 +110,9 @@ class Augmented(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         chosen = self.order[index * self.batch_size : (index + 1) * self.batch_size]
         flip = self.flip_first[chosen] ^ bool(self.epoch % 2)
-        return self.cropped(chosen, flip).astype(np.float32), self.labels[chosen]
+        return self.shift_and_flip(chosen, flip).astype(np.float32), self.labels[chosen]
 
-    def cropped(self, chosen: np.ndarray, flip: np.ndarray) -> np.ndarray:
+    def shift_and_flip(self, chosen: np.ndarray, flip: np.ndarray) -> np.ndarray:
         """These images moved by up to SHIFT pixels each way, their borders reflected; flipped where `flip` says."""
         height, width = (size - 2 * SHIFT for size in self.padded.shape[1:3])
         rows = self.random.integers(0, 2 * SHIFT + 1, len(chosen))[:, None] + np.arange(height)
@@ -142,7 +142,7 @@ class OneCycle(keras.callbacks.Callback):
 
 
 class Backup(keras.callbacks.Callback):
-    """Keep the latest weights beside the result while training, for whoever must look into a long run."""
+    """Keep the latest weights beside the result while training, so that a long run can be inspected."""
 
     def __init__(self, out: Path) -> None:
         super().__init__()

@@ -1,10 +1,10 @@
-"""Keras to LiteRT, in float."""
+"""Convert the Keras model to LiteRT, in float."""
 
 from pathlib import Path
 
-from images.litert.converter import convert
+from images.litert.tflite_converter import convert
 
 
 def run(model: Path, out: Path) -> None:
-    """Write `model.tflite`."""
+    """Write `model.tflite`. Unsupported where the converter refuses the model, or LiteRT can't run the file."""
     convert(model, out)

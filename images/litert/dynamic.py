@@ -1,21 +1,22 @@
-"""Weights in int8, the rest quantized as it comes, sample by sample; no calibration."""
+"""Dynamic-range quantization: weights in int8, activations quantized as the model runs; no calibration."""
 
 from pathlib import Path
 
 import tensorflow as tf
 
-from images.litert import coverage
-from images.litert.converter import convert
-from images.litert.source import Source
+from images.litert import quantized_operators
+from images.litert.keras_source import KerasSource
+from images.litert.tflite_converter import convert
 
 
 def run(model: Path, out: Path) -> None:
-    """Write `model.tflite` and `quantized.json`. Unsupported where the converter leaves most weights in float, as it
-    does with those of fewer than 1024 values.
+    """Write `model.tflite` and `quantized.json`.
+
+    Unsupported where the converter leaves most weights in float, as it does with fewer than 1024 values.
     """
-    convert(model, out, settings)
-    coverage.check(out, weights_only=True)
+    convert(model, out, configure)
+    quantized_operators.write_count(out, weights_only=True)
 
 
-def settings(converter: tf.lite.TFLiteConverter, source: Source) -> None:  # noqa: ARG001
+def configure(converter: tf.lite.TFLiteConverter, source: KerasSource) -> None:  # noqa: ARG001
     converter.optimizations = [tf.lite.Optimize.DEFAULT]

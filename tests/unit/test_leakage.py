@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from images.keras import calibration, holdout, selection
-from images.keras import sampling as sources
+from images.keras import calibration, holdout, sampling, selection
 from shared.data import leakage, samples
 from shared.errors import CrossquantError
 
@@ -58,9 +57,9 @@ def test_a_draw_with_a_test_sample_is_refused_and_the_indices_are_named(source: 
     put(source, 3, 20)
     if known:
         for split in ("train", "test"):
-            found = leakage.computed(sources.arrays(source, split))
+            found = leakage.computed(sampling.array_paths(source, split))
             np.save(source / leakage.file(split), found)
-            for path in sources.arrays(source, split):
+            for path in sampling.array_paths(source, split):
                 np.save(path, np.load(path) * 0)
     assert refused(source, images=120) == (
         "leakage: 2 of the 120 training samples of calibration are test samples too (train = test: 3 = 20, 119 = 4): "
@@ -108,7 +107,7 @@ def test_more_pairs_than_a_message_holds(source: Path):
 def test_samples_to_skip_are_never_drawn(source: Path):
     for number in range(30):
         put(source, number, number)
-    np.save(source / sources.SKIPPED, np.arange(30))
+    np.save(source / sampling.SKIPPED, np.arange(30))
     assert min(drawn(calibrate(source, images=80))) >= 30
     assert "there are 90 samples to draw from" in refused(source, "more", images=91)
 
@@ -125,7 +124,7 @@ def test_samples_to_skip_are_never_drawn(source: Path):
     ],
 )
 def test_a_class_with_too_few_gives_all_it_has(sizes: list[int], count: int, wanted: list[int]):
-    assert sources.even(sizes, count) == wanted
+    assert sampling.balance_counts(sizes, count) == wanted
 
 
 def test_uneven_classes_are_drawn_as_evenly_as_can_be(source: Path):
@@ -135,7 +134,7 @@ def test_uneven_classes_are_drawn_as_evenly_as_can_be(source: Path):
 
 def test_even_classes_are_drawn_as_before():
     labels = np.random.default_rng(3).permutation(np.repeat(np.arange(4), 30))
-    one = sources.draw_even(labels, 50, np.random.default_rng(5))
+    one = sampling.draw_balanced(labels, 50, np.random.default_rng(5))
     assert (one == samples.draw_stratified(labels, 50, np.random.default_rng(5))).all()
 
 

@@ -1,16 +1,16 @@
-"""The user's own data: read once, preprocessed once, and kept as arrays that every later stage reads."""
+"""The user's own data: read once, preprocessed once, and stored as arrays that every later stage reads."""
 
 import importlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from images.keras.data import label_readers
+from images.keras.data import task_labels
 from images.keras.data.preprocessing import Preprocessing
-from images.keras.data.sample_sets import TEST, Asked, Sets
-from images.keras.data.split import finish
-from images.keras.data.writer import Written, keep, write
-from shared.data import samples
+from images.keras.data.sample_sets import TEST, ReaderOptions, SampleSets
+from images.keras.data.split import save_splits
+from images.keras.data.writer import WrittenSet, keep_nonempty, write_set
+from shared.data.samples import ABOUT
 from shared.errors import CrossquantError
 
 UNITS = {"folder": "images", "table": "rows"}
@@ -43,44 +43,47 @@ def run(
     unit: str,
     judged: int,
 ) -> None:
-    """Write `x_train_0.npy` …, `y_train.npy`, the same of `test`, `train_indices.npy`, digests, and `about.json`.
+    """Write `x_train_0.npy` …, `y_train.npy`, the same for `test`, `train_indices.npy`, digests, and `about.json`.
 
     Memory doesn't grow with the number of samples. CrossquantError names the file, row or sample that is wrong.
     """
-    done = Preprocessing(tuple(resize), interpolation, fit, color, scale, tuple(mean), tuple(std), layout)
-    reader = importlib.import_module(
-        f"images.keras.data.readers.{kind}"
-    )  # here, since pyarrow must not be there at the fork
+    preprocessing = Preprocessing(tuple(resize), interpolation, fit, color, scale, tuple(mean), tuple(std), layout)
+    # Imported here, since pyarrow must not be loaded before the fork.
+    reader = importlib.import_module(f"images.keras.data.readers.{kind}")
     out = out.resolve()
-    sets: Sets = reader.read((source / "files").resolve(), Asked(tuple(labels), tuple(features), script))
-    written = keep({split: write(out, split, found, done, apply_to) for split, found in sets.items()}, out)
-    known = label_readers.resolve(task, given(written, sets), tuple(classes) or next(iter(sets.values())).classes)
-    finish(out, known.arrays, test_share, seed, duplicates)
+    options = ReaderOptions(tuple(labels), tuple(features), script)
+    sets: SampleSets = reader.read((source / "files").resolve(), options)
+    written = {split: write_set(out, split, samples, preprocessing, apply_to) for split, samples in sets.items()}
+    written = keep_nonempty(written, out)
+    class_names = tuple(classes) or next(iter(sets.values())).classes
+    resolved = task_labels.resolve_labels(task, collect_labels(written, sets), class_names)
+    save_splits(out, resolved.arrays, test_share, seed, duplicates)
     count = len(list(out.glob(f"x_{TEST}_*.npy")))
     about = {
         "name": source.name,
         "sample": False,
-        "classes": list(known.classes),
-        "task": known.task,
-        "dtypes": types(dtype, count),
+        "classes": list(resolved.classes),
+        "task": resolved.task,
+        "dtypes": resolve_dtypes(dtype, count),
         "judged": judged,
         "unit": unit or UNITS.get(kind, "samples"),
     }
-    (out / samples.ABOUT).write_text(json.dumps(about))
+    (out / ABOUT).write_text(json.dumps(about))
 
 
-def given(written: dict[str, Written], sets: Sets) -> dict[str, label_readers.Given]:
+def collect_labels(written: dict[str, WrittenSet], sets: SampleSets) -> dict[str, task_labels.RawLabels]:
+    """The labels of each set as the reader gave them. A single set is written as ALL, whatever the reader calls it."""
     return {
-        split: label_readers.Given(one.labels, sets[one.split].where, sets[one.split].textual)
-        for split, one in written.items()
+        split: task_labels.RawLabels(part.labels, sets[part.split].locate, sets[part.split].textual)
+        for split, part in written.items()
     }
 
 
-def types(asked: Sequence[str], count: int) -> list[str]:
-    """What each input is cast to when it is fed to a model; nothing where the model decides."""
-    for name in asked:
+def resolve_dtypes(dtypes: Sequence[str], count: int) -> list[str]:
+    """The type that each of `count` inputs is cast to when it is fed to a model; empty where the model decides."""
+    for name in dtypes:
         if name not in DTYPES:
             raise CrossquantError(f"data.dtype: '{name}' is none of {', '.join(DTYPES)}")
-    if len(asked) not in (0, 1, count):
-        raise CrossquantError(f"data.dtype has {len(asked)} types, the data has {count} inputs")
-    return list(asked) if len(asked) in (0, count) else list(asked) * count
+    if len(dtypes) not in (0, 1, count):
+        raise CrossquantError(f"data.dtype has {len(dtypes)} types, the data has {count} inputs")
+    return list(dtypes) if len(dtypes) in (0, count) else list(dtypes) * count

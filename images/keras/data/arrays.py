@@ -1,4 +1,4 @@
-"""Arrays on the disk that are larger than memory: written sample after sample, copied block by block."""
+"""Arrays on disk that are larger than memory: written sample by sample, copied block by block."""
 
 from pathlib import Path
 
@@ -10,45 +10,45 @@ from shared.data.samples import Array, Indices
 BLOCK = 1 << 24  # bytes
 
 
-class Growing:
-    """A `.npy` file of samples of one shape and type, whose number is known at the end."""
+class NpyWriter:
+    """Writes a `.npy` file of samples with the shape and type of `example`; their number is known at the end."""
 
-    def __init__(self, path: Path, like: Array) -> None:
-        self.shape, self.dtype, self.count = like.shape, like.dtype, 0
+    def __init__(self, path: Path, example: Array) -> None:
+        self.shape, self.dtype, self.count = example.shape, example.dtype, 0
         self.file = path.open("wb", buffering=1 << 20)
-        self.header()
+        self.write_header()
 
-    def header(self) -> None:
-        """As long for any number of samples: NumPy leaves space for the first axis to grow."""
+    def write_header(self) -> None:
+        """Of the same length for any number of samples: NumPy leaves space for the first axis to grow."""
         fields = {"descr": self.dtype.str, "fortran_order": False, "shape": (self.count, *self.shape)}
         np.lib.format.write_array_header_1_0(self.file, fields)
 
-    def add(self, rows: Array) -> None:
-        """`rows` has the samples along its first axis."""
+    def append(self, rows: Array) -> None:
+        """Append samples: `rows` has them along its first axis."""
         self.file.write(np.ascontiguousarray(rows, self.dtype).data)
         self.count += len(rows)
 
     def close(self) -> None:
         self.file.seek(0)
-        self.header()
+        self.write_header()
         self.file.close()
 
-    def __enter__(self) -> "Growing":
+    def __enter__(self) -> "NpyWriter":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
 
-def copy(path: Path, indices: Indices, to: Path) -> None:
-    """The samples at these indices of the array at `path`, in this order."""
-    like = samples.mapped(path)
-    with Growing(to, np.empty(like.shape[1:], like.dtype)) as file:
-        for part in blocks(indices, like):
-            file.add(samples.mapped(path)[part])
+def copy_samples(path: Path, indices: Indices, target: Path) -> None:
+    """Write the samples `indices` of the array at `path`, in this order, as the array `target`."""
+    array = samples.mapped(path)
+    with NpyWriter(target, np.empty(array.shape[1:], array.dtype)) as file:
+        for block in split_in_blocks(indices, array):
+            file.append(samples.mapped(path)[block])
 
 
-def blocks(indices: Indices, like: Array) -> list[Indices]:
-    """Cut so that the samples of each fit BLOCK."""
-    size = max(1, BLOCK // max(1, like[:1].nbytes))
+def split_in_blocks(indices: Indices, array: Array) -> list[Indices]:
+    """The indices in parts whose samples take at most BLOCK bytes."""
+    size = max(1, BLOCK // max(1, array[:1].nbytes))
     return [indices[start : start + size] for start in range(0, len(indices), size)]

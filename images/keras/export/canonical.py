@@ -1,4 +1,4 @@
-"""One ONNX file for one model: tf2onnx numbers names and unknown sizes anew, and orders nodes by them."""
+"""A canonical form of ONNX files: tf2onnx numbers names and unknown sizes differently each time, and orders by them."""
 
 from collections.abc import Iterator
 
@@ -7,50 +7,53 @@ import onnx
 Names = dict[str, str]
 
 
-def canonical(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy with nodes in the order of a depth-first walk from the outputs, and names that follow from it.
+def canonicalize(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy with nodes in the order of a depth-first walk from the outputs, and names that follow from that order.
 
-    The names of the model's inputs and outputs stay, their unknown sizes are named anew. Initializers are in the order
-    of their first use. The graphs inside of Loop, If and Scan are treated alike; of two equal results of a loop tf2onnx
-    calls now one, now the other a copy, and that stays.
+    The names of the model's inputs and outputs stay; their unknown sizes are renamed. Initializers are in the order of
+    their first use. The graphs inside of Loop, If and Scan are treated alike. One difference remains: of two equal
+    results of a loop, tf2onnx makes either the copy of the other.
     """
     result = onnx.ModelProto()
     result.CopyFrom(model)
     graph = result.graph
     fixed = {item.name: item.name for item in (*graph.input, *graph.output)}
-    tidy(graph, fixed, "")
-    name_sizes(graph)
+    order_and_rename(graph, fixed, "")
+    rename_sizes(graph)
     graph.name, graph.doc_string, result.doc_string = "model", "", ""
     return onnx.shape_inference.infer_shapes(result)
 
 
-def tidy(graph: onnx.GraphProto, known: Names, prefix: str) -> None:
-    """Order and rename, in place. `known` are the names from outside, and how they are called now."""
-    nodes = walk(graph)
-    used = first_uses(graph, nodes)
-    names = rename(graph, nodes, known, prefix)
+def order_and_rename(graph: onnx.GraphProto, names: Names, prefix: str) -> None:
+    """Order and rename the graph's nodes and initializers, in place.
+
+    `names` maps old names to new ones: of the tensors from outside, and afterwards of the graph's own too.
+    """
+    nodes = sort_nodes(graph)
+    used = names_by_first_use(graph, nodes)
+    assign_names(graph, nodes, names, prefix)
     for number, node in enumerate(nodes):
         node.name, node.doc_string, node.domain = f"{prefix}{node.op_type}_{number}", "", node.domain
-        for number_inside, inner in enumerate(graphs(node)):
-            name_inner(inner, names, f"{node.name}_graph_{number_inside}_")
+        for number_inside, inner in enumerate(inner_graphs(node)):
+            rename_inner(inner, names, f"{node.name}_graph_{number_inside}_")
         node.input[:] = [names.get(name, name) for name in node.input]
         node.output[:] = [names.get(name, name) for name in node.output]
-        replace(node.attribute, sorted(node.attribute, key=lambda attribute: attribute.name))
+        replace_items(node.attribute, sorted(node.attribute, key=lambda attribute: attribute.name))
     tensors = {tensor.name: tensor for tensor in graph.initializer}
-    kept = [tensors[name] for name in used if name in tensors]
-    for tensor in kept:
+    initializers = [tensors[name] for name in used if name in tensors]
+    for tensor in initializers:
         tensor.name = names[tensor.name]
-    replace(graph.node, nodes)
-    replace(graph.initializer, kept)
+    replace_items(graph.node, nodes)
+    replace_items(graph.initializer, initializers)
     del graph.value_info[:]
 
 
-def name_inner(graph: onnx.GraphProto, known: Names, prefix: str) -> None:
-    """A graph inside of an operator: the names of its inputs are free to change too, its outputs are a node's."""
-    names = dict(known)
+def rename_inner(graph: onnx.GraphProto, outer_names: Names, prefix: str) -> None:
+    """Order and rename a graph inside of an operator, in place, with its inputs and outputs."""
+    names = dict(outer_names)
     for number, item in enumerate(graph.input):
         names[item.name] = f"{prefix}input_{number}"
-    tidy(graph, names, prefix)  # it adds what the graph makes
+    order_and_rename(graph, names, prefix)
     for item in (*graph.input, *graph.output):
         item.name = names[item.name]
         for dim in item.type.tensor_type.shape.dim:
@@ -59,31 +62,32 @@ def name_inner(graph: onnx.GraphProto, known: Names, prefix: str) -> None:
     graph.name, graph.doc_string = "graph", ""
 
 
-def graphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+def inner_graphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    """The graphs inside of a Loop, If or Scan; none of other operators."""
     for attribute in node.attribute:
         if attribute.type == onnx.AttributeProto.GRAPH:
             yield attribute.g
 
 
-def reads(node: onnx.NodeProto) -> Iterator[str]:
-    """What a node needs to be there: its inputs, and what the graphs inside of it take from outside."""
+def names_read(node: onnx.NodeProto) -> Iterator[str]:
+    """The tensors that a node reads: its inputs, and those that the graphs inside of it take from outside."""
     yield from (name for name in node.input if name)
-    for graph in graphs(node):
-        own = {item.name for item in (*graph.input, *graph.initializer)}
-        own |= {name for inner in graph.node for name in inner.output}
-        wanted = [name for inner in graph.node for name in reads(inner)] + [item.name for item in graph.output]
-        yield from (name for name in wanted if name not in own)
+    for graph in inner_graphs(node):
+        local = {item.name for item in (*graph.input, *graph.initializer)}
+        local |= {name for inner in graph.node for name in inner.output}
+        names = [name for inner in graph.node for name in names_read(inner)] + [item.name for item in graph.output]
+        yield from (name for name in names if name not in local)
 
 
-def walk(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """The nodes that the outputs need, each after those it reads."""
+def sort_nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """The nodes that the outputs depend on, each after those it reads from."""
     nodes = list(graph.node)
     makers = {name: number for number, node in enumerate(nodes) for name in node.output if name}
     ordered: dict[int, None] = {}
     stack = [makers[item.name] for item in reversed(graph.output) if item.name in makers]
     while stack:
         number = stack[-1]
-        needed = [makers[name] for name in reads(nodes[number]) if name in makers]
+        needed = [makers[name] for name in names_read(nodes[number]) if name in makers]
         waiting = [other for other in needed if other not in ordered]
         if waiting and number not in ordered:
             stack.extend(reversed(waiting))
@@ -92,30 +96,29 @@ def walk(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     return [nodes[number] for number in ordered]
 
 
-def first_uses(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> list[str]:
-    used = [name for node in nodes for name in reads(node)] + [item.name for item in graph.output]
+def names_by_first_use(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> list[str]:
+    used = [name for node in nodes for name in names_read(node)] + [item.name for item in graph.output]
     return list(dict.fromkeys(used))
 
 
-def rename(graph: onnx.GraphProto, nodes: list[onnx.NodeProto], known: Names, prefix: str) -> Names:
-    """Old name to new, in the order of first use; `known`, with what `graph` itself makes added to it."""
+def assign_names(graph: onnx.GraphProto, nodes: list[onnx.NodeProto], names: Names, prefix: str) -> None:
+    """Add new names to `names`, in place, for the graph's own constants and results, in the order of first use."""
     constants = {tensor.name for tensor in graph.initializer}
-    fixed = set(known)
+    fixed = set(names)
     for number, node in enumerate(nodes):
-        for position, name in enumerate(reads(node)):
-            if name in constants and name not in known:
-                known[name] = f"{prefix}{node.op_type}_{number}_constant_{position}"
+        for position, name in enumerate(names_read(node)):
+            if name in constants and name not in names:
+                names[name] = f"{prefix}{node.op_type}_{number}_constant_{position}"
         for position, name in enumerate(node.output):
             if name and name not in fixed:
-                known[name] = f"{prefix}{node.op_type}_{number}_output_{position}"
+                names[name] = f"{prefix}{node.op_type}_{number}_output_{position}"
     for number, item in enumerate(graph.output):
         if item.name in constants:
-            known.setdefault(item.name, f"{prefix}constant_output_{number}")
-    return known
+            names.setdefault(item.name, f"{prefix}constant_output_{number}")
 
 
-def name_sizes(graph: onnx.GraphProto) -> None:
-    """Call the unknown sizes of inputs and outputs `batch` on the first axis, else size_0, size_1 … as they come."""
+def rename_sizes(graph: onnx.GraphProto) -> None:
+    """Rename the unknown sizes of inputs and outputs, in place: `batch` on the first axis, else size_0, size_1 …"""
     names: Names = {}
     for item in (*graph.input, *graph.output):
         for axis, dim in enumerate(item.type.tensor_type.shape.dim):
@@ -123,7 +126,8 @@ def name_sizes(graph: onnx.GraphProto) -> None:
                 dim.dim_param = names.setdefault(dim.dim_param, f"size_{len(names)}") if axis else "batch"
 
 
-def replace(field: object, items: list) -> None:
+def replace_items(field: object, items: list) -> None:
+    """Replace the content of a repeated field by copies of these items, which may be its own."""
     copies = [type(item).FromString(item.SerializeToString()) for item in items]
     del field[:]
     field.extend(copies)

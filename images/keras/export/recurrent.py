@@ -1,4 +1,4 @@
-"""Recurrent layers in a form that tf2onnx knows, and every framework after it."""
+"""Recurrent layers in a form that tf2onnx, and every framework after it, can convert."""
 
 from collections.abc import Callable, Iterator
 from types import MethodType
@@ -10,92 +10,98 @@ import tensorflow as tf
 from keras import ops
 from onnx import numpy_helper
 
-STATES = {"LSTM": (5, 6), "GRU": (5,)}  # the inputs of the ONNX operator that are its first states
-MOST_STEPS = 128  # a longer loop is left as it is: each step is a dozen operators
+INITIAL_STATES = {"LSTM": (5, 6), "GRU": (5,)}  # positions of the ONNX operator's inputs that are its initial states
+MOST_STEPS = 128  # a longer loop is not unrolled: each step is a dozen operators
 
 
 def recurrent_layers(model: keras.Model) -> Iterator[Any]:
+    """All recurrent layers, also those of models and wrappers inside of the model."""
     for layer in model._flatten_layers(include_self=False):
         if isinstance(layer, keras.layers.RNN):
             yield layer
 
 
-def as_keras_2(model: keras.Model) -> None:
-    """Have each GRU compute its gates as Keras 2 did: by one BiasAdd and one Split, the pattern that tf2onnx looks for.
+def use_keras2_gates(model: keras.Model) -> None:
+    """Have each GRU compute its gates as Keras 2 did, in place: tf2onnx looks for that pattern of BiasAdd and Split.
 
-    Keras 3 adds a slice of the bias and cuts the sum by slices: the same numbers, which become a Loop in ONNX.
+    Keras 3 adds a slice of the bias and slices the sum: the same numbers, which become a Loop in ONNX.
     """
     for layer in recurrent_layers(model):
         cell = layer.cell
         if layer.unroll:
-            start_without_batch(layer)
+            use_constant_state(layer)
         if type(cell) is keras.layers.GRUCell and cell.reset_after and cell.use_bias and cell.implementation != 1:
             biases: list[Any] = []
-            cell.call = MethodType(gru_call(biases), cell)
-            layer.inner_loop = with_biases(layer.inner_loop, biases, ops.convert_to_numpy(cell.bias))
+            cell.call = MethodType(make_gru_call(biases), cell)
+            layer.inner_loop = read_biases_before(layer.inner_loop, biases, ops.convert_to_numpy(cell.bias))
 
 
-def with_biases(loop: Callable[..., Any], biases: list[Any], values: Any) -> Callable[..., Any]:
-    """`loop`, with the biases read before it begins: in the pattern they come into the loop from outside."""
-    kept = [tf.Variable(bias, trainable=False) for bias in values]
+def read_biases_before(loop: Callable[..., Any], biases: list[Any], values: Any) -> Callable[..., Any]:
+    """`loop`, with `biases` filled before it begins: in tf2onnx's pattern they come from outside of the loop."""
+    variables = [tf.Variable(bias, trainable=False) for bias in values]
 
-    def started(*arguments: Any, **more: Any) -> Any:
-        biases[:] = [tf.convert_to_tensor(bias) for bias in kept]
-        return loop(*arguments, **more)
+    def run_loop(*arguments: Any, **options: Any) -> Any:
+        biases[:] = [tf.convert_to_tensor(variable) for variable in variables]
+        return loop(*arguments, **options)
 
-    return started
+    return run_loop
 
 
-def gru_call(biases: list[Any]) -> Callable[..., Any]:
+def make_gru_call(biases: list[Any]) -> Callable[..., Any]:
+    """The `call` of a GRU cell as Keras 2 wrote it; `biases`: those of inputs and state, filled before it runs."""
+
     def call(self: Any, inputs: Any, states: Any, training: bool = False) -> Any:  # noqa: ARG001 - as Keras calls it
         state = states[0] if isinstance(states, list | tuple) else states
         update_x, reset_x, new_x = tf.split(tf.nn.bias_add(inputs @ self.kernel, biases[0]), 3, axis=-1)
         update_h, reset_h, new_h = tf.split(tf.nn.bias_add(state @ self.recurrent_kernel, biases[1]), 3, axis=-1)
         update = self.recurrent_activation(update_x + update_h)
         reset = self.recurrent_activation(reset_x + reset_h)
-        made = update * state + (1 - update) * self.activation(new_x + reset * new_h)
-        return made, ([made] if isinstance(states, list | tuple) else made)
+        new_state = update * state + (1 - update) * self.activation(new_x + reset * new_h)
+        return new_state, ([new_state] if isinstance(states, list | tuple) else new_state)
 
     return call
 
 
-def unroll(model: keras.Model) -> bool:
-    """Have every recurrent layer write its steps one after the other; False where their number is unknown, or large."""
-    found = list(recurrent_layers(model))
-    if not all(0 < steps(layer) <= MOST_STEPS for layer in found):
+def unroll_layers(model: keras.Model) -> bool:
+    """Unroll every recurrent layer, in place; False, with nothing changed, where the steps are unknown or too many."""
+    layers = list(recurrent_layers(model))
+    if not all(0 < count_steps(layer) <= MOST_STEPS for layer in layers):
         return False
-    for layer in found:
+    for layer in layers:
         layer.unroll = True
-        start_without_batch(layer)
+        use_constant_state(layer)
     return True
 
 
-def steps(layer: Any) -> int:
-    """How many the layer was built for; 0: any number."""
+def count_steps(layer: Any) -> int:
+    """The number of steps that the layer was built for; 0 for any number."""
     config = layer.get_build_config() or {}
     shape = config.get("input_shape") or config.get("shapes_dict", {}).get("sequences_shape") or ()
     return (shape[1] or 0) if len(shape) > 1 and not isinstance(shape[0], list | tuple) else 0
 
 
-def start_without_batch(layer: Any) -> None:
-    """A first state of zeros for one sample stands for any number of them, and is a constant."""
+def use_constant_state(layer: Any) -> None:
+    """Have the layer begin with zeros for one sample, which stand for any number of samples and are a constant."""
     zeros = layer.get_initial_state
     layer.get_initial_state = lambda batch_size: zeros(1)
 
 
 def drop_zero_states(graph: onnx.GraphProto) -> int:
-    """Leave out first states of zeros, which are the default: they depend on the batch, and bring its shape along."""
+    """Remove initial states of zeros, which are the default, in place; the number removed.
+
+    They depend on the batch size, so the graph would compute shapes for them.
+    """
     makers = {name: node for node in graph.node for name in node.output}
     values = {tensor.name: tensor for tensor in graph.initializer}
-    changed = 0
+    removed = 0
     for node in graph.node:
-        for position in STATES.get(node.op_type, ()):
+        for position in INITIAL_STATES.get(node.op_type, ()):
             if position < len(node.input) and is_zero(node.input[position], makers, values):
                 node.input[position] = ""
-                changed += 1
-        while node.op_type in STATES and node.input and not node.input[-1]:
+                removed += 1
+        while node.op_type in INITIAL_STATES and node.input and not node.input[-1]:
             del node.input[-1]
-    return changed
+    return removed
 
 
 def is_zero(name: str, makers: dict[str, onnx.NodeProto], values: dict[str, onnx.TensorProto]) -> bool:

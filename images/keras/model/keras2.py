@@ -1,6 +1,6 @@
-"""Legacy HDF5 files: what Keras 2 wrote into a configuration and Keras 3 refuses is written anew.
+"""HDF5 files of Keras 2: their configuration is rewritten where Keras 3 refuses it.
 
-A key is dropped only where it says what Keras 3 does anyway (`groups: 1`), or matters to training alone.
+A key is dropped only where it says what Keras 3 does anyway (`groups: 1`), or where it matters to training alone.
 """
 
 import inspect
@@ -17,17 +17,25 @@ from images.keras.model import tf_ops
 from images.keras.safety import files
 from images.keras.safety import keras_names as names
 
-NEUTRAL = {"groups": 1, "time_major": False, "noise_shape": None}
-FOR_TRAINING = ("_initializer", "_regularizer", "_constraint")
-BUILT_BY_CALL = ("query_shape", "key_shape", "value_shape")  # of MultiHeadAttention
-BY_EVERY_LAYER = {"name", "trainable", "dtype", "activity_regularizer", "batch_input_shape", "input_dim", "input_shape"}
+DEFAULTS = {"groups": 1, "time_major": False, "noise_shape": None}
+TRAINING_SUFFIXES = ("_initializer", "_regularizer", "_constraint")
+BUILD_SHAPES = ("query_shape", "key_shape", "value_shape")  # of MultiHeadAttention
+COMMON_ARGUMENTS = {
+    "name",
+    "trainable",
+    "dtype",
+    "activity_regularizer",
+    "batch_input_shape",
+    "input_dim",
+    "input_shape",
+}
 RENAMED = {"SyncBatchNormalization": "BatchNormalization"}
 LAYERS = {name: vars(keras.layers)[name] for name in names.LAYERS & vars(keras.layers).keys()}
 Config = dict[str, Any]
 
 
-class Mended(h5py.File):
-    """A file that is open for reading, as if it had another configuration: nothing is written, or copied to memory."""
+class WithConfig(h5py.File):
+    """A file, open for reading, that shows Keras another configuration: nothing is written, or copied to memory."""
 
     def __init__(self, path: Path, config: Config) -> None:
         super().__init__(path)
@@ -38,77 +46,82 @@ class Mended(h5py.File):
         return {"model_config": self.config}
 
 
-def load(path: Path, objects: dict[str, Any], trust: bool) -> keras.Model:
-    """The model without optimizer. `path` may be read-only: the configuration is mended beside it."""
+def load_hdf5(path: Path, objects: dict[str, Any], trust: bool) -> keras.Model:
+    """The model of an HDF5 file of any version of Keras, without optimizer. The file isn't changed.
+
+    `objects` are the user's own classes and functions, by name; with `trust`, code inside of the file runs.
+    CrossquantError where the configuration names what isn't known to only compute; Keras's own errors are passed on.
+    """
     with h5py.File(path) as file:
-        version, config = text(file.attrs.get("keras_version", "1")), text(file.attrs["model_config"])
+        version = decode_attribute(file.attrs.get("keras_version", "1"))
+        config = decode_attribute(file.attrs["model_config"])
     if not version.startswith(("1", "2")):
         return keras.models.load_model(path, custom_objects=objects, compile=False, safe_mode=not trust)
-    today = mended(json.loads(config))
-    files.check_config(today, path, trust)  # again: names with "/" are others now
-    with Mended(path, today) as file:
-        known = {**tf_ops.layers(trust), **objects}
-        return load_model_from_hdf5(file, custom_objects=known, compile=False, safe_mode=not trust)
+    converted = convert_config(json.loads(config))
+    files.check_config(converted, path, trust)  # again: names with "/" have changed
+    with WithConfig(path, converted) as file:
+        custom_objects = {**tf_ops.keras2_classes(trust), **objects}
+        return load_model_from_hdf5(file, custom_objects=custom_objects, compile=False, safe_mode=not trust)
 
 
-def text(attribute: Any) -> str:
-    """An attribute of a file: old versions of h5py wrote bytes."""
+def decode_attribute(attribute: Any) -> str:
+    """An attribute of a file as text: old versions of h5py wrote bytes."""
     return attribute.decode() if isinstance(attribute, bytes) else str(attribute)
 
 
-def mended(config: Config) -> Config:
-    """A copy that Keras 3 reads."""
-    changed = json.loads(json.dumps(config))
-    for item in objects_in(changed):
-        mend(item)
+def convert_config(config: Config) -> Config:
+    """A copy of a Keras 2 model's configuration that Keras 3 reads."""
+    converted = json.loads(json.dumps(config))
+    for item in nested_objects(converted):
+        convert_object(item)
         if "layers" in item["config"] and "input_layers" in item["config"]:
-            tf_ops.connect(item["config"])
-    return rename(changed)
+            tf_ops.rewrite_connections(item["config"])
+    return rename_layers(converted)
 
 
-def objects_in(value: Any) -> Iterator[Config]:
-    """Every `{class_name, config}` in a configuration, those inside first."""
+def nested_objects(value: Any) -> Iterator[Config]:
+    """Every `{class_name, config}` in a configuration, inner ones first."""
     for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from objects_in(item)
+        yield from nested_objects(item)
     if isinstance(value, dict) and isinstance(value.get("class_name"), str) and isinstance(value.get("config"), dict):
         yield value
 
 
-def mend(item: Config) -> None:
-    """One object in place: a layer, an initializer."""
+def convert_object(item: Config) -> None:
+    """Rewrite one `{class_name, config}` in place: a layer or an initializer."""
     config = item["config"]
     item["class_name"] = RENAMED.get(item["class_name"], item["class_name"])
     if isinstance(config.get("dtype"), dict):  # a mixed precision policy
         config["dtype"] = config["dtype"].get("config", {}).get("name", "float32")
     kind = LAYERS.get(item["class_name"])
     if kind is not None and item["class_name"] != "InputLayer":
-        known = accepted(kind)
-        for key in [key for key, value in config.items() if key not in known and droppable(key, value)]:
+        arguments = accepted_arguments(kind)
+        for key in [key for key, value in config.items() if key not in arguments and is_droppable(key, value)]:
             del config[key]
-        name_inner_modules(config)
+        add_inner_modules(config)
     elif item["class_name"] in names.INITIALIZERS:
         config.pop("dtype", None)
 
 
-def accepted(kind: type) -> set[str]:
-    """The keys that a layer's constructors take, as far as one hands its other arguments to the next."""
-    found = set(BY_EVERY_LAYER)
-    for each in kind.__mro__:
-        if "__init__" not in vars(each):
+def accepted_arguments(layer: type) -> set[str]:
+    """The arguments of a layer's constructor, and of its base classes' as far as it passes others on to them."""
+    names = set(COMMON_ARGUMENTS)
+    for base in layer.__mro__:
+        if "__init__" not in vars(base):
             continue
-        parameters = inspect.signature(each.__init__).parameters.values()
-        found |= {parameter.name for parameter in parameters}
+        parameters = inspect.signature(base.__init__).parameters.values()
+        names |= {parameter.name for parameter in parameters}
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
             break
-    return found
+    return names
 
 
-def droppable(key: str, value: Any) -> bool:
-    return (key in NEUTRAL and value == NEUTRAL[key]) or key.endswith(FOR_TRAINING) or key in BUILT_BY_CALL
+def is_droppable(key: str, value: Any) -> bool:
+    return (key in DEFAULTS and value == DEFAULTS[key]) or key.endswith(TRAINING_SUFFIXES) or key in BUILD_SHAPES
 
 
-def name_inner_modules(config: Config) -> None:
-    """Say where a wrapped layer, a cell or a layer used as activation comes from: Keras 3 doesn't look for it."""
+def add_inner_modules(config: Config) -> None:
+    """Add the module of a wrapped layer, a cell, or a layer used as activation: Keras 3 doesn't look for it."""
     inner = [config.get(key) for key in ("layer", "backward_layer", "cell", "activation")]
     cells = config.get("cells")
     for item in [*inner, *(cells if isinstance(cells, list) else ())]:
@@ -117,16 +130,17 @@ def name_inner_modules(config: Config) -> None:
             item.setdefault("registered_name", None)
 
 
-def rename(value: Any) -> Any:
-    """Names of layers without "/", which Keras 3 refuses. Weights are found by their order, not by names."""
-    slashed = {item["config"].get("name") for item in objects_in(value)}
-    new = {name: name.replace("/", "_") for name in slashed if isinstance(name, str) and "/" in name}
-    return replaced(value, new) if new else value
+def rename_layers(config: Any) -> Any:
+    """Replace "/" in the names of layers, which Keras 3 refuses. Weights are matched by order, not by name."""
+    names = {item["config"].get("name") for item in nested_objects(config)}
+    renamed = {name: name.replace("/", "_") for name in names if isinstance(name, str) and "/" in name}
+    return replace_texts(config, renamed) if renamed else config
 
 
-def replaced(value: Any, new: dict[str, str]) -> Any:
+def replace_texts(value: Any, replacements: dict[str, str]) -> Any:
+    """A copy of a configuration in which every text that is a key of `replacements` is replaced."""
     if isinstance(value, dict):
-        return {key: replaced(item, new) for key, item in value.items()}
+        return {key: replace_texts(item, replacements) for key, item in value.items()}
     if isinstance(value, list):
-        return [replaced(item, new) for item in value]
-    return new.get(value, value) if isinstance(value, str) else value
+        return [replace_texts(item, replacements) for item in value]
+    return replacements.get(value, value) if isinstance(value, str) else value

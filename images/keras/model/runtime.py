@@ -1,4 +1,4 @@
-"""A Keras model as a callable."""
+"""A Keras model as a function of NumPy arrays."""
 
 import json
 import re
@@ -10,74 +10,83 @@ import keras
 import tensorflow as tf
 
 from images.keras.model import custom, saved_model, tf_ops
-from images.keras.safety import configuration
 from shared.data.samples import Batch
 from shared.data.signature import Signature, Tensor
 from shared.errors import CrossquantError
 from shared.measure.fixed_batch import in_batches_of
 from shared.measure.predictions import Model
 from shared.runner import threads
+from shared.text import printable
 
 FILE = "model.keras"
-SCOPE = re.compile(r"'(?P<name>[^\n]*)' is not a valid (?:root )?scope name")
+INVALID_NAME = re.compile(r"'(?P<name>[^\n]*)' is not a valid (?:root )?scope name")
 NAMING = "has a name that TensorFlow doesn't take: name it by letters, digits and _ . - alone, and save the model again"
 TRUST = "trust.json"  # beside the model, where the user lets it run its own Lambda code
 
 
 @dataclass(frozen=True)
-class Traced:
-    """`batch` is the only number of samples that the model takes, where it takes no other."""
+class TracedModel:
+    """A model as a concrete function of TensorFlow; `batch` is the batch size, where the model takes only one."""
 
     function: Any
     batch: int | None
 
     @property
-    def types(self) -> list[str]:
-        """What each input takes, as NumPy calls it."""
+    def input_types(self) -> list[str]:
+        """The type of each input, as NumPy calls it."""
         return [spec.dtype.as_numpy_dtype for spec in self.function.structured_input_signature[0]]
 
 
 def load(variant: Path, thread_count: int) -> Model:
     """The model in `variant` on `thread_count` threads: a traced graph, as TensorFlow serves it."""
     limit_threads(thread_count)
-    return answering(open_model(variant), thread_count)
+    return make_callable(open_model(variant), thread_count)
 
 
 def limit_threads(thread_count: int) -> None:
-    """TensorFlow fixes its threads with the first operator that a process runs: call this before any."""
+    """Set TensorFlow's threads. It fixes them with the first operator that a process runs: call this before any."""
     tf.config.threading.set_intra_op_parallelism_threads(thread_count)
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
-def answering(model: keras.Model, thread_count: int) -> Model:
-    traced = trace(model)
-    answered = tf.config.threading.get_intra_op_parallelism_threads()
-    threads.check("TensorFlow", thread_count, answered)
+def make_callable(model: keras.Model, thread_count: int) -> Model:
+    """The model as a function from a batch of inputs to a batch of outputs, arrays of one length.
 
-    def answer(batch: Batch) -> Batch:
-        pairs = zip(batch, traced.types, strict=True)
-        given = (tf.constant(array.astype(kind, copy=False)) for array, kind in pairs)
-        return tuple(item.numpy() for item in traced.function(*given))
+    CrossquantError where TensorFlow runs on another number of threads.
+    """
+    traced = trace_model(model)
+    threads.check("TensorFlow", thread_count, tf.config.threading.get_intra_op_parallelism_threads())
 
-    return answer if traced.batch is None else in_batches_of(traced.batch, answer)
+    def predict(batch: Batch) -> Batch:
+        pairs = zip(batch, traced.input_types, strict=True)
+        inputs = (tf.constant(array.astype(dtype, copy=False)) for array, dtype in pairs)
+        return tuple(output.numpy() for output in traced.function(*inputs))
+
+    return predict if traced.batch is None else in_batches_of(traced.batch, predict)
 
 
 def open_model(variant: Path) -> keras.Model:
-    """The model with a flat list of inputs and one of outputs, whatever form it was saved in."""
+    """The model of a variant, in whichever form it was stored, with a flat list of inputs and one of outputs."""
     if (variant / saved_model.FOLDER).exists():
-        return saved_model.wrapped(variant / saved_model.FOLDER)
+        return saved_model.wrap_saved_model(variant / saved_model.FOLDER)
     trusted = (variant / TRUST).exists() and json.loads((variant / TRUST).read_text())
-    return flat(read(variant / FILE, custom.objects(variant), trusted))
+    return flatten_ends(read_model(variant / FILE, custom.load_objects(variant), trusted))
 
 
-def read(path: Path, objects: dict[str, Any], trust: bool) -> keras.Model:
-    """Without optimizer. Code inside of the file runs only with `trust`."""
-    known = {**tf_ops.kept(trust), **objects}
-    return keras.models.load_model(path, custom_objects=known, compile=False, safe_mode=not trust)
+def read_model(path: Path, objects: dict[str, Any], trust: bool) -> keras.Model:
+    """The model of a .keras file, without optimizer. Code inside of the file runs only with `trust`.
+
+    `objects` are the user's own classes and functions, by name. Keras's own errors are passed on.
+    """
+    custom_objects = {**tf_ops.stored_classes(trust), **objects}
+    return keras.models.load_model(path, custom_objects=custom_objects, compile=False, safe_mode=not trust)
 
 
-def flat(model: keras.Model) -> keras.Model:
-    """The same layers, with lists of inputs and outputs: a Sequential, dicts, and a subclass that was built."""
+def flatten_ends(model: keras.Model) -> keras.Model:
+    """The same layers with flat lists of inputs and outputs; for a Sequential, dicts, and a subclass that was built.
+
+    CrossquantError for a model without inputs.
+    """
     if getattr(model, "inputs", None):
         return keras.Model(list(model.inputs), list(model.outputs), name=model.name)
     shape = (model.get_build_config() or {}).get("input_shape")
@@ -87,50 +96,53 @@ def flat(model: keras.Model) -> keras.Model:
     return keras.Model([inputs], keras.tree.flatten(model(inputs, training=False)), name=model.name)
 
 
-def trace(model: keras.Model) -> Traced:
-    """For any number of samples, if the model allows it; else for the batch that it was built with."""
-    fixed = {tensor.shape[0] for tensor in model.inputs} - {None}
-    if not fixed:
-        return Traced(function_of(model, None), None)
+def trace_model(model: keras.Model) -> TracedModel:
+    """Trace the model for any batch size, if the model allows it; else for the batch size that it was built with."""
+    sizes = {tensor.shape[0] for tensor in model.inputs} - {None}
+    if not sizes:
+        return TracedModel(trace_function(model, None), None)
     try:
-        function = function_of(model, None)
+        function = trace_function(model, None)
         if all(tensor.shape[0] is None for tensor in function.structured_outputs):
-            return Traced(function, None)
+            return TracedModel(function, None)
     except (ValueError, TypeError, tf.errors.OpError):
-        pass  # a batch may be part of the graph, as that of a stateful layer is
-    (batch,) = fixed
-    return Traced(function_of(model, batch), batch)
+        pass  # the batch size may be part of the graph, as that of a stateful layer is
+    (batch,) = sizes
+    return TracedModel(trace_function(model, batch), batch)
 
 
-def function_of(model: keras.Model, batch: int | None) -> Any:
+def trace_function(model: keras.Model, batch: int | None) -> Any:
+    """The concrete function for this batch size (None: any). CrossquantError for a layer's name TensorFlow refuses."""
     function = tf.function(
         lambda *arrays: [
-            tf.convert_to_tensor(item) for item in keras.tree.flatten(model(list(arrays), training=False))
+            tf.convert_to_tensor(output) for output in keras.tree.flatten(model(list(arrays), training=False))
         ],
-        input_signature=specs(model, batch),
+        input_signature=input_specs(model, batch),
     )
     try:
         return function.get_concrete_function()
     except ValueError as error:
-        if found := SCOPE.search(str(error)):
-            raise CrossquantError(f"layer '{configuration.shown(found['name'])}' {NAMING}") from error
+        if match := INVALID_NAME.search(str(error)):
+            raise CrossquantError(f"layer '{printable(match['name'], 100)}' {NAMING}") from error
         raise
 
 
-def specs(model: keras.Model, batch: int | None) -> list[tf.TensorSpec]:
+def input_specs(model: keras.Model, batch: int | None) -> list[tf.TensorSpec]:
+    """The inputs as TensorFlow's specs, named `input_0` …; `batch` is the first dimension, None for any."""
     return [
         tf.TensorSpec((batch, *tensor.shape[1:]), tensor.dtype, name=f"input_{number}")
         for number, tensor in enumerate(model.inputs)
     ]
 
 
-def signature(model: keras.Model, batch: int | None) -> Signature:
+def model_signature(model: keras.Model, batch: int | None) -> Signature:
+    """Names, types and shapes of inputs and outputs; `batch` is the only batch size that the model takes, if any."""
     return Signature(
-        tuple(described(tensor, tensor.name) for tensor in model.inputs),
-        tuple(map(described, model.outputs, model.output_names)),
+        tuple(tensor_signature(tensor, tensor.name) for tensor in model.inputs),
+        tuple(map(tensor_signature, model.outputs, model.output_names)),
         batch,
     )
 
 
-def described(tensor: keras.KerasTensor, name: str) -> Tensor:
+def tensor_signature(tensor: keras.KerasTensor, name: str) -> Tensor:
     return Tensor(name, str(tensor.dtype), tuple(tensor.shape[1:]))

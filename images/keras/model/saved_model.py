@@ -13,82 +13,84 @@ from shared.errors import CrossquantError
 
 FOLDER = "model.saved"  # its files begin with "model.": they are the variant's size
 SIGNATURE = "serving_default"
-PARTS = ("variables", "assets")  # beside the program; whatever else lies there is not part of a SavedModel
+PARTS = ("variables", "assets")  # beside the program; other files in the folder are not part of a SavedModel
 
 
-def copy(source: Path, to: Path) -> None:
-    """A SavedModel that TensorFlow can load, whichever optimizer it was saved with."""
-    to.mkdir()
-    model = program.read(source)
-    if program.without_slots(model):
-        (to / program.FILE).write_bytes(model.SerializeToString(deterministic=True))
+def copy_saved_model(source: Path, target: Path) -> None:
+    """Copy a SavedModel to the new folder `target`, without the optimizer state that TensorFlow can't load."""
+    target.mkdir()
+    model = program.read_program(source)
+    if program.clear_slot_variables(model):
+        (target / program.FILE).write_bytes(model.SerializeToString(deterministic=True))
     else:
-        shutil.copyfile(source / program.FILE, to / program.FILE)
+        shutil.copyfile(source / program.FILE, target / program.FILE)
     for part in PARTS:
         if (source / part).is_dir():
-            shutil.copytree(source / part, to / part)
+            shutil.copytree(source / part, target / part)
 
 
-class Served(keras.layers.Layer):
-    """What the signature of a SavedModel answers: a list of tensors, in the order of `outputs`."""
+class SavedModelLayer(keras.layers.Layer):
+    """A SavedModel's signature as a layer: from a list of tensors to a list of tensors, in the model's order."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(trainable=False, dtype="float32", autocast=False)
         self.program = tf.saved_model.load(folder)
-        self.answer = chosen(self.program.signatures, folder.name)
-        self.takes = input_order(self.program, self.answer)
-        self.gives = sorted(self.answer.structured_outputs, key=natural)
+        self.function = choose_signature(self.program.signatures, folder.name)
+        self.input_order = find_input_order(self.program, self.function)
+        self.output_order = sorted(self.function.structured_outputs, key=natural_sort_key)
 
     def call(self, inputs: list[tf.Tensor]) -> list[tf.Tensor]:
-        found = self.answer(**dict(zip(self.takes, inputs, strict=True)))
-        return [found[name] for name in self.gives]
+        outputs = self.function(**dict(zip(self.input_order, inputs, strict=True)))
+        return [outputs[name] for name in self.output_order]
 
     def compute_output_spec(self, inputs: list[keras.KerasTensor]) -> list[keras.KerasTensor]:
-        given = self.answer.structured_outputs
-        return [keras.KerasTensor(given[name].shape, given[name].dtype.name, name=name) for name in self.gives]
+        specs = self.function.structured_outputs
+        return [keras.KerasTensor(specs[name].shape, specs[name].dtype.name, name=name) for name in self.output_order]
 
 
-def wrapped(folder: Path) -> keras.Model:
-    """CrossquantError where the folder holds no model that answers."""
+def wrap_saved_model(folder: Path) -> keras.Model:
+    """The SavedModel in `folder` as a Keras model with named inputs and outputs.
+
+    CrossquantError where TensorFlow can't load it, or where it has no signature to call.
+    """
     try:
-        layer = Served(folder)
+        layer = SavedModelLayer(folder)
     except (OSError, ValueError, KeyError, RuntimeError, tf.errors.OpError) as error:
         first = str(error).strip().splitlines()[0][:200]
         raise CrossquantError(f"TensorFlow {tf.__version__} can't load the SavedModel: {first}") from error
-    by_name = layer.answer.structured_input_signature[1]
+    specs = layer.function.structured_input_signature[1]
     inputs = []
-    for name in layer.takes:
-        spec = by_name[name]
+    for name in layer.input_order:
+        spec = specs[name]
         if spec.shape.rank is None:
             raise CrossquantError(f"input '{name}' of the SavedModel has no rank: save it with an input signature")
         inputs.append(keras.Input(batch_shape=tuple(spec.shape), dtype=spec.dtype.name, name=name))
     model = keras.Model(inputs, layer(inputs))
-    model.output_names = list(layer.gives)
+    model.output_names = list(layer.output_order)
     return model
 
 
-def chosen(signatures: Any, name: str) -> Any:
-    """The signature that answers: `serving_default`, or the only one there is."""
-    known = list(signatures)
-    if SIGNATURE in known:
+def choose_signature(signatures: Any, folder_name: str) -> Any:
+    """The signature to call: `serving_default`, or the only one. CrossquantError where there are none or several."""
+    names = list(signatures)
+    if SIGNATURE in names:
         return signatures[SIGNATURE]
-    if len(known) == 1:
-        return signatures[known[0]]
-    found = f"has the signatures {', '.join(known)}" if known else "has no signature"
-    raise CrossquantError(f"{name} {found}, not {SIGNATURE}: save it with model.export()")
+    if len(names) == 1:
+        return signatures[names[0]]
+    problem = f"has the signatures {', '.join(names)}" if names else "has no signature"
+    raise CrossquantError(f"{folder_name} {problem}, not {SIGNATURE}: save it with model.export()")
 
 
-def input_order(program: Any, answer: Any) -> list[str]:
-    """As the model has them, which Keras 3 leaves in its endpoint `serve`; else in the order of their names."""
-    names = sorted(answer.structured_input_signature[1], key=natural)
-    for function in getattr(getattr(program, "serve", None), "concrete_functions", ()):
-        specs = tf.nest.flatten(function.structured_input_signature)
-        own = [spec.name for spec in specs]
-        if sorted(own, key=natural) == names:
-            return own
+def find_input_order(program: Any, function: Any) -> list[str]:
+    """The names of the inputs in the model's order, which Keras 3 stores in its endpoint `serve`; else sorted."""
+    names = sorted(function.structured_input_signature[1], key=natural_sort_key)
+    for endpoint in getattr(getattr(program, "serve", None), "concrete_functions", ()):
+        endpoint_names = [spec.name for spec in tf.nest.flatten(endpoint.structured_input_signature)]
+        if sorted(endpoint_names, key=natural_sort_key) == names:
+            return endpoint_names
     return names
 
 
-def natural(name: str) -> list[Any]:
-    """output_2 comes before output_10."""
+def natural_sort_key(name: str) -> list[Any]:
+    """Sorts output_2 before output_10."""
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]

@@ -1,7 +1,7 @@
-"""TensorFlow's operators between the layers of a Keras 2 model (`TFOpLambda`), as a layer that Keras 3 can keep.
+"""TensorFlow's operators between the layers of a Keras 2 model (`TFOpLambda`), as a layer that Keras 3 can store.
 
-Keras 2 wrote `x * y` or `tf.reshape(x, …)` as the name of a function of TensorFlow. The name is a key of a table of
-functions that only compute (`tf_functions.py`), and what the file passes to them must be data.
+Keras 2 wrote `x * y` or `tf.reshape(x, …)` as the name of a function of TensorFlow. The name must be in the table of
+functions that only compute (`tf_functions.py`), and the arguments in the file must be data.
 """
 
 from functools import reduce
@@ -15,8 +15,20 @@ from images.keras.safety.tf_functions import FUNCTIONS, GETITEM
 from shared.errors import CrossquantError
 
 CONSTANT = "_CONSTANT_VALUE"
-PLAIN = (bool, int, float, str, slice, type(None), type(Ellipsis), np.ndarray, np.generic, tf.DType, tf.TensorShape)
-TRUST = "--trust allows that, in the container; or put a layer in its place and save it again"
+DATA_TYPES = (
+    bool,
+    int,
+    float,
+    str,
+    slice,
+    type(None),
+    type(Ellipsis),
+    np.ndarray,
+    np.generic,
+    tf.DType,
+    tf.TensorShape,
+)
+TRUST_HINT = "--trust allows that, in the container; or put a layer in its place and save it again"
 Config = dict[str, Any]
 
 
@@ -24,107 +36,112 @@ Config = dict[str, Any]
 class TensorFlowCall(keras.layers.Layer):
     """`tf.<function>` of its inputs. CrossquantError for a function or an argument that isn't known to only compute."""
 
-    def __init__(self, function: str, **more: Any) -> None:
-        super().__init__(**more)
+    def __init__(self, function: str, **options: Any) -> None:
+        super().__init__(**options)
         self.function = function
-        self.called = self.find(function)
+        self.callable = self.find_function(function)
 
-    def find(self, function: str) -> Any:
+    def find_function(self, function: str) -> Any:
         if not isinstance(function, str) or function not in FUNCTIONS:
             raise CrossquantError(
-                f"layer '{self.name}' calls tf.{function}, which isn't known to only compute: {TRUST}"
+                f"layer '{self.name}' calls tf.{function}, which isn't known to only compute: {TRUST_HINT}"
             )
         return FUNCTIONS[function]
 
-    def check(self, argument: Any) -> None:
+    def check_argument(self, argument: Any) -> None:
         if not is_data(argument):
             kind = getattr(argument, "__name__", type(argument).__name__)
-            raise CrossquantError(f"layer '{self.name}' passes {kind} to tf.{self.function}, which is no data: {TRUST}")
+            raise CrossquantError(
+                f"layer '{self.name}' passes {kind} to tf.{self.function}, which is not data: {TRUST_HINT}"
+            )
 
-    def call(self, *inputs: Any, **more: Any) -> Any:
-        for argument in (*inputs, *more.values()):
-            self.check(argument)
+    def call(self, *inputs: Any, **arguments: Any) -> Any:
+        for argument in (*inputs, *arguments.values()):
+            self.check_argument(argument)
         if self.function == GETITEM:
-            more["slice_spec"] = tuple(map(piece, more["slice_spec"]))
-        return self.called(*inputs, **more)
+            arguments["slice_spec"] = tuple(map(restore_slice, arguments["slice_spec"]))
+        return self.callable(*inputs, **arguments)
 
     def get_config(self) -> Config:
         return {**super().get_config(), "function": self.function}
 
 
 class TrustedTensorFlowCall(TensorFlowCall):
-    """Any function of TensorFlow at all, with any arguments: Keras finds this class only where the file is trusted."""
+    """Any function of TensorFlow, with any arguments: Keras finds this class only where the file is trusted."""
 
-    def find(self, function: str) -> Any:
+    def find_function(self, function: str) -> Any:
         return reduce(getattr, function.split("."), tf)
 
-    def check(self, argument: Any) -> None:
+    def check_argument(self, argument: Any) -> None:
         pass
 
 
-KERAS_2 = ("TFOpLambda", "SlicingOpLambda")  # its names of such layers
-NAMES = (*KERAS_2, TensorFlowCall.__name__)
-REGISTERED = keras.saving.get_registered_name(TensorFlowCall)
+KERAS2_NAMES = ("TFOpLambda", "SlicingOpLambda")  # Keras 2's classes of such layers
+CLASS_NAMES = (*KERAS2_NAMES, TensorFlowCall.__name__)
+REGISTERED_NAME = keras.saving.get_registered_name(TensorFlowCall)
 
 
-def kept(trust: bool) -> dict[str, type[TensorFlowCall]]:
-    """What a file that this project has written may name."""
-    known = (TensorFlowCall, TrustedTensorFlowCall) if trust else (TensorFlowCall,)
-    return {kind.__name__: kind for kind in known}
+def stored_classes(trust: bool) -> dict[str, type[TensorFlowCall]]:
+    """The classes that a file written by this project may name, by name."""
+    classes = (TensorFlowCall, TrustedTensorFlowCall) if trust else (TensorFlowCall,)
+    return {layer.__name__: layer for layer in classes}
 
 
-def layers(trust: bool) -> dict[str, type[TensorFlowCall]]:
-    """What Keras 2's names stand for."""
-    return dict.fromkeys(KERAS_2, TrustedTensorFlowCall if trust else TensorFlowCall)
+def keras2_classes(trust: bool) -> dict[str, type[TensorFlowCall]]:
+    """The class that stands for Keras 2's classes of such layers, by their names."""
+    return dict.fromkeys(KERAS2_NAMES, TrustedTensorFlowCall if trust else TensorFlowCall)
 
 
 def is_data(value: Any) -> bool:
-    """A tensor, a number, a text, or a collection of such: nothing that could be called."""
+    """Is this a tensor, a number, a text, or a collection of such, and nothing that could be called?"""
     if isinstance(value, list | tuple):
         return all(map(is_data, value))
     if isinstance(value, dict):
         return all(map(is_data, value.values()))
-    return isinstance(value, (*PLAIN, keras.KerasTensor)) or tf.is_tensor(value)
+    return isinstance(value, (*DATA_TYPES, keras.KerasTensor)) or tf.is_tensor(value)
 
 
-def piece(saved: Any) -> Any:
-    """A part of `x[…]`, as Keras 2 wrote it."""
+def restore_slice(saved: Any) -> Any:
+    """An index of `x[…]` from the form in which Keras 2 wrote it."""
     if isinstance(saved, dict) and "start" in saved:
         return slice(saved["start"], saved["stop"], saved["step"])
     return Ellipsis if isinstance(saved, dict) else saved
 
 
-def connect(graph: Config) -> None:
-    """Write the connections of a Keras 2 graph anew, in place, where an argument by name is a tensor.
+def rewrite_connections(graph: Config) -> None:
+    """Rewrite the connections of a Keras 2 graph, in place, where a keyword argument is a tensor.
 
-    Keras 3 reads those that are given by position alone, and would pass `["layer", 0, 0]` on as it is.
+    Keras 3 reads only those in positional arguments, and would pass `["layer", 0, 0]` on as it is.
     """
     names = {layer["name"] for layer in graph["layers"] if "name" in layer}
     for layer in graph["layers"]:
         nodes = layer.get("inbound_nodes", [])
-        layer["inbound_nodes"] = [connection(node, names, layer["class_name"] in KERAS_2) for node in nodes]
+        layer["inbound_nodes"] = [
+            rewrite_connection(node, names, layer["class_name"] in KERAS2_NAMES) for node in nodes
+        ]
 
 
-def connection(node: Any, names: set[str], is_call: bool) -> Any:
+def rewrite_connection(node: Any, names: set[str], is_call: bool) -> Any:
+    """A connection in Keras 3's form, if it needs that: `names` are those of layers, `is_call` that of an operator."""
     if not isinstance(node, list) or not node:
         return node
-    if isinstance(node[0], str):  # a call that is given one tensor isn't wrapped in a list
+    if isinstance(node[0], str):  # a call of one tensor isn't wrapped in a list
         node = [node]
-    by_name = node[-1][3] if len(node[-1]) > 3 else {}
-    by_name = {key: tensors(value, names) for key, value in by_name.items()}
-    if not is_call and not any(map(has_tensor, by_name.values())):
+    keywords = node[-1][3] if len(node[-1]) > 3 else {}
+    keywords = {key: rewrite_tensors(value, names) for key, value in keywords.items()}
+    if not is_call and not any(map(has_tensor, keywords.values())):
         return node
-    given = [item[2] if item[0] == CONSTANT else tensor(*item[:3]) for item in node]
+    arguments = [item[2] if item[0] == CONSTANT else keras3_tensor(*item[:3]) for item in node]
     if is_call:
-        by_name.pop("name", None)
-    return {"args": given if len(given) == 1 else [given], "kwargs": by_name}
+        keywords.pop("name", None)
+    return {"args": arguments if len(arguments) == 1 else [arguments], "kwargs": keywords}
 
 
-def tensors(value: Any, names: set[str]) -> Any:
-    """`value`, with what stands for a layer's output in Keras 3's form."""
+def rewrite_tensors(value: Any, names: set[str]) -> Any:
+    """`value`, with references to the outputs of layers in Keras 3's form."""
     if isinstance(value, list) and len(value) == 3 and value[0] in tuple(names) and type(value[1]) is int:
-        return tensor(*value)
-    return [tensors(item, names) for item in value] if isinstance(value, list) else value
+        return keras3_tensor(*value)
+    return [rewrite_tensors(item, names) for item in value] if isinstance(value, list) else value
 
 
 def has_tensor(value: Any) -> bool:
@@ -132,7 +149,7 @@ def has_tensor(value: Any) -> bool:
     return (isinstance(value, dict) and value.get("class_name") == "__keras_tensor__") or any(map(has_tensor, inner))
 
 
-def tensor(layer: str, node: int, number: int) -> Config:
-    """Its shape is that of the layer's output, whatever is said here."""
+def keras3_tensor(layer: str, node: int, number: int) -> Config:
+    """A layer's output in Keras 3's form. Keras takes the shape from the layer, not from here."""
     history = {"shape": [None], "dtype": "float32", "keras_history": [layer, node, number]}
     return {"class_name": "__keras_tensor__", "config": history}

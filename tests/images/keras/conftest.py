@@ -1,4 +1,4 @@
-"""These tests run inside the keras image's environment alone (`tests/inside.py`); elsewhere they are not collected."""
+"""Run these tests in the keras image's environment (`tests/inside.py`); they are not collected elsewhere."""
 
 import importlib.util
 from pathlib import Path
@@ -10,15 +10,35 @@ collect_ignore_glob = [] if importlib.util.find_spec("tensorflow") else ["test_*
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
-    """Where a stage is to write."""
+    """The folder that a stage writes to."""
     folder = tmp_path / "out"
     folder.mkdir()
     return folder
 
 
 @pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """The folder of the user's model."""
+    folder = tmp_path / "source"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    """Four samples of three numbers, without labels."""
+    import numpy as np  # noqa: PLC0415 - the driver's environment collects this file without NumPy
+
+    folder = tmp_path / "dataset"
+    folder.mkdir()
+    np.save(folder / "input_0.npy", np.zeros((4, 3), "f"))
+    (folder / "about.json").write_text('{"task": "fidelity"}')
+    return folder
+
+
+@pytest.fixture
 def user(tmp_path: Path) -> object:
-    """Somebody's own data."""
+    """A user's own data set."""
     from tests.images.keras.data_makers import User  # noqa: PLC0415 - Pillow is in this image alone
 
     return User(tmp_path)

@@ -1,21 +1,24 @@
-"""Data sets as users have them, small, and the stage that reads them."""
+"""Small data sets as users have them, and the stage that reads them."""
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from images.keras import data
 from shared.artifacts.store import ROOT
+from shared.errors import CrossquantError
 
 STAGES = tomllib.loads((ROOT / "images/keras/stages.toml").read_text())["stage"]
 OPTIONS = next(stage["options"] for stage in STAGES if stage["run"] == "data")
 
 
 class User:
-    """A user's files, and what the stage makes of them."""
+    """A user's files, and runs of the stage `data` on them."""
 
     def __init__(self, folder: Path) -> None:
         self.source = folder / "my-data"
@@ -24,15 +27,22 @@ class User:
         self.runs = 0
 
     def run(self, kind: str, **options: Any) -> Path:
+        """The folder that the stage has written, with these options and otherwise the defaults."""
         self.runs += 1
         out = self.source.parent / f"out{self.runs}"
         out.mkdir()
-        data.run(
-            self.source, out, **{name: option["default"] for name, option in OPTIONS.items()} | {"kind": kind} | options
-        )
+        defaults = {name: option["default"] for name, option in OPTIONS.items()}
+        data.run(self.source, out, **defaults | {"kind": kind} | options)
         return out
 
-    def picture(self, name: str, pixels: np.ndarray, **options: Any) -> Path:
+    def error_of(self, kind: str, **options: Any) -> str:
+        """The message of the stage's error, which is one line."""
+        with pytest.raises(CrossquantError) as caught:
+            self.run(kind, **options)
+        assert len(str(caught.value).splitlines()) == 1
+        return str(caught.value)
+
+    def image(self, name: str, pixels: np.ndarray, **options: Any) -> Path:
         path = self.files / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(path, **options)
@@ -45,6 +55,10 @@ class User:
     def text(self, name: str, text: str) -> Path:
         (self.files / name).write_text(text, encoding="utf-8")
         return self.files / name
+
+
+def read_about(out: Path) -> dict[str, Any]:
+    return json.loads((out / "about.json").read_text())
 
 
 def pixels(seed: int, *shape: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Files that name what they should not: made from a plain model, whose configuration is edited."""
+"""Model files that name what they must not: a plain model whose configuration is edited."""
 
 import json
 import zipfile
@@ -54,9 +54,9 @@ def class_of(module: str | None, kind: Any, /, **settings: Any) -> Callable[[Con
     """The layer 'odd' is of another class."""
 
     def change(config: Config) -> None:
-        found = layer(config)
-        found.update(module=module, class_name=kind, registered_name=None)
-        found["config"] = {"name": "odd", **settings}
+        edited = layer(config)
+        edited.update(module=module, class_name=kind, registered_name=None)
+        edited["config"] = {"name": "odd", **settings}
 
     return change
 

@@ -58,14 +58,14 @@ def older(value: Any) -> Any:
         return value
     if value.get("class_name") == "DTypePolicy":
         return value["config"]["name"]
-    found = {
+    converted = {
         key: older(item) for key, item in value.items() if key not in ("module", "registered_name", "build_config")
     }
-    if "class_name" in found and isinstance(found.get("config"), dict):
-        found["config"] = settings(found["class_name"], found["config"])
-    if "inbound_nodes" in found:
-        found["inbound_nodes"] = [connection(node) for node in value["inbound_nodes"]]
-    return found
+    if "class_name" in converted and isinstance(converted.get("config"), dict):
+        converted["config"] = settings(converted["class_name"], converted["config"])
+    if "inbound_nodes" in converted:
+        converted["inbound_nodes"] = [connection(node) for node in value["inbound_nodes"]]
+    return converted
 
 
 def settings(kind: str, config: dict[str, Any]) -> dict[str, Any]:

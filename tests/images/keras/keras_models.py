@@ -80,8 +80,8 @@ def bessel() -> keras.Model:
 BUILDERS = (flatten_after_pooling, sequential, residual, normalization, flip, gelu)
 
 
-def saved(build: Callable[[], keras.Model], folder: Path) -> Path:
-    """The artifact `keras.fp32` without a seal: the same weights every time."""
+def save(build: Callable[[], keras.Model], folder: Path) -> Path:
+    """Write the artifact `keras.fp32` without a manifest: the same weights every time."""
     keras.utils.set_random_seed(0)
     folder.mkdir(parents=True, exist_ok=True)
     build().save(folder / "model.keras")

@@ -1,4 +1,4 @@
-"""The look at the data with a real model: a preprocessing that the model wasn't trained on is told."""
+"""The look at the data with a real model: a preprocessing that the model wasn't trained on is warnings."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from shared.data.data_report import Examination
 from shared.errors import CrossquantError
 from tests.images.keras.data_makers import OPTIONS, User
 
-EACH = 600  # images of the sample
+IMAGES = 600  # images of the sample
 CHECK = """
 import sys
 from pathlib import Path
@@ -39,12 +39,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cifar() -> dict[str, np.ndarray]:
     """Real images with their labels, a part of each set."""
     arrays = embedded_sample.load()
-    train = {"x_train": arrays["x_train"][:EACH], "y_train": arrays["y_train"][arrays["train_indices"][:EACH]]}
-    some = np.random.default_rng(0).permutation(len(arrays["x_test"]))[:EACH]
+    train = {"x_train": arrays["x_train"][:IMAGES], "y_train": arrays["y_train"][arrays["train_indices"][:IMAGES]]}
+    some = np.random.default_rng(0).permutation(len(arrays["x_test"]))[:IMAGES]
     return train | {"x_test": arrays["x_test"][some], "y_test": arrays["y_test"][some]}
 
 
-def looked(user: User, model: Path, **options: object) -> Examination:
+def check_data(user: User, model: Path, **options: object) -> Examination:
     """What `check` says of the user's arrays, prepared with these options, sealed as the stage runner seals them."""
     prepared = user.run("npz", **options)
     values = {name: option["default"] for name, option in OPTIONS.items()} | options
@@ -74,16 +74,16 @@ def test_pixels_that_the_model_was_not_trained_on(
     user: User, model: Path, cifar: dict, options: dict, flagged: str | None
 ):
     user.npz(**cifar)
-    found = looked(user, model, **options)
-    assert found.wrong == ()
-    assert (found.twins.samples, len(found.classes)) == (300, 10)
-    told = [text for text in found.warnings if text.startswith("prepared as ")]
+    examination = check_data(user, model, **options)
+    assert examination.wrong == ()
+    assert (examination.twins.samples, len(examination.classes)) == (300, 10)
+    warnings = [text for text in examination.warnings if text.startswith("prepared as ")]
     if flagged is None:
-        assert found.twins.declared > 0.8
-        assert told == []
+        assert examination.twins.declared > 0.8
+        assert warnings == []
     else:
-        assert found.twins.declared < 0.3
-        [text] = told
+        assert examination.twins.declared < 0.3
+        [text] = warnings
         assert text.startswith(f"prepared as '{flagged}' the data scores 8")
 
 
@@ -101,7 +101,7 @@ def test_the_sets_of_a_users_data_are_drawn_and_their_labels_kept_apart(user: Us
     assert (np.load(folders["dataset"] / "input_0.npy") == cifar["x_test"]).all()
     assert sorted(path.name for path in folders["dataset"].iterdir()) == ["about.json", "input_0.npy"]
     assert (np.load(folders["labels"] / "labels.npy") == cifar["y_test"].ravel()).all()
-    assert samples.about(folders["dataset"]).labels == samples.Labels((), 0, 9), "all that is told of them"
+    assert samples.about(folders["dataset"]).labels == samples.Labels((), 0, 9), "all that is warnings of them"
 
 
 def test_calibration_reads_the_digests_that_were_made_with_the_arrays(user: User, cifar: dict):
@@ -109,8 +109,8 @@ def test_calibration_reads_the_digests_that_were_made_with_the_arrays(user: User
     cifar["x_test"][7] = cifar["x_train"][5]
     user.npz(**cifar)
     prepared, out = user.run("npz"), user.source.parent / "calibration"
-    found = leakage.computed([prepared / "x_train_0.npy"])
-    assert (np.load(prepared / leakage.file("train")) == found).all()
+    digests = leakage.computed([prepared / "x_train_0.npy"])
+    assert (np.load(prepared / leakage.file("train")) == digests).all()
     out.mkdir()
     with pytest.raises(CrossquantError, match=r"1 of the 600 training samples of calibration .*: 5 = 7\)"):
         calibration.run(prepared, out, images=600, seed=0)

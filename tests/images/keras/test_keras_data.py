@@ -1,7 +1,6 @@
 """The user's own data: each kind becomes the same arrays, read once; whatever is wrong is one line that names it."""
 
 import io
-import json
 import struct
 import zipfile
 from pathlib import Path
@@ -10,20 +9,7 @@ import numpy as np
 import pytest
 
 from shared.data import leakage
-from shared.errors import CrossquantError
-from tests.images.keras.data_makers import User, pixels
-
-
-def refused(user: User, kind: str, **options: object) -> str:
-    """The one line of the error."""
-    with pytest.raises(CrossquantError) as caught:
-        user.run(kind, **options)
-    assert len(str(caught.value).splitlines()) == 1
-    return str(caught.value)
-
-
-def about(out: Path) -> dict:
-    return json.loads((out / "about.json").read_text())
+from tests.images.keras.data_makers import User, pixels, read_about
 
 
 def numbers(out: Path, split: str, what: str = "x") -> np.ndarray:
@@ -43,7 +29,7 @@ def test_an_npz_becomes_the_arrays_that_it_holds(user: User):
     assert (numbers(out, "test") == x[20:]).all()
     assert numbers(out, "test", "y").tolist() == y[20:].tolist()
     assert np.load(out / "train_indices.npy").tolist() == list(range(20))
-    assert about(out) == {
+    assert read_about(out) == {
         "name": "my-data",
         "sample": False,
         "classes": [],
@@ -67,7 +53,7 @@ def test_several_inputs_keep_their_order(user: User, names: tuple[str, str], pac
     out = user.run("npz", dtype=["float32", "int32"])
     assert (np.load(out / "x_train_0.npy") == one).all()
     assert (np.load(out / "x_test_1.npy") == two + 1000).all()
-    assert about(out)["dtypes"] == ["float32", "int32"]
+    assert read_about(out)["dtypes"] == ["float32", "int32"]
 
 
 def test_a_folder_of_npy_files_is_read_too_in_either_order_of_the_axes_and_bytes(user: User):
@@ -125,7 +111,7 @@ def test_the_labels_say_which_task_it_is(user: User, labels, task: str, kept):
     given = {} if labels is None else {"y_train": labels, "y_test": labels}
     user.npz(x_train=rows(20), x_test=rows(20) + 500, **given)
     out = user.run("npz")
-    assert about(out)["task"] == task
+    assert read_about(out)["task"] == task
     if kept is None:
         assert not list(out.glob("y_*"))
     else:
@@ -136,7 +122,7 @@ def test_texts_are_classes_in_alphabetical_order_kept_verbatim(user: User):
     names = np.array(["<b>dog</b>", "Äpfel & co", "cat\nfish"] * 7)
     user.npz(x=rows(21), y=names)
     out = user.run("npz")
-    assert about(out)["classes"] == ["<b>dog</b>", "cat\nfish", "Äpfel & co"]
+    assert read_about(out)["classes"] == ["<b>dog</b>", "cat\nfish", "Äpfel & co"]
 
 
 def test_an_autoencoder_may_be_calibrated_on_samples_without_labels(user: User):
@@ -148,8 +134,8 @@ def test_an_autoencoder_may_be_calibrated_on_samples_without_labels(user: User):
 
 def test_a_task_that_is_asked_for_is_kept_to(user: User):
     user.npz(x=rows(20), y=np.arange(20) % 2)
-    assert about(user.run("npz", task="regression"))["task"] == "regression"
-    assert about(user.run("npz", task="fidelity"))["task"] == "fidelity"
+    assert read_about(user.run("npz", task="regression"))["task"] == "regression"
+    assert read_about(user.run("npz", task="fidelity"))["task"] == "fidelity"
     assert not list(user.run("npz", task="fidelity").glob("y_*"))
 
 
@@ -164,10 +150,10 @@ def with_label(value: object, **more: object) -> dict:
     [
         (with_label(-1), {}, "x[13]: its label -1 is out of range: classes are counted from 0"),
         (with_label(2), {"classes": ["a", "b"]}, "x[13]: its label 2 is out of range: there are 2 classes, from 0"),
-        (with_label(0.5), {"task": "classification"}, "x[13]: its label 0.5 is no number of a class"),
+        (with_label(0.5), {"task": "classification"}, "x[13]: its label 0.5 is not a class number"),
         (with_label(float("nan")), {}, "x[13]: its label [nan] is not finite"),
         (with_label(2), {"task": "reconstruction"}, "x[13]: its label [2] is neither 0 nor 1"),
-        ({"x": rows(20), "y": np.arange(19)}, {}, "x has 20 samples, y has 19: mend one of them"),
+        ({"x": rows(20), "y": np.arange(19)}, {}, "x has 20 samples, y has 19: fix one of them"),
         ({"x": rows(20)}, {"task": "classification"}, "data.task is classification, and the data has no labels"),
         (
             {"x_train": rows(9), "y_train": np.arange(9), "x_test": rows(9)},
@@ -179,7 +165,7 @@ def with_label(value: object, **more: object) -> dict:
             {},
             "the training set has inputs of [((4,), 'float32')], the test set of [((5,), 'float32')]",
         ),
-        ({"x": np.where(rows(20) == 50, np.nan, rows(20))}, {}, "x[12] has NaN or infinity: mend it or leave it out"),
+        ({"x": np.where(rows(20) == 50, np.nan, rows(20))}, {}, "x[12] has NaN or infinity: fix it or leave it out"),
         ({"images": rows(3)}, {}, "the arrays must be called x_train, y_train, x_test, y_test, or x and y; there"),
         ({"x": np.float32(3)}, {}, "x is a single value: its first axis must be the samples"),
         ({"x": np.array(["a", "b"])}, {}, "x[0] is of type <U1: an input must be an array of numbers"),
@@ -189,15 +175,15 @@ def with_label(value: object, **more: object) -> dict:
         ({"x": rows(20)}, {"dtype": ["float33"]}, "data.dtype: 'float33' is none of float32"),
         ({"x": rows(20)}, {"dtype": ["int8", "int8"]}, "data.dtype has 2 types, the data has 1 inputs"),
         ({"x": rows(20)}, {"resize": [8]}, "data.resize is [8]: it must be [height, width]"),
-        ({"x": rows(20)}, {"resize": [8, 8]}, "data.resize takes pictures of bytes with 1 or 3 channels: x[0] is"),
-        ({"x": rows(20)}, {"color": "bgr"}, "data.color: bgr is for pictures (height, width, 3 channels): x[0] has"),
+        ({"x": rows(20)}, {"resize": [8, 8]}, "data.resize takes uint8 images with 1 or 3 channels: x[0] is"),
+        ({"x": rows(20)}, {"color": "bgr"}, "data.color: bgr is for images (height, width, 3 channels): x[0] has"),
         ({"x": rows(20)}, {"mean": [1.0, 2.0]}, "data.mean has 2 numbers, x[0] has the shape (4,)"),
         ({"x": rows(20)}, {"std": [0.0]}, "data.std is [0.0]: it must be above 0"),
     ],
 )
 def test_arrays_that_are_wrong(user: User, arrays: dict, options: dict, message: str):
     user.npz(**arrays)
-    assert refused(user, "npz", **options).startswith(message)
+    assert user.error_of("npz", **options).startswith(message)
 
 
 class Bomb:
@@ -218,7 +204,7 @@ def test_a_pickle_is_refused_and_nothing_in_it_is_run(user: User, suffix: str):
         user.npz(x=objects)
     else:
         np.save(user.files / "x.npy", objects)
-    assert refused(user, "npz") == (
+    assert user.error_of("npz") == (
         "x holds Python objects (a pickle), which could run code: they are never loaded; "
         "save numbers, with one dtype and one shape"
     )
@@ -240,14 +226,14 @@ def npy(shape: tuple[int, ...], content: bytes, dtype: str = "|u1") -> bytes:
 def test_a_zip_bomb_is_not_unpacked(user: User):
     archive(user, x=npy((1 << 28,), bytes(1 << 28)))
     assert (user.files / "data.npz").stat().st_size < 1 << 19
-    message = refused(user, "npz")
+    message = user.error_of("npz")
     assert "x.npy unpacks to 10" in message
     assert "zip bomb" in message
 
 
 def test_an_array_that_declares_more_than_there_is(user: User):
     archive(user, x=npy((1 << 40, 1 << 20), bytes(100)))
-    assert refused(user, "npz").startswith("x declares uint8 (1099511627776, 1048576), 1152921504606847")
+    assert user.error_of("npz").startswith("x declares uint8 (1099511627776, 1048576), 1152921504606847")
 
 
 def test_members_that_share_their_bytes(user: User):
@@ -259,7 +245,7 @@ def test_members_that_share_their_bytes(user: User):
     second = whole.index(b"PK\1\2", directory + 4)
     whole[second + 42 : second + 46] = struct.pack("<I", 0)
     path.write_bytes(whole)
-    assert refused(user, "npz")
+    assert user.error_of("npz")
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "noise", "empty"])
@@ -269,20 +255,20 @@ def test_a_damaged_archive(user: User, damage: str):
     whole[3000] ^= 255
     damaged = {"cut": whole[:3000], "flipped": whole, "noise": b"no archive", "empty": b""}[damage]
     path.write_bytes(damaged)
-    message = refused(user, "npz")
+    message = user.error_of("npz")
     assert ("x is damaged: Bad CRC-32" in message) if damage == "flipped" else ("no .npz archive" in message)
 
 
 def test_a_truncated_npy(user: User):
     np.save(user.files / "x.npy", rows(500))
     (user.files / "x.npy").write_bytes((user.files / "x.npy").read_bytes()[:4000])
-    assert refused(user, "npz").startswith("x declares float32 (500, 4), 8128 bytes, and has 4000: it is cut short")
+    assert user.error_of("npz").startswith("x declares float32 (500, 4), 8128 bytes, and has 4000: it is cut short")
     (user.files / "x.npy").write_bytes(b"\x93NUM")
-    assert refused(user, "npz").startswith("x is damaged: ")
+    assert user.error_of("npz").startswith("x is damaged: ")
 
 
 def test_no_files_at_all(user: User):
-    assert refused(user, "npz") == "the data set is empty: files holds no file".replace(
+    assert user.error_of("npz") == "the data set is empty: files holds no file".replace(
         "files holds", f"{user.files} holds"
     )
 
@@ -307,12 +293,12 @@ def test_a_header_that_is_none(user: User, suffix: str, text: bytes):
         archive(user, x=headed(text))
     else:
         (user.files / "x.npy").write_bytes(headed(text))
-    assert refused(user, "npz") == "x has no valid .npy header: save it again with numpy.save"
+    assert user.error_of("npz") == "x has no valid .npy header: save it again with numpy.save"
 
 
 def test_a_header_without_end(user: User):
     archive(user, x=headed(b" " * 20_000, b"\2\0"))
-    assert refused(user, "npz") == "x has a header of 20000 bytes, 10000 at most: save it again"
+    assert user.error_of("npz") == "x has a header of 20000 bytes, 10000 at most: save it again"
 
 
 @pytest.mark.parametrize(
@@ -320,4 +306,4 @@ def test_a_header_without_end(user: User):
 )
 def test_samples_that_take_no_byte_are_not_counted(user: User, shape: tuple[int, ...], dtype: str):
     archive(user, x=npy(shape, bytes(6 if shape[0] < 0 else 0), dtype))
-    assert refused(user, "npz").startswith("x is empty: ")
+    assert user.error_of("npz").startswith("x is empty: ")

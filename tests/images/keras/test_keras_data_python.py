@@ -1,6 +1,5 @@
 """The user's own Python file: called once a split, in its own folder, its errors told with their line."""
 
-import json
 import sys
 from pathlib import Path
 
@@ -8,8 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from shared.errors import CrossquantError
-from tests.images.keras.data_makers import User
+from tests.images.keras.data_makers import User, read_about
 
 PLAIN = """
 import numpy as np
@@ -42,17 +40,6 @@ def samples(split):
 """
 
 
-def refused(user: User, **options: object) -> str:
-    with pytest.raises(CrossquantError) as caught:
-        user.run("python", **options)
-    assert len(str(caught.value).splitlines()) == 1
-    return str(caught.value)
-
-
-def about(out: Path) -> dict:
-    return json.loads((out / "about.json").read_text())
-
-
 def test_the_function_is_called_once_a_split_and_nothing_of_it_stays(user: User):
     user.text("load_data.py", PLAIN)
     user.text("helper.py", "OFFSET = 7\n")
@@ -79,7 +66,7 @@ def test_a_tfrecord(user: User):
     out = user.run("python")
     assert (np.load(out / "x_train_0.npy") == pictures[:20]).all()
     assert (np.load(out / "x_test_0.npy") == pictures[20:]).all()
-    assert (about(out)["task"], np.load(out / "y_train.npy").tolist()[:4]) == ("classification", [0, 1, 2, 0])
+    assert (read_about(out)["task"], np.load(out / "y_train.npy").tolist()[:4]) == ("classification", [0, 1, 2, 0])
 
 
 def test_a_snapshot_of_tf_data_with_two_inputs(user: User):
@@ -92,7 +79,7 @@ def test_a_snapshot_of_tf_data_with_two_inputs(user: User):
     assert (np.load(out / "x_train_0.npy") == left).all()
     assert (np.load(out / "x_test_1.npy") == right + 500).all()
     assert np.load(out / "x_test_1.npy").dtype == np.int32
-    assert about(out)["task"] == "regression"
+    assert read_about(out)["task"] == "regression"
 
 
 def test_a_split_that_yields_nothing_is_drawn_from_the_other(user: User):
@@ -101,7 +88,7 @@ def test_a_split_that_yields_nothing_is_drawn_from_the_other(user: User):
     )
     out = user.run("python")
     assert len(np.load(out / "x_test_0.npy")) == 4
-    assert about(out)["task"] == "fidelity"
+    assert read_about(out)["task"] == "fidelity"
 
 
 def test_preprocessing_is_for_the_inputs_that_are_named(user: User):
@@ -137,7 +124,7 @@ WRONG = [
 @pytest.mark.parametrize(("text", "message"), WRONG)
 def test_files_that_are_wrong(user: User, text: str, message: str):
     user.text("load_data.py", text)
-    assert refused(user).startswith(message)
+    assert user.error_of("python").startswith(message)
 
 
 def test_which_file_it_is(user: User):
@@ -145,7 +132,8 @@ def test_which_file_it_is(user: User):
         user.text(name, PLAIN)
     user.text("helper.py", "OFFSET = 1\n")
     assert (
-        refused(user) == "data.script must name the Python file with samples(split); there are: a.py, b c.py, helper.py"
+        user.error_of("python")
+        == "data.script must name the Python file with samples(split); there are: a.py, b c.py, helper.py"
     )
     assert len(np.load(user.run("python", script="b c.py") / "x_test_0.npy")) == 8
-    assert refused(user, script="d.py").startswith("data.script must name the Python file")
+    assert user.error_of("python", script="d.py").startswith("data.script must name the Python file")

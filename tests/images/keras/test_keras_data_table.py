@@ -1,28 +1,13 @@
 """CSV and Parquet tables: features as numbers, labels by column, whatever is wrong by column and row."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
 
-from shared.errors import CrossquantError
-from tests.images.keras.data_makers import User
+from tests.images.keras.data_makers import User, read_about
 
 WINE = {"acid": [1.5, 2.0, 3.25, 4.0] * 5, "sugar": [*range(19, -1, -1)], "kind": ["red", "white"] * 10}
-
-
-def refused(user: User, **options: object) -> str:
-    with pytest.raises(CrossquantError) as caught:
-        user.run("table", **options)
-    assert len(str(caught.value).splitlines()) == 1
-    return str(caught.value)
-
-
-def about(out: Path) -> dict:
-    return json.loads((out / "about.json").read_text())
 
 
 def write(user: User, name: str, columns: dict) -> None:
@@ -34,14 +19,14 @@ def write(user: User, name: str, columns: dict) -> None:
     user.text(name, "\n".join(lines) + "\n")
 
 
-def shifted(columns: dict, by: float) -> dict:
+def shift_acid(columns: dict, by: float) -> dict:
     return columns | {"acid": [value + by for value in columns["acid"]]}
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet", "CSV"])
 def test_a_training_and_a_test_table(user: User, suffix: str):
     write(user, f"train.{suffix.lower()}", WINE)
-    write(user, f"test.{suffix.lower()}", shifted(WINE, 10))
+    write(user, f"test.{suffix.lower()}", shift_acid(WINE, 10))
     if suffix == "CSV":
         (user.files / "train.csv").rename(user.files / "train.CSV")
     out = user.run("table")
@@ -51,7 +36,7 @@ def test_a_training_and_a_test_table(user: User, suffix: str):
     assert np.load(out / "x_train_0.npy").dtype == np.float32
     assert np.load(out / "x_test_0.npy")[0].tolist() == [11.5, 19]
     assert np.load(out / "y_train.npy").tolist() == [0, 1] * 10
-    assert (about(out)["classes"], about(out)["task"], about(out)["unit"]) == (
+    assert (read_about(out)["classes"], read_about(out)["task"], read_about(out)["unit"]) == (
         ["red", "white"],
         "classification",
         "rows",
@@ -69,13 +54,13 @@ def test_columns_by_name(user: User):
     write(user, "wine.parquet", WINE | {"id": [f"n{number}" for number in range(20)]})
     out = user.run("table", labels=["acid"], features=["sugar"])
     assert np.load(out / "x_train_0.npy").shape == (16, 1)
-    assert about(out)["task"] == "regression"
+    assert read_about(out)["task"] == "regression"
 
 
 def test_several_labels_are_named(user: User):
     write(user, "wine.csv", WINE | {"kind": [0, 1] * 10, "good": [1, 1] * 10, "old": [0, 0] * 10})
     out = user.run("table", labels=["kind", "good", "old"])
-    assert (about(out)["task"], about(out)["classes"]) == ("multilabel", ["kind", "good", "old"])
+    assert (read_about(out)["task"], read_about(out)["classes"]) == ("multilabel", ["kind", "good", "old"])
     assert np.load(out / "y_test.npy").shape == (4, 3)
 
 
@@ -85,7 +70,7 @@ def test_numbers_as_labels(user: User, suffix: str, values: list, task: str):
     write(
         user, f"wine.{suffix}", WINE | {"kind": [float(value) if task == "regression" else value for value in values]}
     )
-    assert about(user.run("table"))["task"] == task
+    assert read_about(user.run("table"))["task"] == task
 
 
 def test_semicolons_quotes_a_byte_order_mark_and_lines_within_a_cell(user: User):
@@ -93,7 +78,7 @@ def test_semicolons_quotes_a_byte_order_mark_and_lines_within_a_cell(user: User)
     rows = "".join(f'{number};"{names[number % 2]}"\n' for number in range(20))
     user.text("train.csv", f'\ufeff"size; cm";kind\n{rows}')
     out = user.run("table")
-    assert about(out)["classes"] == ["a; b", "c\nd"]
+    assert read_about(out)["classes"] == ["a; b", "c\nd"]
 
 
 def test_a_number_that_comes_late_in_a_large_file_has_the_type_of_all(user: User):
@@ -104,23 +89,31 @@ def test_a_number_that_comes_late_in_a_large_file_has_the_type_of_all(user: User
     assert {0.5, 0.25} & set(np.load(out / "x_train_0.npy")[:, 0].tolist())
 
 
-def changed(column: str, value: object, row: int = 12) -> dict:
+def with_value(column: str, value: object, row: int = 12) -> dict:
     return WINE | {column: [value if number == row else old for number, old in enumerate(WINE[column])]}
 
 
 @pytest.mark.parametrize(
     ("columns", "options", "message"),
     [
-        (changed("acid", "much"), {}, "wine.csv, row 13: 'much' in column 'acid' is no number: encode the column"),
-        (changed("acid", ""), {}, "wine.csv, row 13: column 'acid' has no finite number: fill it or leave the row out"),
-        (changed("acid", "nan"), {}, "wine.csv, row 13: column 'acid' has no finite number"),
-        (changed("acid", "inf"), {}, "wine.csv, row 13: column 'acid' has no finite number"),
-        (changed("kind", ""), {}, "wine.csv, row 13 has no label, others have one"),
+        (
+            with_value("acid", "much"),
+            {},
+            "wine.csv, row 13: 'much' in column 'acid' is not a number: encode the column",
+        ),
+        (
+            with_value("acid", ""),
+            {},
+            "wine.csv, row 13: column 'acid' has no finite number: fill it or leave the row out",
+        ),
+        (with_value("acid", "nan"), {}, "wine.csv, row 13: column 'acid' has no finite number"),
+        (with_value("acid", "inf"), {}, "wine.csv, row 13: column 'acid' has no finite number"),
+        (with_value("kind", ""), {}, "wine.csv, row 13 has no label, others have one"),
         (WINE, {"labels": ["knd"]}, "wine.csv has no column 'knd': did you mean kind?"),
         (WINE, {"labels": ["kind"], "features": ["kind"]}, "wine.csv: there must be features beside the labels"),
         (WINE, {"classes": ["red"]}, "wine.csv, row 2: its label 'white' is none of the 1 classes"),
         ({"kind": ["a", "b"]}, {}, "wine.csv: there must be features beside the labels"),
-        (changed("acid", "1,2"), {}, "wine.csv can't be read: CSV parse error: "),
+        (with_value("acid", "1,2"), {}, "wine.csv can't be read: CSV parse error: "),
         (WINE, {"task": "regression"}, "data.task"),
     ],
 )
@@ -129,25 +122,25 @@ def test_tables_that_are_wrong(user: User, columns: dict, options: dict, message
     if options == {"task": "regression"}:
         assert "regression" in user.run("table", **options).joinpath("about.json").read_text()
         return
-    assert refused(user, **options).startswith(message)
+    assert user.error_of("table", **options).startswith(message)
 
 
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        (WINE | {"acid": ["a"] * 20}, "wine.parquet: 'string' in column 'acid' is no number: encode the column"),
-        (changed("acid", None), "wine.parquet, row 13: column 'acid' has no finite number"),
-        (changed("kind", None), "wine.parquet, row 13 has no label, others have one"),
+        (WINE | {"acid": ["a"] * 20}, "wine.parquet: 'string' in column 'acid' is not a number: encode the column"),
+        (with_value("acid", None), "wine.parquet, row 13: column 'acid' has no finite number"),
+        (with_value("kind", None), "wine.parquet, row 13 has no label, others have one"),
     ],
 )
 def test_parquet_tables_that_are_wrong(user: User, columns: dict, message: str):
     write(user, "wine.parquet", columns)
-    assert refused(user).startswith(message)
+    assert user.error_of("table").startswith(message)
 
 
 def test_two_columns_of_one_name(user: User):
     user.text("wine.csv", "acid,acid,kind\n1,2,a\n3,4,b\n")
-    assert refused(user) == "wine.csv has two columns 'acid': rename one"
+    assert user.error_of("table") == "wine.csv has two columns 'acid': rename one"
 
 
 @pytest.mark.parametrize("name", ["wine.csv", "wine.parquet"])
@@ -158,17 +151,17 @@ def test_damaged_tables(user: User, name: str, damage: str):
     (user.files / name).write_bytes({"cut": whole[: len(whole) // 2], "noise": b"\xff\xfe\x00", "empty": b""}[damage])
     if damage == "cut" and name.endswith("csv"):  # half a line at the end is all that can be seen of it
         (user.files / name).write_bytes(whole[: whole.rindex(b",")])
-    message = refused(user)
+    message = user.error_of("table")
     assert message.startswith(name), message
 
 
 def test_tables_by_other_names(user: User):
     write(user, "one.csv", WINE)
     write(user, "two.csv", WINE)
-    assert refused(user) == "give one table, or train and test; there are: one, two"
+    assert user.error_of("table") == "give one table, or train and test; there are: one, two"
 
 
 def test_a_test_table_without_a_column(user: User):
     write(user, "train.csv", WINE)
     write(user, "test.csv", {name: WINE[name] for name in ("acid", "kind")})
-    assert refused(user) == "test.csv has no column 'sugar': known are acid, kind"
+    assert user.error_of("table") == "test.csv has no column 'sugar': known are acid, kind"

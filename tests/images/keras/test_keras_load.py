@@ -49,15 +49,7 @@ def dataset(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    """The folder of the user's model file."""
-    folder = tmp_path / "source"
-    folder.mkdir()
-    return folder
-
-
-def refused(source: Path, dataset: Path, out: Path) -> str:
+def load_error(source: Path, dataset: Path, out: Path) -> str:
     """The one line of the error; no model is kept."""
     with pytest.raises(CrossquantError) as caught:
         load.run(source, dataset, out, trust=False)
@@ -105,7 +97,7 @@ def test_any_size_of_images_and_more_classes_than_needed_fit(source: Path, datas
 def test_not_exactly_one_model_file(names: list[str], source: Path, dataset: Path, out: Path):
     for name in names:
         (source / name).write_text("")
-    assert refused(source, dataset, out) == "the model must be one .keras, .h5 file or SavedModel folder"
+    assert load_error(source, dataset, out) == "the model must be one .keras, .h5 file or SavedModel folder"
 
 
 @pytest.mark.parametrize(
@@ -128,7 +120,7 @@ def test_a_model_that_is_not_one_for_the_images(
     build: Callable[[], keras.Model], message: str, source: Path, dataset: Path, out: Path
 ):
     build().save(source / "model.keras")
-    assert refused(source, dataset, out) == message
+    assert load_error(source, dataset, out) == message
 
 
 @pytest.mark.parametrize("name", ["my layer", "größe", 'x" if print("ran") else "x'])
@@ -136,7 +128,7 @@ def test_a_layer_name_that_tensorflow_does_not_take(name: str, source: Path, dat
     inputs = keras.Input(models.SHAPE)
     pooled = layers.GlobalAveragePooling2D()(inputs)
     keras.Model(inputs, layers.Dense(models.CLASSES, name=name)(pooled)).save(source / "model.keras")
-    assert refused(source, dataset, out) == (
+    assert load_error(source, dataset, out) == (
         f"layer '{name}' has a name that TensorFlow doesn't take: "
         "name it by letters, digits and _ . - alone, and save the model again"
     )
@@ -144,7 +136,7 @@ def test_a_layer_name_that_tensorflow_does_not_take(name: str, source: Path, dat
 
 def test_a_model_that_was_never_built(source: Path, dataset: Path, out: Path):
     keras.Sequential([layers.Flatten(), layers.Dense(10)]).save(source / "model.keras")
-    assert "input" in refused(source, dataset, out)
+    assert "input" in load_error(source, dataset, out)
 
 
 def noise(_: bytes) -> bytes:
@@ -174,7 +166,7 @@ def one_byte_changed(whole: bytes) -> bytes:
 def test_a_damaged_file(name: str, damage: Callable[[bytes], bytes], source: Path, dataset: Path, out: Path):
     models.residual().save(source / name)
     (source / name).write_bytes(damage((source / name).read_bytes()))
-    message = refused(source, dataset, out)
+    message = load_error(source, dataset, out)
     assert message.startswith(f"Keras {keras.__version__} can't load {name}: ")
     assert "File not found" not in message  # it is there
 
@@ -182,14 +174,14 @@ def test_a_damaged_file(name: str, damage: Callable[[bytes], bytes], source: Pat
 def test_an_archive_that_is_no_model(source: Path, dataset: Path, out: Path):
     with zipfile.ZipFile(source / "model.keras", "w") as archive:
         archive.writestr("other.txt", "")
-    message = refused(source, dataset, out)
+    message = load_error(source, dataset, out)
     assert message.startswith(f"Keras {keras.__version__} can't load model.keras: ")
     assert "config.json" in message
 
 
 def test_threads_that_can_not_take_effect_any_more_are_refused(tmp_path: Path):
     """TensorFlow fixes its threads with the first operator of a process."""
-    folder = models.saved(models.residual, tmp_path)
+    folder = models.save(models.residual, tmp_path)
     tf.constant(1) + 1
     other = tf.config.threading.get_intra_op_parallelism_threads() + 1
     with pytest.raises((CrossquantError, RuntimeError)) as caught:
@@ -199,7 +191,7 @@ def test_threads_that_can_not_take_effect_any_more_are_refused(tmp_path: Path):
 
 def test_tensorflow_starts_the_threads_asked_for(tmp_path: Path):
     """In forks of one process that has imported TensorFlow, as stages run; the environment asks for others."""
-    folder = models.saved(models.flatten_after_pooling, tmp_path)
+    folder = models.save(models.flatten_after_pooling, tmp_path)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TF_NUM_INTRAOP_THREADS": "7"}
     command = [sys.executable, "-c", THREADS, str(folder)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)

@@ -12,7 +12,7 @@ import tf2onnx
 from keras import layers
 
 from images.keras import computed_bytes, export, predict
-from images.keras.model.runtime import flat
+from images.keras.model.runtime import flatten_ends
 from shared.data.samples import COMPUTED, LARGEST
 from shared.measure import predictions
 from tests.images.keras import keras_models as models
@@ -50,7 +50,7 @@ def test_each_pass_begins_when_the_graph_before_is_gone():
     gc.disable()
     try:
         last = None
-        for name, _ in export.Passes(tf2onnx.optimizer._get_optimizers()).items():
+        for name, _ in export.CollectingPasses(tf2onnx.optimizer._get_optimizers()).items():
             alive.append((name, last is not None and last() is not None))
             last = weakref.ref(Graph())
     finally:
@@ -60,27 +60,27 @@ def test_each_pass_begins_when_the_graph_before_is_gone():
 
 
 def test_the_file_is_that_of_tf2onnxs_own_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    model, found = models.saved(models.residual, tmp_path / "model"), []
-    for passes in (export.Passes, dict):
-        monkeypatch.setattr(export, "Passes", passes)
+    model, files = models.save(models.residual, tmp_path / "model"), []
+    for passes in (export.CollectingPasses, dict):
+        monkeypatch.setattr(export, "CollectingPasses", passes)
         out = tmp_path / passes.__name__
         out.mkdir()
         export.run(model, out, opset=17)
-        found.append((out / "model.onnx").read_bytes())
-    assert found[0] == found[1]
+        files.append((out / "model.onnx").read_bytes())
+    assert files[0] == files[1]
 
 
 def test_what_is_computed_of_a_sample_is_known_from_shapes(tmp_path: Path):
     """Convolution and ReLU of 8 x 8 x FILTERS, their mean, products and sums of ten."""
-    found = computed_bytes.per_sample(flat(wide()), dataset(tmp_path / "dataset", 8, 8, 3))
+    computed = computed_bytes.per_sample(flatten_ends(wide()), dataset(tmp_path / "dataset", 8, 8, 3))
     exact = 4 * (2 * 64 * FILTERS + FILTERS)
-    assert exact <= found < 1.01 * exact
+    assert exact <= computed < 1.01 * exact
 
 
 @pytest.mark.parametrize("length", [10, 1000])
 def test_sizes_that_a_model_leaves_open_are_the_datas(length: int, tmp_path: Path):
-    found = computed_bytes.per_sample(flat(shared_layer()), dataset(tmp_path / "dataset", length, 4))
-    assert 4 * 8 * length <= found < 5 * 4 * 8 * length
+    computed = computed_bytes.per_sample(flatten_ends(shared_layer()), dataset(tmp_path / "dataset", length, 4))
+    assert 4 * 8 * length <= computed < 5 * 4 * 8 * length
 
 
 def test_what_a_called_function_computes_is_counted():
@@ -88,7 +88,12 @@ def test_what_a_called_function_computes_is_counted():
     inner = tf.function(lambda x: tf.nn.relu(x @ tf.ones((4, 1000))), input_signature=[tf.TensorSpec((None, 4))])
     graph = tf.function(lambda x: inner(x) + 1.0).get_concrete_function(tf.TensorSpec((1, 4))).graph
     assert (
-        sum(map(computed_bytes.size, (tensor for item in computed_bytes.operations(graph) for tensor in item.outputs)))
+        sum(
+            map(
+                computed_bytes.tensor_bytes,
+                (tensor for item in computed_bytes.computing_operations(graph) for tensor in item.outputs),
+            )
+        )
         >= 12000
     )
 
@@ -97,12 +102,12 @@ def test_predictions_are_made_in_a_batch_that_fits(tmp_path: Path, out: Path, mo
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setattr(predict, "limit_threads", lambda _: None)  # TensorFlow has computed in this process
     monkeypatch.setattr("shared.runner.threads.check", lambda *_: None)
-    model, data = models.saved(wide, tmp_path / "model"), dataset(tmp_path / "dataset", 8, 8, 3)
+    model, data = models.save(wide, tmp_path / "model"), dataset(tmp_path / "dataset", 8, 8, 3)
     predict.run(model, data, out, batch_size=1000)
-    found = predictions.batch_size(out)
-    assert found.samples == int(COMPUTED * LARGEST / found.bytes_per_sample)
-    assert found.bytes_per_sample == computed_bytes.per_sample(flat(wide()), data)
-    monkeypatch.setattr("shared.data.samples.COMPUTED", 5 * found.bytes_per_sample / LARGEST)
+    recorded = predictions.batch_size(out)
+    assert recorded.samples == int(COMPUTED * LARGEST / recorded.bytes_per_sample)
+    assert recorded.bytes_per_sample == computed_bytes.per_sample(flatten_ends(wide()), data)
+    monkeypatch.setattr("shared.data.samples.COMPUTED", 5 * recorded.bytes_per_sample / LARGEST)
     whole = np.load(out / "output_0.npy")
     predict.run(model, data, out, batch_size=1000)
     assert predictions.batch_size(out).samples == 5

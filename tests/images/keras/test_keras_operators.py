@@ -13,11 +13,11 @@ from keras import layers
 from onnx.reference import ReferenceEvaluator
 
 from images.keras import export
-from images.keras.export.canonical import canonical
-from images.keras.model.runtime import flat, open_model, trace
+from images.keras.export.canonical import canonicalize
+from images.keras.model.runtime import flatten_ends, open_model, trace_model
 
 Build = Callable[[], keras.Model]
-ELSEWHERE = {"GRU", "LSTM", "Loop", "GlobalMaxPool"}  # ONNX's own evaluator can't run them as they are used here
+NOT_EVALUATED = {"GRU", "LSTM", "Loop", "GlobalMaxPool"}  # ONNX's own evaluator can't run them as they are used here
 
 
 def ended(inputs: keras.KerasTensor, x: keras.KerasTensor) -> keras.Model:
@@ -106,10 +106,10 @@ BUILDERS = (
 every_model = pytest.mark.parametrize("build", BUILDERS, ids=lambda build: build.__name__)
 
 
-def made(build: Build) -> keras.Model:
+def build_flat(build: Build) -> keras.Model:
     """Weights that are no zeros, and don't repeat."""
     keras.utils.set_random_seed(0)
-    built = flat(build())
+    built = flatten_ends(build())
     random = np.random.default_rng(0)
     for weight in built.weights:
         if "float" in str(weight.dtype):
@@ -134,7 +134,7 @@ def answers(model: onnx.ModelProto, arrays: tuple[np.ndarray, ...]) -> list[np.n
 
 
 def kinds(model: onnx.ModelProto) -> Counter:
-    return Counter(node.op_type for node in export.every_node(model.graph))
+    return Counter(node.op_type for node in export.all_nodes(model.graph))
 
 
 def expected_of(built: keras.Model, build: Build, arrays: tuple[np.ndarray, ...]) -> list[np.ndarray]:
@@ -142,57 +142,57 @@ def expected_of(built: keras.Model, build: Build, arrays: tuple[np.ndarray, ...]
     which is on CPUs with VNNI: the same weights answer with the channels last.
     """
     if build is not channels_first:
-        return [item.numpy() for item in trace(built).function(*arrays)]
-    last = flat(channels_first("channels_last"))
+        return [item.numpy() for item in trace_model(built).function(*arrays)]
+    last = flatten_ends(channels_first("channels_last"))
     last.set_weights(built.get_weights())
-    return [item.numpy() for item in trace(last).function(*(array.transpose(0, 2, 3, 1) for array in arrays))]
+    return [item.numpy() for item in trace_model(last).function(*(array.transpose(0, 2, 3, 1) for array in arrays))]
 
 
 @every_model
 def test_the_file_answers_as_keras_does(build: Build):
-    built = made(build)
+    built = build_flat(build)
     expected = {count: expected_of(built, build, batch(built, count)) for count in (1, 3)}
     graph, _ = export.convert(built, 17)
-    export.check(graph)
+    export.check_model(graph)
     for count, wanted in expected.items():
-        if ELSEWHERE & kinds(graph).keys():
+        if NOT_EVALUATED & kinds(graph).keys():
             continue
-        found = answers(graph, batch(built, count))
-        assert len(found) == len(wanted)
-        for one, two_ in zip(found, wanted, strict=True):
-            assert np.abs(one - two_).max() <= 1e-4 * max(1, np.abs(two_).max())
+        outputs = answers(graph, batch(built, count))
+        assert len(outputs) == len(wanted)
+        for output, other in zip(outputs, wanted, strict=True):
+            assert np.abs(output - other).max() <= 1e-4 * max(1, np.abs(other).max())
 
 
 @pytest.mark.parametrize(
     "build", [attention, gru, both_ways, simple, sequence, convolved], ids=lambda build: build.__name__
 )
 def test_no_shape_is_computed(build: Build):
-    graph, _ = export.convert(made(build), 17)
+    graph, _ = export.convert(build_flat(build), 17)
     assert not {"Shape", "Loop", "Expand", "ReduceProd"} & kinds(graph).keys()
 
 
 def test_recurrent_layers_become_one_operator_each():
-    assert kinds(export.convert(made(gru), 17)[0])["GRU"] == 2
-    found = kinds(export.convert(made(both_ways), 17)[0])
-    assert (found["GRU"], found["LSTM"]) == (1, 1)
-    assert kinds(export.convert(made(lstm), 17)[0])["LSTM"] == 1
+    assert kinds(export.convert(build_flat(gru), 17)[0])["GRU"] == 2
+    counts = kinds(export.convert(build_flat(both_ways), 17)[0])
+    assert (counts["GRU"], counts["LSTM"]) == (1, 1)
+    assert kinds(export.convert(build_flat(lstm), 17)[0])["LSTM"] == 1
 
 
 def test_what_is_unrolled_is_said(tmp_path: Path, out: Path):
-    made(simple).save(tmp_path / "model.keras")
+    build_flat(simple).save(tmp_path / "model.keras")
     export.run(tmp_path, out, opset=17)
     assert json.loads((out / "notes.json").read_text()) == [export.UNROLLED]
 
 
 def test_a_loop_is_kept_where_its_length_is_unknown():
-    graph, notes = export.convert(made(loop), 17)
+    graph, notes = export.convert(build_flat(loop), 17)
     assert notes == [export.LOOP]
     assert kinds(graph)["Loop"] == 1
-    assert canonical(graph).SerializeToString() == graph.SerializeToString()
+    assert canonicalize(graph).SerializeToString() == graph.SerializeToString()
 
 
 def test_the_types_and_the_order_of_inputs_and_outputs_stay():
-    graph = export.convert(made(two), 17)[0].graph
+    graph = export.convert(build_flat(two), 17)[0].graph
     types = [item.type.tensor_type.elem_type for item in graph.input]
     assert types == [onnx.TensorProto.FLOAT, onnx.TensorProto.INT32]
     assert [item.name for item in graph.input] == ["input_0", "input_1"]
@@ -200,12 +200,12 @@ def test_the_types_and_the_order_of_inputs_and_outputs_stay():
 
 
 def test_a_saved_model_is_exported_as_its_model_is(tmp_path: Path):
-    built = made(two)
+    built = build_flat(two)
     built.export(tmp_path / "model.saved", verbose=False)
     opened = open_model(tmp_path)
     graph, _ = export.convert(opened, 17)
-    export.check(graph)
+    export.check_model(graph)
     arrays = batch(built, 3)
-    for one, other in zip(answers(graph, arrays), built(list(arrays)), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    for output, other in zip(answers(graph, arrays), built(list(arrays)), strict=True):
+        np.testing.assert_allclose(output, other, rtol=1e-4, atol=1e-5)
     assert len(graph.graph.input) == 2

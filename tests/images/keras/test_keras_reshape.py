@@ -8,9 +8,9 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from images.keras import export
-from images.keras.export.canonical import canonical
-from images.keras.export.reshape import constant_reshapes
-from images.keras.model.runtime import flat
+from images.keras.export.canonical import canonicalize
+from images.keras.export.reshape import make_reshapes_constant
+from images.keras.model.runtime import flatten_ends
 from tests.images import models
 from tests.images.keras import keras_models
 
@@ -24,7 +24,7 @@ def test_a_computed_target_becomes_constant(tmp_path: Path):
     images = models.images(3)
     expected = reference(source, images)
     model = onnx.load(source / models.FILE)
-    assert constant_reshapes(model) == 1
+    assert make_reshapes_constant(model) == 1
     assert not {"Shape", "Slice", "Concat"} & {node.op_type for node in model.graph.node}
     onnx.checker.check_model(model, full_check=True)
     np.testing.assert_array_equal(ReferenceEvaluator(model).run(None, {"image": images})[0], expected)
@@ -35,7 +35,7 @@ def test_a_target_that_inference_does_not_follow(tmp_path: Path):
     model = onnx.load(models.two_unknown(tmp_path) / models.FILE)
     images = models.images(2)
     expected = ReferenceEvaluator(model).run(None, {"image": images})[0]
-    assert constant_reshapes(model) == 1
+    assert make_reshapes_constant(model) == 1
     assert [node.op_type for node in model.graph.node if node.op_type in ("Shape", "Concat")] == []
     np.testing.assert_array_equal(ReferenceEvaluator(model).run(None, {"image": images})[0], expected)
 
@@ -44,14 +44,14 @@ def test_two_unknown_dimensions_are_left_computed(tmp_path: Path):
     model = onnx.load(models.two_unknown(tmp_path) / models.FILE)
     model.graph.input[0].type.tensor_type.shape.dim[1].dim_param = "rows"
     before = model.SerializeToString()
-    assert constant_reshapes(model) == 0
+    assert make_reshapes_constant(model) == 0
     assert model.SerializeToString() == before
 
 
 def test_a_constant_target_is_left_alone(tmp_path: Path):
     model = onnx.load(models.zero_dimension(tmp_path) / models.FILE)
     before = model.SerializeToString()
-    assert constant_reshapes(model) == 0
+    assert make_reshapes_constant(model) == 0
     assert model.SerializeToString() == before
 
 
@@ -75,10 +75,10 @@ def computed(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def test_both_ways_in_which_tf2onnx_leaves_flatten_give_the_same_bytes():
-    usual, _ = export.convert(flat(keras_models.flatten_after_pooling()), 17)
+    usual, _ = export.convert(flatten_ends(keras_models.flatten_after_pooling()), 17)
     other = onnx.ModelProto.FromString(usual.SerializeToString())
     other = computed(other)
     del other.graph.value_info[:]
-    assert len(canonical(other).graph.node) == len(usual.graph.node) + 3
-    assert constant_reshapes(other) == 1
-    assert canonical(other).SerializeToString() == usual.SerializeToString()
+    assert len(canonicalize(other).graph.node) == len(usual.graph.node) + 3
+    assert make_reshapes_constant(other) == 1
+    assert canonicalize(other).SerializeToString() == usual.SerializeToString()

@@ -9,10 +9,11 @@ import pytest
 
 from driver.inputs import embedded_sample
 from images.keras import train
+from shared.artifacts.store import ROOT
 from shared.data.samples import validation_split
 
 RESNET8_PARAMETERS = 78_666
-TRAINED = Path(embedded_sample.__file__).parents[1] / "models" / "resnet8-cifar10.keras"
+TRAINED = ROOT / "driver/models/resnet8-cifar10.keras"
 
 
 @pytest.fixture(scope="module")
@@ -107,11 +108,11 @@ def test_each_image_comes_once_as_it_is_and_once_mirrored(source: Path, monkeypa
     """In two epochs that follow each other, with its own label; shifts, which would hide it, are off."""
     monkeypatch.setattr(train, "SHIFT", 0)
     batches = augmented(source)
-    made = [epoch(batches), epoch(batches)]
-    found = sorted((image.tobytes(), int(label)) for pair in made for image, label in zip(*pair, strict=True))
+    epochs = [epoch(batches), epoch(batches)]
+    seen = sorted((image.tobytes(), int(label)) for pair in epochs for image, label in zip(*pair, strict=True))
     images, labels = np.load(source / "x_train_0.npy").astype(np.float32), np.load(source / "y_train.npy")
     both = [(view, label) for image, label in zip(images, labels, strict=True) for view in (image, image[:, ::-1])]
-    assert found == sorted((np.ascontiguousarray(view).tobytes(), int(label)) for view, label in both)
+    assert seen == sorted((np.ascontiguousarray(view).tobytes(), int(label)) for view, label in both)
 
 
 def test_shifts_are_those_of_a_reflected_border(source: Path):

@@ -1,4 +1,4 @@
-"""These tests run inside the litert image's environment alone (`tests/inside.py`); elsewhere they are not collected."""
+"""Run these tests in the litert image's environment (`tests/inside.py`); they are not collected elsewhere."""
 
 import importlib.util
 from collections.abc import Iterator
@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from shared.artifacts.store import ROOT
+
 # `tests/e2e/test_inside.py` says so where there is no such environment: the image is optional.
 collect_ignore_glob = [] if importlib.util.find_spec("ai_edge_litert") else ["test_*.py"]
 
@@ -14,7 +16,7 @@ collect_ignore_glob = [] if importlib.util.find_spec("ai_edge_litert") else ["te
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
     """What the runner is started with, for the session: TensorFlow fixes its threads with its first operator."""
-    from images.litert.source import limit_threads  # noqa: PLC0415 - needs TensorFlow
+    from images.litert.keras_source import limit_threads  # noqa: PLC0415 - needs TensorFlow
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
@@ -24,7 +26,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
-    """Where a stage is to write."""
+    """The folder that a stage writes to."""
     folder = tmp_path / "out"
     folder.mkdir()
     return folder
@@ -33,23 +35,20 @@ def out(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def resnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The default experiment's model, as keras.fp32 has it."""
-    from driver.inputs import embedded_sample  # noqa: PLC0415 - needs Pillow, which the driver's environment lends
-
     folder = tmp_path_factory.mktemp("keras.fp32")
-    model = Path(embedded_sample.__file__).parents[1] / "models" / "resnet8-cifar10.keras"
-    (folder / "model.keras").write_bytes(model.read_bytes())
+    (folder / "model.keras").write_bytes((ROOT / "driver/models/resnet8-cifar10.keras").read_bytes())
     return folder
 
 
 @pytest.fixture(scope="session")
 def cifar(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Of the embedded sample: 200 training images that calibrate, and all test images."""
-    from driver.inputs import embedded_sample  # noqa: PLC0415
+    from driver.inputs import embedded_sample  # noqa: PLC0415 - needs Pillow, which the driver's environment lends
 
     arrays = embedded_sample.load()
-    found = {}
+    folders = {}
     for name, images in (("calibration", arrays["x_train"][:200]), ("dataset", arrays["x_test"])):
-        found[name] = tmp_path_factory.mktemp(name)
-        np.save(found[name] / "input_0.npy", images)
-    np.save(found["dataset"] / "labels.npy", arrays["y_test"].ravel())
-    return found
+        folders[name] = tmp_path_factory.mktemp(name)
+        np.save(folders[name] / "input_0.npy", images)
+    np.save(folders["dataset"] / "labels.npy", arrays["y_test"].ravel())
+    return folders

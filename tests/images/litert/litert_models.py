@@ -117,22 +117,22 @@ def batch(model: keras.Model, count: int, seed: int = 0) -> Batch:
     return tuple(arrays)
 
 
-def answers(model: keras.Model, given: Batch) -> Batch:
-    """Keras's own."""
+def answers(model: keras.Model, inputs: Batch) -> Batch:
+    """The outputs of Keras itself."""
     size = model.inputs[0].shape[0]
     if size is None:
-        found = model(list(given) if len(given) > 1 else given[0])
-        return tuple(np.asarray(item) for item in keras.tree.flatten(found))
-    parts = [np.asarray(model(given[0][start : start + size])) for start in range(0, len(given[0]), size)]
+        outputs = model(list(inputs) if len(inputs) > 1 else inputs[0])
+        return tuple(np.asarray(item) for item in keras.tree.flatten(outputs))
+    parts = [np.asarray(model(inputs[0][start : start + size])) for start in range(0, len(inputs[0]), size)]
     return (np.concatenate(parts),)
 
 
 def samples(model: keras.Model, folder: Path, count: int = 40) -> Path:
     """An artifact that holds samples."""
     folder.mkdir(parents=True)
-    given = batch(model, count, seed=1)
-    for number, array in enumerate(given):
+    arrays = batch(model, count, seed=1)
+    for number, array in enumerate(arrays):
         np.save(folder / file(number), array)
-    dtypes = ", ".join(f'"{array.dtype}"' for array in given)
+    dtypes = ", ".join(f'"{array.dtype}"' for array in arrays)
     (folder / "about.json").write_text(f'{{"task": "fidelity", "dtypes": [{dtypes}]}}')
     return folder

@@ -24,11 +24,11 @@ def test_it_answers_what_keras_answers_to_any_number_of_samples(build, tmp_path,
     convert.run(tmp_path / "keras.fp32", out)
     converted = load(out, 1)
     for count in (4, 8, 1, 3):
-        given = models.batch(model, 4 * -(-count // 4))
-        expected = models.answers(model, given)
-        found = converted(tuple(array[:count] for array in given))
-        assert len(found) == len(expected)
-        for ours, theirs in zip(found, expected, strict=True):
+        inputs = models.batch(model, 4 * -(-count // 4))
+        expected = models.answers(model, inputs)
+        outputs = converted(tuple(array[:count] for array in inputs))
+        assert len(outputs) == len(expected)
+        for ours, theirs in zip(outputs, expected, strict=True):
             np.testing.assert_allclose(ours, theirs[:count], atol=TOLERANCE)
 
 
@@ -39,8 +39,8 @@ def test_a_saved_model_has_the_order_that_its_signature_says(tmp_path, out):
     ends = '{"inputs": [{"name": "zebra"}, {"name": "ant"}], "outputs": [{"name": "output_0"}, {"name": "output_1"}]}'
     (variant / "signature.json").write_text(ends)
     convert.run(variant, out)
-    given = models.batch(model, 5)
-    for ours, theirs in zip(load(out, 1)(given), models.answers(model, given), strict=True):
+    inputs = models.batch(model, 5)
+    for ours, theirs in zip(load(out, 1)(inputs), models.answers(model, inputs), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=TOLERANCE)
 
 
@@ -94,7 +94,7 @@ def test_code_inside_of_the_model_is_not_run(trusted: bool, tmp_path, out):
     mark.unlink(missing_ok=True)
     if trusted:
         (tmp_path / "keras.fp32" / "trust.json").write_text("true")
-    with pytest.raises(Unsupported, match=r"^Keras .* can't load the model without its user's code: .*Lambda"):
+    with pytest.raises(Unsupported, match=r"^Keras .* can't load the model without the user's code: .*Lambda"):
         convert.run(tmp_path / "keras.fp32", out)
     assert not mark.exists()
 

@@ -28,13 +28,13 @@ def test_predictions_are_made_in_a_batch_that_fits(tmp_path: Path, out: Path, mo
     data = tmp_path / "dataset"
     data.mkdir()
     np.save(data / "input_0.npy", np.random.default_rng(0).integers(0, 256, (30, 8, 8, 3)).astype(np.uint8))
-    each = computed_bytes.per_sample(tmp_path / "litert.fp32", data)
+    sample_bytes = computed_bytes.per_sample(tmp_path / "litert.fp32", data)
     exact = 4 * (64 * FILTERS + FILTERS + 192 + 10)
-    assert exact <= each < 1.1 * exact
+    assert exact <= sample_bytes < 1.1 * exact
     predict.run(tmp_path / "litert.fp32", data, out, batch_size=20)
     whole = np.load(out / "output_0.npy")
-    assert predictions.batch_size(out) == predictions.BatchSize(20, each)
-    monkeypatch.setattr("shared.data.samples.COMPUTED", 3 * each / LARGEST)
+    assert predictions.batch_size(out) == predictions.BatchSize(20, sample_bytes)
+    monkeypatch.setattr("shared.data.samples.COMPUTED", 3 * sample_bytes / LARGEST)
     predict.run(tmp_path / "litert.fp32", data, out, batch_size=20)
     assert predictions.batch_size(out).samples == 3
     np.testing.assert_allclose(np.load(out / "output_0.npy"), whole, rtol=1e-5, atol=1e-3)

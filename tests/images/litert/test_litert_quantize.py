@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from images.litert import convert, coverage, dynamic, float16, quantize
-from images.litert.session import load, read, start, tensors
+from images.litert import convert, dynamic, float16, quantize, quantized_operators
+from images.litert.session import load, read_file, start_interpreter, tensor_details
 from shared.artifacts.store import ROOT
 from shared.data.samples import take
 from shared.errors import CrossquantError, Unsupported
@@ -25,8 +25,8 @@ def defaults() -> dict[str, Any]:
 
 
 def counts(folder) -> tuple[int, int]:
-    found = json.loads((folder / "quantized.json").read_text())
-    return found["quantized"], found["operators"]
+    counts = json.loads((folder / "quantized.json").read_text())
+    return counts["quantized"], counts["operators"]
 
 
 def quantized(build, tmp_path, out, **options):
@@ -42,8 +42,8 @@ def test_every_operator_that_computes_is_quantized_and_answers_like_keras(build,
     model = quantized(build, tmp_path, out)
     done, total = counts(out)
     assert done == total > 0
-    given = models.batch(model, 12, seed=1)
-    for ours, theirs in zip(load(out, 1)(given), models.answers(model, given), strict=True):
+    inputs = models.batch(model, 12, seed=1)
+    for ours, theirs in zip(load(out, 1)(inputs), models.answers(model, inputs), strict=True):
         assert ours.dtype == np.float32
         noise = np.sum((ours - theirs) ** 2) / np.sum((theirs - theirs.mean()) ** 2)
         assert 0 < noise < 0.05
@@ -56,42 +56,42 @@ def test_no_operator_is_left_in_float(tmp_path, out):
 
 def float_operators(folder) -> list[str]:
     """Those that read or give float, in the order of the file."""
-    graph = (model := schema.Model.GetRootAs(read(folder / "model.tflite"), 0)).Subgraphs(0)
+    graph = (model := schema.Model.GetRootAs(read_file(folder / "model.tflite"), 0)).Subgraphs(0)
     names = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
-    found = []
+    operators = []
     for node in map(graph.Operators, range(graph.OperatorsLength())):
         ends = [*node.InputsAsNumpy(), *node.OutputsAsNumpy()]
         if any(graph.Tensors(end).Type() == schema.TensorType.FLOAT32 for end in ends if end >= 0):
-            found.append(names[model.OperatorCodes(node.OpcodeIndex()).BuiltinCode()])
-    return found
+            operators.append(names[model.OperatorCodes(node.OpcodeIndex()).BuiltinCode()])
+    return operators
 
 
 @pytest.mark.parametrize(("per_channel", "scales"), [(True, 16), (False, 1)])
 def test_a_convolution_has_a_scale_for_each_channel_if_it_is_to(per_channel, scales, tmp_path, out):
     quantized(models.convolutional, tmp_path, out, per_channel=per_channel)
-    details = start(read(out / "model.tflite"), 1).get_tensor_details()
+    details = start_interpreter(read_file(out / "model.tflite"), 1).get_tensor_details()
     [weights] = [item for item in details if item["dtype"] == np.int8 and tuple(item["shape"]) == (16, 3, 3, 3)]
     assert len(weights["quantization_parameters"]["scales"]) == scales
 
 
 def test_integer_ends_answer_the_same_in_float(tmp_path, out):
     model = quantized(models.convolutional, tmp_path, out, input_type="int8", output_type="uint8")
-    interpreter = start(read(out / "model.tflite"), 1)
-    [takes], [gives] = tensors(interpreter, "input"), tensors(interpreter, "output")
+    interpreter = start_interpreter(read_file(out / "model.tflite"), 1)
+    [takes], [gives] = tensor_details(interpreter, "input"), tensor_details(interpreter, "output")
     assert (takes["dtype"], gives["dtype"]) == (np.int8, np.uint8)
     (tmp_path / "float").mkdir()
     quantize.run(tmp_path / "keras.fp32", tmp_path / "calibration", tmp_path / "float", **defaults())
-    given = models.batch(model, 12, seed=1)
-    np.testing.assert_allclose(load(out, 1)(given)[0], load(tmp_path / "float", 1)(given)[0], atol=1 / 256)
+    inputs = models.batch(model, 12, seed=1)
+    np.testing.assert_allclose(load(out, 1)(inputs)[0], load(tmp_path / "float", 1)(inputs)[0], atol=1 / 256)
 
 
 def test_int16_activations_are_closer_than_int8(tmp_path, out):
     model = quantized(models.one_dimension, tmp_path, out, activation="int16")
     (tmp_path / "int8").mkdir()
     quantize.run(tmp_path / "keras.fp32", tmp_path / "calibration", tmp_path / "int8", **defaults())
-    given = models.batch(model, 12, seed=1)
-    exact = models.answers(model, given)[0]
-    finer, coarser = (np.abs(load(folder, 1)(given)[0] - exact).mean() for folder in (out, tmp_path / "int8"))
+    inputs = models.batch(model, 12, seed=1)
+    exact = models.answers(model, inputs)[0]
+    finer, coarser = (np.abs(load(folder, 1)(inputs)[0] - exact).mean() for folder in (out, tmp_path / "int8"))
     assert finer < coarser
 
 
@@ -128,7 +128,7 @@ def test_a_float_file_counts_as_not_quantized(tmp_path, out):
     models.save(models.convolutional, tmp_path / "keras.fp32")
     convert.run(tmp_path / "keras.fp32", out)
     with pytest.raises(Unsupported, match="quantized 0 of 4"):
-        coverage.check(out)
+        quantized_operators.write_count(out)
 
 
 @pytest.mark.parametrize(("recipe", "least", "share"), [(dynamic, 7, 0.35), (float16, 10, 0.6)])

@@ -47,8 +47,8 @@ def test_it_runs_on_as_many_threads_as_it_is_told(converted, count):
 
 
 def test_more_threads_than_it_may_have_are_found(converted, monkeypatch):
-    made = session.Interpreter
-    monkeypatch.setattr(session, "Interpreter", lambda **given: made(**{**given, "num_threads": 2}))
+    interpreter = session.Interpreter
+    monkeypatch.setattr(session, "Interpreter", lambda **options: interpreter(**{**options, "num_threads": 2}))
     with pytest.raises(CrossquantError, match="LiteRT runs 2 threads instead of 1"):
         session.load(converted, 1)
 
@@ -72,8 +72,8 @@ def test_a_file_that_is_cut_short_is_refused(converted, tmp_path):
     ("scale", "zero", "given", "taken"), [(0.5, -10, 3.2, -4), (0.5, -10, 1e6, 127), (1.0, 0, -1e6, -128)]
 )
 def test_an_integer_input_is_rounded_and_cut(scale, zero, given, taken):
-    found = session.quantized(np.array([given], np.float32), {"dtype": np.int8, "quantization": (scale, zero)})
-    assert (found.dtype, found.tolist()) == (np.int8, [taken])
+    quantized = session.quantize_input(np.array([given], np.float32), {"dtype": np.int8, "quantization": (scale, zero)})
+    assert (quantized.dtype, quantized.tolist()) == (np.int8, [taken])
 
 
 def test_predictions_timings_and_cold_starts(resnet, cifar, tmp_path):

@@ -1,4 +1,4 @@
-"""Pictures in folders that are named after their classes: `train/CLASS/picture.png`, `test/…`, or `CLASS/…` alone."""
+"""Images in folders that are named after their classes: `train/CLASS/image.png`, `test/…`, or `CLASS/…` alone."""
 
 import os
 from collections.abc import Iterator
@@ -7,87 +7,118 @@ from pathlib import Path
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from images.keras.data.preprocessing import from_image
-from images.keras.data.sample_sets import TEST, TRAIN, Asked, Found, Sample, Sets, root, shown, visible
+from images.keras.data.sample_sets import (
+    TEST,
+    TRAIN,
+    ReaderOptions,
+    Sample,
+    SampleSet,
+    SampleSets,
+    find_root,
+    list_entries,
+    printable_name,
+)
 from shared.data.samples import Array
 from shared.errors import CrossquantError
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")  # no others: of some, Pillow starts another program
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")  # no others: for some, Pillow starts another program
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
-SPLITS = {TRAIN: TRAIN, TEST: TEST, "val": TEST, "validation": TEST}  # test is taken before val
-PIXELS = 89_478_485  # of one picture, at most: a file of a few bytes can declare any number
-DEEP = ("I", "F")  # modes of more than 8 bits a channel, which `convert` would clip
+SPLITS = {TRAIN: TRAIN, TEST: TEST, "val": TEST, "validation": TEST}  # where both are there, test is used and not val
+MOST_PIXELS = 89_478_485  # of one image: a file of a few bytes can declare any number
+DEEP_MODES = ("I", "F")  # Pillow's modes of more than 8 bits a channel, which `convert` would clip
+
+LabeledPath = tuple[Path, str | None]  # an image and the name of its class
 
 
-def read(files: Path, _: Asked) -> Sets:
-    top = files if splits(files) else root(files)
-    found = {name: pictures(folder, top) for name, folder in (splits(top) or {TRAIN: top}).items()}
-    names = sorted({name for pairs in found.values() for _, name in pairs if name is not None})
-    return {
-        split: Found(
-            decoded(pairs, top), lambda number, pairs=pairs: shown(pairs[number][0].relative_to(top)), tuple(names)
-        )
-        for split, pairs in found.items()
-    }
+def read(files: Path, _: ReaderOptions) -> SampleSets:
+    """The images of each set, as (height, width, 3) uint8, with the names of their classes.
+
+    CrossquantError for a file that is not an image, or that is in no folder of a class.
+    """
+    top = files if split_folders(files) else find_root(files)
+    folders = split_folders(top) or {TRAIN: top}
+    sets = {split: list_images(folder, top) for split, folder in folders.items()}
+    classes = sorted({name for paths in sets.values() for _, name in paths if name is not None})
+    return {split: make_set(paths, top, classes) for split, paths in sets.items()}
 
 
-def splits(top: Path) -> dict[str, Path]:
-    """The folders of the training and the test set, if all that lies here are such."""
-    names = [path.name for path in visible(top)]
+def make_set(paths: list[LabeledPath], top: Path, classes: list[str]) -> SampleSet:
+    def locate(number: int) -> str:
+        return printable_name(paths[number][0].relative_to(top))
+
+    return SampleSet(decode_images(paths, top), locate, tuple(classes))
+
+
+def split_folders(top: Path) -> dict[str, Path]:
+    """The folders of the training and the test set, where `top` holds nothing else."""
+    names = [path.name for path in list_entries(top)]
     if not set(names) <= set(SPLITS) or not names:
         return {}
     return {SPLITS[name]: top / name for name in reversed(SPLITS) if name in names}
 
 
-def pictures(folder: Path, top: Path) -> list[tuple[Path, str | None]]:
-    """Each picture with the name of its class; None where the pictures lie in no folders of classes."""
-    inside = visible(folder)
-    classes, loose = [p for p in inside if p.is_dir()], [p for p in inside if not p.is_dir()]
-    if classes and loose:
-        raise CrossquantError(f"{shown(loose[0].relative_to(top))} lies in no class: move it into one of the folders")
-    found = [(checked(path, top), None) for path in loose]
-    return found + [(checked(path, top), named(item)) for item in classes for path in below(item)]
+def list_images(folder: Path, top: Path) -> list[LabeledPath]:
+    """The images of one set; the name of the class is None where there are no folders of classes."""
+    entries = list_entries(folder)
+    classes, images = [path for path in entries if path.is_dir()], [path for path in entries if not path.is_dir()]
+    if classes and images:
+        name = printable_name(images[0].relative_to(top))
+        raise CrossquantError(f"{name} is in no folder of a class: move it into one of them")
+    unlabeled: list[LabeledPath] = [(check_suffix(path, top), None) for path in images]
+    return unlabeled + [
+        (check_suffix(path, top), check_class_name(entry)) for entry in classes for path in files_below(entry)
+    ]
 
 
-def below(folder: Path) -> Iterator[Path]:
-    for path in visible(folder):
+def files_below(folder: Path) -> Iterator[Path]:
+    for path in list_entries(folder):
         if path.is_dir():
-            yield from below(path)
+            yield from files_below(path)
         else:
             yield path
 
 
-def named(folder: Path) -> str:
+def check_class_name(folder: Path) -> str:
+    """The folder's name. CrossquantError where it is not UTF-8."""
     try:
         os.fsencode(folder.name).decode()
     except UnicodeDecodeError:
-        raise CrossquantError(f"the name of the folder {shown(folder.name)} is no UTF-8: rename it") from None
+        raise CrossquantError(f"the name of the folder {printable_name(folder.name)} is not UTF-8: rename it") from None
     return folder.name
 
 
-def checked(path: Path, top: Path) -> Path:
+def check_suffix(path: Path, top: Path) -> Path:
+    """The path. CrossquantError where its suffix is not that of an image format."""
     if path.suffix.lower() not in SUFFIXES:
-        known = ", ".join(suffix[1:] for suffix in SUFFIXES)
+        formats = ", ".join(suffix[1:] for suffix in SUFFIXES)
         raise CrossquantError(
-            f"{shown(path.relative_to(top))} is no picture of ours ({known}): convert it or remove it"
+            f"{printable_name(path.relative_to(top))} is not an image ({formats}): convert it or remove it"
         )
     return path
 
 
-def decoded(pairs: list[tuple[Path, str | None]], top: Path) -> Iterator[Sample]:
-    for path, name in pairs:
-        yield (decode(path, shown(path.relative_to(top))),), name
+def decode_images(paths: list[LabeledPath], top: Path) -> Iterator[Sample]:
+    for path, name in paths:
+        yield (decode_image(path, printable_name(path.relative_to(top))),), name
 
 
-def decode(path: Path, name: str) -> Array:
-    """(height, width, 3) uint8, turned as its EXIF data says; of an animation the first picture."""
+def decode_image(path: Path, name: str) -> Array:
+    """(height, width, 3) uint8, rotated as its EXIF data says; of an animation the first image.
+
+    CrossquantError, with the image's `name`, where it can't be decoded, or has too many pixels or bits.
+    """
     try:
         with Image.open(path, formats=FORMATS) as image:
             width, height = image.size
-            if width * height > PIXELS:
-                raise CrossquantError(f"{name} has {width} x {height} pixels: at most {PIXELS} are read; shrink it")
-            if image.mode.startswith(DEEP):
+            if width * height > MOST_PIXELS:
+                raise CrossquantError(
+                    f"{name} has {width} x {height} pixels: at most {MOST_PIXELS} are read; shrink it"
+                )
+            if image.mode.startswith(DEEP_MODES):
                 raise CrossquantError(f"{name} has more than 8 bits a channel ({image.mode}): convert it to 8")
             return from_image(ImageOps.exif_transpose(image).convert("RGB"))
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        why = "is no such picture" if isinstance(error, UnidentifiedImageError) else shown(error)
-        raise CrossquantError(f"{name} can't be read: {why}; replace it or remove it") from None
+        formats = ", ".join(FORMATS)
+        unknown = isinstance(error, UnidentifiedImageError)
+        reason = f"its content is not an image ({formats})" if unknown else printable_name(error)
+        raise CrossquantError(f"{name} can't be read: {reason}; replace it or remove it") from None

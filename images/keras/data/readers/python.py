@@ -1,10 +1,9 @@
 """Samples from the user's own Python file, which has one function: `samples(split)`.
 
-It runs here, in this stage of this container, and nowhere else.
+The file runs in this stage of this container, and nowhere else.
 """
 
 import contextlib
-import importlib.util
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -13,63 +12,73 @@ from typing import Any
 
 import numpy as np
 
-from images.keras.data.sample_sets import TEST, TRAIN, Asked, Found, Sample, Sets, root, shown, visible
+from images.keras import user_code
+from images.keras.data.sample_sets import (
+    TEST,
+    TRAIN,
+    ReaderOptions,
+    Sample,
+    SampleSet,
+    SampleSets,
+    find_root,
+    list_entries,
+    printable_name,
+)
 from shared.errors import CrossquantError
 
-FUNCTION, USUAL = "samples", "load_data.py"
+FUNCTION, DEFAULT_NAME = "samples", "load_data.py"
+MODULE = "crossquant_user_data"
 END = object()
 
 
-def read(files: Path, asked: Asked) -> Sets:
-    """Both splits are asked for; one that yields nothing isn't there."""
-    script = find(root(files), asked.script)
-    with at_home(script), explained(script):
-        function = load(script)
-    return {split: found(function, script, split) for split in (TRAIN, TEST)}
+def read(files: Path, options: ReaderOptions) -> SampleSets:
+    """Both sets, as the function yields them; it is called for each, and may yield nothing for one of them."""
+    script = find_script(find_root(files), options.script)
+    with in_folder_of(script), errors_in_one_line(script):
+        function = load_function(script)
+    return {split: make_set(function, script, split) for split in (TRAIN, TEST)}
 
 
-def found(function: Callable[[str], Any], script: Path, split: str) -> Found:
-    return Found(checked(function, script, split), lambda number: f"sample {number} of {FUNCTION}('{split}')")
+def make_set(function: Callable[[str], Any], script: Path, split: str) -> SampleSet:
+    samples = iterate_samples(function, script, split)
+    return SampleSet(samples, lambda number: f"sample {number} of {FUNCTION}('{split}')")
 
 
-def find(folder: Path, name: str) -> Path:
-    scripts = {path.name: path for path in visible(folder) if path.suffix == ".py"}
+def find_script(folder: Path, name: str) -> Path:
+    """The Python file called `name`, or the only one, or DEFAULT_NAME. CrossquantError where there is none of them."""
+    scripts = {path.name: path for path in list_entries(folder) if path.suffix == ".py"}
     if name in scripts or (not name and len(scripts) == 1):
         return scripts[name or next(iter(scripts))]
-    if not name and USUAL in scripts:
-        return scripts[USUAL]
-    known = ", ".join(map(shown, scripts)) or "none"
-    raise CrossquantError(f"data.script must name the Python file with {FUNCTION}(split); there are: {known}")
+    if not name and DEFAULT_NAME in scripts:
+        return scripts[DEFAULT_NAME]
+    names = ", ".join(map(printable_name, scripts)) or "none"
+    raise CrossquantError(f"data.script must name the Python file with {FUNCTION}(split); there are: {names}")
 
 
-def load(script: Path) -> Callable[[str], Any]:
-    spec = importlib.util.spec_from_file_location("crossquant_user_data", script)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    function = getattr(module, FUNCTION, None)
+def load_function(script: Path) -> Callable[[str], Any]:
+    function = getattr(user_code.import_file(script, MODULE), FUNCTION, None)
     if not callable(function):
-        raise CrossquantError(f"{shown(script.name)} has no function {FUNCTION}(split): add it")
+        raise CrossquantError(f"{printable_name(script.name)} has no function {FUNCTION}(split): add it")
     return function  # type: ignore[no-any-return]
 
 
-def checked(function: Callable[[str], Any], script: Path, split: str) -> Iterator[Sample]:
-    """What the function yields, one by one, its errors told in one line."""
-    with at_home(script):
-        with explained(script):
-            made = iter(function(split))
+def iterate_samples(function: Callable[[str], Any], script: Path, split: str) -> Iterator[Sample]:
+    """The samples that the function yields, one by one; CrossquantError in one line for what it raises."""
+    with in_folder_of(script):
+        with errors_in_one_line(script):
+            items = iter(function(split))
         number = 0
         while True:
-            with explained(script):
-                item = next(made, END)
+            with errors_in_one_line(script):
+                item = next(items, END)
             if item is END:
                 return
-            yield sample(item, f"sample {number} of {FUNCTION}('{split}')")
+            yield convert_sample(item, f"sample {number} of {FUNCTION}('{split}')")
             number += 1
 
 
-def sample(item: Any, where: str) -> Sample:
+def convert_sample(item: Any, where: str) -> Sample:
+    """A pair that the function yields, as arrays and a label. CrossquantError for what isn't a pair."""
     if not isinstance(item, tuple) or len(item) != 2:
         raise CrossquantError(f"{where} must be a pair (inputs, label), the label None where there is none")
     inputs, label = item
@@ -81,37 +90,24 @@ def sample(item: Any, where: str) -> Sample:
 
 
 @contextlib.contextmanager
-def at_home(script: Path) -> Iterator[None]:
-    """As if it had been started in its own folder, which may be read-only: no compiled files."""
-    path, bytecode = list(sys.path), sys.dont_write_bytecode
+def in_folder_of(script: Path) -> Iterator[None]:
+    """Run as if Python had been started in the script's folder, without compiled files: it may be read-only."""
+    path = list(sys.path)
     sys.path.insert(0, str(script.parent))
-    sys.dont_write_bytecode = True
     try:
-        with contextlib.chdir(script.parent):
+        with user_code.no_bytecode(), contextlib.chdir(script.parent):
             yield
     finally:
-        sys.path[:], sys.dont_write_bytecode = path, bytecode
+        sys.path[:] = path
 
 
 @contextlib.contextmanager
-def explained(script: Path) -> Iterator[None]:
-    """One line with the place in the user's file for whatever happens there; all of it is in the stage's log."""
+def errors_in_one_line(script: Path) -> Iterator[None]:
+    """CrossquantError with the line of the user's file for an error there; the traceback goes to the stage's log."""
     try:
         yield
     except CrossquantError:
         raise
-    except (Exception, SystemExit) as error:  # whatever the user's code raises
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
         traceback.print_exc()
-        raise CrossquantError(f"{place(error, script)}: {said(error)}") from error
-
-
-def place(error: BaseException, script: Path) -> str:
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(script)]
-    if isinstance(error, SyntaxError) and error.filename == str(script):
-        lines = [error.lineno]
-    return f"{shown(script.name)}, line {lines[-1]}" if lines else shown(script.name)
-
-
-def said(error: BaseException) -> str:
-    first = str(error).strip().splitlines()[:1]
-    return shown(": ".join([type(error).__name__, *first]))[:300]
+        raise CrossquantError(printable_name(user_code.explain_error(error, script))) from error

@@ -27,23 +27,7 @@ CODE = {"class_name": "__lambda__", "config": {"code": "4wEAAAA=", "defaults": N
 PATH = "/etc/passwd"
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    folder = tmp_path / "source"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def dataset(tmp_path: Path) -> Path:
-    folder = tmp_path / "dataset"
-    folder.mkdir()
-    np.save(folder / "input_0.npy", np.zeros((4, 3), "f"))
-    (folder / "about.json").write_text('{"task": "fidelity"}')
-    return folder
-
-
-def refused(source: Path, dataset: Path, out: Path) -> str:
+def load_error(source: Path, dataset: Path, out: Path) -> str:
     """The one line of the error, which `inspect` gives too."""
     Path(MARK).unlink(missing_ok=True)
     with pytest.raises(CrossquantError) as caught:
@@ -165,7 +149,7 @@ NAMED: dict[str, tuple[Change, str]] = {
 def test_a_name_that_does_more_than_compute(case: str, source: Path, dataset: Path, out: Path):
     change, expected = NAMED[case]
     hostile.archive(source / "model.keras", change)
-    line = refused(source, dataset, out)
+    line = load_error(source, dataset, out)
     assert line.startswith("model.keras: layer '")
     assert expected in line
     assert "--trust allows that, in the container" in line
@@ -175,9 +159,9 @@ def test_a_name_that_does_more_than_compute(case: str, source: Path, dataset: Pa
 def test_a_module_that_is_not_keras(module: str, name: str, source: Path, dataset: Path, out: Path):
     """Keras finds nothing outside of itself but what is the user's own."""
     hostile.archive(source / "model.keras", hostile.calling(module, name, command=f"touch {MARK}"))
-    assert f"Could not locate function '{name}'" in refused(source, dataset, out)
+    assert f"Could not locate function '{name}'" in load_error(source, dataset, out)
     hostile.archive(source / "model.keras", hostile.class_of(module, name))
-    assert f"Could not locate class '{name}'" in refused(source, dataset, out)
+    assert f"Could not locate class '{name}'" in load_error(source, dataset, out)
 
 
 def test_what_a_model_inside_was_compiled_with(source: Path, dataset: Path, out: Path):
@@ -186,11 +170,11 @@ def test_what_a_model_inside_was_compiled_with(source: Path, dataset: Path, out:
     inputs = keras.Input((3,))
 
     def change(config: hostile.Config) -> None:
-        found = next(item for item in config["config"]["layers"] if item["class_name"] == "Sequential")
-        found["compile_config"]["loss"] = hostile.function("keras.utils", "get_file")
+        edited_layer = next(item for item in config["config"]["layers"] if item["class_name"] == "Sequential")
+        edited_layer["compile_config"]["loss"] = hostile.function("keras.utils", "get_file")
 
     hostile.archive(source / "model.keras", change, keras.Model(inputs, inner(inputs)))
-    assert "calls keras.utils.get_file" in refused(source, dataset, out)
+    assert "calls keras.utils.get_file" in load_error(source, dataset, out)
 
 
 HDF5: dict[str, tuple[Change, str]] = {
@@ -220,7 +204,7 @@ HDF5: dict[str, tuple[Change, str]] = {
 def test_the_same_in_hdf5(case: str, version: str, source: Path, dataset: Path, out: Path):
     change, expected = HDF5[case]
     hostile.hdf5(source / "model.h5", change, version)
-    assert expected in refused(source, dataset, out)
+    assert expected in load_error(source, dataset, out)
 
 
 def test_a_name_that_only_mending_makes(source: Path, dataset: Path, out: Path):
@@ -228,12 +212,12 @@ def test_a_name_that_only_mending_makes(source: Path, dataset: Path, out: Path):
 
     def change(config: hostile.Config) -> None:
         hostile.layer(config, "last")["config"]["activation"] = {"class_name": "/_lambda__", "config": CODE["config"]}
-        found = hostile.layer(config)
-        found["config"]["name"] = "/_lambda__"
+        edited_layer = hostile.layer(config)
+        edited_layer["config"]["name"] = "/_lambda__"
         config["config"] = json.loads(json.dumps(config["config"]).replace('"odd"', '"/_lambda__"'))
 
     hostile.hdf5(source / "model.h5", change)
-    assert "runs code that is in the file" in refused(source, dataset, out)
+    assert "runs code that is in the file" in load_error(source, dataset, out)
 
 
 def test_a_configuration_without_end(source: Path, dataset: Path, out: Path):
@@ -241,7 +225,7 @@ def test_a_configuration_without_end(source: Path, dataset: Path, out: Path):
     for _ in range(900):
         deep = {"deep": deep}
     hostile.archive(source / "model.keras", hostile.setting("deep", deep))
-    assert "model.keras" in refused(source, dataset, out)
+    assert "model.keras" in load_error(source, dataset, out)
 
 
 def chain() -> list[tuple[str, Any]]:
@@ -254,13 +238,13 @@ def test_a_tensorflow_function_that_does_more(name: str, source: Path, dataset: 
     """In a .keras file, which names the class that this project keeps such a layer as."""
 
     def change(config: hostile.Config) -> None:
-        found = hostile.layer(config)
-        found.update(module="images.keras.model.tf_ops", class_name="TensorFlowCall")
-        found["registered_name"] = "crossquant>TensorFlowCall"
-        found["config"] = {"name": "odd", "function": name}
+        edited_layer = hostile.layer(config)
+        edited_layer.update(module="images.keras.model.tf_ops", class_name="TensorFlowCall")
+        edited_layer["registered_name"] = "crossquant>TensorFlowCall"
+        edited_layer["config"] = {"name": "odd", "function": name}
 
     hostile.archive(source / "model.keras", change)
-    assert refused(source, dataset, out).startswith(
+    assert load_error(source, dataset, out).startswith(
         f"model.keras: layer 'odd' calls tf.{name}, which isn't known to only compute: --trust allows that"
     )
 
@@ -268,14 +252,14 @@ def test_a_tensorflow_function_that_does_more(name: str, source: Path, dataset: 
 def test_the_class_for_trusted_files_is_not_found_in_others(source: Path, dataset: Path, out: Path):
     change = hostile.class_of("images.keras.model.tf_ops", "TrustedTensorFlowCall", function="io.read_file")
     hostile.archive(source / "model.keras", change)
-    assert "Could not locate class 'TrustedTensorFlowCall'" in refused(source, dataset, out)
+    assert "Could not locate class 'TrustedTensorFlowCall'" in load_error(source, dataset, out)
 
 
 def test_a_function_as_an_argument_of_an_allowed_one():
     """What a configuration may turn into when it is read: none of it is data."""
     call = tf_ops.TensorFlowCall("math.add", name="sum")
     for argument in (print, keras.layers.Dense(2), [max], {"y": [len]}, tf, object()):
-        with pytest.raises(CrossquantError, match=r"layer 'sum' passes .* to tf\.math\.add, which is no data"):
+        with pytest.raises(CrossquantError, match=r"layer 'sum' passes .* to tf\.math\.add, which is not data"):
             call(tf.ones(2), y=argument)
     assert call(tf.ones(2), y=2.0).numpy().tolist() == [3.0, 3.0]
 
@@ -285,14 +269,19 @@ def test_a_file_that_is_trusted_may_call_any(source: Path, dataset: Path, out: P
     path = keras2_files.save(hostile.plain(), source / "model.h5")
 
     def change(config: dict) -> dict:
-        found = hostile.layer(config)
-        found["class_name"] = "TFOpLambda"
-        found["config"] = {"name": "odd", "trainable": True, "dtype": "float32", "function": "debugging.check_numerics"}
-        found["inbound_nodes"] = [["x", 0, 0, {"message": "not a number"}]]
+        edited_layer = hostile.layer(config)
+        edited_layer["class_name"] = "TFOpLambda"
+        edited_layer["config"] = {
+            "name": "odd",
+            "trainable": True,
+            "dtype": "float32",
+            "function": "debugging.check_numerics",
+        }
+        edited_layer["inbound_nodes"] = [["x", 0, 0, {"message": "not a number"}]]
         return config
 
     keras2_files.edit(path, change)
-    line = refused(source, dataset, out)
+    line = load_error(source, dataset, out)
     assert line.startswith("model.h5: layer 'odd' calls tf.debugging.check_numerics, which isn't known to only compute")
     load.run(source, dataset, out, trust=True)
     opened = runtime.open_model(out)
@@ -305,8 +294,8 @@ def test_a_file_that_is_trusted_may_call_any(source: Path, dataset: Path, out: P
 
 def test_a_keras_function_that_is_trusted(source: Path, dataset: Path, out: Path):
     hostile.archive(source / "model.keras", hostile.calling("keras.utils", "normalize", axis=-1))
-    assert "calls keras.utils.normalize" in refused(source, dataset, out)
-    trusted = load.loaded(source / "model.keras", {}, trust=True)
+    assert "calls keras.utils.normalize" in load_error(source, dataset, out)
+    trusted = load.load_file(source / "model.keras", {}, trust=True)
     assert trusted(np.ones((2, 3), "f")).shape == (2, 2)
 
 
@@ -324,7 +313,7 @@ def test_weights_of_an_archive_that_lie_in_another_file(source: Path, dataset: P
                 content = memory.getvalue()
             target.writestr(name, content)
     whole.unlink()
-    assert "H5 file with external Dataset" in refused(source, dataset, out)
+    assert "H5 file with external Dataset" in load_error(source, dataset, out)
 
 
 def test_a_virtual_array_is_not_read(source: Path, dataset: Path, out: Path, tmp_path: Path):
@@ -335,7 +324,7 @@ def test_a_virtual_array_is_not_read(source: Path, dataset: Path, out: Path, tmp
         layout = h5py.VirtualLayout((6,), "f8")
         layout[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "secret", (6,))
         file.create_virtual_dataset("virtual", layout)
-    assert refused(source, dataset, out) == "model.h5 reads another file ('virtual'): don't use it"
+    assert load_error(source, dataset, out) == "model.h5 reads another file ('virtual'): don't use it"
 
 
 def everyday() -> keras.Model:
@@ -372,7 +361,7 @@ def everyday() -> keras.Model:
 )
 def test_models_of_today_name_nothing_else(build: Callable[[], keras.Model]):
     config = json.loads(json.dumps(keras.saving.serialize_keras_object(build())))
-    assert list(configuration.findings(config)) == []
+    assert list(configuration.find_problems(config)) == []
 
 
 def test_an_everyday_model_is_loaded(source: Path, dataset: Path, out: Path):

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import h5py
 import keras
-import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
@@ -17,23 +16,7 @@ from images.keras.safety import files
 from shared.errors import CrossquantError
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    folder = tmp_path / "source"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def dataset(tmp_path: Path) -> Path:
-    folder = tmp_path / "dataset"
-    folder.mkdir()
-    np.save(folder / "input_0.npy", np.zeros((4, 3), "f"))
-    (folder / "about.json").write_text('{"task": "fidelity"}')
-    return folder
-
-
-def refused(source: Path, dataset: Path, out: Path, trust: bool = False) -> str:
+def load_error(source: Path, dataset: Path, out: Path, trust: bool = False) -> str:
     with pytest.raises(CrossquantError) as caught:
         load.run(source, dataset, out, trust=trust)
     assert not list(out.glob("model*"))
@@ -55,8 +38,8 @@ class Bomb:
 def test_a_pickle_in_disguise_is_not_opened(name: str, source: Path, dataset: Path, out: Path, tmp_path: Path):
     (source / name).write_bytes(pickle.dumps(Bomb(tmp_path / "mark")))
     expected = f"{name} is a pickle, which runs code as it is opened: save the model as .keras instead"
-    assert refused(source, dataset, out) == expected
-    assert refused(source, dataset, out, trust=True) == expected
+    assert load_error(source, dataset, out) == expected
+    assert load_error(source, dataset, out, trust=True) == expected
     assert not (tmp_path / "mark").exists()
 
 
@@ -69,7 +52,7 @@ def test_a_pickle_inside_of_an_archive(source: Path, dataset: Path, out: Path, t
     plain().save(source / "model.keras")
     with zipfile.ZipFile(source / "model.keras", "a") as archive:
         archive.writestr("assets/data", pickle.dumps(Bomb(tmp_path / "mark")))
-    assert refused(source, dataset, out).startswith("model.keras: assets/data is a pickle")
+    assert load_error(source, dataset, out).startswith("model.keras: assets/data is a pickle")
     assert not (tmp_path / "mark").exists()
 
 
@@ -77,7 +60,7 @@ def test_a_pickle_inside_of_an_archive(source: Path, dataset: Path, out: Path, t
 def test_lambda_code_is_refused_unless_it_is_trusted(name: str, source: Path, dataset: Path, out: Path):
     inputs = keras.Input((3,))
     keras.Model(inputs, layers.Dense(2)(layers.Lambda(lambda x: x * 2, name="twice")(inputs))).save(source / name)
-    assert refused(source, dataset, out) == (
+    assert load_error(source, dataset, out) == (
         f"{name}: layer 'twice' runs code that is in the file: "
         "--trust allows that, in the container; or write it as a layer in custom_objects.py"
     )
@@ -89,7 +72,7 @@ def test_lambda_code_deep_inside(source: Path, dataset: Path, out: Path):
     inner = keras.Sequential([keras.Input((3,)), layers.Lambda(lambda x: x * 2, name="deep")], name="inner")
     inputs = keras.Input((4, 3))
     keras.Model(inputs, layers.TimeDistributed(inner)(inputs)).save(source / "model.keras")
-    assert "layer 'deep' runs" in refused(source, dataset, out)
+    assert "layer 'deep' runs" in load_error(source, dataset, out)
 
 
 def test_a_lambda_of_a_named_function_is_the_users_own(source: Path, dataset: Path, out: Path):
@@ -106,26 +89,26 @@ def test_a_lambda_of_a_named_function_is_the_users_own(source: Path, dataset: Pa
 def test_a_zip_bomb_is_not_unpacked(source: Path, dataset: Path, out: Path):
     plain().save(source / "model.keras")
     with zipfile.ZipFile(source / "model.keras", "a", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("assets/zeros", bytes(files.LEAST_BOMB * 2))
-    assert refused(source, dataset, out).startswith("model.keras would unpack to 0.1 GB, from 0.1 MB")
+        archive.writestr("assets/zeros", bytes(files.BOMB_SIZE * 2))
+    assert load_error(source, dataset, out).startswith("model.keras would unpack to 0.1 GB, from 0.1 MB")
 
 
 def test_a_bomb_in_hdf5(source: Path, dataset: Path, out: Path):
     plain().save(source / "model.h5")
     with h5py.File(source / "model.h5", "a") as file:
         file.create_dataset("zeros", (1 << 40,), "f4", chunks=(1 << 16,), compression="gzip")
-    assert refused(source, dataset, out).startswith("model.h5 would unpack to 4398.0 GB")
+    assert load_error(source, dataset, out).startswith("model.h5 would unpack to 4398.0 GB")
 
 
 def test_arrays_in_another_file_are_not_read(source: Path, dataset: Path, out: Path):
     plain().save(source / "model.h5")
     with h5py.File(source / "model.h5", "a") as file:
         file.create_dataset("secret", (16,), "u1", external=[("/etc/passwd", 0, 16)])
-    assert refused(source, dataset, out) == "model.h5 reads another file ('secret'): don't use it"
+    assert load_error(source, dataset, out) == "model.h5 reads another file ('secret'): don't use it"
     with h5py.File(source / "model.h5", "a") as file:
         del file["secret"]
         file["link"] = h5py.ExternalLink("other.h5", "/")
-    assert refused(source, dataset, out) == "model.h5 reads another file ('link'): don't use it"
+    assert load_error(source, dataset, out) == "model.h5 reads another file ('link'): don't use it"
 
 
 @pytest.mark.parametrize("name", ["../escaped", "/tmp/escaped", "..\\escaped"])
@@ -133,7 +116,7 @@ def test_a_member_that_would_leave_its_folder(name: str, source: Path, dataset: 
     plain().save(source / "model.keras")
     with zipfile.ZipFile(source / "model.keras", "a") as archive:
         archive.writestr(name, "x")
-    assert refused(source, dataset, out).startswith("model.keras would write outside of its folder")
+    assert load_error(source, dataset, out).startswith("model.keras would write outside of its folder")
 
 
 def test_a_member_that_is_missing(source: Path, dataset: Path, out: Path):
@@ -141,12 +124,12 @@ def test_a_member_that_is_missing(source: Path, dataset: Path, out: Path):
     with zipfile.ZipFile(source / "whole.keras") as whole, zipfile.ZipFile(source / "model.keras", "w") as part:
         part.writestr("config.json", whole.read("config.json"))
     (source / "whole.keras").unlink()
-    assert "it has no metadata.json" in refused(source, dataset, out)
+    assert "it has no metadata.json" in load_error(source, dataset, out)
 
 
 def test_weights_alone_are_no_model(source: Path, dataset: Path, out: Path):
     plain().save_weights(source / "own.weights.h5")
-    assert "it holds weights without a model" in refused(source, dataset, out)
+    assert "it holds weights without a model" in load_error(source, dataset, out)
 
 
 def test_a_saved_model_that_writes_files(source: Path, dataset: Path, out: Path, tmp_path: Path):
@@ -158,7 +141,9 @@ def test_a_saved_model_that_writes_files(source: Path, dataset: Path, out: Path,
 
     writer = Writer()
     tf.saved_model.save(writer, source / "saved", signatures={"serving_default": writer.answer})
-    assert refused(source, dataset, out).startswith("saved has operators that aren't known to only compute (WriteFile)")
+    assert load_error(source, dataset, out).startswith(
+        "saved has operators that aren't known to only compute (WriteFile)"
+    )
     assert not (tmp_path / "mark").exists()
 
 
@@ -166,7 +151,7 @@ def test_a_saved_model_that_is_cut_short(source: Path, dataset: Path, out: Path)
     plain().export(source / "saved", verbose=False)
     whole = (source / "saved" / "saved_model.pb").read_bytes()
     (source / "saved" / "saved_model.pb").write_bytes(whole[: len(whole) // 2])
-    assert "saved" in refused(source, dataset, out)
+    assert "saved" in load_error(source, dataset, out)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +169,7 @@ def test_an_error_of_the_users_file_is_told_with_its_line(
 ):
     plain().save(source / "model.keras")
     (source / "custom_objects.py").write_text(code)
-    assert refused(source, dataset, out).startswith(message)
+    assert load_error(source, dataset, out).startswith(message)
 
 
 def test_a_layer_that_nothing_defines(source: Path, dataset: Path, out: Path):
@@ -194,13 +179,13 @@ def test_a_layer_that_nothing_defines(source: Path, dataset: Path, out: Path):
 
     inputs = keras.Input((3,))
     keras.Model(inputs, Twice()(inputs)).save(source / "model.keras")
-    assert refused(source, dataset, out) == (
+    assert load_error(source, dataset, out) == (
         f"Keras {keras.__version__} can't load model.keras: Could not locate class 'Twice': "
         "name the Python file that defines it in the experiment, model.code"
     )
     code = "import keras\nclass Twice(keras.layers.Layer):\n    def call(self, x):\n        raise KeyError('mine')\n"
     (source / "custom_objects.py").write_text(code)
-    assert "(custom_objects.py, line 4)" in refused(source, dataset, out)
+    assert "(custom_objects.py, line 4)" in load_error(source, dataset, out)
 
 
 def test_the_users_file_stays_beside_the_model(source: Path, dataset: Path, out: Path):

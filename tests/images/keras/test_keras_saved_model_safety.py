@@ -21,23 +21,7 @@ SPEC = tf.TensorSpec((None, 3), tf.float32, name="x")
 Act = Callable[[tf.Tensor, str], Any]
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    folder = tmp_path / "source"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def dataset(tmp_path: Path) -> Path:
-    folder = tmp_path / "dataset"
-    folder.mkdir()
-    np.save(folder / "input_0.npy", np.zeros((4, 3), "f"))
-    (folder / "about.json").write_text('{"task": "fidelity"}')
-    return folder
-
-
-def refused(source: Path, dataset: Path, out: Path) -> str:
+def load_error(source: Path, dataset: Path, out: Path) -> str:
     """The operators that are named, in one line; `inspect` says the same."""
     with pytest.raises(CrossquantError) as caught:
         load.run(source, dataset, out, trust=False)
@@ -52,53 +36,53 @@ def refused(source: Path, dataset: Path, out: Path) -> str:
     return names
 
 
-def answered(out: Path, x: np.ndarray) -> np.ndarray:
-    (found,) = keras.tree.flatten(runtime.open_model(out)([tf.constant(x)]))
-    return found.numpy()
+def predict(out: Path, x: np.ndarray) -> np.ndarray:
+    (output,) = keras.tree.flatten(runtime.open_model(out)([tf.constant(x)]))
+    return output.numpy()
 
 
-def printed(_: tf.Tensor, path: str) -> None:
+def print_to_file(_: tf.Tensor, path: str) -> None:
     tf.print("executed", output_stream=f"file://{path}")
 
 
-def written(_: tf.Tensor, path: str) -> None:
+def write_file(_: tf.Tensor, path: str) -> None:
     tf.io.write_file(path, "executed")
 
 
-def saved(x: tf.Tensor, path: str) -> None:
+def save_tensor(x: tf.Tensor, path: str) -> None:
     tf.raw_ops.SaveV2(prefix=path, tensor_names=["x"], shape_and_slices=[""], tensors=[x])
 
 
-def summarized(_: tf.Tensor, path: str) -> None:
+def write_summary(_: tf.Tensor, path: str) -> None:
     writer = tf.raw_ops.SummaryWriter(shared_name="writer")
     tf.raw_ops.CreateSummaryFileWriter(writer=writer, logdir=path, max_queue=1, flush_millis=1, filename_suffix=".mark")
 
 
-def lines(*_: Any) -> Any:
+def read_lines(*_: Any) -> Any:
     return tf.data.TextLineDataset("/etc/passwd").reduce("", lambda state, line: state + line)
 
 
-def mapped(*_: Any) -> Any:
+def map_memory(*_: Any) -> Any:
     return tf.raw_ops.ImmutableConst(dtype=tf.uint8, shape=[4], memory_region_name="/etc/hostname")
 
 
-def contents(*_: Any) -> Any:
+def read_contents(*_: Any) -> Any:
     return tf.io.read_file("/etc/passwd")
 
 
-def listed(*_: Any) -> Any:
+def list_files(*_: Any) -> Any:
     return tf.io.matching_files("/etc/*")
 
 
-def python(x: tf.Tensor, _: str) -> Any:
+def call_python(x: tf.Tensor, _: str) -> Any:
     return tf.numpy_function(lambda value: value, [x], tf.float32)
 
 
-def restored(_: tf.Tensor, path: str) -> Any:
+def restore_tensor(_: tf.Tensor, path: str) -> Any:
     return tf.raw_ops.RestoreV2(prefix=path, tensor_names=["x"], shape_and_slices=[""], dtypes=[tf.float32])
 
 
-def looked_up(*_: Any) -> Any:
+def fill_table(*_: Any) -> Any:
     table = tf.raw_ops.HashTableV2(key_dtype=tf.string, value_dtype=tf.int64)
     return tf.raw_ops.InitializeTableFromTextFileV2(
         table_handle=table, filename="/etc/passwd", key_index=-2, value_index=-1
@@ -106,21 +90,21 @@ def looked_up(*_: Any) -> Any:
 
 
 ACTS: dict[str, tuple[Act, str]] = {
-    "PrintV2": (printed, "PrintV2 to file://"),
-    "WriteFile": (written, "WriteFile"),
-    "SaveV2": (saved, "SaveV2"),
-    "summary": (summarized, "CreateSummaryFileWriter, SummaryWriter"),
-    "TextLineDataset": (lines, "TextLineDataset"),
-    "ImmutableConst": (mapped, "ImmutableConst"),
-    "ReadFile": (contents, "ReadFile"),
-    "MatchingFiles": (listed, "MatchingFiles"),
-    "PyFunc": (python, "PyFunc"),
-    "RestoreV2": (restored, "RestoreV2"),
-    "table": (looked_up, "InitializeTableFromTextFileV2"),
+    "PrintV2": (print_to_file, "PrintV2 to file://"),
+    "WriteFile": (write_file, "WriteFile"),
+    "SaveV2": (save_tensor, "SaveV2"),
+    "summary": (write_summary, "CreateSummaryFileWriter, SummaryWriter"),
+    "TextLineDataset": (read_lines, "TextLineDataset"),
+    "ImmutableConst": (map_memory, "ImmutableConst"),
+    "ReadFile": (read_contents, "ReadFile"),
+    "MatchingFiles": (list_files, "MatchingFiles"),
+    "PyFunc": (call_python, "PyFunc"),
+    "RestoreV2": (restore_tensor, "RestoreV2"),
+    "table": (fill_table, "InitializeTableFromTextFileV2"),
 }
 
 
-def once(act: Act, path: str) -> Any:
+def in_answer(act: Act, path: str) -> Any:
     """In the function that answers."""
 
     @tf.function(input_signature=[SPEC])
@@ -131,7 +115,7 @@ def once(act: Act, path: str) -> Any:
     return answer
 
 
-def deep(act: Act, path: str) -> Any:
+def in_loop(act: Act, path: str) -> Any:
     """In a function that a branch in a loop calls."""
 
     @tf.function(input_signature=[SPEC])
@@ -151,41 +135,41 @@ def deep(act: Act, path: str) -> Any:
     return answer
 
 
-def aside(act: Act, path: str) -> Any:
+def in_unused_function(act: Act, path: str) -> Any:
     """In a function that nothing calls, beside the one that answers."""
-    return once(lambda x, _: None, path), once(act, path)
+    return in_answer(lambda x, _: None, path), in_answer(act, path)
 
 
-@pytest.mark.parametrize("place", [once, deep, aside])
+@pytest.mark.parametrize("place", [in_answer, in_loop, in_unused_function])
 @pytest.mark.parametrize("act", ACTS)
 def test_an_operator_that_does_more_than_compute(
     act: str, place: Callable[..., Any], source: Path, dataset: Path, out: Path, tmp_path: Path
 ):
     function, expected = ACTS[act]
     module = tf.Module()
-    made = place(function, str(tmp_path / "mark"))
-    module.answer, module.other = made if isinstance(made, tuple) else (made, None)
+    functions = place(function, str(tmp_path / "mark"))
+    module.answer, module.other = functions if isinstance(functions, tuple) else (functions, None)
     tf.saved_model.save(module, source / "saved", signatures={"serving_default": module.answer})
-    assert expected in refused(source, dataset, out)
+    assert expected in load_error(source, dataset, out)
     assert not list(tmp_path.glob("mark*"))
 
 
 def test_what_is_trusted_runs(source: Path, dataset: Path, out: Path, tmp_path: Path):
     module = tf.Module()
-    module.answer = once(printed, str(tmp_path / "mark"))
+    module.answer = in_answer(print_to_file, str(tmp_path / "mark"))
     tf.saved_model.save(module, source / "saved", signatures={"serving_default": module.answer})
     load.run(source, dataset, out, trust=True)
-    answered(out, np.ones((1, 3), "f"))
+    predict(out, np.ones((1, 3), "f"))
     assert (tmp_path / "mark").read_text() == "executed\n"
 
 
-def graph(folder: Path, act: Act | None, path: str, start: bool = False) -> None:
-    """As TensorFlow 1 saved it: no objects, one graph. `start`: the act belongs to what is run once, after loading."""
+def write_graph(folder: Path, act: Act | None, path: str, start: bool = False) -> None:
+    """As TensorFlow 1 saved it: no objects, one graph. `start`: the act is run once, after loading."""
     v1 = tf.compat.v1
     with tf.Graph().as_default(), v1.Session() as session:
         x = v1.placeholder(tf.float32, (None, 3), name="x")
         factor = v1.get_variable("factor", initializer=[1.0, 2.0, 3.0], use_resource=False)
-        done = [act(x if act is not saved else factor, path)] if act else []
+        done = [act(x if act is not save_tensor else factor, path)] if act else []
         last = session.graph.get_operations()[-1]
         with tf.control_dependencies([last] if act and not start else []):
             y = tf.identity(x * factor, name="y")
@@ -203,49 +187,49 @@ def graph(folder: Path, act: Act | None, path: str, start: bool = False) -> None
 
 
 def test_a_saved_model_of_tensorflow_1(source: Path, dataset: Path, out: Path):
-    graph(source / "saved", None, "")
+    write_graph(source / "saved", None, "")
     load.run(source, dataset, out, trust=False)
-    np.testing.assert_allclose(answered(out, np.ones((1, 3), "f")), [[1.0, 2.0, 3.0]])
+    np.testing.assert_allclose(predict(out, np.ones((1, 3), "f")), [[1.0, 2.0, 3.0]])
 
 
 @pytest.mark.parametrize("start", [False, True], ids=["answers", "starts"])
 @pytest.mark.parametrize("act", ["WriteFile", "SaveV2", "ReadFile", "PrintV2", "RestoreV2"])
 def test_an_operator_in_the_graph_itself(act: str, start: bool, source: Path, dataset: Path, out: Path, tmp_path: Path):
     function, expected = ACTS[act]
-    graph(source / "saved", function, str(tmp_path / "mark"), start)
-    assert expected in refused(source, dataset, out)
+    write_graph(source / "saved", function, str(tmp_path / "mark"), start)
+    assert expected in load_error(source, dataset, out)
 
 
-def edited(folder: Path, change: Callable[[Any], None]) -> None:
-    holder = program.read(folder)
+def edit_program(folder: Path, change: Callable[[Any], None]) -> None:
+    holder = program.read_program(folder)
     change(holder)
     (folder / program.FILE).write_bytes(holder.SerializeToString())
 
 
-def exported(folder: Path) -> Path:
+def export_dense(folder: Path) -> Path:
     inputs = keras.Input((3,), name="x")
     keras.Model(inputs, layers.Dense(2, name="y")(inputs)).export(folder, verbose=False)
     return folder
 
 
-def saver(meta: Any) -> Any:
+def find_saver(meta: Any) -> Any:
     """The function that writes the variables."""
     functions = meta.graph_def.library.function
     return next(item for item in functions if any(node.op == "SaveV2" for node in item.node_def))
 
 
 def test_the_saver_may_stay_where_nothing_comes_to_it(source: Path):
-    exported(source / "saved")
-    found = program.read(source / "saved").meta_graphs[0]
-    assert saver(found).signature.name
-    assert program.refused(program.read(source / "saved")) == []
+    export_dense(source / "saved")
+    graph = program.read_program(source / "saved").meta_graphs[0]
+    assert find_saver(graph).signature.name
+    assert program.find_unsafe_operators(program.read_program(source / "saved")) == []
 
 
 def call_it(meta: Any) -> None:
     """From a function that answers."""
     other = next(item for item in meta.graph_def.library.function if "signature_wrapper" in item.signature.name)
     node = other.node_def.add(name="call", op="StatefulPartitionedCall")
-    node.attr["f"].func.name = saver(meta).signature.name
+    node.attr["f"].func.name = find_saver(meta).signature.name
 
 
 def call_it_inside(meta: Any) -> None:
@@ -253,58 +237,60 @@ def call_it_inside(meta: Any) -> None:
     other = next(item for item in meta.graph_def.library.function if "signature_wrapper" in item.signature.name)
     node = other.node_def.add(name="call", op="StatelessIf")
     node.attr["then_branch"].func.name = other.signature.name
-    node.attr["then_branch"].func.attr["f"].func.name = saver(meta).signature.name
+    node.attr["then_branch"].func.attr["f"].func.name = find_saver(meta).signature.name
 
 
 def offer_it(meta: Any) -> None:
     """As a function of an object."""
-    meta.object_graph_def.concrete_functions[saver(meta).signature.name].SetInParent()
+    meta.object_graph_def.concrete_functions[find_saver(meta).signature.name].SetInParent()
 
 
 def answer_by_it(meta: Any) -> None:
     """By a signature of the graph."""
-    call = next(node for node in meta.graph_def.node if node.attr["f"].func.name == saver(meta).signature.name)
+    call = next(node for node in meta.graph_def.node if node.attr["f"].func.name == find_saver(meta).signature.name)
     info = next(iter(meta.signature_def["serving_default"].outputs.values()))
     info.name = f"{call.name}:0"
 
 
 def start_with_it(meta: Any) -> None:
-    call = next(node for node in meta.graph_def.node if node.attr["f"].func.name == saver(meta).signature.name)
+    call = next(node for node in meta.graph_def.node if node.attr["f"].func.name == find_saver(meta).signature.name)
     meta.collection_def["legacy_init_op"].node_list.value.append(call.name)
 
 
 def swap_for_it(meta: Any) -> None:
     """TensorFlow puts another function in its place, and the other way round."""
-    saver(meta).attr["api_implements"].s = b"own"
+    find_saver(meta).attr["api_implements"].s = b"own"
 
 
 def plant_another(meta: Any) -> None:
     """That nothing calls: TensorFlow would put it in the place of one that says the same of itself."""
     planted = meta.graph_def.library.function.add()
-    planted.CopyFrom(saver(meta))
+    planted.CopyFrom(find_saver(meta))
     planted.signature.name = "planted"
 
 
 def name_it_in_text(meta: Any) -> None:
     other = next(item for item in meta.graph_def.library.function if "signature_wrapper" in item.signature.name)
-    other.attr["forward_function_name"].s = saver(meta).signature.name.encode()
+    other.attr["forward_function_name"].s = find_saver(meta).signature.name.encode()
 
 
 def differentiate_by_it(meta: Any) -> None:
     other = next(item for item in meta.graph_def.library.function if "signature_wrapper" in item.signature.name)
-    meta.graph_def.library.gradient.add(function_name=other.signature.name, gradient_func=saver(meta).signature.name)
+    meta.graph_def.library.gradient.add(
+        function_name=other.signature.name, gradient_func=find_saver(meta).signature.name
+    )
 
 
 def answer_by_its_part(meta: Any) -> None:
     """By an output that consists of outputs."""
-    call = next(node for node in meta.graph_def.node if node.attr["f"].func.name == saver(meta).signature.name)
+    call = next(node for node in meta.graph_def.node if node.attr["f"].func.name == find_saver(meta).signature.name)
     info = next(iter(meta.signature_def["serving_default"].outputs.values()))
     part = info.composite_tensor.components.add().composite_tensor.components.add()
     part.coo_sparse.values_tensor_name = f"{call.name}:0"
 
 
 def initialize_by_it(meta: Any) -> None:
-    call = next(node for node in meta.graph_def.node if node.attr["f"].func.name == saver(meta).signature.name)
+    call = next(node for node in meta.graph_def.node if node.attr["f"].func.name == find_saver(meta).signature.name)
     variable = VariableDef(initializer_name=call.name).SerializeToString()
     meta.collection_def["local_variables"].bytes_list.value.append(variable)
 
@@ -315,8 +301,8 @@ COMES_TO_IT += (name_it_in_text, differentiate_by_it, answer_by_its_part, initia
 
 @pytest.mark.parametrize("change", COMES_TO_IT)
 def test_a_saver_that_something_comes_to(change: Callable[[Any], None], source: Path, dataset: Path, out: Path):
-    edited(exported(source / "saved"), lambda holder: change(holder.meta_graphs[0]))
-    assert "SaveV2" in refused(source, dataset, out)
+    edit_program(export_dense(source / "saved"), lambda holder: change(holder.meta_graphs[0]))
+    assert "SaveV2" in load_error(source, dataset, out)
 
 
 def leave_open(node: Any, _: Any) -> None:
@@ -351,8 +337,8 @@ def hide_by_a_second(node: Any, library: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (leave_open, "PrintV2 with an attribute of its caller's"),
-        (leave_open_inside, "PrintV2 with an attribute of its caller's"),
+        (leave_open, "PrintV2 with an attribute that its caller sets"),
+        (leave_open_inside, "PrintV2 with an attribute that its caller sets"),
         (call_what_is_not_there, "WriteFile"),
         (call_an_operator, "WriteFile"),
         (hide_by_a_second, "WriteFile"),
@@ -362,7 +348,7 @@ def test_what_is_not_in_the_file_or_is_there_twice(
     change: Callable[[Any, Any], None], expected: str, source: Path, dataset: Path, out: Path
 ):
     module = tf.Module()
-    module.answer = once(lambda *_: tf.print("rows"), "")
+    module.answer = in_answer(lambda *_: tf.print("rows"), "")
     tf.saved_model.save(module, source / "saved", signatures={"serving_default": module.answer})
 
     def edit(holder: Any) -> None:
@@ -370,12 +356,12 @@ def test_what_is_not_in_the_file_or_is_there_twice(
         nodes = [node for function in library.function for node in function.node_def]
         change(next(node for node in nodes if node.op == "PrintV2"), library)
 
-    assert program.refused(program.read(source / "saved")) == []
-    edited(source / "saved", edit)
-    assert refused(source, dataset, out) == expected
+    assert program.find_unsafe_operators(program.read_program(source / "saved")) == []
+    edit_program(source / "saved", edit)
+    assert load_error(source, dataset, out) == expected
 
 
-def layer_for(device: str, factor: float, act: Act | None, path: str) -> Any:
+def make_function(device: str, factor: float, act: Act | None, path: str) -> Any:
     """One of two functions that TensorFlow takes for each other, as Keras 2 wrote LSTM and GRU."""
 
     def scaled(x: tf.Tensor) -> tf.Tensor:
@@ -386,33 +372,33 @@ def layer_for(device: str, factor: float, act: Act | None, path: str) -> Any:
     return tf.function(scaled, input_signature=[SPEC], autograph=False, experimental_attributes=attributes)
 
 
-def of_two(folder: Path, act: Act | None, path: str) -> None:
+def save_two_functions(folder: Path, act: Act | None, path: str) -> None:
     """What answers is asked to be for the GPU; the other one lies in the library alone."""
 
     def write(to: Path, first: Any) -> Any:
         module = tf.Module()
         module.answer = tf.function(lambda x: {"y": first(x) + 1.0}, input_signature=[SPEC])
         tf.saved_model.save(module, to, signatures={"serving_default": module.answer})
-        return program.read(to).meta_graphs[0].graph_def.library.function
+        return program.read_program(to).meta_graphs[0].graph_def.library.function
 
-    aside = write(folder.with_name("aside"), layer_for("CPU", 3.0, act, path))
+    aside = write(folder.with_name("aside"), make_function("CPU", 3.0, act, path))
     shutil.rmtree(folder.with_name("aside"))
-    write(folder, layer_for("GPU", 2.0, None, ""))
+    write(folder, make_function("GPU", 2.0, None, ""))
     planted = [item for item in aside if "api_implements" in item.attr]
-    edited(folder, lambda holder: holder.meta_graphs[0].graph_def.library.function.extend(planted))
+    edit_program(folder, lambda holder: holder.meta_graphs[0].graph_def.library.function.extend(planted))
 
 
 @pytest.mark.parametrize("act", ["WriteFile", "SaveV2"])
 def test_a_function_that_is_put_in_anothers_place(act: str, source: Path, dataset: Path, out: Path, tmp_path: Path):
-    of_two(source / "saved", lambda x, path: ACTS[act][0](x, path) or x, str(tmp_path / "mark"))
-    assert act in refused(source, dataset, out)
+    save_two_functions(source / "saved", lambda x, path: ACTS[act][0](x, path) or x, str(tmp_path / "mark"))
+    assert act in load_error(source, dataset, out)
     assert not list(tmp_path.glob("mark*"))
 
 
 def test_two_functions_for_one_layer_as_keras_2_wrote_them(source: Path, dataset: Path, out: Path):
-    of_two(source / "saved", None, "")
+    save_two_functions(source / "saved", None, "")
     load.run(source, dataset, out, trust=False)
-    assert answered(out, np.ones((1, 3), "f")).tolist() in ([[3.0] * 3], [[4.0] * 3])
+    assert predict(out, np.ones((1, 3), "f")).tolist() in ([[3.0] * 3], [[4.0] * 3])
 
 
 def test_a_second_graph_is_read_as_tensorflow_1_would(source: Path, dataset: Path, out: Path):
@@ -421,13 +407,13 @@ def test_a_second_graph_is_read_as_tensorflow_1_would(source: Path, dataset: Pat
     def twice(holder: Any) -> None:
         holder.meta_graphs.add().CopyFrom(holder.meta_graphs[0])
 
-    edited(exported(source / "saved"), twice)
-    assert refused(source, dataset, out) == "RestoreV2"
+    edit_program(export_dense(source / "saved"), twice)
+    assert load_error(source, dataset, out) == "RestoreV2"
 
 
 @pytest.mark.parametrize("name", ["saved_model.cpb", "saved_model.pbtxt", "assets.extra/more", "code.py"])
 def test_what_is_not_part_of_a_saved_model_is_not_copied(name: str, source: Path, dataset: Path, out: Path):
-    exported(source / "saved")
+    export_dense(source / "saved")
     (source / "saved" / name).parent.mkdir(exist_ok=True)
     (source / "saved" / name).write_text("other")
     load.run(source, dataset, out, trust=False)
@@ -435,12 +421,12 @@ def test_what_is_not_part_of_a_saved_model_is_not_copied(name: str, source: Path
 
 
 def test_operators_are_those_of_tensorflow():
-    known = {name for name in dir(tf.raw_ops) if name[0] != "_"}
-    assert not {name for name in tf_operators.COMPUTE - known if not name.startswith(("Ref", "Placeholder", "Xla"))}
+    operators = {name for name in dir(tf.raw_ops) if name[0] != "_"}
+    assert not {name for name in tf_operators.COMPUTE - operators if not name.startswith(("Ref", "Placeholder", "Xla"))}
     reaching = {"ReadFile", "WriteFile", "MatchingFiles", "PyFunc", "EagerPyFunc", "PyFuncStateless", "PrintV2"}
     reaching |= {"ImmutableConst", "LoadAndRemapMatrix", "GenerateVocabRemapping", "FixedUnigramCandidateSampler"}
     reaching |= {"DecodeProtoV2", "EncodeProto", "DebugIdentityV2", "RemoteCall"}
-    assert reaching <= known and not (reaching | {"XlaCallModule", "RpcCall"}) & tf_operators.COMPUTE
+    assert reaching <= operators and not (reaching | {"XlaCallModule", "RpcCall"}) & tf_operators.COMPUTE
     assert not [name for name in tf_operators.COMPUTE if "Dataset" in name or "Iterator" in name or "Reader" in name]
 
 
@@ -476,14 +462,14 @@ def test_a_saved_model_with_the_slots_of_an_optimizer(source: Path, dataset: Pat
     """TensorFlow itself doesn't load it: if it does one day, the editing can go."""
     module = Trained()
     tf.saved_model.save(module, source / "saved", signatures={"serving_default": module.answer})
-    nodes = program.read(source / "saved").meta_graphs[0].object_graph_def.nodes
+    nodes = program.read_program(source / "saved").meta_graphs[0].object_graph_def.nodes
     assert sum(len(node.slot_variables) for node in nodes) == 2
     with pytest.raises(AttributeError, match="add_slot"):
         tf.saved_model.load(source / "saved")
     before = (source / "saved" / program.FILE).read_bytes()
     load.run(source, dataset, out, trust=False)
     x = np.random.default_rng(0).normal(size=(4, 3)).astype("f")
-    np.testing.assert_allclose(answered(out, x), module.answer(tf.constant(x))["y"], rtol=1e-6)
+    np.testing.assert_allclose(predict(out, x), module.answer(tf.constant(x))["y"], rtol=1e-6)
     assert (source / "saved" / program.FILE).read_bytes() == before
 
 
@@ -514,4 +500,4 @@ def test_what_keras_writes_goes_through(build: Callable[[], keras.Model], how: s
         built.export(source / "saved", verbose=False)
     else:
         tf.saved_model.save(built, source / "saved")
-    assert program.refused(program.read(source / "saved")) == []
+    assert program.find_unsafe_operators(program.read_program(source / "saved")) == []

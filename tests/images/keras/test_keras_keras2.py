@@ -61,7 +61,7 @@ def sequential() -> keras.Model:
 BUILDERS = (convolutions, recurrent, attention, nested)
 
 
-def randomized(build: Callable[[], keras.Model]) -> keras.Model:
+def build_random(build: Callable[[], keras.Model]) -> keras.Model:
     keras.utils.set_random_seed(0)
     built = build()
     random = np.random.default_rng(0)
@@ -74,37 +74,37 @@ def samples(built: keras.Model) -> np.ndarray:
     return np.random.default_rng(1).normal(size=(3, *built.inputs[0].shape[1:])).astype("f")
 
 
-def loaded(path: Path) -> keras.Model:
-    return load.loaded(path, {}, trust=False)
+def load_file(path: Path) -> keras.Model:
+    return load.load_file(path, {}, trust=False)
 
 
 @pytest.mark.parametrize("build", BUILDERS, ids=lambda build: build.__name__)
 def test_a_file_of_keras_2_answers_as_before(build: Callable[[], keras.Model], tmp_path: Path):
-    built = randomized(build)
-    found = loaded(keras2_files.save(built, tmp_path / "model.h5"))
-    np.testing.assert_allclose(found(samples(built)), built(samples(built)), rtol=1e-5, atol=1e-6)
+    built = build_random(build)
+    model = load_file(keras2_files.save(built, tmp_path / "model.h5"))
+    np.testing.assert_allclose(model(samples(built)), built(samples(built)), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("build", [convolutions, recurrent, attention], ids=lambda build: build.__name__)
 def test_keras_3_itself_refuses_it(build: Callable[[], keras.Model], tmp_path: Path):
     """If it doesn't any more, the mending can go."""
-    path = keras2_files.save(randomized(build), tmp_path / "model.h5")
+    path = keras2_files.save(build_random(build), tmp_path / "model.h5")
     with pytest.raises(Exception):  # noqa: B017 - it has many ways
-        found = keras.models.load_model(path, compile=False)
-        found(samples(found))
+        model = keras.models.load_model(path, compile=False)
+        model(samples(model))
 
 
 @pytest.mark.parametrize(("build", "name"), [(sequential, "Sequential"), (nested, "Model")])
 def test_older_names_of_a_model(build: Callable[[], keras.Model], name: str, tmp_path: Path):
-    built = randomized(build)
-    found = loaded(keras2_files.save(built, tmp_path / "model.h5", name))
-    np.testing.assert_allclose(found(samples(built)), built(samples(built)), rtol=1e-5, atol=1e-6)
+    built = build_random(build)
+    model = load_file(keras2_files.save(built, tmp_path / "model.h5", name))
+    np.testing.assert_allclose(model(samples(built)), built(samples(built)), rtol=1e-5, atol=1e-6)
 
 
 def test_neither_optimizer_nor_file_is_touched(tmp_path: Path):
-    path = keras2_files.save(randomized(convolutions), tmp_path / "model.h5")
+    path = keras2_files.save(build_random(convolutions), tmp_path / "model.h5")
     before = path.read_bytes()
-    assert not loaded(path).compiled
+    assert not load_file(path).compiled
     assert path.read_bytes() == before
 
 
@@ -139,7 +139,7 @@ def read_only(folder: Path) -> Iterator[None]:
 @pytest.mark.parametrize("name", ["model.h5", "new.h5", "model.keras", "saved"])
 def test_a_file_in_a_folder_that_can_not_be_written_to(name: str, tmp_path: Path, out: Path):
     """As the volume is mounted in a container: nothing is opened for writing, and nothing is written beside it."""
-    built, folder = randomized(convolutions), tmp_path / "source"
+    built, folder = build_random(convolutions), tmp_path / "source"
     folder.mkdir()
     if name == "saved":
         built.export(folder, verbose=False)
@@ -149,30 +149,30 @@ def test_a_file_in_a_folder_that_can_not_be_written_to(name: str, tmp_path: Path
         built.save(folder / name)
     before = sorted(folder.rglob("*"))
     with read_only(folder):
-        load.keep(folder, out, trust=False)
+        load.store_model(folder, out, trust=False)
     assert sorted(folder.rglob("*")) == before
     answer = runtime.open_model(out)([samples(built)])
     np.testing.assert_allclose(keras.tree.flatten(answer)[0], built(samples(built)), rtol=1e-5, atol=1e-6)
 
 
 def test_a_version_that_an_old_library_wrote_as_bytes(tmp_path: Path):
-    built = randomized(convolutions)
+    built = build_random(convolutions)
     path = keras2_files.save(built, tmp_path / "model.h5")
     with h5py.File(path, "r+") as file:
         file.attrs["keras_version"] = np.bytes_(b"2.2.4")
         file.attrs["model_config"] = np.bytes_(file.attrs["model_config"].encode())
-    np.testing.assert_allclose(loaded(path)(samples(built)), built(samples(built)), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(load_file(path)(samples(built)), built(samples(built)), rtol=1e-5, atol=1e-6)
 
 
 def test_a_large_file_is_not_read_into_memory(tmp_path: Path):
     """Of what lies in it beside the weights, such as an optimizer's state, nothing is read."""
-    built = randomized(convolutions)
+    built = build_random(convolutions)
     path = keras2_files.save(built, tmp_path / "model.h5")
     with h5py.File(path, "r+") as file:
         file["optimizer_weights"].create_dataset("state", data=np.random.default_rng(0).random(25_000_000))
-    loaded(path)  # what Keras needs once
+    load_file(path)  # what Keras needs once
     tracemalloc.start()
-    loaded(path)
+    load_file(path)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert path.stat().st_size > 200_000_000
@@ -180,14 +180,14 @@ def test_a_large_file_is_not_read_into_memory(tmp_path: Path):
 
 
 def test_a_slash_in_the_name_of_a_layer(tmp_path: Path):
-    built = randomized(sequential_named)
+    built = build_random(sequential_named)
 
     def slashed(config: dict) -> dict:
-        return keras2.replaced(config, {"block1_dense": "block1/dense"})
+        return keras2.replace_texts(config, {"block1_dense": "block1/dense"})
 
-    found = loaded(keras2_files.edit(keras2_files.save(built, tmp_path / "model.h5"), slashed))
-    assert [layer.name for layer in found.layers][1] == "block1_dense"
-    np.testing.assert_allclose(found(samples(built)), built(samples(built)), rtol=1e-6)
+    model = load_file(keras2_files.edit(keras2_files.save(built, tmp_path / "model.h5"), slashed))
+    assert [layer.name for layer in model.layers][1] == "block1_dense"
+    np.testing.assert_allclose(model(samples(built)), built(samples(built)), rtol=1e-6)
 
 
 def sequential_named() -> keras.Model:
@@ -221,15 +221,15 @@ def with_operators() -> keras.Model:
 
 
 def test_operators_of_tensorflow_between_layers(tmp_path: Path, out: Path):
-    built = randomized(with_operators)
-    found = loaded(keras2_files.edit(keras2_files.save(built, tmp_path / "model.h5"), calls))
+    built = build_random(with_operators)
+    model = load_file(keras2_files.edit(keras2_files.save(built, tmp_path / "model.h5"), calls))
     expected = built(samples(built))[:, :2]
-    np.testing.assert_allclose(found(samples(built)), expected, rtol=1e-6)
-    found.save(out / "model.keras")  # the layer that stands for them can be kept, and exported
+    np.testing.assert_allclose(model(samples(built)), expected, rtol=1e-6)
+    model.save(out / "model.keras")  # the layer that stands for them can be kept, and exported
     again = runtime.open_model(out)
     np.testing.assert_allclose(keras.tree.flatten(again([samples(built)]))[0], expected, rtol=1e-6)
     graph, _ = export.convert(again, 17)
-    export.check(graph)
+    export.check_model(graph)
 
 
 def test_an_operator_that_reaches_out_is_not_called(tmp_path: Path):
@@ -239,9 +239,9 @@ def test_an_operator_that_reaches_out_is_not_called(tmp_path: Path):
                 change(layer, "io.read_file", [["a", 0, 0, {"name": None}]])
         return config
 
-    path = keras2_files.edit(keras2_files.save(randomized(with_operators), tmp_path / "model.h5"), reading)
+    path = keras2_files.edit(keras2_files.save(build_random(with_operators), tmp_path / "model.h5"), reading)
     with pytest.raises(CrossquantError) as caught:
-        loaded(path)
+        load_file(path)
     assert "layer 'twice' calls tf.io.read_file, which isn't known to only compute: --trust" in str(caught.value)
 
 
@@ -252,9 +252,9 @@ def test_what_keras_3_can_not_do_is_not_dropped(tmp_path: Path):
                 layer["config"]["groups"] = 2
         return config
 
-    path = keras2_files.edit(keras2_files.save(randomized(convolutions), tmp_path / "model.h5"), other)
+    path = keras2_files.edit(keras2_files.save(build_random(convolutions), tmp_path / "model.h5"), other)
     with pytest.raises(CrossquantError) as caught:
-        loaded(path)
+        load_file(path)
     assert "groups" in str(caught.value)
 
 
@@ -264,7 +264,7 @@ def test_a_real_file_of_keras_2():
     with h5py.File(REFERENCE) as file:
         assert file.attrs["keras_version"] == "2.4.0"
         assert "optimizer_weights" in file
-    found = loaded(REFERENCE)
-    assert found.count_params() == 78_666
-    answer = found(tf.zeros((2, 32, 32, 3))).numpy()
+    model = load_file(REFERENCE)
+    assert model.count_params() == 78_666
+    answer = model(tf.zeros((2, 32, 32, 3))).numpy()
     np.testing.assert_allclose(answer.sum(axis=1), 1, rtol=1e-5)

@@ -1,4 +1,4 @@
-"""How many of the operators that compute are quantized, read from the file: the converter leaves some in float."""
+"""Counts the quantized operators in a LiteRT file: the converter leaves some in float, without an error."""
 
 import json
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from images.litert import session
 from shared.quantization.guards import check_quantized
 
 FILE = "quantized.json"
-COMPUTING = (
+WEIGHTED = (  # operators with weights
     schema.BuiltinOperator.CONV_2D,
     schema.BuiltinOperator.DEPTHWISE_CONV_2D,
     schema.BuiltinOperator.TRANSPOSE_CONV,
@@ -20,41 +20,43 @@ COMPUTING = (
     schema.BuiltinOperator.BATCH_MATMUL,
     schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM,
 )
-WEIGHTS, FLOAT = 1, schema.TensorType.FLOAT32
+WEIGHTS = 1  # the position of the weights among an operator's inputs
+FLOAT = schema.TensorType.FLOAT32
 INTEGERS = (schema.TensorType.INT8, schema.TensorType.INT16)
-HALF = (schema.TensorType.FLOAT16,)
+FLOAT16 = (schema.TensorType.FLOAT16,)
 
 
-def check(out: Path, stored: tuple[int, ...] = INTEGERS, *, weights_only: bool = False) -> None:
+def write_count(out: Path, weight_types: tuple[int, ...] = INTEGERS, *, weights_only: bool = False) -> None:
     """Write `quantized.json`. Unsupported where fewer than half of the operators are quantized.
 
-    An operator is when its weights are `stored` so and, unless `weights_only`, what it reads and gives is integer.
+    An operator is quantized if its weights have one of `weight_types` and, unless `weights_only`, neither its input nor
+    its output is float32.
     """
-    found = list(operators((out / session.FILE).read_bytes()))
-    whole = [types for types in found if weights_only or FLOAT not in types]
-    quantized = [types for types in whole if types[WEIGHTS] in stored]
-    check_quantized("LiteRT's converter", len(quantized), len(found))
-    (out / FILE).write_text(json.dumps({"quantized": len(quantized), "operators": len(found)}))
+    operators = list(operator_types((out / session.FILE).read_bytes()))
+    integer = [types for types in operators if weights_only or FLOAT not in types]
+    quantized = [types for types in integer if types[WEIGHTS] in weight_types]
+    check_quantized("LiteRT's converter", len(quantized), len(operators))
+    (out / FILE).write_text(json.dumps({"quantized": len(quantized), "operators": len(operators)}))
 
 
-def operators(content: bytes) -> Iterator[tuple[int, ...]]:
-    """Of each operator that computes: the types of its first inputs, weights second, and of its output.
+def operator_types(content: bytes) -> Iterator[tuple[int, ...]]:
+    """The types (input, weights, output) of each operator with weights.
 
-    Weights behind a Dequantize have the type that they are stored in.
+    Float16 weights that a Dequantize reads count as float16, the type in which they are stored.
     """
     model = schema.Model.GetRootAs(content, 0)
     codes = [model.OperatorCodes(number) for number in range(model.OperatorCodesLength())]
     kinds = [max(code.BuiltinCode(), code.DeprecatedBuiltinCode()) for code in codes]
     for number in range(model.SubgraphsLength()):
-        yield from of_graph(model.Subgraphs(number), kinds)
+        yield from subgraph_types(model.Subgraphs(number), kinds)
 
 
-def of_graph(graph: schema.SubGraph, kinds: list[int]) -> Iterator[tuple[int, ...]]:
+def subgraph_types(graph: schema.SubGraph, kinds: list[int]) -> Iterator[tuple[int, ...]]:
     types = {number: graph.Tensors(number).Type() for number in range(graph.TensorsLength())}
     nodes = [graph.Operators(number) for number in range(graph.OperatorsLength())]
     for node in nodes:
         kind = kinds[node.OpcodeIndex()]
         if kind == schema.BuiltinOperator.DEQUANTIZE and types[node.Inputs(0)] == schema.TensorType.FLOAT16:
             types[node.Outputs(0)] = types[node.Inputs(0)]
-        if kind in COMPUTING:
+        if kind in WEIGHTED:
             yield types[node.Inputs(0)], types[node.Inputs(WEIGHTS)], types[node.Outputs(0)]

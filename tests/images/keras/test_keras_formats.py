@@ -19,7 +19,7 @@ from shared.measure.fixed_batch import in_batches_of
 Batch = tuple[np.ndarray, ...]
 
 
-def given(folder: Path, arrays: Batch, dtypes: tuple[str, ...] = (), labels: np.ndarray | None = None) -> Path:
+def write_dataset(folder: Path, arrays: Batch, dtypes: tuple[str, ...] = (), labels: np.ndarray | None = None) -> Path:
     """A data set of these inputs; without labels it is judged by fidelity alone."""
     folder.mkdir()
     for number, array in enumerate(arrays):
@@ -57,17 +57,17 @@ def source(tmp_path: Path) -> Path:
     return folder
 
 
-def kept(
+def load_signature(
     source: Path, out: Path, arrays: Batch, dtypes: tuple[str, ...] = (), trust: bool = False
 ) -> signature.Signature:
-    load.run(source, given(out.with_name("data"), arrays, dtypes), out, trust=trust)
+    load.run(source, write_dataset(out.with_name("data"), arrays, dtypes), out, trust=trust)
     return signature.load(out)
 
 
 def answers(folder: Path, batch: Batch) -> Batch:
     """As the stages get them; TensorFlow's threads are fixed in this process already."""
     opened = runtime.open_model(folder)
-    traced = runtime.trace(opened)
+    traced = runtime.trace_model(opened)
 
     def call(part: Batch) -> Batch:
         return tuple(item.numpy() for item in traced.function(*part))
@@ -75,46 +75,46 @@ def answers(folder: Path, batch: Batch) -> Batch:
     return call(batch) if traced.batch is None else in_batches_of(traced.batch, call)(batch)
 
 
-def same(found: Batch, expected: list) -> None:
-    assert len(found) == len(expected)
-    for one, two in zip(found, expected, strict=True):
-        np.testing.assert_allclose(one, np.asarray(two), rtol=1e-6, atol=1e-6)
+def assert_close(outputs: Batch, expected: list) -> None:
+    assert len(outputs) == len(expected)
+    for output, other in zip(outputs, expected, strict=True):
+        np.testing.assert_allclose(output, np.asarray(other), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["mein Modell ü.keras", "mein Modell ü.h5"])
 def test_inputs_and_outputs_keep_their_order(name: str, source: Path, out: Path):
     built = two_ways()
     built.save(source / name)
-    found = kept(source, out, pair())
-    assert found.inputs == (Tensor("zeta", "float32", (5,), (5,)), Tensor("alpha", "float32", (3,), (3,)))
-    assert found.outputs == (Tensor("second", "float32", (2,)), Tensor("first", "float32", (1,)))
-    same(answers(out, pair()), built(list(pair())))
+    ends = load_signature(source, out, pair())
+    assert ends.inputs == (Tensor("zeta", "float32", (5,), (5,)), Tensor("alpha", "float32", (3,), (3,)))
+    assert ends.outputs == (Tensor("second", "float32", (2,)), Tensor("first", "float32", (1,)))
+    assert_close(answers(out, pair()), built(list(pair())))
 
 
 def test_a_saved_model_keeps_the_order_too(source: Path, out: Path):
     built = two_ways()
     built.export(source / "exportiert", verbose=False)
-    found = kept(source, out, pair())
-    assert [tensor.name for tensor in found.inputs] == ["zeta", "alpha"]
-    assert [tensor.shape for tensor in found.outputs] == [(2,), (1,)]
+    ends = load_signature(source, out, pair())
+    assert [tensor.name for tensor in ends.inputs] == ["zeta", "alpha"]
+    assert [tensor.shape for tensor in ends.outputs] == [(2,), (1,)]
     assert (out / "model.saved" / "saved_model.pb").exists()
-    same(answers(out, pair()), built(list(pair())))
+    assert_close(answers(out, pair()), built(list(pair())))
 
 
 def test_a_saved_model_may_be_the_folder_itself(source: Path, out: Path):
     built = two_ways()
     built.export(source, verbose=False)
-    kept(source, out, pair())
-    same(answers(out, pair()), built(list(pair())))
+    load_signature(source, out, pair())
+    assert_close(answers(out, pair()), built(list(pair())))
 
 
 def test_dicts_become_lists_in_the_order_of_their_keys(source: Path, out: Path):
     built = dicts()
     built.save(source / "model.keras")
     one, two = pair()
-    assert [tensor.name for tensor in kept(source, out, (two, one)).inputs] == ["alpha", "zeta"]
+    assert [tensor.name for tensor in load_signature(source, out, (two, one)).inputs] == ["alpha", "zeta"]
     expected = built({"zeta": one, "alpha": two})
-    same(answers(out, (two, one)), [expected["first"], expected["second"]])
+    assert_close(answers(out, (two, one)), [expected["first"], expected["second"]])
 
 
 def test_whole_numbers_stay_what_they_are(source: Path, out: Path):
@@ -124,9 +124,9 @@ def test_whole_numbers_stay_what_they_are(source: Path, out: Path):
     built = keras.Model([pixels, tokens], layers.Dense(2)(layers.Concatenate()([x, y])))
     built.save(source / "model.keras")
     arrays = (np.full((3, 4, 4, 3), 200, "uint8"), np.arange(18, dtype="int32").reshape(3, 6))
-    found = kept(source, out, arrays, ("uint8", "int32"))
-    assert [tensor.dtype for tensor in found.inputs] == ["uint8", "int32"]
-    same(answers(out, arrays), [built(list(arrays))])
+    ends = load_signature(source, out, arrays, ("uint8", "int32"))
+    assert [tensor.dtype for tensor in ends.inputs] == ["uint8", "int32"]
+    assert_close(answers(out, arrays), [built(list(arrays))])
 
 
 def test_a_fixed_batch_is_made_dynamic_where_the_layers_allow_it(source: Path, out: Path):
@@ -134,8 +134,8 @@ def test_a_fixed_batch_is_made_dynamic_where_the_layers_allow_it(source: Path, o
     built = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(layers.Conv2D(2, 3)(inputs))))
     built.save(source / "model.keras")
     images = np.random.default_rng(0).normal(size=(5, 8, 8, 3)).astype("f")
-    assert kept(source, out, (images,)).batch is None
-    same(answers(out, (images,)), [np.concatenate([built(images[n : n + 1]) for n in range(5)])])
+    assert load_signature(source, out, (images,)).batch is None
+    assert_close(answers(out, (images,)), [np.concatenate([built(images[n : n + 1]) for n in range(5)])])
 
 
 class Sums(layers.Layer):
@@ -160,9 +160,9 @@ def test_a_batch_that_is_part_of_the_graph_is_filled_up(source: Path, out: Path)
     built.save(source / "model.keras")
     (source / "custom_objects.py").write_text(SUMS)
     rows = np.random.default_rng(0).normal(size=(6, 2, 3)).astype("f")
-    assert kept(source, out, (rows,)).batch == 4
+    assert load_signature(source, out, (rows,)).batch == 4
     expected = np.concatenate([built(rows[:4]), built(np.concatenate([rows[4:], rows[:2]]))[:2]])
-    same(answers(out, (rows,)), [expected])
+    assert_close(answers(out, (rows,)), [expected])
 
 
 def test_the_optimizer_is_left_behind(source: Path, out: Path):
@@ -170,7 +170,7 @@ def test_the_optimizer_is_left_behind(source: Path, out: Path):
     built.compile("adam", ["mse", "mse"])
     built.fit(list(pair()), [np.zeros((3, 2)), np.zeros((3, 1))], verbose=0)
     built.save(source / "model.keras")
-    kept(source, out, pair())
+    load_signature(source, out, pair())
     assert not keras.models.load_model(out / "model.keras").compiled
     assert (out / "model.keras").stat().st_size < (source / "model.keras").stat().st_size
 
@@ -195,15 +195,15 @@ class Own(keras.Model):
     expected = built(rows)
     built.save(source / "model.keras")
     (source / "custom_objects.py").write_text(code)
-    kept(source, out, (rows,))
-    same(answers(out, (rows,)), [expected])
+    load_signature(source, out, (rows,))
+    assert_close(answers(out, (rows,)), [expected])
 
 
 def test_a_stateful_layer_answers_by_what_came_before(source: Path, out: Path):
     inputs = keras.Input(batch_shape=(2, 4, 3))
     keras.Model(inputs, layers.LSTM(2, stateful=True, name="memory")(inputs)).save(source / "model.keras")
     with pytest.raises(CrossquantError) as caught:
-        kept(source, out, (np.zeros((4, 4, 3), "f"),))
+        load_signature(source, out, (np.zeros((4, 4, 3), "f"),))
     assert str(caught.value) == (
         "layer 'memory' is stateful, its answer depends on the batch before: save the model with stateful=False"
     )
