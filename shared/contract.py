@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
+from shared.command import COMMAND
 from shared.errors import CrossquantError, FieldError
 from shared.text import LONGEST, printable
 
@@ -110,7 +111,7 @@ def read(kind: type[T], path: Path) -> T:
     try:
         return typing.cast(T, decode(kind, loads(path.read_text())))
     except FileNotFoundError:
-        raise CrossquantError(f"{path} is missing: run `python -m driver fetch` first") from None
+        raise CrossquantError(f"{path} is missing: run `{COMMAND} fetch` first") from None
     except ValueError as error:
         raise CrossquantError(f"{path} is not JSON ({error}): delete it and run again") from None
     except FieldError as error:

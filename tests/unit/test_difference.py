@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from driver import __main__ as command_line
 from driver.analysis.evaluation import Truth
+from driver.cli import main as command_line
 from driver.comparison import publication, run_diff
 from driver.comparison.run_diff import Run
 from driver.report import diff as diff_report
@@ -142,7 +142,7 @@ def flip(path):
 def test_a_damaged_file_of_a_comparison_is_named(yesterday, capsys, name):
     path = yesterday / "comparison" / name
     flip(path)
-    message = f"error: {path} {{}}: make this comparison anew with `python -m driver report`\n"
+    message = f"error: {path} {{}}: make this comparison anew with `./crossquant report`\n"
     assert diff(capsys, yesterday, "yesterday") == (2, message.format("changed after it was written"))
     path.unlink()
     assert diff(capsys, yesterday, "yesterday") == (2, message.format("is missing"))
@@ -171,7 +171,7 @@ def test_evidence_that_is_gone_gives_no_figure(yesterday, capsys):
     store.remove(path)
     assert diff(capsys, "yesterday", yesterday) == (
         2,
-        f"error: {path} is missing since it was compared: make the comparison anew with `python -m driver report`\n",
+        f"error: {path} is missing since it was compared: make the comparison anew with `./crossquant report`\n",
     )
 
 
@@ -180,7 +180,7 @@ def test_evidence_that_was_made_anew_gives_no_figure_beside_the_old_comparison(y
     keep(path, {"output_0": answers(6)})
     assert diff(capsys, "yesterday", yesterday) == (
         2,
-        f"error: {path} was made anew since it was compared: make the comparison anew with `python -m driver report`\n",
+        f"error: {path} was made anew since it was compared: make the comparison anew with `./crossquant report`\n",
     )
 
 

@@ -8,12 +8,11 @@ import pytest
 from evidence_makers import Volume, answers, default_experiment, with_extra
 from rich.console import Console
 
-from driver import __main__ as command_line
 from driver.analysis import explanations
 from driver.analysis.artifacts import Evidence
 from driver.catalog import declarations
 from driver.cli import explain as explaining
-from driver.cli import workflow
+from driver.cli import main as command_line
 from driver.report.plots import layers
 from shared.artifacts.freshness import Freshness
 from shared.errors import CrossquantError
@@ -112,7 +111,7 @@ def explain(monkeypatch, capsys):
     """Call the command where nothing is run: (exit code, out, err), with or without a failure."""
 
     def call(volume, variant, failed=False):
-        monkeypatch.setattr(workflow, "make", lambda *_: (Freshness(volume.plan), failed))
+        monkeypatch.setattr(explaining, "make_artifacts", lambda *_, **__: (Freshness(volume.plan), failed))
         code = command_line.main(["explain", variant])
         said = capsys.readouterr()
         return code, said.out, said.err
