@@ -5,6 +5,7 @@ import json
 import types
 import typing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
@@ -201,7 +202,7 @@ def decode(kind: Any, data: Any, path: tuple[str, ...] = ()) -> Any:
 
 def _decode_fields(kind: Any, data: Any, path: tuple[str, ...]) -> Any:
     _checked(isinstance(data, dict), data, path, "a mapping")
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for key in data:
         if key not in fields:
@@ -210,6 +211,12 @@ def _decode_fields(kind: Any, data: Any, path: tuple[str, ...]) -> Any:
         if name not in data and _required(field):
             raise FieldError((*path, name), "is missing")
     return kind(**{key: decode(hints[key], data[key], (*path, key)) for key in data})
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    """The types of a dataclass's fields: hundreds of seals are read, and evaluating the types takes most of it."""
+    return typing.get_type_hints(kind)
 
 
 def _required(field: dataclasses.Field[Any]) -> bool:

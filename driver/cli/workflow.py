@@ -20,7 +20,6 @@ from driver.experiment.model import Experiment
 from driver.host import facts
 from driver.inputs import fetching
 from driver.plan import schedule
-from driver.report import documents
 from driver.report import terminal as report
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
@@ -175,6 +174,8 @@ def compare_artifacts(
     if files:
         publication.publish(folder, files)
     if junit:
+        from driver.report import documents  # few runs write what it makes
+
         store.write_atomically(Path(junit), documents.junit(result))
     report.show(result, output.answer)
     output.print_line(f"written to {shorten_path(folder)}/")
@@ -224,6 +225,7 @@ def compare_unchanged_evidence(freshness: Freshness, compare: Callable[[Evidence
 def make_comparison(evidence: Evidence, experiment: Experiment, text: str) -> tuple[Comparison, dict[str, str]]:
     """Compare; with it, the texts of all files of the comparison. `text` is the experiment's file."""
     from driver.comparison import compare, page_data
+    from driver.report import documents
     from driver.report.page import page  # SciPy, statsmodels and Matplotlib take two seconds to import
 
     result = compare.compare(evidence, experiment)

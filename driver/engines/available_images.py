@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from driver.catalog import declarations
-from driver.engines.venv import FOLDER
+from driver.engines.base import FOLDER
 from shared.artifacts import store
 from shared.contract import Plan, read_if_whole
 

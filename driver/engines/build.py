@@ -93,7 +93,7 @@ class LogReader:
 
     def read(self, line: str) -> Iterator[Event]:
         if match := HEADER.match(line):
-            self._begin(*match.groups())
+            yield from self._begin(*match.groups())
         elif match := END.match(line):
             yield from self._end(*match.groups())
 
@@ -103,19 +103,21 @@ class LogReader:
             if not progress.exported:
                 yield self._built(service)
 
-    def _begin(self, number: str, where: str, text: str) -> None:
+    def _begin(self, number: str, where: str, text: str) -> Iterator[Event]:
         service, _, rest = where.partition(" ")
         if service not in self.services:
             if len(self.services) > 1:
                 return
             service, rest = next(iter(self.services)), where  # one service alone is not named
-        progress = self.progress[service]
+        progress, match = self.progress[service], STEP.search(rest)
+        self.vertices[number] = Vertex(service, rest if match else "", text)
+        before = (progress.started, dict(progress.stages))
         if progress.started is None:
             progress.started = self.clock()
-        step = rest if STEP.search(rest) else ""
-        self.vertices[number] = Vertex(service, step, text)
-        if match := STEP.search(rest):
+        if match:
             progress.stages[rest[: match.start()]] = int(match[2])
+        if before != (progress.started, progress.stages):
+            yield self._advanced(service)
 
     def _end(self, number: str, how: str) -> Iterator[Event]:
         vertex = self.vertices.get(number)
@@ -125,9 +127,13 @@ class LogReader:
         if vertex.step:
             progress.ended.add(vertex.step)
             progress.worked |= how == "DONE" and not vertex.text.startswith("FROM ")
-            yield Advanced(self.services[vertex.service], len(progress.ended), sum(progress.stages.values()))
+            yield self._advanced(vertex.service)
         elif vertex.text.startswith("exporting to ") and not progress.exported:
             yield self._built(vertex.service)
+
+    def _advanced(self, service: str) -> Advanced:
+        progress = self.progress[service]
+        return Advanced(self.services[service], len(progress.ended), sum(progress.stages.values()))
 
     def _built(self, service: str) -> Built:
         progress = self.progress[service]

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from driver.engines import bubblewrap
-from driver.engines.base import ENDED
+from driver.engines.base import ENDED, FOLDER
 from driver.engines.bubblewrap import Sandbox, Trial
 from driver.experiment.model import Limits
 from driver.host import facts
@@ -23,7 +23,6 @@ from shared.errors import CrossquantError, StageError, Unconfined
 from shared.runner import progress
 from shared.runner.progress import Event
 
-FOLDER = ROOT / ".venvs"
 log = logging.getLogger(__name__)
 PYTHON = (3, 11)
 PATIENCE = 10  # seconds

@@ -1,16 +1,21 @@
 """What a command prints for a person, for a program, and where little or much is wanted."""
 
 import json
+from dataclasses import asdict
 from io import StringIO
 
 import pytest
 from evidence_makers import Volume, default_experiment
 from rich.text import Text
 
-from driver.cli import console, workflow
+from driver.cli import check_data, console, workflow
 from driver.cli.main import main
+from driver.engines.docker import format_command
 from driver.experiment import loader
 from driver.host import facts
+from shared.data import data_report
+from shared.data.data_report import Count, Examination
+from shared.data.preprocessing_variants import Twins
 from shared.runner.progress import Event
 
 
@@ -38,6 +43,51 @@ def test_a_program_gets_the_stages_as_a_list(capsys):
     assert [step["artifact"] for step in steps] == [step.output for step in volume.plan.steps]
     (quantized,) = [step for step in steps if step["artifact"] == "onnx.int8"]
     assert (quantized["image"], quantized["state"], quantized["inputs"][0]) == ("onnx", "fresh", "onnx.fp32")
+
+
+EXAMINED = Examination(
+    name="my data",
+    task="classification",
+    ranges=(),
+    classes=(Count("\x1b[2J", 9, 1),),
+    repeated_train=0,
+    repeated_test=0,
+    leaking=0,
+    leaks=(),
+    twins=Twins(skipped="no input is a picture"),
+    wrong=("a sample calibrates and judges",),
+)
+
+
+@pytest.mark.usefixtures("volumes", "machine")
+def test_a_program_gets_what_is_wrong_with_the_data_and_the_same_exit_code(capsys, monkeypatch):
+    volume = Volume(default_experiment()).whole()
+    volume.seal("check", {data_report.FILE: asdict(EXAMINED)})
+    monkeypatch.setattr(check_data, "make_artifacts", lambda *_, **__: (volume.freshness, False))
+    assert main(["check-data", "--json"]) == 1
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert (found["wrong"], said.err) == (["a sample calibrates and judges"], "")
+    assert "\x1b" not in found["classes"][0]["name"], "what a terminal would obey"
+
+
+def test_a_container_as_a_person_would_start_it():
+    options = {
+        "user": "1000:100",
+        "read_only": True,
+        "tmpfs": {"/tmp": "exec"},
+        "network_mode": "none",
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true"],
+        "cpuset_cpus": "0,1",
+        "mem_limit": 4 << 30,
+        "environment": {"EXPERIMENT": "a b"},
+    }
+    assert format_command("crossquant-onnx", ["onnx.int8", "--force"], options) == (
+        "docker run --rm --user 1000:100 --network none --read-only --cap-drop=ALL "
+        "--security-opt=no-new-privileges:true --tmpfs=/tmp:exec --cpuset-cpus=0,1 --memory=4294967296 "
+        "'--env=EXPERIMENT=a b' crossquant-onnx onnx.int8 --force"
+    )
 
 
 @pytest.fixture
