@@ -3,7 +3,7 @@
 # make help    all targets
 
 PYTHON ?= python3
-DRIVER = .venv/bin/python -m driver
+DRIVER = ./crossquant
 EXPERIMENT ?= resnet8-cifar10
 # No index address in a lock: it must install from any mirror.
 COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
@@ -15,29 +15,23 @@ TORCH_FROM = --find-links wheels --extra-index-url https://download.pytorch.org/
 help:  ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-.venv/lock.sha256: driver/requirements-dev.lock images/base/install
-	rm -rf .venv
-	PYTHON=$(PYTHON) sh images/base/install driver/requirements-dev.lock .venv
-	sha256sum driver/requirements-dev.lock > $@
-
-setup: .venv/lock.sha256  ## what the driver needs, in .venv
+setup:  ## what the driver needs, in .venv
+	@PYTHON=$(PYTHON) driver/setup
 
 images: setup  ## build the images, where a Docker daemon answers
-	@if docker info >/dev/null 2>&1; then \
-		$(DRIVER) doctor --fix && docker compose $$(.venv/bin/python -m driver.engines.available_images) build; \
-	fi
+	@if docker info >/dev/null 2>&1; then $(DRIVER) build; fi
 
 run: images  ## fetch, convert, quantize, measure, compare
-	$(DRIVER) run --experiment $(EXPERIMENT)
+	@$(DRIVER) run --experiment $(EXPERIMENT)
 
 list report fetch: setup  ## the driver's commands
-	$(DRIVER) $@ --experiment $(EXPERIMENT)
+	@$(DRIVER) $@ --experiment $(EXPERIMENT)
 
 data: setup  ## all of CIFAR-10, where a source answers; tests that need it are skipped elsewhere
 	@$(DRIVER) fetch || echo "no CIFAR-10 here: the tests that need all of it will be skipped"
 
 doctor: setup  ## what this host has and lacks
-	$(DRIVER) doctor
+	@$(DRIVER) doctor
 
 check: setup  ## format, lint, types
 	.venv/bin/ruff format --check .
@@ -72,7 +66,7 @@ sample: setup  ## make the embedded sample anew from the full data set
 	.venv/bin/python -m driver.inputs.embedded_sample
 
 train: images  ## train the default model anew (an hour on two cores)
-	$(DRIVER) run trained
+	@$(DRIVER) run trained
 
 clean:  ## remove what was made, except downloads
-	rm -rf .venv .venvs .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venvs .logs .mypy_cache .pytest_cache .ruff_cache

@@ -20,6 +20,7 @@ from driver.host import facts, probes
 from driver.inputs import fetching
 from driver.plan import schedule
 from shared.artifacts import store
+from shared.command import COMMAND
 from shared.contract import Plan
 from shared.errors import CrossquantError
 from shared.measure import predictions
@@ -81,7 +82,7 @@ def check(chosen: Experiment, engines: Sequence[str], source: Path) -> None:
     for place in fetching.locations(chosen, sample=False).values():
         if not (source / place / store.SEAL).exists():
             raise CrossquantError(
-                f"{source / place} is missing: run `python -m driver fetch --experiment {chosen.name}` first"
+                f"{source / place} is missing: run `{COMMAND} fetch --experiment {chosen.name}` first"
             )
     if "docker" in engines:
         check_images()
@@ -152,12 +153,12 @@ def copy_inputs(setting: Setting, source: Path) -> None:
 
 
 def drive_same_work(setting: Setting) -> float:
-    """Seconds of `python -m driver run` for what the bare scripts do, and no more."""
+    """Seconds of `./crossquant run` for what the bare scripts do, and no more."""
     return drive(setting, same_targets(setting))
 
 
 def drive(setting: Setting, targets: Sequence[str] = ()) -> float:
-    """Seconds of `python -m driver run`, as a user types it, without the optional images that happen to be built.
+    """Seconds of `./crossquant run`, as a user types it, without the optional images that happen to be built.
 
     A gate that fails is a result like any other.
     """

@@ -15,6 +15,7 @@ from pathlib import Path
 from benchmarks import small
 from driver.engines import venv
 from shared.artifacts import store
+from shared.command import COMMAND
 from shared.errors import CrossquantError
 
 SOURCE = "inputs/cifar10"
@@ -40,7 +41,7 @@ def measure(folder: Path, tiny: bool) -> None:
     else:
         source = store.volumes() / SOURCE
         if not (source / store.SEAL).exists():
-            raise CrossquantError(f"{source} is missing: run `python -m driver fetch` first")
+            raise CrossquantError(f"{source} is missing: run `{COMMAND} fetch` first")
     out = folder / "out"
     out.mkdir()
     part("keras", "brief_efficientnet", source, out, *(["--small"] if tiny else []))

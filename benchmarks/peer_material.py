@@ -9,6 +9,7 @@ import numpy as np
 from driver.analysis import artifacts
 from driver.experiment.model import Experiment
 from shared.artifacts import store
+from shared.command import COMMAND
 from shared.contract import Plan, Seal, read
 from shared.data import samples
 from shared.data.samples import draw_by_class
@@ -37,7 +38,7 @@ class Material:
     """The artifacts of an experiment, read for what they are, whatever the code of today would make of them."""
 
     def __init__(self, experiment: Experiment) -> None:
-        self.again = f"run `python -m driver run --experiment {experiment.name}`"
+        self.again = f"run `{COMMAND} run --experiment {experiment.name}`"
         path = store.plan_path(experiment.name)
         if not path.exists():
             raise CrossquantError(f"experiment '{experiment.name}' has not been run: {self.again} first")
@@ -87,7 +88,7 @@ class Material:
         except ValueError:
             raise CrossquantError(
                 "the embedded sample has too few training images to hold some out: "
-                f"get the full data set with `python -m driver fetch`, then {self.again}"
+                f"get the full data set with `{COMMAND} fetch`, then {self.again}"
             ) from None
         images = np.load(source / "x_train_0.npy", mmap_mode="r")[np.searchsorted(kept, drawn)]
         np.savez(target, images=images.astype(np.float32), labels=labels[drawn])

@@ -94,7 +94,7 @@ def archive(arrays: Mapping[str, NDArray[np.uint8]], path: Path) -> None:
 
 
 def drive(volumes: Path, *arguments: str) -> str:
-    """What `python -m driver` prints on this volume. CrossquantError where it fails; a gate's is a result."""
+    """What the driver prints on this volume. CrossquantError where it fails; a gate's is a result."""
     done = subprocess.run(
         [sys.executable, "-m", "driver", *arguments],
         cwd=store.ROOT,

@@ -5,9 +5,11 @@ import json
 import types
 import typing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
+from shared.command import COMMAND
 from shared.errors import CrossquantError, FieldError
 from shared.text import LONGEST, printable
 
@@ -110,7 +112,7 @@ def read(kind: type[T], path: Path) -> T:
     try:
         return typing.cast(T, decode(kind, loads(path.read_text())))
     except FileNotFoundError:
-        raise CrossquantError(f"{path} is missing: run `python -m driver fetch` first") from None
+        raise CrossquantError(f"{path} is missing: run `{COMMAND} fetch` first") from None
     except ValueError as error:
         raise CrossquantError(f"{path} is not JSON ({error}): delete it and run again") from None
     except FieldError as error:
@@ -200,7 +202,7 @@ def decode(kind: Any, data: Any, path: tuple[str, ...] = ()) -> Any:
 
 def _decode_fields(kind: Any, data: Any, path: tuple[str, ...]) -> Any:
     _checked(isinstance(data, dict), data, path, "a mapping")
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for key in data:
         if key not in fields:
@@ -209,6 +211,12 @@ def _decode_fields(kind: Any, data: Any, path: tuple[str, ...]) -> Any:
         if name not in data and _required(field):
             raise FieldError((*path, name), "is missing")
     return kind(**{key: decode(hints[key], data[key], (*path, key)) for key in data})
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    """The types of a dataclass's fields: hundreds of seals are read, and evaluating the types takes most of it."""
+    return typing.get_type_hints(kind)
 
 
 def _required(field: dataclasses.Field[Any]) -> bool:

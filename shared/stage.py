@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from shared.artifacts import locks, store
 from shared.artifacts.freshness import Freshness
+from shared.command import COMMAND
 from shared.contract import Failure, Plan, Step, read
 from shared.errors import CrossquantError, StageError, Unconfined, explain
 from shared.runner import process, progress, sandbox, threads
@@ -87,7 +88,7 @@ def check_confinement(plan: Plan) -> None:
     if not excused and not sandbox.available():
         raise Unconfined(
             f"this kernel can't confine a stage (Landlock version {sandbox.abi()}, {sandbox.LEAST_ABI} is needed), and "
-            "the model is not the project's own: use `python -m driver run --engine docker`"
+            f"the model is not the project's own: use `{COMMAND} run --engine docker`"
         )
 
 

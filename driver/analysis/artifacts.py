@@ -11,10 +11,11 @@ from typing import Any
 from driver.analysis import stage_outputs, timing_summary
 from driver.analysis.results import Cold
 from driver.analysis.stage_outputs import InFloat, Unusable
-from driver.experiment.model import Experiment
+from driver.experiment.model import SAMPLE_SUFFIX, Experiment
 from driver.host import facts
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
+from shared.command import COMMAND
 from shared.contract import Failure, Plan, Seal, Status, Step, read_if_whole, read_shown, shown
 from shared.data import samples
 from shared.data.samples import About, Array, Batch
@@ -27,6 +28,7 @@ from shared.sensitivity import layer_errors
 
 LABELS = {"dataset": "labels", "selection": "selection.labels"}
 PREDICTIONS = "predictions."
+DATASET = "input.dataset"
 SAMPLES = (*LABELS, "calibration")  # the artifacts of which samples are read
 
 
@@ -62,7 +64,7 @@ class Evidence:
                 self._check(name, seal.files)
             except Unusable as error:
                 run = "predict" if name.startswith(PREDICTIONS) else self.steps[name].run if name in self.steps else ""
-                self._problems[name] = stage_outputs.told(name, run, error)
+                self._problems[name] = stage_outputs.told(run, error, self.command("--force", name))
         return self._problems.get(name, "") if seal is not None else ""
 
     def _check(self, name: str, files: Collection[str]) -> None:
@@ -186,7 +188,7 @@ class Evidence:
         """Why `name` has no result."""
         if reason := self.problem(name):
             return Failure(name, "failed", reason)
-        unknown = f"missing or out of date: run `python -m driver run {name}`"
+        unknown = f"missing or out of date: run `{self.command(name)}`"
         return self.recorded(name) or Failure(name, "skipped", unknown)
 
     def recorded(self, name: str) -> Failure | None:
@@ -195,7 +197,12 @@ class Evidence:
         try:
             return read_shown(Failure, path) if path.exists() else None
         except CrossquantError:  # damaged: that it failed is known, and the next run finds out why
-            return Failure(name, "failed", f"the record of why it failed is damaged: run `python -m driver run {name}`")
+            return Failure(name, "failed", f"the record of why it failed is damaged: run `{self.command(name)}`")
+
+    def command(self, *arguments: str) -> str:
+        """What makes an artifact anew on the data that the others were made from, the embedded sample or all."""
+        sample = ["--sample"] if self.plan.locations.get(DATASET, "").endswith(SAMPLE_SUFFIX) else []
+        return " ".join([COMMAND, "run", *sample, *arguments])
 
     def replaced(self) -> str:
         """An artifact that was made anew since it was read here; "" where there is none."""

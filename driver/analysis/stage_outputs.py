@@ -225,6 +225,6 @@ def judged(outputs: Batch, about: About) -> Array | None:
     return outputs[about.judged] if 0 <= about.judged < len(outputs) else None
 
 
-def told(name: str, run: str, error: Unusable) -> str:
-    """Why the artifact `name` is not used, and what makes it anew."""
-    return f"{WORDS.get(run, 'it')} can't be read: {error}: run `python -m driver run --force {name}`"
+def told(run: str, error: Unusable, command: str) -> str:
+    """Why an artifact of the stage `run` is not used, and the command that makes it anew."""
+    return f"{WORDS.get(run, 'it')} can't be read: {error}: run `{command}`"

@@ -1,87 +1,101 @@
-"""What is in a data set, and what may be wrong with it, for people: what the stage `check` found."""
+"""`check-data`: what is in a data set, and what may be wrong with it, as the stage `check` found it."""
+
+from dataclasses import asdict
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from driver.cli.workflow import shown
+from driver.cli.arguments import CheckData
+from driver.cli.console import Output, make_output, print_line, shorten_path
+from driver.cli.workflow import load_experiment, make_artifacts
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
 from shared.contract import read_shown
 from shared.data import data_report
 from shared.data.data_report import Examination
 from shared.data.preprocessing_variants import Twins
-from shared.errors import CrossquantError
+from shared.errors import CrossquantError, StageError
 
 OUTPUT = "check"
 MOST = 20  # classes in the table
 
 
-def conclude(freshness: Freshness, console: Console) -> int:
-    """Show it, and say where it is. 1 where something must be mended before any figure means something."""
+def run(arguments: CheckData) -> int:
+    """Look at the data, and show the findings. 1 where one must be mended before any figure means something."""
+    output, options = make_output(arguments.display), arguments.engine_options
+    experiment = load_experiment(arguments.experiment, options)
+    freshness, failed = make_artifacts(experiment, [OUTPUT], options, output, sample=arguments.sample)
+    if failed:
+        return StageError.exit_code
+    return 1 if show_examination(freshness, output).wrong else 0
+
+
+def show_examination(freshness: Freshness, output: Output) -> Examination:
+    """Show what the stage found, and say where it is."""
     seal = freshness.current(OUTPUT)
     if seal is None or seal.status != "ok":
         raise CrossquantError(f"the data can't be looked at: {seal.reason if seal else 'the model was not loaded'}")
     path = store.artifact_path(freshness.plan, OUTPUT) / data_report.FILE
-    found = read_shown(Examination, path)
-    show(found, console)
-    console.print(f"written to {shown(path)}", soft_wrap=True, highlight=False)
-    return 1 if found.wrong else 0
+    examination = read_shown(Examination, path)
+    if output.json:
+        output.print_json(asdict(examination))
+        return examination
+    show(examination, output.answer)
+    output.print_line(f"written to {shorten_path(path)}")
+    return examination
 
 
-def show(found: Examination, console: Console) -> None:
+def show(examination: Examination, console: Console) -> None:
     """Tables, then the findings, the worst first. Names of classes are the user's: no markup in them is obeyed."""
-    console.print(Text(f"{found.name}: {found.task}"), highlight=False)
-    console.print(ranges(found))
-    if found.classes:
-        console.print(classes(found))
-    console.print(
-        f"duplicates: {found.repeated_train:,} within the training set, {found.repeated_test:,} within the test set, "
-        f"{found.leaking:,} in both",
-        soft_wrap=True,
-        highlight=False,
+    console.print(Text(f"{examination.name}: {examination.task}"), highlight=False)
+    console.print(tabulate_ranges(examination))
+    if examination.classes:
+        console.print(tabulate_classes(examination))
+    print_line(
+        console,
+        f"duplicates: {examination.repeated_train:,} within the training set, "
+        f"{examination.repeated_test:,} within the test set, {examination.leaking:,} in both",
     )
-    if found.twins.skipped:
-        console.print(
-            f"no twins of the preprocessing: {found.twins.skipped}", soft_wrap=True, highlight=False, markup=False
-        )
+    if examination.twins.skipped:
+        print_line(console, f"no twins of the preprocessing: {examination.twins.skipped}")
     else:
-        console.print(twins(found.twins))
-    for kind, style, lines in (("wrong", "bold red", found.wrong), ("look at", "yellow", found.warnings)):
+        console.print(tabulate_preprocessing(examination.twins))
+    for kind, style, lines in (("wrong", "bold red", examination.wrong), ("look at", "yellow", examination.warnings)):
         for line in lines:
             console.print(Text(f"{kind}: {line}", style), soft_wrap=True)
-    if not found.wrong + found.warnings:
+    if not examination.wrong + examination.warnings:
         console.print("nothing to complain of")
 
 
-def table(*headings: str) -> Table:
-    made = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+def make_table(*headings: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for number, heading in enumerate(headings):
-        made.add_column(heading, justify="right" if number else "left", overflow="fold")
-    return made
+        table.add_column(heading, justify="right" if number else "left", overflow="fold")
+    return table
 
 
-def ranges(found: Examination) -> Table:
-    made = table("set", "input", "samples", "shape", "dtype", "min", "max", "mean", "NaN")
-    for one in found.ranges:
+def tabulate_ranges(examination: Examination) -> Table:
+    table = make_table("set", "input", "samples", "shape", "dtype", "min", "max", "mean", "NaN")
+    for one in examination.ranges:
         shape = " × ".join(map(str, one.shape))
         values = (f"{value:.4g}" for value in (one.low, one.high, one.mean))
         cells = (one.split, str(one.input), f"{one.samples:,}", shape, one.dtype, *values, f"{one.unsound:,}")
-        made.add_row(*map(Text, cells))
-    return made
+        table.add_row(*map(Text, cells))
+    return table
 
 
-def classes(found: Examination) -> Table:
+def tabulate_classes(examination: Examination) -> Table:
     """The largest ones and the smallest ones, where there are many."""
-    made = table("class", "train", "test")
-    rows = sorted(found.classes, key=lambda one: -one.train) if len(found.classes) > MOST else list(found.classes)
+    table, classes = make_table("class", "train", "test"), examination.classes
+    rows = sorted(classes, key=lambda one: -one.train) if len(classes) > MOST else list(classes)
     for number, one in enumerate(rows):
         if len(rows) > MOST and number == MOST // 2:
-            made.add_row(f"… {len(rows) - MOST} more", "", "")
+            table.add_row(f"… {len(rows) - MOST} more", "", "")
         if len(rows) <= MOST or number < MOST // 2 or number >= len(rows) - MOST // 2:
-            made.add_row(Text(printable(one.name)), f"{one.train:,}", f"{one.test:,}")
-    return made
+            table.add_row(Text(printable(one.name)), f"{one.train:,}", f"{one.test:,}")
+    return table
 
 
 def printable(name: str) -> str:
@@ -89,12 +103,12 @@ def printable(name: str) -> str:
     return "".join(char if char.isprintable() else "�" for char in name)
 
 
-def twins(found: Twins) -> Table:
-    made = table(f"prepared ({found.samples} test samples)", "score", "")
-    made.add_row("as declared", percent(found.declared or 0.0), "")
-    for twin in sorted(found.twins, key=lambda one: -one.score):
-        made.add_row(Text(twin.name), percent(twin.score), Text("better", "yellow") if twin.better else "")
-    return made
+def tabulate_preprocessing(twins: Twins) -> Table:
+    table = make_table(f"prepared ({twins.samples} test samples)", "score", "")
+    table.add_row("as declared", percent(twins.declared or 0.0), "")
+    for twin in sorted(twins.twins, key=lambda one: -one.score):
+        table.add_row(Text(twin.name), percent(twin.score), Text("better", "yellow") if twin.better else "")
+    return table
 
 
 def percent(score: float) -> str:

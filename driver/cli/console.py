@@ -1,9 +1,13 @@
-"""Progress on a terminal: a live bar for each stage, or a plain line where stdout is no terminal."""
+"""Where a command writes: its answer, its progress (live bars, or plain lines where there is no terminal), errors."""
 
+import json
+import logging
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
@@ -18,9 +22,11 @@ from rich.progress import (
 from rich.segment import Segment
 from rich.text import Text
 
+from driver.cli.arguments import Display
 from driver.report.styles import STYLES
 from shared.runner.progress import Event
 
+PLAIN_WIDTH = 120  # columns
 OBEYED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069]")
 
 
@@ -45,10 +51,13 @@ class Rate(TextColumn):
 
 
 class Terminal:
-    """Shows the events of stage runners, and the bytes of downloads."""
+    """Shows the events of stage runners, the bytes of downloads, and the steps of builds.
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    What is no mere progress goes to `errors` where `console` is quiet.
+    """
+
+    def __init__(self, console: Console, errors: Console | None = None) -> None:
+        self.console, self.errors = console, errors or console
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -81,7 +90,8 @@ class Terminal:
             self._advance(event.output, event.done, event.total)
         elif event.event == "end":
             self._end(event.output)
-            self.say(self._line(event))
+            show = self.warn if event.status in ("failed", "skipped") else self.say
+            show(self._line(event.output, event.status, event.seconds, event.reason))
 
     def download(self, done: int, total: int) -> None:
         """Bytes so far and in all, 0 where that is unknown."""
@@ -90,7 +100,21 @@ class Terminal:
     def say(self, line: str | Text) -> None:
         """A line of text: markup in it is no markup."""
         self._end("download")
-        self.console.print(line, soft_wrap=True, highlight=False, markup=False)
+        print_line(self.console, line)
+
+    def warn(self, line: str | Text) -> None:
+        """A line that is shown with `--quiet`, too."""
+        if self.console.quiet:
+            print_line(self.errors, line)
+        else:
+            self.say(line)
+
+    def advance_build(self, image: str, step: int, steps: int) -> None:
+        self._advance(image, step, steps or None)
+
+    def end_build(self, image: str, outcome: str, seconds: float) -> None:
+        self._end(image)
+        self.say(self._line(image, outcome, seconds))
 
     def _advance(self, output: str, done: int, total: int | None) -> None:
         if output not in self.tasks:
@@ -103,8 +127,73 @@ class Terminal:
             self.progress.remove_task(task)
 
     @staticmethod
-    def _line(event: Event) -> Text:
-        line = Text(f"{event.output:<28} ")
-        line.append(f"{event.status:<11}", STYLES.get(event.status, ""))
-        line.append(f" {event.seconds:5.1f} s" if event.seconds else "")
-        return line.append(f"  {event.reason}" if event.reason else "")
+    def _line(name: str, status: str, seconds: float, reason: str = "") -> Text:
+        line = Text(f"{name:<28} ")
+        line.append(f"{status:<11}", STYLES.get(status, ""))
+        line.append(f" {seconds:5.1f} s" if seconds else "")
+        return line.append(f"  {reason}" if reason else "")
+
+
+class ConsoleHandler(logging.Handler):
+    """Log records as lines of a console, above its live display."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.DEBUG)
+        self.console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print_line(self.console, Text(record.getMessage(), "dim"))
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a command writes.
+
+    `answer` is what was asked for; it is silent where the answer is printed as JSON. `progress` is all that is said
+    meanwhile: beside the answer, on stderr with `--json`, and nowhere with `--quiet`. `errors` is stderr.
+    """
+
+    answer: Console
+    progress: Console
+    errors: Console
+    json: bool = False
+
+    def print_line(self, line: str | Text) -> None:
+        """A line of the answer."""
+        print_line(self.answer, line)
+
+    def print_json(self, value: Any) -> None:
+        """The answer, where a program asked. Only ASCII: a terminal obeys nothing in it."""
+        print(json.dumps(value, indent=1))
+
+    def open_terminal(self) -> Terminal:
+        return Terminal(self.progress, self.errors)
+
+
+def make_output(display: Display) -> Output:
+    """The consoles that the options ask for. With `--verbose`, the driver's log is part of the progress."""
+    answer = make_console(quiet=display.json)
+    errors = make_console(stderr=True)
+    progress = errors if display.json else answer
+    if display.quiet:
+        progress = make_console(quiet=True)
+    logger = logging.getLogger("driver")
+    logger.handlers = [ConsoleHandler(progress)] if display.verbose else []
+    logger.setLevel(logging.DEBUG if display.verbose else logging.WARNING)
+    return Output(answer, progress, errors, display.json)
+
+
+def make_console(*, stderr: bool = False, quiet: bool = False) -> Console:
+    """Eighty columns cut a table where no terminal says how wide it is."""
+    console = SafeConsole(stderr=stderr, quiet=quiet)
+    return console if console.is_terminal else SafeConsole(stderr=stderr, quiet=quiet, width=PLAIN_WIDTH)
+
+
+def print_line(console: Console, line: str | Text) -> None:
+    """A line of text, as long as it is: markup in it is no markup."""
+    console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def shorten_path(path: Path) -> Path:
+    """Relative to the working directory, where it lies below it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,16 +1,19 @@
-"""What this host has and lacks for the job, and the command that mends each lack."""
+"""`doctor`: what this host has and lacks for the job, and the command that mends each lack."""
 
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 
 import docker
 from rich.console import Console
 from rich.text import Text
 
+from driver.cli.arguments import Doctor
+from driver.cli.console import make_output, print_line
 from driver.engines import bubblewrap
 from driver.host import fixes, probes
 from shared.artifacts.store import ROOT
+from shared.command import COMMAND
 from shared.measure import instructions
 
 SAFE = "docs/quantization.md, Other CPUs"
@@ -27,17 +30,25 @@ class Finding:
     mend: str = ""
 
 
-def run(console: Console, fix: bool) -> int:
-    """Print the findings. With `fix`, first mend what can be mended without asking."""
-    if fix:
+def run(arguments: Doctor) -> int:
+    """Show the findings. With `--fix`, first mend what can be mended without asking."""
+    output = make_output(arguments.display)
+    if arguments.fix:
         for line in fixes.everything():
-            console.print(line, soft_wrap=True, highlight=False)
-    for finding in findings():
+            print_line(output.progress, line)
+    if output.json:
+        output.print_json([asdict(finding) for finding in findings()])
+    else:
+        show(findings(), output.answer)
+    return 0
+
+
+def show(listed: Iterable[Finding], console: Console) -> None:
+    for finding in listed:
         mark = Text("has   ", "green") if finding.good else Text("lacks ", "bold yellow")
         console.print(mark.append(f"{finding.name:<16}", "bold").append(finding.text, "default"), soft_wrap=True)
         if finding.mend:
             console.print(Text(f"      mend: {finding.mend}", "cyan"), soft_wrap=True)
-    return 0
 
 
 def findings() -> Iterator[Finding]:
@@ -69,7 +80,7 @@ def image_findings(client: docker.DockerClient) -> Iterator[Finding]:
     lack = "not reached: the base image is made from Debian's packages"
     yield check("image registry", reached, "reached", lack, "")
     there = probes.has_image(client, base)
-    yield check("base image", there, base, f"{base} is not on this host", "python -m driver doctor --fix")
+    yield check("base image", there, base, f"{base} is not on this host", f"{COMMAND} doctor --fix")
     missing = probes.missing_images(client)
     yield check("images", not missing, "all built", f"not built: {', '.join(missing)}", "make images")
 

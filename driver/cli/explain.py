@@ -1,5 +1,6 @@
-"""Which layers of a quantized variant lose how much, for people: what the stage `explain` measured."""
+"""`explain`: which layers of a quantized variant lose how much, as the stage `explain` measured it."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
@@ -10,11 +11,13 @@ from rich.text import Text
 
 from driver.analysis.artifacts import Evidence
 from driver.analysis.explanations import find
-from driver.cli.workflow import shown
+from driver.cli.arguments import Explain
+from driver.cli.console import Output, make_output, shorten_path
+from driver.cli.workflow import list_explainable, load_experiment, make_artifacts, make_current_plan
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
 from shared.contract import Plan
-from shared.errors import CrossquantError
+from shared.errors import CrossquantError, StageError
 from shared.sensitivity import layer_errors
 from shared.sensitivity.layer_errors import Error, Layer, Sensitivity
 
@@ -22,58 +25,72 @@ EXPLANATIONS, PICTURE = "explanations", "sensitivity.svg"  # a folder for each v
 HEADINGS = ("layer", "operator", "SQNR dB", "cosine", "max |Δ|", "weight dB", "weights %", "activ. %", "kept %")
 
 
-def target(variant: str, plan: Plan) -> str:
-    """The artifact that explains `variant`. CrossquantError where it is no quantized variant of this experiment."""
-    known = [step.inputs[0] for step in plan.steps if step.run == "explain" and not step.inputs[0].endswith(".fp32")]
-    if variant not in known:
-        raise CrossquantError(f"'{variant}' can't be explained: give a quantized variant, one of {', '.join(known)}")
-    return f"explain.{variant}"
-
-
-def conclude(freshness: Freshness, variant: str, console: Console) -> int:
-    """Show what was measured, and say where it is. 0, for nothing here can fail."""
-    evidence = Evidence(freshness)
-    found = find(evidence, variant)
-    if found is None:  # the framework refused, in its own words
-        seal = evidence.current(f"explain.{variant}") or evidence.current(variant)
-        why = evidence.problem(f"explain.{variant}") or (seal.reason if seal else "it was not made")
-        raise CrossquantError(f"{variant} can't be explained: {why}")
-    show(found, console, evidence.about().unit)
-    path = store.artifact_path(freshness.plan, f"explain.{variant}") / layer_errors.FILE
-    console.print(f"written to {shown(path)}", soft_wrap=True, highlight=False)
-    picture = draw(found, store.volumes() / freshness.plan.experiment / EXPLANATIONS / variant / PICTURE)
-    console.print(f"drawn in {shown(picture)}", soft_wrap=True, highlight=False)
+def run(arguments: Explain) -> int:
+    """Measure what isn't measured yet, then show it."""
+    output, options = make_output(arguments.display), arguments.engine_options
+    experiment = load_experiment(arguments.experiment, options)
+    target = find_target(arguments.variant, make_current_plan(experiment))
+    freshness, failed = make_artifacts(experiment, [target], options, output, sample=arguments.sample)
+    if failed:
+        return StageError.exit_code
+    show_explanation(freshness, arguments.variant, output)
     return 0
 
 
-def draw(found: Sensitivity, path: Path) -> Path:
-    """A plot of the layers as a file."""
-    from driver.report.plots import layers  # noqa: PLC0415 - Matplotlib takes a second to import
+def find_target(variant: str, plan: Plan) -> str:
+    """The artifact that explains `variant`. CrossquantError where it is no quantized variant of this experiment."""
+    variants = list_explainable(plan)
+    if variant not in variants:
+        raise CrossquantError(f"'{variant}' can't be explained: give a quantized variant, one of {', '.join(variants)}")
+    return f"explain.{variant}"
 
-    store.write_atomically(path, layers.alone(found))
+
+def show_explanation(freshness: Freshness, variant: str, output: Output) -> None:
+    """Show what was measured, and say where it is."""
+    evidence = Evidence(freshness)
+    measured = find(evidence, variant)
+    if measured is None:  # the framework refused, in its own words
+        seal = evidence.current(f"explain.{variant}") or evidence.current(variant)
+        why = evidence.problem(f"explain.{variant}") or (seal.reason if seal else "it was not made")
+        raise CrossquantError(f"{variant} can't be explained: {why}")
+    path = store.artifact_path(freshness.plan, f"explain.{variant}") / layer_errors.FILE
+    picture = draw(measured, store.volumes() / freshness.plan.experiment / EXPLANATIONS / variant / PICTURE)
+    if output.json:
+        output.print_json(asdict(measured))
+        return
+    show(measured, output.answer, evidence.about().unit)
+    output.print_line(f"written to {shorten_path(path)}")
+    output.print_line(f"drawn in {shorten_path(picture)}")
+
+
+def draw(measured: Sensitivity, path: Path) -> Path:
+    """A plot of the layers as a file."""
+    from driver.report.plots import layers
+
+    store.write_atomically(path, layers.alone(measured))
     return path
 
 
-def show(found: Sensitivity, console: Console, unit: str = "images") -> None:
+def show(measured: Sensitivity, console: Console, unit: str = "images") -> None:
     """The summary, and the layers, the most sensitive first. A long name is broken, never cut: `exclude` takes it."""
     console.print(
-        f"{found.variant} on {found.images:,} calibration {unit}: "
-        f"{found.score} {percent(found.quantized_accuracy)} %, in float {percent(found.float_accuracy)} %; "
-        f"with its weights alone quantized {percent(found.weights_only)} %, "
-        f"with its activations alone {percent(found.activations_only)} %",
+        f"{measured.variant} on {measured.images:,} calibration {unit}: "
+        f"{measured.score} {percent(measured.quantized_accuracy)} %, in float {percent(measured.float_accuracy)} %; "
+        f"with its weights alone quantized {percent(measured.weights_only)} %, "
+        f"with its activations alone {percent(measured.activations_only)} %",
         soft_wrap=True,
         highlight=False,
         markup=False,
     )
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
-    for number, heading in enumerate((*HEADINGS, found.distance.removesuffix(" divergence"))):
+    for number, heading in enumerate((*HEADINGS, measured.distance.removesuffix(" divergence"))):
         justify: Literal["left", "right"] = "left" if number < 2 else "right"
         table.add_column(heading.replace(" ", "\n"), justify=justify, no_wrap=number > 0, overflow="fold")
-    for layer in found.layers:
+    for layer in measured.layers:
         table.add_row(*map(Text, cells(layer)))
     console.print(table)
-    if found.cause:
-        console.print(Text(found.cause, "bold"), soft_wrap=True)
+    if measured.cause:
+        console.print(Text(measured.cause, "bold"), soft_wrap=True)
 
 
 def cells(layer: Layer) -> list[str]:

@@ -1,17 +1,23 @@
-"""A first experiment for a model and data of one's own: one file, written once, to be read and changed by hand."""
+"""`new`: a first experiment for a model and data of one's own, as one file to be read and changed by hand."""
 
 import re
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+import numpy as np
 import yaml
 
+from driver.cli.arguments import New
+from driver.cli.console import make_output, shorten_path
+from driver.cli.fetch import fetch_inputs
 from driver.experiment import validation
 from shared.artifacts import store
+from shared.command import COMMAND
 from shared.errors import CrossquantError
+from shared.text import printable
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 KINDS = {".npz": "npz", ".npy": "npz", ".csv": "table", ".tsv": "table", ".parquet": "table", ".py": "python"}
@@ -19,7 +25,7 @@ KINDS |= dict.fromkeys(PICTURES, "folder")
 RANKED = ("python", "npz", "table", "folder")  # what a folder with several kinds of files is taken for
 LOOKED_AT = 2000  # files of a folder, at most
 DOCUMENT = """\
-# Made by `python -m driver new`. Run it: python -m driver run --experiment {name}
+# Made by `{command} new`. Run it: {command} run --experiment {name}
 {model}
 {data}
 # How many training samples calibrate the quantizers; 0: as many as there are, 1000 at most.
@@ -43,28 +49,26 @@ GATES = dict.fromkeys(("classification", "multilabel"), DROP)
 GATES |= dict.fromkeys(("regression", "reconstruction"), WORSE) | {"fidelity": NEAR}
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What the command line says; an empty text is left to us."""
-
-    model: Path
-    data: Path
-    name: str = ""
-    task: str = ""
-    code: str = ""
-    trust: bool = False
-    settings: tuple[str, ...] = ()  # KEY=VALUE of the section `data`
+def run(arguments: New) -> int:
+    """Write an experiment, bring its model and data onto the volume, and say what comes next."""
+    output = make_output(arguments.display)
+    with write_experiment(arguments) as path:
+        fetch_inputs(path.stem, output, sample=False)
+    output.print_line(f"written: {shorten_path(path)}")
+    output.print_line(f"next:    {COMMAND} run --experiment {path.stem}")
+    return 0
 
 
 @contextmanager
-def written(asked: Asked, *, force: bool) -> Iterator[Path]:
+def write_experiment(arguments: New) -> Iterator[Path]:
     """The experiment as a file in volumes/inputs/, which stays if all that follows goes well.
 
-    CrossquantError where it is there already, or what it names isn't.
+    CrossquantError where it is there already, what it names isn't, or its data can't be read by any later step.
     """
-    path = target(asked, force=force)
+    path = choose_path(arguments)
+    text = write_text(path.stem, arguments)
     before = path.read_text() if path.exists() else None
-    store.write_atomically(path, text(path.stem, asked))
+    store.write_atomically(path, text)
     try:
         yield path
     except BaseException:
@@ -75,50 +79,53 @@ def written(asked: Asked, *, force: bool) -> Iterator[Path]:
         raise
 
 
-def target(asked: Asked, *, force: bool) -> Path:
-    for path, option in ((asked.model, "--model"), (asked.data, "--data")):
+def choose_path(arguments: New) -> Path:
+    for path, option in ((arguments.model, "--model"), (arguments.data, "--data")):
         if not path.exists():
             raise CrossquantError(f"{option}: {path} is not there")
-    name = asked.name or named(asked.model)
+    name = arguments.name or derive_name(arguments.model)
     if not re.fullmatch(validation.NAME, name) or name in validation.RESERVED:
         raise CrossquantError(f"--name: '{name}' {validation.NAME_RULE}")
     path = store.volumes() / "inputs" / f"{name}.yaml"
-    if path.exists() and not force:
+    if path.exists() and not arguments.force:
         raise CrossquantError(f"{path} is there already: change it by hand, give another --name, or --force")
     return path
 
 
-def text(name: str, asked: Asked) -> str:
-    model: dict[str, Any] = {"sources": [{"path": str(asked.model.resolve())}]}
-    if asked.code:
-        model["code"] = str(Path(asked.code).resolve())
-    if asked.trust:
+def write_text(name: str, arguments: New) -> str:
+    """The text of the file for the experiment `name`."""
+    model: dict[str, Any] = {"sources": [{"path": str(arguments.model.resolve())}]}
+    if arguments.code:
+        model["code"] = str(Path(arguments.code).resolve())
+    if arguments.trust:
         model["trust"] = True
-    data = (
-        {"kind": kind(asked.data)} | ({"task": asked.task} if asked.task else {}) | dict(map(setting, asked.settings))
-    )
+    data = {"kind": find_kind(arguments.data)} | ({"task": arguments.task} if arguments.task else {})
+    data |= dict(map(parse_setting, arguments.settings))
+    if data["kind"] == "npz":
+        refuse_pickles(arguments.data)
     task = data.get("task") or ("classification" if data["kind"] == "folder" else "")
-    dataset = {"name": f"{name}-data", "sources": [{"path": str(asked.data.resolve())}]}
+    dataset = {"name": f"{name}-data", "sources": [{"path": str(arguments.data.resolve())}]}
     return DOCUMENT.format(
+        command=COMMAND,
         name=name,
-        model=dumped({"name": name, "model": model, "dataset": dataset}),
+        model=dump_section({"name": name, "model": model, "dataset": dataset}),
         data="# What the data are, and what is done to them once, before any framework sees them: docs/your-data.md\n"
-        + dumped({"data": data}),
+        + dump_section({"data": data}),
         gates=f"  quantized:\n{GATES[task]}" if task in GATES else "",
     )
 
 
-def dumped(section: dict[str, Any]) -> str:
+def dump_section(section: dict[str, Any]) -> str:
     return str(yaml.safe_dump(section, sort_keys=False, allow_unicode=True, width=1000))
 
 
-def named(model: Path) -> str:
+def derive_name(model: Path) -> str:
     """A name for the experiment: the file's, as far as its letters may be in one."""
     plain = re.sub(r"[^a-z0-9._-]+", "-", model.name.removesuffix(model.suffix).lower()).strip("-._")
     return f"{plain or 'model'}{'-own' if plain in validation.RESERVED else ''}"
 
 
-def setting(given: str) -> tuple[str, Any]:
+def parse_setting(given: str) -> tuple[str, Any]:
     """`resize=[96, 96]` as key and value, the value as YAML has it."""
     key, equals, value = given.partition("=")
     if not equals or not key:
@@ -129,11 +136,11 @@ def setting(given: str) -> tuple[str, Any]:
         raise CrossquantError(f"--set {given}: {' '.join(str(error).split())}") from None
 
 
-def kind(data: Path) -> str:
+def find_kind(data: Path) -> str:
     """What reads it, by the names of the files. CrossquantError where none says it."""
-    found = {KINDS.get(suffix) for suffix in suffixes(data)}
+    kinds = {KINDS.get(path.suffix.lower()) for path in list_files(data)}
     for candidate in RANKED:
-        if candidate in found:
+        if candidate in kinds:
             return candidate
     raise CrossquantError(
         f"{data}: no data that is known: give a .npz, a .csv or .parquet, pictures in folders by class, "
@@ -141,12 +148,53 @@ def kind(data: Path) -> str:
     )
 
 
-def suffixes(data: Path) -> Iterator[str]:
+def list_files(data: Path) -> Iterator[Path]:
+    """The file `data`, or the first of those in the folder."""
     if data.is_file():
-        yield data.suffix.lower()
+        yield data
         return
     for number, path in enumerate(data.rglob("*")):
         if number >= LOOKED_AT:
             return
         if path.is_file():
-            yield path.suffix.lower()
+            yield path
+
+
+def refuse_pickles(data: Path) -> None:
+    """CrossquantError where an array in `data` holds Python objects: the stage that reads it would refuse it.
+
+    Headers alone are read, as literals. What can't be read as NumPy's format is left to that stage, too.
+    """
+    for path in list_files(data):
+        for name in list_object_arrays(path):
+            raise CrossquantError(
+                f"{path}: {printable(name)} holds Python objects (a pickle), which could run code: they are never "
+                "loaded; save numbers, with one dtype and one shape"
+            )
+
+
+def list_object_arrays(path: Path) -> Iterator[str]:
+    """The arrays in a .npz, or a .npy, that are pickles, by the names of their files."""
+    try:
+        if path.suffix.lower() == ".npy":
+            with path.open("rb") as file:
+                if holds_objects(file):
+                    yield path.name
+        elif path.suffix.lower() == ".npz":
+            with zipfile.ZipFile(path) as archive:
+                for member in archive.namelist():
+                    with archive.open(member) as file:
+                        if holds_objects(file):
+                            yield member
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError):  # no archive; encrypted, or packed in another way
+        return
+
+
+def holds_objects(file: IO[bytes]) -> bool:
+    """Does the header at the start of `file` say so? False where it is no header."""
+    try:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        return bool(read(file)[2].hasobject)
+    except Exception:  # noqa: BLE001 - Python's parser passes on what it comes upon: TokenError, MemoryError, …
+        return False

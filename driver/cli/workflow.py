@@ -1,18 +1,17 @@
-"""What the commands have in common: an experiment from the arguments, its plan, a run of it, and what came of it."""
+"""What the commands share: an experiment from its name, its plan, the artifacts of a run, and its comparison."""
 
-import argparse
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from rich.console import Console
-
 from driver.analysis.artifacts import Evidence
 from driver.analysis.results import Comparison
 from driver.catalog import declarations
-from driver.cli.console import SafeConsole, Terminal
+from driver.cli.arguments import EngineOptions
+from driver.cli.console import Output, Terminal, make_console, print_line, shorten_path
 from driver.comparison import publication
 from driver.engines import available_images, execute
 from driver.engines.base import Engine
@@ -21,150 +20,185 @@ from driver.experiment.model import Experiment
 from driver.host import facts
 from driver.inputs import fetching
 from driver.plan import schedule
-from driver.report import documents, terminal
+from driver.report import terminal as report
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
+from shared.command import COMMAND
 from shared.contract import Plan, encode, read_if_whole
 from shared.errors import CrossquantError
 
-PLAIN_WIDTH = 120  # columns
 ATTEMPTS = 3  # comparisons of evidence that changes meanwhile
+DEFAULT_ENGINE = EngineOptions()
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
-def make(
-    chosen: Experiment, targets: Sequence[str], arguments: argparse.Namespace, console: Console
-) -> tuple[Freshness, bool]:
-    """Carry out the plan. True with it if a stage failed, or was skipped because one did."""
-    with execute.lock(chosen.name), Terminal(console) as terminal:
-        freshness = prepare(chosen, arguments.sample, terminal)
-        steps = schedule.select(freshness.plan, targets)
-        engine = partial(choose_engine, arguments, chosen, freshness, terminal)
-        failed = execute.run(freshness, steps, engine, terminal, arguments.force)
-        for line in fetching.list_doubtful(chosen) if failed else ():
-            terminal.say(line)
-        return freshness, failed
+def load_experiment(
+    name: str, options: EngineOptions = DEFAULT_ENGINE, *, looks_back: bool = False, warn: bool = True
+) -> Experiment:
+    """The experiment of this name or file, with the optional images that take part.
 
-
-def load(arguments: argparse.Namespace) -> Experiment:
-    """The experiment that the arguments name, with the optional images that take part."""
-    path = loader.find(arguments.experiment)
-    for line in loader.list_deprecations(path):
+    `looks_back`: with those of the last plan, too. `warn`: say on stderr which keys of the file have new names.
+    """
+    path = loader.find(name)
+    log.debug("experiment: %s", path)
+    for line in loader.list_deprecations(path) if warn else ():
         make_console(stderr=True).print(line, soft_wrap=True, highlight=False, markup=False, style="yellow")
     data, _ = yaml_source.load(path)
     data = data if isinstance(data, dict) else {}
-    images = available_images.included(
-        getattr(arguments, "with_", ()), data.get("recipes"), getattr(arguments, "engine", "auto")
-    )
-    if getattr(arguments, "looks_back", False):  # at what was run, by whatever plan
+    images = available_images.included(options.images, data.get("recipes"), options.engine)
+    if looks_back:
         images = tuple(dict.fromkeys((*images, *available_images.planned(str(data.get("name", ""))))))
-    chosen = loader.load(path, declarations.load(images))
-    chosen = replace(chosen, images=images)
-    return loader.trusting(chosen) if getattr(arguments, "trust", False) else chosen
+    experiment = replace(loader.load(path, declarations.load(images)), images=images)
+    return loader.trusting(experiment) if options.trust else experiment
 
 
-def prepare(chosen: Experiment, sample: bool, terminal: Terminal) -> Freshness:
+def make_artifacts(
+    experiment: Experiment, targets: Sequence[str], options: EngineOptions, output: Output, *, sample: bool
+) -> tuple[Freshness, bool]:
+    """Carry out the plan. True with it if a stage failed, or was skipped because one did."""
+    with execute.lock(experiment.name), output.open_terminal() as terminal:
+        freshness = prepare_inputs(experiment, sample, terminal)
+        steps = schedule.select(freshness.plan, targets)
+        engine = partial(choose_engine, options, experiment, freshness.plan.own_model, terminal)
+        failed = execute.run(freshness, steps, engine, terminal, options.force)
+        for line in fetching.list_doubtful(experiment) if failed else ():
+            terminal.warn(line)
+        return freshness, failed
+
+
+def prepare_inputs(experiment: Experiment, sample: bool, terminal: Terminal) -> Freshness:
     """Fetch the inputs, and write the plan that the stage runners read. A damaged copy of an input is fetched again."""
-    fetched = fetching.fetch(chosen, sample, terminal.say, terminal.download)
-    freshness = Freshness(schedule.make(chosen, declarations.load(chosen.images), fetched.locations, facts.cores()))
+    fetched = fetching.fetch(experiment, sample, terminal.say, terminal.download)
+    freshness = Freshness(make_plan(experiment, fetched.locations))
     if damaged := [name for name in fetched.locations if freshness.seal(name) is None]:
         terminal.say(f"damaged on the volume: {', '.join(damaged)}; fetching it again")
-        fetched = fetching.fetch(chosen, sample, terminal.say, terminal.download, damaged)
-        freshness = Freshness(schedule.make(chosen, declarations.load(chosen.images), fetched.locations, facts.cores()))
+        fetched = fetching.fetch(experiment, sample, terminal.say, terminal.download, damaged)
+        freshness = Freshness(make_plan(experiment, fetched.locations))
     if fetched.sample and not sample:
         terminal.say("no source of the full data set answers: going on with the embedded sample")
-    own = loader.is_own(chosen, freshness.seal(fetching.MODEL))
-    freshness.plan = replace(freshness.plan, own_model=own)
-    store.write_atomically(store.plan_path(chosen.name), encode(freshness.plan))
+    write_plan(experiment, freshness)
     return freshness
 
 
-def current_plan(chosen: Experiment) -> Plan:
+def make_plan(experiment: Experiment, inputs: dict[str, str]) -> Plan:
+    """`inputs` has the folder of each input artifact below the volumes' root."""
+    return schedule.make(experiment, declarations.load(experiment.images), inputs, facts.cores())
+
+
+def write_plan(experiment: Experiment, freshness: Freshness) -> None:
+    """Write the plan of `freshness`, which from here on says whether model and data are the project's own."""
+    own = loader.is_own(experiment, freshness.seal(fetching.MODEL))
+    freshness.plan = replace(freshness.plan, own_model=own)
+    path = store.plan_path(experiment.name)
+    store.write_atomically(path, encode(freshness.plan))
+    log.debug("plan: %s; own model and data: %s", path, own)
+
+
+def make_current_plan(experiment: Experiment) -> Plan:
     """The plan of today's code and experiment on the inputs that the last `fetch` left, or is going to leave."""
-    before = read_if_whole(Plan, store.plan_path(chosen.name))
-    written = before.locations if before else fetching.locations(chosen, sample=False)
-    inputs = {key: folder for key, folder in written.items() if key.startswith("input.")}
-    return schedule.make(chosen, declarations.load(chosen.images), inputs, facts.cores())
+    before = read_if_whole(Plan, store.plan_path(experiment.name))
+    written = before.locations if before else fetching.locations(experiment, sample=False)
+    return make_plan(experiment, {key: folder for key, folder in written.items() if key.startswith("input.")})
 
 
-def choose_engine(
-    arguments: argparse.Namespace, chosen: Experiment, freshness: Freshness, terminal: Terminal
-) -> Engine:
-    """The engine that was asked for; for `auto`, Docker where a daemon answers."""
-    no_sandbox = getattr(arguments, "no_sandbox", False)
-    if arguments.engine == "docker" and no_sandbox:
+def list_explainable(plan: Plan) -> list[str]:
+    """The quantized variants of the plan for which it has a step `explain`."""
+    variants = [step.inputs[0] for step in plan.steps if step.run == "explain"]
+    return [variant for variant in variants if not variant.endswith(".fp32")]
+
+
+def choose_engine(options: EngineOptions, experiment: Experiment, own: bool, terminal: Terminal) -> Engine:
+    """The engine that was asked for; for `auto`, Docker where a daemon answers.
+
+    `own`: are model and data the project's own?
+    """
+    if options.engine == "docker" and options.no_sandbox:
         raise CrossquantError("--no-sandbox is of the venv engine, a container has no such switch: leave it out")
-    own = loader.is_own(chosen, freshness.seal("input.model"))
-    if arguments.engine == "venv":
-        return venv_engine(chosen, own, no_sandbox, terminal)
-    from driver.engines.docker import DockerEngine
+    if options.engine == "venv":
+        return choose_venv_engine(experiment, own, options.no_sandbox, terminal)
+    from driver.engines.docker import DockerEngine  # the Docker SDK takes a quarter of a second to import
 
     try:
-        return DockerEngine(chosen.limits)
+        return DockerEngine(experiment.limits)
     except CrossquantError:
-        if arguments.engine == "docker":
+        if options.engine == "docker":
             raise
     terminal.say("no Docker daemon answers: using virtual environments; `make docker-host` sets Docker up")
-    return venv_engine(chosen, own, no_sandbox, terminal)
+    return choose_venv_engine(experiment, own, options.no_sandbox, terminal)
 
 
-def venv_engine(chosen: Experiment, own: bool, no_sandbox: bool, terminal: Terminal) -> Engine:
+def choose_venv_engine(experiment: Experiment, own: bool, no_sandbox: bool, terminal: Terminal) -> Engine:
     """In bubblewrap, unless the user says otherwise. Without it, none but the project's own model and data: any other
     may be hostile, and CrossquantError says what it takes.
     """
-    from driver.engines import bubblewrap
+    from driver.engines import bubblewrap  # neither is needed where all is fresh
     from driver.engines.venv import VenvEngine
 
     if no_sandbox:
         if not own:
-            terminal.say(f"warning: --no-sandbox: code in the model or the data of '{chosen.name}' can do all you can")
-        return VenvEngine(chosen.limits, terminal.say, None)
+            terminal.warn(
+                f"warning: --no-sandbox: code in the model or the data of '{experiment.name}' can do all you can"
+            )
+        return VenvEngine(experiment.limits, terminal.say, None)
     trial = bubblewrap.trial()
     if trial.command:
-        return VenvEngine(chosen.limits, terminal.say, trial)
+        return VenvEngine(experiment.limits, terminal.say, trial)
     if not own:
         mend = f"`{trial.mend}`, or start Docker" if trial.mend else "start Docker"
         raise CrossquantError(
-            f"'{chosen.name}' has a model or data that are not the project's own, which run in a sandbox alone, "
+            f"'{experiment.name}' has a model or data that are not the project's own, which run in a sandbox alone, "
             f"and {trial.lack}: {mend}"
         )
     terminal.say(f"{trial.lack}: the project's own model and data run without a sandbox")
-    return VenvEngine(chosen.limits, terminal.say, None)
+    return VenvEngine(experiment.limits, terminal.say, None)
 
 
-def conclude(freshness: Freshness, chosen: Experiment, console: Console, arguments: argparse.Namespace) -> Comparison:
-    """Judge and show. What was judged before, and is undamaged, is not judged again."""
-    folder = publication.locate(chosen.name)
-    earlier = read_earlier(folder, console)
-    text = loader.find(arguments.experiment).read_text()
+def compare_artifacts(
+    freshness: Freshness, experiment: Experiment, file: Path, output: Output, *, junit: str = ""
+) -> Comparison:
+    """Judge and show. What was judged before, and is undamaged, is not judged again.
+
+    `file` is the experiment's; `junit` the path of a file for the gates, "" for none.
+    """
+    folder = publication.locate(experiment.name)
+    earlier = read_earlier_comparison(folder, output)
+    text = file.read_text()
 
     def compare(evidence: Evidence) -> tuple[Comparison, dict[str, str]]:
-        if earlier is not None and earlier.evidence == evidence.fingerprint(chosen):
+        if earlier is not None and earlier.evidence == evidence.fingerprint(experiment):
             return earlier, {}
-        return judge(evidence, chosen, text)
+        return make_comparison(evidence, experiment, text)
 
-    result, files = of_unchanged_evidence(freshness, compare)
+    result, files = compare_unchanged_evidence(freshness, compare)
     if files:
         publication.publish(folder, files)
-    if arguments.junit:
-        store.write_atomically(Path(arguments.junit), documents.junit(result))
-    terminal.show(result, console)
-    console.print(f"written to {shown(folder)}/", soft_wrap=True, highlight=False)
+    if junit:
+        from driver.report import documents  # few runs write what it makes
+
+        store.write_atomically(Path(junit), documents.junit(result))
+    report.show(result, output.answer)
+    output.print_line(f"written to {shorten_path(folder)}/")
     return result
 
 
-def read_earlier(folder: Path, console: Console) -> Comparison | None:
+def read_comparison_json(experiment: str) -> str:
+    """The text of `comparison.json` as it was published."""
+    return (publication.locate(experiment) / publication.JSON).read_text()
+
+
+def read_earlier_comparison(folder: Path, output: Output) -> Comparison | None:
     """What an earlier command left; None where it has to be made anew. That it is damaged is told."""
     try:
         return publication.read_comparison(folder)
     except publication.DamagedComparison as error:
-        console.print(f"the comparison was damaged: made anew ({error.finding})", soft_wrap=True, highlight=False)
+        print_line(output.progress, f"the comparison was damaged: made anew ({error.finding})")
     except publication.OtherVersion:
         pass
     return None
 
 
-def of_unchanged_evidence(freshness: Freshness, compare: Callable[[Evidence], T]) -> T:
+def compare_unchanged_evidence(freshness: Freshness, compare: Callable[[Evidence], T]) -> T:
     """What `compare` makes of evidence that no other command replaced meanwhile: figures of two runs must not be mixed.
 
     CrossquantError where it is replaced all the time.
@@ -184,29 +218,20 @@ def of_unchanged_evidence(freshness: Freshness, compare: Callable[[Evidence], T]
                 return result
         freshness = Freshness(freshness.plan)
     raise CrossquantError(
-        f"another command makes '{replaced}' anew while it is compared: wait for it, then `python -m driver report`"
+        f"another command makes '{replaced}' anew while it is compared: wait for it, then `{COMMAND} report`"
     )
 
 
-def judge(evidence: Evidence, chosen: Experiment, text: str) -> tuple[Comparison, dict[str, str]]:
+def make_comparison(evidence: Evidence, experiment: Experiment, text: str) -> tuple[Comparison, dict[str, str]]:
     """Compare; with it, the texts of all files of the comparison. `text` is the experiment's file."""
     # SciPy and Matplotlib take two seconds to import.
     from driver.analysis.evaluation import Evaluation
     from driver.comparison import compare, page_data
+    from driver.report import documents
     from driver.report.page import page
 
-    evaluation = Evaluation(evidence, chosen.reference)
-    result = compare.compare(evaluation, chosen)
+    evaluation = Evaluation(evidence, experiment.reference)
+    result = compare.compare(evaluation, experiment)
     raw = page_data.collect(evaluation, text)
     pages = {"comparison.html": page.html(result, raw), "changed.csv": documents.changed_text(raw.changed)}
-    return result, terminal.texts(result) | pages
-
-
-def make_console(*, stderr: bool = False) -> Console:
-    """Eighty columns cut a table where no terminal says how wide it is."""
-    console = SafeConsole(stderr=stderr)
-    return console if console.is_terminal else SafeConsole(stderr=stderr, width=PLAIN_WIDTH)
-
-
-def shown(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return result, report.texts(result) | pages

@@ -25,6 +25,7 @@ from typing import Literal
 from driver.analysis.results import Comparison
 from shared.artifacts import store
 from shared.artifacts.exchange import exchange
+from shared.command import COMMAND
 from shared.contract import SCHEMA, File, decode, encode, loads, shown
 from shared.errors import CrossquantError, FieldError
 
@@ -47,7 +48,7 @@ class DamagedComparison(CrossquantError):
     """A file of the comparison is not what was written with it; `finding` says which one, and what is wrong."""
 
     def __init__(self, folder: Path, name: str, problem: str) -> None:
-        super().__init__(f"{folder / name} {problem}: make this comparison anew with `python -m driver report`")
+        super().__init__(f"{folder / name} {problem}: make this comparison anew with `{COMMAND} report`")
         self.finding = f"{name} {problem}"
 
 
@@ -74,7 +75,7 @@ def read_comparison(folder: Path) -> Comparison | None:
     except FieldError as error:
         raise OtherVersion(
             f"{folder / JSON} was written by another version of crossquant ({error}): "
-            "make this comparison anew with `python -m driver report`"
+            f"make this comparison anew with `{COMMAND} report`"
         ) from None
     return shown(found, sys.maxsize)
 

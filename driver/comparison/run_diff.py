@@ -13,6 +13,7 @@ from driver.analysis.stage_outputs import Unusable
 from driver.comparison import publication
 from driver.experiment.task_specs import TASKS
 from shared.artifacts import store
+from shared.command import COMMAND
 from shared.data import samples
 from shared.data.samples import Array
 from shared.errors import CrossquantError
@@ -48,7 +49,7 @@ def load(name: str) -> Run:
 def read_run(name: str, folder: Path, comparison: Comparison) -> Run:
     dataset = checked(folder / "keras", "dataset", comparison)
     if dataset is None:
-        raise CrossquantError(f"'{name}' was compared without test samples: make them by `python -m driver run` first")
+        raise CrossquantError(f"'{name}' was compared without test samples: make them by `{COMMAND} run` first")
     about = samples.about(dataset)
     about = replace(about, task="fidelity") if comparison.task == "fidelity" else about
     labelled = checked(folder / "keras", "labels", comparison) or dataset  # earlier versions kept them there
@@ -100,9 +101,7 @@ def checked(folder: Path, artifact: str, comparison: Comparison) -> Path | None:
     seal = store.open_sealed(path, artifact)
     if seal is None or store.digest(seal) != wanted:
         found = "is missing" if seal is None else "was made anew"
-        raise CrossquantError(
-            f"{path} {found} since it was compared: make the comparison anew with `python -m driver report`"
-        )
+        raise CrossquantError(f"{path} {found} since it was compared: make the comparison anew with `{COMMAND} report`")
     return path
 
 
@@ -117,10 +116,14 @@ def tests(before: Run, after: Run) -> dict[str, Metric]:
 
 
 def same_samples(before: Run, after: Run) -> bool:
-    """By their labels; where there are none, by the digest of the data set."""
+    """Can the runs be compared sample by sample: the same task, labels that judge, and the same data?"""
     one, other = before.truth, after.truth
-    if (one.task, one.judges, other.judges) != (other.task, True, True):
-        return False
+    return (one.task, one.judges, other.judges) == (other.task, True, True) and same_data(before, after)
+
+
+def same_data(before: Run, after: Run) -> bool:
+    """Are the test samples the same? By their labels; where there are none, by the digest of the data set."""
+    one, other = before.truth, after.truth
     if one.labels is not None and other.labels is not None:
         return np.array_equal(one.labels, other.labels)
     digests = [(run.comparison.digests or {}).get("dataset") for run in (before, after)]

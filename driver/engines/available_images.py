@@ -1,7 +1,4 @@
-"""Which optional images take part: those that are asked for, and those that are built on this host.
-
-`python -m driver.engines.available_images` prints the options for `docker compose` that build those again.
-"""
+"""Which optional images take part: those that are asked for, and those that are built on this host."""
 
 import http.client
 import json
@@ -13,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from driver.catalog import declarations
-from driver.engines.venv import FOLDER
+from driver.engines.base import FOLDER
 from shared.artifacts import store
 from shared.contract import Plan, read_if_whole
 
@@ -81,17 +78,3 @@ class OverSocket(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(SECONDS)
         self.sock.connect(str(self.path))
-
-
-def compose_files() -> list[str]:
-    """The options of `docker compose` for the services of the optional images that are built."""
-    own = [
-        f"images/{name}/compose.yaml"
-        for name in declarations.optional()
-        if name in built(declarations.optional(), "docker")
-    ]
-    return [word for path in ["compose.yaml", *own] for word in ("-f", path)] if own else []
-
-
-if __name__ == "__main__":
-    print(*compose_files())

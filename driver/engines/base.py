@@ -4,10 +4,12 @@ from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from shared.artifacts.store import ROOT
 from shared.contract import Plan, Step
 from shared.errors import CrossquantError, StageError, Unconfined
 from shared.runner.progress import Event
 
+FOLDER = ROOT / ".venvs"  # the environments of the venv engine, one an image
 ENDED = (0, CrossquantError.exit_code, StageError.exit_code, Unconfined.exit_code)  # with which a runner ends by itself
 
 

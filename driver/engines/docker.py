@@ -1,7 +1,9 @@
 """The engine that counts: one locked-down container an image, started through the Docker SDK."""
 
+import logging
 import os
 import secrets
+import shlex
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +29,7 @@ from shared.runner.progress import Event
 
 APP = "/app/volumes"
 PLAN = "plan.json"
+log = logging.getLogger(__name__)
 LABEL = "crossquant.folder"  # on each container, with the experiment's folder: another checkout's are not ours
 LEASE = "crossquant.lease"  # and the name of a file that its driver holds a lock on, as long as it lives
 LEASES = ".leases"  # below the experiment's folder
@@ -102,6 +105,7 @@ class DockerEngine:
             labels = {**dict.fromkeys(compose_labels(found.labels), ""), **options["labels"]}
             environment = {**options["environment"], "CROSSQUANT_IMAGE_ID": found.id or ""}
             changed = {**options, "labels": labels, "environment": environment}
+            log.debug("%s", format_command(name, arguments, changed))
             return self.client.containers.create(name, list(arguments), **changed)
         except ImageNotFound:
             raise CrossquantError(f"image '{name}' is not built: run `{build_command(image)}`") from None
@@ -141,6 +145,18 @@ def isolated_settings(plan: Plan, image: str, limits: Limits, inputs: Mapping[st
         "environment": {**usual["environment"], stage.ISOLATED: "1"},
         "mounts": [Mount(f"{APP}/{plan.experiment}/{image}", str(own), type="bind"), *mounts],
     }
+
+
+def format_command(image: str, arguments: Sequence[str], options: Mapping[str, Any]) -> str:
+    """`docker run` as it would be typed for such a container, but for labels and mounts: these fill a screen."""
+    words = ["docker", "run", "--rm", "--user", options["user"], "--network", options["network_mode"]]
+    words += ["--read-only"] * options["read_only"]
+    words += [f"--cap-drop={name}" for name in options["cap_drop"]]
+    words += [f"--security-opt={name}" for name in options["security_opt"]]
+    words += [f"--tmpfs={path}:{how}" for path, how in options["tmpfs"].items()]
+    words += [f"--cpuset-cpus={options['cpuset_cpus']}", f"--memory={options['mem_limit']}"]
+    words += [f"--env={name}={value}" for name, value in options["environment"].items()]
+    return shlex.join([*words, image, *arguments])
 
 
 def compose_labels(labels: Mapping[str, str]) -> list[str]:

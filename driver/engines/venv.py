@@ -1,6 +1,8 @@
 """The engine for a host without Docker: one virtual environment an image, from the same lock."""
 
+import logging
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -10,7 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from driver.engines import bubblewrap
-from driver.engines.base import ENDED
+from driver.engines.base import ENDED, FOLDER
 from driver.engines.bubblewrap import Sandbox, Trial
 from driver.experiment.model import Limits
 from driver.host import facts
@@ -21,7 +23,7 @@ from shared.errors import CrossquantError, StageError, Unconfined
 from shared.runner import progress
 from shared.runner.progress import Event
 
-FOLDER = ROOT / ".venvs"
+log = logging.getLogger(__name__)
 PYTHON = (3, 11)
 PATIENCE = 10  # seconds
 UNPROTECTED = ("HOME", "LOGNAME", "PATH", "TMPDIR", "USER")  # what a runner outside of a sandbox knows besides
@@ -41,6 +43,7 @@ class VenvEngine:
     def start(self, plan: Plan, image: str, arguments: Sequence[str]) -> Generator[Event, None, None]:
         python = ensure(image, self.say)
         program = [str(python), "-m", "shared.stage", image, *arguments]
+        log.debug("%s", shlex.join(program))
         sandbox = bubblewrap.sandbox(self.trial, plan, image, python.parents[1]) if self.trial else None
         with ExitStack() as stack:
             with pinned(plan.threads):

@@ -132,6 +132,10 @@ def find(name: str) -> Path:
     for path in (Path(name), store.volumes() / "inputs" / f"{name}.yaml", FOLDER / f"{name}.yaml"):
         if path.is_file():
             return path
-    own = sorted(path.stem for path in (store.volumes() / "inputs").glob("*.yaml"))
-    known = ", ".join([*own, *sorted(path.stem for path in FOLDER.glob("*.yaml"))])
-    raise CrossquantError(f"no experiment '{name}': give a YAML file, or one of {known}")
+    raise CrossquantError(f"no experiment '{name}': give a YAML file, or one of {', '.join(list_names())}")
+
+
+def list_names() -> list[str]:
+    """The names that `find` knows: of the user's experiments, then of ours."""
+    folders = (store.volumes() / "inputs", FOLDER)
+    return [name for folder in folders for name in sorted(path.stem for path in folder.glob("*.yaml"))]

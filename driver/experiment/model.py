@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 DATA = "data"  # the stage, and the section of the file, for data of one's own
+SAMPLE_SUFFIX = "-sample"  # of the folder of a data set that is the embedded sample of it
 UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 

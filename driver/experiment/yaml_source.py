@@ -1,6 +1,8 @@
 """YAML as plain data, with the line of every key, so that an error can name it."""
 
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,7 @@ DEEPEST, MOST = 50, 100_000  # lists and mappings in one another; keys and value
 def load(path: Path) -> tuple[Any, Lines]:
     """The content of `path` and the line (from 1) of each key and list item, by its path."""
     try:
-        text = path.read_text()
-        refuse_bomb(text, path)
-        root, data = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
+        data, lines = parse(path.read_text(), path)
     except OSError as error:
         raise CrossquantError(f"{path} can't be read: {error.strerror}") from None
     except (yaml.YAMLError, ValueError) as error:
@@ -26,6 +26,14 @@ def load(path: Path) -> tuple[Any, Lines]:
         raise CrossquantError(f"{path} is not YAML: a value is not of its tag's type ({error})") from None
     except (RecursionError, MemoryError):
         raise CrossquantError(f"{path} is too large or too deep for an experiment: write it by hand") from None
+    return deepcopy(data), dict(lines)
+
+
+@lru_cache(maxsize=4)
+def parse(text: str, path: Path) -> tuple[Any, Lines]:
+    """As `load`, of the text of the file `path`. A command asks for one file several times."""
+    refuse_bomb(text, path)
+    root, data = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
     if root is None:
         raise CrossquantError(f"{path} is empty")
     lines: Lines = {}

@@ -9,7 +9,7 @@ from pathlib import Path
 import docker
 from docker.errors import APIError
 
-from driver.host import facts, probes
+from driver.host import facts, logs, probes
 from shared.artifacts.store import ROOT
 from shared.errors import CrossquantError
 
@@ -70,7 +70,20 @@ def get_base(client: docker.DockerClient) -> str:
         if probes.registry_answers(client):
             client.images.pull(name)
             return f"pulled {name}"
-        subprocess.run([ROOT / "images" / "base" / "build", name], check=True)
-    except (APIError, subprocess.CalledProcessError) as error:
+    except APIError as error:
         raise CrossquantError(f"no base image {name}: {error}; run `make docker-host`, then again") from None
+    make_base(name)
     return f"made {name} from Debian's packages"
+
+
+def make_base(name: str) -> None:
+    """Make the base image from Debian's packages; what the tools say goes to a log."""
+    path = logs.make_path("base-image.log")
+    with path.open("wb") as file:
+        command = [str(ROOT / "images" / "base" / "build"), name]
+        done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False)
+    if done.returncode:
+        raise CrossquantError(
+            f"no base image {name}: {logs.read_tail(path, 1)[-1]}; the log is {path}; "
+            "run `make docker-host`, then again"
+        )

@@ -11,7 +11,6 @@ from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from shared.errors import CrossquantError
 
@@ -84,6 +83,8 @@ def _binary(tar: tarfile.TarFile, names: dict[str, str]) -> Arrays:
 
 def _sprites(tar: tarfile.TarFile, names: dict[str, str]) -> Arrays:
     """PNG files with one image a row (1024 pixels, row-major) and JSON lists of labels (so spelt)."""
+
+    from PIL import Image  # noqa: PLC0415 - most commands decode nothing, and would wait for it
 
     def images(name: str) -> NDArray[np.uint8]:
         pixels = Image.open(BytesIO(_member(tar, names[name]).read())).convert("RGB")

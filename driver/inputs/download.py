@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import requests
-
 from driver.inputs.file_content import find_wrong_kind
 from shared.errors import CrossquantError
 
@@ -27,6 +25,8 @@ def over_https(url: str, target: Path, report: Report) -> None:
 
     CrossquantError also where what came is a web page, a Git LFS pointer or nothing: `target` is left as it was.
     """
+    import requests  # noqa: PLC0415 - it takes longer to import than a command that has nothing to do
+
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + PARTIAL)
     if partial.exists() and find_wrong_kind(partial):
@@ -34,7 +34,8 @@ def over_https(url: str, target: Path, report: Report) -> None:
     try:
         _stream(url, partial, report)
     except requests.RequestException as error:
-        raise CrossquantError(f"{url}: {_reason(error)}") from None
+        status = None if error.response is None else error.response.status_code
+        raise CrossquantError(f"{url}: {_reason(str(error), status)}") from None
     if wrong := find_wrong_kind(partial):
         partial.unlink()
         raise CrossquantError(
@@ -44,6 +45,8 @@ def over_https(url: str, target: Path, report: Report) -> None:
 
 
 def _stream(url: str, partial: Path, report: Report) -> None:
+    import requests  # noqa: PLC0415 - see above
+
     have = partial.stat().st_size if partial.exists() else 0
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     timeout = (CONNECT_SECONDS, READ_SECONDS)
@@ -68,10 +71,10 @@ def _stream(url: str, partial: Path, report: Report) -> None:
             raise requests.ConnectionError(f"only {done}{of_all} bytes came: run again")
 
 
-def _reason(error: requests.RequestException) -> str:
-    if error.response is not None:
-        return f"HTTP {error.response.status_code}"
-    text = str(error)
+def _reason(text: str, status: int | None) -> str:
+    """`text` is that of the error, `status` of the answer, if there was one."""
+    if status is not None:
+        return f"HTTP {status}"
     return "no connection" if "Max retries" in text else text
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from driver.inputs import cifar10
 from shared.artifacts.store import volumes
@@ -53,6 +52,8 @@ def make(full: Path, folder: Path) -> None:
 
 def pack(images: NDArray[np.uint8], path: Path) -> None:
     """One lossless picture of all images, COLUMNS in a row."""
+    from PIL import Image  # noqa: PLC0415 - most commands decode nothing, and would wait for it
+
     count, height, width, channels = images.shape
     grid = images.reshape(count // COLUMNS, COLUMNS, height, width, channels)
     sheet = grid.transpose(0, 2, 1, 3, 4).reshape(-1, COLUMNS * width, channels)
@@ -61,6 +62,8 @@ def pack(images: NDArray[np.uint8], path: Path) -> None:
 
 def unpack(path: Path) -> NDArray[np.uint8]:
     """(n, 32, 32, 3) uint8, in the order in which they were packed."""
+    from PIL import Image  # noqa: PLC0415 - see above
+
     sheet = np.asarray(Image.open(path))
     rows = sheet.shape[0] // 32
     grid = sheet.reshape(rows, 32, COLUMNS, 32, 3).transpose(0, 2, 1, 3, 4)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from driver.experiment.model import Experiment, Model, Source
+from driver.experiment.model import SAMPLE_SUFFIX, Experiment, Model, Source
 from driver.inputs import cifar10, download, embedded_sample, user_files
 from driver.inputs.file_content import find_wrong_kind, is_whole
 from shared.artifacts import locks, store
@@ -50,7 +50,7 @@ def fetch(
 
 def locations(experiment: Experiment, *, sample: bool) -> dict[str, str]:
     """The folders of the input artifacts below the volumes' root, whether they are there or not."""
-    data = experiment.dataset.name + ("-sample" if sample else "")
+    data = experiment.dataset.name + (SAMPLE_SUFFIX if sample else "")
     return {MODEL: f"inputs/models/{experiment.name}", DATASET: f"inputs/{data}"}
 
 

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from driver.analysis import metric_specs
 from driver.analysis.results import Comparison, Interval, Metric, Variant
-from driver.comparison.run_diff import Run, changed, tests
+from driver.comparison.run_diff import Run, changed, same_data, tests
 from driver.decision.judgements import points
 from driver.report import columns
 
@@ -15,7 +15,11 @@ from driver.report import columns
 def show(before: Run, after: Run, console: Console) -> None:
     """What changed in versions, accuracy, size and latency, from `before` to `after`."""
     console.print(Text(f"{before.name} → {after.name}", "bold"), soft_wrap=True)
-    for line in (*changed_versions(before.comparison, after.comparison), *changed_host(before, after)):
+    for line in (
+        *changed_versions(before.comparison, after.comparison),
+        *changed_host(before, after),
+        *changed_data(before, after),
+    ):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     measure = columns.headline(after.comparison)
     figures = (measure.heading, "→", measure.difference_heading, "95%", "p (Holm)", "changed")
@@ -45,6 +49,21 @@ def changed_host(before: Run, after: Run) -> list[str]:
     """Timings of two machines say little about two versions."""
     old, new = before.comparison.host["cpu"], after.comparison.host["cpu"]
     return [] if old == new else [f"another CPU: {old} → {new}; the timings are of two machines"]
+
+
+def changed_data(before: Run, after: Run) -> list[str]:
+    """Two accuracies on other samples have no paired test, and their difference is not that of the models."""
+    if same_data(before, after):
+        return []
+    old, new = (describe_data(run.comparison) for run in (before, after))
+    moved = f"{old} → {new}" if old != new else f"both are {old}, with other samples"
+    return [f"not the same test data: {moved}; nothing is tested pair by pair"]
+
+
+def describe_data(comparison: Comparison) -> str:
+    data = comparison.dataset
+    sample = ", embedded sample" if data.get("sample") else ""
+    return f"{data['test_images']:,} {comparison.unit} of {data['name']} ({data.get('split', 'test')}{sample})"
 
 
 def rows(before: Run, after: Run) -> list[list[str]]:

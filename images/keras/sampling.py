@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from images.keras.data.arrays import copy_samples
+from shared.command import COMMAND
 from shared.data import leakage, samples
 from shared.data.samples import Array, Indices
 from shared.errors import CrossquantError
@@ -43,7 +44,7 @@ def find_rows(source: Path, indices: Indices) -> Indices:
     if not np.isin(indices, stored).all():
         raise CrossquantError(
             "the embedded sample holds only the default calibration images: "
-            "ask for no others, or get the full data set with `python -m driver fetch`"
+            f"ask for no others, or get the full data set with `{COMMAND} fetch`"
         )
     return np.searchsorted(stored, indices)
 

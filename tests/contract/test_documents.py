@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from driver.__main__ import parser
+from driver.cli.main import make_parser
 from shared.artifacts.store import ROOT
 
 DOCUMENTS = sorted(
@@ -29,15 +29,15 @@ OPTIONAL = "-f images/litert/compose.yaml -f images/openvino/compose.yaml"
 RUN_BY = {
     "make run": "e2e/test_readme.py::test_make_run_is_the_driver_s_run",
     "make test": "",
-    "python -m driver new --model my.keras --data my_data": (
+    "./crossquant new --model my.keras --data my_data": (
         "e2e/test_experiments.py::test_a_file_of_keras_2_in_docker_and_by_compose"
     ),
-    "python -m driver run --experiment my": "e2e/test_experiments.py::test_a_file_of_keras_2_in_docker_and_by_compose",
-    "python -m driver inspect driver/models/resnet8-cifar10.keras": (
+    "./crossquant run --experiment my": "e2e/test_experiments.py::test_a_file_of_keras_2_in_docker_and_by_compose",
+    "./crossquant inspect driver/models/resnet8-cifar10.keras": (
         "e2e/test_readme.py::test_inspect_shows_the_default_model"
     ),
     f"docker compose -f compose.yaml {OPTIONAL} build litert openvino": "e2e/test_optional_run.py::compose",
-    "python -m driver run": "e2e/conftest.py::finish",
+    "./crossquant run": "e2e/conftest.py::finish",
     "docker compose up --build": "e2e/test_compose.py::up",
     "docker compose up --abort-on-container-failure": "e2e/test_compose.py::up",
     "docker compose run --rm onnx onnx.uint8 predictions.onnx.uint8": (
@@ -45,15 +45,15 @@ RUN_BY = {
     ),
     "SAMPLE=1 docker compose up": "e2e/test_compose.py::up",
     "EXPERIMENT=mlperf-tiny docker compose up": "e2e/test_experiments.py::test_the_model_of_mlperf_tiny_by_compose",
-    "python -m driver run onnx.uint8": "e2e/test_readme.py::test_one_target_with_all_it_needs",
-    "python -m driver list": "e2e/test_run.py::test_list_shows_every_stage_and_that_it_is_fresh",
-    "python -m driver diff mlperf-tiny.selected resnet8-cifar10": "e2e/test_run.py::test_two_runs_side_by_side",
-    "python -m driver fetch": "e2e/test_readme.py::test_fetch_brings_what_a_run_needs",
-    "python -m driver doctor": "e2e/test_run.py::test_doctor_tells_what_this_host_has",
-    "python -m driver run --select --experiment mlperf-tiny": (
+    "./crossquant run onnx.uint8": "e2e/test_readme.py::test_one_target_with_all_it_needs",
+    "./crossquant list": "e2e/test_run.py::test_list_shows_every_stage_and_that_it_is_fresh",
+    "./crossquant diff mlperf-tiny.selected resnet8-cifar10": "e2e/test_run.py::test_two_runs_side_by_side",
+    "./crossquant fetch": "e2e/test_readme.py::test_fetch_brings_what_a_run_needs",
+    "./crossquant doctor": "e2e/test_run.py::test_doctor_tells_what_this_host_has",
+    "./crossquant run --select --experiment mlperf-tiny": (
         "e2e/test_quantization.py::test_recipes_are_chosen_on_training_images_and_the_winners_tested_once"
     ),
-    "python -m driver explain onnx.int8": "e2e/test_quantization.py::test_a_variant_is_explained_layer_by_layer",
+    "./crossquant explain onnx.int8": "e2e/test_quantization.py::test_a_variant_is_explained_layer_by_layer",
 }
 
 
@@ -61,7 +61,9 @@ def typed() -> set[str]:
     """What the README tells to type: in blocks of shell commands, and after a prompt."""
     blocks = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
     lines = [line for kind, block in blocks for line in block.splitlines() if kind == "sh" or line.startswith("$ ")]
-    lines += [line for kind, block in blocks for line in block.splitlines() if not kind and line.startswith("python ")]
+    lines += [
+        line for kind, block in blocks for line in block.splitlines() if not kind and line.startswith("./crossquant ")
+    ]
     return {line.removeprefix("$ ").partition("#")[0].strip() for line in lines} - {""}
 
 
@@ -90,13 +92,13 @@ def test_an_experiment_that_ships_names_no_file_outside_of_the_checkout(path: Pa
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:
-    actions = [action for action in parser()._actions if isinstance(action, argparse._SubParsersAction)]
+    actions = [action for action in make_parser()._actions if isinstance(action, argparse._SubParsersAction)]
     return dict(actions[0].choices)
 
 
 @pytest.mark.parametrize("name", commands())
 def test_the_readme_has_every_command(name: str) -> None:
-    assert re.search(rf"python -m driver {name}\b", README)
+    assert re.search(rf"\./crossquant {name}\b", README)
 
 
 @pytest.mark.parametrize("name", commands())

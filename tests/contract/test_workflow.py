@@ -9,7 +9,7 @@ import comparisons
 import pytest
 import yaml
 
-from driver.__main__ import parser
+from driver.cli.main import make_parser
 from driver.comparison import publication
 from shared.artifacts.store import ROOT
 
@@ -20,12 +20,12 @@ JOB = WORKFLOW["jobs"]["compare"]
 STEPS = {step.get("name", step.get("uses")): step for step in JOB["steps"]}
 RUNS = {name: step["run"] for name, step in STEPS.items() if "run" in step}
 AFTER = JOB["steps"][list(STEPS).index("compare") + 1 :]
-COMMANDS = re.findall(r"^\.venv/bin/python -m driver (.+)$", "\n".join(RUNS.values()), re.MULTILINE)
+COMMANDS = re.findall(r"^\./crossquant (.+)$", "\n".join(RUNS.values()), re.MULTILINE)
 
 
 def arguments(command: str) -> Any:
     """As the driver's own parser reads them, with each `${NAME:+--option}` given."""
-    return parser().parse_args(shlex.split(re.sub(r"\$\{\w+:\+([^}]+)\}", r"\1", command)))
+    return make_parser().parse_args(shlex.split(re.sub(r"\$\{\w+:\+([^}]+)\}", r"\1", command)))
 
 
 def uploaded() -> list[str]:

@@ -172,7 +172,7 @@ def test_a_file_of_keras_2_in_docker_and_by_compose(old: Path, compose: Compose)
     driver = compose.driver
     made = new(driver, old)
     assert made.exit_code == 0, made.stdout + made.stderr
-    assert "next:    python -m driver run --experiment old" in made.stdout
+    assert "next:    ./crossquant run --experiment old" in made.stdout
     done = driver("run", "--engine", "docker", "--experiment", "old")
     assert done.exit_code == 0, done.stdout + done.stderr
     assert right(driver) == dict.fromkeys(FLOATS, 200)

@@ -388,6 +388,6 @@ def test_a_stage_that_fails_in_latency_alone_is_not_lost(finish: Finish, tmp_pat
     shutil.rmtree(driver.folder("latency.onnx", "onnx"))
     done = driver("report")
     assert done.exit_code == 3
-    assert "latency.onnx skipped: missing or out of date: run `python -m driver run latency.onnx`" in done.stdout
+    assert "latency.onnx skipped: missing or out of date: run `./crossquant run --sample latency.onnx`" in done.stdout
     assert driver.rows()["onnx.int8"]["status"] == "ok"
     assert os.listdir(driver.folder("onnx.int8", "onnx"))

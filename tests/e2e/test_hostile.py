@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import Done, Driver
 
-from driver import __main__ as command_line
+from driver.cli import main as command_line
 from driver.engines import docker
 from driver.engines.venv import ensure
 from shared.artifacts import store

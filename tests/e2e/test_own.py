@@ -56,7 +56,7 @@ def reason(done: Done) -> str:
 def test_two_commands_from_a_table_to_a_comparison(table: tuple[Driver, Done, Done]) -> None:
     driver, made, done = table
     assert made.exit_code == 0, made.stderr
-    assert "next: python -m driver run --experiment mine" in " ".join(made.stdout.split())
+    assert "next: ./crossquant run --experiment mine" in " ".join(made.stdout.split())
     assert done.exit_code == 0, done.stdout + done.stderr
     comparison, rows = driver.comparison("mine"), driver.rows("mine")
     dataset = comparison["dataset"]

@@ -24,7 +24,7 @@ def test_make_run_is_the_driver_s_run() -> None:
         ["make", "--no-print-directory", "--dry-run", "run"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     last = done.stdout.strip().splitlines()[-1]
-    assert last == ".venv/bin/python -m driver run --experiment resnet8-cifar10"
+    assert last == "./crossquant run --experiment resnet8-cifar10"
     assert " build" in done.stdout, "the images come first"
 
 
@@ -33,7 +33,7 @@ def test_a_python_without_the_driver_s_packages():
     command = [sys.executable, "-S", "-m", "driver", "list"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == f"error: {sys.executable} lacks what the driver needs: `make setup`, then .venv/bin/python\n"
+    assert done.stderr == f"error: {sys.executable} lacks what the driver needs: use ./crossquant, which makes .venv\n"
 
 
 def test_inspect_shows_the_default_model(driver: Driver) -> None:
@@ -41,7 +41,7 @@ def test_inspect_shows_the_default_model(driver: Driver) -> None:
     done = driver("inspect", command, "--engine", driver.engine)
     assert done.exit_code == 0, done.stdout + done.stderr
     told = [line.split() for line in done.stdout.splitlines()]
-    lines = [line.split() for line in shown(f"python -m driver inspect {command}")]
+    lines = [line.split() for line in shown(f"./crossquant inspect {command}")]
     facts = [line for line in lines if line and (line[0] in ("inputs", "outputs", "layers", "operator"))]
     rows = [line for line in lines if len(line) == 8 and line[1].isdigit()]
     assert len(facts) == 4 and len(rows) == 3

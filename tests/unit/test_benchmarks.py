@@ -58,7 +58,7 @@ def test_an_experiment_that_the_scripts_do_not_make_is_refused(
 
 
 def test_inputs_that_are_not_there_are_named_with_the_command(default: Experiment, tmp_path: Path) -> None:
-    with pytest.raises(CrossquantError, match=r"driver fetch --experiment resnet8-cifar10"):
+    with pytest.raises(CrossquantError, match=r"crossquant fetch --experiment resnet8-cifar10"):
         chains.check(default, ("venv",), tmp_path)
 
 

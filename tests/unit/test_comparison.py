@@ -39,7 +39,7 @@ def rows(compared):
 
 
 def lacking(name):
-    return f"missing or out of date: run `python -m driver run {name}`"
+    return f"missing or out of date: run `./crossquant run {name}`"
 
 
 def test_a_run_in_which_all_went_well(volume):

@@ -136,9 +136,7 @@ def test_a_file_that_is_gone_or_no_file_is_named(folder, name):
     (folder / name).unlink()
     with pytest.raises(DamagedComparison) as caught:
         read(folder)
-    assert str(caught.value) == (
-        f"{folder / name} is missing: make this comparison anew with `python -m driver report`"
-    )
+    assert str(caught.value) == (f"{folder / name} is missing: make this comparison anew with `./crossquant report`")
     for make in (Path.mkdir, os.mkfifo):
         make(folder / name)
         with pytest.raises(DamagedComparison, match=r"is no file|can't be read"):

@@ -159,7 +159,7 @@ def test_a_file_that_is_not_json_is_named(tmp_path: Path, content):
 def test_a_missing_file_names_the_command_that_makes_it(tmp_path: Path):
     with pytest.raises(CrossquantError) as caught:
         read(Plan, tmp_path / "plan.json")
-    assert str(caught.value) == f"{tmp_path / 'plan.json'} is missing: run `python -m driver fetch` first"
+    assert str(caught.value) == f"{tmp_path / 'plan.json'} is missing: run `./crossquant fetch` first"
 
 
 def test_a_plan_finds_a_step_by_its_output():

@@ -8,7 +8,6 @@ import comparisons
 import numpy as np
 import pytest
 from evidence_makers import LABELS, START, Volume, answers, default_experiment, evaluate, timings, with_extra
-from rich.console import Console
 from test_elsewhere import RECIPES
 from test_layers import FOUND
 
@@ -17,6 +16,8 @@ from driver.analysis.artifacts import Evidence
 from driver.analysis.evaluation import Evaluation
 from driver.catalog import declarations
 from driver.cli import explain
+from driver.cli.arguments import Display
+from driver.cli.console import make_output
 from driver.comparison import compare, page_data
 from driver.report import documents, terminal
 from shared.artifacts import store
@@ -81,7 +82,7 @@ def test_predictions_that_are_no_answers_are_their_rows_reason(volume, content, 
     status, reason = found.status(step)
     assert (status, reason[:30]) == ("failed", "its predictions can't be read:")
     assert why in reason
-    assert reason.endswith(": run `python -m driver run --force predictions.onnx.int8`")
+    assert reason.endswith(": run `./crossquant run --force predictions.onnx.int8`")
     assert found.outputs("onnx.int8") is None
     assert found.outputs("onnx.uint8") is not None
 
@@ -138,7 +139,7 @@ def test_a_variant_that_says_of_itself_what_it_can_not(volume, file, content, wh
     volume.seal("predictions.onnx.int8", {"output_0.npy": answers(10)})
     status, reason = evidence(volume).status(volume.plan.step("onnx.int8"))
     assert (status, reason.startswith(f"it can't be read: {why}")) == ("failed", True), reason
-    assert reason.endswith(": run `python -m driver run --force onnx.int8`")
+    assert reason.endswith(": run `./crossquant run --force onnx.int8`")
     assert reason.isprintable()
 
 
@@ -202,7 +203,7 @@ def test_timings_that_are_none_are_told_and_the_other_passes_used(volume, conten
     (failure,) = found.failures()
     assert (failure.name, failure.status) == ("latency.keras", "failed")
     assert failure.reason.startswith(f"its timings can't be read: {why}")
-    assert failure.reason.endswith(": run `python -m driver run --force latency.keras`")
+    assert failure.reason.endswith(": run `./crossquant run --force latency.keras`")
     assert len(found.passes()["keras"]) == 2
     made = compare.compare(Evaluation(found, volume.experiment.reference), volume.experiment)
     assert (made.exit_code, made.variants[0].latency_ms is not None) == (3, True)
@@ -364,7 +365,7 @@ def test_layers_that_can_not_be_drawn(monkeypatch, bad):
         "its layers can't be read: layers.json: a KL divergence is no "
     )
     with pytest.raises(CrossquantError, match=r"^onnx\.int8 can't be explained: its layers can't be read"):
-        explain.conclude(found.freshness, "onnx.int8", Console())
+        explain.show_explanation(found.freshness, "onnx.int8", make_output(Display()))
 
 
 def test_labels_of_several_classes_a_sample_are_one_line(volume):

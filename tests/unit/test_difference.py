@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from driver import __main__ as command_line
 from driver.analysis.evaluation import Truth
+from driver.cli import diff as diff_command
+from driver.cli import main as command_line
 from driver.comparison import publication, run_diff
 from driver.comparison.run_diff import Run
 from driver.report import diff as diff_report
@@ -55,6 +56,34 @@ def test_a_loss_is_tested_on_the_same_images():
     cells = row(run("a"), run("b", right=870))
     assert (cells[3], cells[6]) == ("−3.00", "30")
     assert float(cells[5]) < 1e-6
+
+
+def test_other_test_data_are_told():
+    sample = {**comparisons.FULL, "test_images": 2000, "sample": True}
+    lines = shown(run("a", labels=LABELS[:500], dataset=sample), run("b"))
+    data = "2,000 images of cifar10 (test, embedded sample) → 10,000 images of cifar10 (test)"
+    assert f"not the same test data: {data}; nothing is tested pair by pair" in lines
+
+
+def test_other_samples_of_one_name_are_told():
+    lines = shown(run("a", labels=LABELS + 1), run("b"))
+    data = "both are 10,000 images of cifar10 (test), with other samples"
+    assert f"not the same test data: {data}; nothing is tested pair by pair" in lines
+
+
+def test_the_same_data_need_no_line():
+    assert not [line for line in shown(run("a"), run("b")) if "test data" in line]
+
+
+def test_a_program_gets_the_same_as_data():
+    told = diff_command.describe(run("a"), run("b", right=870))
+    assert (told["same_samples"], [each["name"] for each in told["runs"]]) == (True, ["a", "b"])
+    (moved,) = [each for each in told["variants"] if each["name"] == "onnx.int8"]
+    assert moved["test"]["delta"] == pytest.approx(-0.03)
+    assert (moved["changed"], moved["before"], moved["after"]) == (30, moved["after"], moved["before"])
+    (other,) = [each for each in told["variants"] if each["name"] == "keras.fp32"]
+    assert (other["test"], other["changed"]) == (None, None)
+    json.dumps(told)
 
 
 def test_other_labels_are_no_pairs():
@@ -142,7 +171,7 @@ def flip(path):
 def test_a_damaged_file_of_a_comparison_is_named(yesterday, capsys, name):
     path = yesterday / "comparison" / name
     flip(path)
-    message = f"error: {path} {{}}: make this comparison anew with `python -m driver report`\n"
+    message = f"error: {path} {{}}: make this comparison anew with `./crossquant report`\n"
     assert diff(capsys, yesterday, "yesterday") == (2, message.format("changed after it was written"))
     path.unlink()
     assert diff(capsys, yesterday, "yesterday") == (2, message.format("is missing"))
@@ -171,7 +200,7 @@ def test_evidence_that_is_gone_gives_no_figure(yesterday, capsys):
     store.remove(path)
     assert diff(capsys, "yesterday", yesterday) == (
         2,
-        f"error: {path} is missing since it was compared: make the comparison anew with `python -m driver report`\n",
+        f"error: {path} is missing since it was compared: make the comparison anew with `./crossquant report`\n",
     )
 
 
@@ -180,7 +209,7 @@ def test_evidence_that_was_made_anew_gives_no_figure_beside_the_old_comparison(y
     keep(path, {"output_0": answers(6)})
     assert diff(capsys, "yesterday", yesterday) == (
         2,
-        f"error: {path} was made anew since it was compared: make the comparison anew with `python -m driver report`\n",
+        f"error: {path} was made anew since it was compared: make the comparison anew with `./crossquant report`\n",
     )
 
 

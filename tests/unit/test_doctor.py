@@ -1,5 +1,6 @@
 """What this host has and lacks, and what is mended: as far as no process is started for it."""
 
+import json
 import stat
 from io import StringIO
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from driver.cli import doctor
 from driver.cli.doctor import Finding
+from driver.cli.main import main
 from driver.engines import bubblewrap
 from driver.engines.bubblewrap import Trial
 from driver.host import facts, fixes, probes
@@ -123,7 +125,7 @@ def test_a_daemon_without_images():
     client = daemon("crossquant-onnx", registry=False)
     assert list(doctor.image_findings(client)) == [
         Finding("image registry", False, "not reached: the base image is made from Debian's packages"),
-        Finding("base image", False, f"{probes.base_image()} is not on this host", "python -m driver doctor --fix"),
+        Finding("base image", False, f"{probes.base_image()} is not on this host", "./crossquant doctor --fix"),
         Finding("images", False, "not built: keras, torch, driver", "make images"),
     ]
 
@@ -131,7 +133,7 @@ def test_a_daemon_without_images():
 @pytest.mark.usefixtures("bare")
 def test_findings_are_printed_with_what_mends_them():
     console = Console(file=StringIO(), width=20)
-    assert doctor.run(console, fix=False) == 0
+    doctor.show(doctor.findings(), console)
     lines = console.file.getvalue().splitlines()
     assert lines[:2] == ["lacks Docker          no daemon answers", "      mend: make docker-host"]
     assert "lacks disk            3 GB free, 10 GB are needed" in lines
@@ -140,15 +142,24 @@ def test_findings_are_printed_with_what_mends_them():
 @pytest.mark.usefixtures("bare")
 def test_without_fix_nothing_is_mended(monkeypatch):
     monkeypatch.setattr(fixes, "everything", lambda: pytest.fail("something was mended"))
-    doctor.run(Console(file=StringIO()), fix=False)
+    assert main(["doctor"]) == 0
 
 
 @pytest.mark.usefixtures("bare")
-def test_fix_says_what_it_did_first(monkeypatch):
+def test_fix_says_what_it_did_first(monkeypatch, capsys):
     monkeypatch.setattr(fixes, "everything", lambda: iter(["wrote [.env]"]))
-    console = Console(file=StringIO(), markup=False)
-    doctor.run(console, fix=True)
-    assert console.file.getvalue().startswith("wrote [.env]\nlacks Docker")
+    assert main(["doctor", "--fix"]) == 0
+    assert capsys.readouterr().out.startswith("wrote [.env]\nlacks Docker")
+
+
+@pytest.mark.usefixtures("bare")
+def test_a_program_gets_the_findings_alone(monkeypatch, capsys):
+    monkeypatch.setattr(fixes, "everything", lambda: iter(["wrote .env"]))
+    assert main(["doctor", "--fix", "--json"]) == 0
+    said = capsys.readouterr()
+    first = {"name": "Docker", "good": False, "text": "no daemon answers", "mend": "make docker-host"}
+    assert json.loads(said.out)[0] == first
+    assert said.err == "wrote .env\n"
 
 
 def test_a_registry_that_times_out_does_not_answer():

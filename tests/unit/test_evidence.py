@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from evidence_makers import START, Volume, answers, default_experiment, evaluate
 
-from driver import __main__ as command_line
 from driver.analysis.artifacts import Evidence
 from driver.analysis.results import Cold
+from driver.cli import main as command_line
 from driver.comparison import compare as comparing
 from driver.comparison import publication
 from driver.experiment.model import Bound, Gates
@@ -310,7 +310,7 @@ def test_evidence_that_is_replaced_all_the_time_is_not_compared(volume, volumes,
     assert command_line.main(["report"]) == 2
     assert capsys.readouterr().err == (
         "error: another command makes 'predictions.torch.x86' anew while it is compared: wait for it, then "
-        "`python -m driver report`\n"
+        "`./crossquant report`\n"
     )
     assert not (volumes / "resnet8-cifar10" / "comparison").exists()
 
@@ -320,5 +320,5 @@ def test_a_damaged_record_of_a_failure_is_told_and_stops_nothing(volume, capsys)
     volume.fail("latency.torch", "no time")
     store.failure_path(volume.plan, "latency.torch").write_text("{")
     assert command_line.main(["report"]) == 3
-    said = "latency.torch failed: the record of why it failed is damaged: run `python -m driver run latency.torch`"
+    said = "latency.torch failed: the record of why it failed is damaged: run `./crossquant run latency.torch`"
     assert said in capsys.readouterr().out

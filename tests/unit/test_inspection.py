@@ -1,6 +1,5 @@
 """The command `inspect`: which stages it runs, and how what they found is put together and shown."""
 
-import argparse
 from pathlib import Path
 
 import pytest
@@ -8,24 +7,24 @@ from rich.console import Console
 
 from driver.catalog import declarations
 from driver.cli import inspect
+from driver.cli.arguments import Display, EngineOptions, Inspect
 from driver.plan import schedule
 from shared.compatibility import Inspection, Leg
 from shared.data.signature import Signature, Tensor
 from shared.errors import CrossquantError
 
 
-def arguments(model: Path, **more: object) -> argparse.Namespace:
-    given = {"code": "", "trust": False, "engine": "venv", "force": False, "json": False}
-    return argparse.Namespace(model=str(model), **(given | more))
+def arguments(model: Path, *, code: str = "", trust: bool = False) -> Inspect:
+    return Inspect(Display(), EngineOptions("venv", trust=trust), str(model), code)
 
 
 def steps(chosen: object) -> dict[str, tuple[str, ...]]:
     made = schedule.make(chosen, declarations.load(), {"input.model": "m", "input.dataset": "d"}, 2)
-    return {step.output: step.inputs for step in schedule.select(made, inspect.targets(made))}
+    return {step.output: step.inputs for step in schedule.select(made, inspect.list_targets(made))}
 
 
 def test_three_short_stages_and_no_data():
-    assert steps(inspect.experiment(arguments(Path("my.keras")))) == {
+    assert steps(inspect.make_experiment(arguments(Path("my.keras")))) == {
         "compatibility.keras": ("input.model",),
         "compatibility.onnx": ("compatibility.keras",),
         "compatibility.torch": ("compatibility.onnx",),
@@ -33,7 +32,7 @@ def test_three_short_stages_and_no_data():
 
 
 def test_an_onnx_file_needs_no_keras():
-    assert steps(inspect.experiment(arguments(Path("my.onnx")))) == {
+    assert steps(inspect.make_experiment(arguments(Path("my.onnx")))) == {
         "compatibility.onnx": ("input.model",),
         "compatibility.torch": ("compatibility.onnx",),
     }
@@ -41,7 +40,7 @@ def test_an_onnx_file_needs_no_keras():
 
 @pytest.mark.parametrize("trust", [True, False])
 def test_the_stage_is_told_whether_code_may_run(trust: bool):
-    chosen = inspect.experiment(arguments(Path("my.keras"), trust=trust, code="own.py"))
+    chosen = inspect.make_experiment(arguments(Path("my.keras"), trust=trust, code="own.py"))
     assert (chosen.model.trust, chosen.options) == (trust, {"describe": {"trust": trust}})
     assert chosen.model.code == str(Path("own.py").absolute())
 
@@ -52,7 +51,7 @@ def test_the_stage_is_told_whether_code_may_run(trust: bool):
 def test_a_model_that_is_none(name: str, message: str, volumes: Path, tmp_path: Path):  # noqa: ARG001 - the fixture
     (tmp_path / "notes.txt").write_text("")
     with pytest.raises(CrossquantError, match=message):
-        inspect.run(arguments(tmp_path / name), Console())
+        inspect.run(arguments(tmp_path / name))
 
 
 def test_what_is_shown(capsys: pytest.CaptureFixture[str]):

@@ -1,5 +1,6 @@
 """`explain` for people: which variant may be asked for, the table, the cause, and where it is written."""
 
+import json
 from dataclasses import replace
 from io import StringIO
 from xml.etree import ElementTree
@@ -8,14 +9,14 @@ import pytest
 from evidence_makers import Volume, answers, default_experiment, with_extra
 from rich.console import Console
 
-from driver import __main__ as command_line
 from driver.analysis import explanations
 from driver.analysis.artifacts import Evidence
 from driver.catalog import declarations
 from driver.cli import explain as explaining
-from driver.cli import workflow
+from driver.cli import main as command_line
 from driver.report.plots import layers
 from shared.artifacts.freshness import Freshness
+from shared.contract import decode
 from shared.errors import CrossquantError
 from shared.sensitivity.layer_errors import Error, Layer, Sensitivity
 
@@ -47,11 +48,11 @@ def shown(found, width=120):
 
 
 def test_only_a_quantized_variant_of_the_experiment_can_be_explained(volume):
-    assert explaining.target("onnx.int8", volume.plan) == "explain.onnx.int8"
+    assert explaining.find_target("onnx.int8", volume.plan) == "explain.onnx.int8"
     known = "onnx.int8, onnx.uint8, onnx.u8s8, torch.int8, torch.x86, torch.uint8"
     for name in ("onnx.int9", "onnx.fp32", "keras.fp32", "onnx.int8.d2", "explain.onnx.int8", ""):
         with pytest.raises(CrossquantError) as caught:
-            explaining.target(name, volume.plan)
+            explaining.find_target(name, volume.plan)
         assert str(caught.value) == f"'{name}' can't be explained: give a quantized variant, one of {known}"
 
 
@@ -111,13 +112,20 @@ def test_a_model_without_layers_is_no_mistake():
 def explain(monkeypatch, capsys):
     """Call the command where nothing is run: (exit code, out, err), with or without a failure."""
 
-    def call(volume, variant, failed=False):
-        monkeypatch.setattr(workflow, "make", lambda *_: (Freshness(volume.plan), failed))
-        code = command_line.main(["explain", variant])
+    def call(volume, variant, *more, failed=False):
+        monkeypatch.setattr(explaining, "make_artifacts", lambda *_, **__: (Freshness(volume.plan), failed))
+        code = command_line.main(["explain", variant, *more])
         said = capsys.readouterr()
         return code, said.out, said.err
 
     return call
+
+
+def test_a_program_gets_what_was_measured(volume, explain):
+    volume.explain(FOUND)
+    code, out, err = explain(volume, "onnx.int8", "--json")
+    assert (code, err) == (0, "")
+    assert decode(Sensitivity, json.loads(out)) == FOUND
 
 
 def test_the_command_shows_and_says_where_it_is(volume, volumes, explain):

@@ -4,18 +4,29 @@ import errno
 import os
 import re
 import signal
+from importlib import import_module
+from typing import get_args, get_type_hints
 
 import pytest
 from evidence_makers import ORDER, Volume, default_experiment
 from rich.console import Console
 
-from driver import __main__ as command_line
-from driver.cli import commands, workflow
+import driver
+from driver.cli import arguments as options
+from driver.cli import console, workflow
+from driver.cli import main as command_line
+from driver.cli import report as report_command
+from driver.experiment import loader
 from driver.host import facts
 from driver.plan import schedule
+from shared.data.samples import Task
 from shared.errors import CrossquantError, StageError
 
-COMMANDS = ("run", "list", "report", "explain", "check-data", "diff", "fetch", "doctor")
+COMMANDS = {
+    "look": ["doctor", "inspect", "check-data"],
+    "run": ["build", "new", "fetch", "run", "list"],
+    "understand": ["report", "explain", "diff"],
+}
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +47,7 @@ def ends(monkeypatch):
                 raise end
             return end
 
-        monkeypatch.setattr(commands, "report", report)
+        monkeypatch.setattr(report_command, "run", report)
 
     return set_end
 
@@ -47,19 +58,67 @@ def run(capsys, *arguments):
     return code, capsys.readouterr().err
 
 
-def test_help_names_every_command():
-    text = command_line.parser().format_help()
-    listed = [line.split()[0] for line in text.splitlines() if line.startswith("    ") and line.strip()]
-    assert [name for name in listed if name in COMMANDS] == list(COMMANDS)
-    assert " | ".join(COMMANDS) in command_line.__doc__
+def test_help_groups_the_commands_by_what_a_user_wants():
+    groups = {}
+    for line in command_line.make_parser().format_help().splitlines():
+        if line.endswith(":"):
+            groups[line[:-1]] = names = []
+        elif line.startswith("  ") and not line.startswith("  -"):
+            names.append(line.split()[0])
+    assert {group: names for group, names in groups.items() if group in COMMANDS} == COMMANDS
 
 
-@pytest.mark.parametrize("arguments", [[], ["quantise"], ["run", "--engine", "podman"], ["list", "--sample"]])
+def test_each_command_takes_the_arguments_that_the_parser_makes():
+    for command in command_line.COMMANDS.values():
+        run = import_module(f"driver.cli.{command.module}").run
+        assert get_type_hints(run) == {"arguments": command.kind, "return": int}, command.name
+
+
+def test_what_is_written_twice_so_that_help_need_not_import_it():
+    assert options.DEFAULT_EXPERIMENT == loader.DEFAULT
+    assert get_args(Task) == options.TASKS
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("./crossquant", "./crossquant"),
+        ("crossquant", "crossquant"),
+        ("../x/crossquant", "../x/crossquant"),
+        ("/x/driver/__main__.py", "python -m driver"),
+        ("/x/pytest/__main__.py", "./crossquant"),
+    ],
+)
+def test_the_name_in_the_help_is_what_was_typed(monkeypatch, typed, name):
+    monkeypatch.setattr(command_line.sys, "argv", [typed])
+    assert command_line.make_parser().format_help().startswith(f"usage: {name} ")
+
+
+def test_no_command_is_wrong_use_and_prints_the_help(capsys):
+    """Not 0, as with Docker: 0 says that all gates hold."""
+    assert run(capsys) == (2, command_line.make_parser().format_help())
+
+
+def test_the_version(capsys):
+    with pytest.raises(SystemExit) as caught:
+        command_line.main(["--version"])
+    assert (caught.value.code, capsys.readouterr().out) == (0, f"crossquant {driver.__version__}\n")
+
+
+@pytest.mark.parametrize("words", [["--quiet", "run"], ["run", "--quiet"], ["run", "-q"]])
+def test_quiet_stands_before_the_command_or_after_it(words):
+    namespace = command_line.make_parser().parse_args(words)
+    assert options.read_arguments(options.Run, namespace).display == options.Display(quiet=True)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["run", "-q", "-v"], ["quantise"], ["run", "--engine", "podman"], ["list", "--sample"]]
+)
 def test_what_argparse_refuses_is_wrong_use(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         command_line.main(arguments)
     assert caught.value.code == 2
-    assert "usage: python -m driver" in capsys.readouterr().err
+    assert "usage: ./crossquant" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["run", "list", "report", "fetch"])
@@ -127,7 +186,7 @@ def test_a_report_of_nothing_says_what_to_do_first(volumes, capsys):
     code, said = run(capsys, "report")
     assert code == 2
     path = volumes / "resnet8-cifar10" / "plan.json"
-    assert said == f"error: {path} is missing: run `python -m driver fetch` first\n"
+    assert said == f"error: {path} is missing: run `./crossquant fetch` first\n"
 
 
 def test_an_error_is_one_line_whatever_is_in_it(capsys, ends):
@@ -169,15 +228,31 @@ def test_a_mistake_of_our_own_is_not_hidden(ends):
 
 
 def test_termination_is_an_interruption(capsys, monkeypatch):
-    monkeypatch.setattr(commands, "report", lambda _: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(report_command, "run", lambda _: signal.raise_signal(signal.SIGTERM))
     code, said = run(capsys, "report")
     assert (code, said) == (130, "stopped: finished artifacts are kept, run again to go on\n")
 
 
 def test_the_defaults_of_run():
-    arguments = command_line.parser().parse_args(["run"])
-    assert (arguments.targets, arguments.engine, arguments.force, arguments.sample) == ([], "auto", False, False)
-    assert arguments.experiment == "resnet8-cifar10"
+    namespace = command_line.make_parser().parse_args(["run"])
+    defaults = options.Run(options.Display(), options.EngineOptions(), "resnet8-cifar10")
+    assert options.read_arguments(options.Run, namespace) == defaults
+
+
+def test_all_options_of_run():
+    words = "run a b --engine venv --no-sandbox --with litert --with openvino --trust --force --sample --junit f"
+    namespace = command_line.make_parser().parse_args(
+        [*words.split(), "--json", "-v", "--select", "--experiment", "mine"]
+    )
+    assert options.read_arguments(options.Run, namespace) == options.Run(
+        options.Display(verbose=True, json=True),
+        options.EngineOptions("venv", no_sandbox=True, images=("litert", "openvino"), trust=True, force=True),
+        "mine",
+        ("a", "b"),
+        sample=True,
+        select=True,
+        junit="f",
+    )
 
 
 @pytest.fixture
@@ -243,7 +318,7 @@ def test_fetch_leaves_inputs_and_a_plan(volumes):
 @pytest.mark.usefixtures("volumes")
 def test_the_plan_on_the_volume_is_the_plan_of_today():
     command_line.main(["fetch", "--sample"])
-    made = workflow.current_plan(default_experiment())
+    made = workflow.make_current_plan(default_experiment())
     assert made == schedule.make(
         default_experiment(),
         workflow.declarations.load(),
@@ -256,8 +331,8 @@ def test_the_plan_on_the_volume_is_the_plan_of_today():
 
 
 def test_a_table_is_not_cut_where_no_terminal_says_how_wide_it_is(monkeypatch):
-    assert workflow.make_console().width == workflow.PLAIN_WIDTH
+    assert console.make_console().width == console.PLAIN_WIDTH
     monkeypatch.setattr(
-        workflow, "SafeConsole", lambda **options: Console(force_terminal=True, **{"width": 77, **options})
+        console, "SafeConsole", lambda **options: Console(force_terminal=True, **{"width": 77, **options})
     )
-    assert workflow.make_console().width == 77
+    assert console.make_console().width == 77

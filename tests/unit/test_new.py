@@ -1,14 +1,15 @@
 """An experiment for one's own model and data: written once, understood by `run`, and gone if anything is wrong."""
 
-import argparse
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from driver.__main__ import main
 from driver.catalog import declarations
 from driver.cli import new, workflow
+from driver.cli.arguments import EngineOptions
+from driver.cli.main import main
 from driver.engines import bubblewrap
 from driver.experiment import loader
 from driver.experiment import model as experiments
@@ -53,7 +54,7 @@ def test_one_command_leaves_an_experiment_its_inputs_and_a_plan(volumes, model, 
     assert (volumes / "inputs" / "models" / "mein-modell-v2" / model.name).read_bytes() == b"weights"
     steps = [step.output for step in read(Plan, volumes / "mein-modell-v2" / "plan.json").steps]
     assert {"data", "dataset", "keras.fp32", "torch.int8"} <= set(steps)
-    assert "next:    python -m driver run --experiment mein-modell-v2" in capsys.readouterr().out
+    assert "next:    ./crossquant run --experiment mein-modell-v2" in capsys.readouterr().out
 
 
 def test_what_the_command_line_says_is_in_the_file(volumes, model, data, tmp_path):
@@ -108,7 +109,7 @@ def test_the_names_of_the_files_say_what_reads_them(tmp_path, names, kind):
     for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert new.kind(tmp_path) == kind
+    assert new.find_kind(tmp_path) == kind
 
 
 def test_data_of_no_known_kind(tmp_path, model, volumes, capsys):
@@ -234,9 +235,8 @@ def test_without_docker_and_bubblewrap_no_code_of_the_users_runs(model, data, mo
 
 def test_trust_is_an_option_of_the_run_too(model, data):
     assert make("--model", model, "--data", data, "--name", "mine") == 0
-    arguments = {"experiment": "mine", "engine": "auto", "with_": []}
-    plain = workflow.load(argparse.Namespace(**arguments, trust=False))
-    trusted = workflow.load(argparse.Namespace(**arguments, trust=True))
+    plain = workflow.load_experiment("mine")
+    trusted = workflow.load_experiment("mine", EngineOptions(trust=True))
     assert (plain.model.trust, trusted.model.trust, trusted.options["load"]) == (False, True, {"trust": True})
 
 
@@ -244,3 +244,48 @@ def test_the_source_of_the_data_is_told(volumes, model, data):
     assert make("--model", model, "--data", data, "--name", "mine") == 0
     sealed = json.loads((volumes / "inputs" / "mine-data" / store.SEAL).read_text())
     assert sealed["parameters"] == {"origin": str(data.resolve())}
+
+
+def save_npz(folder: Path, **arrays: np.ndarray) -> Path:
+    folder.mkdir(exist_ok=True)
+    np.savez(folder / "all.npz", **arrays)
+    return folder / "all.npz"
+
+
+def test_an_archive_of_python_objects_is_refused_before_anything_is_written(volumes, model, tmp_path, capsys):
+    whole, pickled = np.zeros((3, 2)), np.array([{}, []], object)
+    path = save_npz(tmp_path / "data", x_train=whole, x_test=whole, y_train=pickled)
+    for data in (path, path.parent):
+        assert make("--model", model, "--data", data, "--name", "mine") == 2
+        message = f"error: {path}: y_train.npy holds Python objects (a pickle), which could run code: "
+        assert capsys.readouterr().err.startswith(message)
+    assert not (volumes / "inputs").exists()
+
+
+def test_an_array_of_python_objects_in_a_folder(volumes, model, tmp_path, capsys):
+    (tmp_path / "data").mkdir()
+    np.save(tmp_path / "data" / "x_train.npy", np.array([{}], object))
+    assert make("--model", model, "--data", tmp_path / "data", "--name", "mine") == 2
+    assert "x_train.npy holds Python objects" in capsys.readouterr().err
+    assert not (volumes / "inputs").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and no more", b"\x93NUMPY\x01\x00v\x00{'descr': (("])
+def test_what_can_not_be_read_as_arrays_is_left_to_the_stage(volumes, model, tmp_path, content):
+    (tmp_path / "data").mkdir()
+    for name in ("all.npz", "x_train.npy"):
+        (tmp_path / "data" / name).write_bytes(content)
+    assert make("--model", model, "--data", tmp_path / "data", "--name", "mine") == 0
+    assert load(volumes, "mine").options["data"]["kind"] == "npz"
+
+
+def test_arrays_of_numbers_are_no_pickle(model, tmp_path):
+    path = save_npz(tmp_path / "data", x_train=np.zeros((3, 2)), y_train=np.zeros(3, np.int64))
+    assert make("--model", model, "--data", path, "--name", "mine") == 0
+
+
+def test_data_that_a_reader_of_the_users_own_unpickles_is_not_looked_at(model, tmp_path):
+    """In its sandbox, the user's code may do what it likes."""
+    path = save_npz(tmp_path / "data", x_train=np.array([{}], object))
+    (path.parent / "load_data.py").touch()
+    assert make("--model", model, "--data", path.parent, "--name", "mine") == 0

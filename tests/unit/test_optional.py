@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 from evidence_makers import INPUTS, default_experiment
 
-from driver.__main__ import parser
 from driver.catalog import declarations
 from driver.cli import workflow
+from driver.cli.main import main
 from driver.engines import available_images
-from driver.experiment import recipes
+from driver.experiment import loader, recipes
 from driver.plan import schedule
 from shared.artifacts import store
 from shared.contract import encode
+from shared.errors import CrossquantError
 
 GOOD = 'optional = true\n[[stage]]\nrun = "convert"\ninputs = ["keras.fp32"]\noutput = "{name}.fp32"\n'
 TAGS = [{"RepoTags": ["crossquant-zebra:latest"]}, {"RepoTags": None}, {"RepoTags": ["crossquant-lion:old"]}]
@@ -125,5 +126,16 @@ def test_only_what_looks_back_takes_the_images_of_the_plan(monkeypatch):
     made = schedule.make(default_experiment(), declarations.load(["lion"]), INPUTS, 2)
     store.write_atomically(store.plan_path("resnet8-cifar10"), encode(made))
     monkeypatch.setattr(recipes.declarations, "presets", lambda *_: {})
-    for words, images in ((["report"], ("lion",)), (["list"], ("lion",)), (["fetch"], ()), (["run"], ())):
-        assert workflow.load(parser().parse_args(words)).images == images, words
+    seen = []
+    load = loader.load
+    monkeypatch.setattr(loader, "load", lambda path, catalog: seen.append(tuple(catalog)) or load(path, catalog))
+    monkeypatch.setattr(workflow.schedule, "make", refuse)
+    monkeypatch.setattr(workflow.fetching, "fetch", refuse)
+    for words, there in ((["report"], True), (["list"], True), (["fetch"], False), (["run"], False)):
+        assert main(words) == 2
+        assert ("lion" in seen.pop()) is there, words
+
+
+def refuse(*_, **__):
+    """Nothing is to be made here: which images take part is known."""
+    raise CrossquantError("stopped by the test")

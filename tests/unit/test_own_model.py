@@ -90,6 +90,8 @@ class Terminal:
     def say(self, line: str) -> None:
         self.lines.append(line)
 
+    warn = say
+
 
 WORKS, MISSING = Trial(("bwrap",)), Trial((), "bubblewrap is not on this host", "apt install bubblewrap")
 BROKEN = Trial((), "bubblewrap does not work on this host (bwrap: no)")
@@ -98,7 +100,7 @@ BROKEN = Trial((), "bubblewrap does not work on this host (bwrap: no)")
 @pytest.mark.parametrize("own", [True, False])
 def test_where_bubblewrap_works_it_is_used_always(monkeypatch, ours: tuple[Experiment, str], own: bool) -> None:
     monkeypatch.setattr(bubblewrap, "trial", lambda: WORKS)
-    engine = workflow.venv_engine(ours[0], own, False, terminal := Terminal())
+    engine = workflow.choose_venv_engine(ours[0], own, False, terminal := Terminal())
     assert isinstance(engine, VenvEngine)
     assert (engine.trial, terminal.lines) == (WORKS, [])
 
@@ -106,12 +108,12 @@ def test_where_bubblewrap_works_it_is_used_always(monkeypatch, ours: tuple[Exper
 @pytest.mark.parametrize("trial", [MISSING, BROKEN])
 def test_without_it_the_projects_own_alone_runs(monkeypatch, ours: tuple[Experiment, str], trial: Trial) -> None:
     monkeypatch.setattr(bubblewrap, "trial", lambda: trial)
-    engine = workflow.venv_engine(ours[0], True, False, terminal := Terminal())
+    engine = workflow.choose_venv_engine(ours[0], True, False, terminal := Terminal())
     assert isinstance(engine, VenvEngine)
     assert engine.trial is None
     assert terminal.lines == [f"{trial.lack}: the project's own model and data run without a sandbox"]
     with pytest.raises(CrossquantError) as caught:
-        workflow.venv_engine(ours[0], False, False, Terminal())
+        workflow.choose_venv_engine(ours[0], False, False, Terminal())
     mend = "`apt install bubblewrap`, or start Docker" if trial is MISSING else "start Docker"
     assert str(caught.value).endswith(f"{trial.lack}: {mend}")
 
@@ -119,7 +121,7 @@ def test_without_it_the_projects_own_alone_runs(monkeypatch, ours: tuple[Experim
 @pytest.mark.parametrize("own", [True, False])
 def test_without_a_sandbox_by_the_users_wish(monkeypatch, ours: tuple[Experiment, str], own: bool) -> None:
     monkeypatch.setattr(bubblewrap, "trial", lambda: pytest.fail("nothing is to be tried"))
-    engine = workflow.venv_engine(ours[0], own, True, terminal := Terminal())
+    engine = workflow.choose_venv_engine(ours[0], own, True, terminal := Terminal())
     assert isinstance(engine, VenvEngine)
     assert engine.trial is None
     assert len(terminal.lines) == (0 if own else 1)

@@ -312,8 +312,8 @@ def test_many_large_images_make_no_large_sheet():
 def test_what_the_figures_come_from(default):
     text = Reader(section(default, "origin")).text
     for expected in (
-        "python -m driver run --experiment resnet8-cifar10",
-        "python -m driver report --experiment resnet8-cifar10",
+        "./crossquant run --experiment resnet8-cifar10",
+        "./crossquant report --experiment resnet8-cifar10",
         "docker compose up --build",
         "AMD EPYC 9654",
         "tensorflow-cpu 2.21.0",
@@ -392,7 +392,7 @@ def test_bare_material_is_enough():
         "No answer changed.",
         "The calibration images are not on the volume.",
         "No variant was run on another CPU.",
-        "python -m driver explain onnx.int8 --experiment resnet8-cifar10",
+        "./crossquant explain onnx.int8 --experiment resnet8-cifar10",
         "Each recipe was calibrated on one draw",
         "No variant was calibrated with sets of other sizes.",
     ):

@@ -116,7 +116,7 @@ def test_another_calibration_needs_the_full_set(source, tmp_path, images, seed):
         calibration.run(source, tmp_path, images=images, seed=seed)
     assert str(caught.value) == (
         "the embedded sample holds only the default calibration images: "
-        "ask for no others, or get the full data set with `python -m driver fetch`"
+        "ask for no others, or get the full data set with `./crossquant fetch`"
     )
 
 

@@ -260,7 +260,7 @@ def test_a_sample_without_a_drawn_image_is_refused(source: Path):
         calibrate(source)
     assert str(caught.value) == (
         "the embedded sample holds only the default calibration images: "
-        "ask for no others, or get the full data set with `python -m driver fetch`"
+        "ask for no others, or get the full data set with `./crossquant fetch`"
     )
 
 

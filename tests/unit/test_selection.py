@@ -8,10 +8,10 @@ import yaml
 from evidence_makers import INPUTS
 from variant_makers import change
 
-from driver import __main__ as command_line
 from driver.analysis.results import Draws, Gate, Latency, Noise
 from driver.catalog import declarations
-from driver.cli import commands
+from driver.cli import main as command_line
+from driver.cli import select_recipes
 from driver.comparison import selection
 from driver.decision import ranking
 from driver.decision.ranking import Choice
@@ -306,8 +306,8 @@ def ran(monkeypatch):
 
     def give(*results):
         waiting = list(results)
-        monkeypatch.setattr(commands.workflow, "make", lambda chosen, *_: (found.append(chosen), False))
-        monkeypatch.setattr(commands.workflow, "conclude", lambda *_: waiting.pop(0))
+        monkeypatch.setattr(select_recipes, "make_artifacts", lambda chosen, *_, **__: (found.append(chosen), False))
+        monkeypatch.setattr(select_recipes, "compare_artifacts", lambda *_, **__: waiting.pop(0))
         return found
 
     return give

@@ -51,7 +51,7 @@ def test_a_name_that_the_plan_does_not_have_is_refused(run, arguments, image, me
 def test_a_missing_plan_names_the_command_that_makes_it(run, monkeypatch):
     monkeypatch.setenv("EXPERIMENT", "another")
     assert run(null_image.plan(step("made"))) == 2
-    assert run.error["message"] == f"{store.plan_path('another')} is missing: run `python -m driver fetch` first"
+    assert run.error["message"] == f"{store.plan_path('another')} is missing: run `./crossquant fetch` first"
 
 
 def test_a_mistyped_plan_names_its_field(run):

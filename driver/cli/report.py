@@ -1,0 +1,25 @@
+"""`report`: compare what is on the volume; nothing is run."""
+
+from driver.cli.arguments import Report
+from driver.cli.console import make_output, print_line
+from driver.cli.workflow import compare_artifacts, load_experiment, make_current_plan, read_comparison_json
+from driver.experiment import loader
+from driver.inputs import fetching
+from shared.artifacts import store
+from shared.artifacts.freshness import Freshness
+from shared.contract import Plan, read
+
+
+def run(arguments: Report) -> int:
+    """The exit code is that of the comparison. CrossquantError where nothing was fetched yet."""
+    output = make_output(arguments.display)
+    experiment = load_experiment(arguments.experiment, looks_back=True)
+    read(Plan, store.plan_path(experiment.name))
+    freshness = Freshness(make_current_plan(experiment))
+    file = loader.find(arguments.experiment)
+    result = compare_artifacts(freshness, experiment, file, output, junit=arguments.junit)
+    if output.json:
+        print(read_comparison_json(experiment.name), end="")
+    for line in fetching.list_doubtful(experiment):
+        print_line(output.errors if output.json else output.answer, line)
+    return result.exit_code

@@ -1,0 +1,39 @@
+"""`run`: make the targets and, where none is named, compare."""
+
+from driver.cli.arguments import Run
+from driver.cli.console import Output, make_output, shorten_path
+from driver.cli.workflow import compare_artifacts, load_experiment, make_artifacts, read_comparison_json
+from driver.experiment import loader
+from shared.artifacts import store
+from shared.artifacts.freshness import Freshness
+from shared.errors import StageError
+
+
+def run(arguments: Run) -> int:
+    """Make the targets; or make all and compare; or choose recipes first, and compare those."""
+    if arguments.select:
+        from driver.cli import select_recipes  # SciPy takes half a second to import
+
+        return select_recipes.run(arguments)
+    output = make_output(arguments.display)
+    experiment = load_experiment(arguments.experiment, arguments.engine_options)
+    freshness, failed = make_artifacts(
+        experiment, arguments.targets, arguments.engine_options, output, sample=arguments.sample
+    )
+    if arguments.targets:
+        show_paths(freshness, arguments.targets, output)
+        return StageError.exit_code if failed else 0
+    file = loader.find(arguments.experiment)
+    result = compare_artifacts(freshness, experiment, file, output, junit=arguments.junit)
+    if output.json:
+        print(read_comparison_json(experiment.name), end="")
+    return result.exit_code
+
+
+def show_paths(freshness: Freshness, targets: tuple[str, ...], output: Output) -> None:
+    """Where each target is that was made."""
+    paths = {name: store.artifact_path(freshness.plan, name) for name in targets if freshness.current(name)}
+    if output.json:
+        output.print_json({name: str(path) for name, path in paths.items()})
+    for name, path in paths.items():
+        output.print_line(f"{name}: {shorten_path(path)}/")

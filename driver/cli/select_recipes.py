@@ -1,0 +1,45 @@
+"""`run --select`: rank recipes on training images that calibrate nothing, then tell the winners' test accuracy."""
+
+from pathlib import Path
+
+from driver.analysis.results import Comparison
+from driver.catalog import declarations
+from driver.cli.arguments import Run
+from driver.cli.console import Output, make_output, print_line
+from driver.cli.workflow import compare_artifacts, load_experiment, make_artifacts, read_comparison_json
+from driver.comparison import selection
+from driver.decision import ranking
+from driver.experiment import loader, yaml_source
+from driver.experiment.model import Experiment
+from shared.errors import CrossquantError, StageError
+
+
+def run(arguments: Run) -> int:
+    """Two whole runs: of the experiment that ranks, then of the one that has the winners."""
+    if arguments.targets or arguments.sample:
+        raise CrossquantError("--select takes no TARGET and needs the full data set: leave out targets and --sample")
+    output = make_output(arguments.display)
+    first = load_experiment(arguments.experiment, arguments.engine_options)
+    asked, images = first.select, first.images
+    data, _ = yaml_source.load(loader.find(arguments.experiment))
+    trial = selection.write(selection.trial(data, asked, declarations.load(images)), selection.WHY_TRIAL)
+    ranked, trial_experiment = compare_experiment(trial, arguments, output)
+    recipes = trial_experiment.recipes
+    choices = ranking.choose(ranked, selection.safe_variants(declarations.load(images), recipes))
+    if not choices:
+        raise StageError("nothing to choose from: no recipe has both answers and timings; the table above says why")
+    for line in selection.told(choices, ranked):
+        print_line(output.progress if output.json else output.answer, line)
+    final = selection.write(selection.final(data, asked, choices, recipes), selection.WHY_FINAL)
+    tested, final_experiment = compare_experiment(final, arguments, output)
+    if output.json:
+        print(read_comparison_json(final_experiment.name), end="")
+    return max(ranked.exit_code, tested.exit_code)
+
+
+def compare_experiment(file: Path, arguments: Run, output: Output) -> tuple[Comparison, Experiment]:
+    """A whole run of the experiment in `file`: what came of it, and the experiment."""
+    options = arguments.engine_options
+    experiment = load_experiment(str(file), options)
+    freshness, _ = make_artifacts(experiment, (), options, output, sample=False)
+    return compare_artifacts(freshness, experiment, file, output, junit=arguments.junit), experiment
