@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from images.keras.model.runtime import open_model
 from shared.data import samples
 
 PASSED_ON = (  # operators that give what they were given, or a constant
@@ -14,8 +15,13 @@ PASSED_ON = (  # operators that give what they were given, or a constant
 )
 
 
-def per_sample(model: keras.Model, dataset: Path) -> int:
-    """Of all tensors of `model`; 0 for one of a fixed batch, which takes what it takes, and without a sample."""
+def per_sample(variant: Path, dataset: Path) -> int:
+    """Of all tensors of the model in `variant`; 0 for one of a fixed batch, and without a sample."""
+    return of(open_model(variant), dataset)
+
+
+def of(model: keras.Model, dataset: Path) -> int:
+    """The same of a model that is open; 0 for one of a fixed batch, which takes what it takes, and without a sample."""
     sample = samples.take(dataset, slice(1))
     if not len(sample[0]) or any(tensor.shape[0] is not None for tensor in model.inputs):
         return 0

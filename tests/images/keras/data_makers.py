@@ -1,6 +1,5 @@
 """Data sets as users have them, small, and the stage that reads them."""
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +7,9 @@ import numpy as np
 from PIL import Image
 
 from images.keras import data
-from shared.artifacts.store import ROOT
+from tests.images import declared
 
-STAGES = tomllib.loads((ROOT / "images/keras/stages.toml").read_text())["stage"]
-OPTIONS = next(stage["options"] for stage in STAGES if stage["run"] == "data")
+DEFAULTS = declared.defaults("keras", "data")
 
 
 class User:
@@ -27,9 +25,7 @@ class User:
         self.runs += 1
         out = self.source.parent / f"out{self.runs}"
         out.mkdir()
-        data.run(
-            self.source, out, **{name: option["default"] for name, option in OPTIONS.items()} | {"kind": kind} | options
-        )
+        data.run(self.source, out, **DEFAULTS | {"kind": kind} | options)
         return out
 
     def picture(self, name: str, pixels: np.ndarray, **options: Any) -> Path:
