@@ -12,6 +12,7 @@ from rich.console import Console
 from driver.analysis.artifacts import Evidence
 from driver.analysis.results import Comparison
 from driver.catalog import declarations
+from driver.cli import older_volume
 from driver.cli.console import SafeConsole, Terminal
 from driver.comparison import publication
 from driver.engines import available_images, execute
@@ -36,6 +37,8 @@ def make(
     chosen: Experiment, targets: Sequence[str], arguments: argparse.Namespace, console: Console
 ) -> tuple[Freshness, bool]:
     """Carry out the plan. True with it if a stage failed, or was skipped because one did."""
+    if message := older_volume.set_aside(chosen.name):
+        console.print(message, soft_wrap=True, highlight=False)
     with execute.lock(chosen.name), Terminal(console) as terminal:
         freshness = prepare(chosen, arguments.sample, terminal)
         steps = schedule.select(freshness.plan, targets)
