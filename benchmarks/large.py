@@ -158,7 +158,7 @@ def measure(settings: Sequence[Setting]) -> int:
             problems += run(setting)
         name = setting.model.name
         found[name] = stages(setting)
-        containers[name] = {image: peak for image, peak in peaks.found.items() if image in plan(setting).code}
+        containers[name] = {image: peak for image, peak in peaks.found.items() if image in plan(setting).images}
         problems += [
             f"{name}: {stage} of {image} took {peak >> 20} MB"
             for (image, stage), (peak, _) in found[name].items()

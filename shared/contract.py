@@ -14,6 +14,8 @@ from shared.errors import CrossquantError, FieldError
 from shared.text import LONGEST, printable
 
 SCHEMA: Final = 1
+PLAN_SCHEMA: Final = 2  # of `plan.json`, and with it of what an experiment's folder on the volume holds
+SEAL_SCHEMA: Final = 1  # of `artifact.json`
 DEEPEST: Final = 50  # lists and mappings in one another: no file of ours has half as many
 LARGEST_INTEGER: Final = 1 << 63
 SHOWN: Final = 200  # characters of a wrong value in an error
@@ -27,6 +29,10 @@ class Step:
 
     A stage that is repeated has a step for each `turn`, from 1; the images take turns. `draw` names the calibration set
     that a variant comes from, where it is not the experiment's own: `d2` is the second draw, `n100` one of 100 images.
+
+    `module` has the function `run` that makes the artifact; empty, it is the image's module of the name `run`.
+    `modules` are modules of the image that this function is given, by the name of the argument. `code` is the hash of
+    all code that the step depends on (shared/artifacts/code_hash.py).
     """
 
     output: str
@@ -39,21 +45,31 @@ class Step:
     turn: int = 1
     tool: str = ""  # the package whose work this is
     draw: str = ""
+    module: str = ""
+    modules: dict[str, str] = dataclasses.field(default_factory=dict)
+    code: str = ""
+
+    @property
+    def entry(self) -> str:
+        """The name of the module whose `run` makes the artifact."""
+        return self.module or f"images.{self.image}.{self.run}"
 
 
 @dataclass(frozen=True)
 class Plan:
     """Everything a stage runner must know; the driver writes it to `plan.json` in the experiment's folder.
 
-    `code` holds the code hash of each image, `locations` the folder of each artifact below the volumes' root.
-    `own_model`: are model and data the project's own? Others may be hostile.
+    `images` are those that take part, also where none of the steps is theirs; `runner` is the hash of the stage
+    runner's own code; `locations` has the folder of each artifact below the volumes' root. `own_model`: are model and
+    data the project's own? Others may be hostile.
     """
 
-    schema: Literal[1]
+    schema: Literal[2]
     experiment: str
     threads: int
     stage_seconds: int
-    code: dict[str, str]
+    images: tuple[str, ...]
+    runner: str
     locations: dict[str, str]
     steps: tuple[Step, ...]
     own_model: bool

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from shared.artifacts import locks, store
+from shared.artifacts.code_hash import CodeHasher
 from shared.artifacts.freshness import Freshness
 from shared.command import COMMAND
 from shared.contract import Failure, Plan, Step, read
@@ -64,19 +65,26 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def run(arguments: argparse.Namespace) -> int:
     experiment = os.environ.get("EXPERIMENT") or "resnet8-cifar10"
     plan = read(Plan, store.plan_path(experiment))
-    check_code(plan, arguments.image)
+    check_image(plan, arguments.image)
+    steps = select(plan, arguments.image, arguments.outputs)
+    check_code(plan, arguments.image, steps)
     check_confinement(plan)
     threads.limit(plan.threads)
     writable_folder(experiment, arguments.image)
     runner = Runner(plan, arguments.force)
-    failed = runner.run(select(plan, arguments.image, arguments.outputs))
+    failed = runner.run(steps)
     return StageError.exit_code if failed and not arguments.keep_going else 0
 
 
-def check_code(plan: Plan, image: str) -> None:
-    if image not in plan.code:
-        raise CrossquantError(f"unknown image '{image}': this plan has {', '.join(plan.code)}")
-    if plan.code[image] != store.code_hash(image):
+def check_image(plan: Plan, image: str) -> None:
+    if image not in plan.images:
+        raise CrossquantError(f"unknown image '{image}': this plan has {', '.join(plan.images)}")
+
+
+def check_code(plan: Plan, image: str, steps: Sequence[Step]) -> None:
+    """CrossquantError unless this runner, and all that `steps` depend on, are the code that the plan was made from."""
+    code = CodeHasher()
+    if code.of_runner() != plan.runner or any(code.of_step(step) != step.code for step in steps):
         raise CrossquantError(
             f"image '{image}' was built from other code than the plan: run `{store.build_command(image)}`"
         )
@@ -161,7 +169,7 @@ class Runner:
         with store.temporary(final) as folder:
             outcome = process.run(self.plan, step, inputs.digests, folder, partial(self.advance, step))
             if outcome.sealable:
-                seal = process.seal(self.plan, step, inputs.digests, outcome, folder)
+                seal = process.seal(step, inputs.digests, outcome, folder)
                 store.publish(folder, final, seal)
                 self.freshness.published(step.output, seal)
             else:

@@ -1,9 +1,10 @@
 """What the images can make: `images/*/stages.toml`, found by folder, checked, and never imported."""
 
 import tomllib
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,18 +12,23 @@ from shared.artifacts.store import ROOT
 from shared.contract import decode
 from shared.errors import CrossquantError, FieldError
 
+SHARED_GROUPS = ROOT / "shared" / "stages" / "groups.toml"
 LISTS = {"str": list[str], "int": list[int], "float": list[float]}
 
 
 @dataclass(frozen=True)
 class Option:
-    """A setting of a stage. The default gives the type, of a list `items`; `values` are all that is allowed, if any."""
+    """A setting of a stage. The default gives the type, of a list `items`; `values` are all that is allowed, if any.
+
+    `help` is one sentence for the reference pages (driver/catalog/reference.py).
+    """
 
     default: Any
     values: tuple[Any, ...] = ()
     min: float | None = None
     max: float | None = None
     items: Literal["str", "int", "float"] = "str"
+    help: str = ""
 
     def check(self, value: Any, path: tuple[str, ...]) -> Any:
         """`value`, if it is allowed. FieldError says what would be."""
@@ -37,6 +43,15 @@ class Option:
 
 
 @dataclass(frozen=True)
+class Group:
+    """What several stages have in common: a `[group.NAME]` of a stages.toml, or one of shared/stages/groups.toml."""
+
+    cpu_invariant: tuple[dict[str, Any], ...] = ()
+    saturates: tuple[dict[str, Any], ...] = ()
+    options: dict[str, Option] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Stage:
     """One `[[stage]]` of a stages.toml; `{recipe}` and `{variant}` in its names stand for many.
 
@@ -46,6 +61,10 @@ class Stage:
     which makes a recipe answer alike on every CPU, `saturates` settings any of which makes it multiply uint8 by int8 in
     all their bits, which saturates on a CPU that has AVX2 and no VNNI. `repeat` names the option that says how often
     the stage is run, image after image in turn; `tool` the package whose work the stage is.
+
+    `run` is the name of the stage and of its module in the image's folder, unless `module` names another one. `modules`
+    are modules of the image, by the names of the arguments that a shared stage takes them by. What the `groups` have is
+    part of the stage when its file has been read.
     """
 
     run: str
@@ -58,6 +77,9 @@ class Stage:
     saturates: tuple[dict[str, Any], ...] = ()
     repeat: str = ""
     tool: str = ""
+    module: str = ""
+    modules: dict[str, str] = field(default_factory=dict)
+    groups: tuple[str, ...] = ()
     options: dict[str, Option] = field(default_factory=dict)
 
     @property
@@ -84,6 +106,7 @@ class Image:
     stage: tuple[Stage, ...]
     title: str = ""
     optional: bool = False
+    group: dict[str, Group] = field(default_factory=dict)
     presets: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
 
 
@@ -122,8 +145,37 @@ def files(root: Path = ROOT) -> dict[str, Image]:
 
 
 def read(path: Path) -> Image:
+    """The image's file, with what each stage has by its groups."""
     try:
-        file: Image = decode(Image, tomllib.loads(path.read_text()))
+        image: Image = decode(Image, tomllib.loads(path.read_text()))
+        groups = {**shared_groups(), **image.group}
+        stages = [with_groups(stage, groups, ("stage", str(number))) for number, stage in enumerate(image.stage)]
     except (tomllib.TOMLDecodeError, FieldError) as error:
         raise CrossquantError(f"{path}: {error}") from None
-    return file
+    return replace(image, stage=tuple(stages))
+
+
+@cache
+def shared_groups() -> dict[str, Group]:
+    """The groups that the stages of every image can name."""
+    groups: dict[str, Group] = decode(dict[str, Group], tomllib.loads(SHARED_GROUPS.read_text()))
+    return groups
+
+
+def with_groups(stage: Stage, groups: Mapping[str, Group], path: tuple[str, ...]) -> Stage:
+    """The stage with all that its groups have before its own. FieldError for an option that is there twice."""
+    for name in stage.groups:
+        if name not in groups:
+            raise FieldError((*path, "groups"), f"no group '{name}'; known are {', '.join(groups)}")
+    members: list[Group | Stage] = [*(groups[name] for name in stage.groups), stage]
+    options: dict[str, Option] = {}
+    for name, option in chain.from_iterable(member.options.items() for member in members):
+        if name in options:
+            raise FieldError((*path, "options", name), "is an option of one of the groups already")
+        options[name] = option
+    return replace(
+        stage,
+        cpu_invariant=tuple(chain.from_iterable(member.cpu_invariant for member in members)),
+        saturates=tuple(chain.from_iterable(member.saturates for member in members)),
+        options=options,
+    )

@@ -10,6 +10,7 @@ from typing import TypeVar
 from driver.analysis.artifacts import Evidence
 from driver.analysis.results import Comparison
 from driver.catalog import declarations
+from driver.cli import older_volume
 from driver.cli.arguments import EngineOptions
 from driver.cli.console import Output, Terminal, make_console, print_line, shorten_path
 from driver.comparison import publication
@@ -57,7 +58,10 @@ def make_artifacts(
     experiment: Experiment, targets: Sequence[str], options: EngineOptions, output: Output, *, sample: bool
 ) -> tuple[Freshness, bool]:
     """Carry out the plan. True with it if a stage failed, or was skipped because one did."""
+    message = older_volume.set_aside(experiment.name)
     with execute.lock(experiment.name), output.open_terminal() as terminal:
+        if message:
+            terminal.warn(message)
         freshness = prepare_inputs(experiment, sample, terminal)
         steps = schedule.select(freshness.plan, targets)
         engine = partial(choose_engine, options, experiment, freshness.plan.own_model, terminal)

@@ -32,7 +32,7 @@ def planned(experiment: str) -> tuple[str, ...]:
     """Those that the plan on the volume has."""
     path = store.plan_path(experiment)
     plan = read_if_whole(Plan, path)
-    images = plan.code if plan else {}
+    images = plan.images if plan else ()
     return tuple(name for name in declarations.optional() if name in images)
 
 

@@ -91,7 +91,7 @@ def publish(plan: Plan, step: Step, inputs: Inputs, made: Path, end: Event) -> E
         seal = None if made.is_symlink() else store.open_sealed(made, step.output)
     except store.Damaged:
         seal = None
-    wanted = (step.output, plan.code[step.image], inputs.digests, step.parameters, end.status)
+    wanted = (step.output, step.code, inputs.digests, step.parameters, end.status)
     if seal is None or (seal.name, seal.code, seal.inputs, seal.parameters, seal.status) != wanted:
         return replace(end, status="failed", reason="what the stage left is not what its runner was to make")
     final = store.artifact_path(plan, step.output)

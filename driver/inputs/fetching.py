@@ -13,7 +13,7 @@ from driver.experiment.model import SAMPLE_SUFFIX, Experiment, Model, Source
 from driver.inputs import cifar10, download, embedded_sample, user_files
 from driver.inputs.file_content import find_wrong_kind, is_whole
 from shared.artifacts import locks, store
-from shared.contract import SCHEMA, Failure, Plan, Seal, Step, read, read_if_whole
+from shared.contract import SEAL_SCHEMA, Failure, Plan, Seal, Step, read, read_if_whole
 from shared.errors import CrossquantError
 
 Say = Callable[[str], None]
@@ -305,7 +305,7 @@ def replacing(final: Path) -> Iterator[Path]:
 def publish(folder: Path, final: Path, origin: str) -> None:
     """Seal an input: it has no inputs of its own, only an origin."""
     seal = Seal(
-        schema=SCHEMA,
+        schema=SEAL_SCHEMA,
         name=final.name,
         status="ok",
         reason="",

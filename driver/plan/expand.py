@@ -89,7 +89,18 @@ def redrawn(step: Step, experiment: Experiment) -> Iterator[Step]:
 
 
 def made_by(stage: Stage, image: str, output: str, parameters: dict[str, Any]) -> Step:
-    return Step(output, image, stage.run, stage.inputs, stage.optional, parameters, stage.default, tool=stage.tool)
+    return Step(
+        output,
+        image,
+        stage.run,
+        stage.inputs,
+        stage.optional,
+        parameters,
+        stage.default,
+        tool=stage.tool,
+        module=stage.module,
+        modules={name: f"images.{image}.{module}" for name, module in stage.modules.items()},
+    )
 
 
 def wanted(template: Step, variant: Step) -> bool:

@@ -1,12 +1,13 @@
 """From an experiment to its steps: pure, and tested without a container."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from driver.catalog.declarations import Catalog
 from driver.experiment.model import Experiment
 from driver.plan.expand import expand
-from shared.artifacts import store
-from shared.contract import SCHEMA, Plan, Step
+from shared.artifacts.code_hash import CodeHasher
+from shared.contract import PLAN_SCHEMA, Plan, Step
 from shared.errors import CrossquantError
 
 
@@ -18,16 +19,18 @@ def make(
     `inputs` has the folder, below the volumes' root, of each artifact that `fetch` brings; `cpus` how many there are.
     `own_model`: are model and data known to be the project's own?
     """
-    steps = expand(experiment, catalog)
+    code = CodeHasher()
+    steps = [replace(step, code=code.of_step(step)) for step in expand(experiment, catalog)]
     locations = {step.output: f"{experiment.name}/{step.image}/{step.output}" for step in steps}
     first = [step for batch in batches([step for step in steps if step.turn == 1], set(inputs)) for step in batch]
     ordered = first + in_turn(steps, first)
     return Plan(
-        schema=SCHEMA,
+        schema=PLAN_SCHEMA,
         experiment=experiment.name,
         threads=min(experiment.limits.cpus, cpus),
         stage_seconds=experiment.limits.stage_seconds,
-        code={image: store.code_hash(image) for image in catalog},
+        images=tuple(catalog),
+        runner=code.of_runner(),
         locations={**inputs, **locations},
         steps=tuple(ordered),
         own_model=own_model,

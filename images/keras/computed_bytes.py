@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from images.keras.model.runtime import open_model
 from shared.data import samples
 
 NOT_COMPUTED = (  # operators that return their input, or a constant
@@ -14,7 +15,12 @@ NOT_COMPUTED = (  # operators that return their input, or a constant
 )
 
 
-def per_sample(model: keras.Model, dataset: Path) -> int:
+def per_sample(variant: Path, dataset: Path) -> int:
+    """The bytes of all tensors that the model in `variant` computes for a sample as in `dataset`: see `count_bytes`."""
+    return count_bytes(open_model(variant), dataset)
+
+
+def count_bytes(model: keras.Model, dataset: Path) -> int:
     """The bytes of all tensors that `model` computes for a sample as in `dataset`.
 
     0 for a model of a fixed batch, whose batch can't be made smaller, and for an empty data set.

@@ -103,7 +103,7 @@ class Freshness:
         seal = self.seal(step.output)
         if seal is None:
             return "damaged" if step.output in self._damaged else "absent"
-        now = (inputs.digests, self.plan.code[step.image], step.parameters)
+        now = (inputs.digests, step.code, step.parameters)
         same = now == (seal.inputs, seal.code, seal.parameters)
         return "fresh" if same and not inputs.missing else "stale"
 

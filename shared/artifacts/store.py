@@ -128,11 +128,6 @@ def digest(seal: Seal) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def code_hash(image: str) -> str:
-    """One hash of all that a stage's result depends on in the code: `shared/` and `images/<image>/`, lock included."""
-    return tree_hash("shared", f"images/{image}")
-
-
 def build_command(image: str) -> str:
     """What builds the image: an optional one has a Compose file of its own."""
     own = f"images/{image}/compose.yaml"

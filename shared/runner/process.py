@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from shared.artifacts import store
-from shared.contract import SCHEMA, File, Plan, Seal, Status, Step
+from shared.contract import SEAL_SCHEMA, File, Plan, Seal, Status, Step
 from shared.errors import DISK_FULL, CrossquantError, Unsupported
 from shared.runner import progress, sandbox
 from shared.runner.forks import describe, describe_signal
@@ -79,7 +79,7 @@ def preload(plan: Plan, steps: Sequence[Step]) -> None:
     """Import the modules of `steps`, and with them the framework. A module that can't be imported fails in its fork."""
     log = store.log_path(plan, steps[0].output).with_name("import.log")
     with _output_to(log):
-        for name in {f"images.{step.image}.{step.run}" for step in steps}:
+        for name in {name for step in steps for name in (*step.modules.values(), step.entry)}:
             try:
                 importlib.import_module(name)
             except Exception:
@@ -109,18 +109,18 @@ def run(plan: Plan, step: Step, digests: dict[str, str], folder: Path, listen: L
     return Outcome(status, reason, time.monotonic() - started, peak, files)
 
 
-def seal(plan: Plan, step: Step, digests: dict[str, str], outcome: Outcome, folder: Path) -> Seal:
+def seal(step: Step, digests: dict[str, str], outcome: Outcome, folder: Path) -> Seal:
     if outcome.status == "unsupported":
         for path in folder.iterdir():
             store.remove(path)
     return Seal(
-        schema=SCHEMA,
+        schema=SEAL_SCHEMA,
         name=step.output,
         status="unsupported" if outcome.status == "unsupported" else "ok",
         reason=outcome.reason,
         files=outcome.files,
         inputs=digests,
-        code=plan.code[step.image],
+        code=step.code,
         parameters=step.parameters,
         versions={item.metadata["Name"]: item.version for item in metadata.distributions()},
         image_id=os.environ.get("CROSSQUANT_IMAGE_ID", ""),
@@ -328,11 +328,12 @@ def _enter_code_folder(scratch: Path) -> None:
 
 def _call(task: Task) -> tuple[str, str]:
     try:
-        module = importlib.import_module(f"images.{task.step.image}.{task.step.run}")
+        modules = {name: importlib.import_module(module) for name, module in task.step.modules.items()}
+        entry = importlib.import_module(task.step.entry)
         paths: list[Any] = [task.path(name) for name in task.step.inputs]
         if task.step.optional:
             paths.append({name: task.path(name) for name in task.optional})
-        module.run(*paths, task.folder, **task.step.parameters)
+        entry.run(*paths, task.folder, **modules, **task.step.parameters)
     except Unsupported as error:
         return "unsupported", str(error)
     except CrossquantError as error:

@@ -14,7 +14,7 @@ DOCUMENTS = sorted(
     path
     for path in (
         *ROOT.glob("*.md"),
-        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("docs/**/*.md"),
         *ROOT.glob("benchmarks/*.md"),
         *ROOT.glob("driver/models/*.md"),
     )

@@ -12,6 +12,7 @@ import yaml
 
 from driver.catalog import declarations
 from driver.catalog.declarations import Stage
+from shared.artifacts import code_hash
 from shared.artifacts.store import ROOT
 
 IMAGES = sorted(path.parent.name for path in ROOT.glob("images/*/stages.toml"))
@@ -36,11 +37,17 @@ def folder(image: str) -> Path:
 
 
 def run_of(image: str, stage: Stage) -> ast.arguments:
-    """The arguments of the stage's `run`, read without importing its framework."""
-    file = folder(image) / f"{stage.run}.py"
-    tree = ast.parse((file if file.exists() else folder(image) / stage.run / "__init__.py").read_text())
-    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "run"]
-    assert len(functions) == 1, f"{image}/{stage.run}.py must have one function run"
+    """The arguments of the stage's `run`."""
+    return arguments_of(stage.module or f"images.{image}.{stage.run}", "run")
+
+
+def arguments_of(module: str, name: str) -> ast.arguments:
+    """The arguments of a function, read without importing its framework."""
+    place = ROOT / module.replace(".", "/")
+    file = place.with_name(f"{place.name}.py")
+    tree = ast.parse((file if file.exists() else place / "__init__.py").read_text())
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name]
+    assert len(functions) == 1, f"{module} must have one function {name}"
     return functions[0].args
 
 
@@ -102,15 +109,55 @@ def test_run_takes_the_inputs_the_output_and_the_options(image: str, stage: Stag
     assert len(names) == len(stage.inputs) + bool(stage.optional) + 1
     assert names[-1] == "out"
     assert not arguments.defaults
-    assert {argument.arg for argument in arguments.kwonlyargs} == set(stage.options) - {stage.repeat}
+    options = set(stage.options) - {stage.repeat}
+    assert {argument.arg for argument in arguments.kwonlyargs} == options | set(stage.modules)
     assert not any(arguments.kw_defaults), "defaults stand in stages.toml, where the driver reads them"
 
 
 @per_stage
 def test_options_have_the_type_that_run_says(image: str, stage: Stage) -> None:
     for argument in run_of(image, stage).kwonlyargs:
+        if argument.arg in stage.modules:
+            continue
         assert argument.annotation is not None
         assert type(stage.options[argument.arg].default) is TYPES[ast.unparse(argument.annotation)]
+
+
+PROTOCOLS = {"runtime": ("load", ["variant", "thread_count"]), "computed_bytes": ("per_sample", ["variant", "dataset"])}
+
+
+@per_stage
+def test_the_modules_that_a_shared_stage_is_given_have_what_it_calls(image: str, stage: Stage) -> None:
+    """shared/stages/image_modules.py says what."""
+    for name, module in stage.modules.items():
+        function, arguments = PROTOCOLS[name]
+        found = arguments_of(f"images.{image}.{module}", function)
+        assert [argument.arg for argument in found.args] == arguments
+
+
+def imports_by_computed_name(path: Path) -> bool:
+    calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    return any(isinstance(call, ast.Attribute) and call.attr == "import_module" for call in calls)
+
+
+GIVEN = {  # they import what the plan names: the step's modules, whose code counts for the step
+    "shared/runner/process.py",
+    "shared/measure/startup.py",
+    "shared/emulation/guest.py",
+}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for part in ("shared", "images") for path in sorted(ROOT.glob(f"{part}/**/*.py"))],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_what_is_imported_by_a_computed_name_is_declared(path: Path) -> None:
+    """Else an edit of it would leave results fresh."""
+    if imports_by_computed_name(path) and path.relative_to(ROOT).as_posix() not in GIVEN:
+        patterns = code_hash.parse_imports(path.read_bytes()).patterns
+        assert patterns
+        assert all(code_hash.CodeHasher().match(pattern) for pattern in patterns), "each stands for a module"
 
 
 @per_image

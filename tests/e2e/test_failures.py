@@ -187,7 +187,7 @@ def test_an_image_that_is_not_built(docker_driver: Driver) -> None:
 @pytest.mark.docker
 def test_an_image_that_was_built_from_other_code(docker_driver: Driver, tmp_path: Path) -> None:
     build = tmp_path / "Dockerfile"
-    build.write_text("FROM crossquant-keras\nRUN echo '# changed' >> images/keras/predict.py\n")
+    build.write_text("FROM crossquant-keras\nRUN echo '# changed' >> images/keras/dataset.py\n")
     client = probes.connect()
     assert client is not None
     client.images.get("crossquant-keras").tag("crossquant-aside")

@@ -18,7 +18,7 @@ from driver.experiment.model import Experiment
 from driver.plan import schedule
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
-from shared.contract import SCHEMA, Failure, Plan, Seal, Step, encode
+from shared.contract import SEAL_SCHEMA, Failure, Plan, Seal, Step, encode
 from shared.emulation import emulation
 from shared.measure.machine import Machine
 from shared.measure.timing import TWIN, Samples, Timings
@@ -140,13 +140,13 @@ class Volume:
         steps = {step.output: step for step in self.plan.steps}
         made = steps.get(name)
         return Seal(
-            schema=SCHEMA,
+            schema=SEAL_SCHEMA,
             name=name,
             status="unsupported" if refused else "ok",
             reason=refused,
             files={},
             inputs=self.freshness.inputs(made).digests if made else {},
-            code=self.plan.code[made.image] if made else "",
+            code=made.code if made else "",
             parameters=made.parameters if made else {},
             versions=versions(made) if made else {},
             image_id="",
@@ -225,7 +225,7 @@ class Volume:
         for name in ORDER[1:-1]:
             self.variant(name, self.found(name))
         self.seal("torch.uint8", refused="PyTorch quantized 0 of 10")
-        for image in self.plan.code:
+        for image in self.plan.images:
             names = [name for name in ORDER[:-1] if name.startswith(image)]
             self.latency(image, *names)
             self.startup(image, *names)

@@ -5,13 +5,16 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from shared.artifacts import store
-from shared.contract import SCHEMA, Plan, Seal, Step
+from shared.artifacts.code_hash import CodeHasher
+from shared.contract import PLAN_SCHEMA, SEAL_SCHEMA, Plan, Seal, Step
 from shared.errors import CrossquantError, Unsupported
 from shared.runner.progress import report
 
@@ -159,13 +162,29 @@ def plan(
     code: dict[str, str] | None = None,
     own_model: bool = False,
 ) -> Plan:
-    """A plan of `steps`, with the code as it is now unless `code` says otherwise."""
-    images = sorted({IMAGE} | {each.image for each in steps})
-    hashes = {image: store.code_hash(image) for image in images} if code is None else code
+    """A plan of `steps`, with the code as it is now unless `code` has hashes by image."""
+    images, hasher = tuple(sorted({IMAGE} | {each.image for each in steps})), CodeHasher()
+    if code is None:
+        steps = tuple(replace(each, code=hasher.of_step(each)) for each in steps)
+    else:
+        steps = with_code(steps, code)
     locations = {each.output: f"{EXPERIMENT}/{each.image}/{each.output}" for each in steps}
     return Plan(
-        SCHEMA, EXPERIMENT, threads, stage_seconds, hashes, {INPUT: "inputs/data", **locations}, steps, own_model
+        PLAN_SCHEMA,
+        EXPERIMENT,
+        threads,
+        stage_seconds,
+        images,
+        hasher.of_runner(),
+        {INPUT: "inputs/data", **locations},
+        steps,
+        own_model,
     )
+
+
+def with_code(steps: Sequence[Step], code: Mapping[str, str]) -> tuple[Step, ...]:
+    """The steps with the hash that `code` has for the image of each."""
+    return tuple(replace(each, code=code.get(each.image, "")) for each in steps)
 
 
 def keep(plan: Plan, name: str, files: dict[str, str], status: str = "ok", **fields: Any) -> Seal:
@@ -177,7 +196,7 @@ def keep(plan: Plan, name: str, files: dict[str, str], status: str = "ok", **fie
         for file, text in files.items():
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             (folder / file).write_text(text)
-        seal = Seal(schema=SCHEMA, name=name, status=status, files=store.list_files(folder), **given, **rest)
+        seal = Seal(schema=SEAL_SCHEMA, name=name, status=status, files=store.list_files(folder), **given, **rest)
         store.publish(folder, final, seal)
     return seal
 

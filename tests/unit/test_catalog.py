@@ -70,7 +70,8 @@ def test_a_list_says_what_its_items_are(items, good, bad):
 def test_every_stage_of_ours_has_its_file():
     found = declarations.load()
     assert set(found) == {"keras", "onnx", "torch"}
-    files = [ROOT / "images" / image / stage.run for image, stages in found.items() for stage in stages]
+    modules = [stage.module or f"images.{image}.{stage.run}" for image, stages in found.items() for stage in stages]
+    files = [ROOT / module.replace(".", "/") for module in modules]
     lacking = [file for file in files if not (file.is_dir() or file.with_suffix(".py").is_file())]
     assert lacking == []
 
@@ -89,13 +90,17 @@ def test_every_default_of_ours_is_allowed():
             "run =",
             "runs =",
             "stage.0.runs: unknown key; known are run, output, inputs, optional, default, when, cpu_invariant, "
-            "saturates, repeat, tool, options",
+            "saturates, repeat, tool, module, modules, groups, options",
         ),
         ('output = "counted"\n', "", "stage.0.output: is missing"),
         ('["dataset"]', '"dataset"', "stage.0.inputs: must be a list, not 'dataset'"),
-        ("max = 1", "most = 1", "stage.0.options.share.most: unknown key; known are default, values, min, max, items"),
+        (
+            "max = 1",
+            "most = 1",
+            "stage.0.options.share.most: unknown key; known are default, values, min, max, items, help",
+        ),
         ("default = 0.5, ", "", "stage.0.options.share.default: is missing"),
-        ("[[stage]]", "[[stages]]", "stages: unknown key; known are stage, title, optional, presets"),
+        ("[[stage]]", "[[stages]]", "stages: unknown key; known are stage, title, optional, group, presets"),
     ],
 )
 def test_a_wrong_key_is_named_with_its_file(tmp_path, old, new, message):
@@ -170,3 +175,64 @@ def test_a_tool_of_ours_is_asked_for_by_its_image():
         lock = (ROOT / "images" / image / "requirements.lock").read_text()
         for tool in {stage.tool for stage in stages} - {""}:
             assert f"\n{tool}==" in "\n" + lock
+
+
+GROUPED = """
+[group.common]
+saturates = [{ bits = 8 }]
+[group.common.options.bits]
+help = "The size of a weight."
+default = 8
+values = [4, 8]
+
+[[stage]]
+run = "count"
+inputs = ["dataset"]
+output = "counted"
+groups = ["common", "predict"]
+saturates = [{ share = 1.0 }]
+[stage.options]
+share = { default = 0.5 }
+"""
+
+
+def test_a_stage_has_what_its_groups_have(tmp_path):
+    (stage,) = declarations.read(written(tmp_path, GROUPED)).stage
+    assert list(stage.options) == ["bits", "batch_size", "share"], "a group of the file, one that all images can name"
+    assert stage.options["bits"] == Option(8, (4, 8), help="The size of a weight.")
+    assert stage.options["batch_size"] == declarations.shared_groups()["predict"].options["batch_size"]
+    assert stage.saturates == ({"bits": 8}, {"share": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('["common", "predict"]', '["comon"]', "stage.0.groups: no group 'comon'; known are predict, latency, "),
+        ("share = {", "bits = {", "stage.0.options.bits: is an option of one of the groups already"),
+    ],
+    ids=["unknown", "twice"],
+)
+def test_a_wrong_group_is_named_with_its_file(tmp_path, old, new, message):
+    path = written(tmp_path, GROUPED.replace(old, new))
+    with pytest.raises(CrossquantError) as caught:
+        declarations.read(path)
+    assert str(caught.value).startswith(f"{path}: {message}")
+
+
+def test_every_option_of_ours_is_explained_in_one_sentence():
+    for image, stages in declarations.load(declarations.optional()).items():
+        for stage in stages:
+            for name, option in stage.options.items():
+                where = f"{image}.{stage.run}.{name}"
+                assert option.help.endswith(".") and "\n" not in option.help, where
+
+
+def test_stages_that_make_recipes_declare_no_option_twice_with_another_meaning():
+    """Recipes move between `quantize` and its accuracy-aware form: what both have, both have alike."""
+    for stages in declarations.load(declarations.optional()).values():
+        by_run = {stage.run: stage for stage in stages}
+        if "accuracy_aware" in by_run:
+            plain, searched = by_run["quantize"], by_run["accuracy_aware"]
+            assert (plain.saturates, plain.cpu_invariant) == (searched.saturates, searched.cpu_invariant)
+            for name in plain.options.keys() & searched.options.keys():
+                assert plain.options[name] == searched.options[name]

@@ -431,7 +431,7 @@ def test_all_right(volume):
     volume.whole()
     for name in ORDER[:-1]:
         volume.variant(name, answers(0))
-    for image in volume.plan.code:
+    for image in volume.plan.images:
         names = [name for name in ORDER[:-1] if name.startswith(image)]
         volume.latency(image, *names)
         volume.startup(image, *names)
@@ -467,7 +467,7 @@ def test_a_hundred_variants():
     volume.variant("torch.fp32", answers(10))
     for number, name in enumerate(names):
         volume.variant(f"onnx.{name}", answers(10 + number % 9))
-    for image in volume.plan.code:
+    for image in volume.plan.images:
         made = [name for name in volume.plan.step(f"latency.{image}").optional if name.startswith(image)]
         volume.latency(image, *made)
         volume.startup(image, *made)

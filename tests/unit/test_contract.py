@@ -14,7 +14,7 @@ from shared.errors import CrossquantError, FieldError
 
 STEP = Step("onnx.int8", "onnx", "quantize", ("onnx.fp32", "calibration"), (), {"per_channel": True}, True)
 LATENCY = Step("latency.onnx", "onnx", "latency", ("dataset",), ("onnx.int8",), {}, False)
-PLAN = Plan(1, "tiny", 2, 60, {"onnx": "c0de"}, {"onnx.int8": "tiny/onnx/onnx.int8"}, (STEP, LATENCY), True)
+PLAN = Plan(2, "tiny", 2, 60, ("onnx",), "c0de", {"onnx.int8": "tiny/onnx/onnx.int8"}, (STEP, LATENCY), True)
 SEAL = Seal(
     schema=1,
     name="onnx.int8",

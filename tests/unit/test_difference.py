@@ -16,7 +16,7 @@ from driver.comparison import publication, run_diff
 from driver.comparison.run_diff import Run
 from driver.report import diff as diff_report
 from shared.artifacts import store
-from shared.contract import SCHEMA, Seal
+from shared.contract import SEAL_SCHEMA, Seal
 from shared.data.samples import About
 from shared.errors import CrossquantError
 
@@ -137,7 +137,7 @@ def keep(path, arrays):
         for name, array in arrays.items():
             np.save(folder / f"{name}.npy", array)
         rest = {"inputs": {}, "code": "", "parameters": {}, "versions": {}, "image_id": "", "seconds": 1.0}
-        seal = Seal(SCHEMA, path.name, "ok", "", store.list_files(folder), peak_bytes=1, **rest)
+        seal = Seal(SEAL_SCHEMA, path.name, "ok", "", store.list_files(folder), peak_bytes=1, **rest)
         store.publish(folder, path, seal)
     return seal
 

@@ -13,10 +13,15 @@ from shared.artifacts.freshness import Freshness, Inputs
 from shared.contract import Plan
 
 CODE = {IMAGE: "c0de", "other": "0ther"}
-MODEL = step("model")
-VARIANT = step("variant", inputs=("model", INPUT), bits=8)
-ANSWERS = step("answers", inputs=("variant",), image="other")
-TIMES = step("times", optional=("variant", "answers"))
+MODEL, VARIANT, ANSWERS, TIMES = null_image.with_code(
+    (
+        step("model"),
+        step("variant", inputs=("model", INPUT), bits=8),
+        step("answers", inputs=("variant",), image="other"),
+        step("times", optional=("variant", "answers")),
+    ),
+    CODE,
+)
 
 
 @pytest.fixture
@@ -27,7 +32,7 @@ def plan(volumes: Path) -> Plan:  # noqa: ARG001
 def make(plan: Plan, name: str, text: str = "", **fields) -> None:
     """Seal what a run of the step would have made now."""
     each = plan.step(name)
-    now = {"inputs": Freshness(plan).inputs(each).digests, "code": plan.code[each.image], "parameters": each.parameters}
+    now = {"inputs": Freshness(plan).inputs(each).digests, "code": each.code, "parameters": each.parameters}
     keep(plan, name, {} if fields.get("status") else {"text.txt": text or name}, **now | fields)
 
 
@@ -63,13 +68,17 @@ def take_input_away(plan: Plan) -> Plan:
     return replace(plan, steps=(MODEL, replace(VARIANT, inputs=("model",)), ANSWERS, TIMES))
 
 
+def edit_code(plan: Plan, image: str) -> Plan:
+    return replace(plan, steps=null_image.with_code(plan.steps, CODE | {image: "edited"}))
+
+
 @pytest.mark.parametrize(
     ("change", "stale"),
     [
         (change_parameter, "variant answers times"),
         (take_input_away, "variant answers times"),
-        (lambda plan: replace(plan, code=CODE | {IMAGE: "edited"}), "model variant answers times"),
-        (lambda plan: replace(plan, code=CODE | {"other": "edited"}), "answers times"),
+        (lambda plan: edit_code(plan, IMAGE), "model variant answers times"),
+        (lambda plan: edit_code(plan, "other"), "answers times"),
         (lambda plan: keep_input(plan, "other input") and plan, "model variant answers times"),
         (lambda plan: make(plan, "model", "another") or plan, "variant answers times"),
         (lambda plan: make(plan, "answers", "another") or plan, "times"),

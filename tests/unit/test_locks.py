@@ -136,4 +136,4 @@ def listened(run) -> list:
 def made_from(plan) -> dict[str, object]:
     """What the seal of `made` says of its origin."""
     inputs = {null_image.INPUT: store.digest(null_image.keep_input(plan, "input "))}
-    return {"inputs": inputs, "code": plan.code[null_image.IMAGE]}
+    return {"inputs": inputs, "code": plan.steps[0].code}

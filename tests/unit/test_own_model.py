@@ -16,7 +16,7 @@ from driver.experiment import loader
 from driver.experiment.model import Experiment, Model, Source
 from driver.inputs import user_files
 from shared.artifacts import store
-from shared.contract import SCHEMA, File, Seal
+from shared.contract import SEAL_SCHEMA, File, Seal
 from shared.errors import CrossquantError
 
 SHIPPED = sorted(loader.FOLDER.glob("*.yaml"))
@@ -29,7 +29,7 @@ def load(path: Path) -> Experiment:
 
 def seal(*sums: str) -> Seal:
     files = {f"{number}.keras": File(each, 1) for number, each in enumerate(sums)}
-    return Seal(SCHEMA, "model", "ok", "", files, {}, "", {}, {}, "", 0.0, 0)
+    return Seal(SEAL_SCHEMA, "model", "ok", "", files, {}, "", {}, {}, "", 0.0, 0)
 
 
 def model_sum(chosen: Experiment) -> str:

@@ -127,7 +127,7 @@ def test_a_changed_recipe_changes_only_its_own_step():
     before, after = make(chosen), make(replace(chosen, recipes=recipes))
     changed = [new.output for old, new in zip(before.steps, after.steps, strict=True) if old != new]
     assert changed == ["onnx.int8"]
-    assert (before.code, before.locations) == (after.code, after.locations)
+    assert (before.images, before.locations) == (after.images, after.locations)
 
 
 @pytest.mark.parametrize(

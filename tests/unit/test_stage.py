@@ -1,11 +1,12 @@
 """The stage runner, by an image without a framework: what succeeds, what is printed, what a framework refuses."""
 
+import os
 from dataclasses import replace
 
 import null_image
 import numpy as np
 import pytest
-from null_image import IMAGE, INPUT, REFUSAL, step
+from null_image import INPUT, REFUSAL, step
 from stage_runner import (
     failures,
     input_seal,
@@ -17,7 +18,7 @@ from stage_runner import (
 )
 
 from shared.artifacts import store
-from shared.contract import SCHEMA, File, Seal
+from shared.contract import SEAL_SCHEMA, File, Seal
 from shared.runner import progress
 from shared.runner.progress import Event
 
@@ -34,13 +35,13 @@ def test_a_stage_that_succeeds_is_sealed_with_all_that_it_was_made_from(run, mon
     assert run.ends == {"made": ("ok", ""), "next": ("ok", "")}
     found = seal("made")
     assert found == Seal(
-        schema=SCHEMA,
+        schema=SEAL_SCHEMA,
         name="made",
         status="ok",
         reason="",
         files={"text.txt": HELLO},
         inputs={},
-        code=store.code_hash(IMAGE),
+        code=plan.steps[0].code,
         parameters={"text": "hello"},
         versions=found.versions,
         image_id="sha256:1",
@@ -79,6 +80,18 @@ def test_each_stage_has_a_peak_memory_of_its_own(run):
 def test_a_stage_may_use_the_threads_of_the_plan(run):
     run(null_image.plan(step("made", "show_threads"), threads=3))
     assert text("made") == "3"
+
+
+def test_a_shared_stage_is_given_modules_of_the_image_that_are_imported_once_before_the_fork(run):
+    (run.images / "loader.py").write_text("import os\nIMPORTED_BY = os.getpid()\n")
+    (run.images / "ask.py").write_text(
+        "def run(source, out, *, by, text):\n"
+        "    (out / 'text.txt').write_text(f'{by.__name__} {by.IMPORTED_BY} {text}')\n"
+    )
+    ask = replace(step("made", text="!"), run="anything", module="images.null.ask")
+    ask = replace(ask, modules={"by": "images.null.loader"})
+    assert run(null_image.plan(ask, replace(ask, output="again"))) == 0
+    assert text("made") == text("again") == f"images.null.loader {os.getpid()} !"
 
 
 # what a stage prints

@@ -33,6 +33,18 @@ def test_code_other_than_the_plans_is_refused(run):
     assert not path("made").exists()
 
 
+def test_only_the_code_of_the_steps_to_be_made_must_be_the_plans(run):
+    plan = null_image.plan(step("made"), step("other", "talk"))
+    (run.images / "talk.py").write_text("# edited after the plan was made\n")
+    assert run(plan, "made") == 0
+    assert run(plan, "made", "other") == 2
+
+
+def test_a_runner_other_than_the_plans_is_refused(run):
+    assert run(replace(null_image.plan(step("made")), runner="edited")) == 2
+    assert str(run.error["message"]).startswith("image 'null' was built from other code than the plan: ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "image", "message"),
     [

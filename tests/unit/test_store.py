@@ -190,40 +190,6 @@ def test_a_digest_changes_with(plan, files, fields):
     )
 
 
-@pytest.mark.parametrize(
-    ("change", "same"),
-    [
-        (lambda root: (root / "shared/stage.py").write_text("edited"), False),
-        (lambda root: (root / "images/null/write.py").write_text("edited"), False),
-        (lambda root: (root / "images/null/requirements.lock").write_text("numpy==2"), False),
-        (lambda root: (root / "images/null/write.py").rename(root / "images/null/writes.py"), False),
-        (lambda root: (root / "images/null/stages.toml").write_text(""), False),
-        (lambda root: (root / "images/other/write.py").write_text("edited"), True),
-        (lambda root: (root / "README.md").write_text("edited"), True),
-        (lambda root: (root / "images/null/__pycache__").mkdir(), True),
-        (lambda root: write_below(root / "shared/__pycache__/stage.pyc"), True),
-    ],
-    ids=["shared", "stage", "lock", "name", "new file", "other image", "readme", "cache", "compiled"],
-)
-def test_the_code_hash_covers_shared_and_the_image_alone(root, change, same):
-    before = store.code_hash("null")
-    change(root)
-    assert (store.code_hash("null") == before) == same
-
-
-def write_below(path: Path) -> None:
-    path.parent.mkdir()
-    path.write_bytes(b"compiled")
-
-
-def test_the_code_hash_does_not_depend_on_where_the_checkout_is(root, tmp_path, monkeypatch):
-    before = store.code_hash("null")
-    shutil.copytree(root, tmp_path / "moved")
-    monkeypatch.setattr(store, "ROOT", tmp_path / "moved")
-    assert store.code_hash("null") == before
-    assert store.code_hash("other") != before
-
-
 def test_a_temporary_folder_is_beside_its_artifact_and_gone_afterwards(tmp_path):
     with store.temporary(tmp_path / "null" / "made") as folder:
         assert folder.parent == tmp_path / "null"

@@ -8,7 +8,6 @@ import importlib
 import json
 import os
 import sys
-import tomllib
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,9 +17,9 @@ from typing import Any
 from shared.errors import Unsupported
 from shared.measure.instructions import this_cpu
 from shared.runner import threads
+from tests.images import declared
 from tests.zoo.names import NAMES
 
-ROOT = Path(__file__).resolve().parents[2]
 # Where products of 8 bits saturate it is weights of 7 bits that are sound: the quantizer is tested here, not the CPU.
 U8S8 = {"activation": "uint8", "weight": "int8", "per_channel": True, "reduce_range": this_cpu().saturates}
 
@@ -35,10 +34,9 @@ class Step:
     options: dict[str, Any] | None = None
 
     def __call__(self, image: str, folder: Path) -> None:
-        module = importlib.import_module(f"images.{image}.{self.run}")
         (folder / self.output).mkdir()
-        options = defaults(image, self.run) | (self.options or {})
-        module.run(*(folder / name for name in self.inputs), folder / self.output, **options)
+        paths = (folder / name for name in (*self.inputs, self.output))
+        declared.call(image, self.run, *paths, **(self.options or {}))
 
 
 def predicted(variant: str) -> Step:
@@ -68,12 +66,6 @@ STEPS = {
         predicted("torch.pt2e"),
     ),
 }
-
-
-def defaults(image: str, run: str) -> dict[str, Any]:
-    stages = tomllib.loads((ROOT / "images" / image / "stages.toml").read_text())["stage"]
-    options = next(stage for stage in stages if stage["run"] == run).get("options", {})
-    return {name: option["default"] for name, option in options.items()}
 
 
 def forked(action: Callable[[], None]) -> str:
@@ -114,7 +106,8 @@ def through(image: str, folder: Path) -> dict[str, str]:
 def main(image: str, target: str) -> None:
     threads.limit(1)
     for step in STEPS[image]:
-        importlib.import_module(f"images.{image}.{step.run}")
+        importlib.import_module(declared.entry(image, step.run))
+        declared.modules(image, step.run)
     found = {}
     for name in NAMES:
         folder = Path(target) / name

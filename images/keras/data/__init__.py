@@ -13,6 +13,7 @@ from images.keras.data.writer import WrittenSet, keep_nonempty, write_set
 from shared.data.samples import ABOUT
 from shared.errors import CrossquantError
 
+DYNAMIC_IMPORTS = ("images.keras.data.readers.*",)
 UNITS = {"folder": "images", "table": "rows"}
 DTYPES = ("float32", "float64", "float16", "uint8", "int8", "int16", "int32", "int64", "bool")
 

@@ -16,6 +16,12 @@ from shared.runner import threads
 QUANTIZED_JSON, CONVERSION_JSON = "quantized.json", "conversion.json"
 TYPES = "inputs.json"
 SCRIPT, EXPORTED, COMPILED, AOT = "script", "exported", "compiled", "aot"
+DYNAMIC_IMPORTS = (
+    "images.torch.runtime.script",
+    "images.torch.runtime.exported",
+    "images.torch.runtime.compiled",
+    "images.torch.runtime.aot",
+)
 MODULES = {SCRIPT: "script", EXPORTED: "exported", COMPILED: "compiled", AOT: "aot"}
 
 

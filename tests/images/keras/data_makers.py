@@ -1,7 +1,6 @@
 """Small data sets as users have them, and the stage that reads them."""
 
 import json
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,10 @@ import pytest
 from PIL import Image
 
 from images.keras import data
-from shared.artifacts.store import ROOT
 from shared.errors import CrossquantError
+from tests.images import declared
 
-STAGES = tomllib.loads((ROOT / "images/keras/stages.toml").read_text())["stage"]
-OPTIONS = next(stage["options"] for stage in STAGES if stage["run"] == "data")
+DEFAULTS = declared.defaults("keras", "data")
 
 
 class User:
@@ -31,8 +29,7 @@ class User:
         self.runs += 1
         out = self.source.parent / f"out{self.runs}"
         out.mkdir()
-        defaults = {name: option["default"] for name, option in OPTIONS.items()}
-        data.run(self.source, out, **defaults | {"kind": kind} | options)
+        data.run(self.source, out, **DEFAULTS | {"kind": kind} | options)
         return out
 
     def error_of(self, kind: str, **options: Any) -> str:

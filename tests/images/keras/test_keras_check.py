@@ -13,18 +13,18 @@ from driver.inputs import embedded_sample
 from images.keras import calibration, dataset, labels
 from shared.artifacts import store
 from shared.artifacts.store import ROOT
-from shared.contract import SCHEMA, Seal, encode, read
+from shared.contract import SEAL_SCHEMA, Seal, encode, read
 from shared.data import data_report, leakage, samples
 from shared.data.data_report import Examination
 from shared.errors import CrossquantError
-from tests.images.keras.data_makers import OPTIONS, User
+from tests.images.keras.data_makers import DEFAULTS, User
 
 IMAGES = 600  # images of the sample
 CHECK = """
 import sys
 from pathlib import Path
-from images.keras import check
-check.run(*map(Path, sys.argv[1:]), samples=300)
+from tests.images import declared
+declared.call("keras", "check", *map(Path, sys.argv[1:]), samples=300)
 """  # in a process of its own, as a stage is: TensorFlow fixes its threads with the first operator
 
 
@@ -47,8 +47,8 @@ def cifar() -> dict[str, np.ndarray]:
 def check_data(user: User, model: Path, **options: object) -> Examination:
     """What `check` says of the user's arrays, prepared with these options, sealed as the stage runner seals them."""
     prepared = user.run("npz", **options)
-    values = {name: option["default"] for name, option in OPTIONS.items()} | options
-    seal = Seal(SCHEMA, "data", "ok", "", {}, {}, "", values, {}, "", 0.0, 0)
+    values = DEFAULTS | options
+    seal = Seal(SEAL_SCHEMA, "data", "ok", "", {}, {}, "", values, {}, "", 0.0, 0)
     (prepared / store.SEAL).write_text(encode(seal))
     folders = [prepared.parent / f"{prepared.name}-{name}" for name in ("dataset", "labels", "check")]
     for folder in folders:

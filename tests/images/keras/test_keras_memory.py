@@ -11,10 +11,12 @@ import tensorflow as tf
 import tf2onnx
 from keras import layers
 
-from images.keras import computed_bytes, export, predict
+from images.keras import computed_bytes, export
+from images.keras.model import runtime
 from images.keras.model.runtime import flatten_ends
 from shared.data.samples import COMPUTED, LARGEST
 from shared.measure import predictions
+from tests.images import declared
 from tests.images.keras import keras_models as models
 
 FILTERS = 4096
@@ -72,14 +74,14 @@ def test_the_file_is_that_of_tf2onnxs_own_passes(tmp_path: Path, monkeypatch: py
 
 def test_what_is_computed_of_a_sample_is_known_from_shapes(tmp_path: Path):
     """Convolution and ReLU of 8 x 8 x FILTERS, their mean, products and sums of ten."""
-    computed = computed_bytes.per_sample(flatten_ends(wide()), dataset(tmp_path / "dataset", 8, 8, 3))
+    computed = computed_bytes.count_bytes(flatten_ends(wide()), dataset(tmp_path / "dataset", 8, 8, 3))
     exact = 4 * (2 * 64 * FILTERS + FILTERS)
     assert exact <= computed < 1.01 * exact
 
 
 @pytest.mark.parametrize("length", [10, 1000])
 def test_sizes_that_a_model_leaves_open_are_the_datas(length: int, tmp_path: Path):
-    computed = computed_bytes.per_sample(flatten_ends(shared_layer()), dataset(tmp_path / "dataset", length, 4))
+    computed = computed_bytes.count_bytes(flatten_ends(shared_layer()), dataset(tmp_path / "dataset", length, 4))
     assert 4 * 8 * length <= computed < 5 * 4 * 8 * length
 
 
@@ -100,16 +102,16 @@ def test_what_a_called_function_computes_is_counted():
 
 def test_predictions_are_made_in_a_batch_that_fits(tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setattr(predict, "limit_threads", lambda _: None)  # TensorFlow has computed in this process
+    monkeypatch.setattr(runtime, "limit_threads", lambda _: None)  # TensorFlow has computed in this process
     monkeypatch.setattr("shared.runner.threads.check", lambda *_: None)
     model, data = models.save(wide, tmp_path / "model"), dataset(tmp_path / "dataset", 8, 8, 3)
-    predict.run(model, data, out, batch_size=1000)
+    declared.call("keras", "predict", model, data, out, batch_size=1000)
     recorded = predictions.batch_size(out)
     assert recorded.samples == int(COMPUTED * LARGEST / recorded.bytes_per_sample)
-    assert recorded.bytes_per_sample == computed_bytes.per_sample(flatten_ends(wide()), data)
+    assert recorded.bytes_per_sample == computed_bytes.count_bytes(flatten_ends(wide()), data)
     monkeypatch.setattr("shared.data.samples.COMPUTED", 5 * recorded.bytes_per_sample / LARGEST)
     whole = np.load(out / "output_0.npy")
-    predict.run(model, data, out, batch_size=1000)
+    declared.call("keras", "predict", model, data, out, batch_size=1000)
     assert predictions.batch_size(out).samples == 5
     np.testing.assert_allclose(np.load(out / "output_0.npy"), whole, rtol=1e-4, atol=1e-3)
     assert COMPUTED * LARGEST >= 1 << 30

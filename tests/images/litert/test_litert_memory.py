@@ -6,9 +6,10 @@ import keras
 import numpy as np
 from keras import layers
 
-from images.litert import computed_bytes, convert, predict
+from images.litert import computed_bytes, convert
 from shared.data.samples import LARGEST
 from shared.measure import predictions
+from tests.images import declared
 from tests.images.litert import litert_models as models
 
 FILTERS = 2048
@@ -31,10 +32,10 @@ def test_predictions_are_made_in_a_batch_that_fits(tmp_path: Path, out: Path, mo
     sample_bytes = computed_bytes.per_sample(tmp_path / "litert.fp32", data)
     exact = 4 * (64 * FILTERS + FILTERS + 192 + 10)
     assert exact <= sample_bytes < 1.1 * exact
-    predict.run(tmp_path / "litert.fp32", data, out, batch_size=20)
+    declared.call("litert", "predict", tmp_path / "litert.fp32", data, out, batch_size=20)
     whole = np.load(out / "output_0.npy")
     assert predictions.batch_size(out) == predictions.BatchSize(20, sample_bytes)
     monkeypatch.setattr("shared.data.samples.COMPUTED", 3 * sample_bytes / LARGEST)
-    predict.run(tmp_path / "litert.fp32", data, out, batch_size=20)
+    declared.call("litert", "predict", tmp_path / "litert.fp32", data, out, batch_size=20)
     assert predictions.batch_size(out).samples == 3
     np.testing.assert_allclose(np.load(out / "output_0.npy"), whole, rtol=1e-5, atol=1e-3)

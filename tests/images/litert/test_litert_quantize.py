@@ -1,7 +1,6 @@
 """Quantization for real: what the file holds, what it answers, and what is refused."""
 
 import json
-import tomllib
 from typing import Any
 
 import numpy as np
@@ -10,18 +9,16 @@ from ai_edge_litert import schema_py_generated as schema
 
 from images.litert import convert, dynamic, float16, quantize, quantized_operators
 from images.litert.session import load, read_file, start_interpreter, tensor_details
-from shared.artifacts.store import ROOT
 from shared.data.samples import take
 from shared.errors import CrossquantError, Unsupported
+from tests.images import declared
 from tests.images.litert import litert_models as models
 
 POINTS = 0.015  # of accuracy that 8 bits may cost on 2,000 images
 
 
 def defaults() -> dict[str, Any]:
-    stages = tomllib.loads((ROOT / "images/litert/stages.toml").read_text())["stage"]
-    options = next(stage for stage in stages if stage["run"] == "quantize")["options"]
-    return {name: option["default"] for name, option in options.items()}
+    return declared.defaults("litert", "quantize")
 
 
 def counts(folder) -> tuple[int, int]:

@@ -7,9 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from images.litert import convert, latency, predict, session, startup
+from images.litert import convert, session
 from shared.errors import CrossquantError
 from shared.runner import threads
+from tests.images import declared
 from tests.images.litert import litert_models as models
 
 
@@ -81,15 +82,22 @@ def test_predictions_timings_and_cold_starts(resnet, cifar, tmp_path):
     for folder in folders.values():
         folder.mkdir()
     convert.run(resnet, folders["litert.fp32"])
-    predict.run(folders["litert.fp32"], cifar["dataset"], folders["predictions.litert.fp32"], batch_size=300)
+    declared.call(
+        "litert",
+        "predict",
+        folders["litert.fp32"],
+        cifar["dataset"],
+        folders["predictions.litert.fp32"],
+        batch_size=300,
+    )
     answers = np.load(folders["predictions.litert.fp32"] / "output_0.npy")
     assert answers.shape == (len(np.load(cifar["dataset"] / "labels.npy")), 10)
     np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-4)
     available = {name: folders[name] for name in ("litert.fp32", "predictions.litert.fp32")}
-    latency.run(cifar["dataset"], available, folders["latency"], rounds=2, calls=3, batch_size=8)
+    declared.call("litert", "latency", cifar["dataset"], available, folders["latency"], rounds=2, calls=3, batch_size=8)
     timed = json.loads((folders["latency"] / "samples.json").read_text())["samples"]
     assert {(item["variant"], item["batch"]) for item in timed} >= {("litert.fp32", 1), ("litert.fp32", 8)}
-    startup.run(cifar["dataset"], available, folders["startup"], repeats=1)
+    declared.call("litert", "startup", cifar["dataset"], available, folders["startup"], repeats=1)
     [start] = json.loads((folders["startup"] / "starts.json").read_text())["litert.fp32"]
     assert 0 < start["imported"] < start["loaded"] < start["answered"]
 

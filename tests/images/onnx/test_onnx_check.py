@@ -5,13 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from images.onnx import check
 from images.onnx.session import load
 from shared.artifacts import store
-from shared.contract import SCHEMA, Seal, encode, read
+from shared.contract import SEAL_SCHEMA, Seal, encode, read
 from shared.data import data_report
 from shared.data.data_report import Examination
-from tests.images import models
+from tests.images import declared, models
 
 COUNT = 200
 
@@ -45,8 +44,10 @@ def test_pixels_that_the_model_was_not_made_for(tmp_path: Path, monkeypatch: pyt
     np.save(apart / "labels.npy", labels[1::2])
     (data / "about.json").write_text("{}")
     (dataset / "about.json").write_text("{}")
-    (data / store.SEAL).write_text(encode(Seal(SCHEMA, "data", "ok", "", {}, {}, "", {"scale": scale}, {}, "", 0.0, 0)))
-    check.run(data, dataset, apart, model, out, samples=COUNT)
+    (data / store.SEAL).write_text(
+        encode(Seal(SEAL_SCHEMA, "data", "ok", "", {}, {}, "", {"scale": scale}, {}, "", 0.0, 0))
+    )
+    declared.call("onnx", "check", data, dataset, apart, model, out, samples=COUNT)
     found = read(Examination, out / data_report.FILE)
     told = [text for text in found.warnings if text.startswith("prepared as ")]
     if scale == 1:

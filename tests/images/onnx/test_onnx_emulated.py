@@ -5,13 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from images.onnx import emulate
 from shared.contract import read_shown
 from shared.emulation import cpus, emulation
 from shared.errors import CrossquantError, Unsupported
 from shared.measure.instructions import this_cpu
 from shared.runner import sandbox
-from tests.images import models
+from tests.images import declared, models
 from tests.images.onnx import quantizing
 
 IMAGES = 40  # of which half are asked for
@@ -58,7 +57,7 @@ def test_only_signed_weights_answer_otherwise_without_vnni(
     variant.mkdir()
     recipe = {"activation": "uint8", "weight": weight, "per_channel": weight == "int8", "calibrate": "minmax"}
     quantizing.run(folded, calibration, variant, **recipe)
-    emulate.run(variant, dataset, labels, out, cpus=["haswell"], images=IMAGES // 2)
+    declared.call("onnx", "emulate", variant, dataset, labels, out, cpus=["haswell"], images=IMAGES // 2)
     found = np.load(out / "haswell" / emulation.ANSWERS)
     assert found.dtype == np.float32
     assert np.array_equal(found, answers(variant, np.load(out / emulation.INDICES))) is (same or this_cpu().saturates)
@@ -68,7 +67,7 @@ def test_only_signed_weights_answer_otherwise_without_vnni(
 
 
 def test_float_answers_alike_and_each_cpu_has_its_own(folded, dataset, labels, out):
-    emulate.run(folded, dataset, labels, out, cpus=["nehalem", "haswell"], images=IMAGES // 2)
+    declared.call("onnx", "emulate", folded, dataset, labels, out, cpus=["nehalem", "haswell"], images=IMAGES // 2)
     indices = np.load(out / emulation.INDICES)
     assert (indices == emulation.subset(np.load(labels / "labels.npy"), IMAGES // 2)).all()
     for cpu in ("nehalem", "haswell"):
@@ -84,7 +83,7 @@ def test_an_arm_cpu_answers_as_this_one(folded, dataset, labels, out):
         cpus.emulator("neoverse-n1")
     except CrossquantError as error:
         pytest.skip(str(error))
-    emulate.run(folded, dataset, labels, out, cpus=["neoverse-n1"], images=10)
+    declared.call("onnx", "emulate", folded, dataset, labels, out, cpus=["neoverse-n1"], images=10)
     found = np.load(out / "neoverse-n1" / emulation.ANSWERS)
     np.testing.assert_allclose(found, answers(folded, np.load(out / emulation.INDICES)), atol=1e-5)
     assert read_shown(emulation.Summary, out / emulation.SUMMARY).cpus["neoverse-n1"].int8_instructions == ("asimddp",)
@@ -92,7 +91,7 @@ def test_an_arm_cpu_answers_as_this_one(folded, dataset, labels, out):
 
 def test_what_one_cpu_lacks_is_told_and_the_other_answers(folded, dataset, labels, out, tmp_path, monkeypatch):
     monkeypatch.setattr(cpus, "ARM64", tmp_path / "absent")
-    emulate.run(folded, dataset, labels, out, cpus=["haswell", "cortex-a72"], images=10)
+    declared.call("onnx", "emulate", folded, dataset, labels, out, cpus=["haswell", "cortex-a72"], images=10)
     x86, arm = read_shown(emulation.Summary, out / emulation.SUMMARY).cpus.values()
     assert not x86.refused
     assert arm.refused.startswith("cortex-a72 needs the framework for arm64 in ")
@@ -102,7 +101,7 @@ def test_what_one_cpu_lacks_is_told_and_the_other_answers(folded, dataset, label
 def test_a_file_that_no_cpu_can_load_is_unsupported_in_its_own_words(dataset, labels, out, tmp_path):
     (tmp_path / models.FILE).write_bytes(b"no model")
     with pytest.raises(Unsupported, match=f"^haswell: ONNX Runtime can't load {models.FILE}: "):
-        emulate.run(tmp_path, dataset, labels, out, cpus=["haswell"], images=10)
+        declared.call("onnx", "emulate", tmp_path, dataset, labels, out, cpus=["haswell"], images=10)
 
 
 def test_an_illegal_instruction_is_unsupported(dataset, labels, out, tmp_path, monkeypatch):

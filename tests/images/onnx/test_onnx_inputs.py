@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 
-from images.onnx import accuracy_aware, explain, fold_batchnorm, predict
+from images.onnx import accuracy_aware, explain, fold_batchnorm
 from images.onnx.quantize.calibrate import ranges
 from images.onnx.quantize.outliers import magnitudes
 from images.onnx.session import load
@@ -15,7 +15,7 @@ from shared.contract import read
 from shared.data.samples import take
 from shared.errors import CrossquantError
 from shared.sensitivity.layer_errors import FILE, Sensitivity
-from tests.images import models, two
+from tests.images import declared, models, two
 from tests.images.onnx import quantizing
 
 SECONDS = list(two.SECOND)
@@ -60,7 +60,7 @@ def test_both_inputs_go_in_by_position_and_both_outputs_come_out(model: Path, se
 @pytest.mark.parametrize("task", ["classification"])
 @pytest.mark.parametrize("second", SECONDS)
 def test_predictions_have_a_file_an_output(model: Path, samples: tuple[Path, Path], second: str, out: Path):
-    predict.run(model, samples[0], out, batch_size=50)
+    declared.call("onnx", "predict", model, samples[0], out, batch_size=50)
     expected = two.reference(model, two.inputs(130, second, 1))
     for number, answer in enumerate(expected):
         np.testing.assert_allclose(np.load(out / f"output_{number}.npy"), answer, atol=1e-5)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from images.onnx import computed_bytes, predict, quantize
+from images.onnx import computed_bytes, quantize
 from images.onnx.quantize import calibrate, outliers
 from images.onnx.quantize.calibrate import METHODS, ranges
 from images.onnx.sensitivity import ablation
@@ -16,7 +16,7 @@ from shared.data import samples
 from shared.data.samples import COMPUTED, LARGEST_KEPT
 from shared.errors import CrossquantError
 from shared.measure import predictions
-from tests.images import models
+from tests.images import declared, models
 from tests.images.onnx import quantizing
 
 CHANNELS = 16384  # of the wide convolution: 4 MB a sample, made by 200 KB of weights
@@ -26,7 +26,7 @@ CHILD = """
 import json, os, re, sys, tempfile
 sys.path[:] = json.loads(os.environ["SEARCH"])
 from pathlib import Path
-from {package} import {module}
+import {module}
 arguments = [Path(text) for text in sys.argv[1:]]
 with tempfile.TemporaryDirectory() as scratch:
     {call}
@@ -34,11 +34,20 @@ print(re.findall(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[0])
 """
 CALLS = {
     **{
-        method: ("images.onnx.quantize", f"calibrate.ranges(*arguments, '{method}', 99.99, Path(scratch))")
+        method: (
+            "images.onnx.quantize.calibrate",
+            f"images.onnx.quantize.calibrate.ranges(*arguments, '{method}', 99.99, Path(scratch))",
+        )
         for method in METHODS
     },
-    "outliers": ("images.onnx.quantize", "outliers.without_outliers(*arguments, 10.0, Path(scratch))"),
-    "predict": ("images.onnx", "predict.run(arguments[0].parent, arguments[1], Path(scratch), batch_size=250)"),
+    "outliers": (
+        "images.onnx.quantize.outliers",
+        "images.onnx.quantize.outliers.without_outliers(*arguments, 10.0, Path(scratch))",
+    ),
+    "predict": (
+        "tests.images.declared",
+        "tests.images.declared.call('onnx', 'predict', arguments[0].parent, arguments[1], Path(scratch))",
+    ),
 }
 
 
@@ -63,16 +72,9 @@ def calibration(tmp_path: Path) -> Path:
 
 def peak(way: str, model: Path, calibration: Path) -> int:
     """Bytes of a process that does nothing else."""
-    package, call = CALLS[way]
-    module = call.partition(".")[0]
+    module, call = CALLS[way]
     environment = {"OMP_NUM_THREADS": "1", "SEARCH": json.dumps(sys.path)}
-    command = [
-        sys.executable,
-        "-c",
-        CHILD.format(package=package, module=module, call=call),
-        model / models.FILE,
-        calibration,
-    ]
+    command = [sys.executable, "-c", CHILD.format(module=module, call=call), model / models.FILE, calibration]
     printed = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
     return int(printed.splitlines()[-1]) * 1024
 
@@ -183,6 +185,6 @@ def test_outliers_and_explanations_take_batches_that_fit(
 
 def test_predictions_tell_their_batch(calibration: Path, out: Path, tmp_path: Path):
     model = wide(tmp_path / "model")
-    predict.run(model, calibration, out, batch_size=250)
+    declared.call("onnx", "predict", model, calibration, out, batch_size=250)
     each = computed_bytes.per_sample(model, calibration)
     assert predictions.batch_size(out) == predictions.BatchSize(COMPUTED * samples.LARGEST // each, each)

@@ -1,6 +1,5 @@
 """The stages with the defaults of stages.toml, and what a folder of the test's models holds."""
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +7,11 @@ import numpy as np
 
 from images.openvino import accuracy_aware, quantize, weights
 from images.openvino.session import load
-from shared.artifacts.store import ROOT
-
-STAGES = tomllib.loads((ROOT / "images/openvino/stages.toml").read_text())["stage"]
+from tests.images import declared
 
 
 def defaults(run: str) -> dict[str, Any]:
-    [stage] = [stage for stage in STAGES if stage["run"] == run]
-    return {name: option["default"] for name, option in stage["options"].items()}
+    return declared.defaults("openvino", run)
 
 
 def quantized(model: Path, calibration: Path, out: Path, **recipe: object) -> Path:

@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from images.openvino import computed_bytes, convert, predict
+from images.openvino import computed_bytes, convert
 from images.openvino.session import ONNX_FILE, read
 from images.openvino.validation import Validation
 from shared.data.samples import LARGEST
 from shared.measure import predictions
+from tests.images import declared
 from tests.images.openvino.stages import asked
 
 
@@ -31,11 +32,11 @@ def test_predictions_are_made_in_a_batch_that_fits(
     each = computed_bytes.per_sample(variant, data)
     assert each == computed_bytes.of(read(models / "convolutional" / ONNX_FILE), data)
     assert each > 4 * np.load(data / "input_0.npy")[0].size
-    predict.run(variant, data, out, batch_size=15)
+    declared.call("openvino", "predict", variant, data, out, batch_size=15)
     whole = np.load(out / "output_0.npy")
     assert predictions.batch_size(out) == predictions.BatchSize(15, each)
     monkeypatch.setattr("shared.data.samples.COMPUTED", 4 * each / LARGEST)
-    predict.run(variant, data, out, batch_size=15)
+    declared.call("openvino", "predict", variant, data, out, batch_size=15)
     assert predictions.batch_size(out).samples == 4
     np.testing.assert_allclose(np.load(out / "output_0.npy"), whole, atol=1e-6)
     model = lambda batch: (np.zeros((len(batch[0]), 10), np.float32),)  # noqa: E731

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from images.torch import emulate, quantize
+from images.torch import quantize
 from shared.contract import read_shown
 from shared.emulation import cpus, emulation
 from shared.errors import CrossquantError, Unsupported
 from shared.measure.instructions import this_cpu
 from shared.runner import sandbox
-from tests.images import models
+from tests.images import declared, models
 from tests.images.torch.stages import answers, defaults
 
 IMAGES = 20
@@ -55,7 +55,7 @@ def variant(folder: Path, backend: str) -> Path:
 def test_only_weights_of_8_bits_answer_otherwise_without_vnni(backend, same, dataset, labels, out, tmp_path):
     """On a CPU that has no VNNI itself the emulated one answers the same, bit for bit."""
     model = variant(tmp_path / backend, backend)
-    emulate.run(model, dataset, labels, out, cpus=["haswell"], images=IMAGES)
+    declared.call("torch", "emulate", model, dataset, labels, out, cpus=["haswell"], images=IMAGES)
     here = answers(model, models.images(IMAGES)[np.load(out / emulation.INDICES)])
     assert np.array_equal(np.load(out / "haswell" / emulation.ANSWERS), here) is (same or this_cpu().saturates)
     assert read_shown(emulation.Summary, out / emulation.SUMMARY).cpus["haswell"].int8_instructions == ("avx2",)
@@ -64,4 +64,4 @@ def test_only_weights_of_8_bits_answer_otherwise_without_vnni(backend, same, dat
 def test_an_engine_that_the_cpu_lacks_is_refused_in_its_own_words(dataset, labels, out, tmp_path):
     model = variant(tmp_path / "model", "fbgemm")
     with pytest.raises(Unsupported, match=r"^nehalem: RuntimeError: quantized engine FBGEMM is not supported$"):
-        emulate.run(model, dataset, labels, out, cpus=["nehalem"], images=10)
+        declared.call("torch", "emulate", model, dataset, labels, out, cpus=["nehalem"], images=10)

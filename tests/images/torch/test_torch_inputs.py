@@ -7,13 +7,13 @@ import numpy as np
 import onnx
 import pytest
 
-from images.torch import accuracy_aware, convert, explain, predict, pt2e, quantize
+from images.torch import accuracy_aware, convert, explain, pt2e, quantize
 from images.torch.quantize import fx
 from images.torch.runtime import formats
 from shared.artifacts import store
 from shared.data.samples import take
 from shared.errors import CrossquantError
-from tests.images import models, two
+from tests.images import declared, models, two
 from tests.images.torch.stages import defaults
 
 SECONDS = list(two.SECOND)
@@ -77,7 +77,7 @@ def check(model: Path, calibration: Path, second: str, out: Path) -> None:
     """All layers are quantized, and both outputs of every sample are near those of the float model."""
     written, layers = formats.read(out), 4 + (second == "float32")
     assert (written["quantized"], written["operators"]) == (layers, layers)
-    predict.run(out, calibration, out, batch_size=50)
+    declared.call("torch", "predict", out, calibration, out, batch_size=50)
     for number, exact in enumerate(two.reference(model, two.inputs(130, second, 1))):
         answer = np.load(out / f"output_{number}.npy")
         assert answer.shape == exact.shape

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from images.torch import convert, predict, pt2e, quantize
+from images.torch import convert, pt2e, quantize
 from images.torch.quantize import fx
 from images.torch.quantize.recipe import Recipe
 from images.torch.quantize.trials import Attempts
 from images.torch.runtime import computed_bytes
 from shared.data.samples import COMPUTED, LARGEST
 from shared.measure import predictions
-from tests.images import models
+from tests.images import declared, models
 from tests.images.torch import stages
 
 CHANNELS = 65536  # of the wide convolution: 16 MB a sample, made by 1 MB of weights
@@ -119,7 +119,7 @@ def test_every_form_is_answered_in_a_batch_that_fits(
     each = computed_bytes.per_sample(variant, data)
     assert each > 0
     monkeypatch.setattr("shared.data.samples.COMPUTED", 40 * each / LARGEST)
-    predict.run(variant, data, out := made(tmp_path / "out"), batch_size=250)
+    declared.call("torch", "predict", variant, data, out := made(tmp_path / "out"), batch_size=250)
     found = predictions.batch_size(out)
     assert found is not None
     assert found.samples == pytest.approx(40, abs=1)

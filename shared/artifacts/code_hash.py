@@ -1,0 +1,198 @@
+"""One hash of all code that a step's result depends on, so that an edit makes stale what it can change and no more.
+
+It is the hash of the closure of imports of the step's modules, over `shared` and the step's own image, and of the
+image's lock and Dockerfile. Imports are read from the source by `ast`, wherever they stand: also in a function. A
+module that another one imports by a computed name is declared in that one, at its top level:
+
+    DYNAMIC_IMPORTS = ("images.keras.data.readers.*",)  # names of modules, as fnmatch(3) takes them
+
+The driver computes the hash from the checkout and puts it into the plan; the runner computes it from the files of its
+image, and refuses a plan that was made from other code.
+
+What prepares a stage's process and calls it counts for every step (`STAGE_PROCESS`): its environment, its threads and
+its arguments could change a result. What decides which steps to run, and tells of them (`RUNNER`), can't change what
+a stage computes. An edit there leaves artifacts fresh, but an image that has an earlier version of it is refused.
+"""
+
+import ast
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+
+from shared.artifacts import store
+from shared.contract import Step
+
+DECLARATION = "DYNAMIC_IMPORTS"
+OURS = ("shared", "images")
+STAGE_PROCESS = ("shared.runner.process", "shared.runner.threads")
+RUNNER = "shared.stage"
+ENVIRONMENT = ("Dockerfile", "requirements.lock")  # of the image's folder
+
+
+# A statement begins on a line of its own or after a colon or a semicolon, and ends with its line unless parentheses or
+# a backslash go on: so this has every import of a module, and a few sentences and examples in texts.
+GAP, LISTED = rb"(?:[ \t\f]|\\\r?\n)*", rb"\((?:[^)#]|#[^\n]*)*\)"
+IMPORT = re.compile(
+    rb"(?:^|[:;])[ \t\f]*(from\b%b[\w.]+%bimport%b%b|(?:from|import)\b(?:[^\n#;\\]|\\\r?\n)*)"
+    % (GAP, GAP, GAP, LISTED),
+    re.MULTILINE,
+)
+SENTENCE = re.compile(rb"from\s+\w[\w.]*\s+(?!\s|\\|import\b)")  # no import begins so
+
+
+@dataclass(frozen=True)
+class Imports:
+    """What the source of one module imports: names, of which some may be functions or other projects' modules, relative
+    ones with their dots; and the declared patterns.
+    """
+
+    names: frozenset[str]
+    patterns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of the checkout by its path there, with the hash of its content."""
+
+    path: str
+    sha256: str
+    imports: Imports
+
+
+class CodeHasher:
+    """Hashes the code of steps as it is now. Each file is read once, and parsed once in the life of the process."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root or store.ROOT
+        self._sources: dict[str, Source | None] = {}
+        self._direct: dict[str, frozenset[str]] = {}
+
+    def of_step(self, step: Step) -> str:
+        """The hash of the code that makes the artifact of `step`."""
+        modules = self.closure((step.entry, *step.modules.values(), *STAGE_PROCESS))
+        environment = [f"{name} {self._hash_file(f'images/{step.image}/{name}')}" for name in ENVIRONMENT]
+        call = [step.entry, *(f"{name}={module}" for name, module in sorted(step.modules.items()))]
+        return _hash_lines([*call, *environment, *self._describe(modules)])
+
+    def of_runner(self) -> str:
+        """The hash of the stage runner's own code."""
+        return _hash_lines(self._describe(self.closure((RUNNER,))))
+
+    def closure(self, roots: Iterable[str]) -> set[str]:
+        """The names of all modules of ours that importing `roots` can import, and of the packages that they lie in."""
+        modules: set[str] = set()
+        waiting = [module for root in roots for module in self._existing(root)]
+        while waiting:
+            name = waiting.pop()
+            if name not in modules:
+                modules.add(name)
+                waiting += self._imported(name)
+        return modules
+
+    def _imported(self, name: str) -> frozenset[str]:
+        """The modules of ours that this one imports itself, with their packages."""
+        if name not in self._direct:
+            source = self._source(name)
+            assert source is not None
+            package = name if source.path.endswith("/__init__.py") else name.rpartition(".")[0]
+            names = [_absolute(each, package) for each in source.imports.names]
+            names += [module for pattern in source.imports.patterns for module in self.match(pattern)]
+            self._direct[name] = frozenset(module for each in names for module in self._existing(each))
+        return self._direct[name]
+
+    def match(self, pattern: str) -> list[str]:
+        """The modules whose names a declared pattern stands for."""
+        folder = pattern.partition("*")[0].rpartition(".")[0].replace(".", "/")
+        paths = [path.relative_to(self.root).with_suffix("") for path in sorted((self.root / folder).rglob("*.py"))]
+        names = [path.as_posix().replace("/", ".").removesuffix(".__init__") for path in paths]
+        return [name for name in names if fnmatchcase(name, pattern)]
+
+    def _existing(self, name: str) -> list[str]:
+        """The module and the packages that it lies in: importing it runs theirs first. Those that are files of ours."""
+        parts = name.split(".")
+        if parts[0] not in OURS:
+            return []
+        names = (".".join(parts[: count + 1]) for count in range(len(parts)))
+        return [each for each in names if self._source(each)]
+
+    def _source(self, name: str) -> Source | None:
+        """None for what is no module: a name in one, or a folder without `__init__.py`."""
+        if name not in self._sources:
+            place = name.replace(".", "/")
+            read = (_read_source(self.root, path) for path in (f"{place}.py", f"{place}/__init__.py"))
+            self._sources[name] = next((source for source in read if source), None)
+        return self._sources[name]
+
+    def _describe(self, modules: Iterable[str]) -> list[str]:
+        sources = [source for name in sorted(modules) if (source := self._source(name))]
+        return [f"{source.path} {source.sha256}" for source in sources]
+
+    def _hash_file(self, path: str) -> str:
+        return hashlib.sha256((self.root / path).read_bytes()).hexdigest() if (self.root / path).exists() else ""
+
+
+def _read_source(root: Path, path: str) -> Source | None:
+    try:
+        content = (root / path).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return Source(path, hashlib.sha256(content).hexdigest(), parse_imports(content))
+
+
+@cache
+def parse_imports(content: bytes) -> Imports:
+    """The imports of a module's source; none where it can't be parsed, since its import fails in the stage.
+
+    Only the statements that import are parsed, which takes a tenth of the time, unless the module declares imports.
+    """
+    statements = [text for text in IMPORT.findall(content) if not SENTENCE.match(text)]
+    if DECLARATION.encode() not in content:
+        try:
+            return _imports_of(ast.parse(b"\n".join(statements)))
+        except (SyntaxError, ValueError):
+            pass  # one of them is a sentence
+    return parse_whole(content)
+
+
+def parse_whole(content: bytes) -> Imports:
+    """The same from the whole source."""
+    try:
+        return _imports_of(ast.parse(content))
+    except (SyntaxError, ValueError):
+        return Imports(frozenset())
+
+
+def _imports_of(tree: ast.Module) -> Imports:
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            names.add(module)
+            names.update(module + ("" if module.endswith(".") else ".") + alias.name for alias in node.names)
+    return Imports(frozenset(names), tuple(pattern for node in tree.body for pattern in _declared(node)))
+
+
+def _declared(node: ast.stmt) -> tuple[str, ...]:
+    """The patterns, where the statement is the declaration."""
+    if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == [DECLARATION]:
+        return tuple(ast.literal_eval(node.value))
+    return ()
+
+
+def _absolute(name: str, package: str) -> str:
+    """The full name of what a module of `package` imports as `name`, which may begin with dots."""
+    dots = len(name) - len(name.lstrip("."))
+    if not dots:
+        return name
+    parts = package.split(".")
+    return ".".join([*parts[: len(parts) - dots + 1], *filter(None, [name[dots:]])])
+
+
+def _hash_lines(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
