@@ -63,6 +63,7 @@ def select(arguments: argparse.Namespace) -> int:
     """Rank recipes on the selection set, then tell the test accuracy of the winners."""
     from driver.comparison import selection  # SciPy takes half a second to import
     from driver.decision import ranking
+    from driver.report import phrases
 
     if arguments.targets or arguments.sample:
         raise CrossquantError("--select takes no TARGET and needs the full data set: leave out targets and --sample")
@@ -76,7 +77,7 @@ def select(arguments: argparse.Namespace) -> int:
     if not choices:
         raise StageError("nothing to choose from: no recipe has both answers and timings; the table above says why")
     console = make_console()
-    for line in selection.told(choices, ranked):
+    for line in phrases.choice_lines(choices, ranked):
         console.print(line, soft_wrap=True, highlight=False)
     final = selection.final(data, asked, choices, recipes)
     tested, _ = compared(selection.write(final, selection.WHY_FINAL), arguments)

@@ -11,15 +11,18 @@ from rich.text import Text
 from driver.analysis.artifacts import Evidence
 from driver.analysis.explanations import find
 from driver.cli.workflow import shown
+from driver.report import phrases
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
 from shared.contract import Plan
 from shared.errors import CrossquantError
 from shared.sensitivity import layer_errors
-from shared.sensitivity.layer_errors import Error, Layer, Sensitivity
+from shared.sensitivity.layer_errors import Distance, Error, Layer, Sensitivity
 
 EXPLANATIONS, PICTURE = "explanations", "sensitivity.svg"  # a folder for each variant
 HEADINGS = ("layer", "operator", "SQNR dB", "cosine", "max |Δ|", "weight dB", "weights %", "activ. %", "kept %")
+
+DISTANCES: dict[Distance, str] = {"KL divergence": "KL", "noise": "noise"}  # the heading of each
 
 
 def target(variant: str, plan: Plan) -> str:
@@ -66,14 +69,14 @@ def show(found: Sensitivity, console: Console, unit: str = "images") -> None:
         markup=False,
     )
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
-    for number, heading in enumerate((*HEADINGS, found.distance.removesuffix(" divergence"))):
+    for number, heading in enumerate((*HEADINGS, DISTANCES[found.distance])):
         justify: Literal["left", "right"] = "left" if number < 2 else "right"
         table.add_column(heading.replace(" ", "\n"), justify=justify, no_wrap=number > 0, overflow="fold")
     for layer in found.layers:
         table.add_row(*map(Text, cells(layer)))
     console.print(table)
-    if found.cause:
-        console.print(Text(found.cause, "bold"), soft_wrap=True)
+    if diagnosis := phrases.diagnosis_text(found):
+        console.print(Text(diagnosis, "bold"), soft_wrap=True)
 
 
 def cells(layer: Layer) -> list[str]:

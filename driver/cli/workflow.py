@@ -21,7 +21,7 @@ from driver.experiment.model import Experiment
 from driver.host import facts
 from driver.inputs import fetching
 from driver.plan import schedule
-from driver.report import documents, terminal
+from driver.report import csv_table, files, junit, terminal
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
 from shared.contract import Plan, encode, read_if_whole
@@ -143,11 +143,11 @@ def conclude(freshness: Freshness, chosen: Experiment, console: Console, argumen
             return earlier, {}
         return judge(evidence, chosen, text)
 
-    result, files = of_unchanged_evidence(freshness, compare)
-    if files:
-        publication.publish(folder, files)
+    result, contents = of_unchanged_evidence(freshness, compare)
+    if contents:
+        publication.publish(folder, contents)
     if arguments.junit:
-        store.write_atomically(Path(arguments.junit), documents.junit(result))
+        store.write_atomically(Path(arguments.junit), junit.junit_text(result))
     terminal.show(result, console)
     console.print(f"written to {shown(folder)}/", soft_wrap=True, highlight=False)
     return result
@@ -195,8 +195,8 @@ def judge(evidence: Evidence, chosen: Experiment, text: str) -> tuple[Comparison
 
     result = compare.compare(evidence, chosen)
     raw = page_data.collect(evidence, result.reference, text)
-    pages = {"comparison.html": page.html(result, raw), "changed.csv": documents.changed_text(raw.changed)}
-    return result, terminal.texts(result) | pages
+    pages = {"comparison.html": page.html(result, raw), "changed.csv": csv_table.changed_text(raw.changed)}
+    return result, files.texts(result) | pages
 
 
 def make_console(*, stderr: bool = False) -> Console:

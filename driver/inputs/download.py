@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import requests
+from urllib3.exceptions import MaxRetryError
 
 from driver.inputs.file_content import find_wrong_kind
 from shared.errors import CrossquantError
@@ -71,8 +72,8 @@ def _stream(url: str, partial: Path, report: Report) -> None:
 def _reason(error: requests.RequestException) -> str:
     if error.response is not None:
         return f"HTTP {error.response.status_code}"
-    text = str(error)
-    return "no connection" if "Max retries" in text else text
+    refused = bool(error.args) and isinstance(error.args[0], MaxRetryError)
+    return "no connection" if refused else str(error)
 
 
 def by_npm(package: str, target: Path, report: Report) -> None:

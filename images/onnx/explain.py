@@ -13,7 +13,7 @@ from shared.data.subset import Subset
 from shared.runner import threads
 from shared.runner.progress import report
 from shared.sensitivity import layer_errors
-from shared.sensitivity.diagnosis import with_cause
+from shared.sensitivity.diagnosis import with_diagnosis
 from shared.sensitivity.layer_errors import Difference, Error, Extent, Layer, Sensitivity
 
 
@@ -41,7 +41,7 @@ def explained(ablation: Ablation, variant: str, answers: np.ndarray) -> Sensitiv
         score=judge.name,
         distance=judge.measure,
     )
-    return with_cause(found, judge.chance())
+    return with_diagnosis(found, judge.chance())
 
 
 def layers_of(ablation: Ablation) -> tuple[Layer, ...]:

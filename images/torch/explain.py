@@ -20,7 +20,7 @@ from shared.errors import Unsupported
 from shared.quantization.layer_search import EXCLUDED
 from shared.runner.progress import report
 from shared.sensitivity import layer_errors
-from shared.sensitivity.diagnosis import with_cause
+from shared.sensitivity.diagnosis import with_diagnosis
 from shared.sensitivity.layer_errors import Difference, Error, Extent, Layer, Sensitivity
 
 
@@ -71,7 +71,7 @@ def explained(ablation: Ablation, variant: str) -> Sensitivity:
         score=judge.name,
         distance=judge.measure,
     )
-    return with_cause(found, judge.chance())
+    return with_diagnosis(found, judge.chance())
 
 
 def layers_of(ablation: Ablation) -> tuple[Layer, ...]:

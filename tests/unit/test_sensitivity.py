@@ -1,6 +1,8 @@
 """The arithmetic of `explain`, checked by hand; and its dataclasses, through their file and back."""
 
+import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 
 from shared.contract import read
 from shared.sensitivity import layer_errors
-from shared.sensitivity.layer_errors import Difference, Error, Extent, Layer, Sensitivity, divergence
+from shared.sensitivity.layer_errors import Diagnosis, Difference, Error, Extent, Layer, Sensitivity, divergence
 
 
 def test_the_error_of_a_tensor_by_hand():
@@ -79,6 +81,16 @@ def test_the_divergence_of_equal_outputs_is_zero():
 
 def test_what_is_written_can_be_read(tmp_path: Path):
     layer = Layer("Conv_1", "Conv", Error(31.5, 0.99, 0.1), None, (-1.0, 2.0), 0.01, None, 0.8, 0.82, 0.003)
-    written = Sensitivity("onnx.int8", 500, 0.87, 0.81, 0.85, 0.82, 0.02, "Conv_1 loses it", (layer,))
+    diagnosis = Diagnosis("range", "Conv_1")
+    written = Sensitivity("onnx.int8", 500, 0.87, 0.81, 0.85, 0.82, 0.02, "", (layer,), diagnosis=diagnosis)
     layer_errors.write(written, tmp_path)
+    assert read(Sensitivity, tmp_path / layer_errors.FILE) == written
+
+
+def test_what_an_earlier_version_wrote_can_be_read(tmp_path: Path):
+    """A sentence in the place of the diagnosis."""
+    layer = Layer("Conv_1", "Conv", Error(31.5, 0.99, 0.1), None, (-1.0, 2.0), 0.01, None, 0.8, 0.82, 0.003)
+    written = Sensitivity("onnx.int8", 500, 0.87, 0.81, 0.85, 0.82, 0.02, "Conv_1 loses it", (layer,))
+    data = {key: value for key, value in asdict(written).items() if key != "diagnosis"}
+    (tmp_path / layer_errors.FILE).write_text(json.dumps(data))
     assert read(Sensitivity, tmp_path / layer_errors.FILE) == written
