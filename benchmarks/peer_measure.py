@@ -22,7 +22,7 @@ from shared.data.samples import LABELS
 from shared.errors import CrossquantError
 from shared.measure import predictions
 from shared.measure.machine import Machine
-from shared.measure.timing import TWIN
+from shared.measure.timing import REPEAT_SUFFIX
 
 REFERENCE = "onnx.fp32"
 CALLS = 100  # a round, of each file, at batch 1
@@ -81,7 +81,9 @@ def measure(rows: Sequence[Row], dataset: Path, work: Path, rounds: int, calls: 
         for name, path in models.items()
         if name in p50s
     }
-    apart = [abs(again / first - 1) for first, again in zip(p50s[REFERENCE], p50s[REFERENCE + TWIN], strict=True)]
+    apart = [
+        abs(again / first - 1) for first, again in zip(p50s[REFERENCE], p50s[REFERENCE + REPEAT_SUFFIX], strict=True)
+    ]
     return Measured(found, statistics.median(apart), evidence.timings.machine)
 
 

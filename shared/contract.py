@@ -241,12 +241,30 @@ def _required(field: dataclasses.Field[Any]) -> bool:
 
 
 def _decode_union(kinds: tuple[Any, ...], data: Any, path: tuple[str, ...]) -> Any:
+    """As one of `kinds`. Dataclasses that each have a `kind` of their own are told apart by it."""
+    if isinstance(data, dict) and (tagged := tagged_kinds(kinds)):
+        if "kind" not in data:
+            raise FieldError((*path, "kind"), "is missing")
+        _checked(
+            isinstance(data["kind"], str) and data["kind"] in tagged,
+            data["kind"],
+            (*path, "kind"),
+            "one of " + ", ".join(tagged),
+        )
+        return decode(tagged[data["kind"]], data, path)
     for kind in kinds:
         try:
             return decode(kind, data, path)
         except FieldError:
             continue
     return _checked(False, data, path, " or ".join(_name(kind) for kind in kinds))
+
+
+def tagged_kinds(kinds: tuple[Any, ...]) -> dict[str, Any]:
+    """The dataclasses in a union by the one literal of their field `kind`; empty if one of them has no such field."""
+    classes = [kind for kind in kinds if dataclasses.is_dataclass(kind)]
+    tags = [typing.get_args(typing.get_type_hints(kind).get("kind")) for kind in classes]
+    return {tag[0]: kind for tag, kind in zip(tags, classes, strict=True)} if all(len(tag) == 1 for tag in tags) else {}
 
 
 def _checked(good: bool, data: Any, path: tuple[str, ...], wanted: str) -> Any:

@@ -49,4 +49,6 @@ def words(error: BaseException) -> str:
     """The first line of what it says, and its type where that alone wouldn't be a sentence."""
     first = (str(error).strip().splitlines() or [""])[0][:LONGEST]
     plain = isinstance(error, NotImplementedError | RuntimeError | ValueError) and len(first.split()) > 2
-    return first if plain else f"{type(error).__name__}: {first}".removesuffix(": ")
+    if plain:
+        return first
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__

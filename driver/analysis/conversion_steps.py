@@ -1,52 +1,73 @@
-"""The way of the model from variant to variant, and what was lost on each leg."""
-
-from dataclasses import replace
+"""The way of the model from variant to variant, and what was lost in each conversion step."""
 
 from driver.analysis import output_drift, statistics
 from driver.analysis.artifacts import Evidence, recipe, variants
 from driver.analysis.evaluation import Answer, Evaluation, compute_headline
-from driver.analysis.results import Leg
+from driver.analysis.facts import FormatConversion, Quantization
+from driver.analysis.results import ConversionStep
 from driver.catalog import declarations
+from driver.experiment import recipes
 from shared.contract import Step
 
 NAMES = {"keras": "Keras", "onnx": "ONNX", "torch": "PyTorch"}  # of formats, by image; of others the framework's
+TYPES = {"qint8": "int8", "quint8": "uint8"}  # PyTorch's names for 8-bit types
 
 
-def compare(evaluation: Evaluation) -> tuple[Leg, ...]:
-    """A leg for each variant that was made from another one, where both have answers."""
-    found, evidence = [], evaluation.evidence
+def compare(evaluation: Evaluation) -> tuple[ConversionStep, ...]:
+    """A conversion step for each variant that was made from another one, where both have answers."""
+    conversions, evidence = [], evaluation.evidence
     names = {step.output for step in variants(evidence.plan)}
     for step in variants(evidence.plan):
         before, tools = origin(evidence, step)
         answer_before = evaluation.answer(before) if before in names else None
         answer_after = evaluation.answer(step.output)
         if answer_before is not None and answer_after is not None:
-            leg = between(answer_before, answer_after)
-            found.append(replace(leg, kind=kind(before, step), before=before, after=step.output, tools=tools))
-    return tuple(found)
+            change = describe_change(before, step)
+            conversions.append(compare_answers(answer_before, answer_after, change, before, step, tools))
+    return tuple(conversions)
 
 
-def between(one: Answer, other: Answer) -> Leg:
-    """What is lost from one to the other, by the task."""
+def compare_answers(
+    one: Answer, other: Answer, change: FormatConversion | Quantization, before: str, step: Step, tools: tuple[str, ...]
+) -> ConversionStep:
+    """What is lost from `one` to `other`, by the task."""
     classes = one.truth.spec.has_classes
     drift = output_drift.drift(one.outputs, other.outputs, classes)
     if classes:
-        return Leg("", "", "", (), drift, statistics.paired(one.right, other.right))
-    return Leg("", "", "", (), drift, None, compute_headline(other, one) if one.truth.judges else None)
+        paired = statistics.paired(one.right, other.right)
+        return ConversionStep(change, before, step.output, tools, drift, paired)
+    metric = compute_headline(other, one) if one.truth.judges else None
+    return ConversionStep(change, before, step.output, tools, drift, None, metric)
 
 
-def kind(before: str, step: Step) -> str:
-    """`Keras→ONNX`, `ONNX→PyTorch` or, for every quantization, `FP32→INT8`."""
+def describe_change(before: str, step: Step) -> FormatConversion | Quantization:
+    """What the step that made a variant from the variant `before` changed."""
     if recipe(step) != "fp32":
-        return "FP32→INT8"
+        return describe_quantization(step)
     names = declarations.titles() | NAMES
-    return "→".join(names.get(image, image) for image in (before.partition(".")[0], step.image))
+    source, target = (names.get(image, image) for image in (before.partition(".")[0], step.image))
+    return FormatConversion(source, target)
+
+
+def describe_quantization(step: Step) -> Quantization:
+    """By the recipe's parameters, and by `method`, with which its stage is chosen. What neither names is int8."""
+    stage = recipes.maker(step)
+    method = stage.when.get("method", step.run) if stage else step.run
+    weights, activations = (step.parameters.get(key, "int8") for key in ("weight", "activation"))
+    weights, activations = TYPES.get(weights, weights), TYPES.get(activations, activations)
+    if method == "float16":
+        return Quantization("float16", "float32", "weights_only")
+    if any(name.partition(".")[0].startswith("calibration") for name in step.inputs):
+        return Quantization(weights, activations, "static")
+    if method == "dynamic":
+        return Quantization(weights, activations, "dynamic")
+    return Quantization(weights, "float32", "weights_only")
 
 
 def origin(evidence: Evidence, step: Step) -> tuple[str, tuple[str, ...]]:
     """The variant before `step`'s, "" for the first, and the tools in between, each with its version.
 
-    A quantized variant is held against the float one of its own framework: what its converter lost is another leg.
+    A quantized variant is held against the float one of its own framework: what its converter lost is another step.
     """
     steps = {item.output: item for item in evidence.plan.steps}
     names = {item.output for item in variants(evidence.plan)}

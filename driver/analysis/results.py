@@ -1,11 +1,20 @@
 """What a comparison says, as data: `comparison.json` is one Comparison. Nothing here computes or imports SciPy."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+from driver.analysis.facts import (
+    ConversionNote,
+    Decision,
+    FormatConversion,
+    Quantization,
+    RowWarning,
+    RunWarning,
+)
 from shared.contract import Failure, Status
 from shared.errors import StageError
 
+SCHEMA: Final = 2  # of `comparison.json`
 SIGNIFICANT = 0.05  # a p-value below is
 Better = Literal["higher", "lower"]
 
@@ -233,8 +242,9 @@ class Variant:
     for each class, `confusion` a row a label and a column an answer (of at most 100 classes), `confused` of many
     classes the pairs that are confused most. `outputs` has every output of a model that has several. `in_float` names
     the layers that `exclude: auto` left in float, and `limit_held` says whether its limit holds (None where nobody set
-    one); `remarks` are sentences that a reader must know. `cpu_invariant`: the recipe is declared to answer alike on
-    every CPU; `saturated`: it multiplies uint8 by int8, and answered on a CPU where that saturates.
+    one). `warnings` are what a reader must know beside the metrics, `conversion_notes` how the variant was made, where
+    that was not the usual way. `cpu_invariant`: the recipe is declared to answer alike on every CPU; `saturated`: it
+    multiplies uint8 by int8, and answered on a CPU where that saturates.
     """
 
     name: str
@@ -258,7 +268,8 @@ class Variant:
     emulated: tuple[Emulated, ...] = ()
     in_float: tuple[str, ...] = ()
     limit_held: bool | None = None
-    remarks: tuple[str, ...] = ()
+    warnings: tuple[RowWarning, ...] = ()
+    conversion_notes: tuple[ConversionNote, ...] = ()
     metrics: tuple[Metric, ...] = ()
     outputs: tuple[OutputDrift, ...] = ()
     confused: tuple[Confused, ...] = ()
@@ -308,13 +319,13 @@ class Variant:
 
 
 @dataclass(frozen=True)
-class Leg:
-    """A step between two variants, what its tools lost on the way, and how often an answer went from right to wrong.
+class ConversionStep:
+    """From the variant `before` to `after`: what `change` its `tools` made, and what was lost on it alone.
 
     `paired` is of classes; of other tasks `metric` has the headline metric after it, and the difference to before.
     """
 
-    kind: str
+    change: FormatConversion | Quantization
     before: str
     after: str
     tools: tuple[str, ...]
@@ -325,10 +336,10 @@ class Leg:
 
 @dataclass(frozen=True)
 class Noise:
-    """Of an image's timings: by what share two timings of one and the same file differ, at most of all passes."""
+    """Of an image's timings: by what share the A/A repeat of a variant differs from it, at most of all passes."""
 
     image: str
-    twin_of: str
+    repeat_of: str
     share: float
 
 
@@ -349,25 +360,17 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """`ship` names the variant, "" where none can be shipped. The first sentence is the verdict; the rest say why."""
-
-    ship: str
-    sentences: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Comparison:
     """`comparison.json`.
 
     `dataset` says what was judged on: its name, how many samples, what a person calls them (`unit`), and the task.
     `failures` has the stages that make no row, such as latency, and have no result; `warnings` what makes the timings
-    doubtful, and that answers came from another CPU; `digests` the digest of each artifact that was looked at;
-    `evidence` one digest of all this was made from. `not_held` are the gates on quantized variants that saturated rows
-    are not held to, since the experiment has others for them.
+    doubtful, and that answers came from another CPU; `decision` is None where nothing was judged; `digests` the digest
+    of each artifact that was looked at; `evidence` one digest of all this was made from. `not_held` are the gates on
+    quantized variants that saturated rows are not held to, since the experiment has others for them.
     """
 
-    schema: Literal[1]
+    schema: Literal[2]
     experiment: str
     reference: str
     dataset: dict[str, Any]
@@ -377,10 +380,10 @@ class Comparison:
     gates: tuple[Gate, ...]
     not_held: tuple[Gate, ...] = ()
     failures: tuple[Failure, ...] = ()
-    legs: tuple[Leg, ...] = ()
+    conversion_steps: tuple[ConversionStep, ...] = ()
     noise: tuple[Noise, ...] = ()
-    warnings: tuple[str, ...] = ()
-    verdict: Verdict = Verdict("", ())
+    warnings: tuple[RunWarning, ...] = ()
+    decision: Decision | None = None
     digests: dict[str, str] | None = None
     evidence: str = ""
 
@@ -394,9 +397,22 @@ class Comparison:
         return str(self.dataset.get("unit", "images"))
 
     @property
+    def shipped(self) -> str:
+        """The variant that the decision names; "" where it names none."""
+        return self.decision.variant if self.decision else ""
+
+    @property
     def broken(self) -> set[str]:
         """The variants for which a gate doesn't hold, be they held to it or not."""
         return {gate.variant for gate in (*self.gates, *self.not_held) if not gate.holds}
+
+    @property
+    def reasons(self) -> list[tuple[str, Status, str]]:
+        """(name, status, reason) of all that has no metrics, or not all of them."""
+        rows: list[tuple[str, Status, str]] = [
+            (row.name, row.status, row.reason) for row in self.variants if row.reason
+        ]
+        return rows + [(failure.name, failure.status, failure.reason) for failure in self.failures]
 
     @property
     def exit_code(self) -> int:

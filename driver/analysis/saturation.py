@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from driver.analysis.artifacts import PREDICTIONS, Evidence
+from driver.analysis.facts import AnsweringCpu, AnswersOfOtherCpus
 from driver.analysis.results import Variant
 from driver.analysis.stage_outputs import QUANTIZED, Made
 from driver.experiment import recipes
@@ -33,12 +34,14 @@ def answered_on(evidence: Evidence, variant: str) -> Cpu | None:
     return found
 
 
-def warnings(evidence: Evidence, rows: Sequence[Variant], here: Sequence[str]) -> tuple[str, ...]:
-    """A sentence where answers came from a CPU with other 8-bit instructions than `here`, this host's."""
+def warnings(evidence: Evidence, rows: Sequence[Variant], here: Sequence[str]) -> tuple[AnswersOfOtherCpus, ...]:
+    """Are there answers from a CPU with other 8-bit instructions than `here`, this host's?"""
     seen = {cpu for row in rows if (cpu := answered_on(evidence, row.name)) is not None}
-    others = [cpu for cpu in seen if list(cpu.int8_instructions) != list(here)]
-    named = sorted(f"{cpu.name or 'unnamed'} ({', '.join(cpu.int8_instructions) or 'none'})" for cpu in others)
-    return (f"Answers of another CPU than this one, by its 8-bit instructions: {'; '.join(named)}.",) if named else ()
+    others = [
+        AnsweringCpu(cpu.name, cpu.int8_instructions) for cpu in seen if list(cpu.int8_instructions) != list(here)
+    ]
+    named = sorted(others, key=lambda cpu: (cpu.name, cpu.int8_instructions))
+    return (AnswersOfOtherCpus(tuple(named)),) if named else ()
 
 
 def remedy(evidence: Evidence, variant: str) -> Mapping[str, Any]:

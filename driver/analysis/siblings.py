@@ -12,6 +12,7 @@ those, as it is better by nature.
 import math
 from collections.abc import Mapping, Sequence
 
+from driver.analysis.facts import FarFromFloat
 from driver.analysis.results import Variant
 from shared.contract import Step
 
@@ -26,31 +27,21 @@ def rounds_all(step: Step) -> bool:
     return calibrated and not wide and not step.parameters.get("exclude") and step.run != "accuracy_aware"
 
 
-def remarks(rows: Sequence[Variant], rounding: Mapping[str, bool]) -> dict[str, list[str]]:
-    """By row, a sentence for each output that is FAR worse than the best of the others; `rounding` has `rounds_all`."""
+def find_far_rows(rows: Sequence[Variant], rounding: Mapping[str, bool]) -> dict[str, list[FarFromFloat]]:
+    """By row, each output that is FAR worse than the best of the others; `rounding` has `rounds_all`."""
     quantized = [row for row in rows if row.quantized and row.status in ("ok", "failed")]
     outputs = {row.name: decibels(row) for row in quantized}
-    found: dict[str, list[str]] = {}
+    far: dict[str, list[FarFromFloat]] = {}
     for name, own in outputs.items():
         others = {other: outputs[other] for other in outputs if other != name and rounding.get(other)}
         for number, value in own.items():
             known = {other: values[number] for other, values in others.items() if number in values}
             best = max(known, key=known.__getitem__, default=None)
             if best is not None and value < min(NEAR_ENOUGH, known[best] - FAR):
-                which = f"its output {number} is" if len(own) > 1 else "it is"
-                found.setdefault(name, []).append(sentence(which, value, best, known[best]))
-    return found
-
-
-def sentence(which: str, value: float, best: str, other: float) -> str:
-    return (
-        f"{which} much further from float than rounding explains: {value:.1f} dB, {decibel(other)} in {best} "
-        "(SQNR): its graph or its ranges may be wrong, or its sums too wide for this CPU"
-    )
-
-
-def decibel(value: float) -> str:
-    return "no difference" if math.isinf(value) else f"{value:.1f} dB"
+                output = number if len(own) > 1 else None
+                best_sqnr_db = None if math.isinf(known[best]) else known[best]
+                far.setdefault(name, []).append(FarFromFloat(output, value, best, best_sqnr_db))
+    return far
 
 
 def decibels(row: Variant) -> dict[int, float]:

@@ -19,7 +19,7 @@ from shared.errors import CrossquantError, FieldError
 from shared.measure import instructions, predictions
 from shared.measure.instructions import Cpu
 from shared.measure.startup import Start
-from shared.measure.timing import TWIN, Timings
+from shared.measure.timing import REPEAT_SUFFIX, Timings
 from shared.numerics import iterate_blocks
 from shared.quantization.layer_search import EXCLUDED
 from shared.sensitivity import layer_errors
@@ -157,10 +157,10 @@ def check_notes(notes: Collection[str]) -> None:
 def check_timings(found: Timings, own: Collection[str]) -> None:
     """Of the image's `own` variants alone, and of times that a clock can show."""
     timed = {(each.variant, each.batch, each.threads) for each in found.samples}
-    for name in sorted({name.removesuffix(TWIN) for name, _, _ in timed}):
+    for name in sorted({name.removesuffix(REPEAT_SUFFIX) for name, _, _ in timed}):
         check_own(TIMINGS, name, own)
     for name, batch, threads in sorted(timed):
-        if min(batch, threads) < 1 or (name.removesuffix(TWIN), batch, threads) not in timed:
+        if min(batch, threads) < 1 or (name.removesuffix(REPEAT_SUFFIX), batch, threads) not in timed:
             raise Unusable(f"{TIMINGS}: {name} was timed with batches of {batch} on {threads} threads")
     for each in found.samples:
         if not each.seconds or not all(each.seconds):

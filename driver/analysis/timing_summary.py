@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from driver.analysis.facts import BusyMachine, NotInterleaved, RunWarning, SharedMachine, ThrottledMachine
 from driver.analysis.results import Cold, Latency, Noise, Timing
 from shared.measure.startup import Start
-from shared.measure.timing import TWIN, Samples, Timings
+from shared.measure.timing import REPEAT_SUFFIX, Samples, Timings
 
 BUSY_CORES, STOLEN, SLOWED = 0.1, 0.01, 0.8  # beyond which a machine was too busy, too shared, or throttled to time on
 
@@ -56,13 +57,15 @@ def middle(starts: Sequence[Start]) -> Cold:
 
 
 def noise(image: str, table: Mapping[str, Sequence[Timing]]) -> Noise | None:
-    """By how much the twin's timings differ from its own variant's, at batch 1 on one thread, at most of all passes."""
-    for name, twins in table.items():
-        if name.endswith(TWIN):
-            own = name.removesuffix(TWIN)
-            first, twin = (single(found) for found in (table.get(own, ()), twins))
-            if first is not None and twin is not None and len(first.passes) == len(twin.passes):
-                return Noise(image, own, float(np.abs(np.divide(twin.passes, first.passes) - 1).max()))
+    """By how much the A/A repeat's timings differ from those of its variant, at batch 1 on one thread, at most of all
+    passes.
+    """
+    for name, repeats in table.items():
+        if name.endswith(REPEAT_SUFFIX):
+            variant = name.removesuffix(REPEAT_SUFFIX)
+            first, repeat = (single(timings) for timings in (table.get(variant, ()), repeats))
+            if first is not None and repeat is not None and len(first.passes) == len(repeat.passes):
+                return Noise(image, variant, float(np.abs(np.divide(repeat.passes, first.passes) - 1).max()))
     return None
 
 
@@ -71,21 +74,19 @@ def single(table: Sequence[Timing]) -> Timing | None:
     return next((timing for timing in table if (timing.batch, timing.threads) == (1, 1)), None)
 
 
-def warnings(passes: Mapping[str, Sequence[Timings]]) -> tuple[str, ...]:
-    """What makes the timings doubtful, in a sentence each; `passes` by image."""
+def warnings(passes: Mapping[str, Sequence[Timings]]) -> tuple[RunWarning, ...]:
+    """What makes the timings doubtful; `passes` by image."""
     seen = [found.machine for group in passes.values() for found in group]
-    lines = []
+    doubts: list[RunWarning] = []
     if seen and (others := max(machine.others for machine in seen)) > BUSY_CORES:
-        lines.append(f"Busy machine: other processes kept up to {others:.1f} cores busy during the timings.")
+        doubts.append(BusyMachine(others))
     if seen and (steal := max(machine.steal for machine in seen)) > STOLEN:
-        lines.append(f"Shared machine: the hypervisor took up to {steal:.0%} of the CPU time during the timings.")
+        doubts.append(SharedMachine(steal))
     if any(0 < machine.slowest_mhz < SLOWED * machine.fastest_mhz for machine in seen):
-        lines.append("Throttled machine: some CPUs ran slower than others by a fifth or more during the timings.")
+        doubts.append(ThrottledMachine())
     if not interleaved(passes):
-        lines.append(
-            "The images were timed one after the other, not in turn: a drift of the machine is not evened out."
-        )
-    return tuple(lines)
+        doubts.append(NotInterleaved())
+    return tuple(doubts)
 
 
 def interleaved(passes: Mapping[str, Sequence[Timings]]) -> bool:

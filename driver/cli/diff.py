@@ -35,7 +35,7 @@ def describe(before: Run, after: Run) -> dict[str, Any]:
                 "before": describe_variant(rows[0].get(name)),
                 "after": describe_variant(rows[1].get(name)),
                 "test": asdict(tests[name]) if name in tests else None,
-                "changed": int(changed) if (changed := run_diff.changed(name, before, after)).isdigit() else None,
+                "changed": run_diff.count_changed(name, before, after),
             }
             for name in {**rows[0], **rows[1]}
         ],

@@ -14,15 +14,18 @@ from driver.analysis.explanations import find
 from driver.cli.arguments import Explain
 from driver.cli.console import Output, make_output, shorten_path
 from driver.cli.workflow import list_explainable, load_experiment, make_artifacts, make_current_plan
+from driver.report import phrases
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
 from shared.contract import Plan
 from shared.errors import CrossquantError, StageError
 from shared.sensitivity import layer_errors
-from shared.sensitivity.layer_errors import Error, Layer, Sensitivity
+from shared.sensitivity.layer_errors import Distance, Error, Layer, Sensitivity
 
 EXPLANATIONS, PICTURE = "explanations", "sensitivity.svg"  # a folder for each variant
 HEADINGS = ("layer", "operator", "SQNR dB", "cosine", "max |Δ|", "weight dB", "weights %", "activ. %", "kept %")
+
+DISTANCES: dict[Distance, str] = {"KL divergence": "KL", "noise": "noise"}  # the heading of each
 
 
 def run(arguments: Explain) -> int:
@@ -83,14 +86,14 @@ def show(measured: Sensitivity, console: Console, unit: str = "images") -> None:
         markup=False,
     )
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
-    for number, heading in enumerate((*HEADINGS, measured.distance.removesuffix(" divergence"))):
+    for number, heading in enumerate((*HEADINGS, DISTANCES[measured.distance])):
         justify: Literal["left", "right"] = "left" if number < 2 else "right"
         table.add_column(heading.replace(" ", "\n"), justify=justify, no_wrap=number > 0, overflow="fold")
     for layer in measured.layers:
         table.add_row(*map(Text, cells(layer)))
     console.print(table)
-    if measured.cause:
-        console.print(Text(measured.cause, "bold"), soft_wrap=True)
+    if diagnosis := phrases.diagnosis_text(measured):
+        console.print(Text(diagnosis, "bold"), soft_wrap=True)
 
 
 def cells(layer: Layer) -> list[str]:

@@ -11,6 +11,7 @@ from driver.comparison import selection
 from driver.decision import ranking
 from driver.experiment import loader, yaml_source
 from driver.experiment.model import Experiment
+from driver.report import phrases
 from shared.errors import CrossquantError, StageError
 
 
@@ -28,7 +29,7 @@ def run(arguments: Run) -> int:
     choices = ranking.choose(ranked, selection.safe_variants(declarations.load(images), recipes))
     if not choices:
         raise StageError("nothing to choose from: no recipe has both answers and timings; the table above says why")
-    for line in selection.told(choices, ranked):
+    for line in phrases.choice_lines(choices, ranked):
         print_line(output.progress if output.json else output.answer, line)
     final = selection.write(selection.final(data, asked, choices, recipes), selection.WHY_FINAL)
     tested, final_experiment = compare_experiment(final, arguments, output)

@@ -21,7 +21,7 @@ from driver.experiment.model import Experiment
 from driver.host import facts
 from driver.inputs import fetching
 from driver.plan import schedule
-from driver.report import terminal as report
+from driver.report import terminal
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
 from shared.command import COMMAND
@@ -174,14 +174,14 @@ def compare_artifacts(
             return earlier, {}
         return make_comparison(evidence, experiment, text)
 
-    result, files = compare_unchanged_evidence(freshness, compare)
-    if files:
-        publication.publish(folder, files)
+    result, contents = compare_unchanged_evidence(freshness, compare)
+    if contents:
+        publication.publish(folder, contents)
     if junit:
-        from driver.report import documents  # few runs write what it makes
+        from driver.report import junit as junit_report  # few runs write what it makes
 
-        store.write_atomically(Path(junit), documents.junit(result))
-    report.show(result, output.answer)
+        store.write_atomically(Path(junit), junit_report.junit_text(result))
+    terminal.show(result, output.answer)
     output.print_line(f"written to {shorten_path(folder)}/")
     return result
 
@@ -231,11 +231,11 @@ def make_comparison(evidence: Evidence, experiment: Experiment, text: str) -> tu
     # SciPy and Matplotlib take two seconds to import.
     from driver.analysis.evaluation import Evaluation
     from driver.comparison import compare, page_data
-    from driver.report import documents
+    from driver.report import csv_table, files
     from driver.report.page import page
 
     evaluation = Evaluation(evidence, experiment.reference)
     result = compare.compare(evaluation, experiment)
     raw = page_data.collect(evaluation, text)
-    pages = {"comparison.html": page.html(result, raw), "changed.csv": documents.changed_text(raw.changed)}
-    return result, report.texts(result) | pages
+    pages = {"comparison.html": page.html(result, raw), "changed.csv": csv_table.changed_text(raw.changed)}
+    return result, files.texts(result) | pages

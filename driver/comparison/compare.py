@@ -18,11 +18,11 @@ from driver.analysis import (
 )
 from driver.analysis.artifacts import Evidence, recipe, variants
 from driver.analysis.evaluation import Answer, Evaluation, compute_metrics, correct_family
-from driver.analysis.results import Cold, Comparison, Noise, OutputDrift, Timing, Variant
-from driver.decision import conversion_notes, row_warnings, verdict
+from driver.analysis.results import SCHEMA, Cold, Comparison, Noise, OutputDrift, Timing, Variant
+from driver.decision import conversion_notes, decide, row_warnings
 from driver.experiment.model import Experiment
 from driver.host import facts
-from shared.contract import SCHEMA, Seal, Step, shown
+from shared.contract import Seal, Step, shown
 from shared.data.samples import About
 from shared.errors import CrossquantError
 from shared.tasks import find_defect
@@ -44,7 +44,7 @@ def compare(evaluation: Evaluation, experiment: Experiment) -> Comparison:
     rows = corrected([row(evaluation, step) for step in steps])
     noise = tuple(floor for image, table in tables.items() if (floor := timing_summary.noise(image, table)))
     rows = [quantization(evaluation, item) for item in timed(rows, tables, evidence.cold())]
-    rows = remarked(evidence, rows, noise, about.unit)
+    rows = warned(evidence, rows, noise)
     checked = tuple(gates.evaluate(experiment.gates, rows, about.task))
     not_held = tuple(gate for item in rows for gate in gates.not_held(experiment.gates, item))
     every, limits, described = (*checked, *not_held), experiment.gates, facts.describe()
@@ -60,10 +60,10 @@ def compare(evaluation: Evaluation, experiment: Experiment) -> Comparison:
         gates=checked,
         not_held=not_held,
         failures=evidence.failures(),
-        legs=conversion_steps.compare(evaluation),
+        conversion_steps=conversion_steps.compare(evaluation),
         noise=noise,
         warnings=doubts,
-        verdict=verdict.judge(rows, experiment.reference, every, noise, limits, about.task, about.unit),
+        decision=decide.decide(rows, experiment.reference, every, noise, limits, about.task),
         digests=evidence.digests(),
         evidence=evidence.fingerprint(experiment),
     )
@@ -130,14 +130,14 @@ def corrected(rows: Sequence[Variant]) -> list[Variant]:
     ]
 
 
-def remarked(evidence: Evidence, rows: Sequence[Variant], noise: Sequence[Noise], unit: str) -> list[Variant]:
-    """The rows with what a reader must know beside the figures."""
+def warned(evidence: Evidence, rows: Sequence[Variant], noise: Sequence[Noise]) -> list[Variant]:
+    """The rows with what a reader must know beside the metrics."""
     refused = {item.name: cross_cpu.refusals(evidence, item.name) for item in rows}
     whole = {item.name: evidence.whole(item.name) for item in rows if item.in_float}
-    made = {item.name: conversion_notes.of(evidence, item.name) for item in rows if item.status == "ok"}
+    notes = {item.name: conversion_notes.read_notes(evidence, item.name) for item in rows if item.status == "ok"}
     remedies = {item.name: saturation.remedy(evidence, item.name) for item in rows if item.saturated}
     rounding = {item.name: siblings.rounds_all(evidence.plan.step(item.name)) for item in rows}
-    return row_warnings.add(rows, noise, refused, whole, unit, made, remedies, rounding)
+    return row_warnings.add_warnings(rows, noise, refused, whole, notes, remedies, rounding)
 
 
 def timed(rows: Sequence[Variant], tables: Mapping[str, Timings], cold: Mapping[str, Cold]) -> list[Variant]:

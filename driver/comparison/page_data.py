@@ -11,7 +11,7 @@ from driver.analysis.artifacts import Evidence, recipe, variants
 from driver.analysis.evaluation import Evaluation
 from driver.analysis.results import Changed
 from shared.data import samples
-from shared.measure.timing import TWIN
+from shared.measure.timing import REPEAT_SUFFIX
 from shared.sensitivity.layer_errors import Sensitivity
 
 Images = NDArray[Any]
@@ -66,7 +66,7 @@ def seconds(evidence: Evidence) -> dict[str, tuple[float, ...]]:
     found: dict[str, tuple[float, ...]] = {}
     samples = [each for group in evidence.passes().values() for once in group for each in once.samples]
     for each in samples:
-        if (each.batch, each.threads) == (1, 1) and not each.variant.endswith(TWIN):
+        if (each.batch, each.threads) == (1, 1) and not each.variant.endswith(REPEAT_SUFFIX):
             calls = tuple(second for turn in each.seconds for second in turn)
             found[each.variant] = found.get(each.variant, ()) + calls
     return found

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Literal
 
 from driver.analysis.results import Comparison
+from driver.comparison import schema1
 from shared.artifacts import store
 from shared.artifacts.exchange import exchange
 from shared.command import COMMAND
@@ -60,16 +61,20 @@ def locate(experiment: str) -> Path:
     return store.volumes() / experiment / NAME
 
 
-def read_comparison(folder: Path) -> Comparison | None:
+def read_comparison(folder: Path, *, earlier: bool = False) -> Comparison | None:
     """The comparison in `folder`, every file of it checked; None where there is none.
 
-    DamagedComparison where a file is not what the manifest says; OtherVersion where this code can't read it.
+    With `earlier`, one of schema 1 is converted. DamagedComparison where a file is not what the manifest says;
+    OtherVersion where this code can't read it.
     """
     files = read_files(folder)
     if files is None:
         return None
     try:
-        found: Comparison = decode(Comparison, loads(files[JSON]))
+        data = loads(files[JSON])
+        if earlier and isinstance(data, dict) and data.get("schema") == schema1.SCHEMA:
+            data = schema1.convert_to_schema2(data)
+        found: Comparison = decode(Comparison, data)
     except ValueError as error:
         raise DamagedComparison(folder, JSON, f"can't be read ({error})") from None
     except FieldError as error:

@@ -37,10 +37,10 @@ class Run:
 def load(name: str) -> Run:
     """The run in a folder, or in that folder below volumes/. CrossquantError where there is none, or it is damaged.
 
-    Only what the comparison was made from is read, and only if it is still that.
+    Only what the comparison was made from is read, and only if it is still that. A comparison of schema 1 is read too.
     """
     for folder in (Path(name), store.volumes() / name):
-        comparison = publication.read_comparison(folder / publication.NAME)
+        comparison = publication.read_comparison(folder / publication.NAME, earlier=True)
         if comparison is not None:
             return read_run(name, folder, comparison)
     raise CrossquantError(f"'{name}' is no run: give the folder of an experiment that has a comparison/comparison.json")
@@ -130,11 +130,11 @@ def same_data(before: Run, after: Run) -> bool:
     return digests[0] is not None and digests[0] == digests[1]
 
 
-def changed(name: str, before: Run, after: Run) -> str:
-    """How many answers are of another class."""
+def count_changed(name: str, before: Run, after: Run) -> int | None:
+    """How many answers are of another class; None where the two can't be compared."""
     one, other = before.answers.get(name), after.answers.get(name)
     if one is None or other is None or len(one.outputs) != len(other.outputs):
-        return "–"
+        return None
     if not (one.truth.spec.has_classes and other.truth.spec.has_classes):
-        return "–"
-    return str(int((one.top != other.top).sum()))
+        return None
+    return int((one.top != other.top).sum())

@@ -11,7 +11,6 @@ from typing import Any
 
 import yaml
 
-from driver.analysis.results import Comparison
 from driver.catalog.declarations import Catalog
 from driver.decision.ranking import Choice
 from driver.experiment import recipes
@@ -93,16 +92,3 @@ def write(data: dict[str, Any], why: str) -> Path:
     text = yaml.dump(data, Dumper=Plain, sort_keys=False, allow_unicode=True)
     store.write_atomically(path, f"# {why}\n{text}")
     return path
-
-
-def told(choices: Sequence[Choice], ranked: Comparison) -> list[str]:
-    """What was chosen, in words."""
-    images = ranked.dataset["test_images"]
-    lines = [f"Chosen on {images:,} training {ranked.unit} that calibrate nothing; the test set was not looked at:"]
-    for choice in choices:
-        lines += [
-            f"{choice.image}: {choice.recommended} is recommended; best accuracy {choice.accuracy}, "
-            f"least latency {choice.latency}; safe on every CPU {choice.safe or 'none'}; "
-            f"Pareto front {', '.join(choice.front)}"
-        ]
-    return lines

@@ -1,29 +1,26 @@
-"""What a variant's own files say of how it was made, where that was not the usual way: a sentence each."""
+"""What a variant's own files say of how it was made, where that was not the usual way."""
 
 from driver.analysis.artifacts import Evidence
+from driver.analysis.facts import ConversionNote, MadeByPt2e, OperatorsInFloat, RewrittenGraph, StageNote
 from driver.analysis.stage_outputs import CONVERSION, NOTES, QUANTIZED, Made
 
-SHOWN = 2  # of what was rewritten
 
-
-def of(evidence: Evidence, variant: str) -> list[str]:
+def read_notes(evidence: Evidence, variant: str) -> tuple[ConversionNote, ...]:
     """Of the variant, and of what was exported for it alone."""
     if evidence.path(variant) is None:
-        return []
+        return ()
     exported = [name for name in evidence.plan.step(variant).inputs if name == "exported"]
-    said = [line for name in (*exported, variant) for line in evidence.content(name, NOTES) or ()]
+    lines = [line for name in (*exported, variant) for line in evidence.content(name, NOTES) or ()]
     made = evidence.content(variant, QUANTIZED) or evidence.content(variant, CONVERSION) or Made()
-    return [*said, *sentences(made)]
+    return (*map(StageNote, lines), *notes_of(made))
 
 
-def sentences(made: Made) -> list[str]:
-    found = []
+def notes_of(made: Made) -> list[ConversionNote]:
+    notes: list[ConversionNote] = []
     if made.reason:
-        found.append(f"FX graph mode refused it ({made.reason}): made by PT2E instead")
-    if rewritten := made.rewritten:
-        more = f" and {len(rewritten) - SHOWN} more" if len(rewritten) > SHOWN else ""
-        found.append(f"made from a rewritten graph: {'; '.join(rewritten[:SHOWN])}{more}")
-    left = made.operators - made.quantized
-    if left > 0:
-        found.append(f"{left} of {made.operators} convolutions and matrix products stay in float")
-    return found
+        notes.append(MadeByPt2e(made.reason))
+    if made.rewritten:
+        notes.append(RewrittenGraph(made.rewritten))
+    if made.operators > made.quantized:
+        notes.append(OperatorsInFloat(made.operators - made.quantized, made.operators))
+    return notes

@@ -1,40 +1,33 @@
-"""The verdict where there are no labels: rule 8 of driver/decision/verdict.py."""
+"""The decision where there are no labels: rule 8 of driver/decision/decide.py."""
 
 from collections.abc import Sequence
 
-from driver.analysis import metric_specs
+from driver.analysis.facts import FloatTooFar, MetricValue, NoFidelityGate
 from driver.analysis.results import Gate, Variant
 
 FLOAT_DB = 40.0  # of a float variant: conversion keeps more than 100, and what keeps less than this has another model
-FIGURES = ("sqnr", "cosine", "agreement")
+METRICS = ("sqnr", "cosine", "agreement")
 
 
-def unheld(rows: Sequence[Variant], reference: str, gates: Sequence[Gate]) -> dict[str, str]:
+def missing_evidence(
+    rows: Sequence[Variant], reference: str, gates: Sequence[Gate]
+) -> dict[str, NoFidelityGate | FloatTooFar]:
     """By name, why nothing says that a variant is near enough to the reference."""
-    held = {gate.variant for gate in gates if gate.figure in FIGURES}
-    return {row.name: why for row in rows if row.name not in (reference, *held) and (why := doubt(row))}
+    held = {gate.variant for gate in gates if gate.figure in METRICS}
+    others = [row for row in rows if row.name not in (reference, *held)]
+    return {row.name: reason for row in others if (reason := doubt(row)) is not None}
 
 
-def doubt(row: Variant) -> str:
+def doubt(row: Variant) -> NoFidelityGate | FloatTooFar | None:
     """Of a row without a gate on its fidelity."""
-    found = figure(row, "sqnr")
-    if found is None:
-        return ""
+    sqnr = next((metric.value for metric in row.metrics if metric.name == "sqnr"), None)
+    if sqnr is None:
+        return None
     if row.quantized:
-        return f"no gate says how near is near enough ({told(row)}): set gates.quantized.sqnr or .agreement"
-    if found < FLOAT_DB:
-        return f"in float it should be nearer to the reference ({told(row)})"
-    return ""
+        return NoFidelityGate(fidelity(row))
+    return FloatTooFar(fidelity(row)) if sqnr < FLOAT_DB else None
 
 
-def figure(row: Variant, name: str) -> float | None:
-    return next((each.value for each in row.metrics if each.name == name), None)
-
-
-def told(row: Variant) -> str:
-    """`SQNR 31.2 dB, cosine 0.99900, agree 98.20 %`."""
-    return ", ".join(f"{metric_specs.of(each).label} {metric_specs.of(each).text(each.value)}" for each in row.metrics)
-
-
-def known(reference: str) -> str:
-    return f"There are no labels: only fidelity to {reference} is known, not whether its answers are right."
+def fidelity(row: Variant) -> tuple[MetricValue, ...]:
+    """How near the row is to the reference, by every metric that it has."""
+    return tuple(MetricValue(metric.name, metric.value) for metric in row.metrics)

@@ -1,12 +1,11 @@
-"""How figures are put in words, and the two judgements that words rest on: worse, and faster."""
+"""The judgements that a decision rests on, worse and faster, and a variant's difference and price as data."""
 
 import math
-from dataclasses import replace
 
 from driver.analysis import metric_specs
-from driver.analysis.results import SIGNIFICANT, Metric, Variant
+from driver.analysis.facts import MetricValue, PairedDifference, Price
+from driver.analysis.results import SIGNIFICANT, Variant
 
-NO_VNNI = "AVX2, no VNNI"  # of a CPU: shared/measure/instructions.py
 LEAST_FACTOR = 0.05  # a smaller difference of times is none, whatever the noise
 
 
@@ -15,75 +14,45 @@ def worse(row: Variant) -> bool:
     return row.headline is not None and metric_specs.loses(row.headline, SIGNIFICANT)
 
 
+def negligibly_worse(row: Variant) -> bool:
+    """Of a row that is not `worse`: is it surely worse, by too little to matter?"""
+    metric = row.headline
+    return metric is not None and (metric.loss or 0.0) > 0 and metric.corrected_p_value < SIGNIFICANT
+
+
 def milliseconds(row: Variant) -> float:
     """Endless where there are no timings: what was not timed is the fastest of nothing."""
     return row.latency_ms.p50 if row.latency_ms else math.inf
 
 
-def difference(row: Variant) -> str:
-    """` (−0.06 points, 95% −0.31…+0.19, p = 0.69)`; nothing where there is no paired test."""
-    found = row.headline
-    if row.paired is not None:  # in points, as they were counted
-        low, high = row.paired.interval_pp.low, row.paired.interval_pp.high
-        changed, span = f"{points(row.paired.delta_pp)} points", f"{points(low)}…{points(high)}"
-        return f" ({changed}, 95% {span}, {probability(row.paired.corrected_p_value)})"
-    if found is None or found.delta is None or found.p_value is None:
-        return ""
-    span = metric_specs.of(found).span(found.delta_interval, signed=True)
-    return f" ({change(found)}, 95% {span}, {probability(found.corrected_p_value)})"
-
-
-def probability(p: float) -> str:
-    return f"p = {p:.2g}" if p >= 0.001 else "p < 0.001"
-
-
-def change(found: Metric) -> str:
-    """`MAE +0.012`, `−0.06 points of mAP`."""
-    measure = metric_specs.of(found)
-    signed = measure.signed(found.delta)
-    if measure.unit == "%":
-        return f"{signed} points of {measure.label}"
-    return f"{measure.label} {signed} {measure.unit}".rstrip()
-
-
-def between(row: Variant, other: Variant) -> str:
-    """How far the headline is from the other row's: `−0.24 points`, `MAE +0.012`."""
-    found, base = row.headline, other.headline
-    if found is None or base is None:
-        return ""
-    delta = found.value - base.value
-    return f"{points(100 * delta)} points" if found.name == "accuracy" else change(replace(found, delta=delta))
-
-
-def standing(row: Variant) -> str:
-    """How a row that is not `worse` is to the reference."""
-    found = row.headline
-    lost = found is not None and (found.loss or 0.0) > 0 and found.corrected_p_value < SIGNIFICANT
-    return "worse by too little to matter" if lost else "not significantly worse"
-
-
 def goodness(row: Variant, nothing: float = 0.0) -> float:
-    """Of two rows the better one's is higher; `nothing` where there is no figure to judge by."""
+    """Of two rows the better one's is higher; `nothing` where there is no metric to judge by."""
     return nothing if row.headline is None else metric_specs.goodness(row.headline)
 
 
-def points(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−")
+def paired_difference(row: Variant) -> PairedDifference | None:
+    """The headline metric less the reference's; None where there is no paired test."""
+    metric = row.headline
+    if metric is None or metric.delta is None or metric.p_value is None:
+        return None
+    low, high = (metric.delta_interval.low, metric.delta_interval.high) if metric.delta_interval else (None, None)
+    return PairedDifference(metric.name, metric.delta, low, high, metric.corrected_p_value)
 
 
-def speed(row: Variant, base: Variant, floor: float) -> str:
-    if row.latency_ms is None or base.latency_ms is None:
-        return ""
-    factor = base.latency_ms.p50 / row.latency_ms.p50
-    if max(factor, 1 / factor) <= 1 + max(floor, LEAST_FACTOR):
-        return "no faster (within the noise)"
-    return f"{factor:.1f}× faster" if factor > 1 else f"{1 / factor:.1f}× slower"
+def difference_between(row: Variant, other: Variant) -> MetricValue | None:
+    """The row's headline metric less the other row's; None where one of them has none."""
+    if row.headline is None or other.headline is None:
+        return None
+    return MetricValue(row.headline.name, row.headline.value - other.headline.value)
 
 
-def smaller(row: Variant, base: Variant) -> str:
-    if not row.size_bytes or not base.size_bytes:
-        return ""
-    factor = base.size_bytes / row.size_bytes
-    if f"{max(factor, 1 / factor):.1f}" == "1.0":
-        return ""
-    return f"{factor:.1f}× smaller" if factor > 1 else f"{1 / factor:.1f}× larger"
+def price(row: Variant, other: Variant, noise: float) -> Price:
+    """What `row` costs against `other`, where `noise` is the share by which timings of one file differ."""
+    speed = size = None
+    within_noise = False
+    if row.latency_ms is not None and other.latency_ms is not None:
+        speed = other.latency_ms.p50 / row.latency_ms.p50
+        within_noise = max(speed, 1 / speed) <= 1 + max(noise, LEAST_FACTOR)
+    if row.size_bytes and other.size_bytes:
+        size = other.size_bytes / row.size_bytes
+    return Price(speed, within_noise, size)

@@ -18,7 +18,7 @@ class Choice:
 
     `accuracy`: of those that the draws' noise doesn't tell from the most accurate, the fastest. `latency`: of those
     that the timings' noise doesn't tell from the fastest, the most accurate. `recommended`: of those that are faster
-    than their float twin and within TOLERANCE of the most accurate of these, the fastest. `safe`: the same of those
+    than their float baseline and within TOLERANCE of the most accurate of these, the fastest. `safe`: the same of those
     that answer alike on every CPU; "" where there are none.
     """
 
@@ -47,11 +47,11 @@ def choose(trial: Comparison, safe: Container[str] = ()) -> tuple[Choice, ...]:
     )
 
 
-def best(image: str, rows: Sequence[Variant], twin: Variant | None, floor: float, safe: Container[str]) -> Choice:
+def best(image: str, rows: Sequence[Variant], baseline: Variant | None, floor: float, safe: Container[str]) -> Choice:
     most, fastest = max(rows, key=accuracy), min(rows, key=milliseconds)
     as_good = [row for row in rows if row is most or calibration_draws.equal(accuracies(row), accuracies(most))]
     as_fast = [row for row in rows if milliseconds(row) <= milliseconds(fastest) * (1 + floor)]
-    faster = [row for row in rows if twin is None or milliseconds(row) < milliseconds(twin)] or list(rows)
+    faster = [row for row in rows if baseline is None or milliseconds(row) < milliseconds(baseline)] or list(rows)
     everywhere = [row for row in faster if row.name in safe] or [row for row in rows if row.name in safe]
     return Choice(
         image,

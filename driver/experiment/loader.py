@@ -1,7 +1,7 @@
 """Reading an experiment file: one YAML, checked to the last key before anything runs."""
 
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ OWN = Path(__file__).parent / "trusted.toml"
 
 
 DEFAULT = "resnet8-cifar10"
+NO_KEYS = {"options": "write the name of the stage instead", "images": "--with takes it"}  # fields, but no keys
 RENAMED = {"fold": "fold_batchnorm", "emulated": "emulate"}  # sections that earlier versions called otherwise
 
 
@@ -41,15 +42,13 @@ def parse(data: Any, catalog: Catalog) -> Experiment:
     stages -= {stage.run for stages in catalog.values() for stage in stages if stage.takes_recipe}
     options = {key: decode(dict[str, Any], data[key], (key,)) for key in data if key in stages}
     rest = {key: value for key, value in data.items() if key not in stages}
-    for key, instead in (("options", "write the name of the stage instead"), ("images", "--with takes it")):
+    for key, instead in NO_KEYS.items():
         if key in rest:
             raise FieldError((key,), f"unknown key; {instead}")
     if "recipes" in rest:
         rest["recipes"] = recipes.resolve(rest["recipes"], catalog)
-    try:
-        experiment: Experiment = decode(Experiment, rest)
-    except FieldError as error:
-        raise with_stages(error, stages) from None
+    check_keys(rest, stages)
+    experiment: Experiment = decode(Experiment, rest)
     experiment = completed(experiment, options)
     validation.check(experiment, catalog)
     validation.check_options(experiment, catalog)
@@ -86,12 +85,12 @@ def trusting(experiment: Experiment) -> Experiment:
     return replace(experiment, model=replace(experiment.model, trust=True), options=options)
 
 
-def with_stages(error: FieldError, stages: set[str]) -> FieldError:
-    """Say that a stage's name is a known key too."""
-    if len(error.path) == 1 and "known are" in error.problem:
-        known = error.problem.replace(", options", "").replace(", images", "") + ", " + ", ".join(sorted(stages))
-        return FieldError(error.path, known)
-    return error
+def check_keys(data: dict[str, Any], stages: set[str]) -> None:
+    """FieldError for a key of the experiment that is neither a field nor the name of a stage."""
+    known = [field.name for field in fields(Experiment) if field.name not in NO_KEYS]
+    for key in data:
+        if key not in known:
+            raise FieldError((str(key),), f"unknown key; known are {', '.join([*known, *sorted(stages)])}")
 
 
 @dataclass(frozen=True)

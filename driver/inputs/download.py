@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from driver.inputs.file_content import find_wrong_kind
 from shared.errors import CrossquantError
@@ -34,8 +35,7 @@ def over_https(url: str, target: Path, report: Report) -> None:
     try:
         _stream(url, partial, report)
     except requests.RequestException as error:
-        status = None if error.response is None else error.response.status_code
-        raise CrossquantError(f"{url}: {_reason(str(error), status)}") from None
+        raise CrossquantError(f"{url}: {_reason(error)}") from None
     if wrong := find_wrong_kind(partial):
         partial.unlink()
         raise CrossquantError(
@@ -71,11 +71,14 @@ def _stream(url: str, partial: Path, report: Report) -> None:
             raise requests.ConnectionError(f"only {done}{of_all} bytes came: run again")
 
 
-def _reason(text: str, status: int | None) -> str:
-    """`text` is that of the error, `status` of the answer, if there was one."""
-    if status is not None:
-        return f"HTTP {status}"
-    return "no connection" if "Max retries" in text else text
+def _reason(error: Any) -> str:
+    """Of a `requests.RequestException`: the status of the answer, that there was none, or its own words."""
+    from urllib3.exceptions import MaxRetryError  # noqa: PLC0415 - with Requests, which takes a tenth of a second
+
+    if error.response is not None:
+        return f"HTTP {error.response.status_code}"
+    refused = bool(error.args) and isinstance(error.args[0], MaxRetryError)
+    return "no connection" if refused else str(error)
 
 
 def by_npm(package: str, target: Path, report: Report) -> None:

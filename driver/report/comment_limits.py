@@ -28,7 +28,7 @@ def ranked(comparison: Comparison) -> list[Variant]:
     names = {row.name for row in sound}
 
     def key(row: Variant) -> tuple[bool, bool, bool, int, float]:
-        shipped = row.name == comparison.verdict.ship
+        shipped = row.name == comparison.shipped
         beaten = sum(beats(other, row) for other in sound)
         return not shipped, row.quantized, row.name not in names, beaten, -goodness(row, NOTHING)
 

@@ -7,9 +7,9 @@ from rich.text import Text
 
 from driver.analysis import metric_specs
 from driver.analysis.results import Comparison, Interval, Metric, Variant
-from driver.comparison.run_diff import Run, changed, same_data, tests
-from driver.decision.judgements import points
+from driver.comparison.run_diff import Run, count_changed, same_data, tests
 from driver.report import columns
+from driver.report.phrases import points
 
 
 def show(before: Run, after: Run, console: Console) -> None:
@@ -71,16 +71,26 @@ def rows(before: Run, after: Run) -> list[list[str]]:
     new = {row.name: row for row in after.comparison.variants}
     pairs = tests(before, after)
     return [
-        cells(name, old.get(name), new.get(name), pairs.get(name), changed(name, before, after))
+        cells(name, old.get(name), new.get(name), pairs.get(name), count_changed(name, before, after))
         for name in {**old, **new}
     ]
 
 
-def cells(name: str, old: Variant | None, new: Variant | None, test: Metric | None, moved: str) -> list[str]:
+def cells(name: str, old: Variant | None, new: Variant | None, test: Metric | None, moved: int | None) -> list[str]:
     tested = ["–", "–", "–"]
     if test is not None and test.delta is not None:
         tested = [signed(test, test.delta), span(test, test.delta_interval), f"{test.p_holm:.2g}"]
-    return [name, judged_by(old), judged_by(new), *tested, moved, size(old), size(new), latency(old), latency(new)]
+    return [
+        name,
+        judged_by(old),
+        judged_by(new),
+        *tested,
+        "–" if moved is None else str(moved),
+        size(old),
+        size(new),
+        latency(old),
+        latency(new),
+    ]
 
 
 def signed(test: Metric, value: float) -> str:

@@ -14,7 +14,7 @@ from shared.numerics import ErrorAccumulator
 from shared.runner import threads
 from shared.runner.progress import report
 from shared.sensitivity import layer_errors
-from shared.sensitivity.diagnosis import with_cause
+from shared.sensitivity.diagnosis import with_diagnosis
 from shared.sensitivity.layer_errors import Error, Extent, Layer, Sensitivity
 
 
@@ -42,7 +42,7 @@ def explained(ablation: Ablation, variant: str, answers: np.ndarray) -> Sensitiv
         score=judge.name,
         distance=judge.measure,
     )
-    return with_cause(found, judge.chance())
+    return with_diagnosis(found, judge.chance())
 
 
 def layers_of(ablation: Ablation) -> tuple[Layer, ...]:

@@ -23,7 +23,7 @@ from shared.runner.progress import report
 WARM_UP = 20  # calls: TorchScript compiles on the first ones, ONNX Runtime fills its arena
 SHORT, LONG = 0.04, 0.6  # seconds of the proof; the second where the first fails: the CPUs' clocks lag by milliseconds
 ALL_LOADED = 2  # times what one model may compute of a batch (shared/data/samples.py) may all that are timed together
-TWIN = " again"  # ends the name under which the first variant is timed a second time: an A/A pair
+REPEAT_SUFFIX = " again"  # ends the name of the A/A repeat, under which the first variant is timed a second time
 
 Load = Callable[[Path, int], Model]
 
@@ -92,8 +92,8 @@ def interleaved(paths: Mapping[str, Path], load: Load, batch: Batch, size: Size,
 
     The first variant is loaded and timed a second time under another name: what these two differ by is noise.
     """
-    twins = {name + TWIN: paths[name] for name in list(paths)[:1]}
-    models = {name: load(path, count) for name, path in (*paths.items(), *twins.items())}
+    repeats = {name + REPEAT_SUFFIX: paths[name] for name in list(paths)[:1]}
+    models = {name: load(path, count) for name, path in (*paths.items(), *repeats.items())}
     one = tuple(np.ascontiguousarray(array[:1]) for array in batch)
     for name, model in models.items():
         warm_up(name, model, one, batch, count)

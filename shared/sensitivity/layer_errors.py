@@ -52,13 +52,25 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Diagnosis:
+    """Why a variant loses much: `layer` names the layer that costs most, whose values are in Sensitivity.layers.
+
+    `weights`: its weights lose most; `clipping`: its outputs lie beyond the quantized range; `range`: that range is too
+    wide. `everywhere`: activations lose, and no layer much of it alone; `layer` is "" then.
+    """
+
+    kind: Literal["weights", "clipping", "range", "everywhere"]
+    layer: str = ""
+
+
+@dataclass(frozen=True)
 class Sensitivity:
     """`layers` has the most sensitive first: the one that, kept in float, brings the outputs nearest to float.
 
-    `cause` is one plain sentence where the loss is large, "" otherwise; `float_kl` is the distance of the fully
-    quantized model's outputs from the float model's. `score` names what stands in every place of an accuracy, R² or mAP
-    for example; `distance` what stands in every place of a KL divergence: that in nats, or the noise's share of the
-    power.
+    `diagnosis` is why, where the loss is large; an earlier version wrote a sentence in its place, the `cause`.
+    `float_kl` is the distance of the fully quantized model's outputs from the float model's. `score` names what stands
+    in every place of an accuracy, R² or mAP for example; `distance` what stands in every place of a KL divergence: that
+    in nats, or the noise's share of the power.
     """
 
     variant: str
@@ -72,6 +84,7 @@ class Sensitivity:
     layers: tuple[Layer, ...]
     score: str = "accuracy"
     distance: Distance = "KL divergence"
+    diagnosis: Diagnosis | None = None
 
     @property
     def unit(self) -> str:

@@ -79,7 +79,7 @@ def test_an_experiment_that_ships(name: str, engine: str, whole: Finish) -> None
     assert all(gate["holds"] for gate in comparison["gates"])
     assert [row for row, found in rows.items() if found["status"] != "ok"] == ["torch.uint8"]
     assert {rows[row]["agreement"] for row in FLOATS} == {1.0}
-    assert comparison["verdict"]["ship"]
+    assert comparison["decision"]["variant"]
     assert f"written to {driver.volumes / name / 'comparison'}/" in done.stdout
 
 

@@ -127,11 +127,12 @@ def test_a_float_variant_has_nothing_to_explain(finished: Finished) -> None:
     assert done.stderr.startswith("error: 'onnx.fp32' can't be explained: give a quantized variant, one of onnx.int8, ")
 
 
-def test_what_other_cpus_answer_is_on_the_row_and_in_the_verdict(finished: Finished) -> None:
+def test_what_other_cpus_answer_is_on_the_row_and_in_the_decision(finished: Finished) -> None:
     """uint8 times int8 saturates without VNNI, unless the weights have 7 bits."""
     rows = finished.driver.rows()
     if not rows["onnx.u8s8"]["emulated"]:
-        assert any("qemu-x86_64 is not on this host" in remark for remark in rows["onnx.u8s8"]["remarks"])
+        refusals = [each for each in rows["onnx.u8s8"]["warnings"] if each["kind"] == "cannot_run"]
+        assert any("qemu-x86_64 is not on this host" in each["reason"] for each in refusals)
         assert finished.driver.engine == "venv", "the images have the emulator"
         pytest.skip("no qemu-x86_64 on this host")
     fast, safe = (rows[name]["emulated"][0] for name in ("onnx.u8s8", "onnx.u8s8-reduced"))
@@ -140,7 +141,8 @@ def test_what_other_cpus_answer_is_on_the_row_and_in_the_verdict(finished: Finis
         assert fast["agreement"] == 1.0, "this CPU loses as much"
     else:
         assert fast["accuracy"] < fast["here"] - 0.02
-    assert any("haswell" in remark for remark in rows["onnx.u8s8"]["remarks"]) is not this_cpu().saturates
+    losses = [each["cpu"] for each in rows["onnx.u8s8"]["warnings"] if each["kind"] == "worse_on_cpu"]
+    assert ("haswell" in losses) is not this_cpu().saturates
     assert safe["agreement"] == 1.0
     assert rows["torch.x86"]["emulated"][0]["agreement"] > 0.99
 

@@ -67,13 +67,12 @@ def test_what_saturates_on_this_cpu_loses_and_is_told_why(finished: Finished, va
     row = rows[variant]
     assert (row["status"], row["saturated"]) == ("ok", True)
     assert 0.6 < row["accuracy"] < 0.85
-    (why,) = [remark for remark in row["remarks"] if "saturate" in remark]
-    start, end = "run on a CPU (AVX2, no VNNI) where products of uint8 and int8 can saturate: take ", " on every CPU"
-    instead = rows[why.removeprefix(start).partition(",")[0]]
-    assert why == f"{start}{instead['name']}, which answers alike{end}"
+    (why,) = [warning for warning in row["warnings"] if warning["kind"] == "saturating_products"]
+    instead = rows[why["instead"]]
     assert instead["cpu_invariant"] and instead["image"] == row["image"] and instead["accuracy"] > 0.85
-    assert f"{variant}: {why}" in finished.done.stdout
-    assert finished.driver.comparison()["verdict"]["ship"] not in LOST
+    start = f"{variant}: run on a CPU (AVX2, no VNNI) where products of uint8 and int8 can saturate: take "
+    assert f"{start}{instead['name']}, which answers alike on every CPU" in finished.done.stdout
+    assert finished.driver.comparison()["decision"]["variant"] not in LOST
 
 
 @pytest.mark.parametrize("variant", KEPT)
@@ -135,23 +134,24 @@ def test_a_cold_start_is_from_a_fresh_process(finished: Finished, variant: str) 
     assert cold["peak_bytes"] > 50e6
 
 
-def test_legs_say_what_each_tool_lost(finished: Finished) -> None:
-    legs = {(leg["before"], leg["after"]): leg for leg in finished.driver.comparison()["legs"]}
-    assert len(legs) == 10
-    export, convert = legs["keras.fp32", "onnx.fp32"], legs["onnx.fp32", "torch.fp32"]
+def test_conversion_steps_say_what_each_tool_lost(finished: Finished) -> None:
+    steps = {(step["before"], step["after"]): step for step in finished.driver.comparison()["conversion_steps"]}
+    assert len(steps) == 10
+    export, convert = steps["keras.fp32", "onnx.fp32"], steps["onnx.fp32", "torch.fp32"]
     assert export["tools"][0].startswith("tf2onnx ") and convert["tools"][0].startswith("onnx2torch ")
     assert export["drift"]["changed"] == convert["drift"]["changed"] == 0
-    assert min(leg["drift"]["sqnr_db"] for leg in (export, convert)) > 100
-    assert 10 < legs["onnx.fp32", "onnx.int8"]["drift"]["sqnr_db"] < 30
+    assert min(step["drift"]["sqnr_db"] for step in (export, convert)) > 100
+    assert 10 < steps["onnx.fp32", "onnx.int8"]["drift"]["sqnr_db"] < 30
 
 
-def test_the_verdict_names_a_variant_and_tells_every_other_one_why_not(finished: Finished) -> None:
-    verdict = finished.driver.comparison()["verdict"]
-    assert verdict["ship"] in QUANTIZED
-    assert verdict["sentences"][0].startswith(f"Ship {verdict['ship']}: not significantly worse (")
-    told = [line.split()[1].rstrip(":") for line in verdict["sentences"] if line.startswith("Not ")]
-    assert sorted([*told, verdict["ship"]]) == sorted(ALL)
-    assert all(line in finished.done.stdout for line in verdict["sentences"])
+def test_the_decision_names_a_variant_and_tells_every_other_one_why_not(finished: Finished) -> None:
+    decision = finished.driver.comparison()["decision"]
+    assert (decision["outcome"], decision["variant"] in QUANTIZED) == ("ship", True)
+    assert decision["reasons"][0]["kind"] == "not_significantly_worse"
+    rejected = [rejection["variant"] for rejection in decision["rejections"]]
+    assert sorted([*rejected, decision["variant"]]) == sorted(ALL)
+    assert f"Ship {decision['variant']}: not significantly worse (" in finished.done.stdout
+    assert all(f"Not {name}: " in finished.done.stdout for name in rejected)
 
 
 def test_the_files_of_the_comparison(finished: Finished) -> None:

@@ -6,24 +6,40 @@ import numpy as np
 from variant_makers import change, make_variant
 
 from driver.analysis import statistics
+from driver.analysis.facts import (
+    AnsweringCpu,
+    AnswersOfOtherCpus,
+    BusyMachine,
+    ComparedWith,
+    Decision,
+    FormatConversion,
+    GateFails,
+    NoCandidate,
+    NotSignificantlyWorse,
+    Price,
+    Quantization,
+    Rejection,
+)
 from driver.analysis.results import (
+    SCHEMA,
     Changed,
     Cold,
     Comparison,
+    ConversionStep,
     Count,
     Drift,
     Gate,
     Latency,
-    Leg,
     Losing,
     Noise,
     Paired,
     Timing,
     Variant,
-    Verdict,
 )
 from driver.comparison.page_data import Material
-from driver.report import terminal
+from driver.decision import decide
+from driver.experiment.model import Gates
+from driver.report import files as report_files
 from shared.contract import Failure
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
@@ -54,18 +70,6 @@ FIGURES = {
     "torch.x86": (170, 113, 102_137, 0.232, 7236, 0.495),
 }
 REFUSED = "PyTorch quantized 0 of 10 layers: Weight observer must have a dtype of qint8, got torch.quint8"
-SENTENCES = (
-    "Ship onnx.u8s8: not significantly worse (−0.05 points, 95% −0.36…+0.26, p = 0.8), 6.1× faster and 4.0× smaller "
-    "than keras.fp32 on this CPU.",
-    "Not keras.fp32: 6.1× slower and 4.0× larger than onnx.u8s8.",
-    "Not onnx.fp32: 1.8× slower and 3.0× larger than onnx.u8s8.",
-    "Not torch.fp32: 4.7× slower and 3.0× larger than onnx.u8s8.",
-    "Not onnx.int8: significantly worse (−0.60 points, 95% −0.95…−0.25, p = 0.0042).",
-    "Not onnx.uint8: significantly worse (−0.55 points, 95% −0.89…−0.22, p = 0.0042).",
-    "Not torch.int8: significantly worse (−0.57 points, 95% −0.90…−0.24, p = 0.0042).",
-    "Not torch.x86: significantly worse (−0.57 points, 95% −0.90…−0.24, p = 0.0042).",
-    "Not torch.uint8: unsupported.",
-)
 
 
 def pairs(only_reference, only_variant, right=8837, images=10_000):
@@ -131,16 +135,19 @@ def empty(name, status, reason):
     return Variant(name, image, recipe, status, reason)
 
 
-def leg(kind, before, after, *tools):
+INT8 = Quantization("int8", "int8", "static")
+
+
+def step(change, before, after, *tools):
     row = variant(after)
-    return Leg(kind, before, after, tools, row.drift, row.paired)
+    return ConversionStep(change, before, after, tools, row.drift, row.paired)
 
 
-LEGS = (
-    leg("Keras→ONNX", "keras.fp32", "onnx.fp32", "tf2onnx 1.17.0", "onnxruntime 1.32.0"),
-    leg("ONNX→PyTorch", "onnx.fp32", "torch.fp32", "onnx2torch 1.5.15"),
-    *(leg("FP32→INT8", "onnx.fp32", f"onnx.{recipe}", "onnxruntime 1.32.0") for recipe in ("int8", "uint8", "u8s8")),
-    *(leg("FP32→INT8", "torch.fp32", f"torch.{recipe}", "torch 2.13.0+cpu") for recipe in ("int8", "x86")),
+STEPS = (
+    step(FormatConversion("Keras", "ONNX"), "keras.fp32", "onnx.fp32", "tf2onnx 1.17.0", "onnxruntime 1.32.0"),
+    step(FormatConversion("ONNX", "PyTorch"), "onnx.fp32", "torch.fp32", "onnx2torch 1.5.15"),
+    *(step(INT8, "onnx.fp32", f"onnx.{recipe}", "onnxruntime 1.32.0") for recipe in ("int8", "uint8", "u8s8")),
+    *(step(INT8, "torch.fp32", f"torch.{recipe}", "torch 2.13.0+cpu") for recipe in ("int8", "x86")),
 )
 
 
@@ -156,18 +163,21 @@ def gates(rows):
 def comparison(**changes):
     """The default experiment: nine rows, of which torch refuses the last."""
     rows = tuple(variant(name) for name in FIGURES)
+    noise = tuple(Noise(name.partition(".")[0], name, share) for name, share in TWICE.items())
+    every = (*rows, empty("torch.uint8", "unsupported", REFUSED))
+    checked = tuple(gates(rows))
     made = Comparison(
-        1,
+        SCHEMA,
         "resnet8-cifar10",
         "keras.fp32",
         FULL,
-        (*rows, empty("torch.uint8", "unsupported", REFUSED)),
+        every,
         HOST,
         VERSIONS,
-        tuple(gates(rows)),
-        legs=LEGS,
-        noise=tuple(Noise(name.partition(".")[0], name, share) for name, share in TWICE.items()),
-        verdict=Verdict("onnx.u8s8", SENTENCES),
+        checked,
+        conversion_steps=STEPS,
+        noise=noise,
+        decision=decide.decide(every, "keras.fp32", checked, noise, Gates()),
         digests={name: f"{number:064x}" for number, name in enumerate((*FIGURES, "dataset", "calibration"))},
         evidence="4cc22285dd2069ab5f8f22d2d728a1f137c29ba0149eb353968f6a7b50664a6a",
     )
@@ -185,17 +195,17 @@ def troubled():
         variants=(*rows[:3], lost, *others, *rows[6:]),
         gates=(Gate("onnx.int8", "accuracy", "min", 0.85, 0.1005, False),),
         failures=(Failure("latency.onnx", "failed", "no answer in 900 s"),),
-        warnings=("Busy machine: other processes kept up to 1.1 cores busy during the timings.",),
-        verdict=Verdict("", ("Ship nothing: no variant is sound and not significantly worse.",)),
+        warnings=(BusyMachine(1.1),),
+        decision=Decision("ship_nothing", "", (NoCandidate(),)),
     )
-    return replace(made, noise=(), legs=made.legs[:2])
+    return replace(made, noise=(), conversion_steps=made.conversion_steps[:2])
 
 
 def nothing():
     """Rows alone, with no figure anywhere."""
     rows = tuple(empty(name, "skipped", "dataset failed") for name in FIGURES)
     about = {"name": "", "test_images": 0, "sample": False, "classes": []}
-    return Comparison(1, "broken", "keras.fp32", about, rows, {}, {}, ())
+    return Comparison(SCHEMA, "broken", "keras.fp32", about, rows, {}, {}, ())
 
 
 def hundred():
@@ -210,10 +220,10 @@ def hundred():
         known = change(base, name=f"onnx.r{number:02}", recipe=f"r{number:02}", accuracy=right / 10_000, paired=paired)
         known = change(known, interval=statistics.wilson(right, 10_000), delta_pp=paired.delta_pp)
         rows.append(replace(known, latency_ms=latency, timings=(), size_bytes=int(90_000 + 500 * number)))
-    legs = [replace(LEGS[2], after=row.name, paired=row.paired) for row in rows[2:]]
-    sentences = (SENTENCES[0].replace("u8s8", "r00"), *(f"Not {row.name}: 1.2× slower." for row in rows[1:]))
-    named = Verdict("onnx.r00", sentences)
-    return comparison(variants=tuple(rows), legs=(LEGS[0], *legs), gates=tuple(gates(rows)), verdict=named)
+    steps = (STEPS[0], *(replace(STEPS[2], after=row.name, paired=row.paired) for row in rows[2:]))
+    rejections = tuple(Rejection(row.name, (GateFails("drop_pp", "max", 0.5, 0.6),)) for row in rows[1:])
+    named = Decision("ship", "onnx.r00", (NotSignificantlyWorse(None),), rejections)
+    return comparison(variants=tuple(rows), conversion_steps=steps, gates=tuple(gates(rows)), decision=named)
 
 
 def of(right, images):
@@ -222,9 +232,11 @@ def of(right, images):
     counts = tuple(Count(right if label == 0 else 0, images if label == 0 else 0) for label in range(10))
     known = {"accuracy": right / images, "interval": statistics.wilson(right, images), "paired": paired, "losing": ()}
     known |= {"classes": counts, "drift": drift(0, 0.0, images), "delta_pp": 0.0, "agreement": 1.0, "ece": 0.0}
-    rows = tuple(replace(variant(name), **known) for name in FIGURES)
-    legs = tuple(replace(item, drift=known["drift"], paired=paired) for item in LEGS)
-    return comparison(dataset={**FULL, "test_images": images}, variants=rows, legs=legs, gates=tuple(gates(rows)))
+    rows = tuple(change(variant(name), **known) for name in FIGURES)
+    steps = tuple(replace(item, drift=known["drift"], paired=paired) for item in STEPS)
+    return comparison(
+        dataset={**FULL, "test_images": images}, variants=rows, conversion_steps=steps, gates=tuple(gates(rows))
+    )
 
 
 def hostile():
@@ -233,13 +245,15 @@ def hostile():
     names = [MARKUP, *CLASSES[1:]]
     versions = {"keras": {"keras": MARKUP}}
     made = comparison(variants=rows, dataset={**FULL, "name": MARKUP, "classes": names}, versions=versions)
-    verdict = Verdict("onnx.u8s8", (MARKUP, MARKUP))
-    return replace(made, host={**HOST, "cpu": MARKUP}, warnings=(MARKUP,), verdict=verdict)
+    rejections = (Rejection(MARKUP, (GateFails(MARKUP, "min", 1.0, 0.5),)),)
+    decision = Decision("ship", "onnx.u8s8", (ComparedWith(MARKUP, Price(2.0, False, 2.0)),), rejections)
+    warnings = (AnswersOfOtherCpus((AnsweringCpu(MARKUP, ("avx2",)),)),)
+    return replace(made, host={**HOST, "cpu": MARKUP}, warnings=warnings, decision=decision)
 
 
 def files(made):
     """The texts of all files of a comparison, as `comparison_folder.publish` takes them."""
-    return terminal.texts(made) | {"comparison.html": "<!doctype html>a page", "changed.csv": "variant,sample\n"}
+    return report_files.texts(made) | {"comparison.html": "<!doctype html>a page", "changed.csv": "variant,sample\n"}
 
 
 MARKUP = "<script>alert('x')</script><img src=http://example.org/x>\" onload=\"y"

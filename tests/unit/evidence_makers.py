@@ -21,7 +21,7 @@ from shared.artifacts.freshness import Freshness
 from shared.contract import SEAL_SCHEMA, Failure, Plan, Seal, Step, encode
 from shared.emulation import emulation
 from shared.measure.machine import Machine
-from shared.measure.timing import TWIN, Samples, Timings
+from shared.measure.timing import REPEAT_SUFFIX, Samples, Timings
 from shared.sensitivity import layer_errors
 from shared.sensitivity.layer_errors import Sensitivity
 
@@ -103,10 +103,10 @@ def timings(
 ) -> Timings:
     """What one start of an image writes: all variants alike, on one thread and on two; the first one's twin as well."""
     found = [
-        Samples(name, batch, threads, twin if name.endswith(TWIN) and twin and batch == 1 else rounds)
+        Samples(name, batch, threads, twin if name.endswith(REPEAT_SUFFIX) and twin and batch == 1 else rounds)
         for threads in (1, 2)
         for batch, rounds in ((1, single), (BATCH, many))
-        for name in (*names, *(first + TWIN for first in names[:1]))
+        for name in (*names, *(first + REPEAT_SUFFIX for first in names[:1]))
     ]
     return Timings(replace(QUIET, **machine), tuple(found))
 

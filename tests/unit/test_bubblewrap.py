@@ -13,7 +13,8 @@ from shared.artifacts.store import ROOT
 from shared.contract import Plan
 from shared.errors import CrossquantError
 
-PLAN = Plan(1, "mine", 1, 1, {}, {"input.model": "inputs/models/mine", "dataset": "mine/keras/dataset"}, (), False)
+LOCATIONS = {"input.model": "inputs/models/mine", "dataset": "mine/keras/dataset"}
+PLAN = Plan(2, "mine", 1, 1, ("keras",), "", LOCATIONS, (), False)
 
 
 @pytest.fixture

@@ -9,11 +9,12 @@ import pytest
 from evidence_makers import LABELS, ORDER, Volume, answers, default_experiment, evaluate, versions
 
 from driver.analysis import artifacts
+from driver.analysis.facts import BusyMachine, ComparedWith, NoCandidate, NotSignificantlyWorse, PairedDifference, Price
 from driver.analysis.results import Latency
 from driver.comparison import compare as comparing
 from driver.experiment.model import Bound, Gates
 from driver.host import facts
-from driver.report import terminal
+from driver.report import files
 from shared.contract import Failure
 
 pytestmark = pytest.mark.usefixtures("volumes")
@@ -55,7 +56,7 @@ def test_a_run_in_which_all_went_well(volume):
         "task": "classification",
         "unit": "images",
     }
-    assert (compared.schema, compared.experiment, compared.reference) == (1, "resnet8-cifar10", "keras.fp32")
+    assert (compared.schema, compared.experiment, compared.reference) == (2, "resnet8-cifar10", "keras.fp32")
     assert compared.host == MACHINE
     assert compared.failures == ()
     assert compared.exit_code == 0
@@ -284,18 +285,19 @@ def test_a_failure_weighs_more_than_a_gate():
 
 def test_the_json_file_has_exactly_the_fields_that_are_promised(volume):
     compared = compare(volume.whole())
-    data = json.loads(terminal.texts(compared)["comparison.json"])
+    data = json.loads(files.texts(compared)["comparison.json"])
     assert set(data) == {
-        "schema", "experiment", "reference", "dataset", "variants", "host", "versions", "gates", "failures", "legs",
-        "noise", "warnings", "verdict", "digests", "evidence", "not_held",
+        "schema", "experiment", "reference", "dataset", "variants", "host", "versions", "gates", "failures",
+        "conversion_steps", "noise", "warnings", "decision", "digests", "evidence", "not_held",
     }  # fmt: skip
-    assert data["schema"] == 1
+    assert data["schema"] == 2
     assert set(data["dataset"]) == {"name", "test_images", "split", "sample", "classes", "task", "unit"}
     for row in data["variants"]:
         assert set(row) == {
             "name", "image", "recipe", "status", "reason",
             "size_bytes", "latency_ms", "images_per_second", "paired", "drift", "ece", "classes", "losing",
-            "timings", "cold", "confusion", "draws", "curve", "emulated", "in_float", "limit_held", "remarks",
+            "timings", "cold", "confusion", "draws", "curve", "emulated", "in_float", "limit_held",
+            "warnings", "conversion_notes",
             "metrics", "outputs", "confused", "cpu_invariant", "saturated",
         }  # fmt: skip
     assert [row["name"] for row in data["variants"]] == list(ORDER)
@@ -307,11 +309,11 @@ def test_the_json_file_has_exactly_the_fields_that_are_promised(volume):
     assert set(data["variants"][3]["paired"]) == {
         "both_right", "only_reference", "only_variant", "both_wrong", "delta_pp", "interval_pp", "p_value", "p_holm",
     }  # fmt: skip
-    assert {frozenset(leg) for leg in data["legs"]} == {
-        frozenset(("kind", "before", "after", "tools", "drift", "paired", "metric"))
+    assert {frozenset(step) for step in data["conversion_steps"]} == {
+        frozenset(("change", "before", "after", "tools", "drift", "paired", "metric"))
     }
-    assert [set(noise) for noise in data["noise"]] == [{"image", "twin_of", "share"}] * 3
-    assert set(data["verdict"]) == {"ship", "sentences"}
+    assert [set(noise) for noise in data["noise"]] == [{"image", "repeat_of", "share"}] * 3
+    assert set(data["decision"]) == {"outcome", "variant", "reasons", "rejections", "caveats"}
     assert data["variants"][-1]["latency_ms"] is None
     assert {frozenset(gate) for gate in data["gates"]} == {
         frozenset(("variant", "figure", "bound", "limit", "value", "holds", "confidence"))
@@ -323,7 +325,7 @@ def test_a_failure_in_the_json_file(volume):
     volume.whole()
     volume.remove("latency.onnx")
     volume.fail("latency.onnx", "no time")
-    data = json.loads(terminal.texts(compare(volume))["comparison.json"])
+    data = json.loads(files.texts(compare(volume))["comparison.json"])
     assert data["failures"] == [{"name": "latency.onnx", "status": "failed", "reason": "no time"}]
 
 
@@ -368,7 +370,7 @@ def test_holm_corrects_over_the_quantized_rows_alone(volume):
     assert found["torch.x86"].paired.p_value == pytest.approx(2 / 2**8)
 
 
-def test_the_verdict_is_of_these_rows(volume):
+def test_the_decision_is_of_these_rows(volume):
     volume.whole()
     volume.latency("onnx", "onnx.fp32", "onnx.int8", single=[[0.0001]])
     volume.variant("onnx.fp32", answers(10), size=50)
@@ -376,17 +378,19 @@ def test_the_verdict_is_of_these_rows(volume):
     for name in ("onnx.uint8", "onnx.u8s8"):
         volume.variant(name, answers(10))
     volume.latency("onnx", "onnx.fp32", "onnx.int8", single=[[0.0001]])
-    verdict = compare(volume).verdict
-    assert verdict.ship == "onnx.int8"
-    assert verdict.sentences[0] == (
-        "Ship onnx.int8: not significantly worse (+0.00 points, 95% −3.53…+3.53, p = 1), 15.0× faster and 25.0× "
-        "smaller than keras.fp32 on this CPU."
+    decision = compare(volume).decision
+    low, high = (pytest.approx(end, abs=1e-4) for end in (-0.0353, 0.0353))
+    difference = PairedDifference("accuracy", 0.0, low, high, 1.0)
+    assert decision.variant == "onnx.int8"
+    assert decision.reasons == (
+        NotSignificantlyWorse(difference),
+        ComparedWith("keras.fp32", Price(pytest.approx(15.0), False, pytest.approx(25.0))),
     )
 
 
 def test_the_noise_is_of_each_image_and_its_first_variant(volume):
     found = compare(volume.whole()).noise
-    assert [(noise.image, noise.twin_of, noise.share) for noise in found] == [
+    assert [(noise.image, noise.repeat_of, noise.share) for noise in found] == [
         (image, f"{image}.fp32", 0.0) for image in ("keras", "onnx", "torch")
     ]
 
@@ -394,7 +398,7 @@ def test_the_noise_is_of_each_image_and_its_first_variant(volume):
 def test_a_busy_machine_is_told(volume):
     volume.whole()
     volume.latency("torch", "torch.fp32", others=1.5)
-    assert compare(volume).warnings == ("Busy machine: other processes kept up to 1.5 cores busy during the timings.",)
+    assert compare(volume).warnings == (BusyMachine(1.5),)
 
 
 def test_a_gate_with_a_confidence_and_no_reference_is_no_mistake():
@@ -422,8 +426,7 @@ def test_a_test_set_of_one_image(volume, other_labels):
     compared = compare(volume.whole())
     assert compared.dataset["test_images"] == 1
     assert [row.status for row in compared.variants] == ["failed"] * 8 + ["unsupported"]
-    assert compared.verdict.ship == ""
-    assert compared.verdict.sentences[0] == "Ship nothing: no variant is sound and not significantly worse."
+    assert (compared.shipped, compared.decision.reasons) == ("", (NoCandidate(),))
     assert compared.exit_code == 3
 
 
@@ -440,7 +443,7 @@ def test_all_right(volume):
     assert (row.accuracy, row.interval.high, row.delta_pp, row.agreement) == (1.0, pytest.approx(1.0), 0.0, 1.0)
     assert (row.drift.sqnr_db, row.drift.kl, row.paired.p_value, row.paired.p_holm) == (None, 0.0, 1.0, 1.0)
     assert compared.exit_code == 0
-    assert compared.verdict.ship
+    assert compared.shipped
 
 
 def test_all_wrong(volume):
@@ -455,7 +458,7 @@ def test_all_wrong(volume):
     assert {row.status for row in compared.variants[:-1]} == {"failed"}
     row = rows(compared)["onnx.int8"]
     assert (row.accuracy, row.interval.low, row.paired.both_wrong) == (0.0, pytest.approx(0.0, abs=1e-12), 100)
-    assert compared.verdict.ship == ""
+    assert compared.shipped == ""
     assert compared.exit_code == 3
 
 
@@ -474,7 +477,7 @@ def test_a_hundred_variants():
     compared = compare(volume)
     assert len(compared.variants) == 100
     assert {row.status for row in compared.variants} == {"ok"}
-    assert len(compared.legs) == 99
-    assert len(compared.verdict.sentences) == 100
+    assert len(compared.conversion_steps) == 99
+    assert len(compared.decision.rejections) == 99
     surest = min((row.paired for row in compared.variants if row.quantized), key=lambda pairs: pairs.p_value)
     assert surest.p_holm == pytest.approx(97 * surest.p_value)

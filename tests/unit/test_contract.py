@@ -213,3 +213,58 @@ def test_what_is_shown_is_clean_all_the_way_down():
     assert contract.shown(failure) == Failure("a b", "failed", "[2Jc")
     assert contract.shown({"a\n1": ("b\r", [1, None])}) == {"a 1": ("b", [1, None])}
     assert contract.shown("x" * 30, 10) == "x" * 9 + "…"
+
+
+@dataclass(frozen=True)
+class Circle:
+    radius: float
+    kind: Literal["circle"] = "circle"
+
+
+@dataclass(frozen=True)
+class Square:
+    side: float
+    kind: Literal["square"] = "square"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    shapes: tuple[Circle | Square, ...]
+    frame: Circle | Square | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    kind: Literal["solid", "dashed"]
+
+
+@dataclass(frozen=True)
+class Styled:
+    line: Line | None = None
+
+
+def test_a_kind_of_several_values_tells_no_dataclasses_apart():
+    assert decode(Styled, {"line": {"kind": "dashed"}}) == Styled(Line("dashed"))
+
+
+def test_dataclasses_in_a_union_are_told_apart_by_their_kind():
+    data = {"shapes": [{"kind": "square", "side": 1.0}, {"kind": "circle", "radius": 2.0}], "frame": None}
+    assert decode(Drawing, data) == Drawing((Square(1.0), Circle(2.0)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "problem"),
+    [
+        ({"side": 1.0}, "shapes.0.kind: is missing"),
+        ({"kind": "star"}, "shapes.0.kind: must be one of circle, square, not 'star'"),
+        ({"kind": ["circle"]}, "shapes.0.kind: must be one of circle, square, not ['circle']"),
+        ({"kind": "square"}, "shapes.0.side: is missing"),
+        ({"kind": "square", "side": "a"}, "shapes.0.side: must be a number, not 'a'"),
+        ({"kind": "square", "radius": 1.0}, "shapes.0.radius: unknown key; known are side, kind"),
+        (3, "shapes.0: must be "),
+    ],
+)
+def test_what_is_wrong_with_one_of_a_union_is_named(shape, problem):
+    with pytest.raises(FieldError) as caught:
+        decode(Drawing, {"shapes": [shape]})
+    assert str(caught.value).startswith(problem)

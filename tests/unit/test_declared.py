@@ -14,12 +14,13 @@ from test_layers import FOUND
 from driver.analysis import explanations, saturation
 from driver.analysis.artifacts import Evidence
 from driver.analysis.evaluation import Evaluation
+from driver.analysis.facts import StageNote
 from driver.catalog import declarations
 from driver.cli import explain
 from driver.cli.arguments import Display
 from driver.cli.console import make_output
 from driver.comparison import compare, page_data
-from driver.report import documents, terminal
+from driver.report import files, junit, markdown
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
 from shared.emulation import emulation
@@ -295,8 +296,7 @@ def test_a_cpu_is_no_path_to_another_artifact(elsewhere):
 
 def told(made) -> list[str]:
     """All that people read of a comparison."""
-    files = terminal.texts(made)
-    return [*files.values(), documents.junit(made)]
+    return [*files.texts(made).values(), junit.junit_text(made)]
 
 
 def test_nothing_that_a_stage_wrote_looks_like_the_tools_own_line(volume):
@@ -310,18 +310,18 @@ def test_nothing_that_a_stage_wrote_looks_like_the_tools_own_line(volume):
         assert "\x1b" not in text
         assert "\u202e" not in text
         assert not [line for line in text.splitlines() if line.startswith(("Ship onnx.int8: same", "all gates"))]
-    assert "[2J [Hall gates hold Ship onnx.int8: same accuracy abc" in made.variants[3].remarks
+    assert StageNote("[2J [Hall gates hold Ship onnx.int8: same accuracy abc") in made.variants[3].conversion_notes
 
 
 def test_what_is_clean_is_as_it_was(volume):
     volume.seal("onnx.int8", {"model.bin": b"x", "notes.json": ["Größe [m²] a < b"]})
     volume.seal("predictions.onnx.int8", {"output_0.npy": answers(10)})
     made = compare.compare(evaluate(volume), volume.experiment)
-    assert "Größe [m²] a < b" in made.variants[3].remarks
+    assert StageNote("Größe [m²] a < b") in made.variants[3].conversion_notes
 
 
 def test_markdown_is_no_html_and_no_links():
-    text = documents.markdown(comparisons.hostile())
+    text = markdown.markdown_text(comparisons.hostile())
     assert "<script" not in text
     assert "<img" not in text
     assert "&lt;script" in text

@@ -10,7 +10,7 @@ from driver.analysis.evaluation import Evaluation
 from driver.analysis.results import Draws, Point
 from driver.comparison import compare
 from driver.experiment.model import Curve
-from driver.report import terminal
+from driver.report import phrases
 from shared.artifacts.freshness import Freshness
 
 pytestmark = pytest.mark.usefixtures("volumes")
@@ -84,7 +84,7 @@ def test_there_is_no_spread_of_some_of_the_draws(drawn, trouble):
 def test_a_draw_that_failed_is_told_with_the_failures(drawn):
     failed(drawn)
     found = compare.compare(evaluate(drawn), drawn.experiment)
-    assert ("onnx.int8.d3", "failed", "killed") in terminal.reasons(found)
+    assert ("onnx.int8.d3", "failed", "killed") in found.reasons
     assert found.exit_code == 3
 
 
@@ -129,7 +129,7 @@ def test_draws_reach_the_row_and_the_reader(drawn):
     assert rows["onnx.int8"].draws.accuracies == (0.9, 0.85, 0.8)
     assert (rows["onnx.fp32"].draws, rows["onnx.int8_b"].draws) == (None, None)
     told = "onnx.int8 over 3 draws: 85.00 ± 5.00 %, 80.00…90.00 (−5.00 points)"
-    assert told in terminal.remarks(found)
+    assert told in phrases.row_lines(found)
 
 
 def simulated(difference, runs=1000, count=5):

@@ -10,6 +10,7 @@ from scipy.stats import binomtest
 from driver.analysis import cross_cpu, statistics
 from driver.analysis.artifacts import Evidence
 from driver.analysis.evaluation import Evaluation
+from driver.analysis.facts import CannotRun, LosesOnCpu, WorseOnCpu
 from driver.catalog import declarations
 from driver.comparison import compare
 from shared.artifacts.freshness import Freshness
@@ -94,19 +95,18 @@ def test_only_what_is_recommended_is_run_elsewhere_by_default(volume):
     assert not without.plan.step("emulation.onnx.int8").default
 
 
-def test_it_reaches_the_row_its_remarks_and_the_verdict(volume):
+def test_it_reaches_the_row_its_warnings_and_the_decision(volume):
     volume.emulate("onnx.int8", EVEN, {"haswell": answers(40)[EVEN], "nehalem": "killed by SIGILL"})
     volume.latency("onnx", "onnx.int8")
     found = compare.compare(evaluate(volume), volume.experiment)
     row = next(row for row in found.variants if row.name == "onnx.int8")
     assert [run.cpu for run in row.emulated] == ["haswell"]
-    assert row.remarks == (
-        "60.0 % on haswell, 90.0 % here, on the same 50 images (same answer on 70.0 %)",
-        "can't run on nehalem: killed by SIGILL",
+    assert row.warnings == (
+        WorseOnCpu("haswell", "accuracy", 0.6, 0.9, 50, 0.7),
+        CannotRun("nehalem", "killed by SIGILL"),
     )
-    assert found.verdict.ship == "onnx.int8"
-    told = "On haswell onnx.int8 loses: 60.0 % there, 90.0 % here, on the same 50 images. "
-    assert any(sentence.startswith(told) for sentence in found.verdict.sentences)
+    assert found.decision.variant == "onnx.int8"
+    assert LosesOnCpu("haswell", "accuracy", 0.6, 0.9, 50, None) in found.decision.caveats
 
 
 def test_an_emulation_that_failed_is_told(volume):

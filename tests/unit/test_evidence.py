@@ -269,7 +269,7 @@ def test_evidence_that_is_replaced_while_it_is_compared_is_compared_again(volume
     def interrupted(found, chosen):
         calls.append(chosen.name)
         if len(calls) == 1:
-            found.fingerprint(chosen)
+            found.evidence.fingerprint(chosen)
             remake(volume)
         return compare(found, chosen)
 
@@ -288,7 +288,7 @@ def test_evidence_that_vanishes_while_it_is_compared_is_compared_again(volume, m
     def interrupted(found, chosen):
         calls.append(chosen.name)
         if len(calls) == 1:
-            found.fingerprint(chosen)
+            found.evidence.fingerprint(chosen)
             volume.remove("predictions.torch.x86")
         return compare(found, chosen)
 

@@ -7,8 +7,9 @@ import comparisons
 import pytest
 import thorough
 
+from driver.analysis.facts import AnsweringCpu, AnswersOfOtherCpus, GateFails, Rejection
 from driver.analysis.results import Gate
-from driver.report import comment_limits, documents, terminal
+from driver.report import comment_limits, markdown, phrases
 from shared.contract import Failure
 
 COMMENT = 65_536  # characters, that GitHub takes
@@ -23,11 +24,11 @@ def crowd(count=100, words="no kernel for this"):
         Gate(row.name, "accuracy", "min", 0.85, 0.84, row.recipe[-1] not in "38") for row in rows if row.accuracy
     )
     failures = tuple(Failure(f"latency.{number}", "failed", words) for number in range(count))
-    warnings = tuple(f"{words} {number}" for number in range(count))
+    warnings = tuple(AnswersOfOtherCpus((AnsweringCpu(f"{words} {number}", ("avx2",)),)) for number in range(count))
     made = comparisons.hundred()
-    sentences = (made.verdict.sentences[0], *(f"Not {row.name}: {words}." for row in rows))
-    verdict = replace(made.verdict, ship="onnx.s00000", sentences=sentences)
-    return replace(made, variants=tuple(rows), gates=gates, failures=failures, warnings=warnings, verdict=verdict)
+    rejections = tuple(Rejection(row.name, (GateFails(words, "min", 0.85, 0.84),)) for row in rows)
+    decision = replace(made.decision, variant="onnx.s00000", rejections=rejections)
+    return replace(made, variants=tuple(rows), gates=gates, failures=failures, warnings=warnings, decision=decision)
 
 
 def troubled(row, number, words):
@@ -60,10 +61,10 @@ def left_out(text):
     ids=["default", "troubled", "hundred", "hundredfold", "crowd", "thousand", "long"],
 )
 def test_markdown_fits_a_comment(made):
-    text = documents.markdown(made)
+    text = markdown.markdown_text(made)
     assert len(text.splitlines()) < 100
     assert len(text) < COMMENT - 100, "with room for a mark above it"
-    assert f"**{made.verdict.sentences[0]}**" in text, "the verdict is whole"
+    assert f"**{phrases.first_sentence(made)}**" in text, "the verdict is whole"
 
 
 @pytest.mark.parametrize(
@@ -72,14 +73,14 @@ def test_markdown_fits_a_comment(made):
     ids=["default", "troubled", "thorough"],
 )
 def test_nothing_is_left_out_of_an_ordinary_comparison(made):
-    text = documents.markdown(made)
+    text = markdown.markdown_text(made)
     assert shown(text) == [row.name for row in made.variants]
     assert left_out(text) == []
 
 
 def test_the_table_has_the_shipped_the_float_and_the_best_rows_in_their_order():
     made = comparisons.hundred()
-    names = shown(documents.markdown(made))
+    names = shown(markdown.markdown_text(made))
     assert len(names) == comment_limits.ROWS
     assert names[:3] == ["keras.fp32", "onnx.fp32", "onnx.r00"]
     assert names == [row.name for row in made.variants if row.name in names]
@@ -89,29 +90,29 @@ def test_the_table_has_the_shipped_the_float_and_the_best_rows_in_their_order():
 
 
 def test_rows_without_figures_and_those_below_a_gate_make_room_for_sound_ones():
-    names = shown(documents.markdown(crowd(300)))
+    names = shown(markdown.markdown_text(crowd(300)))
     assert {"keras.fp32", "onnx.fp32", "onnx.s00000"} < set(names)
     assert all(int(name[-1]) % 5 == 0 for name in names if name.startswith("onnx.s"))
 
 
 def test_what_is_left_out_is_counted():
     made = crowd()
-    text = documents.markdown(made)
+    text = markdown.markdown_text(made)
     lines = text.splitlines()
     rows = len(made.variants) - len(shown(text))
     broken = sum(not gate.holds for gate in made.gates) - comment_limits.BROKEN
-    reasons = len(terminal.reasons(made)) - comment_limits.REASONS
-    others = len(made.verdict.sentences) - 1 - comment_limits.FOLDED
-    legs = len(made.legs) - comment_limits.FOLDED
-    assert left_out(text) == [len(made.warnings) - comment_limits.NOTES, rows, reasons, broken, others, legs]
+    reasons = len(made.reasons) - comment_limits.REASONS
+    others = len(made.decision.rejections) - comment_limits.FOLDED
+    steps = len(made.conversion_steps) - comment_limits.FOLDED
+    assert left_out(text) == [len(made.warnings) - comment_limits.NOTES, rows, reasons, broken, others, steps]
     assert f"… and {rows} more rows in comparison.csv" in lines
     assert sum("**gate fails**" in line for line in lines) == comment_limits.BROKEN
 
 
 def test_remarks_and_draws_that_are_left_out_are_counted():
     made = thorough.hundred()
-    text = documents.markdown(made)
-    remarks = sum(len(row.remarks) for row in made.variants)
+    text = markdown.markdown_text(made)
+    remarks = sum(len(row.warnings) for row in made.variants)
     assert text.count("of its layers stayed in float") <= comment_limits.REMARKS
     assert f"- … and {remarks - comment_limits.REMARKS} more" in text
     assert left_out(text)[-1] == 98 - comment_limits.FOLDED

@@ -14,19 +14,20 @@ from driver.analysis.artifacts import Evidence
 from driver.catalog import declarations
 from driver.cli import explain as explaining
 from driver.cli import main as command_line
+from driver.report import phrases
 from driver.report.plots import layers
 from shared.artifacts.freshness import Freshness
 from shared.contract import decode
 from shared.errors import CrossquantError
-from shared.sensitivity.layer_errors import Error, Layer, Sensitivity
+from shared.sensitivity.layer_errors import Diagnosis, Error, Layer, Sensitivity
 
 pytestmark = pytest.mark.usefixtures("volumes")
 LONG = "StatefulPartitionedCall/functional_1/conv2d_1/convolution"
 ERROR = Error(20.06, 0.999, 0.51234)
 CONV = Layer(LONG, "QLinearConv", ERROR, Error(41.0, 1.0, 0.01), (-1.0, 2.0), 0.01, 0.81, 0.82, 0.853, 0.01234)
 ADD = replace(CONV, name="[a]add", operator="Add", activation=Error(None, 1.0, 0.0), weight=None, only_weights=None)
-CAUSE = "[b]add has a range of 0…900, which one outlier gives it."
-FOUND = Sensitivity("onnx.int8", 1500, 0.88, 0.8234, 0.87, 0.83, 0.12, CAUSE, (CONV, ADD))
+DIAGNOSIS = Diagnosis("everywhere")
+FOUND = Sensitivity("onnx.int8", 1500, 0.88, 0.8234, 0.87, 0.83, 0.12, "", (CONV, ADD), diagnosis=DIAGNOSIS)
 
 
 @pytest.fixture
@@ -99,13 +100,18 @@ def test_nothing_is_cut_and_a_long_name_can_be_put_together(width):
     assert "".join(line.split()[0] for line in table) == LONG
 
 
-def test_the_cause_is_the_last_line_as_it_stands():
-    assert shown(FOUND)[-1] == CAUSE
-    assert "[a]add" in shown(replace(FOUND, cause=""))[-1]
+def test_the_diagnosis_is_the_last_line_as_it_stands():
+    assert shown(FOUND)[-1] == phrases.diagnosis_text(FOUND)
+    assert shown(replace(FOUND, diagnosis=None))[-1].startswith("[a]add ")
+
+
+def test_what_an_earlier_version_said_instead_is_still_shown():
+    earlier = replace(FOUND, diagnosis=None, cause="[b]add has a range of 0…900.")
+    assert shown(earlier)[-1] == earlier.cause
 
 
 def test_a_model_without_layers_is_no_mistake():
-    assert shown(replace(FOUND, layers=(), cause=""))[0].startswith("onnx.int8 on 1,500")
+    assert shown(replace(FOUND, layers=(), diagnosis=None))[0].startswith("onnx.int8 on 1,500")
 
 
 @pytest.fixture

@@ -9,11 +9,12 @@ from pytest import approx
 
 from driver.analysis import timing_summary
 from driver.analysis.evaluation import Answer, Truth
+from driver.analysis.facts import BusyMachine, NotInterleaved, SharedMachine, ThrottledMachine
 from driver.analysis.results import Cold, Latency, Noise, Timing, Variant
 from driver.comparison.compare import judged as judge
 from shared.data.samples import About
 from shared.measure.startup import Start
-from shared.measure.timing import TWIN, Samples, Timings
+from shared.measure.timing import REPEAT_SUFFIX, Samples, Timings
 
 LABELS = np.array([0, 1, 2, 0], np.uint8)
 REFERENCE = np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.1, 0.1, 0.8], [0.1, 0.6, 0.3]], np.float32)  # 3 of 4 right
@@ -88,7 +89,7 @@ def test_timings_over_all_rounds():
 
 def test_a_table_has_each_batch_size_and_number_of_threads():
     table = timing_summary.timings([timings("a", "b")])
-    assert list(table) == ["a", "b", "a" + TWIN]
+    assert list(table) == ["a", "b", "a" + REPEAT_SUFFIX]
     for each in table.values():
         assert [(timing.threads, timing.batch) for timing in each] == [(1, 1), (1, BATCH), (2, 1), (2, BATCH)]
 
@@ -142,18 +143,18 @@ def test_noise_is_by_what_the_twin_differs_at_most():
 
 def test_noise_of_larger_batches_does_not_count():
     one, other = (Timing(batch, 1, 5, 5, 5, 1, 1, (5.0,)) for batch in (1, 50))
-    table = {"a": (one, other), "a" + TWIN: (one, replace(other, passes=(9.0,)))}
+    table = {"a": (one, other), "a" + REPEAT_SUFFIX: (one, replace(other, passes=(9.0,)))}
     assert timing_summary.noise("onnx", table) == Noise("onnx", "a", 0.0)
 
 
 def test_noise_of_more_threads_than_one_does_not_count():
     """The verdict is on one thread."""
     one, two = (Timing(1, threads, 5, 5, 5, 1, 1, (5.0,)) for threads in (1, 2))
-    table = {"a": (one, two), "a" + TWIN: (replace(one, passes=(5.1,)), replace(two, passes=(6.0,)))}
+    table = {"a": (one, two), "a" + REPEAT_SUFFIX: (replace(one, passes=(5.1,)), replace(two, passes=(6.0,)))}
     assert timing_summary.noise("onnx", table) == Noise("onnx", "a", approx(0.02))
 
 
-def test_without_a_twin_nothing_is_known_of_the_noise():
+def test_without_a_repeat_nothing_is_known_of_the_noise():
     assert timing_summary.noise("onnx", {}) is None
 
 
@@ -174,18 +175,15 @@ def machines(**changes):
 
 
 @pytest.mark.parametrize(
-    ("changes", "sentence"),
+    ("changes", "warning"),
     [
-        ({"others": 0.25}, "Busy machine: other processes kept up to 0.2 cores busy during the timings."),
-        ({"steal": 0.034}, "Shared machine: the hypervisor took up to 3% of the CPU time during the timings."),
-        (
-            {"slowest_mhz": 1500.0, "fastest_mhz": 3000.0},
-            "Throttled machine: some CPUs ran slower than others by a fifth or more during the timings.",
-        ),
+        ({"others": 0.25}, BusyMachine(0.25)),
+        ({"steal": 0.034}, SharedMachine(0.034)),
+        ({"slowest_mhz": 1500.0, "fastest_mhz": 3000.0}, ThrottledMachine()),
     ],
 )
-def test_what_makes_timings_doubtful_is_one_sentence(changes, sentence):
-    assert timing_summary.warnings(machines(**changes)) == (sentence,)
+def test_what_makes_timings_doubtful_is_one_warning(changes, warning):
+    assert timing_summary.warnings(machines(**changes)) == (warning,)
 
 
 @pytest.mark.parametrize(
@@ -198,26 +196,23 @@ def test_a_quiet_machine_needs_no_warning(changes):
 
 def test_every_warning_is_given():
     loud = machines(others=1.0, steal=0.5, slowest_mhz=1.0, fastest_mhz=2.0)
-    kinds = [line.split()[0] for line in timing_summary.warnings(loud)]
-    assert kinds == ["Busy", "Shared", "Throttled"]
-
-
-NOT_IN_TURN = "The images were timed one after the other, not in turn: a drift of the machine is not evened out."
+    kinds = [warning.kind for warning in timing_summary.warnings(loud)]
+    assert kinds == ["busy_machine", "shared_machine", "throttled_machine"]
 
 
 @pytest.mark.parametrize(
-    ("starts", "lines"),
+    ("starts", "expected"),
     [
         ({"keras": [1, 4], "onnx": [2, 5], "torch": [3, 6]}, ()),
         ({"keras": [1, 4], "onnx": [3, 5], "torch": [2, 6]}, ()),
-        ({"keras": [1, 2], "onnx": [3, 4]}, (NOT_IN_TURN,)),
+        ({"keras": [1, 2], "onnx": [3, 4]}, (NotInterleaved(),)),
         ({"keras": [1, 4], "onnx": [2, 3]}, ()),
-        ({"keras": [1, 3], "onnx": [2, 6], "torch": [4, 5]}, (NOT_IN_TURN,)),
+        ({"keras": [1, 3], "onnx": [2, 6], "torch": [4, 5]}, (NotInterleaved(),)),
         ({"keras": [1, 2, 3]}, ()),
         ({"keras": [1], "onnx": [2]}, ()),
         ({}, ()),
     ],
 )
-def test_images_that_were_not_timed_in_turn_are_told(starts, lines):
+def test_images_that_were_not_timed_in_turn_are_told(starts, expected):
     passes = {image: [timings("a", started=float(each)) for each in times] for image, times in starts.items()}
-    assert timing_summary.warnings(passes) == lines
+    assert timing_summary.warnings(passes) == expected

@@ -17,7 +17,7 @@ from PIL import Image
 
 from driver.analysis import numbers
 from driver.analysis.results import Changed, Count, Gate, Interval
-from driver.report import gate_format
+from driver.report import gate_format, phrases
 from driver.report.page import class_tables, page, tables, thumbnails
 
 EDGES = {
@@ -37,7 +37,7 @@ SECTIONS = [
     "front",
     "latency",
     "cpus",
-    "legs",
+    "conversion-steps",
     "layers",
     "classes",
     "pairs",
@@ -125,7 +125,7 @@ def test_every_section_and_every_row_is_there(edge):
 
 
 def test_the_verdict_comes_first_and_whole(default):
-    first, *others = comparisons.SENTENCES
+    first, *others = phrases.decision_sentences(comparisons.comparison())
     text = Reader(default).text
     assert text.index(first) < text.index(others[0]) < text.index("All variants.")
     assert all(sentence in text for sentence in others)
@@ -182,12 +182,12 @@ def test_gates_that_hold_are_shown_with_their_limits(default):
     assert rows[4] == ["onnx.int8", "✓ 87.77 % ≥ 85 %", "–", "✓ 0.60 pp ≤ 2 pp with 95% confidence"]
 
 
-def test_a_leg_that_lost_names_its_tool(default):
-    text = Reader(section(default, "legs")).text
+def test_a_step_that_lost_names_its_tool(default):
+    text = Reader(section(default, "conversion-steps")).text
     assert "onnx.int8 ▼ onnxruntime 1.32.0 lost 0.60 points" in text
     assert "onnx.u8s8 ≠ onnxruntime 1.32.0 changed 291 answers, no significant loss" in text
     assert "Keras→ONNX by tf2onnx 1.17.0, onnxruntime 1.32.0 ✓ every answer kept" in text
-    rows = {row[0]: row for row in cells(section(default, "legs"))}
+    rows = {row[0]: row for row in cells(section(default, "conversion-steps"))}
     assert rows["onnx.fp32 →onnx.int8"][1] == "onnxruntime 1.32.0▼ FP32→INT8 lost"
     assert rows["onnx.fp32 →onnx.int8"][2:] == [
         "381",
@@ -205,8 +205,12 @@ def test_a_leg_that_lost_names_its_tool(default):
 def test_the_chain_goes_through_the_float_variants_in_order():
     stops = tables.chain(comparisons.comparison())
     assert [stop.name for stop in stops] == ["keras.fp32", "onnx.fp32", "torch.fp32"]
-    assert [stop.leg and stop.leg.kind for stop in stops] == [None, "Keras→ONNX", "ONNX→PyTorch"]
-    assert [[leg.after for leg in stop.quantized] for stop in stops] == [
+    assert [stop.step and (stop.step.change.source, stop.step.change.target) for stop in stops] == [
+        None,
+        ("Keras", "ONNX"),
+        ("ONNX", "PyTorch"),
+    ]
+    assert [[step.after for step in stop.quantized] for stop in stops] == [
         [],
         ["onnx.int8", "onnx.uint8", "onnx.u8s8"],
         ["torch.int8", "torch.x86"],

@@ -7,7 +7,9 @@ import pytest
 import thorough
 from test_page import Reader, cells, section
 
+from driver.analysis.facts import CannotRun
 from driver.analysis.results import Draws
+from driver.report import phrases
 from driver.report.page import cross_cpu, draws, layers, page
 from shared.sensitivity.layer_errors import Error
 
@@ -44,7 +46,7 @@ def test_remarks_stand_right_below_their_row(whole):
 
 def test_a_row_without_figures_has_its_remarks_too():
     made = comparisons.comparison()
-    refused = replace(made.variants[-1], remarks=("can't run on haswell: <no>",))
+    refused = replace(made.variants[-1], warnings=(CannotRun("haswell", "<no>"),))
     text = page.html(replace(made, variants=(*made.variants[:-1], refused)), comparisons.bare())
     shown = cells(section(text, "verdict"))
     assert shown[-2:] == [
@@ -122,7 +124,7 @@ def test_other_cpus_say_in_words_what_loses(whole):
 
 def test_refusals_alone_are_told():
     made = comparisons.comparison()
-    only = (replace(made.variants[3], remarks=("can't run on other CPUs: no QEMU",)),)
+    only = (replace(made.variants[3], warnings=(CannotRun("other CPUs", "no QEMU"),)),)
     text = page.html(replace(made, variants=only), comparisons.bare())
     assert "onnx.int8 can't run on other CPUs: no QEMU" in Reader(section(text, "cpus")).text
     assert "No variant was run on another CPU" not in text
@@ -135,14 +137,14 @@ def test_a_few_losers_are_counted():
     assert cross_cpu.sentence(made) == "None of these 2 runs loses significantly."
 
 
-def test_each_explained_variant_has_its_summary_cause_plot_and_layers(whole):
+def test_each_explained_variant_has_its_summary_diagnosis_plot_and_layers(whole):
     found = section(whole, "layers")
     text = Reader(found).text
     assert (
         "On 500 calibration images the accuracy is 83.20 % quantized, 88.60 % in float; 88.40 % with its weights alone"
         in text
     )
-    assert text.count(thorough.CAUSE) == 1
+    assert text.count(phrases.diagnosis_text(thorough.explained()["onnx.int8"])) == 1
     assert [attributes["data-plot"] for attributes in Reader(found).of("svg")] == [
         "layers-onnx.int8",
         "layers-onnx.u8s8",

@@ -6,10 +6,10 @@ from io import StringIO
 import pytest
 from evidence_makers import ORDER
 from rich.console import Console
-from variant_makers import change
+from variant_makers import change, make_variant
 
-from driver.analysis.results import Comparison, Gate, Latency, Variant
-from driver.report import columns, documents, terminal
+from driver.analysis.results import SCHEMA, Comparison, Gate, Latency, Variant
+from driver.report import columns, files, markdown, phrases, terminal
 from shared.contract import Failure
 
 FULL = {"name": "cifar10", "test_images": 10_000, "sample": False}
@@ -23,7 +23,8 @@ REFUSED = "Weight observer must have a dtype of qint8, got torch.quint8"
 def variant(name, **changes):
     """A row whose every figure takes as much room as it may in practice."""
     image, _, recipe = name.partition(".")
-    row = Variant(name, image, recipe, "ok", "", 0.8777, -10.55, 0.9615, 5.7e-1, 12_345_678)
+    figures = {"accuracy": 0.8777, "delta_pp": -10.55, "agreement": 0.9615, "max_abs_diff": 5.7e-1}
+    row = make_variant(name, image, recipe, "ok", **figures, size_bytes=12_345_678)
     return replace(row, latency_ms=Latency(123.456, 234.567, 345.678, 400), images_per_second=123_456.0, **changes)
 
 
@@ -36,7 +37,7 @@ def comparison(**changes):
     rows = tuple(variant(name) for name in ORDER[:-1])
     refused = empty("torch.uint8", "unsupported", REFUSED)
     versions = {"onnx": {"numpy": "2.4.6", "onnxruntime": "1.32.0"}, "torch": {"torch": "2.13.0+cpu"}}
-    made = Comparison(1, "resnet8-cifar10", "keras.fp32", FULL, (*rows, refused), MACHINE, versions, (GOOD,))
+    made = Comparison(SCHEMA, "resnet8-cifar10", "keras.fp32", FULL, (*rows, refused), MACHINE, versions, (GOOD,))
     return replace(made, **changes)
 
 
@@ -102,13 +103,13 @@ def test_a_failed_stage_that_makes_no_row_follows_the_table():
 def test_the_last_line_is_the_verdict(gates, last):
     made = comparison(gates=gates)
     assert shown(made)[-1] == last
-    markdown = documents.markdown(made)
-    assert last.replace("gate fails", "- **gate fails**") in markdown.splitlines()
+    text = markdown.markdown_text(made)
+    assert last.replace("gate fails", "- **gate fails**") in text.splitlines()
 
 
 def test_gates_that_hold_are_no_verdict_beside_one_that_fails():
     made = comparison(gates=(GOOD, BAD))
-    assert "hold." not in "\n".join(shown(made)) + documents.markdown(made)
+    assert "hold." not in "\n".join(shown(made)) + markdown.markdown_text(made)
 
 
 NOTE = (
@@ -120,21 +121,21 @@ NOTE = (
 def test_the_sample_is_told_before_anything_else():
     made = comparison(dataset=SAMPLE)
     assert shown(made)[:2] == [NOTE, "resnet8-cifar10: 2,000 test images of cifar10, against keras.fp32"]
-    assert documents.markdown(made).splitlines()[:4] == [f"# {shown(made)[1]}", "", f"> **{NOTE}**", ""]
+    assert markdown.markdown_text(made).splitlines()[:4] == [f"# {shown(made)[1]}", "", f"> **{NOTE}**", ""]
 
 
 def test_the_full_set_needs_no_note():
-    assert "sample" not in "\n".join(shown(comparison())) + documents.markdown(comparison())
+    assert "sample" not in "\n".join(shown(comparison())) + markdown.markdown_text(comparison())
 
 
 @pytest.mark.parametrize(("images", "points"), [(10_000, 0.659), (2_000, 1.474), (200, 4.661)])
 def test_half_the_interval_of_an_accuracy(images, points):
     """1.96 standard errors of a share of 87%."""
-    assert terminal.half_width(images) == pytest.approx(points, abs=0.001)
+    assert phrases.half_width(images) == pytest.approx(points, abs=0.001)
 
 
 def test_the_markdown_table_has_every_row():
-    head, rule, *rows = table(documents.markdown(comparison()).splitlines())
+    head, rule, *rows = table(markdown.markdown_text(comparison()).splitlines())
     assert head == [heading.replace("|", "¦") for heading in columns.headings(comparison())]
     assert rule == ["---", *["---:"] * 8]
     assert [row[0] for row in rows] == [f"`{name}`" for name in ORDER]
@@ -144,7 +145,7 @@ def test_the_markdown_table_has_every_row():
 
 def test_a_pipe_in_a_reason_does_not_break_the_markdown_table():
     rows = (variant("keras.fp32"), empty("onnx.int8", "failed", "a | b || c"), variant("torch.fp32"))
-    lines = documents.markdown(comparison(variants=rows)).splitlines()
+    lines = markdown.markdown_text(comparison(variants=rows)).splitlines()
     assert {len(row) for row in table(lines)} == {9}
     assert len(table(lines)) == 5
     assert "- `onnx.int8` failed: a | b || c" in lines
@@ -152,7 +153,7 @@ def test_a_pipe_in_a_reason_does_not_break_the_markdown_table():
 
 def test_markdown_tells_reasons_failures_and_where_the_figures_come_from():
     made = comparison(failures=(Failure("latency.onnx", "skipped", "no time"),))
-    lines = documents.markdown(made).splitlines()
+    lines = markdown.markdown_text(made).splitlines()
     assert f"- `torch.uint8` unsupported: {REFUSED}" in lines
     assert "- `latency.onnx` skipped: no time" in lines
     assert lines[-3:] == [
@@ -163,7 +164,7 @@ def test_markdown_tells_reasons_failures_and_where_the_figures_come_from():
 
 
 def test_a_host_without_int8_instructions_says_so():
-    text = documents.markdown(comparison(host={**MACHINE, "int8_instructions": []}))
+    text = markdown.markdown_text(comparison(host={**MACHINE, "int8_instructions": []}))
     assert "2 cores, no int8 instructions." in text
 
 
@@ -184,6 +185,6 @@ def test_nought_is_a_figure():
 
 def test_the_texts_are_those_of_three_files():
     made = comparison()
-    texts = terminal.texts(made)
+    texts = files.texts(made)
     assert sorted(texts) == ["comparison.csv", "comparison.json", "comparison.md"]
-    assert texts["comparison.md"] == documents.markdown(made)
+    assert texts["comparison.md"] == markdown.markdown_text(made)

@@ -14,13 +14,14 @@ from rich.console import Console
 from variant_makers import change, make_variant
 
 from driver.analysis import gates
+from driver.analysis.facts import AnsweringCpu, GateFails, SaturatingProducts
 from driver.analysis.results import Gate, Latency, Metric, Paired
 from driver.catalog import declarations
 from driver.comparison import compare
 from driver.decision import row_warnings
 from driver.experiment import loader, recipes
 from driver.experiment.model import Bound, Gates
-from driver.report import documents, terminal
+from driver.report import junit, markdown, terminal
 from driver.report.page import page
 from shared.measure import instructions
 from shared.measure.instructions import Cpu
@@ -30,7 +31,6 @@ SATURATING = "onnx.u8s8"
 ALL_SATURATING = {"onnx.u8s8", "onnx.int8"}  # of the recipes of ORDER, those that multiply uint8 by int8 in all bits
 STRICT = Gates({}, {"accuracy": Bound(min=0.85)})
 OWN = replace(STRICT, saturating={"accuracy": Bound(min=0.6)})
-FACT = "run on a CPU (AVX2, no VNNI) where products of uint8 and int8 can saturate"
 
 pytestmark = pytest.mark.usefixtures("volumes")
 
@@ -80,7 +80,9 @@ def test_a_cpu_saturates_that_has_avx2_and_nothing_that_adds_in_32_bits(flags, s
 def test_only_on_such_a_cpu_a_row_that_lost_is_told_why(flags):
     made = rows(compared(flags, {SATURATING: 40, "onnx.uint8": 40}))
     assert {name for name, row in made.items() if row.saturated} == (ALL_SATURATING if flags == AVX2 else set())
-    told = {name for name, row in made.items() if any(remark.startswith(FACT) for remark in row.remarks)}
+    told = {
+        name for name, row in made.items() if any(warning.kind == "saturating_products" for warning in row.warnings)
+    }
     assert told == ({SATURATING} if flags == AVX2 else set()), "onnx.uint8 lost as much, and for another reason"
 
 
@@ -91,9 +93,9 @@ def test_the_cpu_that_answered_counts_not_the_one_that_compares():
     volume.variant(SATURATING, volume.found(SATURATING))
     made = compare.compare(evaluate(volume), volume.experiment)
     assert [row.name for row in made.variants if row.saturated] == [SATURATING]
-    (said,) = [line for line in made.warnings if "another CPU" in line]
+    (warning,) = [each for each in made.warnings if each.kind == "answers_of_other_cpus"]
     for flags in (AVX2, VNNI):
-        assert (f"Some CPU ({', '.join(flags)})" in said) is (instructions.int8_instructions() != list(flags))
+        assert (AnsweringCpu("Some CPU", flags) in warning.cpus) is (instructions.int8_instructions() != list(flags))
 
 
 def test_of_answers_of_this_host_nothing_is_said():
@@ -104,12 +106,12 @@ def test_of_answers_of_this_host_nothing_is_said():
 def test_what_lost_no_more_than_chance_allows_is_not_warned_of():
     row = rows(compared(AVX2, {SATURATING: 11}))[SATURATING]
     assert row.saturated
-    assert row.remarks == ()
+    assert row.warnings == ()
 
 
 def test_the_warning_names_what_to_take():
-    (said,) = rows(compared(AVX2, {SATURATING: 40, "onnx.uint8": 12, "onnx.int8": 11}))[SATURATING].remarks
-    assert said == f"{FACT}: take onnx.uint8, which answers alike on every CPU"
+    (warning,) = rows(compared(AVX2, {SATURATING: 40, "onnx.uint8": 12, "onnx.int8": 11}))[SATURATING].warnings
+    assert warning == SaturatingProducts("onnx.uint8", {})
 
 
 def test_of_several_it_names_the_fastest_that_is_not_worse():
@@ -126,28 +128,30 @@ def test_of_several_it_names_the_fastest_that_is_not_worse():
         row("onnx.slow", 0.4, **alike),
         row("onnx.good", 0.2, **alike),
     ]
-    found, *_ = row_warnings.add([row("onnx.u8s8", 0.1, 1000, saturated=True), *others, row("onnx.x", 0.1)], (), {})
-    assert found.remarks == (f"{FACT}: take onnx.good, which answers alike on every CPU",)
+    found, *_ = row_warnings.add_warnings(
+        [row("onnx.u8s8", 0.1, 1000, saturated=True), *others, row("onnx.x", 0.1)], (), {}
+    )
+    assert found.warnings == (SaturatingProducts("onnx.good", {}),)
 
 
 def test_where_no_row_is_better_the_warning_names_the_setting():
-    (said,) = rows(compared(AVX2, {SATURATING: 40, "onnx.uint8": 40, "onnx.int8": 10}))[SATURATING].remarks
-    assert said == f"{FACT}: a recipe with reduce_range: true answers alike on every CPU"
+    (warning,) = rows(compared(AVX2, {SATURATING: 40, "onnx.uint8": 40, "onnx.int8": 10}))[SATURATING].warnings
+    assert warning == SaturatingProducts("", {"reduce_range": True})
 
 
 def test_a_stage_that_knows_no_safe_setting_leaves_it_at_the_reason():
     paired = Paired(80, 20, 0, 0, -20.0, None, 1e-6)
-    row = make_variant("onnx.dynamic", "onnx", "dynamic", "ok", accuracy=0.8, delta_pp=-20.0, saturated=True)
-    row = replace(row, paired=replace(paired, interval_pp=comparisons.variant("onnx.int8").paired.interval_pp))
-    (found,) = row_warnings.add([row], (), {})
-    assert found.remarks == (FACT,)
+    paired = replace(paired, interval_pp=comparisons.variant("onnx.int8").paired.interval_pp)
+    row = make_variant("onnx.dynamic", "onnx", "dynamic", "ok", accuracy=0.8, saturated=True, paired=paired)
+    (found,) = row_warnings.add_warnings([row], (), {})
+    assert found.warnings == (SaturatingProducts("", {}),)
 
 
 def test_without_labels_nobody_knows_whether_it_lost_and_it_is_told_all_the_same():
     metric = Metric("sqnr", 9.0, None, None, None, None, None, "higher")
     row = make_variant("onnx.u8s8", "onnx", "u8s8", "ok", metrics=(metric,), saturated=True)
-    (found,) = row_warnings.add([row], (), {})
-    assert found.remarks == (FACT,)
+    (found,) = row_warnings.add_warnings([row], (), {})
+    assert found.warnings == (SaturatingProducts("", {}),)
 
 
 @pytest.mark.parametrize("flags", [VNNI, ARM, None])
@@ -164,8 +168,8 @@ def test_where_products_saturate_the_row_is_held_to_the_gates_for_that():
     assert Gate(SATURATING, "accuracy", "min", 0.6, 0.8, True) in made.gates
     assert {gate.limit for gate in made.gates if gate.variant != SATURATING} == {0.85}
     assert made.exit_code == 0
-    assert made.verdict.ship != SATURATING
-    assert f"Not {SATURATING}: accuracy is 0.8, at least 0.85 is asked for." in made.verdict.sentences
+    (rejection,) = [each for each in made.decision.rejections if each.variant == SATURATING]
+    assert rejection.reasons[0] == GateFails("accuracy", "min", 0.85, 0.8)
 
 
 def test_a_row_that_is_broken_beyond_saturation_fails_there_too():
@@ -190,7 +194,7 @@ def test_no_gate_is_weaker_for_a_recipe_that_holds_everywhere(name):
 def test_an_experiment_that_says_nothing_of_it_is_strict():
     made = compared(AVX2, {SATURATING: 20}, STRICT)
     assert (made.not_held, made.exit_code) == ((), 1)
-    assert rows(made)[SATURATING].remarks, "but the reason is told"
+    assert rows(made)[SATURATING].warnings, "but the reason is told"
 
 
 def test_what_pt2e_made_in_the_place_of_fx_has_other_products():
@@ -255,18 +259,18 @@ def test_the_terminal_names_the_rows_in_one_line_before_the_last():
 
 
 def test_markdown_names_them_too():
-    lines = documents.markdown(spared()).splitlines()
+    lines = markdown.markdown_text(spared()).splitlines()
     assert f"- **{LINE}**" in lines
     assert "All 15 gates hold." in lines
 
 
 def test_nothing_is_said_where_every_row_is_held():
-    assert "Not held" not in documents.markdown(comparisons.comparison())
+    assert "Not held" not in markdown.markdown_text(comparisons.comparison())
     assert "not held" not in page.html(comparisons.comparison(), comparisons.bare())
 
 
 def test_junit_has_them_as_skipped_with_the_reason():
-    suite = ElementTree.fromstring(documents.junit(spared()))
+    suite = ElementTree.fromstring(junit.junit_text(spared()))
     skipped = [case for case in suite if case.find("skipped") is not None and case.get("classname") == SATURATING]
     assert [case.get("name") for case in skipped] == [
         "accuracy min of gates.quantized",
@@ -275,7 +279,7 @@ def test_junit_has_them_as_skipped_with_the_reason():
     assert skipped[0].find("skipped").get("message") == (
         "not held on this CPU (AVX2, no VNNI): onnx.u8s8 has accuracy 0.7565, at least 0.85 is asked for"
     )
-    names = [(case.get("classname"), case.get("name")) for case in suite]
+    names = [(case.get("classname"), case.get("name")) for case in suite.iter("testcase")]
     assert len(names) == len(set(names))
     assert suite.get("failures") == "0"
 

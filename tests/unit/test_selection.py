@@ -290,15 +290,6 @@ def test_every_setting_is_read_back_from_the_file_as_it_was(volumes):
     assert [type(value) for value in read["recipes"]["onnx"]["int8"].values()] == [type(v) for v in settings.values()]
 
 
-def test_the_words_name_each_choice_and_the_judge():
-    ranked = comparisons.comparison(dataset={**comparisons.FULL, "test_images": 5000})
-    assert selection.told(CHOICES[:1], ranked) == [
-        "Chosen on 5,000 training images that calibrate nothing; the test set was not looked at:",
-        "onnx: onnx.u8s8 is recommended; best accuracy onnx.int8, least latency onnx.u8s8; "
-        "safe on every CPU none; Pareto front onnx.u8s8, onnx.int8",
-    ]
-
-
 @pytest.fixture
 def ran(monkeypatch):
     """Make `run --select` compare what it is given, one after the other; the experiments that were run."""

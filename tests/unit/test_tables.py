@@ -9,8 +9,9 @@ import comparisons
 import thorough
 from variant_makers import change
 
-from driver.analysis.results import Changed, Gate, Verdict
-from driver.report import documents
+from driver.analysis.facts import AnsweringCpu, AnswersOfOtherCpus, StageNote
+from driver.analysis.results import Changed, Gate
+from driver.report import csv_table, junit, markdown, phrases
 from shared.contract import Failure
 
 BROKEN = Gate("onnx.int8", "drop_pp", "max", 0.5, 0.95, False, 0.95)
@@ -21,34 +22,34 @@ def rows(text):
 
 
 def suite(comparison):
-    return ElementTree.fromstring(documents.junit(comparison))
+    return ElementTree.fromstring(junit.junit_text(comparison))
 
 
 def test_markdown_says_the_verdict_first_and_folds_the_rest_away():
     made = comparisons.comparison()
-    lines = documents.markdown(made).splitlines()
-    first, *others = made.verdict.sentences
+    lines = markdown.markdown_text(made).splitlines()
+    first, *others = phrases.decision_sentences(made)
     assert f"**{first}**" in lines[:8]
     folded = lines.index("<details><summary>Why not the others</summary>")
     assert lines[folded + 2 : folded + 2 + len(others)] == [f"- {sentence}" for sentence in others]
 
 
-def test_markdown_has_a_line_for_each_leg():
+def test_markdown_has_a_line_for_each_conversion_step():
     made = comparisons.comparison()
-    text = documents.markdown(made)
+    text = markdown.markdown_text(made)
     assert all(
-        f"| `{leg.before}` → `{leg.after}` | {', '.join(leg.tools)} | {leg.drift.changed} |" in text
-        for leg in made.legs
+        f"| `{step.before}` → `{step.after}` | {', '.join(step.tools)} | {step.drift.changed} |" in text
+        for step in made.conversion_steps
     )
 
 
 def test_markdown_without_a_verdict_says_so():
-    assert "**No verdict.**" in documents.markdown(replace(comparisons.comparison(), verdict=Verdict("", ())))
+    assert "**No verdict.**" in markdown.markdown_text(replace(comparisons.comparison(), decision=None))
 
 
 def test_csv_has_a_line_for_each_variant_and_nothing_where_there_is_nothing():
     made = comparisons.troubled()
-    found = rows(documents.csv_text(made))
+    found = rows(csv_table.csv_text(made))
     assert [row["name"] for row in found] == [row.name for row in made.variants]
     for row, cells in zip(made.variants, found, strict=True):
         assert cells["accuracy"] == ("" if row.accuracy is None else str(row.accuracy))
@@ -56,7 +57,7 @@ def test_csv_has_a_line_for_each_variant_and_nothing_where_there_is_nothing():
 
 
 def test_markdown_has_the_remarks_in_sight_and_the_draws_folded_away():
-    lines = documents.markdown(thorough.comparison()).splitlines()
+    lines = markdown.markdown_text(thorough.comparison()).splitlines()
     folded = lines.index("<details><summary>Other draws of the calibration set</summary>")
     assert lines.index("- `onnx.int8`: 1.3× slower than onnx.fp32, its float twin") < lines.index(
         "<details><summary>Why not the others</summary>"
@@ -66,7 +67,7 @@ def test_markdown_has_the_remarks_in_sight_and_the_draws_folded_away():
 
 
 def test_csv_tells_draws_other_cpus_and_remarks():
-    found = {row["name"]: row for row in rows(documents.csv_text(thorough.comparison()))}
+    found = {row["name"]: row for row in rows(csv_table.csv_text(thorough.comparison()))}
     assert found["onnx.u8s8"]["emulated"] == "haswell 84.2% of 500; cascadelake 88.0% of 500"
     assert (found["onnx.int8"]["draws"], found["onnx.int8"]["draws_mean"][:6]) == ("5", "0.8779")
     assert float(found["onnx.int8"]["draws_sd"]) > 0
@@ -76,12 +77,12 @@ def test_csv_tells_draws_other_cpus_and_remarks():
 
 
 def test_csv_of_no_variants_is_a_heading():
-    assert documents.csv_text(replace(comparisons.comparison(), variants=())) == "name\n"
+    assert csv_table.csv_text(replace(comparisons.comparison(), variants=())) == "name\n"
 
 
 def test_changed_images_are_a_line_each():
     changed = {"onnx.int8": (Changed(3, 5, 5, 4, 0.25, 0.5), Changed(9, 1, 2, 1, 0.125, 0.25)), "torch.int8": ()}
-    assert documents.changed_text(changed) == (
+    assert csv_table.changed_text(changed) == (
         "variant,index,label,reference_answer,variant_answer,reference_margin,variant_margin\n"
         "onnx.int8,3,5,5,4,0.25,0.5\n"
         "onnx.int8,9,1,2,1,0.125,0.25\n"
@@ -91,9 +92,17 @@ def test_changed_images_are_a_line_each():
 def test_junit_has_a_case_for_each_gate():
     made = comparisons.comparison()
     found = suite(made)
-    named = [(case.get("classname"), case.get("name")) for case in found if case.get("name") != "result"]
+    named = [
+        (case.get("classname"), case.get("name")) for case in found.iter("testcase") if case.get("name") != "result"
+    ]
     assert named == [(gate.variant, f"{gate.figure} {gate.bound}") for gate in made.gates]
     assert (found.get("failures"), found.get("errors")) == ("0", "0")
+
+
+def test_junit_has_the_decision_as_properties():
+    found = {each.get("name"): each.get("value") for each in suite(comparisons.comparison()).iter("property")}
+    assert found == {"outcome": "ship", "variant": "onnx.u8s8"}
+    assert not list(suite(comparisons.nothing()).iter("property")), "where nothing was decided"
 
 
 def test_junit_tells_a_gate_that_fails_with_its_confidence():
@@ -115,17 +124,20 @@ def test_junit_tells_what_has_no_result():
 
 def test_csv_has_no_formula_of_a_foreign_text_and_keeps_numbers_as_they_are():
     first, *others = comparisons.comparison().variants
-    first = change(
-        first, remarks=("=HYPERLINK(1)", "b"), reason="@SUM(1)", in_float=("-layer",), delta_pp=-0.5, paired=None
+    first = replace(
+        first, conversion_notes=(StageNote("=HYPERLINK(1)"), StageNote("b")), reason="@SUM(1)", in_float=("-layer",)
     )
-    (cells, *_) = rows(documents.csv_text(comparisons.comparison(variants=(first, *others))))
+    first = change(first, delta_pp=-0.5, paired=None)
+    (cells, *_) = rows(csv_table.csv_text(comparisons.comparison(variants=(first, *others))))
     assert (cells["remarks"], cells["reason"], cells["in_float"]) == ("'=HYPERLINK(1); b", "'@SUM(1)", "'-layer")
     assert cells["delta_pp"] == "-0.5"
 
 
 def test_markdown_shows_foreign_texts_as_they_stand():
     made = comparisons.hostile()
-    text = documents.markdown(replace(made, warnings=("a ![x](http://example.org) & b | c",)))
+    text = markdown.markdown_text(
+        replace(made, warnings=(AnswersOfOtherCpus((AnsweringCpu("a ![x](http://example.org) & b | c", ("avx2",)),)),))
+    )
     assert not [tag for tag in ("<script", "<img") if tag in text]
     assert "&lt;script>" in text
-    assert "> **a ![x]\\(http://example.org) &amp; b | c**" in text
+    assert "a ![x]\\(http://example.org) &amp; b | c (avx2)" in text

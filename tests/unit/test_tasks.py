@@ -13,12 +13,13 @@ from task_makers import CASES, TaskVolume, compared
 
 from driver.analysis import evaluation, metric_specs
 from driver.analysis.evaluation import Answer, Truth
+from driver.analysis.facts import NotSignificantlyWorse, OnlyFidelityKnown, ReferenceHasNoAnswers
 from driver.analysis.results import Comparison, Interval, Metric
 from driver.analysis.tasks import classification
 from driver.comparison import compare
 from driver.decision import judgements
 from driver.experiment.model import Bound, Gates
-from driver.report import documents, terminal
+from driver.report import csv_table, files, markdown, phrases
 from shared.contract import decode
 from shared.data.samples import About
 from shared.errors import CrossquantError
@@ -56,7 +57,7 @@ def test_each_task_has_its_metrics_and_none_of_another(task):
 @pytest.mark.parametrize("task", CASES)
 def test_what_is_written_can_be_read_again(task):
     made = compared(task)
-    text = terminal.texts(made)["comparison.json"]
+    text = files.texts(made)["comparison.json"]
     assert decode(Comparison, json.loads(text, parse_constant=pytest.fail)) == made
     assert "NaN" not in text
 
@@ -144,7 +145,7 @@ def test_without_the_reference_there_is_no_fidelity():
     volume.remove("predictions.keras.fp32")
     made = volume.compare()
     assert {row.metrics for row in made.variants} == {()}
-    assert made.verdict.sentences[0] == "Ship nothing: the reference has no answers."
+    assert made.decision.reasons == (ReferenceHasNoAnswers(),)
 
 
 @pytest.mark.parametrize("task", CASES)
@@ -163,30 +164,27 @@ def test_labels_that_are_no_classes_are_an_error():
         TaskVolume(case, Gates()).whole().compare()
 
 
-@pytest.mark.parametrize(
-    ("task", "first"),
-    [
-        ("regression", "Ship onnx.uint8: not significantly worse (MAE −0.000625, 95% −0.00661…+0.00484, p = 1), "),
-        ("fidelity", "Ship onnx.u8s8: near enough to the reference (SQNR 40.0 dB, cosine 0.99995, agree 100.00 %), "),
-    ],
-)
-def test_the_verdict_in_the_words_of_the_task(task, first):
-    verdict = compared(task).verdict
-    assert verdict.sentences[0].startswith(first)
-    assert not any("accuracy" in sentence for sentence in verdict.sentences)
+def test_the_decision_is_by_the_metric_of_the_task():
+    decision = compared("regression").decision
+    assert decision.variant == "onnx.uint8"
+    assert isinstance(decision.reasons[0], NotSignificantlyWorse)
+    assert decision.reasons[0].difference.metric == "mae"
 
 
-def test_without_labels_the_verdict_says_so():
-    said = "There are no labels: only fidelity to keras.fp32 is known, not whether its answers are right."
-    assert said in compared("fidelity").verdict.sentences
-    assert said not in compared("regression").verdict.sentences
+def test_without_labels_the_decision_rests_on_fidelity_and_says_so():
+    decision = compared("fidelity").decision
+    assert decision.variant == "onnx.u8s8"
+    assert decision.reasons[0].kind == "near_enough"
+    assert [value.metric for value in decision.reasons[0].metrics] == METRICS["fidelity"]
+    assert OnlyFidelityKnown("keras.fp32") in decision.caveats
+    assert "only_fidelity_known" not in [caveat.kind for caveat in compared("regression").decision.caveats]
 
 
 def test_without_labels_nothing_quantized_is_shipped_that_no_gate_speaks_for():
-    made = TaskVolume(task_makers.fidelity(), Gates()).whole().compare()
-    assert made.verdict.ship == "onnx.fp32"
-    (why,) = [sentence for sentence in made.verdict.sentences if sentence.startswith("Not onnx.u8s8")]
-    assert why.startswith("Not onnx.u8s8: no gate says how near is near enough (SQNR 40.0 dB, ")
+    decision = TaskVolume(task_makers.fidelity(), Gates()).whole().compare().decision
+    assert decision.variant == "onnx.fp32"
+    (rejection,) = [each for each in decision.rejections if each.variant == "onnx.u8s8"]
+    assert rejection.reasons[0].kind == "no_fidelity_gate"
 
 
 def test_a_sure_loss_that_matters_to_nobody_is_none():
@@ -199,7 +197,7 @@ def test_a_sure_loss_that_matters_to_nobody_is_none():
     made = rows(volume.compare())
     assert figures(made["onnx.u8s8"])["mae"].p_holm < 0.05
     assert not judgements.worse(made["onnx.u8s8"])
-    assert judgements.standing(made["onnx.u8s8"]) == "worse by too little to matter"
+    assert judgements.negligibly_worse(made["onnx.u8s8"])
     assert judgements.worse(made["onnx.uint8"])
 
 
@@ -238,25 +236,25 @@ def test_the_output_that_is_judged_may_be_another_than_the_first():
     assert figures(found)["r2"].value > 0.9
 
 
-def test_legs_of_a_task_without_classes():
-    legs = {leg.after: leg for leg in compared("regression").legs}
-    assert legs["torch.x86"].paired is None
-    assert (legs["torch.x86"].before, legs["torch.x86"].metric.name) == ("torch.fp32", "mae")
-    assert legs["torch.x86"].metric.delta > 0.01
-    assert compared("fidelity").legs[0].metric.delta is not None
+def test_conversion_steps_of_a_task_without_classes():
+    steps = {step.after: step for step in compared("regression").conversion_steps}
+    assert steps["torch.x86"].paired is None
+    assert (steps["torch.x86"].before, steps["torch.x86"].metric.name) == ("torch.fp32", "mae")
+    assert steps["torch.x86"].metric.delta > 0.01
+    assert compared("fidelity").conversion_steps[0].metric.delta is not None
 
 
 @pytest.mark.parametrize("task", CASES)
 def test_a_table_for_people(task):
     made = compared(task)
-    text = documents.markdown(made)
+    text = markdown.markdown_text(made)
     head = next(line for line in text.splitlines() if line.startswith("| variant"))
     measure = metric_specs.MEASURES[METRICS[task][0]]
     assert head.startswith(f"| variant | {measure.heading} |")
     assert "top-1" not in text
     assert (f"400 test {made.unit} of") in text
     assert f"| {made.unit} /s |" in head
-    assert documents.csv_text(made).splitlines()[0].endswith(f"{METRICS[task][-1]}_p_holm")
+    assert csv_table.csv_text(made).splitlines()[0].endswith(f"{METRICS[task][-1]}_p_holm")
 
 
 def with_draws(case):
@@ -282,7 +280,7 @@ def test_draws_are_judged_by_the_headline(task):
     if task != "fidelity":
         assert row.draws.delta_pp == approx(row.draws.mean - reference)
     label = metric_specs.of(row.headline).label
-    assert f"onnx.u8s8 over 3 draws: {label} " in "\n".join(terminal.remarks(made))
+    assert f"onnx.u8s8 over 3 draws: {label} " in "\n".join(phrases.row_lines(made))
 
 
 @pytest.mark.parametrize(("task", "shift"), [("regression", 0.5), ("reconstruction", 0.0)])

@@ -18,7 +18,7 @@ from shared.contract import decode
 from shared.data.samples import Batch
 from shared.errors import CrossquantError
 from shared.measure import predictions, timing
-from shared.measure.timing import TWIN, Size, Timings
+from shared.measure.timing import REPEAT_SUFFIX, Size, Timings
 from shared.runner import threads
 
 IMAGES, CLASSES = 30, 3
@@ -120,7 +120,7 @@ def test_each_round_takes_every_variant_in_turn_after_all_are_warm(tmp_path, dat
 def test_the_samples_are_in_rounds(tmp_path, dataset, recorder):
     found = measure(answered(tmp_path, "a", "b"), dataset, recorder, rounds=4, calls=5, batch=8).samples
     assert [(each.variant, each.batch, each.threads) for each in found] == [
-        (name, batch, count) for count in (1, 2) for batch in (1, 8) for name in ("a", "b", "a" + TWIN)
+        (name, batch, count) for count in (1, 2) for batch in (1, 8) for name in ("a", "b", "a" + REPEAT_SUFFIX)
     ]
     for each in found:
         assert [len(turn) for turn in each.seconds] == [5 if each.batch == 1 else 1] * 4
@@ -167,21 +167,21 @@ def test_a_batch_is_no_larger_than_the_data_set(tmp_path, dataset, recorder):
 def test_a_variant_without_predictions_is_not_timed(tmp_path, dataset, recorder):
     available = answered(tmp_path, "a", "b", "c")
     del available["predictions.b"]
-    assert names(measure(available, dataset, recorder)) == ["a", "c", "a" + TWIN]
+    assert names(measure(available, dataset, recorder)) == ["a", "c", "a" + REPEAT_SUFFIX]
     assert {name for name, _ in recorder.loaded} == {"a", "c"}
 
 
 def test_a_variant_that_answers_the_same_to_everything_is_not_timed(tmp_path, dataset, recorder):
     available = answered(tmp_path, "broken", "a")
     np.save(available["predictions.broken"] / "output_0.npy", np.ones((IMAGES, CLASSES), np.float32))
-    assert names(measure(available, dataset, recorder)) == ["a", "a" + TWIN]
+    assert names(measure(available, dataset, recorder)) == ["a", "a" + REPEAT_SUFFIX]
     assert {name for name, _ in recorder.loaded} == {"a"}
 
 
 def test_predictions_without_their_variant_are_not_timed(tmp_path, dataset, recorder):
     available = answered(tmp_path, "a", "b")
     del available["b"]
-    assert names(measure(available, dataset, recorder)) == ["a", "a" + TWIN]
+    assert names(measure(available, dataset, recorder)) == ["a", "a" + REPEAT_SUFFIX]
 
 
 def test_no_variant_is_no_reason_to_fail(dataset, recorder):
@@ -214,7 +214,7 @@ def test_more_threads_than_were_asked_for_are_refused(tmp_path, dataset, recorde
     monkeypatch.setattr(threads, "at_most", at_most)
     measure(answered(tmp_path, "a", "b"), dataset, recorder)
     found = [(note["proof"], note["threads"]) for note in recorder.notes("proof")]
-    assert found == [(name, count) for count in (1, 2) for name in ("a", "b", "a" + TWIN)]
+    assert found == [(name, count) for count in (1, 2) for name in ("a", "b", "a" + REPEAT_SUFFIX)]
 
 
 def test_a_proof_that_fails_is_made_once_more_for_longer(tmp_path, dataset, recorder, monkeypatch):

@@ -8,16 +8,12 @@ import numpy as np
 from driver.analysis import statistics
 from driver.analysis.results import Draws, Emulated, Point
 from driver.decision import row_warnings
-from shared.sensitivity.layer_errors import Error, Layer, Sensitivity
+from shared.sensitivity.layer_errors import Diagnosis, Error, Layer, Sensitivity
 
 SIZES = (25, 50, 100, 250, 500, 1000, 2500, 5000)
 CURVES = {"onnx.u8s8": 0.884, "onnx.int8": 0.879, "torch.x86": 0.8785}
 REFUSED = {"torch.x86": {"haswell": "needs AVX512"}}
 EXCLUDED = ("model/conv2d_6/Conv2D", "model/dense/MatMul")
-CAUSE = (
-    "model/conv2d_6/Conv2D loses most: one of its values reaches 412.5, where 99.9 % lie below 6.1, so that its 256 "
-    "steps are too coarse for all others."
-)
 
 
 def draws(row, sd, number=5):
@@ -53,7 +49,7 @@ def comparison():
     """The default experiment with all that can be told of its rows."""
     made = comparisons.comparison()
     rows = [thorough(row) if row.quantized and row.accuracy else row for row in made.variants]
-    return replace(made, variants=tuple(row_warnings.add(rows, made.noise, REFUSED)))
+    return replace(made, variants=tuple(row_warnings.add_warnings(rows, made.noise, REFUSED)))
 
 
 def thorough(row):
@@ -74,7 +70,7 @@ def hundred():
         runs = tuple(emulated(cpu, 440, 440 - number % 5 * 6, number % 7 * 6) for cpu in ("haswell", "cascadelake"))
         known = replace(row, draws=draws(row, 0.001), curve=curve(row.accuracy), emulated=runs)
         rows.append(replace(known, in_float=EXCLUDED) if row.quantized else row)
-    return replace(made, variants=tuple(row_warnings.add(rows, made.noise, {})))
+    return replace(made, variants=tuple(row_warnings.add_warnings(rows, made.noise, {})))
 
 
 def layer(name, number, of, accuracy):
@@ -91,9 +87,9 @@ def layer(name, number, of, accuracy):
     return Layer(name, operator, error, weight, extent, clipped, only_weights, alone, kept, 0.11 * share**0.2)
 
 
-def sensitivity(variant, names, cause=""):
+def sensitivity(variant, names, diagnosis=None):
     layers = tuple(layer(name, number, len(names), 0.886) for number, name in enumerate(names))
-    return Sensitivity(variant, 500, 0.886, 0.832, 0.884, 0.836, 0.1128, cause, layers)
+    return Sensitivity(variant, 500, 0.886, 0.832, 0.884, 0.836, 0.1128, "", layers, diagnosis=diagnosis)
 
 
 def explained():
@@ -103,7 +99,7 @@ def explained():
         f"functional_1/conv{number // 12 + 1}_block{number % 12}_expanded_depthwise_convolution_relu/Conv2D__{number}"
         for number in range(60)
     )
-    found = sensitivity("onnx.u8s8", few), sensitivity("onnx.int8", many, CAUSE)
+    found = sensitivity("onnx.u8s8", few), sensitivity("onnx.int8", many, Diagnosis("range", many[0]))
     return {item.variant: item for item in found}
 
 

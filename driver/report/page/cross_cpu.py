@@ -1,10 +1,10 @@
 """What the page says of the same files on other CPUs."""
 
 from driver.analysis import metric_specs
+from driver.analysis.facts import CannotRun
 from driver.analysis.results import Comparison, Emulated, Variant
+from driver.report import phrases
 from driver.report.page.tables import Loss
-
-REFUSAL = "can't run on "  # how driver/decision/row_warnings.py begins what a CPU refuses
 
 
 def runs(comparison: Comparison) -> list[tuple[Variant, Emulated]]:
@@ -12,9 +12,13 @@ def runs(comparison: Comparison) -> list[tuple[Variant, Emulated]]:
 
 
 def refusals(comparison: Comparison) -> list[tuple[str, str]]:
-    """Name and remark of each variant that another CPU can't run."""
-    rows = comparison.variants
-    return [(row.name, remark) for row in rows for remark in row.remarks if remark.startswith(REFUSAL)]
+    """The name of each variant that another CPU can't run, and why."""
+    warnings = [(row.name, warning) for row in comparison.variants for warning in row.warnings]
+    return [
+        (name, phrases.row_warning_text(warning, comparison.unit))
+        for name, warning in warnings
+        if isinstance(warning, CannotRun)
+    ]
 
 
 def outcome(row: Variant, run: Emulated) -> Loss:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from driver.analysis import metric_specs, numbers
 from driver.analysis.results import Changed, Comparison
 from driver.comparison.page_data import Material
-from driver.report import columns, gate_format, terminal
+from driver.report import columns, gate_format, phrases
 from driver.report.page import class_tables, cross_cpu, draws, layers, metrics, tables
 from shared.command import COMMAND
 
@@ -33,7 +33,7 @@ def html(comparison: Comparison, material: Material) -> str:
 
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     environment.trim_blocks = environment.lstrip_blocks = True
-    environment.globals |= {"f": numbers, "gate_texts": gate_format, "reporting": terminal, "command": COMMAND, **PARTS}
+    environment.globals |= {"f": numbers, "gate_texts": gate_format, "phrases": phrases, "command": COMMAND, **PARTS}
     template = environment.get_template("comparison.html.j2")
     style = (TEMPLATES / "style.css").read_text()
     return template.render(c=comparison, m=material, style=style, **drawn(comparison, material))

@@ -6,9 +6,9 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from driver.analysis import metric_specs
-from driver.analysis.results import SIGNIFICANT, Comparison, Gate, Leg, Timing, Variant
-from driver.decision import judgements
-from driver.report import gate_format, terminal
+from driver.analysis.facts import FormatConversion, MetricValue, Quantization
+from driver.analysis.results import SIGNIFICANT, Comparison, ConversionStep, Gate, Timing, Variant
+from driver.report import gate_format, phrases
 
 KEPT_DB = 80.0  # from which on the difference is what float32 rounds
 PICTURES, PICTURES_EACH = 480, (4, 24)  # in all, and of one variant: least and most
@@ -30,7 +30,7 @@ def measured(row: Variant) -> bool:
 
 
 def shipped(comparison: Comparison) -> Variant | None:
-    return next((row for row in comparison.variants if row.name == comparison.verdict.ship), None)
+    return next((row for row in comparison.variants if row.name == comparison.shipped), None)
 
 
 def gate_columns(comparison: Comparison) -> list[tuple[str, Literal["min", "max"]]]:
@@ -83,62 +83,63 @@ def noise_sentence(comparison: Comparison) -> str:
 
 @dataclass(frozen=True)
 class Loss:
-    """What became of the answers on a leg; `level` is what the page marks."""
+    """What became of the answers in a conversion step; `level` is what the page marks."""
 
     level: Literal["kept", "changed", "lost"]
     text: str
 
 
-def loss(leg: Leg) -> Loss:
-    """Lost: significantly fewer right answers, by McNemar's test on this leg alone."""
-    by, changed = ", ".join(leg.tools) or "an unknown tool", leg.drift.changed
-    if leg.paired is None:
-        return other_loss(leg, by)
-    if leg.paired.delta_pp < 0 and leg.paired.p_value < SIGNIFICANT:
-        return Loss("lost", f"{by} lost {-leg.paired.delta_pp:.2f} points")
+def loss(step: ConversionStep) -> Loss:
+    """Lost: significantly fewer right answers, by McNemar's test in this step alone."""
+    by, changed = ", ".join(step.tools) or "an unknown tool", step.drift.changed
+    if step.paired is None:
+        return other_loss(step, by)
+    if step.paired.delta_pp < 0 and step.paired.p_value < SIGNIFICANT:
+        return Loss("lost", f"{by} lost {-step.paired.delta_pp:.2f} points")
     if changed:
         return Loss("changed", f"{by} changed {changed:,} answer{'s' if changed > 1 else ''}, no significant loss")
     return Loss("kept", "every answer kept")
 
 
-def other_loss(leg: Leg, by: str) -> Loss:
+def other_loss(step: ConversionStep, by: str) -> Loss:
     """Of a task without classes: lost is a worse figure, by the paired bootstrap and by more than matters."""
-    if leg.drift.sqnr_db is None:
+    if step.drift.sqnr_db is None:
         return Loss("kept", "every output kept, bit for bit")
-    noise = f"{leg.drift.sqnr_db:.0f} dB"
-    if leg.metric is None or leg.metric.delta is None:
-        return Loss("kept" if leg.drift.sqnr_db >= KEPT_DB else "changed", f"{by} left noise at {noise}")
-    if metric_specs.loses(leg.metric, SIGNIFICANT):
-        return Loss("lost", f"{by} lost: {judgements.change(leg.metric)} (noise at {noise})")
-    if leg.drift.sqnr_db >= KEPT_DB:
+    noise = f"{step.drift.sqnr_db:.0f} dB"
+    if step.metric is None or step.metric.delta is None:
+        return Loss("kept" if step.drift.sqnr_db >= KEPT_DB else "changed", f"{by} left noise at {noise}")
+    change = MetricValue(step.metric.name, step.metric.delta)
+    if metric_specs.loses(step.metric, SIGNIFICANT):
+        return Loss("lost", f"{by} lost: {phrases.change_text(change)} (noise at {noise})")
+    if step.drift.sqnr_db >= KEPT_DB:
         return Loss("kept", f"outputs kept (noise at {noise})")
     return Loss("changed", f"{by} left noise at {noise}, no loss that matters")
 
 
 @dataclass(frozen=True)
 class Stop:
-    """A float variant on the model's way: the leg to it, None at the beginning, and those that quantize it.
+    """A float variant on the model's way: the step to it, None at the beginning, and those that quantize it.
 
     `leads`: the stop behind it was made from it.
     """
 
     name: str
-    leg: Leg | None
-    quantized: tuple[Leg, ...]
+    step: ConversionStep | None
+    quantized: tuple[ConversionStep, ...]
     leads: bool
 
 
 def chain(comparison: Comparison) -> list[Stop]:
     """The float variants in the order in which they are made, each with its branches."""
-    legs = comparison.legs
-    floats = [leg for leg in legs if leg.kind != "FP32→INT8"]
-    arrivals = {leg.after: leg for leg in floats}
-    names = dict.fromkeys(name for leg in floats for name in (leg.before, leg.after))
-    names |= dict.fromkeys(leg.before for leg in legs)
+    steps = comparison.conversion_steps
+    floats = [step for step in steps if isinstance(step.change, FormatConversion)]
+    arrivals = {step.after: step for step in floats}
+    names = dict.fromkeys(name for step in floats for name in (step.before, step.after))
+    names |= dict.fromkeys(step.before for step in steps)
     behind = dict(pairwise(names))
     stops = []
     for name in names:
-        quantized = tuple(leg for leg in legs if leg.kind == "FP32→INT8" and leg.before == name)
+        quantized = tuple(step for step in steps if isinstance(step.change, Quantization) and step.before == name)
         following = arrivals.get(behind.get(name, ""))
         stops.append(Stop(name, arrivals.get(name), quantized, following is not None and following.before == name))
     return stops
@@ -147,7 +148,7 @@ def chain(comparison: Comparison) -> list[Stop]:
 def ece_rows(comparison: Comparison) -> list[tuple[Variant, str, float | None]]:
     """Each variant that has a calibration error, with the variant it was made from and that one's."""
     errors = {row.name: row.ece for row in comparison.variants}
-    before = {leg.after: leg.before for leg in comparison.legs}
+    before = {step.after: step.before for step in comparison.conversion_steps}
     rows = [row for row in comparison.variants if row.ece is not None]
     return [(row, before.get(row.name, ""), errors.get(before.get(row.name, ""))) for row in rows]
 
@@ -166,8 +167,3 @@ def host_rows(comparison: Comparison) -> list[tuple[str, str]]:
     told = {"cpu", "cores", "int8_instructions", "memory_bytes", "system"}
     others = {name.replace("_", " "): value for name, value in known.items() if name not in told}
     return [(name, str(value)) for name, value in (named | others).items() if value not in (None, "")]
-
-
-def notes(comparison: Comparison) -> list[str]:
-    """What the reader must know before the figures."""
-    return terminal.notes(comparison) if comparison.dataset.get("test_images") else list(comparison.warnings)

@@ -140,7 +140,7 @@ class Painter:
 
     def labels(self, axes: Axes) -> None:
         """Those that matter most come first, and find the best places."""
-        first = {self.comparison.reference, self.comparison.verdict.ship, *(cost.row.name for cost in self.best)}
+        first = {self.comparison.reference, self.comparison.shipped, *(cost.row.name for cost in self.best)}
         order = sorted(self.costs, key=lambda cost: cost.row.name not in first)
         shown = [cost.row.name for cost in order if len(order) <= LABELLED or cost.row.name in first]
         bars = [(Bbox.from_extents(cost.price, cost.low, cost.price * 1.01, cost.high), 4.0) for cost in order]

@@ -100,7 +100,7 @@ def beyond(axes: Axes, number: int, calls: Calls) -> None:
 def dumbbells(axes: Axes, comparison: Comparison, rows: Sequence[Variant]) -> list[str]:
     set_rows(axes, rows, 0.6)
     errors = {row.name: 100 * row.ece for row in rows if row.ece is not None}
-    made_from = {leg.after: leg.before for leg in comparison.legs}
+    made_from = {step.after: step.before for step in comparison.conversion_steps}
     titles = []
     for number, row in enumerate(rows):
         after = errors[row.name]

@@ -72,7 +72,7 @@ def test_the_layer_to_blame_is_named(tmp_path: Path, out: Path, monkeypatch: pyt
     by_name = {layer["name"]: layer for layer in found["layers"]}
     assert found["float_accuracy"] == 1.0
     assert found["quantized_accuracy"] < 0.95
-    assert found["cause"].startswith("Conv_2 (Conv)")
+    assert found["diagnosis"]["layer"] == "Conv_2"
     assert found["layers"] == sorted(found["layers"], key=lambda layer: layer["kept_kl"])
     assert by_name["Conv_2"]["weight"]["sqnr_db"] > 0
     assert by_name["Conv_2"]["only_weights"] < 0.95

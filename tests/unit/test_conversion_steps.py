@@ -1,16 +1,19 @@
-"""The way of the model: which variant was made from which, by what tools, and what was lost on each leg."""
+"""The way of the model: which variant was made from which, by what tools, and what each conversion step lost."""
 
 from dataclasses import replace
 
 import comparisons
 import pytest
-from evidence_makers import LABELS, ORDER, Volume, answers, default_experiment, versions
+from evidence_makers import INPUTS, LABELS, ORDER, Volume, answers, default_experiment, versions
 
 from driver.analysis import conversion_steps
 from driver.analysis.artifacts import Evidence
 from driver.analysis.artifacts import variants as variants_of
 from driver.analysis.evaluation import Answer, Evaluation, Truth
-from driver.analysis.results import Leg
+from driver.analysis.facts import FormatConversion, Quantization
+from driver.analysis.results import ConversionStep
+from driver.catalog import declarations
+from driver.plan import schedule
 from driver.report.page import tables
 from shared.artifacts.freshness import Freshness
 from shared.data.samples import About
@@ -39,7 +42,7 @@ def evidence(volume):
 
 
 def compare(volume, found):
-    return {leg.after: leg for leg in conversion_steps.compare(evaluate(volume, found))}
+    return {step.after: step for step in conversion_steps.compare(evaluate(volume, found))}
 
 
 def evaluate(volume, outputs):
@@ -59,21 +62,50 @@ def test_where_each_variant_comes_from(volume):
     assert found == ORIGINS
 
 
-def test_the_kinds_of_the_legs(volume):
+def test_what_each_step_changes(volume):
     known = evidence(volume)
     found = {
-        step.output: conversion_steps.kind(conversion_steps.origin(known, step)[0], step)
+        step.output: conversion_steps.describe_change(conversion_steps.origin(known, step)[0], step)
         for step in variants_of(volume.plan)
     }
     del found["keras.fp32"]
     assert found == {
-        "onnx.fp32": "Keras→ONNX",
-        "torch.fp32": "ONNX→PyTorch",
-        **dict.fromkeys(ORDER[3:], "FP32→INT8"),
+        "onnx.fp32": FormatConversion("Keras", "ONNX"),
+        "torch.fp32": FormatConversion("ONNX", "PyTorch"),
+        "onnx.int8": Quantization("int8", "int8", "static"),
+        "onnx.uint8": Quantization("uint8", "uint8", "static"),
+        "onnx.u8s8": Quantization("int8", "uint8", "static"),
+        "torch.int8": Quantization("int8", "uint8", "static"),
+        "torch.x86": Quantization("int8", "uint8", "static"),
+        "torch.uint8": Quantization("uint8", "uint8", "static"),
     }
 
 
-def test_the_tools_of_a_leg_in_the_order_of_their_work_with_their_versions(volume):
+@pytest.mark.parametrize(
+    ("image", "given", "expected"),
+    [
+        ("onnx", {"activation": "uint16", "weight": "int8"}, Quantization("int8", "uint16", "static")),
+        ("onnx", {"activation": "int16", "exclude": "auto"}, Quantization("int8", "int16", "static")),
+        ("onnx", {"method": "dynamic", "weight": "uint8"}, Quantization("uint8", "int8", "dynamic")),
+        ("onnx", {"method": "float16"}, Quantization("float16", "float32", "weights_only")),
+        ("torch", {"method": "pt2e"}, Quantization("int8", "int8", "static")),
+        ("litert", {}, Quantization("int8", "int8", "static")),
+        ("litert", {"activation": "int16"}, Quantization("int8", "int16", "static")),
+        ("litert", {"method": "dynamic"}, Quantization("int8", "int8", "dynamic")),
+        ("litert", {"method": "float16"}, Quantization("float16", "float32", "weights_only")),
+        ("openvino", {"preset": "mixed"}, Quantization("int8", "int8", "static")),
+        ("openvino", {"method": "weights"}, Quantization("int8", "float32", "weights_only")),
+    ],
+)
+def test_a_quantization_is_what_the_recipe_asks_for(image, given, expected):
+    """In every image, of the steps that a plan makes of such a recipe."""
+    catalog = declarations.load(declarations.optional())
+    chosen = default_experiment(recipes={image: {"own": given}}, images=declarations.optional())
+    plan = schedule.make(chosen, catalog, INPUTS, 2)
+    assert conversion_steps.describe_change(f"{image}.fp32", plan.step(f"{image}.own")) == expected
+
+
+def test_the_tools_of_a_step_in_the_order_of_their_work_with_their_versions(volume):
     """As installed where the artifact was made, however the package spells its own name."""
     known = evidence(volume.whole())
     found = {step.output: conversion_steps.origin(known, step)[1] for step in variants_of(volume.plan)}
@@ -88,28 +120,28 @@ def test_a_tool_whose_artifact_is_not_there_has_no_version(volume):
     assert conversion_steps.tool(evidence(volume), volume.plan.step("exported")) == "tf2onnx"
 
 
-def test_a_leg_for_each_variant_but_the_first_in_the_order_of_the_rows(volume):
+def test_a_step_for_each_variant_but_the_first_in_the_order_of_the_rows(volume):
     found = conversion_steps.compare(evaluate(volume, dict.fromkeys(ORDER, answers(10))))
-    assert [leg.after for leg in found] == list(ORDER[1:])
-    assert [(leg.after, leg.before) for leg in found] == [pair for pair in ORIGINS.items() if pair[1]]
+    assert [step.after for step in found] == list(ORDER[1:])
+    assert [(step.after, step.before) for step in found] == [pair for pair in ORIGINS.items() if pair[1]]
 
 
-def test_a_leg_tells_what_was_lost_on_it_alone(volume):
-    """The reference has 10 wrong, ONNX Runtime's float 12, its int8 15: the last leg lost three."""
+def test_a_step_tells_what_was_lost_in_it_alone(volume):
+    """The reference has 10 wrong, ONNX Runtime's float 12, its int8 15: the last step lost three."""
     found = {"keras.fp32": answers(10), "onnx.fp32": answers(12), "onnx.int8": answers(15)}
-    leg = compare(volume, found)["onnx.int8"]
-    pairs = leg.paired
+    step = compare(volume, found)["onnx.int8"]
+    pairs = step.paired
     assert (pairs.both_right, pairs.only_reference, pairs.only_variant, pairs.both_wrong) == (85, 3, 0, 12)
-    assert (leg.drift.images, leg.drift.changed, pairs.delta_pp) == (100, 3, -3.0)
+    assert (step.drift.images, step.drift.changed, pairs.delta_pp) == (100, 3, -3.0)
 
 
 @pytest.mark.parametrize("absent", ["onnx.fp32", "torch.fp32"])
-def test_a_missing_variant_takes_its_legs_and_no_others(volume, absent):
+def test_a_missing_variant_takes_its_steps_and_no_others(volume, absent):
     found = compare(volume, {name: answers(10) for name in ORDER if name != absent})
     assert list(found) == [name for name, before in ORIGINS.items() if before and absent not in (name, before)]
 
 
-def test_without_answers_there_are_no_legs(volume):
+def test_without_answers_there_are_no_steps(volume):
     assert compare(volume, {}) == {}
     assert compare(volume, {"onnx.int8": answers(3)}) == {}
 
@@ -127,9 +159,10 @@ def test_the_inputs_that_are_no_models_lead_nowhere(volume):
 def test_an_arrow_leads_only_to_what_was_made_of_it():
     """Two frameworks start from the ONNX file: the second doesn't come from the first."""
     made = comparisons.comparison()
-    drift = made.legs[0].drift
+    drift = made.conversion_steps[0].drift
     ways = (("keras.fp32", "onnx.fp32"), ("onnx.fp32", "openvino.fp32"), ("onnx.fp32", "torch.fp32"))
-    legs = tuple(Leg("a→b", before, after, (), drift, None) for before, after in ways)
-    stops = tables.chain(replace(made, legs=legs))
+    change = FormatConversion("a", "b")
+    steps = tuple(ConversionStep(change, before, after, (), drift, None) for before, after in ways)
+    stops = tables.chain(replace(made, conversion_steps=steps))
     leading = [(stop.name, stop.leads) for stop in stops]
     assert leading == [("keras.fp32", True), ("onnx.fp32", True), ("openvino.fp32", False), ("torch.fp32", False)]

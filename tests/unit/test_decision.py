@@ -1,13 +1,29 @@
-"""The verdict, rule by rule: what is shipped, and every sentence that says why or why not."""
+"""The decision, rule by rule: what is shipped, and the reasons that say why or why not."""
 
 from dataclasses import replace
 
 import pytest
+from pytest import approx
 from variant_makers import make_variant
 
 from driver.analysis import statistics
+from driver.analysis.facts import (
+    ComparedWith,
+    GateFails,
+    NoCandidate,
+    NoResult,
+    NothingFaster,
+    NothingToCompareWith,
+    NotSignificantlyWorse,
+    NotTimed,
+    PairedDifference,
+    Price,
+    ReferenceHasNoAnswers,
+    SignificantlyWorse,
+    TooFewSamples,
+)
 from driver.analysis.results import Gate, Interval, Latency, Noise, Paired, Variant
-from driver.decision import verdict
+from driver.decision.decide import decide
 from driver.experiment.model import Bound, Gates
 
 REFERENCE = "keras.fp32"
@@ -36,36 +52,45 @@ def lacking(name, status):
 
 
 def judge(*rows, gates=(), noise=NOISE, limits=LIMITS, reference=REFERENCE):
-    return verdict.judge(rows, reference, gates, noise, limits)
+    return decide(rows, reference, gates, noise, limits)
+
+
+def why_not(found, name="onnx.int8"):
+    """Why the variant was not chosen."""
+    (reason,) = next(each.reasons for each in found.rejections if each.variant == name)
+    return reason
+
+
+def lost(difference, low, high, p_value):
+    return PairedDifference("accuracy", approx(difference), approx(low), approx(high), p_value)
 
 
 def test_the_fastest_sound_variant_is_shipped_with_its_reasons():
     found = judge(base(), row())
-    assert found.ship == "onnx.int8"
-    assert found.sentences == (
-        "Ship onnx.int8: not significantly worse (−0.06 points, 95% −0.31…+0.19, p = 1), 4.0× faster and "
-        "4.0× smaller than keras.fp32 on this CPU.",
-        "Not keras.fp32: 4.0× slower and 4.0× larger than onnx.int8.",
+    assert found.variant == "onnx.int8"
+    assert found.outcome == "ship"
+    assert found.reasons == (
+        NotSignificantlyWorse(lost(-0.0006, -0.0031, 0.0019, 1.0)),
+        ComparedWith(REFERENCE, Price(4.0, False, 4.0)),
     )
+    assert why_not(found, REFERENCE) == ComparedWith("onnx.int8", Price(0.25, False, 0.25))
 
 
 def test_the_order_of_the_rows_does_not_matter():
     rows = [base(), row("onnx.int8", 1.0), row("onnx.uint8", 2.0), row("torch.int8", 0.5)]
-    assert judge(*rows).ship == judge(*reversed(rows)).ship == "torch.int8"
+    assert judge(*rows).variant == judge(*reversed(rows)).variant == "torch.int8"
 
 
 def test_the_reference_is_kept_where_nothing_is_faster():
     found = judge(base(), row(milliseconds=8.0))
-    assert found.ship == REFERENCE
-    assert found.sentences == (
-        "Keep keras.fp32: nothing that keeps its accuracy is faster.",
-        "Not onnx.int8: 2.0× slower and 4.0× smaller than keras.fp32.",
-    )
+    assert found.variant == REFERENCE
+    assert (found.outcome, found.reasons) == ("keep_reference", (NothingFaster("accuracy"),))
+    assert why_not(found) == ComparedWith(REFERENCE, Price(0.5, False, 4.0))
 
 
 def test_the_reference_may_be_another():
     found = judge(row("onnx.fp32", 2.0, pairs=SAME), row("onnx.int8", 4.0), reference="onnx.fp32")
-    assert found.sentences[0] == "Keep onnx.fp32: nothing that keeps its accuracy is faster."
+    assert (found.outcome, found.variant) == ("keep_reference", "onnx.fp32")
 
 
 @pytest.mark.parametrize("status", ["failed", "skipped", "unsupported"])
@@ -73,154 +98,147 @@ def test_what_has_no_result_is_not_shipped(status):
     """However fast it is."""
     for other in (lacking("torch.int8", status), replace(row("torch.int8", 0.1), status=status)):
         found = judge(base(), row(), other)
-        assert found.ship == "onnx.int8"
-        assert found.sentences[-1] == f"Not torch.int8: {status}."
+        assert found.variant == "onnx.int8"
+        assert why_not(found, "torch.int8") == NoResult(status)
 
 
 def test_a_variant_whose_gate_is_broken_is_not_shipped():
     found = judge(base(), row(), gates=[BROKEN])
-    assert found.ship == REFERENCE
-    assert found.sentences[-1] == "Not onnx.int8: drop_pp is 2.53, at most 2 is asked for."
+    assert found.variant == REFERENCE
+    assert why_not(found) == GateFails("drop_pp", "max", 2.0, 2.53)
 
 
 def test_a_least_value_is_told_as_one():
     found = judge(base(), row(), gates=[Gate("onnx.int8", "accuracy", "min", 0.85, 0.84123456, False)])
-    assert found.sentences[-1] == "Not onnx.int8: accuracy is 0.8412, at least 0.85 is asked for."
+    assert why_not(found) == GateFails("accuracy", "min", 0.85, 0.84123456)
 
 
 def test_of_several_broken_gates_the_first_is_told():
     found = judge(base(), row(), gates=[BROKEN, replace(BROKEN, figure="changed", value=0.5)])
-    assert found.sentences[-1] == "Not onnx.int8: drop_pp is 2.53, at most 2 is asked for."
+    assert why_not(found) == GateFails("drop_pp", "max", 2.0, 2.53)
 
 
 def test_gates_that_hold_and_those_of_others_are_no_obstacle():
     gates = [replace(BROKEN, holds=True), replace(BROKEN, variant="torch.int8")]
-    assert judge(base(), row(), row("torch.int8", 0.1), gates=gates).ship == "onnx.int8"
+    assert judge(base(), row(), row("torch.int8", 0.1), gates=gates).variant == "onnx.int8"
 
 
 def test_the_reference_is_held_to_its_gates_too():
     found = judge(base(0.1), row(), gates=[Gate(REFERENCE, "accuracy", "min", 0.9, 0.88, False)])
-    assert found.ship == "onnx.int8"
-    assert found.sentences[-1] == "Not keras.fp32: accuracy is 0.88, at least 0.9 is asked for."
+    assert found.variant == "onnx.int8"
+    assert why_not(found, REFERENCE) == GateFails("accuracy", "min", 0.9, 0.88)
 
 
 def test_a_significant_loss_is_not_shipped():
     found = judge(base(), row(pairs=MUCH_LESS))
-    assert found.ship == REFERENCE
-    told = "Not onnx.int8: significantly worse (−7.60 points, 95% −8.20…−7.00, p < 0.001)."
-    assert found.sentences[-1] == told
+    assert found.variant == REFERENCE
+    assert why_not(found) == SignificantlyWorse(lost(-0.076, -0.082, -0.07, 5e-9))
 
 
 @pytest.mark.parametrize(("p_holm", "ship"), [(0.06, "onnx.int8"), (0.05, "onnx.int8"), (0.049, REFERENCE)])
 def test_it_is_the_corrected_p_value_that_counts(p_holm, ship):
     """A test by itself says 0.01 of each."""
     found = judge(base(), row(pairs=replace(A_LITTLE_LESS, p_value=0.01, p_holm=p_holm)))
-    assert found.ship == ship
-    assert f"p = {p_holm:.2g})" in " ".join(found.sentences)
+    assert found.variant == ship
+    reason = why_not(found) if ship == REFERENCE else found.reasons[0]
+    assert reason.difference.p_value == p_holm
 
 
 def test_a_significant_gain_is_no_loss():
     gain = replace(MUCH_LESS, only_reference=40, only_variant=800, delta_pp=7.6, interval_pp=Interval(7.0, 8.2))
     found = judge(base(), row(pairs=gain))
-    assert found.sentences[0].startswith(
-        "Ship onnx.int8: not significantly worse (+7.60 points, 95% +7.00…+8.20, p < 0.001), "
-    )
+    assert found.variant == "onnx.int8"
+    assert found.reasons[0] == NotSignificantlyWorse(lost(0.076, 0.07, 0.082, 5e-9))
 
 
 def test_a_float_variant_that_lost_is_significantly_worse_without_a_correction():
     """Its test is no part of the family: what a converter broke is not to be shipped as `not significantly worse`."""
     found = judge(base(), row("onnx.fp32", pairs=replace(MUCH_LESS, p_holm=None)))
-    assert found.ship == REFERENCE
-    told = "Not onnx.fp32: significantly worse (−7.60 points, 95% −8.20…−7.00, p < 0.001)."
-    assert found.sentences[-1] == told
+    assert found.variant == REFERENCE
+    assert why_not(found, "onnx.fp32") == SignificantlyWorse(lost(-0.076, -0.082, -0.07, 1e-9))
 
 
 def test_those_within_the_noise_are_equally_fast_and_the_smallest_file_wins():
     found = judge(base(), row("onnx.int8", 1.0, 200_000), row("onnx.uint8", 1.04, 100_000))
-    assert found.ship == "onnx.uint8"
-    told = "Not onnx.int8: no faster (within the noise) and 2.0× larger than onnx.uint8."
-    assert found.sentences[-1] == told
+    assert found.variant == "onnx.uint8"
+    assert why_not(found) == ComparedWith("onnx.uint8", Price(1.04, True, 0.5))
 
 
 def test_beyond_the_noise_the_fastest_wins_however_large():
     found = judge(base(), row("onnx.int8", 1.0, 200_000), row("onnx.uint8", 1.06, 100_000))
-    assert found.ship == "onnx.int8"
-    assert found.sentences[-1] == "Not onnx.uint8: 1.1× slower and 2.0× smaller than onnx.int8."
+    assert found.variant == "onnx.int8"
+    assert why_not(found, "onnx.uint8") == ComparedWith("onnx.int8", Price(approx(1 / 1.06), False, 2.0))
 
 
 def test_of_equally_fast_and_large_ones_the_more_accurate_wins():
     rows = [row("onnx.int8", 1.0, accuracy=0.87), row("onnx.uint8", 1.01, accuracy=0.88), row("torch.int8", 1.02)]
     found = judge(base(), *rows)
-    assert found.ship == "onnx.uint8"
-    assert found.sentences[-1] == "Not torch.int8: no faster (within the noise) than onnx.uint8."
+    assert found.variant == "onnx.uint8"
+    assert why_not(found, "torch.int8") == ComparedWith("onnx.uint8", Price(approx(1.01 / 1.02), True, 1.0))
 
 
 def test_without_timings_of_noise_only_the_very_fastest_is_fastest():
     rows = [row("onnx.int8", 1.0, 200_000), row("onnx.uint8", 1.001, 100_000)]
-    assert judge(base(), *rows, noise=()).ship == "onnx.int8"
+    assert judge(base(), *rows, noise=()).variant == "onnx.int8"
 
 
 def test_the_noisiest_image_sets_the_noise_of_all():
     rows = [row("onnx.int8", 1.0, 200_000), row("onnx.uint8", 1.04, 100_000)]
-    assert judge(base(), *rows, noise=NOISE[:1]).ship == "onnx.int8"
-    assert judge(base(), *rows, noise=NOISE[::-1]).ship == "onnx.uint8"
+    assert judge(base(), *rows, noise=NOISE[:1]).variant == "onnx.int8"
+    assert judge(base(), *rows, noise=NOISE[::-1]).variant == "onnx.uint8"
 
 
 def test_a_tie_with_the_reference_in_all_but_size():
     found = judge(base(1.0), row(milliseconds=1.01))
-    assert found.sentences[0].endswith("no faster (within the noise) and 4.0× smaller than keras.fp32 on this CPU.")
+    assert found.reasons[1] == ComparedWith(REFERENCE, Price(approx(1 / 1.01), True, 4.0))
 
 
 def test_what_was_not_timed_is_not_preferred_to_what_was():
     found = judge(base(), row(), row("torch.int8", None, 10))
-    assert found.ship == "onnx.int8"
-    assert found.sentences[-1] == "Not torch.int8: it was not timed."
+    assert found.variant == "onnx.int8"
+    assert why_not(found, "torch.int8") == NotTimed()
 
 
 def test_where_nothing_was_timed_the_smallest_is_shipped_and_nothing_said_of_speed():
     found = judge(base(None), row(milliseconds=None))
-    assert found.ship == "onnx.int8"
-    assert "faster" not in found.sentences[0]
-    assert "4.0× smaller" in found.sentences[0]
-
-
-def test_a_size_that_is_the_same_to_a_tenth_is_not_told():
-    assert judge(base(size=104_000), row()).sentences[0].endswith("p = 1), 4.0× faster than keras.fp32 on this CPU.")
+    assert found.variant == "onnx.int8"
+    assert found.reasons[1] == ComparedWith(REFERENCE, Price(None, False, 4.0))
 
 
 def test_nothing_is_shipped_where_nothing_is_sound():
     gates = [BROKEN, Gate(REFERENCE, "accuracy", "min", 0.9, 0.88, False)]
     found = judge(base(), row(), row("onnx.u8s8", pairs=MUCH_LESS), lacking("torch.uint8", "unsupported"), gates=gates)
-    assert found.ship == ""
-    assert found.sentences == (
-        "Ship nothing: no variant is sound and not significantly worse.",
-        "Not keras.fp32: accuracy is 0.88, at least 0.9 is asked for.",
-        "Not onnx.int8: drop_pp is 2.53, at most 2 is asked for.",
-        "Not onnx.u8s8: significantly worse (−7.60 points, 95% −8.20…−7.00, p < 0.001).",
-        "Not torch.uint8: unsupported.",
-    )
+    assert found.variant == ""
+    assert (found.outcome, found.reasons) == ("ship_nothing", (NoCandidate(),))
+    assert [(each.variant, each.reasons[0].kind) for each in found.rejections] == [
+        (REFERENCE, "gate_fails"),
+        ("onnx.int8", "gate_fails"),
+        ("onnx.u8s8", "significantly_worse"),
+        ("torch.uint8", "no_result"),
+    ]
 
 
 def test_nothing_is_shipped_where_the_reference_has_no_answers():
     found = judge(lacking(REFERENCE, "failed"), row(pairs=None))
-    assert found.ship == ""
-    assert found.sentences[:2] == ("Ship nothing: the reference has no answers.", "Not keras.fp32: failed.")
+    assert found.variant == ""
+    assert (found.outcome, found.reasons) == ("ship_nothing", (ReferenceHasNoAnswers(),))
+    assert why_not(found, REFERENCE) == NoResult("failed")
 
 
-def test_no_sentence_says_of_a_timed_variant_that_it_was_not():
+def test_without_a_reference_a_timed_variant_has_nothing_to_be_compared_with():
     found = judge(lacking(REFERENCE, "failed"), row(pairs=None))
-    assert "Not onnx.int8: it was not timed." not in found.sentences
+    assert why_not(found) == NothingToCompareWith()
 
 
 def test_no_rows_are_no_mistake():
-    assert judge().sentences == ("Ship nothing: the reference has no answers.",)
+    assert (judge().reasons, judge().rejections) == ((ReferenceHasNoAnswers(),), ())
 
 
-def test_every_other_variant_has_one_sentence():
+def test_every_other_variant_is_told_why_not():
     rows = [base(), row(), *(row(f"onnx.r{number}", 2 + number / 10) for number in range(98))]
     found = judge(*rows)
-    told = [sentence.split(":")[0] for sentence in found.sentences]
-    assert told == ["Ship onnx.int8", *(f"Not {each.name}" for each in rows if each.name != "onnx.int8")]
+    assert found.variant == "onnx.int8"
+    assert [each.variant for each in found.rejections] == [each.name for each in rows if each.name != "onnx.int8"]
 
 
 def few(only_reference=3, only_variant=2, images=200):
@@ -234,12 +252,7 @@ def test_too_few_images_for_the_drop_that_the_gate_allows_are_told_with_how_many
     found = judge(base(), row(pairs=few()), limits=Gates(quantized={"drop_pp": Bound(max=1.5)}))
     needed = statistics.images_needed(5 / 200, 1.5, 0.8, 0.05)
     assert needed > 200
-    told = (
-        "These 200 test images are too few to tell a drop of 1.5 points, which the gate allows: "
-        f"about {needed:,} would tell, with a power of 80%."
-    )
-    assert found.sentences[1] == told
-    assert len(found.sentences) == 3
+    assert found.caveats == (TooFewSamples(200, 1.5, needed, 0.8),)
 
 
 @pytest.mark.parametrize(
@@ -255,28 +268,29 @@ def test_too_few_images_for_the_drop_that_the_gate_allows_are_told_with_how_many
     ids=["enough-images", "no-gates", "no-drop", "drop-of-others", "least-drop", "no-drop-allowed"],
 )
 def test_nothing_is_said_of_power_where_it_is_enough_or_no_drop_is_allowed(pairs, limits):
-    assert "too few" not in " ".join(judge(base(), row(pairs=pairs), limits=limits).sentences)
+    assert judge(base(), row(pairs=pairs), limits=limits).caveats == ()
 
 
 @pytest.mark.parametrize("most", [-0.5, 150.0])
 def test_a_limit_that_no_number_of_images_tells_is_no_mistake(most):
     """A gain that is asked for; a limit that nothing can break."""
     found = judge(base(), row(pairs=few()), limits=Gates(quantized={"drop_pp": Bound(max=most)}))
-    assert found.ship == "onnx.int8"
-    assert "too few" not in " ".join(found.sentences)
+    assert found.variant == "onnx.int8"
+    assert found.caveats == ()
 
 
 def test_the_images_needed_are_just_those_that_are_enough():
-    """At the number that the sentence names it is no longer said."""
+    """At the number that the caveat names there is none."""
     limits = Gates(quantized={"drop_pp": Bound(max=2.0)})
     images = statistics.images_needed(0.03, 2.0, 0.8, 0.05)
     enough = few(round(0.015 * 1000), round(0.015 * 1000), 1000)
     assert images < 1000
-    assert "too few" not in " ".join(judge(base(), row(pairs=enough), limits=limits).sentences)
+    assert judge(base(), row(pairs=enough), limits=limits).caveats == ()
     scarce = few(3, 3, 200)
-    assert f"about {images:,} would tell" in judge(base(), row(pairs=scarce), limits=limits).sentences[1]
+    (caveat,) = judge(base(), row(pairs=scarce), limits=limits).caveats
+    assert caveat.needed == images
 
 
 def test_a_reference_that_is_kept_needs_no_power():
     found = judge(base(), row(milliseconds=9.0), limits=Gates(float={"drop_pp": Bound(max=0.01)}))
-    assert "too few" not in " ".join(found.sentences)
+    assert found.caveats == ()

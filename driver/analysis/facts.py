@@ -1,0 +1,469 @@
+"""What a comparison says beside its metrics, as data: a class for each kind, with the values that its sentence needs.
+
+The classes of a union below are told apart by `kind`, in `comparison.json` and when it is read (shared/contract.py).
+driver/report/phrases.py writes the sentence of each; nothing else depends on how it is worded. Shares are 0-1, sizes in
+bytes, and a `metric` is a name in driver/analysis/metric_specs.py, in whose own unit its values are.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from shared.contract import Status
+
+
+@dataclass(frozen=True)
+class MetricValue:
+    metric: str
+    value: float
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """A variant's metric less the reference's, with its 95% interval (None where there is none) and p-value.
+
+    The p-value is corrected by Holm's method where the variant is one of a family.
+    """
+
+    metric: str
+    difference: float
+    low: float | None
+    high: float | None
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a variant costs against another one.
+
+    `speed` is the other's p50 divided by this one's (above 1: faster), `size` the other's bytes divided by this one's
+    (above 1: smaller); None where one of the two has no such figure. `within_noise`: the difference of the timings is
+    no larger than their noise.
+    """
+
+    speed: float | None
+    within_noise: bool
+    size: float | None
+
+
+# Row warnings: what a reader must know of a row beside its metrics.
+
+
+@dataclass(frozen=True)
+class FarFromFloat:
+    """An output (None: the only one) has a much lower SQNR than that of `best`, which rounds as much.
+
+    `best_sqnr_db` is None where nothing differs there.
+    """
+
+    output: int | None
+    sqnr_db: float
+    best: str
+    best_sqnr_db: float | None
+    kind: Literal["far_from_float"] = "far_from_float"
+
+
+@dataclass(frozen=True)
+class SaturatingProducts:
+    """The row lost on a CPU with AVX2 and without VNNI, where products of uint8 and int8 can saturate.
+
+    What answers alike on every CPU: the variant `instead`, or "" and a recipe with `settings`, if any are known.
+    """
+
+    instead: str
+    settings: dict[str, Any]
+    kind: Literal["saturating_products"] = "saturating_products"
+
+
+@dataclass(frozen=True)
+class SlowerThanFloat:
+    """A quantized variant takes `factor` times as long as `baseline`, its framework's float variant."""
+
+    baseline: str
+    factor: float
+    kind: Literal["slower_than_float"] = "slower_than_float"
+
+
+@dataclass(frozen=True)
+class LayersInFloat:
+    layers: tuple[str, ...]
+    kind: Literal["layers_in_float"] = "layers_in_float"
+
+
+@dataclass(frozen=True)
+class LimitNotHeld:
+    """Accuracy-aware quantization found no choice of layers that keeps the loss within max_drop_pp."""
+
+    kind: Literal["limit_not_held"] = "limit_not_held"
+
+
+@dataclass(frozen=True)
+class WorseOnCpu:
+    """The file answers significantly worse on another CPU. `agreement` is None where there are no classes."""
+
+    cpu: str
+    metric: str
+    there: float
+    here: float
+    samples: int
+    agreement: float | None
+    kind: Literal["worse_on_cpu"] = "worse_on_cpu"
+
+
+@dataclass(frozen=True)
+class CannotRun:
+    """Another CPU can't run the file; `reason` is in its own words."""
+
+    cpu: str
+    reason: str
+    kind: Literal["cannot_run"] = "cannot_run"
+
+
+@dataclass(frozen=True)
+class CostOfFloatLayers:
+    """What the layers in float cost against `baseline`, the same recipe with none; None where it isn't known."""
+
+    baseline: str
+    difference: MetricValue | None
+    size: float | None  # this one's bytes divided by the baseline's
+    latency: float | None  # this one's p50 divided by the baseline's
+    kind: Literal["cost_of_float_layers"] = "cost_of_float_layers"
+
+
+RowWarning = (
+    FarFromFloat
+    | SaturatingProducts
+    | SlowerThanFloat
+    | LayersInFloat
+    | LimitNotHeld
+    | WorseOnCpu
+    | CannotRun
+    | CostOfFloatLayers
+)
+
+
+# Conversion notes: how a variant was made, where that was not the usual way.
+
+
+@dataclass(frozen=True)
+class StageNote:
+    """`text` is what the stage itself left in `notes.json`."""
+
+    text: str
+    kind: Literal["stage_note"] = "stage_note"
+
+
+@dataclass(frozen=True)
+class MadeByPt2e:
+    """FX graph mode refused the model for `reason`, and PT2E quantized it."""
+
+    reason: str
+    kind: Literal["made_by_pt2e"] = "made_by_pt2e"
+
+
+@dataclass(frozen=True)
+class RewrittenGraph:
+    """The graph was rewritten so that the framework could take it; `rewrites` says what, in the stage's words."""
+
+    rewrites: tuple[str, ...]
+    kind: Literal["rewritten_graph"] = "rewritten_graph"
+
+
+@dataclass(frozen=True)
+class OperatorsInFloat:
+    """`in_float` of the `operators` that could be quantized (convolutions and matrix products) are not."""
+
+    in_float: int
+    operators: int
+    kind: Literal["operators_in_float"] = "operators_in_float"
+
+
+ConversionNote = StageNote | MadeByPt2e | RewrittenGraph | OperatorsInFloat
+
+
+# Warnings of a comparison: what makes its timings doubtful, and answers that come from another CPU.
+
+
+@dataclass(frozen=True)
+class BusyMachine:
+    """Other processes kept up to so many `cores` busy during the timings."""
+
+    cores: float
+    kind: Literal["busy_machine"] = "busy_machine"
+
+
+@dataclass(frozen=True)
+class SharedMachine:
+    """The hypervisor took up to this share of the CPU time during the timings."""
+
+    share: float
+    kind: Literal["shared_machine"] = "shared_machine"
+
+
+@dataclass(frozen=True)
+class ThrottledMachine:
+    """Some CPUs ran slower than others by a fifth or more during the timings."""
+
+    kind: Literal["throttled_machine"] = "throttled_machine"
+
+
+@dataclass(frozen=True)
+class NotInterleaved:
+    """The images were timed one after the other: a drift of the machine is not evened out."""
+
+    kind: Literal["not_interleaved"] = "not_interleaved"
+
+
+@dataclass(frozen=True)
+class AnsweringCpu:
+    """A CPU that gave answers: its name ("" where it has none) and its 8-bit instructions."""
+
+    name: str
+    int8_instructions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AnswersOfOtherCpus:
+    """Some answers come from CPUs with other 8-bit instructions than this host's."""
+
+    cpus: tuple[AnsweringCpu, ...]
+    kind: Literal["answers_of_other_cpus"] = "answers_of_other_cpus"
+
+
+RunWarning = BusyMachine | SharedMachine | ThrottledMachine | NotInterleaved | AnswersOfOtherCpus
+
+
+# Reasons of a decision: of what it is, and why each other variant was not chosen.
+
+
+@dataclass(frozen=True)
+class NotSignificantlyWorse:
+    """Of the chosen variant. `difference` is None where nothing was tested."""
+
+    difference: PairedDifference | None
+    kind: Literal["not_significantly_worse"] = "not_significantly_worse"
+
+
+@dataclass(frozen=True)
+class NegligiblyWorse:
+    """Of the chosen variant: significantly worse, by less than the metric's margin."""
+
+    difference: PairedDifference | None
+    kind: Literal["negligibly_worse"] = "negligibly_worse"
+
+
+@dataclass(frozen=True)
+class NearEnough:
+    """Of the chosen variant, without labels: `metrics` are its fidelity to the reference."""
+
+    metrics: tuple[MetricValue, ...]
+    kind: Literal["near_enough"] = "near_enough"
+
+
+@dataclass(frozen=True)
+class NothingFaster:
+    """Of the reference that is kept: nothing that keeps its `metric` is faster."""
+
+    metric: str
+    kind: Literal["nothing_faster"] = "nothing_faster"
+
+
+@dataclass(frozen=True)
+class ReferenceHasNoAnswers:
+    """Why nothing is shipped."""
+
+    kind: Literal["reference_has_no_answers"] = "reference_has_no_answers"
+
+
+@dataclass(frozen=True)
+class NoCandidate:
+    """Why nothing is shipped: no variant is sound and not significantly worse."""
+
+    kind: Literal["no_candidate"] = "no_candidate"
+
+
+@dataclass(frozen=True)
+class NoResult:
+    """Of a variant that was not chosen: its status is not `ok`."""
+
+    status: Status
+    kind: Literal["no_result"] = "no_result"
+
+
+@dataclass(frozen=True)
+class GateFails:
+    """`figure` is `value`, and must be at least or at most `limit` (`bound`: min or max)."""
+
+    figure: str
+    bound: Literal["min", "max"]
+    limit: float
+    value: float
+    kind: Literal["gate_fails"] = "gate_fails"
+
+
+@dataclass(frozen=True)
+class NoFidelityGate:
+    """Without labels, no gate says how near to the reference is near enough; `metrics` are how near it is."""
+
+    metrics: tuple[MetricValue, ...]
+    kind: Literal["no_fidelity_gate"] = "no_fidelity_gate"
+
+
+@dataclass(frozen=True)
+class FloatTooFar:
+    """Without labels, a float variant is further from the reference than a conversion in float should leave it."""
+
+    metrics: tuple[MetricValue, ...]
+    kind: Literal["float_too_far"] = "float_too_far"
+
+
+@dataclass(frozen=True)
+class SignificantlyWorse:
+    difference: PairedDifference | None
+    kind: Literal["significantly_worse"] = "significantly_worse"
+
+
+@dataclass(frozen=True)
+class NothingToCompareWith:
+    """A sound variant, where nothing is shipped since the reference has no answers."""
+
+    kind: Literal["nothing_to_compare_with"] = "nothing_to_compare_with"
+
+
+@dataclass(frozen=True)
+class NotTimed:
+    kind: Literal["not_timed"] = "not_timed"
+
+
+@dataclass(frozen=True)
+class ComparedWith:
+    """What the variant costs against `other`: of the chosen one against the reference, of others against the chosen."""
+
+    other: str
+    price: Price
+    kind: Literal["compared_with"] = "compared_with"
+
+
+Reason = (
+    NotSignificantlyWorse
+    | NegligiblyWorse
+    | NearEnough
+    | NothingFaster
+    | ReferenceHasNoAnswers
+    | NoCandidate
+    | NoResult
+    | GateFails
+    | NoFidelityGate
+    | FloatTooFar
+    | SignificantlyWorse
+    | NothingToCompareWith
+    | NotTimed
+    | ComparedWith
+    | SlowerThanFloat
+)
+
+
+# Caveats: what goes with a decision.
+
+
+@dataclass(frozen=True)
+class OnlyFidelityKnown:
+    """There are no labels: whether the answers of `reference` are right is not known."""
+
+    reference: str
+    kind: Literal["only_fidelity_known"] = "only_fidelity_known"
+
+
+@dataclass(frozen=True)
+class TooFewSamples:
+    """`samples` can't tell a drop of `drop_pp` points, which the gate allows; about `needed` could, with that power."""
+
+    samples: int
+    drop_pp: float
+    needed: int
+    power: float
+    kind: Literal["too_few_samples"] = "too_few_samples"
+
+
+@dataclass(frozen=True)
+class HoldsOnCpu:
+    """The chosen variant loses nothing on another CPU, by the same `samples` there and here."""
+
+    cpu: str
+    metric: str
+    there: float
+    here: float
+    samples: int
+    kind: Literal["holds_on_cpu"] = "holds_on_cpu"
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A variant that loses nothing on that CPU: its price, and its metric less the chosen one's."""
+
+    variant: str
+    price: Price
+    difference: MetricValue | None
+
+
+@dataclass(frozen=True)
+class LosesOnCpu:
+    """The chosen variant is significantly worse on another CPU; None where no variant is known to hold there."""
+
+    cpu: str
+    metric: str
+    there: float
+    here: float
+    samples: int
+    alternative: Alternative | None
+    kind: Literal["loses_on_cpu"] = "loses_on_cpu"
+
+
+Caveat = OnlyFidelityKnown | TooFewSamples | HoldsOnCpu | LosesOnCpu
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Why `variant` was not chosen."""
+
+    variant: str
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to ship: `variant` names it, and is "" where nothing can be shipped.
+
+    `reasons` are of the outcome, `rejections` of every variant that was not chosen, in the order of the rows.
+    """
+
+    outcome: Literal["ship", "keep_reference", "ship_nothing"]
+    variant: str
+    reasons: tuple[Reason, ...]
+    rejections: tuple[Rejection, ...] = ()
+    caveats: tuple[Caveat, ...] = ()
+
+
+# What a conversion step did.
+
+
+@dataclass(frozen=True)
+class FormatConversion:
+    """From one format or framework to another, in float."""
+
+    source: str
+    target: str
+    kind: Literal["conversion"] = "conversion"
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """From float32 to the types that the recipe asks for.
+
+    `method`: the ranges of activations come from calibration (static) or from each input (dynamic), or only the weights
+    are stored in another type and activations stay in float32.
+    """
+
+    weights: Literal["int8", "uint8", "float16"]
+    activations: Literal["int8", "uint8", "int16", "uint16", "float32"]
+    method: Literal["static", "dynamic", "weights_only"]
+    kind: Literal["quantization"] = "quantization"

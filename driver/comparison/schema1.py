@@ -1,0 +1,79 @@
+"""`comparison.json` of schema 1, as earlier versions wrote it: converted so that `diff` can read it.
+
+Schema 1 has sentences where schema 2 has kinds and values. They are left out, since no code takes a sentence apart.
+What `diff` shows (versions, host, metrics, sizes, timings) is all there.
+"""
+
+from typing import Any
+
+from shared.errors import FieldError
+
+SCHEMA = 1
+QUANTIZATION = "FP32→INT8"  # the label of every quantization, whatever its types
+
+
+def convert_to_schema2(data: dict[str, Any]) -> dict[str, Any]:
+    """The JSON object of a comparison of schema 1 as one of schema 2. FieldError where `data` is no such comparison."""
+    try:
+        return convert(data)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise FieldError((), f"is not of schema {SCHEMA}: {type(error).__name__} {error}") from None
+
+
+def convert(data: dict[str, Any]) -> dict[str, Any]:
+    converted = {key: value for key, value in data.items() if key not in ("legs", "verdict")}
+    return converted | {
+        "schema": 2,
+        "variants": [convert_variant(row) for row in data["variants"]],
+        "conversion_steps": [convert_leg(leg) for leg in data["legs"]],
+        "noise": [
+            {"image": item["image"], "repeat_of": item["twin_of"], "share": item["share"]} for item in data["noise"]
+        ],
+        "warnings": [],
+        "decision": convert_verdict(data["verdict"], data["reference"]),
+    }
+
+
+def convert_variant(row: dict[str, Any]) -> dict[str, Any]:
+    """Without its remarks; the accuracy, which had fields of its own, as the first metric."""
+    apart = ("remarks", "accuracy", "delta_pp", "interval", "agreement", "max_abs_diff")
+    kept = {key: value for key, value in row.items() if key not in apart}
+    metrics = [*convert_accuracy(row), *row["metrics"]]
+    return kept | {"metrics": metrics, "warnings": [], "conversion_notes": []}
+
+
+def convert_accuracy(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """The metric of a classification; none of another task."""
+    if row["accuracy"] is None:
+        return []
+    pairs = row["paired"]
+    tested = {
+        "delta": None if row["delta_pp"] is None else row["delta_pp"] / 100,
+        "delta_interval": pairs and {end: pairs["interval_pp"][end] / 100 for end in ("low", "high")},
+        "p_value": pairs and pairs["p_value"],
+        "p_holm": pairs and pairs["p_holm"],
+    }
+    return [{"name": "accuracy", "value": row["accuracy"], "interval": row["interval"], "better": "higher", **tested}]
+
+
+def convert_leg(leg: dict[str, Any]) -> dict[str, Any]:
+    """Its label `Keras→ONNX` names the two formats. Every quantization has the same one: int8 is assumed."""
+    if leg["kind"] == QUANTIZATION:
+        change = {"kind": "quantization", "weights": "int8", "activations": "int8", "method": "static"}
+    else:
+        source, _, target = leg["kind"].partition("→")
+        change = {"kind": "conversion", "source": source, "target": target}
+    return {key: value for key, value in leg.items() if key != "kind"} | {"change": change}
+
+
+def convert_verdict(verdict: dict[str, Any], reference: str) -> dict[str, Any]:
+    """What was shipped; the reasons were sentences."""
+    variant = verdict["ship"]
+    outcome = "keep_reference" if variant == reference else "ship"
+    return {
+        "outcome": outcome if variant else "ship_nothing",
+        "variant": variant,
+        "reasons": [],
+        "rejections": [],
+        "caveats": [],
+    }

@@ -1,0 +1,100 @@
+"""The comparison as CSV for a spreadsheet."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+
+from driver.analysis import metric_specs
+from driver.analysis.results import Changed, Comparison, Emulated, Variant
+from driver.report import columns, phrases
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a formula begins with, in one spreadsheet or another
+
+
+def csv_text(comparison: Comparison) -> str:
+    """A line a variant, with every figure that is one number; what there is none of is empty."""
+    names = columns.names(comparison.variants)
+    rows = [flat(row, comparison.unit) | figures(row, names) for row in comparison.variants]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else ["name"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: cell(value) for key, value in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def cell(value: object) -> object:
+    """A text that a spreadsheet would take for a formula gets an apostrophe before it; numbers are as they are."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+
+
+def flat(row: Variant, unit: str) -> dict[str, object]:
+    interval, pairs, latency = row.interval, row.paired, row.latency_ms
+    drift, cold, draws = row.drift, row.cold, row.draws
+    return {
+        "name": row.name,
+        "image": row.image,
+        "recipe": row.recipe,
+        "status": row.status,
+        "reason": row.reason,
+        "accuracy": row.accuracy,
+        "accuracy_low": interval and interval.low,
+        "accuracy_high": interval and interval.high,
+        "delta_pp": row.delta_pp,
+        "delta_pp_low": pairs and pairs.interval_pp.low,
+        "delta_pp_high": pairs and pairs.interval_pp.high,
+        "p_value": pairs and pairs.p_value,
+        "p_holm": pairs and pairs.p_holm,
+        "agreement": row.agreement,
+        "max_abs_diff": row.max_abs_diff,
+        "sqnr_db": drift and drift.sqnr_db,
+        "ece": row.ece,
+        "size_bytes": row.size_bytes,
+        "p50_ms": latency and latency.p50,
+        "p90_ms": latency and latency.p90,
+        "p99_ms": latency and latency.p99,
+        "images_per_second": row.images_per_second,
+        "cold_start_seconds": cold and cold.answered,
+        "peak_bytes": cold and cold.peak_bytes,
+        "draws": draws and len(draws.accuracies),
+        "draws_mean": draws and draws.mean,
+        "draws_sd": draws and draws.sd,
+        "emulated": "; ".join(f"{run.cpu} {there(row, run)} of {run.images}" for run in row.emulated),
+        "in_float": "; ".join(row.in_float),
+        "remarks": "; ".join(phrases.remarks(row, unit)),
+    }
+
+
+def there(row: Variant, run: Emulated) -> str:
+    return (
+        f"{100 * run.accuracy:.1f}%" if row.accuracy is not None else metric_specs.of(row.headline).text(run.accuracy)
+    )
+
+
+def figures(row: Variant, names: Sequence[str]) -> dict[str, object]:
+    """Each figure of the task, its interval, and the same of its difference to the reference."""
+    known = {metric.name: metric for metric in row.metrics}
+    found: dict[str, object] = {}
+    for name in names:
+        metric = known.get(name)
+        span, change = (metric and metric.interval), (metric and metric.delta_interval)
+        found |= {
+            name: metric and metric.value,
+            f"{name}_low": span and span.low,
+            f"{name}_high": span and span.high,
+            f"{name}_delta": metric and metric.delta,
+            f"{name}_delta_low": change and change.low,
+            f"{name}_delta_high": change and change.high,
+            f"{name}_p_value": metric and metric.p_value,
+            f"{name}_p_holm": metric and metric.p_holm,
+        }
+    return found
+
+
+def changed_text(changed: Mapping[str, Sequence[Changed]]) -> str:
+    """A line for each variant and image whose top-1 is not the reference's, those the variant is surest of first."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ["variant", *(field.name for field in fields(Changed))], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({"variant": name, **asdict(item)} for name, items in changed.items() for item in items)
+    return text.getvalue()

@@ -1,0 +1,130 @@
+"""The comparison as Markdown for a pull request's comment: the decision first, the long tables folded away."""
+
+from driver.analysis import metric_specs
+from driver.analysis.results import Comparison, Draws, Variant
+from driver.report import columns, comment_limits, phrases
+
+DRAW_HEAD = ["| variant | draws | mean % | sd pp | range % | Δ pp |", "|---|---:|---:|---:|---:|---:|"]
+STEP_HEAD = ["| step | by | changed top-1 | Δ pp | SQNR dB |", "|---|---|---:|---:|---:|"]
+OTHER_STEP_HEAD = ["| step | by | {difference} | SQNR dB | cosine |", "|---|---|---:|---:|---:|"]
+OTHER_DRAW_HEAD = ["| variant | draws | mean {label} | sd | range | {difference} |", "|---|---:|---:|---:|---:|---:|"]
+
+
+def markdown_text(comparison: Comparison) -> str:
+    """A page that fits a pull request's comment, however many variants there are: the verdict first."""
+    above, below = beginning(comparison), rest(comparison)
+    lines = [*above, *table(comparison, comment_limits.LINES - len(above) - len(below)), *below]
+    return "\n".join(comment_limits.cut(line) for line in lines) + "\n"
+
+
+def beginning(comparison: Comparison) -> list[str]:
+    first = phrases.first_sentence(comparison)
+    notes = [f"> **{comment_limits.escaped(note)}**" for note in phrases.notes(comparison)]
+    noted = [line for note in comment_limits.first(notes, comment_limits.NOTES) for line in (note, "")]
+    said = [line for line in (phrases.direction(comparison),) if line]
+    return [
+        f"# {comment_limits.escaped(phrases.title(comparison))}",
+        "",
+        *(line for each in said for line in (each, "")),
+        *noted,
+        f"**{comment_limits.escaped(first)}**",
+        "",
+    ]
+
+
+def table(comparison: Comparison, room: int) -> list[str]:
+    """In at most `room` lines."""
+    headings = [heading.replace("|", "\\|") for heading in columns.headings(comparison)]
+    head = ["| " + " | ".join(headings) + " |", "|---" + "|---:" * (len(headings) - 1) + "|"]
+    rows, left_out = comment_limits.rows(comparison, room - len(head))
+    lines = ["| " + " | ".join([f"`{row.name}`", *columns.cells(comparison, row)]) + " |" for row in rows]
+    return [*head, *lines, *(["", f"… and {left_out} more rows in comparison.csv"] if left_out else [])]
+
+
+def rest(comparison: Comparison) -> list[str]:
+    """All that stands below the table."""
+    said = [f"- `{name}` {status}: {comment_limits.escaped(reason)}" for name, status, reason in comparison.reasons]
+    broken = [f"- **gate fails**: {phrases.gate_sentence(gate)}" for gate in comparison.gates if not gate.holds]
+    lines = ["", *comment_limits.first(said, comment_limits.REASONS)] if said else []
+    if sentence := phrases.not_held(comparison):
+        lines += ["", f"- **{sentence}**"]
+    lines += ["", *(comment_limits.first(broken, comment_limits.BROKEN) or [phrases.gates_hold(comparison)])]
+    remarked = [
+        f"- `{row.name}`: {comment_limits.escaped(remark)}"
+        for row in comparison.variants
+        for remark in phrases.remarks(row, comparison.unit)
+    ]
+    lines += ["", *comment_limits.first(remarked, comment_limits.REMARKS)] if remarked else []
+    lines += folded(comparison)
+    return [*lines, "", *provenance(comparison)]
+
+
+def provenance(comparison: Comparison) -> list[str]:
+    machine = comparison.host
+    int8 = ", ".join(machine["int8_instructions"]) or "no int8 instructions"
+    lines = [f"Host: {machine['cpu']}, {machine['cores']} cores, {int8}. One thread; p50 and p90 at batch 1."]
+    for image, versions in comparison.versions.items():
+        named = ", ".join(f"{name} {version}" for name, version in versions.items())
+        lines.append(f"{image}: {named}.")
+    lines = [comment_limits.escaped(line) for line in lines]
+    return [*(f"{line}  " for line in lines[:-1]), lines[-1]]
+
+
+def folded(comparison: Comparison) -> list[str]:
+    lines = details(
+        "Why not the others",
+        [],
+        [f"- {comment_limits.escaped(sentence)}" for sentence in phrases.decision_sentences(comparison)[1:]],
+    )
+    step_head, draw_head = heads(comparison)
+    lines += details("What each conversion step lost", step_head, step_lines(comparison))
+    return lines + details("Other draws of the calibration set", draw_head, draw_lines(comparison))
+
+
+def heads(comparison: Comparison) -> tuple[list[str], list[str]]:
+    """Of the conversion steps' table and of the draws', by the task."""
+    if comparison.task == "classification":
+        return STEP_HEAD, DRAW_HEAD
+    first = metric_specs.of(next((row.headline for row in comparison.variants if row.headline), None))
+    named = {"label": first.heading, "difference": first.difference_heading}
+    return [line.format(**named) for line in OTHER_STEP_HEAD], [line.format(**named) for line in OTHER_DRAW_HEAD]
+
+
+def details(summary: str, head: list[str], lines: list[str]) -> list[str]:
+    """Folded away; nothing where there are no lines."""
+    shown = [*head, *comment_limits.first(lines, comment_limits.FOLDED)]
+    return ["", f"<details><summary>{summary}</summary>", "", *shown, "", "</details>"] if lines else []
+
+
+def step_lines(comparison: Comparison) -> list[str]:
+    rows = []
+    for step in comparison.conversion_steps:
+        sqnr = "–" if step.drift.sqnr_db is None else f"{step.drift.sqnr_db:.1f}"
+        by = comment_limits.escaped(", ".join(step.tools)).replace("|", "\\|")
+        if step.paired is not None:
+            figures = f"{step.drift.changed} | {step.paired.delta_pp:+.2f} | {sqnr}"
+        else:
+            figures = f"{columns.difference(step.metric)} | {sqnr} | {step.drift.cosine:.5f}"
+        rows.append(f"| `{step.before}` → `{step.after}` | {by} | {figures} |")
+    return rows
+
+
+def draw_lines(comparison: Comparison) -> list[str]:
+    """A difference that is rounded to nothing has no minus."""
+    rows = []
+    for row in comparison.variants:
+        if (found := row.draws) is not None and row.accuracy is None:
+            rows.append(other_draw_line(row, found))
+        elif found is not None:
+            values = [100 * value for value in found.accuracies]
+            mean = f"{100 * found.mean:.2f} | {100 * found.sd:.2f} | {min(values):.2f}…{max(values):.2f}"
+            rows.append(f"| `{row.name}` | {len(values)} | {mean} | {round(found.delta_pp, 2) + 0.0:+.2f} |")
+    return rows
+
+
+def other_draw_line(row: Variant, found: Draws) -> str:
+    """Of a task without classes."""
+    measure, values = metric_specs.of(row.headline), found.accuracies
+    spread = f"{measure.bare(min(values))}…{measure.bare(max(values))}"
+    figures = (str(len(values)), measure.bare(found.mean), measure.bare(found.sd), spread)
+    return f"| `{row.name}` | {' | '.join(figures)} | {measure.signed(found.delta_pp)} |"
