@@ -20,10 +20,10 @@ FRESH = """
 import sys
 from pathlib import Path
 import numpy as np
-from images.torch import forms
-from shared import threads
+from images.torch.runtime import formats
+from shared.runner import threads
 folder, answers = map(Path, sys.argv[1:])
-model = forms.load(folder, 1)
+model = formats.load(folder, 1)
 images = np.load(folder.parent / "input_0.npy")
 found = [model((np.ascontiguousarray(images[:count]),))[0] for count in (1, 64, 100, 7)]
 with threads.at_most(1, folder.name):
