@@ -43,7 +43,7 @@ def products(x: np.ndarray) -> tuple[list, dict[str, np.ndarray]]:
 
 def test_a_graph_that_will_do_is_the_only_one_that_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Rewriting takes time, and brings ONNX's reference."""
-    monkeypatch.setattr("images.torch.convert.rewriting.rewrite", lambda _: pytest.fail("it was rewritten"))
+    monkeypatch.setattr("images.torch.convert.rewriting.rewrite_model", lambda _: pytest.fail("it was rewritten"))
     out = tmp_path / "out"
     out.mkdir()
     convert.run(models.convolutional(tmp_path / "onnx"), out)

@@ -157,7 +157,7 @@ def test_weights_that_overflow_are_told(observer: str, tmp_path: Path, out: Path
     np.save(tmp_path / "input_0.npy", models.images(4))
     with pytest.raises(CrossquantError) as caught:
         stage.run(graph.save(tmp_path), tmp_path, out, **{**defaults("quantize"), "observer": observer})
-    assert str(caught.value) == "the float model gives NaN or infinity for a calibration sample: look at its weights"
+    assert str(caught.value) == "the float model gives NaN or infinity for a calibration sample: check its weights"
 
 
 @pytest.mark.parametrize("observer", ["histogram", "minmax", "percentile"])
