@@ -37,7 +37,7 @@ def legs(source: Path, samples: Path) -> Iterator[Leg]:
     yield Leg(CONVERTED, not reason, known, reason)
     if reason:
         return
-    named = exclusion.read(source)
+    named = exclusion.read_layers(source)
     for name, quantized in ((FX, by_fx), (PT2E, by_pt2e)):
         found: list[str] = []
         reason = refusal(lambda made=quantized, to=found: to.extend(made(source, samples)))
@@ -67,9 +67,9 @@ def known_operators(model: onnx.ModelProto) -> dict[str, int]:
 
 def by_fx(source: Path, samples: Path) -> set[str]:
     """The modules that FX graph mode has in 8 bits: its own, the ReLUs in them, and what passes 8 bits on."""
-    fixed_batch.refuse(convert.batch_of(source))
+    fixed_batch.refuse(convert.fixed_batch_size(source))
     module = convert.to_module(source)
-    together = exclusion.units(module)
+    together = exclusion.fused_modules(module)
     made = fx.quantize(module, Recipe(BACKEND).mapping(), samples)
     left = {name.split(".")[0] for name, _ in made.named_modules()}
     own = {name.split(".")[0] for name, item in made.named_modules() if type(item).__module__.startswith(EIGHT_BITS)}
@@ -94,8 +94,8 @@ def between(module: torch.fx.GraphModule) -> set[str]:
 
 def by_pt2e(source: Path, samples: Path) -> set[str]:
     """The modules whose operators the quantizer for Inductor annotates."""
-    fixed_batch.refuse(convert.batch_of(source))
-    traced = exported.export(pt2e.plain(convert.to_module(source)), fx.example(samples)).module()
+    fixed_batch.refuse(convert.fixed_batch_size(source))
+    traced = exported.export(pt2e.plain(convert.to_module(source)), fx.example_batch(samples)).module()
     chosen = pt2e.quantizer("default", ())
     chosen.transform_for_annotation(traced)
     chosen.annotate(traced)

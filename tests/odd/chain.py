@@ -92,8 +92,8 @@ def reference(path: Path, inputs: tuple[np.ndarray, ...]) -> list[np.ndarray]:
     for size in (total, 4, 2, 1):
         batches = [tuple(array[start : start + size] for array in inputs) for start in range(0, total, size)]
         try:
-            parts = [opened.run(None, session.feed(opened, batch)) for batch in batches]
-        except session.REFUSALS:
+            parts = [opened.run(None, session.build_feed(opened, batch)) for batch in batches]
+        except session.RUNTIME_ERRORS:
             continue
         if all(len(part[0]) == size for part in parts):
             return [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]

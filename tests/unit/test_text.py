@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.text import printable
+from shared.text import first_line, printable
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,10 @@ def test_a_long_text_is_cut(text: str) -> None:
     shown = printable(text, 100)
     assert len(shown) == 100
     assert shown.endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"), [("\n one line\nand another", "one line"), ("", "ValueError"), ("long" * 100, "long" * 5)]
+)
+def test_the_first_line_of_an_error(message: str, expected: str) -> None:
+    assert first_line(ValueError(message), 20) == expected

@@ -11,13 +11,13 @@ collect_ignore_glob = [] if importlib.util.find_spec("onnxruntime") else ["test_
 
 @pytest.fixture(autouse=True)
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the runner is started with."""
+    """The variable that the runner sets for a stage."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
-    """Where a stage is to write."""
+    """The folder that a stage writes to."""
     folder = tmp_path / "out"
     folder.mkdir()
     return folder
@@ -36,7 +36,7 @@ def calibration(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def folded(tmp_path: Path) -> Path:
-    """A folded model; what it was exported as is beside it."""
+    """A folded model, with the exported file beside it."""
     from images.onnx import fold_batchnorm  # noqa: PLC0415 - needs onnxruntime
     from tests.images import models  # noqa: PLC0415 - needs onnx
 

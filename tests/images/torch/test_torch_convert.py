@@ -159,19 +159,19 @@ def test_an_ordinary_name_is_the_modules(tmp_path: Path):
     known = called(source, *ORDINARY)
     module = convert.to_module(source)
     expected = [name.replace(".", "/").lstrip("/") for name in known]
-    assert [layer.module for layer in exclusion.read(source)] == expected
+    assert [layer.module for layer in exclusion.read_layers(source)] == expected
     assert [name for name, _ in module.named_children() if name in expected] == expected
-    assert [layer.name for layer in exclusion.read(source)] == known
+    assert [layer.name for layer in exclusion.read_layers(source)] == known
 
 
 @pytest.mark.parametrize(
     "letter", ['"', "'", "\\", "\n", "\r", "\0", "*", "?", "{", "(", " ", "\u2028", "\ufeff", "．"]
 )
 def test_a_name_that_is_not_ordinary_is_another_one(letter: str):
-    made = safe_names.plain(f"conv{letter}1")
+    made = safe_names.safe_name(f"conv{letter}1")
     assert made.startswith("conv_1_") or letter == "．"
-    assert safe_names.OTHER.search(made) is None
-    assert made != safe_names.plain(f"conv{letter}{letter}1") != safe_names.plain("conv_1") == "conv_1"
+    assert safe_names.UNSAFE.search(made) is None
+    assert made != safe_names.safe_name(f"conv{letter}{letter}1") != safe_names.safe_name("conv_1") == "conv_1"
 
 
 def test_a_word_of_pythons_is_a_name_like_another(tmp_path: Path, out: Path):
@@ -212,7 +212,7 @@ def test_what_a_node_is_called_is_not_run_as_it_is_quantized(
 ):
     """It can be excluded by its name all the same."""
     source, folder = hostile
-    convolution = next(layer.name for layer in exclusion.read(source) if layer.operator == "Conv")
+    convolution = next(layer.name for layer in exclusion.read_layers(source) if layer.operator == "Conv")
     stage.run(source, folder, out, **{**defaults(stage.__name__.rsplit(".", 1)[1]), "exclude": [convolution]})
     assert json.loads((out / "quantized.json").read_text())["operators"] == 2
     assert not (tmp_path / "mark").exists()
@@ -231,7 +231,7 @@ def test_what_a_node_is_called_is_not_run_as_it_is_recovered_or_explained(
     monkeypatch.setattr("images.torch.explain.store.parameters", lambda _: defaults("quantize"))
     explain.run(variant, source, folder, out, images=40)
     found = {layer["name"] for layer in json.loads((out / "layers.json").read_text())["layers"]}
-    assert found and found <= {layer.name for layer in exclusion.read(source)}
+    assert found and found <= {layer.name for layer in exclusion.read_layers(source)}
     assert not (tmp_path / "mark").exists()
 
 

@@ -1,4 +1,4 @@
-"""`exclude: auto`: models that 8 bits break are brought back, with the evidence for what was left in float."""
+"""`exclude: auto`: the accuracy of models that 8 bits break is restored, and the excluded layers are recorded."""
 
 import json
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def accuracy(variant: Path) -> float:
-    """On images of neither set."""
+    """Return the accuracy on images of neither set."""
     images, labels = hard.task(2000, 3)
     return float((answers(variant, images.astype(np.float32)).argmax(axis=1) == labels).mean())
 
@@ -59,12 +59,12 @@ def test_a_model_that_eight_bits_break_is_brought_back(
     build: Callable[[Path], Path], needed: set, data: tuple[Path, Path], tmp_path: Path, out: Path
 ):
     model = build(tmp_path / "model")
-    found = run(model, data, out, max_drop_pp=1.0 if build is hard.normalized else 0.5)
-    assert found["holds"]
-    assert found["trials"][0]["excluded"] == []
-    assert found["trials"][0]["accuracy"] < found["float_accuracy"] - 0.5
-    assert needed <= set(found["layers"])
-    assert len(found["layers"]) <= 3
+    record = run(model, data, out, max_drop_pp=1.0 if build is hard.normalized else 0.5)
+    assert record["holds"]
+    assert record["trials"][0]["excluded"] == []
+    assert record["trials"][0]["accuracy"] < record["float_accuracy"] - 0.5
+    assert needed <= set(record["layers"])
+    assert len(record["layers"]) <= 3
     assert accuracy(out) > accuracy(model) - (0.01 if build is hard.normalized else 0.005)
     quantized = json.loads((out / "quantized.json").read_text())
     assert quantized["quantized"] >= quantized["operators"] / 2
@@ -73,9 +73,9 @@ def test_a_model_that_eight_bits_break_is_brought_back(
 
 @pytest.mark.parametrize("trials", [1, 3])
 def test_the_limit_of_trials_is_kept(trials: int, data: tuple[Path, Path], tmp_path: Path, out: Path):
-    found = run(hard.outlier(tmp_path / "model"), data, out, trials=trials)
-    assert len(found["trials"]) == trials
-    assert not found["holds"]
+    record = run(hard.outlier(tmp_path / "model"), data, out, trials=trials)
+    assert len(record["trials"]) == trials
+    assert not record["holds"]
     assert (out / models.FILE).exists()
 
 
@@ -83,16 +83,16 @@ def test_a_limit_out_of_reach_leaves_the_best_trial(
     data: tuple[Path, Path], tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(accuracy_aware, "least", lambda exact, drop: least(exact, drop) + 0.3)  # out of reach
-    found = run(hard.normalized(tmp_path / "model"), data, out)
-    best = max(trial["accuracy"] for trial in found["trials"])
-    assert not found["holds"]
-    assert [trial["accuracy"] for trial in found["trials"] if trial["excluded"] == found["layers"]] == [best]
+    record = run(hard.normalized(tmp_path / "model"), data, out)
+    best = max(trial["accuracy"] for trial in record["trials"])
+    assert not record["holds"]
+    assert [trial["accuracy"] for trial in record["trials"] if trial["excluded"] == record["layers"]] == [best]
     assert accuracy(out) > 0.85
 
 
 def test_a_model_that_needs_no_help_is_quantized_whole(data: tuple[Path, Path], tmp_path: Path, out: Path):
-    found = run(hard.outlier(tmp_path / "model", factor=1.0), data, out, max_drop_pp=2.0)
-    assert (found["layers"], found["holds"], len(found["trials"])) == ([], True, 1)
+    record = run(hard.outlier(tmp_path / "model", factor=1.0), data, out, max_drop_pp=2.0)
+    assert (record["layers"], record["holds"], len(record["trials"])) == ([], True, 1)
 
 
 def test_excluded_op_types_stay_in_float_as_well(data: tuple[Path, Path], tmp_path: Path, out: Path):

@@ -25,15 +25,15 @@ def reference(folder: Path, images: np.ndarray) -> np.ndarray:
 def test_batch_normalization_goes_into_the_convolutions(tmp_path: Path, out: Path):
     source = models.convolutional(tmp_path / "exported")
     fold_batchnorm.run(source, out, enabled=True)
-    kept = ["Mul", "Transpose", "Conv", "Relu", "Conv", "Relu", "GlobalAveragePool", "Flatten", "Gemm", "Softmax"]
-    assert operators(out) == kept
+    remaining = ["Mul", "Transpose", "Conv", "Relu", "Conv", "Relu", "GlobalAveragePool", "Flatten", "Gemm", "Softmax"]
+    assert operators(out) == remaining
 
 
 def test_a_computed_reshape_target_becomes_constant(tmp_path: Path, out: Path):
     source = models.computed_flatten(tmp_path / "exported")
     fold_batchnorm.run(source, out, enabled=True)
-    kept = ["Mul", "Transpose", "Conv", "Relu", "MaxPool", "Transpose", "Reshape", "Gemm", "Softmax"]
-    assert operators(out) == kept
+    remaining = ["Mul", "Transpose", "Conv", "Relu", "MaxPool", "Transpose", "Reshape", "Gemm", "Softmax"]
+    assert operators(out) == remaining
     graph = onnx.load(out / models.FILE).graph
     [target] = [node.input[1] for node in graph.node if node.op_type == "Reshape"]
     [values] = [onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer if tensor.name == target]
@@ -71,8 +71,8 @@ def test_an_input_that_folding_loses_is_an_error(tmp_path: Path):
 @pytest.mark.parametrize("damage", ["empty", "noise", "cut short"])
 def test_a_broken_file_gives_one_clear_line(damage: str, enabled: bool, tmp_path: Path, out: Path):
     source = models.convolutional(tmp_path / "exported")
-    whole = (source / models.FILE).read_bytes()
-    (source / models.FILE).write_bytes({"empty": b"", "noise": b"no model", "cut short": whole[:1000]}[damage])
+    content = (source / models.FILE).read_bytes()
+    (source / models.FILE).write_bytes({"empty": b"", "noise": b"no model", "cut short": content[:1000]}[damage])
     with pytest.raises(CrossquantError) as caught:
         fold_batchnorm.run(source, out, enabled=enabled)
     assert models.FILE in str(caught.value)

@@ -1,4 +1,4 @@
-"""What ONNX Runtime makes of a model, tried on random samples."""
+"""Which operators ONNX Runtime supports, found on random samples."""
 
 from pathlib import Path
 
@@ -13,16 +13,16 @@ from tests.images import models
 
 def test_the_users_own_file(tmp_path: Path, out: Path):
     operator_support.run(models.convolutional(tmp_path / "own"), out)
-    found = compatibility.load(out)
-    assert found.operators == {"Conv": 2, "Flatten": 1, "Gemm": 1, "GlobalAveragePool": 1, "Mul": 1, "Relu": 2} | {
+    inspection = compatibility.load(out)
+    assert inspection.operators == {"Conv": 2, "Flatten": 1, "Gemm": 1, "GlobalAveragePool": 1, "Mul": 1, "Relu": 2} | {
         "Softmax": 1,
         "Transpose": 1,
     }
-    loaded, quantized = found.legs
+    loaded, quantized = inspection.legs
     assert loaded == Leg("ONNX Runtime", all=True)
     assert quantized.name == "ONNX Runtime, 8 bits"
     assert (quantized.carried["Conv"], quantized.carried["Gemm"]) == (2, 1)
-    assert found.parameters == sum(
+    assert inspection.parameters == sum(
         onnx.numpy_helper.to_array(item).size for item in onnx.load(tmp_path / "own" / "model.onnx").graph.initializer
     )
     assert (out / "model.onnx").exists()
@@ -33,9 +33,9 @@ def test_what_the_keras_image_left(tmp_path: Path, out: Path):
     taken = (Tensor("image", "float32", (8, 8, 3)),)
     compatibility.write(Inspection(signature=Signature(taken, ()), parameters=7), source)
     operator_support.run(source, out)
-    found = compatibility.load(out)
-    assert found.parameters is None  # Keras has counted them
-    assert [leg.name for leg in found.legs] == ["ONNX Runtime", "ONNX Runtime, 8 bits"]
+    inspection = compatibility.load(out)
+    assert inspection.parameters is None  # Keras has counted them
+    assert [leg.name for leg in inspection.legs] == ["ONNX Runtime", "ONNX Runtime, 8 bits"]
 
 
 def test_a_model_that_did_not_come_so_far(tmp_path: Path, out: Path):

@@ -1,4 +1,4 @@
-"""What hangs on the shape of the inputs alone becomes constant, and nothing else does."""
+"""Tensors that depend on the shapes of the inputs alone become constants, and no others do."""
 
 import json
 from pathlib import Path
@@ -10,20 +10,20 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from images.onnx import fold_batchnorm
-from images.onnx.graph.shape_constants import constant_targets
+from images.onnx.graph.shape_constants import freeze_shape_inputs
 from tests.images import models
 
 Nodes = list[onnx.NodeProto]
 
 
 def model(nodes: Nodes, constants: dict[str, np.ndarray], *outputs: str, size: int | str = 6) -> onnx.ModelProto:
-    """A model that takes `x`, (batch, 4, size)."""
+    """Make a model whose input `x` is (batch, 4, size)."""
     takes = helper.make_tensor_value_info("x", TensorProto.FLOAT, ("batch", 4, size))
     gives = [onnx.ValueInfoProto(name=name) for name in outputs]
     initializers = [numpy_helper.from_array(value, name) for name, value in constants.items()]
     graph = helper.make_graph(nodes, "model", [takes], gives, initializers)
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    return onnx.shape_inference.infer_shapes(made)
+    model_proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return onnx.shape_inference.infer_shapes(model_proto)
 
 
 def node(kind: str, *names: str, **attributes: object) -> onnx.NodeProto:
@@ -32,7 +32,9 @@ def node(kind: str, *names: str, **attributes: object) -> onnx.NodeProto:
 
 
 def attention(size: int | str = 6) -> onnx.ModelProto:
-    """As tf2onnx leaves Keras' attention: the target is the product of some sizes of `x`, -1 and another size."""
+    """The pattern that tf2onnx writes for Keras' attention: the target has a product of sizes of `x`, -1 and another
+    size.
+    """
     nodes = [
         node("Shape", "x", "shape"),
         node("Gather", "shape", "first", "sizes"),
@@ -46,20 +48,20 @@ def attention(size: int | str = 6) -> onnx.ModelProto:
     return model(nodes, constants, "y", size=size)
 
 
-def answers(made: onnx.ModelProto, count: int) -> list[np.ndarray]:
+def answers(model_proto: onnx.ModelProto, count: int) -> list[np.ndarray]:
     x = np.random.default_rng(0).normal(size=(count, 4, 6)).astype(np.float32)
-    return ReferenceEvaluator(made).run(None, {"x": x})
+    return ReferenceEvaluator(model_proto).run(None, {"x": x})
 
 
 def same(before: onnx.ModelProto, after: onnx.ModelProto) -> None:
     for count in (1, 5):
-        for found, expected in zip(answers(after, count), answers(before, count), strict=True):
-            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+        for actual, expected in zip(answers(after, count), answers(before, count), strict=True):
+            np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_target_that_is_computed_is_a_constant_with_the_batch_open(tmp_path: Path):
     before, after = attention(), attention()
-    assert constant_targets(after, tmp_path) == 1
+    assert freeze_shape_inputs(after, tmp_path) == 1
     assert [item.op_type for item in after.graph.node] == ["Reshape", "Relu"]
     [target] = after.graph.initializer
     assert numpy_helper.to_array(target).tolist() == [-1, 4, 6]
@@ -69,12 +71,12 @@ def test_a_target_that_is_computed_is_a_constant_with_the_batch_open(tmp_path: P
 def test_where_another_size_is_open_nothing_is_changed(tmp_path: Path):
     graph = attention("width")
     before = graph.SerializeToString()
-    assert constant_targets(graph, tmp_path) == 0
+    assert freeze_shape_inputs(graph, tmp_path) == 0
     assert graph.SerializeToString() == before
 
 
 def test_a_shape_that_follows_the_batch_twice_stays(tmp_path: Path):
-    """(batch, batch) can't be said with one -1."""
+    """(batch, batch) can't be written with one -1."""
     nodes = [
         node("Shape", "x", "shape"),
         node("Gather", "shape", "first", "size"),
@@ -83,12 +85,12 @@ def test_a_shape_that_follows_the_batch_twice_stays(tmp_path: Path):
         node("ReduceSum", "ones", "y"),
         node("Relu", "x", "z"),
     ]
-    made = model(nodes, {"first": np.array([0]), "one": np.ones((1, 1), np.float32)}, "y", "z")
-    assert constant_targets(made, tmp_path) == 0
+    twice = model(nodes, {"first": np.array([0]), "one": np.ones((1, 1), np.float32)}, "y", "z")
+    assert freeze_shape_inputs(twice, tmp_path) == 0
 
 
 def test_a_number_that_is_the_same_for_each_batch_is_a_constant(tmp_path: Path):
-    """Of no dimensions, as it was: one more would change what it is broadcast to."""
+    """It keeps its rank 0: one more axis would change what it is broadcast to."""
     nodes = [
         node("Shape", "x", "shape"),
         node("Gather", "shape", "last", "width"),
@@ -97,7 +99,7 @@ def test_a_number_that_is_the_same_for_each_batch_is_a_constant(tmp_path: Path):
     ]
     before = model(nodes, {"last": np.array(2)}, "y")
     after = model(nodes, {"last": np.array(2)}, "y")
-    assert constant_targets(after, tmp_path) == 1
+    assert freeze_shape_inputs(after, tmp_path) == 1
     [constant] = after.graph.initializer
     assert (list(constant.dims), float(numpy_helper.to_array(constant))) == ([], 6.0)
     same(before, after)
@@ -106,9 +108,9 @@ def test_a_number_that_is_the_same_for_each_batch_is_a_constant(tmp_path: Path):
 def test_what_is_data_stays_data(tmp_path: Path):
     """Indices that come from the values of `x`, not from its shape: both batches of zeros would give the same."""
     nodes = [node("ArgMax", "x", "places", axis=2, keepdims=1), node("GatherElements", "x", "places", "y", axis=2)]
-    made = model(nodes, {}, "y")
-    assert constant_targets(made, tmp_path) == 0
-    assert [item.op_type for item in made.graph.node] == ["ArgMax", "GatherElements"]
+    gathered = model(nodes, {}, "y")
+    assert freeze_shape_inputs(gathered, tmp_path) == 0
+    assert [item.op_type for item in gathered.graph.node] == ["ArgMax", "GatherElements"]
 
 
 @pytest.mark.parametrize("start", [0.0, 1.0])
@@ -131,7 +133,7 @@ def test_a_recurrent_layer_starts_from_zeros_without_being_told(start: float, tm
         "r": random.normal(size=(1, 15, 5)).astype(np.float32),
     }
     before, after = (model(nodes, constants, "y") for _ in range(2))
-    assert constant_targets(after, tmp_path) == 1
+    assert freeze_shape_inputs(after, tmp_path) == 1
     [gru] = after.graph.node
     assert bool(gru.input[5]) is bool(start)
     same(before, after)
@@ -150,12 +152,12 @@ def test_a_graph_without_computed_targets_is_left_as_it_is(tmp_path: Path):
     """The default model's file must not change with this."""
     graph = onnx.load(models.convolutional(tmp_path / "exported") / models.FILE)
     before = graph.SerializeToString()
-    assert constant_targets(graph, tmp_path) == 0
+    assert freeze_shape_inputs(graph, tmp_path) == 0
     assert graph.SerializeToString() == before
 
 
 def unfollowed() -> onnx.ModelProto:
-    """The product of two tensors whose first sizes are both computed, from a width that is open."""
+    """The product of two tensors whose first sizes are both computed from an open width."""
     nodes = []
     for side in ("left", "right"):
         nodes += [
@@ -174,7 +176,7 @@ def unfollowed() -> onnx.ModelProto:
 def test_folding_gets_through_where_onnx_runtime_can_infer_no_shape(
     tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    """Giving up, it writes a file into the folder that it is in, which a container can't."""
+    """When it fails, ONNX Runtime writes a file into the working directory, which is read-only in a container."""
     elsewhere, source = tmp_path / "elsewhere", tmp_path / "exported"
     elsewhere.mkdir()
     source.mkdir()
@@ -182,7 +184,7 @@ def test_folding_gets_through_where_onnx_runtime_can_infer_no_shape(
     onnx.save(unfollowed(), source / models.FILE)
     fold_batchnorm.run(source, out, enabled=True)
     assert "ONNX Runtime's symbolic shape inference: " in capsys.readouterr().out
-    said = json.loads((out / "notes.json").read_text())
-    assert said == ["ONNX Runtime's symbolic shape inference gave up: shapes are inferred without it"]
+    notes = json.loads((out / "notes.json").read_text())
+    assert notes == ["ONNX Runtime's symbolic shape inference failed: shapes are inferred without it"]
     same(unfollowed(), onnx.load(out / models.FILE))
     assert not list(elsewhere.iterdir())

@@ -1,4 +1,4 @@
-"""A user's own ONNX file: taken as it is where it can be, made to fit where it can't, refused in one line else."""
+"""A user's own ONNX file is imported as it is where possible, adapted where necessary, or refused in one line."""
 
 import json
 import pickle
@@ -32,7 +32,7 @@ def dataset(tmp_path: Path) -> Path:
     return folder
 
 
-def given(source: Path, model: onnx.ModelProto, name: str = "größe 1.onnx") -> onnx.ModelProto:
+def save_model(source: Path, model: onnx.ModelProto, name: str = "größe 1.onnx") -> onnx.ModelProto:
     onnx.save(model, source / name)
     return model
 
@@ -61,20 +61,20 @@ def answers(model: onnx.ModelProto, images: np.ndarray, folder: Path) -> np.ndar
 
 
 def test_a_file_is_taken_as_it_is(source: Path, dataset: Path, out: Path, tmp_path: Path):
-    model = given(source, convolutional(tmp_path))
+    model = save_model(source, convolutional(tmp_path))
     import_model.run(source, dataset, out)
     assert not (out / "notes.json").exists()
     images = models.images(5)
     np.testing.assert_array_equal(session.load(out, 1)((images,))[0], answers(model, images, tmp_path / "own"))
-    found = signature.load(out)
-    assert [(item.name, item.dtype, item.shape) for item in found.inputs] == [("image", "float32", (8, 8, 3))]
-    assert found.batch is None
+    written = signature.load(out)
+    assert [(item.name, item.dtype, item.shape) for item in written.inputs] == [("image", "float32", (8, 8, 3))]
+    assert written.batch is None
 
 
 def test_a_batch_of_one_is_opened(source: Path, dataset: Path, out: Path, tmp_path: Path):
     images = models.images(5)
     expected = answers(convolutional(tmp_path), images, tmp_path / "own")
-    given(source, fixed(convolutional(tmp_path)))
+    save_model(source, fixed(convolutional(tmp_path)))
     import_model.run(source, dataset, out)
     assert json.loads((out / "notes.json").read_text())[0].startswith("the file was saved for a batch of 1")
     np.testing.assert_allclose(session.load(out, 1)((images,))[0], expected, rtol=1e-4)
@@ -101,7 +101,7 @@ def reshaped(target: list[int], batch: int, answer: list[int | str]) -> onnx.Mod
 
 @pytest.mark.parametrize("target", [[1, 192], [1, -1]])
 def test_a_batch_that_a_reshape_says_is_opened_too(target: list[int], source: Path, dataset: Path, out: Path):
-    given(source, reshaped(target, 1, [1, 10]))
+    save_model(source, reshaped(target, 1, [1, 10]))
     import_model.run(source, dataset, out)
     assert session.load(out, 1)((models.images(5),))[0].shape == (5, 10)
     assert signature.load(out).batch is None
@@ -115,7 +115,7 @@ def test_a_batch_that_can_not_be_opened_stays_and_is_filled_up(source: Path, dat
     model.graph.node[1].input[0] = "less"
     for number, node in enumerate(nodes):
         model.graph.node.insert(1 + number, node)
-    given(source, model)
+    save_model(source, model)
     import_model.run(source, dataset, out)
     assert json.loads((out / "notes.json").read_text()) == ["the model takes batches of 2 alone"]
     assert signature.load(out).batch == 2
@@ -123,15 +123,15 @@ def test_a_batch_that_can_not_be_opened_stays_and_is_filled_up(source: Path, dat
 
 
 def test_an_old_file_is_brought_up_to_date(source: Path, dataset: Path, out: Path):
-    given(source, old(reshaped([0, 192], 0, ["n", 10])))
+    save_model(source, old(reshaped([0, 192], 0, ["n", 10])))
     import_model.run(source, dataset, out)
-    assert json.loads((out / "notes.json").read_text()) == ["the file had opset 11: it was brought to 17"]
+    assert json.loads((out / "notes.json").read_text()) == ["the file had opset 11: it was converted to 17"]
     assert onnx.load(out / "model.onnx").opset_import[0].version == 17
     assert [item.name for item in session.open_session(out / "model.onnx", 1).get_inputs()] == ["image"]
 
 
 def old(model: onnx.ModelProto) -> onnx.ModelProto:
-    """As files of 2018 were: opset 11, IR 3, the weights among the inputs."""
+    """Downgrade it to a file of 2018: opset 11, IR 3, the weights among the inputs."""
     model.opset_import[0].version, model.ir_version = 11, 3
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "n"
     for tensor in model.graph.initializer:
@@ -140,23 +140,23 @@ def old(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def test_layers_without_names_get_one(source: Path, dataset: Path, out: Path):
-    given(source, reshaped([-1, 192], 0, ["n", 10]))
+    save_model(source, reshaped([-1, 192], 0, ["n", 10]))
     import_model.run(source, dataset, out)
     assert [node.name for node in onnx.load(out / "model.onnx").graph.node] == ["Reshape_0", "MatMul_1"]
 
 
 def test_layers_and_tensors_whose_names_can_not_be_shown_get_another(source: Path, dataset: Path, out: Path):
-    """What can be shown stays, whatever it looks like."""
+    """The printable characters stay."""
     model = reshaped([-1, 192], 0, ["n", 10])
     first, second = model.graph.node
     first.name, second.name = "a\x1b[31mb\n", 'größe "1" | <b>'
     first.output[0] = second.input[0] = "inside\x07"
-    given(source, model)
+    save_model(source, model)
     import_model.run(source, dataset, out)
-    found = onnx.load(out / "model.onnx").graph.node
-    assert [node.name for node in found] == ["a_[31mb__6137a64c629d7fb7", 'größe "1" | <b>']
-    assert found[0].output[0] == found[1].input[0] != "inside\x07"
-    assert found[0].output[0].startswith("inside__")
+    nodes = onnx.load(out / "model.onnx").graph.node
+    assert [node.name for node in nodes] == ["a_[31mb__6137a64c629d7fb7", 'größe "1" | <b>']
+    assert nodes[0].output[0] == nodes[1].input[0] != "inside\x07"
+    assert nodes[0].output[0].startswith("inside__")
 
 
 @pytest.mark.parametrize("letter", ["\x1b", "\n", "\u202e"])
@@ -170,12 +170,12 @@ def test_an_input_whose_name_can_not_be_shown(
     for node in model.graph.node:
         node.input[:] = [after if name == before else name for name in node.input]
         node.output[:] = [after if name == before else name for name in node.output]
-    given(source, model)
-    assert refused(source, dataset, out) == f"{after!a} of the ONNX file has a name that can't be shown: rename it"
+    save_model(source, model)
+    assert refused(source, dataset, out) == f"{after!a} of the ONNX file has a name that can't be printed: rename it"
 
 
 def test_a_model_for_other_data(source: Path, dataset: Path, out: Path, tmp_path: Path):
-    given(source, convolutional(tmp_path))
+    save_model(source, convolutional(tmp_path))
     np.save(dataset / "input_0.npy", np.zeros((5, 3, 8, 8), np.uint8))
     assert refused(source, dataset, out) == (
         "input 'image' of the model takes (8, 8, 3), the data set has (3, 8, 8): "
@@ -186,14 +186,14 @@ def test_a_model_for_other_data(source: Path, dataset: Path, out: Path, tmp_path
 def test_a_file_that_is_quantized_already(source: Path, dataset: Path, out: Path):
     model = reshaped([-1, 192], 0, ["n", 10])
     model.graph.node[0].op_type = "QuantizeLinear"
-    given(source, model)
-    assert "is quantized already (QuantizeLinear): give the float model" in refused(source, dataset, out)
+    save_model(source, model)
+    assert "is already quantized (QuantizeLinear): give the float model" in refused(source, dataset, out)
 
 
 def test_an_operator_that_nobody_knows(source: Path, dataset: Path, out: Path):
     model = reshaped([-1, 192], 0, ["n", 10])
     model.graph.node[0].op_type = "Bogus"
-    given(source, model)
+    save_model(source, model)
     assert "the ONNX file is not valid: No Op registered for Bogus" in refused(source, dataset, out)
 
 
@@ -248,23 +248,23 @@ def test_a_constant_that_lies_outside_is_not_read(
 
 
 def test_an_operator_of_somebody_s_own_library(source: Path, dataset: Path, out: Path):
-    """None is ever loaded: only what ONNX Runtime itself has can run."""
+    """No custom library is ever loaded: only ONNX Runtime's own operators can run."""
     model = reshaped([-1, 192], 0, ["n", 10])
     model.graph.node[0].domain = "ai.onnx.contrib"
     model.opset_import.append(helper.make_opsetid("ai.onnx.contrib", 1))
-    given(source, model)
+    save_model(source, model)
     assert refused(source, dataset, out)
 
 
 def test_a_pickle_in_disguise(source: Path, dataset: Path, out: Path):
     (source / "model.onnx").write_bytes(pickle.dumps({"weights": [1.0]}))
-    assert "is no ONNX file but one of PyTorch's" in refused(source, dataset, out)
+    assert "is a PyTorch file, not an ONNX file" in refused(source, dataset, out)
 
 
 @pytest.mark.parametrize("cut", [0, 100, 5000])
 def test_a_file_that_is_cut_short(cut: int, source: Path, dataset: Path, out: Path, tmp_path: Path):
-    whole = convolutional(tmp_path).SerializeToString()
-    (source / "model.onnx").write_bytes(whole[:cut] if cut < len(whole) else whole[:-7])
+    content = convolutional(tmp_path).SerializeToString()
+    (source / "model.onnx").write_bytes(content[:cut] if cut < len(content) else content[:-7])
     assert "is no ONNX file, or is cut short" in refused(source, dataset, out)
 
 

@@ -1,4 +1,4 @@
-"""Recurrent layers count for what they compute, and what stays in float is named."""
+"""Recurrent layers count with all their products, and the layers that stay in float are named."""
 
 from pathlib import Path
 
@@ -29,23 +29,23 @@ def recurrent(kind: str, ways: int, folder: Path) -> Path:
     initializers = [numpy_helper.from_array(value, name) for name, value in constants.items()]
     graph = helper.make_graph(nodes, "model", [takes], [gives], initializers)
     folder.mkdir()
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.save(made, folder / "model.onnx")
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, folder / "model.onnx")
     return folder
 
 
 @pytest.mark.parametrize(("kind", "ways"), [("LSTM", 1), ("LSTM", 2), ("GRU", 1)])
 def test_a_recurrent_layer_is_two_products_each_way(kind: str, ways: int, tmp_path: Path):
     graph = onnx.load(recurrent(kind, ways, tmp_path / "model") / "model.onnx")
-    assert coverage.count(graph) == (0, 2 * ways + 1)
-    assert coverage.left_in_float(graph) == [f"layer ({kind})", "dense_layer (MatMul)"]
+    assert coverage.count_quantized(graph) == (0, 2 * ways + 1)
+    assert coverage.describe_nodes_in_float(graph) == [f"layer ({kind})", "dense_layer (MatMul)"]
 
 
 @pytest.mark.parametrize("ways", [1, 2])
 def test_an_lstm_that_is_quantized_as_it_runs_counts(ways: int, tmp_path: Path, out: Path):
     model = recurrent("LSTM", ways, tmp_path / "model")
     dynamic.run(model, out, weight="int8", per_channel=False, exclude=[], exclude_types=[])
-    assert coverage.count(onnx.load(out / "model.onnx")) == (2 * ways + 1, 2 * ways + 1)
+    assert coverage.count_quantized(onnx.load(out / "model.onnx")) == (2 * ways + 1, 2 * ways + 1)
 
 
 def test_a_gru_stays_in_float_and_is_named(tmp_path: Path, out: Path):
@@ -59,7 +59,7 @@ def test_a_gru_stays_in_float_and_is_named(tmp_path: Path, out: Path):
 
 
 def test_the_body_of_a_loop_is_looked_into():
-    """No quantizer does: a model whose products are all in a loop has some, and they are in float."""
+    """No quantizer changes it: the products of a model that are all in a loop are in float."""
     body = helper.make_graph(
         [helper.make_node("MatMul", ["state", "w"], ["next"], name="inner")],
         "body",
@@ -68,5 +68,5 @@ def test_the_body_of_a_loop_is_looked_into():
     )
     loop = helper.make_node("Loop", ["count", "", "x"], ["y"], name="loop", body=body)
     graph = helper.make_model(helper.make_graph([loop], "model", [], []))
-    assert coverage.count(graph) == (0, 1)
-    assert coverage.left_in_float(graph) == ["inner (MatMul)"]
+    assert coverage.count_quantized(graph) == (0, 1)
+    assert coverage.describe_nodes_in_float(graph) == ["inner (MatMul)"]
