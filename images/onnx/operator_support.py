@@ -12,7 +12,7 @@ from images.onnx.quantize import calibrate, coverage
 from images.onnx.quantize.recipe import QUANTIZABLE, Recipe
 from images.onnx.session import FILE, open_session
 from shared import compatibility
-from shared.compatibility import Inspection, Leg, counted
+from shared.compatibility import Compatibility, FrameworkSupport, count_names
 from shared.data import signature
 from shared.errors import CrossquantError
 from shared.text import first_line
@@ -31,7 +31,7 @@ def run(source: Path, out: Path) -> None:
     """
     described = (source / compatibility.FILE).exists()
     if described and not (source / FILE).exists():
-        compatibility.write(Inspection(), out)  # tf2onnx refused it
+        compatibility.write(Compatibility(), out)  # tf2onnx refused it
         return
     with TemporaryDirectory() as scratch:
         path = source / FILE if described else import_user_model(source, Path(scratch))
@@ -52,7 +52,7 @@ def import_user_model(source: Path, scratch: Path) -> Path:
     return scratch / FILE
 
 
-def inspect_model(path: Path, described: bool, out: Path) -> Inspection:
+def inspect_model(path: Path, described: bool, out: Path) -> Compatibility:
     """Try the model in float and quantized, and write the folded graph to `out`.
 
     `described` says that the Keras image has counted parameters and layers.
@@ -67,36 +67,36 @@ def inspect_model(path: Path, described: bool, out: Path) -> Inspection:
     float_step = try_float(path, out)
     legs = (float_step, try_quantization(out / FILE, tensors)) if float_step.all else (float_step,)
     graph = onnx.load(out / FILE).graph if float_step.all else model.graph
-    operators = counted(node.op_type for node in graph.node)
+    operators = count_names(node.op_type for node in graph.node)
     if described:
-        return Inspection(signature=tensors, operators=operators, legs=legs, notes=guessed)
+        return Compatibility(signature=tensors, operators=operators, legs=legs, notes=guessed)
     weights = sum(int(onnx.numpy_helper.to_array(tensor).size) for tensor in model.graph.initializer)
     notes = tuple(item.key for item in model.metadata_props)
-    return Inspection(tensors, weights, path.stat().st_size, {}, operators, legs, notes + guessed)
+    return Compatibility(tensors, weights, path.stat().st_size, {}, operators, legs, notes + guessed)
 
 
-def try_float(path: Path, out: Path) -> Leg:
+def try_float(path: Path, out: Path) -> FrameworkSupport:
     """Load the file as it is and fold it; the folded file stays in `out`, for the quantizers and PyTorch."""
     try:
         open_session(path, 1)
         fold_batchnorm.run(path.parent, out, enabled=True)
     except Exception as error:  # noqa: BLE001 - whatever ONNX Runtime and its tools raise is the result
-        return Leg(FLOAT, reason=first_line(error, 300))
-    return Leg(FLOAT, all=True)
+        return FrameworkSupport(FLOAT, reason=first_line(error, 300))
+    return FrameworkSupport(FLOAT, all=True)
 
 
-def try_quantization(folded: Path, tensors: signature.Signature) -> Leg:
+def try_quantization(folded: Path, tensors: signature.Signature) -> FrameworkSupport:
     """Quantize the folded file, and count the nodes that read 8-bit values."""
     with TemporaryDirectory() as folder:
         scratch = Path(folder)
         try:
-            compatibility.random_samples(tensors, scratch)
+            compatibility.write_random_samples(tensors, scratch)
             ranges = calibrate.compute_ranges(folded, scratch, "minmax", 99.99, scratch)
             quantize.write_quantized(folded, ranges, Recipe("uint8", "int8", per_channel=True), (), scratch / FILE)
             open_session(scratch / FILE, 1)
         except Exception as error:  # noqa: BLE001 - as above
-            return Leg(QUANTIZED, reason=first_line(error, 300))
-        return Leg(QUANTIZED, carried=count_quantized(onnx.load(scratch / FILE).graph))
+            return FrameworkSupport(QUANTIZED, reason=first_line(error, 300))
+        return FrameworkSupport(QUANTIZED, carried=count_quantized(onnx.load(scratch / FILE).graph))
 
 
 def count_quantized(graph: onnx.GraphProto) -> dict[str, int]:
@@ -104,6 +104,6 @@ def count_quantized(graph: onnx.GraphProto) -> dict[str, int]:
     dequantized = {name for node in graph.node if node.op_type == "DequantizeLinear" for name in node.output}
     operands = dict.fromkeys(coverage.COMPUTING, 2)
     quantizable = [node for node in graph.node if node.op_type in QUANTIZABLE]
-    return counted(
+    return count_names(
         node.op_type for node in quantizable if set(node.input[: operands.get(node.op_type, 1)]) <= dequantized
     )

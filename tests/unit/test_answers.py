@@ -14,8 +14,8 @@ from driver.engines.docker import format_command
 from driver.experiment import loader
 from driver.host import facts
 from shared.data import data_report
-from shared.data.data_report import Count, Examination
-from shared.data.preprocessing_variants import Twins
+from shared.data.data_report import ClassCount, DataReport
+from shared.data.preprocessing_variants import PreprocessingVariants
 from shared.runner.progress import Event
 
 
@@ -45,16 +45,16 @@ def test_a_program_gets_the_stages_as_a_list(capsys):
     assert (quantized["image"], quantized["state"], quantized["inputs"][0]) == ("onnx", "fresh", "onnx.fp32")
 
 
-EXAMINED = Examination(
+EXAMINED = DataReport(
     name="my data",
     task="classification",
     ranges=(),
-    classes=(Count("\x1b[2J", 9, 1),),
+    classes=(ClassCount("\x1b[2J", 9, 1),),
     repeated_train=0,
     repeated_test=0,
     leaking=0,
     leaks=(),
-    twins=Twins(skipped="no input is a picture"),
+    twins=PreprocessingVariants(skipped="no input is a picture"),
     wrong=("a sample calibrates and judges",),
 )
 
@@ -62,7 +62,7 @@ EXAMINED = Examination(
 @pytest.mark.usefixtures("volumes", "machine")
 def test_a_program_gets_what_is_wrong_with_the_data_and_the_same_exit_code(capsys, monkeypatch):
     volume = Volume(default_experiment()).whole()
-    volume.seal("check", {data_report.FILE: asdict(EXAMINED)})
+    volume.publish("check", {data_report.FILE: asdict(EXAMINED)})
     monkeypatch.setattr(check_data, "make_artifacts", lambda *_, **__: (volume.freshness, False))
     assert main(["check-data", "--json"]) == 1
     said = capsys.readouterr()

@@ -170,7 +170,7 @@ def test_what_repeats_a_stage_of_ours_is_an_option_of_it_that_is_at_least_one():
 
 
 def test_a_tool_of_ours_is_asked_for_by_its_image():
-    """Its version is read from the seal, where it is as the image installs it."""
+    """Its version is read from the manifest, where it is as the image installs it."""
     for image, stages in declarations.load().items():
         lock = (ROOT / "images" / image / "requirements.lock").read_text()
         for tool in {stage.tool for stage in stages} - {""}:

@@ -5,26 +5,30 @@ import io
 from rich.console import Console
 
 from driver.cli import check_data
-from shared.data.data_report import Count, Examination, Range
-from shared.data.preprocessing_variants import Twin, Twins
+from shared.data.data_report import ClassCount, DataReport, ValueRange
+from shared.data.preprocessing_variants import PreprocessingVariants, ScoredVariant
+
+SCORED = PreprocessingVariants(300, 0.098, (ScoredVariant("BGR", 0.1, False), ScoredVariant("0 to 255", 0.87, True)))
 
 
-def found(**change: object) -> Examination:
+def found(**change: object) -> DataReport:
     base: dict[str, object] = {
         "name": "my-data",
         "task": "classification",
-        "ranges": (Range("train", 0, "uint8", (32, 32, 3), 1234, 0, 255, 120.7076, 0),),
-        "classes": (Count("[red]cat[/red] \x1b[2J", 900, 30), Count("<b>", 334, 10)),
+        "ranges": (ValueRange("train", 0, "uint8", (32, 32, 3), 1234, 0, 255, 120.7076, 0),),
+        "classes": (ClassCount("[red]cat[/red] \x1b[2J", 900, 30), ClassCount("<b>", 334, 10)),
         "repeated_train": 2,
         "repeated_test": 1,
         "leaking": 0,
         "leaks": (),
-        "twins": Twins(300, 0.098, (Twin("BGR", 0.1, False), Twin("0 to 255", 0.87, True))),
+        "twins": PreprocessingVariants(
+            300, 0.098, (ScoredVariant("BGR", 0.1, False), ScoredVariant("0 to 255", 0.87, True))
+        ),
     }
-    return Examination(**(base | change))
+    return DataReport(**(base | change))
 
 
-def text(examination: Examination) -> str:
+def text(examination: DataReport) -> str:
     file = io.StringIO()
     check_data.show(examination, Console(file=file, width=120))
     return file.getvalue()
@@ -45,7 +49,7 @@ def test_names_of_classes_are_neither_markup_nor_orders_to_the_terminal():
 
 
 def test_many_classes_are_cut_in_the_middle():
-    many = tuple(Count(f"class {number}", 1000 - number, 5) for number in range(50))
+    many = tuple(ClassCount(f"class {number}", 1000 - number, 5) for number in range(50))
     told = text(found(classes=many))
     assert "… 30 more" in told
     assert "class 0 " in told
@@ -55,4 +59,6 @@ def test_many_classes_are_cut_in_the_middle():
 
 def test_nothing_wrong_is_said_too():
     assert "nothing to complain of" in text(found())
-    assert "no twins of the preprocessing: no input" in text(found(twins=Twins(skipped="no input is a picture")))
+    assert "no twins of the preprocessing: no input" in text(
+        found(twins=PreprocessingVariants(skipped="no input is a picture"))
+    )

@@ -213,7 +213,7 @@ def test_training_that_nobody_asked_for_is_no_failure(volume):
 def test_an_export_that_the_framework_refuses_is_no_failure(volume):
     """What needs it has nothing to do; the rows say why there is nothing."""
     volume.start()
-    volume.seal("exported", refused="op Erfc is not supported")
+    volume.publish("exported", refused="op Erfc is not supported")
     assert "exported" not in [failure.name for failure in compare(volume).failures]
 
 
@@ -231,7 +231,7 @@ def test_a_changed_recipe_takes_its_old_result_off_the_table(volume):
 
 def test_a_changed_model_takes_every_old_result_off_the_table(volume):
     volume.whole()
-    volume.seal("input.model", {"model.keras": b"other weights"})
+    volume.publish("input.model", {"model.keras": b"other weights"})
     found = rows(compare(volume))
     assert {row.status for row in found.values()} == {"skipped"}
     assert {row.accuracy for row in found.values()} == {None}
@@ -239,7 +239,7 @@ def test_a_changed_model_takes_every_old_result_off_the_table(volume):
 
 def test_predictions_of_an_older_variant_do_not_count(volume):
     volume.whole()
-    volume.seal("torch.x86", {"model.pt": b"another build"})
+    volume.publish("torch.x86", {"model.pt": b"another build"})
     row = rows(compare(volume))["torch.x86"]
     assert (row.status, row.accuracy) == ("skipped", None)
     assert row.reason == f"predictions.torch.x86: {lacking('predictions.torch.x86')}"
@@ -451,7 +451,7 @@ def test_all_wrong(volume):
     for name in ORDER[1:-1]:
         volume.variant(name, answers(100))
     volume.variant("keras.fp32", answers(100))
-    volume.seal("exported", {"model.onnx": b"exported"})
+    volume.publish("exported", {"model.onnx": b"exported"})
     for name in ORDER[1:-1]:
         volume.variant(name, answers(100))
     compared = compare(volume)

@@ -9,13 +9,13 @@ from typing import Any, Literal
 import pytest
 
 from shared import contract
-from shared.contract import Failure, File, Plan, Seal, Step, decode, encode, read
+from shared.contract import Failure, File, Manifest, Plan, Step, decode, encode, read
 from shared.errors import CrossquantError, FieldError
 
 STEP = Step("onnx.int8", "onnx", "quantize", ("onnx.fp32", "calibration"), (), {"per_channel": True}, True)
 LATENCY = Step("latency.onnx", "onnx", "latency", ("dataset",), ("onnx.int8",), {}, False)
 PLAN = Plan(2, "tiny", 2, 60, ("onnx",), "c0de", {"onnx.int8": "tiny/onnx/onnx.int8"}, (STEP, LATENCY), True)
-SEAL = Seal(
+SEAL = Manifest(
     schema=1,
     name="onnx.int8",
     status="ok",
@@ -131,8 +131,8 @@ def changed(value: Any, **fields: Any) -> str:
     [
         (Plan, changed(PLAN, threads=True), "threads: must be a whole number, not True"),
         (Plan, changed(PLAN, steps=[{}]), "steps.0.output: is missing"),
-        (Seal, changed(SEAL, status="failed"), "status: must be one of ok, unsupported, not 'failed'"),
-        (Seal, changed(SEAL, files={"model.onnx": {"sha256": "ab12"}}), "files.model.onnx.size: is missing"),
+        (Manifest, changed(SEAL, status="failed"), "status: must be one of ok, unsupported, not 'failed'"),
+        (Manifest, changed(SEAL, files={"model.onnx": {"sha256": "ab12"}}), "files.model.onnx.size: is missing"),
         (Failure, changed(FAILURE, status="ok"), "status: must be one of failed, skipped, not 'ok'"),
         (Failure, "[]", "must be a mapping, not []"),
     ],

@@ -44,8 +44,8 @@ def evidence(volume: Volume) -> Evidence:
 def replaced(volume: Volume, name: str, **files: object) -> None:
     """The files of an artifact replaced, and sealed as the stage would: bytes as they are, all else as JSON or .npy."""
     folder = store.artifact_path(volume.plan, name)
-    kept = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.name != store.SEAL}
-    volume.seal(name, kept | files)
+    kept = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.name != store.MANIFEST}
+    volume.publish(name, kept | files)
 
 
 def header(text: bytes) -> bytes:
@@ -96,7 +96,7 @@ def test_answers_of_another_form_than_the_references_are_one_rows_failure(volume
     assert (rows["onnx.int8"].status, rows["onnx.int8"].reason) == ("failed", wanted)
     assert rows["onnx.int8"].accuracy is None
     assert rows["onnx.uint8"].accuracy == 0.9
-    page_data.collect(Evaluation(evidence(volume), "keras.fp32"), "")
+    page_data.collect_page_data(Evaluation(evidence(volume), "keras.fp32"), "")
 
 
 def test_answers_that_fit_no_label_fail_alone_where_the_reference_has_none(volume):
@@ -137,7 +137,7 @@ NOTED = [
 @pytest.mark.parametrize(("file", "content", "why"), NOTED, ids=str)
 def test_a_variant_that_says_of_itself_what_it_can_not(volume, file, content, why):
     replaced(volume, "onnx.int8", **{file: content})
-    volume.seal("predictions.onnx.int8", {"output_0.npy": answers(10)})
+    volume.publish("predictions.onnx.int8", {"output_0.npy": answers(10)})
     status, reason = evidence(volume).status(volume.plan.step("onnx.int8"))
     assert (status, reason.startswith(f"it can't be read: {why}")) == ("failed", True), reason
     assert reason.endswith(": run `./crossquant run --force onnx.int8`")
@@ -146,14 +146,14 @@ def test_a_variant_that_says_of_itself_what_it_can_not(volume, file, content, wh
 
 def test_a_long_wrong_value_is_cut(volume):
     replaced(volume, "onnx.int8", **{"notes.json": json.dumps([["x" * 5_000_000]]).encode()})
-    volume.seal("predictions.onnx.int8", {"output_0.npy": answers(10)})
+    volume.publish("predictions.onnx.int8", {"output_0.npy": answers(10)})
     assert len(evidence(volume).status(volume.plan.step("onnx.int8"))[1]) < 400
 
 
 def test_the_other_rows_and_the_report_go_on(volume):
     before = compare.compare(evaluate(volume), volume.experiment)
     replaced(volume, "onnx.int8", **{"quantized.json": b"[1]"})
-    volume.seal("predictions.onnx.int8", {"output_0.npy": answers(10)})
+    volume.publish("predictions.onnx.int8", {"output_0.npy": answers(10)})
     replaced(volume, "predictions.torch.int8", **{"cpu.json": []})
     volume.latency("onnx", "onnx.fp32", "onnx.int8", "onnx.uint8", "onnx.u8s8")
     volume.startup("onnx", "onnx.fp32", "onnx.int8", "onnx.uint8", "onnx.u8s8")
@@ -169,7 +169,7 @@ def test_the_other_rows_and_the_report_go_on(volume):
 
 
 def test_what_the_export_noted_wrongly_is_a_failure_of_its_own(volume):
-    volume.seal("exported", {"model.onnx": b"exported", "notes.json": 5})
+    volume.publish("exported", {"model.onnx": b"exported", "notes.json": 5})
     found = evidence(volume)
     assert found.failure("exported").reason.startswith("it can't be read: notes.json: must be a list, not 5")
     assert "exported" in [failure.name for failure in found.failures()]
@@ -199,7 +199,7 @@ def timed(**changes: object) -> dict[str, object]:
     ],
 )
 def test_timings_that_are_none_are_told_and_the_other_passes_used(volume, content, why):
-    volume.seal("latency.keras", {} if content is None else {"samples.json": content})
+    volume.publish("latency.keras", {} if content is None else {"samples.json": content})
     found = evidence(volume)
     (failure,) = found.failures()
     assert (failure.name, failure.status) == ("latency.keras", "failed")
@@ -212,7 +212,7 @@ def test_timings_that_are_none_are_told_and_the_other_passes_used(volume, conten
 
 
 def test_a_pass_without_a_twin_leaves_the_noise_unknown(volume):
-    volume.seal("latency.keras", {"samples.json": {**TIMED, "samples": TIMED["samples"][:1]}})
+    volume.publish("latency.keras", {"samples.json": {**TIMED, "samples": TIMED["samples"][:1]}})
     made = compare.compare(evaluate(volume), volume.experiment)
     assert "keras" not in [noise.image for noise in made.noise]
     assert not made.failures
@@ -230,7 +230,7 @@ def test_a_pass_without_a_twin_leaves_the_noise_unknown(volume):
     ],
 )
 def test_cold_starts_of_none_or_of_another_image(volume, content, why):
-    volume.seal("startup.keras", {"starts.json": content})
+    volume.publish("startup.keras", {"starts.json": content})
     found = evidence(volume)
     (failure,) = found.failures()
     assert failure.reason.startswith(f"its cold starts can't be read: {why}")
@@ -250,7 +250,7 @@ def test_samples_that_are_none_leave_rows_without_figures(volume, files):
 
 @pytest.mark.parametrize("labels", [LABELS[:50], header(b"(" * 5000), np.array(["a"] * 100), np.zeros((100, 0))])
 def test_labels_that_are_none(volume, labels):
-    volume.seal("labels", {"labels.npy": labels})
+    volume.publish("labels", {"labels.npy": labels})
     found = evidence(volume)
     assert found.labels() is None
     assert [failure.name for failure in found.failures()] == ["labels"]
@@ -290,7 +290,7 @@ def test_answers_on_other_cpus_that_are_none(elsewhere, indices, there, why):
 def test_a_cpu_is_no_path_to_another_artifact(elsewhere):
     run = asdict(emulation.Emulation("", (), 1.0))
     files = {"indices.npy": np.arange(10), emulation.SUMMARY: {"cpus": {"../keras.fp32": run}}}
-    elsewhere.seal("emulation.onnx.int8", files)
+    elsewhere.publish("emulation.onnx.int8", files)
     assert "../keras.fp32/output.npy is missing" in evidence(elsewhere).problem("emulation.onnx.int8")
 
 
@@ -300,9 +300,9 @@ def told(made) -> list[str]:
 
 
 def test_nothing_that_a_stage_wrote_looks_like_the_tools_own_line(volume):
-    volume.seal("onnx.int8", {"model.bin": b"x", "notes.json": [ESCAPE, "<script>alert(1)</script>"]})
-    volume.seal("predictions.onnx.int8", {"output_0.npy": answers(10), "cpu.json": CPU | {"name": ESCAPE}})
-    volume.seal("torch.uint8", refused=ESCAPE)
+    volume.publish("onnx.int8", {"model.bin": b"x", "notes.json": [ESCAPE, "<script>alert(1)</script>"]})
+    volume.publish("predictions.onnx.int8", {"output_0.npy": answers(10), "cpu.json": CPU | {"name": ESCAPE}})
+    volume.publish("torch.uint8", refused=ESCAPE)
     volume.remove("predictions.torch.int8")
     volume.fail("predictions.torch.int8", ESCAPE)
     made = compare.compare(evaluate(volume), volume.experiment)
@@ -314,8 +314,8 @@ def test_nothing_that_a_stage_wrote_looks_like_the_tools_own_line(volume):
 
 
 def test_what_is_clean_is_as_it_was(volume):
-    volume.seal("onnx.int8", {"model.bin": b"x", "notes.json": ["Größe [m²] a < b"]})
-    volume.seal("predictions.onnx.int8", {"output_0.npy": answers(10)})
+    volume.publish("onnx.int8", {"model.bin": b"x", "notes.json": ["Größe [m²] a < b"]})
+    volume.publish("predictions.onnx.int8", {"output_0.npy": answers(10)})
     made = compare.compare(evaluate(volume), volume.experiment)
     assert StageNote("Größe [m²] a < b") in made.variants[3].conversion_notes
 
@@ -329,7 +329,7 @@ def test_markdown_is_no_html_and_no_links():
 
 @pytest.mark.parametrize("shape", [(100, 1), (100, 3, 3), (100,)])
 def test_a_reference_that_fits_no_label_fails_alone(volume, shape):
-    volume.seal("predictions.keras.fp32", {"output_0.npy": np.zeros(shape, np.float32)})
+    volume.publish("predictions.keras.fp32", {"output_0.npy": np.zeros(shape, np.float32)})
     rows = {row.name: row for row in compare.compare(evaluate(volume), volume.experiment).variants}
     assert rows["keras.fp32"].reason.startswith("labels from 0 to 9, but the model answers ")
     assert (rows["onnx.int8"].status, rows["onnx.int8"].accuracy) == ("ok", 0.9)
@@ -345,10 +345,10 @@ def test_a_reference_that_fits_no_label_fails_alone(volume, shape):
     ],
 )
 def test_pictures_that_are_none_are_not_drawn(volume, samples):
-    volume.seal("calibration", samples)
+    volume.publish("calibration", samples)
     found = evidence(volume)
     assert "calibration" in [failure.name for failure in found.failures()]
-    assert page_data.collect(Evaluation(found, "keras.fp32"), "").calibration_images is None
+    assert page_data.collect_page_data(Evaluation(found, "keras.fp32"), "").calibration_images is None
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
@@ -371,6 +371,6 @@ def test_layers_that_can_not_be_drawn(monkeypatch, bad):
 def test_labels_of_several_classes_a_sample_are_one_line(volume):
     volume.test_set(volume.samples(sample=False) | {"labels.npy": np.stack([LABELS] * 3, axis=1)})
     for name in ("keras.fp32", "onnx.fp32"):
-        volume.seal(f"predictions.{name}", {"output_0.npy": answers(10)})
+        volume.publish(f"predictions.{name}", {"output_0.npy": answers(10)})
     with pytest.raises(CrossquantError, match=r"^labels of \(100, 3\): a sample must have one class"):
         compare.compare(evaluate(volume), volume.experiment)

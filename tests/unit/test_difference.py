@@ -16,7 +16,7 @@ from driver.comparison import publication, run_diff
 from driver.comparison.run_diff import Run
 from driver.report import diff as diff_report
 from shared.artifacts import store
-from shared.contract import SEAL_SCHEMA, Seal
+from shared.contract import MANIFEST_SCHEMA, Manifest
 from shared.data.samples import About
 from shared.errors import CrossquantError
 
@@ -121,25 +121,25 @@ def test_a_folder_that_is_no_run(tmp_path):
 def yesterday(volumes):
     """The folder of a run whose comparison and evidence are whole, below volumes/."""
     folder = volumes / "yesterday"
-    seals = {
+    manifests = {
         "dataset": keep(folder / "keras" / "dataset", {"labels": LABELS, "input_0": np.zeros((1000, 1), np.uint8)}),
         "predictions.onnx.int8": keep(folder / "onnx" / "predictions.onnx.int8", {"output_0": answers(5)}),
     }
     keep(folder / "onnx" / "predictions.onnx.uint8", {"output_0": answers(7)})  # was not up to date: not compared
-    made = comparisons.comparison(digests={name: store.digest(seal) for name, seal in seals.items()})
+    made = comparisons.comparison(digests={name: store.digest(manifest) for name, manifest in manifests.items()})
     publication.publish(folder / "comparison", comparisons.files(made))
     return folder
 
 
 def keep(path, arrays):
-    """Seal arrays as an artifact."""
+    """Manifest arrays as an artifact."""
     with store.temporary(path) as folder:
         for name, array in arrays.items():
             np.save(folder / f"{name}.npy", array)
         rest = {"inputs": {}, "code": "", "parameters": {}, "versions": {}, "image_id": "", "seconds": 1.0}
-        seal = Seal(SEAL_SCHEMA, path.name, "ok", "", store.list_files(folder), peak_bytes=1, **rest)
-        store.publish(folder, path, seal)
-    return seal
+        manifest = Manifest(MANIFEST_SCHEMA, path.name, "ok", "", store.list_files(folder), peak_bytes=1, **rest)
+        store.publish(folder, path, manifest)
+    return manifest
 
 
 def diff(capsys, *arguments):
@@ -254,9 +254,9 @@ def test_a_comparison_that_is_no_json_is_damaged(yesterday, capsys, text):
 )
 def test_answers_that_are_none_give_no_figure(yesterday, found):
     folder = yesterday / "onnx" / "predictions.onnx.int8"
-    seal = keep(folder, {"output_0": found})
+    manifest = keep(folder, {"output_0": found})
     before = run_diff.publication.read_comparison(yesterday / "comparison")
-    made = replace(before, digests=before.digests | {"predictions.onnx.int8": store.digest(seal)})
+    made = replace(before, digests=before.digests | {"predictions.onnx.int8": store.digest(manifest)})
     publication.publish(yesterday / "comparison", comparisons.files(made))
     kept = run_diff.load("yesterday").outputs
     assert list(kept) == (["onnx.int8"] if found.size == 2000 else [])
@@ -270,9 +270,9 @@ def test_versions_of_another_run_are_no_markup():
 
 def test_samples_that_are_none_are_named(yesterday, capsys):
     folder = yesterday / "keras" / "dataset"
-    seal = keep(folder, {"labels": np.array(["a"] * 1000), "input_0": np.zeros((1000, 1), np.uint8)})
+    manifest = keep(folder, {"labels": np.array(["a"] * 1000), "input_0": np.zeros((1000, 1), np.uint8)})
     before = run_diff.publication.read_comparison(yesterday / "comparison")
-    made = replace(before, digests=before.digests | {"dataset": store.digest(seal)})
+    made = replace(before, digests=before.digests | {"dataset": store.digest(manifest)})
     publication.publish(yesterday / "comparison", comparisons.files(made))
     code, said = diff(capsys, yesterday, "yesterday")
     assert code == 2

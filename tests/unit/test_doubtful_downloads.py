@@ -320,10 +320,10 @@ def test_a_damaged_record_and_a_damaged_plan_stop_nothing(server, model):  # noq
 @pytest.mark.parametrize("text", ["", "{", '{"schema": 1}'])
 def test_a_copy_with_a_damaged_seal_is_made_anew(model, text):
     fetch(model)
-    seal = store.volumes() / "inputs" / "models" / "tiny" / store.SEAL
-    seal.write_text(text)
+    manifest = store.volumes() / "inputs" / "models" / "tiny" / store.MANIFEST
+    manifest.write_text(text)
     assert fetch(model) == []
-    assert store.open_sealed(seal.parent, "input.model")
+    assert store.read_verified_manifest(manifest.parent, "input.model")
 
 
 def test_a_recorded_sum_that_is_no_text_is_not_believed(server, model):  # noqa: F811

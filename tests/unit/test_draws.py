@@ -63,7 +63,7 @@ def failed(volume):
 
 
 def refused(volume):
-    volume.seal("onnx.int8.d3", refused="QuantizationError")
+    volume.publish("onnx.int8.d3", refused="QuantizationError")
 
 
 def unanswered(volume):
@@ -71,7 +71,7 @@ def unanswered(volume):
 
 
 def stale(volume):
-    volume.seal("calibration.d3", {"input_0.npy": np.ones((2, 2), np.float32)})
+    volume.publish("calibration.d3", {"input_0.npy": np.ones((2, 2), np.float32)})
 
 
 @pytest.mark.parametrize("trouble", [failed, refused, unanswered, stale])
@@ -118,7 +118,7 @@ def test_a_curve_has_the_points_that_there_are_and_draws_are_none():
     volume.variant("onnx.int8", answers(10))
     volume.variant("onnx.int8.n25", answers(30))
     volume.variant("onnx.int8.d2", answers(10))
-    volume.seal("onnx.int8.n100", refused="QuantizationError")
+    volume.publish("onnx.int8.n100", refused="QuantizationError")
     assert [point.images for point in calibration_draws.curve(Evaluation(evidence(volume), ""), "onnx.int8")] == [25]
 
 

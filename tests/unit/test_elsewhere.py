@@ -71,7 +71,7 @@ def test_a_cpu_that_refuses_gives_its_reason_and_no_figures(volume):
 
 def test_where_every_cpu_refuses_the_stage_gave_the_reasons(volume):
     reason = "haswell: killed by SIGILL; nehalem: killed by SIGILL"
-    volume.seal("emulation.onnx.int8", refused=reason)
+    volume.publish("emulation.onnx.int8", refused=reason)
     assert runs(volume) == ()
     assert cross_cpu.refusals(evidence(volume), "onnx.int8") == {"other CPUs": reason}
 

@@ -52,7 +52,7 @@ def test_the_same_evidence_has_the_same_fingerprint(volume):
 
 
 def other_predictions(volume):
-    volume.seal("predictions.torch.x86", {"output_0.npy": answers(11)})
+    volume.publish("predictions.torch.x86", {"output_0.npy": answers(11)})
 
 
 def other_timings(volume):
@@ -64,7 +64,7 @@ def gone(volume):
 
 
 def refused(volume):
-    volume.seal("torch.uint8", refused="for another reason")
+    volume.publish("torch.uint8", refused="for another reason")
 
 
 def failed(volume):
@@ -72,7 +72,7 @@ def failed(volume):
 
 
 def stale(volume):
-    volume.seal("trained", {"model.keras": b"x"}, code="older")
+    volume.publish("trained", {"model.keras": b"x"}, code="older")
 
 
 @pytest.mark.parametrize("change", [other_predictions, other_timings, gone, refused, failed, stale])
@@ -143,7 +143,9 @@ def test_cold_starts_are_those_in_the_middle(volume):
 
 def test_a_class_has_its_name_where_the_data_set_has_names(volume):
     about = {"name": "cifar10", "sample": False, "classes": ["airplane", "automobile"]}
-    volume.seal("dataset", {"input_0.npy": np.zeros((3, 2)), "labels.npy": np.zeros(3, np.uint8), "about.json": about})
+    volume.publish(
+        "dataset", {"input_0.npy": np.zeros((3, 2)), "labels.npy": np.zeros(3, np.uint8), "about.json": about}
+    )
     assert evidence(volume).dataset()["classes"] == ["airplane", "automobile"]
 
 
@@ -259,7 +261,7 @@ def test_one_of_another_version_is_made_anew_without_a_word(judged_once, capsys)
 
 
 def remake(volume, name="predictions.torch.x86", wrong=20):
-    volume.seal(name, {"output_0.npy": answers(wrong)})
+    volume.publish(name, {"output_0.npy": answers(wrong)})
 
 
 def test_evidence_that_is_replaced_while_it_is_compared_is_compared_again(volume, volumes, monkeypatch, capsys):

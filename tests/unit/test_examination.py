@@ -9,8 +9,8 @@ import pytest
 
 from shared.contract import encode, read
 from shared.data import data_report
-from shared.data.data_report import Count, Examination
-from shared.data.preprocessing_variants import Twin, Twins
+from shared.data.data_report import ClassCount, DataReport
+from shared.data.preprocessing_variants import PreprocessingVariants, ScoredVariant
 
 
 def source(folder: Path, change: dict[str, Any] | None = None, **about: Any) -> Path:
@@ -30,25 +30,25 @@ def source(folder: Path, change: dict[str, Any] | None = None, **about: Any) -> 
     return folder
 
 
-def look(tmp_path: Path, change: dict[str, Any] | None = None, **about: Any) -> Examination:
-    return data_report.examine(source(tmp_path / "source", change, **about), Twins())
+def look(tmp_path: Path, change: dict[str, Any] | None = None, **about: Any) -> DataReport:
+    return data_report.make_data_report(source(tmp_path / "source", change, **about), PreprocessingVariants())
 
 
 def test_a_sound_data_set(tmp_path: Path):
     found = look(tmp_path)
     assert (found.wrong, found.warnings) == ((), ())
-    assert found.classes == (Count("a", 40, 14), Count("<b>", 40, 13), Count("c", 40, 13))
+    assert found.classes == (ClassCount("a", 40, 14), ClassCount("<b>", 40, 13), ClassCount("c", 40, 13))
     train, test = found.ranges
     assert (train.split, train.dtype, train.shape, train.samples) == ("train", "float32", (4, 4, 3), 120)
     assert 0 <= test.low < 0.01 < 0.4 < test.mean < 0.6 < 0.99 < test.high < 1
     (tmp_path / "kept.json").write_text(encode(found))
-    assert read(Examination, tmp_path / "kept.json") == found
+    assert read(DataReport, tmp_path / "kept.json") == found
 
 
 def test_ranges_are_the_same_read_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     whole = look(tmp_path)
     monkeypatch.setattr(data_report, "BLOCK", 500)
-    blocks = data_report.examine(tmp_path / "source", Twins())
+    blocks = data_report.make_data_report(tmp_path / "source", PreprocessingVariants())
     assert [found.low for found in blocks.ranges] == [found.low for found in whole.ranges]
     assert blocks.ranges[0].mean == pytest.approx(whole.ranges[0].mean)
 
@@ -58,7 +58,7 @@ def test_leakage_is_named(tmp_path: Path):
     test = np.load(folder / "x_test_0.npy")
     test[[3, 5]] = np.load(folder / "x_train_0.npy")[[100, 7]]
     np.save(folder / "x_test_0.npy", test)
-    found = data_report.examine(folder, Twins())
+    found = data_report.make_data_report(folder, PreprocessingVariants())
     assert (found.leaking, found.leaks) == (2, ((7, 5), (100, 3)))
     [text] = found.wrong
     assert "2 training samples are test samples too (train = test: 7 = 5, 100 = 3)" in text
@@ -95,12 +95,15 @@ def test_what_should_be_looked_at(tmp_path: Path, change: dict[str, Any], warnin
 
 def test_labels_of_a_multilabel_task_are_counted(tmp_path: Path):
     labels = {"y_train": np.eye(3, dtype=np.uint8)[np.arange(120) % 3] | 1, "y_test": np.ones((40, 3), np.uint8)}
-    assert look(tmp_path, labels, task="multilabel").classes[0] == Count("a", 120, 40)
+    assert look(tmp_path, labels, task="multilabel").classes[0] == ClassCount("a", 120, 40)
 
 
 def test_a_better_twin_is_a_warning(tmp_path: Path):
     folder = source(tmp_path / "source")
-    found = data_report.examine(folder, Twins(300, 0.098, (Twin("0 to 255", 0.87, True), Twin("BGR", 0.1, False))))
+    found = data_report.make_data_report(
+        folder,
+        PreprocessingVariants(300, 0.098, (ScoredVariant("0 to 255", 0.87, True), ScoredVariant("BGR", 0.1, False))),
+    )
     assert found.warnings == (
         "prepared as '0 to 255' the data scores 87.00% instead of 9.80% on 300 test images: "
         "the model seems to be trained so; look at what `data` declares",

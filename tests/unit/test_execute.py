@@ -22,8 +22,8 @@ class Engine:
 
     name = "none"
 
-    def __init__(self, volume, events=None, seal=True):
-        self.volume, self.events, self.seal = volume, events or {}, seal
+    def __init__(self, volume, events=None, manifest=True):
+        self.volume, self.events, self.seal = volume, events or {}, manifest
         self.started, self.closed = [], []
 
     def start(self, plan, image, arguments):
@@ -37,7 +37,7 @@ class Engine:
             yield from self.events.get(image, [])
             outputs = [name for name in arguments if name != "--force"]
             for output in outputs if self.seal else ():
-                self.volume.seal(output)
+                self.volume.publish(output)
                 yield Event("end", output, "ok", seconds=1.0)
         finally:
             self.closed.append(image)
@@ -55,8 +55,8 @@ class Display:
 def volume():
     """The inputs, and nothing made of them."""
     made = Volume(default_experiment(recipes={"onnx": {"int8": {}}}))
-    made.seal("input.model")
-    made.seal("input.dataset")
+    made.manifest("input.model")
+    made.manifest("input.dataset")
     return made
 
 
@@ -179,7 +179,7 @@ def test_an_engine_or_display_that_raises_leaves_nothing_half_written(volume, vo
 
 
 def test_a_run_that_ends_well_leaves_nothing_half_written(volume, volumes):
-    run(volume, Engine(volume, seal=False))
+    run(volume, Engine(volume, manifest=False))
     assert partials(volumes) == []
 
 
@@ -191,7 +191,7 @@ def test_what_was_made_counts_for_the_images_after_it(volume):
     class Changed(Engine):
         def start(self, plan, image, arguments):
             if image == "onnx":
-                self.volume.seal("onnx.fp32", {"model.onnx": b"other"})
+                self.volume.publish("onnx.fp32", {"model.onnx": b"other"})
             return super().start(plan, image, [name for name in arguments if name != "onnx.fp32"])
 
     engine = Changed(volume)

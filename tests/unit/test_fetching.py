@@ -126,8 +126,8 @@ def test_a_data_set_from_the_users_own_archive(inputs, tiny, archive):
     assert np.load(inputs / "cifar10" / "train_indices.npy").tolist() == list(range(len(ARRAYS["x_train"])))
     about = json.loads((inputs / "cifar10" / "about.json").read_text())
     assert about == {"name": "cifar10", "sample": False, "classes": cifar10.CLASSES}
-    seal = store.open_sealed(inputs / "cifar10", "input.dataset")
-    assert seal.parameters == {"origin": "volumes/inputs/a.tar.gz"}
+    manifest = store.read_verified_manifest(inputs / "cifar10", "input.dataset")
+    assert manifest.parameters == {"origin": "volumes/inputs/a.tar.gz"}
     assert mine.exists()
 
 
@@ -170,7 +170,9 @@ def test_where_no_source_answers_the_sample_stands_in(inputs, tiny, online):
     assert names(inputs) == [".locks", "cifar10-sample", "models"]
     assert json.loads((inputs / "cifar10-sample" / "about.json").read_text())["sample"] is True
     np.testing.assert_array_equal(np.load(inputs / "cifar10-sample" / "x_test_0.npy"), PART["x_test"])
-    assert store.open_sealed(inputs / "cifar10-sample", "input.dataset").parameters == {"origin": "embedded sample"}
+    assert store.read_verified_manifest(inputs / "cifar10-sample", "input.dataset").parameters == {
+        "origin": "embedded sample"
+    }
 
 
 def test_the_sample_that_was_asked_for_looks_at_no_source(inputs, tiny):
@@ -248,7 +250,7 @@ def test_a_model_from_a_path(inputs, tiny, model):
     kept = inputs / "models" / "tiny"
     assert names(kept) == ["artifact.json", "my.keras"]
     assert (kept / "my.keras").read_bytes() == b"weights"
-    assert store.open_sealed(kept, "input.model").parameters == {"origin": str(model)}
+    assert store.read_verified_manifest(kept, "input.model").parameters == {"origin": str(model)}
 
 
 def test_a_path_of_a_model_is_one_in_the_checkout(tmp_path, monkeypatch, tiny, inputs):
@@ -290,7 +292,7 @@ def test_a_model_that_changed_is_brought_again(inputs, tiny, model):
     model.write_bytes(b"new weights")
     fetch(tiny(), want_sample=True)
     assert (inputs / "models" / "tiny" / "my.keras").read_bytes() == b"new weights"
-    assert store.open_sealed(inputs / "models" / "tiny", "input.model")
+    assert store.read_verified_manifest(inputs / "models" / "tiny", "input.model")
 
 
 @pytest.mark.parametrize("model_sum", ["", sha256(b"weights")])

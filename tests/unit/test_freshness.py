@@ -30,7 +30,7 @@ def plan(volumes: Path) -> Plan:  # noqa: ARG001
 
 
 def make(plan: Plan, name: str, text: str = "", **fields) -> None:
-    """Seal what a run of the step would have made now."""
+    """Manifest what a run of the step would have made now."""
     each = plan.step(name)
     now = {"inputs": Freshness(plan).inputs(each).digests, "code": each.code, "parameters": each.parameters}
     keep(plan, name, {} if fields.get("status") else {"text.txt": text or name}, **now | fields)
@@ -94,9 +94,9 @@ def test_what_depends_on_a_change_is_stale_and_nothing_else(made, change, stale)
 def test_a_stale_artifact_has_a_seal_but_is_not_current(made):
     freshness = Freshness(change_parameter(made))
     for name in ("variant", "answers", "times"):
-        assert freshness.seal(name) is not None
+        assert freshness.manifest(name) is not None
         assert freshness.current(name) is None
-    assert freshness.current("model") == freshness.seal("model")
+    assert freshness.current("model") == freshness.manifest("model")
     assert freshness.current(INPUT) is not None
 
 
@@ -118,15 +118,20 @@ def test_an_artifact_whose_input_is_gone_is_stale(made):
 def test_what_depends_on_an_unsupported_input_is_void_all_the_way_down(made):
     make(made, "model", status="unsupported", reason="no converter")
     freshness = Freshness(made)
-    assert states(made) == {"model": "fresh", "variant": "void", "answers": "void", "times": "stale"}
+    assert states(made) == {
+        "model": "fresh",
+        "variant": "not applicable",
+        "answers": "not applicable",
+        "times": "stale",
+    }
     assert freshness.done(VARIANT)
-    assert freshness.inputs(VARIANT).void == "model"
-    assert freshness.inputs(ANSWERS) == Inputs({"variant": ""}, void="variant")
+    assert freshness.inputs(VARIANT).not_applicable == "model"
+    assert freshness.inputs(ANSWERS) == Inputs({"variant": ""}, not_applicable="variant")
 
 
 def test_an_old_result_is_not_current_when_its_input_is_unsupported(made):
     make(made, "model", status="unsupported", reason="no converter")
-    assert Freshness(made).seal("variant") is not None
+    assert Freshness(made).manifest("variant") is not None
     assert Freshness(made).current("variant") is None
 
 
@@ -150,7 +155,7 @@ def test_an_optional_input_that_appears_makes_stale(plan):
 def test_inputs_have_the_digest_of_each(made):
     freshness = Freshness(made)
     found = freshness.inputs(VARIANT)
-    assert found == Inputs({name: store.digest(freshness.seal(name)) for name in ("model", INPUT)})
+    assert found == Inputs({name: store.digest(freshness.manifest(name)) for name in ("model", INPUT)})
     assert list(found.digests) == ["model", INPUT]
 
 
@@ -165,13 +170,15 @@ def test_the_first_missing_input_is_named(plan):
 def test_a_missing_optional_input_is_not_missing(plan):
     keep_input(plan)
     found = Freshness(plan).inputs(TIMES)
-    assert (found.missing, found.void) == ("", "")
+    assert (found.missing, found.not_applicable) == ("", "")
     assert (found.digests["variant"], found.digests["answers"]) == ("", "")
 
 
 def test_each_artifact_is_read_once(made, monkeypatch):
-    read, open_sealed = [], store.open_sealed
-    monkeypatch.setattr(store, "open_sealed", lambda path, name: read.append(name) or open_sealed(path, name))
+    read, read_verified_manifest = [], store.read_verified_manifest
+    monkeypatch.setattr(
+        store, "read_verified_manifest", lambda path, name: read.append(name) or read_verified_manifest(path, name)
+    )
     freshness = Freshness(made)
     for _ in range(2):
         assert all(freshness.done(each) for each in made.steps)
@@ -195,8 +202,8 @@ def test_a_change_after_sealing_is_a_state_of_its_own(made):
 
 
 def test_what_was_made_of_a_damaged_input_is_stale(made):
-    (store.artifact_path(made, INPUT) / store.SEAL).write_text("")
-    assert Freshness(made).seal(INPUT) is None
+    (store.artifact_path(made, INPUT) / store.MANIFEST).write_text("")
+    assert Freshness(made).manifest(INPUT) is None
     assert all(Freshness(made).state(step) == "stale" for step in made.steps)
 
 
@@ -209,8 +216,8 @@ def test_an_isolated_step_believes_what_it_was_given(made):
 
 def test_what_takes_the_place_of_an_artifact_is_hashed(made):
     freshness = Freshness(made)
-    before = freshness.seal("model")
+    before = freshness.manifest("model")
     make(made, "model", text="another")
-    assert freshness.seal("model") == before, "one look at the volume is of one moment"
+    assert freshness.manifest("model") == before, "one look at the volume is of one moment"
     freshness.forget()
-    assert freshness.seal("model") != before
+    assert freshness.manifest("model") != before

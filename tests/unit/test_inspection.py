@@ -9,7 +9,7 @@ from driver.catalog import declarations
 from driver.cli import inspect
 from driver.cli.arguments import Display, EngineOptions, Inspect
 from driver.plan import schedule
-from shared.compatibility import Inspection, Leg
+from shared.compatibility import Compatibility, FrameworkSupport
 from shared.data.signature import Signature, Tensor
 from shared.errors import CrossquantError
 
@@ -55,7 +55,7 @@ def test_a_model_that_is_none(name: str, message: str, volumes: Path, tmp_path: 
 
 
 def test_what_is_shown(capsys: pytest.CaptureFixture[str]):
-    found = Inspection(
+    found = Compatibility(
         signature=Signature(
             (Tensor("image", "uint8", (None, 8, 3)), Tensor("age", "float32", ())),
             (Tensor("[bold]", "float32", (10,)),),
@@ -65,7 +65,10 @@ def test_what_is_shown(capsys: pytest.CaptureFixture[str]):
         size=5678,
         layers={"Conv2D": 2},
         operators={"Conv": 2, "GRU": 1},
-        legs=(Leg("tf2onnx", all=True), Leg("onnx2torch", carried={"Conv": 2}, reason="no converter for GRU")),
+        legs=(
+            FrameworkSupport("tf2onnx", all=True),
+            FrameworkSupport("onnx2torch", carried={"Conv": 2}, reason="no converter for GRU"),
+        ),
         notes=("unrolled",),
     )
     inspect.show(found, "my.keras", Console(width=100, force_terminal=False))

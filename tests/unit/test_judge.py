@@ -8,15 +8,15 @@ import pytest
 
 from driver.analysis import output_drift
 from shared.data.subset import Subset
-from shared.sensitivity.evaluator import Judge
+from shared.sensitivity.evaluator import Evaluator
 
 
-def judge(folder: Path, task: str, exact: np.ndarray, labels: np.ndarray | None = None) -> Judge:
+def judge(folder: Path, task: str, exact: np.ndarray, labels: np.ndarray | None = None) -> Evaluator:
     np.save(folder / "input_0.npy", np.zeros((len(exact), 2), np.float32))
     (folder / "about.json").write_text(json.dumps({"task": task}))
     if labels is not None:
         np.save(folder / "labels.npy", labels)
-    return Judge(Subset(folder, len(exact)), exact)
+    return Evaluator(Subset(folder, len(exact)), exact)
 
 
 @pytest.mark.parametrize("task", ["classification", "regression", "fidelity"])

@@ -38,7 +38,7 @@ def volume(monkeypatch):
     made = Volume(default_experiment(draws=2), stages).start()
     made.variant("onnx.fp32", answers(10))
     made.variant("onnx.int8", answers(15))
-    made.seal("torch.uint8", refused="PyTorch quantized 0 of 10")
+    made.manifest("torch.uint8", refused="PyTorch quantized 0 of 10")
     return made
 
 
@@ -153,7 +153,7 @@ def test_a_stage_that_failed_is_told_by_the_exit_code(volume, explain):
 
 
 def test_what_the_framework_refuses_to_explain_has_its_reason(volume, explain):
-    volume.seal("explain.onnx.int8", refused="no such operator")
+    volume.publish("explain.onnx.int8", refused="no such operator")
     assert explain(volume, "onnx.int8") == (2, "", "error: onnx.int8 can't be explained: no such operator\n")
 
 

@@ -12,7 +12,7 @@ from null_image import step
 from stage_runner import (
     make_runner,  # noqa: F401 - the fixture `run`
     path,
-    seal,
+    read_manifest,
     text,
 )
 
@@ -122,7 +122,7 @@ def test_two_runners_on_one_artifact_make_it_once(run):
     os.waitpid(child, 0)
     assert text("made") == "by the first"
     assert [event.event for event in listened(run)][-1] == "fresh"
-    assert seal("made")
+    assert read_manifest("made")
 
 
 def listened(run) -> list:
@@ -134,6 +134,6 @@ def listened(run) -> list:
 
 
 def made_from(plan) -> dict[str, object]:
-    """What the seal of `made` says of its origin."""
+    """What the manifest of `made` says of its origin."""
     inputs = {null_image.INPUT: store.digest(null_image.keep_input(plan, "input "))}
     return {"inputs": inputs, "code": plan.steps[0].code}

@@ -285,7 +285,11 @@ def test_a_list_has_every_step_and_its_state(capsys):
         "stale",
         "stale",
     )
-    assert (states["trained"], states["onnx.uint8"], states["predictions.torch.uint8"]) == ("absent", "fresh", "void")
+    assert (states["trained"], states["onnx.uint8"], states["predictions.torch.uint8"]) == (
+        "absent",
+        "fresh",
+        "not applicable",
+    )
 
 
 def test_a_list_needs_no_fetch(volumes, capsys):

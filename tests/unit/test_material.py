@@ -34,15 +34,15 @@ def volume():
 def test_the_page_gets_what_explain_found_of_each_quantized_variant(volume):
     known = thorough.explained()["onnx.int8"]
     for name in ("onnx.int8", "onnx.fp32"):
-        volume.seal(f"explain.{name}", {layer_errors.FILE: asdict(replace(known, variant=name))})
-    volume.seal("explain.onnx.uint8", refused="no layer of it is quantized")
-    found = page_data.collect(Evaluation(Evidence(volume.freshness), "keras.fp32"), "name: x")
+        volume.publish(f"explain.{name}", {layer_errors.FILE: asdict(replace(known, variant=name))})
+    volume.publish("explain.onnx.uint8", refused="no layer of it is quantized")
+    found = page_data.collect_page_data(Evaluation(Evidence(volume.freshness), "keras.fp32"), "name: x")
     assert found.explained == {"onnx.int8": known}
 
 
 def test_what_was_explained_of_an_older_file_is_not_shown(volume):
     known = thorough.explained()["onnx.int8"]
-    volume.seal("explain.onnx.int8", {layer_errors.FILE: asdict(known)})
-    volume.seal("onnx.int8", {"model.bin": b"another recipe's"})
+    volume.publish("explain.onnx.int8", {layer_errors.FILE: asdict(known)})
+    volume.publish("onnx.int8", {"model.bin": b"another recipe's"})
     volume.freshness.forget()
-    assert page_data.explained(Evidence(volume.freshness)) == {}
+    assert page_data.load_explanations(Evidence(volume.freshness)) == {}

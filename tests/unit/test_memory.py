@@ -89,7 +89,7 @@ def test_a_scorer_and_a_look_at_the_data_ask_in_batches_that_fit(folder: Path):
     np.save(pictures / "input_0.npy", np.random.default_rng(0).integers(0, 256, (60, 4, 4, 3)).astype(np.float32))
     np.save(pictures / "labels.npy", np.arange(60) % 3)
     model = Recorder()
-    preprocessing_variants.answer(
+    preprocessing_variants.answer_variants(
         lambda batch: (model(batch)[0].mean((1, 2)),), pictures, {}, 60, COMPUTED * LARGEST // 7
     )
     assert max(model.sizes) == 7

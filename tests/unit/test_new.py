@@ -17,7 +17,7 @@ from driver.experiment.model import Model
 from driver.inputs import user_files
 from driver.plan import schedule
 from shared.artifacts import store
-from shared.contract import Plan, Seal, read
+from shared.contract import Manifest, Plan, read
 from shared.errors import CrossquantError
 
 
@@ -49,7 +49,7 @@ def test_one_command_leaves_an_experiment_its_inputs_and_a_plan(volumes, model, 
     assert make("--model", model, "--data", data) == 0
     found = load(volumes, "mein-modell-v2")
     assert (found.reference, found.options["data"]) == ("keras.fp32", {"kind": "folder"})
-    sealed = read(Seal, volumes / "inputs" / "mein-modell-v2-data" / store.SEAL)
+    sealed = read(Manifest, volumes / "inputs" / "mein-modell-v2-data" / store.MANIFEST)
     assert sorted(sealed.files) == ["files/test/a b/3.png", "files/train/a b/1.png", "files/train/ü/2.PNG"]
     assert (volumes / "inputs" / "models" / "mein-modell-v2" / model.name).read_bytes() == b"weights"
     steps = [step.output for step in read(Plan, volumes / "mein-modell-v2" / "plan.json").steps]
@@ -169,7 +169,7 @@ def test_a_saved_model_is_a_folder_with_all_its_files(tmp_path, volumes, data):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)
     assert make("--model", tmp_path / "served", "--data", data) == 0
-    sealed = read(Seal, volumes / "inputs" / "models" / "served" / store.SEAL)
+    sealed = read(Manifest, volumes / "inputs" / "models" / "served" / store.MANIFEST)
     assert sorted(sealed.files) == [
         f"served/{name}" for name in ("assets/words.txt", "saved_model.pb", "variables/variables.index")
     ]
@@ -191,7 +191,7 @@ def test_an_onnx_file_has_no_keras_rows(tmp_path, volumes, data):
 def test_every_file_is_part_of_the_hash(volumes, model, data):
     def digest() -> str:
         assert make("--model", model, "--data", data, "--name", "mine", "--force") == 0
-        return store.digest(read(Seal, volumes / "inputs" / "mine-data" / store.SEAL))
+        return store.digest(read(Manifest, volumes / "inputs" / "mine-data" / store.MANIFEST))
 
     first = digest()
     assert digest() == first
@@ -219,7 +219,7 @@ def test_data_that_went_away_are_taken_from_the_volume(volumes, model, data):
     assert make("--model", model, "--data", data, "--name", "mine") == 0
     data.rename(data.with_name("moved"))
     assert main(["fetch", "--experiment", "mine"]) == 0
-    (volumes / "inputs" / "mine-data" / store.SEAL).unlink()
+    (volumes / "inputs" / "mine-data" / store.MANIFEST).unlink()
     assert main(["fetch", "--experiment", "mine"]) == 2
 
 
@@ -242,7 +242,7 @@ def test_trust_is_an_option_of_the_run_too(model, data):
 
 def test_the_source_of_the_data_is_told(volumes, model, data):
     assert make("--model", model, "--data", data, "--name", "mine") == 0
-    sealed = json.loads((volumes / "inputs" / "mine-data" / store.SEAL).read_text())
+    sealed = json.loads((volumes / "inputs" / "mine-data" / store.MANIFEST).read_text())
     assert sealed["parameters"] == {"origin": str(data.resolve())}
 
 

@@ -21,9 +21,9 @@ def evidence(volume: Volume) -> Evidence:
     return Evidence(Freshness(volume.plan))
 
 
-def seal(volume: Volume, name: str, **files: object) -> None:
-    volume.seal(name, {"model.bin": b"x", **{f"{file}.json": content for file, content in files.items()}})
-    volume.seal(f"predictions.{name}", {"output_0.npy": answers(10)})
+def read_manifest(volume: Volume, name: str, **files: object) -> None:
+    volume.publish(name, {"model.bin": b"x", **{f"{file}.json": content for file, content in files.items()}})
+    volume.publish(f"predictions.{name}", {"output_0.npy": answers(10)})
 
 
 def notes(volume: Volume, name: str) -> tuple[ConversionNote, ...]:
@@ -32,19 +32,19 @@ def notes(volume: Volume, name: str) -> tuple[ConversionNote, ...]:
 
 
 def test_the_usual_way_is_not_told(volume):
-    seal(volume, "torch.fp32", conversion={"by": "onnx2torch", "rewritten": []})
-    seal(volume, "torch.int8", quantized={"path": "fx", "quantized": 10, "operators": 10, "engine": "fbgemm"})
+    read_manifest(volume, "torch.fp32", conversion={"by": "onnx2torch", "rewritten": []})
+    read_manifest(volume, "torch.int8", quantized={"path": "fx", "quantized": 10, "operators": 10, "engine": "fbgemm"})
     assert conversion_notes.read_notes(evidence(volume), "torch.fp32") == ()
     assert conversion_notes.read_notes(evidence(volume), "torch.int8") == ()
 
 
 def test_what_was_rewritten_is_told(volume):
-    seal(volume, "torch.fp32", conversion={"by": "onnx2torch", "rewritten": REWRITTEN})
+    read_manifest(volume, "torch.fp32", conversion={"by": "onnx2torch", "rewritten": REWRITTEN})
     assert notes(volume, "torch.fp32") == (RewrittenGraph(tuple(REWRITTEN)),)
 
 
 def test_another_quantizer_in_the_place_of_fx_is_told_with_the_reason(volume):
-    seal(
+    read_manifest(
         volume,
         "torch.int8",
         quantized={"path": "pt2e", "reason": "can't trace Loop_5", "quantized": 7, "operators": 10},
@@ -53,11 +53,11 @@ def test_another_quantizer_in_the_place_of_fx_is_told_with_the_reason(volume):
 
 
 def test_what_the_export_noted_stands_on_the_onnx_row(volume):
-    volume.seal("exported", {"model.onnx": b"exported", "notes.json": ["SimpleRNN 'rnn' is unrolled: 12 steps"]})
-    seal(volume, "onnx.fp32")
+    volume.publish("exported", {"model.onnx": b"exported", "notes.json": ["SimpleRNN 'rnn' is unrolled: 12 steps"]})
+    read_manifest(volume, "onnx.fp32")
     assert notes(volume, "onnx.fp32") == (StageNote("SimpleRNN 'rnn' is unrolled: 12 steps"),)
 
 
 def test_a_refused_variant_has_no_notes(volume):
-    volume.seal("torch.int8", refused="no converter for Loop")
+    volume.publish("torch.int8", refused="no converter for Loop")
     assert conversion_notes.read_notes(evidence(volume), "torch.int8") == ()

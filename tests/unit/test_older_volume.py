@@ -32,12 +32,12 @@ def give_plan_of_before(_):
 
 
 def give_manifest_of_later(plan):
-    give_schema(store.artifact_path(plan, "made") / store.SEAL, 7)
+    give_schema(store.artifact_path(plan, "made") / store.MANIFEST, 7)
 
 
 def test_what_this_version_has_written_stays(plan, volumes):
     assert older_volume.set_aside(EXPERIMENT) == ""
-    assert store.open_sealed(store.artifact_path(plan, "made"), "made")
+    assert store.read_verified_manifest(store.artifact_path(plan, "made"), "made")
     assert sorted(path.name for path in volumes.iterdir()) == ["inputs", EXPERIMENT]
 
 
@@ -54,7 +54,7 @@ def test_another_schema_sets_the_folder_aside_and_nothing_is_deleted(plan, volum
     )
     assert not (volumes / EXPERIMENT).exists()
     assert (volumes / "tiny.old/null/made/text.txt").read_text() == "made"
-    assert store.open_sealed(store.artifact_path(plan, INPUT), INPUT), "inputs are shared by experiments"
+    assert store.read_verified_manifest(store.artifact_path(plan, INPUT), INPUT), "inputs are shared by experiments"
 
 
 def test_an_earlier_one_that_was_set_aside_keeps_its_name(plan, volumes):

@@ -16,7 +16,7 @@ from driver.experiment import loader
 from driver.experiment.model import Experiment, Model, Source
 from driver.inputs import user_files
 from shared.artifacts import store
-from shared.contract import SEAL_SCHEMA, File, Seal
+from shared.contract import MANIFEST_SCHEMA, File, Manifest
 from shared.errors import CrossquantError
 
 SHIPPED = sorted(loader.FOLDER.glob("*.yaml"))
@@ -27,9 +27,9 @@ def load(path: Path) -> Experiment:
     return loader.load(path, declarations.load())
 
 
-def seal(*sums: str) -> Seal:
+def read_manifest(*sums: str) -> Manifest:
     files = {f"{number}.keras": File(each, 1) for number, each in enumerate(sums)}
-    return Seal(SEAL_SCHEMA, "model", "ok", "", files, {}, "", {}, {}, "", 0.0, 0)
+    return Manifest(MANIFEST_SCHEMA, "model", "ok", "", files, {}, "", {}, {}, "", 0.0, 0)
 
 
 def model_sum(chosen: Experiment) -> str:
@@ -40,7 +40,7 @@ def model_sum(chosen: Experiment) -> str:
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_all_that_ships_is_the_projects_own(path: Path) -> None:
     chosen = load(path)
-    assert loader.is_own(chosen, seal(model_sum(chosen)))
+    assert loader.is_own(chosen, read_manifest(model_sum(chosen)))
 
 
 def test_every_sum_is_of_something_that_ships() -> None:
@@ -58,11 +58,11 @@ def ours() -> tuple[Experiment, str]:
 def test_anything_else_is_not(ours: tuple[Experiment, str]) -> None:
     chosen, digest = ours
     assert not loader.is_own(chosen, None), "nothing was fetched"
-    assert not loader.is_own(chosen, seal())
-    assert not loader.is_own(chosen, seal(OTHER))
-    assert not loader.is_own(chosen, seal(digest, OTHER)), "code lies beside the model"
+    assert not loader.is_own(chosen, read_manifest())
+    assert not loader.is_own(chosen, read_manifest(OTHER))
+    assert not loader.is_own(chosen, read_manifest(digest, OTHER)), "code lies beside the model"
     pinned = replace(chosen, model=replace(chosen.model, sha256=OTHER))
-    assert not loader.is_own(pinned, seal(OTHER)), "a sum in the user's experiment is the user's word"
+    assert not loader.is_own(pinned, read_manifest(OTHER)), "a sum in the user's experiment is the user's word"
 
 
 def test_data_of_ones_own_are_not_whatever_the_model(ours: tuple[Experiment, str]) -> None:
@@ -75,7 +75,7 @@ def test_data_of_ones_own_are_not_whatever_the_model(ours: tuple[Experiment, str
             chosen, dataset=replace(chosen.dataset, sha256=dict([*chosen.dataset.sha256.items()][:1]))
         ),
     }
-    assert {name for name, one in foreign.items() if loader.is_own(one, seal(digest))} == set()
+    assert {name for name, one in foreign.items() if loader.is_own(one, read_manifest(digest))} == set()
 
 
 Say = Callable[[str], None]

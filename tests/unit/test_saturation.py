@@ -45,10 +45,10 @@ class Host(Volume):
     def found(self, name):
         return answers(self.wrong.get(name, 10))
 
-    def seal(self, name, files=None, refused="", **changes):
+    def read_manifest(self, name, files=None, refused="", **changes):
         if name.startswith("predictions.") and self.flags is not None:
             files = {**files, instructions.FILE: asdict(Cpu("Some CPU", self.flags))}
-        super().seal(name, files, refused, **changes)
+        super().manifest(name, files, refused, **changes)
 
 
 def compared(flags, wrong, limits=OWN, **changes):
@@ -203,8 +203,8 @@ def test_what_pt2e_made_in_the_place_of_fx_has_other_products():
     for about, saturated in (({}, True), ({"reason": "it can't trace this"}, False)):
         volume = Host(AVX2, {}, recipes=found).start()
         volume.variant("onnx.fp32", answers(10))
-        volume.seal("torch.onednn", {"model.pt": b"x", "quantized.json": about})
-        volume.seal("predictions.torch.onednn", {"output_0.npy": answers(40)})
+        volume.publish("torch.onednn", {"model.pt": b"x", "quantized.json": about})
+        volume.publish("predictions.torch.onednn", {"output_0.npy": answers(40)})
         made = compare.compare(evaluate(volume), volume.experiment)
         assert rows(made)["torch.onednn"].saturated is saturated
 

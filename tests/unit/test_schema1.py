@@ -76,11 +76,11 @@ def test_what_is_no_comparison_of_schema_1_is_an_error(change: dict):
 def earlier_run(volumes: Path) -> Path:
     """The folder of a run whose comparison is of schema 1."""
     folder = volumes / "earlier"
-    seals = {
+    manifests = {
         "dataset": keep(folder / "keras" / "dataset", {"labels": LABELS, "input_0": np.zeros((1000, 1), np.uint8)}),
         "predictions.onnx.fp32": keep(folder / "onnx" / "predictions.onnx.fp32", {"output_0": answers(5)}),
     }
-    data = read("classes") | {"digests": {name: store.digest(seal) for name, seal in seals.items()}}
+    data = read("classes") | {"digests": {name: store.digest(manifest) for name, manifest in manifests.items()}}
     texts = comparisons.files(comparisons.comparison()) | {"comparison.json": json.dumps(data)}
     publication.publish(folder / "comparison", texts)
     return folder

@@ -13,12 +13,12 @@ from stage_runner import (
     log,
     make_runner,  # noqa: F401 - the fixture `run`
     path,
-    seal,
+    read_manifest,
     text,
 )
 
 from shared.artifacts import store
-from shared.contract import SEAL_SCHEMA, File, Seal
+from shared.contract import MANIFEST_SCHEMA, File, Manifest
 from shared.runner import progress
 from shared.runner.progress import Event
 
@@ -33,9 +33,9 @@ def test_a_stage_that_succeeds_is_sealed_with_all_that_it_was_made_from(run, mon
     plan = null_image.plan(step("made", inputs=(), text="hello"), step("next", inputs=("made", INPUT), text="!"))
     assert run(plan) == 0
     assert run.ends == {"made": ("ok", ""), "next": ("ok", "")}
-    found = seal("made")
-    assert found == Seal(
-        schema=SEAL_SCHEMA,
+    found = read_manifest("made")
+    assert found == Manifest(
+        schema=MANIFEST_SCHEMA,
         name="made",
         status="ok",
         reason="",
@@ -49,7 +49,7 @@ def test_a_stage_that_succeeds_is_sealed_with_all_that_it_was_made_from(run, mon
         peak_bytes=found.peak_bytes,
     )
     assert found.versions["numpy"] == np.__version__
-    assert seal("next").inputs == {"made": store.digest(found), INPUT: store.digest(input_seal())}
+    assert read_manifest("next").inputs == {"made": store.digest(found), INPUT: store.digest(input_seal())}
     assert text("next") == "helloinput !"
 
 
@@ -66,13 +66,13 @@ def test_the_events_tell_start_and_end_of_each_stage(run):
 def test_nothing_but_artifacts_and_logs_is_left(run):
     run(null_image.plan(step("made")))
     assert sorted(each.name for each in path("made").parent.iterdir()) == [".locks", "logs", "made"]
-    assert sorted(each.name for each in path("made").iterdir()) == [store.SEAL, "text.txt"]
+    assert sorted(each.name for each in path("made").iterdir()) == [store.MANIFEST, "text.txt"]
 
 
 def test_each_stage_has_a_peak_memory_of_its_own(run):
     steps = (step("small"), step("large", "allocate", megabytes=96), step("after"))
     assert run(null_image.plan(*steps)) == 0
-    small, large, after = (seal(each.output).peak_bytes for each in steps)
+    small, large, after = (read_manifest(each.output).peak_bytes for each in steps)
     assert large - small > 64 << 20
     assert large - after > 64 << 20
 
@@ -126,9 +126,9 @@ def test_a_log_has_the_last_run_alone(run):
 def test_a_person_reads_a_line_an_artifact(run, monkeypatch, capfd):
     monkeypatch.setenv("PROGRESS", "plain")
     monkeypatch.setattr(run, "listen", lambda: None)
-    assert run(null_image.plan(step("refused", "refuse"), step("void", inputs=("refused",)))) == 0
+    assert run(null_image.plan(step("refused", "refuse"), step("made", inputs=("refused",)))) == 0
     lines = [line.split() for line in capfd.readouterr().out.splitlines()]
-    assert lines == [["refused", "unsupported", lines[0][2], "s", *REFUSAL.split()], ["void", "fresh"]]
+    assert lines == [["refused", "unsupported", lines[0][2], "s", *REFUSAL.split()], ["made", "fresh"]]
 
 
 # unsupported
@@ -138,9 +138,9 @@ def test_a_person_reads_a_line_an_artifact(run, monkeypatch, capfd):
 def test_a_refusal_is_sealed_with_its_reason_and_without_files(run, half):
     assert run(null_image.plan(step("made", "refuse", half=half))) == 0
     assert run.ends == {"made": ("unsupported", REFUSAL)}
-    found = seal("made")
+    found = read_manifest("made")
     assert (found.status, found.reason, found.files) == ("unsupported", REFUSAL, {})
-    assert [each.name for each in path("made").iterdir()] == [store.SEAL]
+    assert [each.name for each in path("made").iterdir()] == [store.MANIFEST]
     assert failures() == {}
 
 
@@ -153,7 +153,7 @@ def test_a_refusal_is_not_tried_again(run):
 def test_a_refusal_takes_the_place_of_an_older_result(run):
     run(null_image.plan(step("made", text="old")))
     run(null_image.plan(step("made", "refuse", half="new.txt")))
-    assert [each.name for each in path("made").iterdir()] == [store.SEAL]
+    assert [each.name for each in path("made").iterdir()] == [store.MANIFEST]
 
 
 def test_what_depends_on_a_refusal_is_void_and_no_failure(run):

@@ -6,7 +6,7 @@ import null_image
 from null_image import IMAGE, keep_input, step
 from stage_runner import (
     make_runner,  # noqa: F401 - the fixture `run`
-    seal,
+    read_manifest,
     text,
 )
 
@@ -50,7 +50,7 @@ def test_a_changed_parameter_reruns_its_subtree_alone(run):
     assert run.named("start") == ["second", "third"]
     assert run.named("fresh") == ["first", "beside"]
     assert text("third") == "input 1two3"
-    assert seal("second").parameters == {"text": "two"}
+    assert read_manifest("second").parameters == {"text": "two"}
 
 
 def test_a_change_that_leaves_the_content_alone_reruns_no_more_than_itself(run):
@@ -85,7 +85,7 @@ def test_force_that_fails_leaves_no_old_result(run, monkeypatch):
     assert run(null_image.plan(step("made"))) == 0
     monkeypatch.setattr(process, "run", lambda *_: process.Outcome("failed", "no luck"))
     assert run(null_image.plan(step("made")), "--force") == 3
-    assert seal("made") is None
+    assert read_manifest("made") is None
 
 
 def test_force_is_for_the_named_artifacts_alone(run):

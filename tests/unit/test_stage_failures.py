@@ -15,7 +15,7 @@ from stage_runner import (
     make_runner,  # noqa: F401 - the fixture `run`
     partials,
     path,
-    seal,
+    read_manifest,
 )
 
 from shared.artifacts import store
@@ -133,9 +133,9 @@ def test_optional_inputs_are_taken_as_far_as_they_are_there(run):
     assert run(null_image.plan(*steps, step("made", "gather", optional=given))) == 3
     assert run.ends["made"] == ("ok", "")
     assert json.loads((path("made") / "texts.json").read_text()) == {"good": "input good"}
-    assert seal("made").inputs == {
+    assert read_manifest("made").inputs == {
         INPUT: store.digest(input_seal()),
-        "good": store.digest(seal("good")),
+        "good": store.digest(read_manifest("good")),
         **dict.fromkeys(("refused", "failed", "absent"), ""),
     }
 

@@ -11,7 +11,7 @@ from stage_runner import (
     make_runner,  # noqa: F401 - the fixture `run`
     partials,
     path,
-    seal,
+    read_manifest,
     text,
 )
 
@@ -93,12 +93,12 @@ def test_an_input_changed_after_sealing_is_not_used(run):
     [
         lambda made: (made / "text.txt").write_text("INPUT "),
         lambda made: (made / "text.txt").write_text(""),
-        lambda made: (made / store.SEAL).write_text(""),
-        lambda made: (made / store.SEAL).write_text("[" * 100_000),
+        lambda made: (made / store.MANIFEST).write_text(""),
+        lambda made: (made / store.MANIFEST).write_text("[" * 100_000),
         lambda made: (made / "text.txt").unlink(),
         lambda made: (made / "link").symlink_to("/etc/passwd"),
     ],
-    ids=["changed", "emptied", "emptied seal", "endless seal", "removed", "link"],
+    ids=["changed", "emptied", "emptied manifest", "endless manifest", "removed", "link"],
 )
 def test_a_damaged_artifact_is_made_anew(run, damage):
     plan = null_image.plan(step("made"), step("next", inputs=("made",)))
@@ -107,7 +107,7 @@ def test_a_damaged_artifact_is_made_anew(run, damage):
     assert Freshness(plan).state(plan.steps[0]) == "damaged"
     assert run(plan) == 0
     assert run.named("start") == ["made"], "the next one was made from what is there again"
-    assert seal("made") and text("made") == "input "
+    assert read_manifest("made") and text("made") == "input "
 
 
 def test_a_folder_that_can_not_be_made_is_refused(run):

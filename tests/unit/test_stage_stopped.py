@@ -16,7 +16,7 @@ from stage_runner import (
     make_runner,  # noqa: F401 - the fixture `run`
     partials,
     path,
-    seal,
+    read_manifest,
     text,
 )
 
@@ -128,7 +128,7 @@ def test_a_stage_ends_with_its_runner(run):
     killed(run, null_image.plan(step("made", "wait")))
     run.listen()
     assert run.events == [Event("start", "made")]
-    assert seal("made") is None
+    assert read_manifest("made") is None
 
 
 def helper() -> int:

@@ -73,22 +73,22 @@ def test_a_file_is_hashed_whole(tmp_path, monkeypatch):
 
 def test_every_file_but_the_seal_is_listed(tmp_path):
     (tmp_path / "deep").mkdir()
-    for name in ("a.txt", "deep/b.txt", ".hidden", store.SEAL):
+    for name in ("a.txt", "deep/b.txt", ".hidden", store.MANIFEST):
         (tmp_path / name).write_text("abc")
     expected = File(ABC, 3)
     assert store.list_files(tmp_path) == {".hidden": expected, "a.txt": expected, "deep/b.txt": expected}
 
 
 def test_a_sealed_artifact_opens(made):
-    seal = store.open_sealed(made, "made")
-    assert seal == read(type(seal), made / store.SEAL)
-    assert sorted(seal.files) == sorted(FILES)
+    manifest = store.read_verified_manifest(made, "made")
+    assert manifest == read(type(manifest), made / store.MANIFEST)
+    assert sorted(manifest.files) == sorted(FILES)
 
 
 def test_a_folder_without_a_seal_is_no_artifact(tmp_path):
     (tmp_path / "model.onnx").write_text("weights")
-    assert store.open_sealed(tmp_path, "made") is None
-    assert store.open_sealed(tmp_path / "absent", "made") is None
+    assert store.read_verified_manifest(tmp_path, "made") is None
+    assert store.read_verified_manifest(tmp_path / "absent", "made") is None
 
 
 def overwrite(made: Path) -> None:
@@ -114,16 +114,16 @@ def overwrite(made: Path) -> None:
 def test_a_change_after_sealing_is_refused(made, change):
     change(made)
     with pytest.raises(store.Damaged) as caught:
-        store.open_sealed(made, "made")
+        store.read_verified_manifest(made, "made")
     assert str(caught.value) == f"artifact 'made' in {made} changed after it was sealed: run again, which makes it anew"
 
 
 def test_a_broken_seal_is_named(made):
-    (made / store.SEAL).write_text("{}")
+    (made / store.MANIFEST).write_text("{}")
     with pytest.raises(store.Damaged) as caught:
-        store.open_sealed(made, "made")
+        store.read_verified_manifest(made, "made")
     assert str(caught.value).startswith(
-        f"artifact 'made' in {made} is damaged ({made / store.SEAL}: schema: is missing"
+        f"artifact 'made' in {made} is damaged ({made / store.MANIFEST}: schema: is missing"
     )
 
 
@@ -143,13 +143,13 @@ def test_only_plain_files_make_an_artifact(made, plant, problem):
     with pytest.raises(CrossquantError, match=re.escape(problem)):
         store.list_files(made)
     with pytest.raises(store.Damaged):
-        store.open_sealed(made, "made")
+        store.read_verified_manifest(made, "made")
 
 
 def test_a_seal_below_the_first_folder_is_a_file_like_any_other(made):
-    assert f"deep/{store.SEAL}" not in store.list_files(made)
-    (made / "deep" / store.SEAL).touch()
-    assert f"deep/{store.SEAL}" in store.list_files(made)
+    assert f"deep/{store.MANIFEST}" not in store.list_files(made)
+    (made / "deep" / store.MANIFEST).touch()
+    assert f"deep/{store.MANIFEST}" in store.list_files(made)
 
 
 def test_whatever_a_stage_has_made_is_removed(tmp_path):
@@ -207,7 +207,7 @@ def test_a_temporary_folder_is_gone_after_an_error_too(tmp_path):
 
 def test_publishing_replaces_the_old_artifact_whole(plan, made):
     null_image.keep(plan, "made", {"new.txt": "new"})
-    assert sorted(path.name for path in made.rglob("*")) == [store.SEAL, "new.txt"]
+    assert sorted(path.name for path in made.rglob("*")) == [store.MANIFEST, "new.txt"]
     assert [path.name for path in made.parent.iterdir()] == ["made"]
 
 

@@ -217,7 +217,7 @@ def metric(value, delta, p_value, better="lower", name="mae"):
     ],
 )
 def test_what_is_worse_follows_the_direction_of_the_figure(found, expected):
-    assert metric_specs.loses(found, 0.05) is expected
+    assert metric_specs.is_significant_loss(found, 0.05) is expected
 
 
 def test_every_output_of_a_model_with_several():
@@ -249,7 +249,7 @@ def test_a_table_for_people(task):
     made = compared(task)
     text = markdown.markdown_text(made)
     head = next(line for line in text.splitlines() if line.startswith("| variant"))
-    measure = metric_specs.MEASURES[METRICS[task][0]]
+    measure = metric_specs.METRIC_SPECS[METRICS[task][0]]
     assert head.startswith(f"| variant | {measure.heading} |")
     assert "top-1" not in text
     assert (f"400 test {made.unit} of") in text
@@ -279,7 +279,7 @@ def test_draws_are_judged_by_the_headline(task):
     reference = 0.0 if row.headline.delta is None else row.headline.value - row.headline.delta
     if task != "fidelity":
         assert row.draws.delta_pp == approx(row.draws.mean - reference)
-    label = metric_specs.of(row.headline).label
+    label = metric_specs.spec_of(row.headline).label
     assert f"onnx.u8s8 over 3 draws: {label} " in "\n".join(phrases.row_lines(made))
 
 

@@ -33,7 +33,7 @@ CLASSES = ("classes", "pairs", "confidence", "changed")
 
 
 def raw(volume):
-    return page_data.collect(Evaluation(Evidence(Freshness(volume.plan)), "keras.fp32"), "name: own")
+    return page_data.collect_page_data(Evaluation(Evidence(Freshness(volume.plan)), "keras.fp32"), "name: own")
 
 
 def drawn(task, **changes):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from shared.data import preprocessing_variants
-from shared.data.preprocessing_variants import Declared, Twin, Twins
+from shared.data.preprocessing_variants import Declared, PreprocessingVariants, ScoredVariant
 from shared.data.samples import Batch
 from shared.measure.predictions import Model
 
@@ -70,20 +70,22 @@ def options(form: Declared) -> dict[str, object]:
     return {"scale": form.scale, "mean": list(form.mean), "std": list(form.std), "color": "bgr" if form.bgr else "rgb"}
 
 
-def compare(model: Model, dataset: Path, labels: Path, parameters: Mapping[str, object], count: int) -> Twins:
+def compare(
+    model: Model, dataset: Path, labels: Path, parameters: Mapping[str, object], count: int
+) -> PreprocessingVariants:
     """In this process, where a test sees what the model is asked."""
-    if skipped := preprocessing_variants.lack(dataset, labels):
-        return Twins(skipped=skipped)
-    return preprocessing_variants.judge(
-        preprocessing_variants.answer(model, dataset, parameters, count), dataset, labels, parameters, count
+    if skipped := preprocessing_variants.find_obstacle(dataset, labels):
+        return PreprocessingVariants(skipped=skipped)
+    return preprocessing_variants.score_variants(
+        preprocessing_variants.answer_variants(model, dataset, parameters, count), dataset, labels, parameters, count
     )
 
 
-def better(found: Twins) -> list[str]:
+def better(found: PreprocessingVariants) -> list[str]:
     return [twin.name for twin in found.twins if twin.better]
 
 
-def best(found: Twins) -> Twin:
+def best(found: PreprocessingVariants) -> ScoredVariant:
     return max(found.twins, key=lambda twin: twin.score)
 
 
@@ -111,9 +113,9 @@ def test_what_was_done_to_the_arrays_before_is_seen_by_their_range(tmp_path: Pat
 
 def test_blue_before_red_is_found_with_channels_last_and_first(tmp_path: Path):
     swapped = dataset(tmp_path / "last", pictures()[..., ::-1])
-    assert best(compare(expects(RAW), swapped, swapped, {}, 100)) == Twin("BGR", 1.0, True)
+    assert best(compare(expects(RAW), swapped, swapped, {}, 100)) == ScoredVariant("BGR", 1.0, True)
     first = dataset(tmp_path / "first", pictures()[..., ::-1].transpose(0, 3, 1, 2))
-    assert best(compare(expects(RAW, axis=1), first, first, {}, 100)) == Twin("BGR", 1.0, True)
+    assert best(compare(expects(RAW, axis=1), first, first, {}, 100)) == ScoredVariant("BGR", 1.0, True)
 
 
 def test_a_twin_that_chance_makes_better_is_none(tmp_path: Path):
@@ -188,4 +190,6 @@ def test_where_no_input_is_a_picture_there_are_no_twins(tmp_path: Path, shape: t
 
 def test_without_labels_there_are_no_twins(tmp_path: Path):
     folder = dataset(tmp_path / "set", pictures(), None, task="fidelity")
-    assert compare(expects(RAW), folder, folder, {}, 100) == Twins(skipped="without labels there is nothing to score")
+    assert compare(expects(RAW), folder, folder, {}, 100) == PreprocessingVariants(
+        skipped="without labels there is nothing to score"
+    )

@@ -13,7 +13,7 @@ from shared.data import samples
 from shared.data.samples import LARGEST_KEPT, Array, Batch
 from shared.data.subset import Subset
 from shared.measure.predictions import Model
-from shared.sensitivity.evaluator import Judge
+from shared.sensitivity.evaluator import Evaluator
 from shared.sensitivity.layer_errors import Answers
 
 BATCH = 25  # samples: the outputs of all layers are in memory twice
@@ -36,7 +36,7 @@ class Ablation:
             exact, subset.folder
         )  # `explain` keeps them in float and quantized
         self.cache: dict[frozenset[str], Array] = {}
-        self.evaluator = Judge(subset, self.answers_with_quantized(()))
+        self.evaluator = Evaluator(subset, self.answers_with_quantized(()))
 
     def answers_with_quantized(self, quantized: Collection[str]) -> Array:
         """Return the judged output, (samples, …), if only these tensors are quantized. Results are cached by the set of

@@ -11,7 +11,7 @@ from images.torch.sensitivity.fake_quant import FakeQuantModel, QuantizedLayer
 from shared.data import samples
 from shared.data.samples import LARGEST_KEPT, Array, Batch
 from shared.data.subset import Subset
-from shared.sensitivity.evaluator import Judge
+from shared.sensitivity.evaluator import Evaluator
 from shared.sensitivity.layer_errors import Answers
 
 BATCH = 50  # samples: the outputs of all layers are in memory twice
@@ -31,7 +31,7 @@ class Ablation:
         self.sample_bytes = 2 * computed_bytes.of(
             trial_models.float, subset.folder
         )  # the outputs of all layers, in float and quantized
-        self.evaluator = Judge(subset, self.collect_answers(trial_models.float))
+        self.evaluator = Evaluator(subset, self.collect_answers(trial_models.float))
 
     def collect_answers(self, module: torch.nn.Module) -> Array:
         """Return a module's judged output for all samples, (samples, …)."""

@@ -7,9 +7,9 @@ import pytest
 
 from images.onnx.session import load
 from shared.artifacts import store
-from shared.contract import SEAL_SCHEMA, Seal, encode, read
+from shared.contract import MANIFEST_SCHEMA, Manifest, encode, read
 from shared.data import data_report
-from shared.data.data_report import Examination
+from shared.data.data_report import DataReport
 from tests.images import declared, models
 
 COUNT = 200
@@ -44,10 +44,10 @@ def test_pixels_that_the_model_was_not_made_for(tmp_path: Path, monkeypatch: pyt
     np.save(apart / "labels.npy", labels[1::2])
     (data / "about.json").write_text("{}")
     (dataset / "about.json").write_text("{}")
-    seal = Seal(SEAL_SCHEMA, "data", "ok", "", {}, {}, "", {"scale": scale}, {}, "", 0.0, 0)
-    (data / store.SEAL).write_text(encode(seal))
+    manifest = Manifest(MANIFEST_SCHEMA, "data", "ok", "", {}, {}, "", {"scale": scale}, {}, "", 0.0, 0)
+    (data / store.MANIFEST).write_text(encode(manifest))
     declared.call("onnx", "check", data, dataset, apart, model, out, samples=COUNT)
-    examination = read(Examination, out / data_report.FILE)
+    examination = read(DataReport, out / data_report.FILE)
     warnings = [text for text in examination.warnings if text.startswith("prepared as ")]
     if scale == 1:
         assert (examination.twins.declared, warnings) == (1.0, [])

@@ -6,7 +6,7 @@ import onnx
 
 from images.onnx import operator_support
 from shared import compatibility
-from shared.compatibility import Inspection, Leg
+from shared.compatibility import Compatibility, FrameworkSupport
 from shared.data.signature import Signature, Tensor
 from tests.images import models
 
@@ -19,7 +19,7 @@ def test_the_users_own_file(tmp_path: Path, out: Path):
         "Transpose": 1,
     }
     loaded, quantized = inspection.legs
-    assert loaded == Leg("ONNX Runtime", all=True)
+    assert loaded == FrameworkSupport("ONNX Runtime", all=True)
     assert quantized.name == "ONNX Runtime, 8 bits"
     assert (quantized.carried["Conv"], quantized.carried["Gemm"]) == (2, 1)
     assert inspection.parameters == sum(
@@ -31,7 +31,7 @@ def test_the_users_own_file(tmp_path: Path, out: Path):
 def test_what_the_keras_image_left(tmp_path: Path, out: Path):
     source = models.convolutional(tmp_path / "described")
     taken = (Tensor("image", "float32", (8, 8, 3)),)
-    compatibility.write(Inspection(signature=Signature(taken, ()), parameters=7), source)
+    compatibility.write(Compatibility(signature=Signature(taken, ()), parameters=7), source)
     operator_support.run(source, out)
     inspection = compatibility.load(out)
     assert inspection.parameters is None  # Keras has counted them
@@ -39,9 +39,9 @@ def test_what_the_keras_image_left(tmp_path: Path, out: Path):
 
 
 def test_a_model_that_did_not_come_so_far(tmp_path: Path, out: Path):
-    compatibility.write(Inspection(), tmp_path)
+    compatibility.write(Compatibility(), tmp_path)
     operator_support.run(tmp_path, out)
-    assert compatibility.load(out) == Inspection()
+    assert compatibility.load(out) == Compatibility()
 
 
 def test_a_file_that_onnx_runtime_can_not_run(tmp_path: Path, out: Path):

@@ -19,7 +19,7 @@ from images.torch.convert import safe_names, torchvision_stub
 from images.torch.quantize import exclusion
 from images.torch.runtime.script import FILE
 from shared import compatibility
-from shared.compatibility import Inspection
+from shared.compatibility import Compatibility
 from shared.data import samples
 from shared.data.signature import Signature, Tensor
 from shared.errors import Unsupported
@@ -237,7 +237,7 @@ def test_what_a_node_is_called_is_not_run_as_it_is_recovered_or_explained(
 
 def test_what_a_node_is_called_is_not_run_as_it_is_inspected(hostile: tuple[Path, Path], tmp_path: Path, out: Path):
     source, _ = hostile
-    compatibility.write(Inspection(signature=Signature((Tensor("image", "float32", models.SHAPE),), ())), source)
+    compatibility.write(Compatibility(signature=Signature((Tensor("image", "float32", models.SHAPE),), ())), source)
     operator_support.run(source, out)
     assert [leg.reason for leg in compatibility.load(out).legs] == ["", "", ""]
     assert compatibility.load(out).legs[1].carried["Conv"] == 2

@@ -7,17 +7,17 @@ import pytest
 
 from images.torch import operator_support
 from shared import compatibility
-from shared.compatibility import Inspection
+from shared.compatibility import Compatibility
 from shared.data.signature import Signature, Tensor
 from tests.images import models
 
 
 @pytest.fixture
-def described() -> Inspection:
-    return Inspection(signature=Signature((Tensor("image", "float32", models.SHAPE),), ()))
+def described() -> Compatibility:
+    return Compatibility(signature=Signature((Tensor("image", "float32", models.SHAPE),), ()))
 
 
-def test_every_leg_is_tried(tmp_path: Path, out: Path, described: Inspection):
+def test_every_leg_is_tried(tmp_path: Path, out: Path, described: Compatibility):
     source = models.convolutional(tmp_path / "folded")
     compatibility.write(described, source)
     operator_support.run(source, out)
@@ -27,7 +27,7 @@ def test_every_leg_is_tried(tmp_path: Path, out: Path, described: Inspection):
     assert (pt2e.carried["Conv"], pt2e.carried["Gemm"], pt2e.reason) == (2, 1, "")
 
 
-def test_an_operator_without_converter_is_named(tmp_path: Path, out: Path, described: Inspection):
+def test_an_operator_without_converter_is_named(tmp_path: Path, out: Path, described: Compatibility):
     source = models.convolutional(tmp_path / "folded")
     model = onnx.load(source / "model.onnx")
     model.graph.node[-1].op_type = "Hardmax"
@@ -41,7 +41,7 @@ def test_an_operator_without_converter_is_named(tmp_path: Path, out: Path, descr
     assert "Hardmax" in leg.reason
 
 
-def test_a_model_of_a_fixed_batch_is_converted_and_not_quantized(tmp_path: Path, out: Path, described: Inspection):
+def test_a_model_of_a_fixed_batch_is_converted_and_not_quantized(tmp_path: Path, out: Path, described: Compatibility):
     source = models.by_place(tmp_path / "folded")
     compatibility.write(described, source)
     operator_support.run(source, out)
@@ -53,6 +53,6 @@ def test_a_model_of_a_fixed_batch_is_converted_and_not_quantized(tmp_path: Path,
 
 
 def test_a_model_that_did_not_come_so_far(tmp_path: Path, out: Path):
-    compatibility.write(Inspection(), tmp_path)
+    compatibility.write(Compatibility(), tmp_path)
     operator_support.run(tmp_path, out)
-    assert compatibility.load(out) == Inspection()
+    assert compatibility.load(out) == Compatibility()
