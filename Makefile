@@ -39,10 +39,13 @@ data: setup  ## all of CIFAR-10, where a source answers; tests that need it are 
 doctor: setup  ## what this host has and lacks
 	$(DRIVER) doctor
 
-check: setup  ## format, lint, types
+check: setup  ## format, lint, types, imports between packages, paths of one machine
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
+	.ci/types
+	.venv/bin/lint-imports
+	.ci/stray-paths
 
 format: setup  ## rewrite the code as `check` wants it
 	.venv/bin/ruff format .

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from driver.analysis import bootstrap, metric_specs, statistics, task_metrics
+from driver.analysis.artifacts import Evidence
 from driver.analysis.bootstrap import Doubles, Figure
 from driver.analysis.results import Interval, Metric, Paired
 from driver.analysis.stage_outputs import judged
@@ -22,9 +22,6 @@ from shared import tasks
 from shared.data import samples
 from shared.data.samples import About, Array
 from shared.errors import CrossquantError
-
-if TYPE_CHECKING:
-    from driver.analysis.artifacts import Evidence
 
 TOP = 5
 PERCENT = 100

@@ -196,7 +196,7 @@ def judge(evidence: Evidence, chosen: Experiment, text: str) -> tuple[Comparison
     result = compare.compare(evidence, chosen)
     raw = page_data.collect(evidence, result.reference, text)
     pages = {"comparison.html": page.html(result, raw), "changed.csv": documents.changed_text(raw.changed)}
-    return result, terminal.texts(result) | pages
+    return result, documents.texts(result) | pages
 
 
 def make_console(*, stderr: bool = False) -> Console:

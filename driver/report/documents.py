@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from xml.etree import ElementTree
@@ -11,6 +12,15 @@ from driver.analysis.results import Changed, Comparison, Emulated, Variant
 from driver.report import columns, comment_limits, folded_tables, terminal
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a formula begins with, in one spreadsheet or another
+
+
+def texts(comparison: Comparison) -> dict[str, str]:
+    """The contents of `comparison.json`, `.md` and `.csv`, by their names."""
+    return {
+        "comparison.json": json.dumps(asdict(comparison), indent=1, ensure_ascii=False) + "\n",
+        "comparison.md": markdown(comparison),
+        "comparison.csv": csv_text(comparison),
+    }
 
 
 def markdown(comparison: Comparison) -> str:

@@ -1,7 +1,5 @@
-"""The comparison for people: a table on the terminal, and texts for files that a run leaves in `comparison/`."""
+"""The comparison for people: a table on the terminal."""
 
-import dataclasses
-import json
 from statistics import NormalDist
 
 from rich.box import SIMPLE_HEAD
@@ -16,18 +14,6 @@ from driver.decision.judgements import NO_VNNI, points
 from driver.report import columns
 from driver.report.styles import STYLES
 from shared.contract import Status
-
-
-def texts(comparison: Comparison) -> dict[str, str]:
-    """The contents of `comparison.json`, `.md` and `.csv`, by their names."""
-    from driver.report import documents  # noqa: PLC0415 - it uses this module
-
-    data = dataclasses.asdict(comparison)
-    return {
-        "comparison.json": json.dumps(data, indent=1, ensure_ascii=False) + "\n",
-        "comparison.md": documents.markdown(comparison),
-        "comparison.csv": documents.csv_text(comparison),
-    }
 
 
 def show(comparison: Comparison, console: Console) -> None:

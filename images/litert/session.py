@@ -86,7 +86,8 @@ def quantized(array: Array, details: Details) -> Array:
     if array.dtype == dtype or not scale:
         return array.astype(dtype, copy=False)
     limits = np.iinfo(dtype)
-    return np.clip(np.round(array / scale) + zero, limits.min, limits.max).astype(dtype)
+    codes: Array = np.clip(np.round(array / scale) + zero, limits.min, limits.max).astype(dtype)
+    return codes
 
 
 def restored(array: Array, details: Details) -> Array:

@@ -50,7 +50,8 @@ def from_keras(path: Path) -> Source:
     flat = keras.Model(list(model.inputs), list(model.outputs))  # a dict of inputs, or one alone, is a list from here
 
     def function(*tensors: tf.Tensor) -> list[tf.Tensor]:
-        return keras.tree.flatten(flat(list(tensors), training=False))
+        answers: list[tf.Tensor] = keras.tree.flatten(flat(list(tensors), training=False))
+        return answers
 
     return Source(function, tuple(spec(*pair) for pair in enumerate(flat.inputs)), flat)
 

@@ -22,7 +22,7 @@ from driver.analysis.results import (
     Verdict,
 )
 from driver.comparison.page_data import Material
-from driver.report import terminal
+from driver.report import documents
 from shared.contract import Failure
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
@@ -238,7 +238,7 @@ def hostile():
 
 def files(made):
     """The texts of all files of a comparison, as `comparison_folder.publish` takes them."""
-    return terminal.texts(made) | {"comparison.html": "<!doctype html>a page", "changed.csv": "variant,sample\n"}
+    return documents.texts(made) | {"comparison.html": "<!doctype html>a page", "changed.csv": "variant,sample\n"}
 
 
 MARKUP = "<script>alert('x')</script><img src=http://example.org/x>\" onload=\"y"

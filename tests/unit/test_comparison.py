@@ -14,7 +14,7 @@ from driver.analysis.results import Latency
 from driver.comparison import compare as comparing
 from driver.experiment.model import Bound, Gates
 from driver.host import facts
-from driver.report import terminal
+from driver.report import documents
 from shared.artifacts.freshness import Freshness
 from shared.contract import Failure
 
@@ -286,7 +286,7 @@ def test_a_failure_weighs_more_than_a_gate():
 
 def test_the_json_file_has_exactly_the_fields_that_are_promised(volume):
     compared = compare(volume.whole())
-    data = json.loads(terminal.texts(compared)["comparison.json"])
+    data = json.loads(documents.texts(compared)["comparison.json"])
     assert set(data) == {
         "schema", "experiment", "reference", "dataset", "variants", "host", "versions", "gates", "failures", "legs",
         "noise", "warnings", "verdict", "digests", "evidence", "not_held",
@@ -325,7 +325,7 @@ def test_a_failure_in_the_json_file(volume):
     volume.whole()
     volume.remove("latency.onnx")
     volume.fail("latency.onnx", "no time")
-    data = json.loads(terminal.texts(compare(volume))["comparison.json"])
+    data = json.loads(documents.texts(compare(volume))["comparison.json"])
     assert data["failures"] == [{"name": "latency.onnx", "status": "failed", "reason": "no time"}]
 
 

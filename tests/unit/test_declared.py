@@ -17,7 +17,7 @@ from driver.analysis.artifacts import Evidence
 from driver.catalog import declarations
 from driver.cli import explain
 from driver.comparison import compare, page_data
-from driver.report import documents, terminal
+from driver.report import documents
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
 from shared.emulation import emulation
@@ -293,7 +293,7 @@ def test_a_cpu_is_no_path_to_another_artifact(elsewhere):
 
 def told(made) -> list[str]:
     """All that people read of a comparison."""
-    files = terminal.texts(made)
+    files = documents.texts(made)
     return [*files.values(), documents.junit(made)]
 
 

@@ -183,6 +183,6 @@ def test_nought_is_a_figure():
 
 def test_the_texts_are_those_of_three_files():
     made = comparison()
-    texts = terminal.texts(made)
+    texts = documents.texts(made)
     assert sorted(texts) == ["comparison.csv", "comparison.json", "comparison.md"]
     assert texts["comparison.md"] == documents.markdown(made)

@@ -57,7 +57,7 @@ def test_each_task_has_its_metrics_and_none_of_another(task):
 @pytest.mark.parametrize("task", CASES)
 def test_what_is_written_can_be_read_again(task):
     made = compared(task)
-    text = terminal.texts(made)["comparison.json"]
+    text = documents.texts(made)["comparison.json"]
     assert decode(Comparison, json.loads(text, parse_constant=pytest.fail)) == made
     assert "NaN" not in text
 

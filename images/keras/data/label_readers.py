@@ -159,8 +159,8 @@ def zeros_and_ones(array: Array, given: Given, columns: int) -> Array:
     return array.astype(np.uint8)
 
 
-def refuse(wrong: Array, values: Any, given: Given, why: str) -> None:
-    """CrossquantError for the first label that is `wrong`."""
+def refuse(wrong: Array | np.bool, values: Any, given: Given, why: str) -> None:
+    """CrossquantError for the first label that is `wrong`, (n,) bool."""
     if wrong.any():
         first = int(np.flatnonzero(wrong)[0])
         raise CrossquantError(f"{given.where(first)}: its label {shown(values[first])} {why}")

@@ -65,13 +65,14 @@ def convert(source: keras.Model, opset: int) -> tuple[onnx.ModelProto, list[str]
 def by_tf2onnx(source: keras.Model, batch: int | None, opset: int) -> onnx.ModelProto:
     """`source` has flat lists of inputs and outputs: tf2onnx can't name the inputs of a Sequential."""
     model = keras.Model(source.inputs, source.outputs)
-    handlers, passes = {"Erfc": (erfc, [])}, Passes(tf2onnx.optimizer._get_optimizers())
+    handlers: dict[str, tuple[Any, list[str]]] = {"Erfc": (erfc, [])}
+    passes = Passes(tf2onnx.optimizer._get_optimizers())
     try:
         gc.collect()
         gc.freeze()  # TensorFlow and the model are no garbage, and take a tenth of a second to look through
-        converted, _ = from_keras(
+        converted: onnx.ModelProto = from_keras(
             model, specs(model, batch), opset=opset, custom_op_handlers=handlers, optimizers=passes
-        )
+        )[0]
     except (ValueError, TypeError, KeyError, AttributeError, AssertionError, tf.errors.OpError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
         raise Unsupported(f"tf2onnx {tf2onnx.__version__} can't convert this model: {first}") from error
@@ -83,7 +84,7 @@ class Passes(dict[str, Any]):
     reference cycles: unless they are collected, ResNet50 takes 5.3 GB here, of which 2.5 are such copies.
     """
 
-    def items(self) -> Iterator[tuple[str, Any]]:  # type: ignore[override] - tf2onnx iterates over it
+    def items(self) -> Iterator[tuple[str, Any]]:  # type: ignore[override]  # tf2onnx only iterates over it
         for name, factory in super().items():
             gc.collect()
             yield name, factory

@@ -1,6 +1,7 @@
 """One ONNX file for one model: tf2onnx numbers names and unknown sizes anew, and orders nodes by them."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import onnx
 
@@ -123,7 +124,7 @@ def name_sizes(graph: onnx.GraphProto) -> None:
                 dim.dim_param = names.setdefault(dim.dim_param, f"size_{len(names)}") if axis else "batch"
 
 
-def replace(field: object, items: list) -> None:
+def replace(field: Any, items: list[Any]) -> None:
     copies = [type(item).FromString(item.SerializeToString()) for item in items]
     del field[:]
     field.extend(copies)

@@ -1,6 +1,6 @@
 """Recurrent layers in a form that tf2onnx knows, and every framework after it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import MethodType
 from typing import Any
 
@@ -73,7 +73,7 @@ def unroll(model: keras.Model) -> bool:
 def steps(layer: Any) -> int:
     """How many the layer was built for; 0: any number."""
     config = layer.get_build_config() or {}
-    shape = config.get("input_shape") or config.get("shapes_dict", {}).get("sequences_shape") or ()
+    shape: Sequence[Any] = config.get("input_shape") or config.get("shapes_dict", {}).get("sequences_shape") or ()
     return (shape[1] or 0) if len(shape) > 1 and not isinstance(shape[0], list | tuple) else 0
 
 

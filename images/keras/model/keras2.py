@@ -63,7 +63,8 @@ def mended(config: Config) -> Config:
         mend(item)
         if "layers" in item["config"] and "input_layers" in item["config"]:
             tf_ops.connect(item["config"])
-    return rename(changed)
+    renamed: Config = rename(changed)
+    return renamed
 
 
 def objects_in(value: Any) -> Iterator[Config]:
@@ -96,7 +97,7 @@ def accepted(kind: type) -> set[str]:
     for each in kind.__mro__:
         if "__init__" not in vars(each):
             continue
-        parameters = inspect.signature(each.__init__).parameters.values()
+        parameters = inspect.signature(vars(each)["__init__"]).parameters.values()
         found |= {parameter.name for parameter in parameters}
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
             break

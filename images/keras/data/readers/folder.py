@@ -22,12 +22,11 @@ def read(files: Path, _: Asked) -> Sets:
     top = files if splits(files) else root(files)
     found = {name: pictures(folder, top) for name, folder in (splits(top) or {TRAIN: top}).items()}
     names = sorted({name for pairs in found.values() for _, name in pairs if name is not None})
-    return {
-        split: Found(
-            decoded(pairs, top), lambda number, pairs=pairs: shown(pairs[number][0].relative_to(top)), tuple(names)
-        )
-        for split, pairs in found.items()
-    }
+
+    def picture_set(pairs: list[tuple[Path, str | None]]) -> Found:
+        return Found(decoded(pairs, top), lambda number: shown(pairs[number][0].relative_to(top)), tuple(names))
+
+    return {split: picture_set(pairs) for split, pairs in found.items()}
 
 
 def splits(top: Path) -> dict[str, Path]:

@@ -6,7 +6,9 @@ Several inputs are `x_train_0`, `x_train_1`, … or, by names, `x_train.left`, `
 import re
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import IO
 
 from images.keras.data.readers.npy import BROKEN, Member, header, rows
 from images.keras.data.sample_sets import ALL, TEST, TRAIN, Asked, Found, Sample, Sets, root, shown, visible
@@ -53,14 +55,17 @@ def unpacked(path: Path) -> list[Member]:
                 f"zip bomb: if it is none, save it with np.savez, without compression"
             )
     return [
-        Member(entry.filename.removesuffix(".npy"), lambda entry=entry: archive.open(entry), entry.file_size)
-        for entry in entries
+        Member(entry.filename.removesuffix(".npy"), partial(archive.open, entry), entry.file_size) for entry in entries
     ]
 
 
 def loose(top: Path) -> list[Member]:
     paths = [path for path in visible(top) if path.suffix == ".npy"]
-    return [Member(path.stem, lambda path=path: path.open("rb"), path.stat().st_size) for path in paths]
+    return [Member(path.stem, partial(open_binary, path), path.stat().st_size) for path in paths]
+
+
+def open_binary(path: Path) -> IO[bytes]:
+    return path.open("rb")
 
 
 def by_split(members: list[Member]) -> dict[str, dict[str, Member]]:
