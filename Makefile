@@ -58,7 +58,7 @@ test-long: check images data  ## the tests that take longer than CI has for them
 	.venv/bin/python -m pytest -m long
 
 unit: setup  ## the tests that need neither Docker nor a framework
-	.venv/bin/python -m pytest tests/unit tests/contract
+	.venv/bin/python -m pytest -n auto --dist loadfile tests/unit tests/contract
 
 docker-host:  ## install and start Docker Engine and Compose v2 on this Debian host
 	.ci/docker-host
