@@ -1,14 +1,12 @@
-"""These tests run inside the litert image's environment alone (`tests/inside.py`); elsewhere they are not collected."""
+"""What the tests of the litert image share."""
 
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-# `tests/e2e/test_inside.py` says so where there is no such environment: the image is optional.
-collect_ignore_glob = [] if importlib.util.find_spec("ai_edge_litert") else ["test_*.py"]
+from shared.artifacts.store import ROOT
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,21 +20,11 @@ def one_thread() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    """Where a stage is to write."""
-    folder = tmp_path / "out"
-    folder.mkdir()
-    return folder
-
-
 @pytest.fixture(scope="session")
 def resnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The default experiment's model, as keras.fp32 has it."""
-    from driver.inputs import embedded_sample  # noqa: PLC0415 - needs Pillow, which the driver's environment lends
-
     folder = tmp_path_factory.mktemp("keras.fp32")
-    model = Path(embedded_sample.__file__).parent / "models" / "resnet8-cifar10.keras"
+    model = ROOT / "driver" / "models" / "resnet8-cifar10.keras"
     (folder / "model.keras").write_bytes(model.read_bytes())
     return folder
 
@@ -44,7 +32,7 @@ def resnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def cifar(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Of the embedded sample: 200 training images that calibrate, and all test images."""
-    from driver.inputs import embedded_sample  # noqa: PLC0415
+    from driver.inputs import embedded_sample  # noqa: PLC0415 - needs Pillow, which the driver's environment lends
 
     arrays = embedded_sample.load()
     found = {}

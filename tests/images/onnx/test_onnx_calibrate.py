@@ -22,7 +22,7 @@ CHILD = """
 import json, os, resource, sys, tempfile
 sys.path[:] = json.loads(os.environ["SEARCH"])
 from pathlib import Path
-from images.onnx.calibrate import ranges
+from images.onnx.quantize.calibrate import ranges
 model, calibration, method = sys.argv[1:]
 with tempfile.TemporaryDirectory() as scratch:
     ranges(Path(model), Path(calibration), method, 99.99, Path(scratch))

@@ -16,7 +16,7 @@ from tests.images.openvino.stages import answered, asked
 
 IMPORTS = """
 import os, sys, threading
-import images.openvino.session, images.openvino.recover
+import images.openvino.session, images.openvino.accuracy_aware
 alive = len(os.listdir("/proc/self/task"))
 print(alive, [name for name in sys.modules if name.startswith("openvino_telemetry.")])
 """
