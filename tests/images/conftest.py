@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+# pytest has put this folder into the search path, where `import torch` would find the folder of that name.
+sys.path[:] = [entry for entry in sys.path if entry != str(HERE)]
 ENVIRONMENT = Path(sys.prefix)
 IMAGE = ENVIRONMENT.name if ENVIRONMENT.parent.name == ".venvs" else ""
 collect_ignore_glob = [
