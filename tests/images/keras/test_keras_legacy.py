@@ -15,7 +15,7 @@ import tensorflow as tf
 from keras import layers
 
 from images.keras import export, load
-from images.keras.model import runtime
+from images.keras.model import keras2, runtime
 from shared.artifacts import store
 from shared.errors import CrossquantError
 from tests.images.keras import keras2_files
@@ -183,7 +183,7 @@ def test_a_slash_in_the_name_of_a_layer(tmp_path: Path):
     built = randomized(sequential_named)
 
     def slashed(config: dict) -> dict:
-        return keras2_files.replaced(config, {"block1_dense": "block1/dense"})
+        return keras2.replaced(config, {"block1_dense": "block1/dense"})
 
     found = loaded(keras2_files.edit(keras2_files.save(built, tmp_path / "model.h5"), slashed))
     assert [layer.name for layer in found.layers][1] == "block1_dense"
