@@ -6,7 +6,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from images.onnx.graph.unique_names import graphs, tensor_names, unused
+from images.onnx.graph.normalize import graphs
+from images.onnx.graph.unique_names import tensor_names, unused
 from images.onnx.quantize import coverage
 from images.onnx.session import FILE, check_loads, read
 from shared.errors import Unsupported

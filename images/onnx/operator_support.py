@@ -40,7 +40,8 @@ def run(source: Path, out: Path) -> None:
 def adopted(source: Path, scratch: Path) -> Path:
     """The user's own file, as the stage `adopt` would keep it, with what is to be said of it."""
     model = import_model.read(import_model.find(source))
-    notes, more = list(import_model.modern(model)), []
+    notes = list(import_model.modern(model))
+    more: list[str] = []
     if trial_inputs.shapes(model, None, scratch).runs:
         try:
             model, more = dynamic_batch.dynamic(model, scratch)

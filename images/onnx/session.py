@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -16,7 +17,7 @@ from shared.measure.predictions import Model
 from shared.runner import threads
 
 FILE = "model.onnx"
-TYPES = {  # what ONNX Runtime calls the types of inputs
+TYPES: dict[str, np.dtype[Any]] = {  # what ONNX Runtime calls the types of inputs
     **{f"tensor({name})": np.dtype(name) for name in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32")},
     **{"tensor(uint64)": np.dtype("uint64"), "tensor(bool)": np.dtype("bool"), "tensor(float16)": np.dtype("float16")},
     **{"tensor(float)": np.dtype("float32"), "tensor(double)": np.dtype("float64")},

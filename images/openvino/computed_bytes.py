@@ -32,4 +32,5 @@ def size(output: ov.Output) -> int:
     count = 1
     for dimension in shape:
         count *= dimension.get_length() if dimension.is_static else 1
-    return count * output.get_element_type().size
+    item_bytes: int = output.get_element_type().size
+    return count * item_bytes

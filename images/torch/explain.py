@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -44,7 +45,7 @@ def run(variant: Path, model: Path, calibration: Path, out: Path, *, images: int
         layer_errors.write(explained(Ablation(attempts, Subset(shown, images)), variant.name), out)
 
 
-def excluded(variant: Path, settings: dict[str, object], graph: Path, model: Path) -> tuple[str, ...]:
+def excluded(variant: Path, settings: dict[str, Any], graph: Path, model: Path) -> tuple[str, ...]:
     """The names of the layers that the variant has in float, whoever chose them: found in the `graph` that it was made
     of, or named by a recipe for that of `model`.
     """

@@ -1,6 +1,7 @@
 """Which operators of a model come to PyTorch, and which of them its quantizers take: tried, on random samples."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -40,7 +41,11 @@ def legs(source: Path, samples: Path) -> Iterator[Leg]:
     named = exclusion.read(source)
     for name, quantized in ((FX, by_fx), (PT2E, by_pt2e)):
         found: list[str] = []
-        reason = refusal(lambda made=quantized, to=found: to.extend(made(source, samples)))
+
+        def attempt(quantize: Callable[[Path, Path], set[str]] = quantized, modules: list[str] = found) -> None:
+            modules.extend(quantize(source, samples))
+
+        reason = refusal(attempt)
         yield Leg(name, False, counted(layer.operator for layer in named if layer.module in found), reason)
 
 
@@ -61,7 +66,7 @@ def known_operators(model: onnx.ModelProto) -> dict[str, int]:
     return counted(
         node.op_type
         for node in model.graph.node
-        if not refusal(lambda node=node: get_converter(node.op_type, versions.get(node.domain, 0), node.domain))
+        if not refusal(partial(get_converter, node.op_type, versions.get(node.domain, 0), node.domain))
     )
 
 

@@ -73,7 +73,8 @@ def rank(item: onnx.ValueInfoProto) -> int:
 
 
 def copy_of(model: onnx.ModelProto) -> onnx.ModelProto:
-    return onnx.ModelProto.FromString(model.SerializeToString())
+    copy: onnx.ModelProto = onnx.ModelProto.FromString(model.SerializeToString())
+    return copy
 
 
 def opened(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:

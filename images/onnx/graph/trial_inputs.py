@@ -38,7 +38,7 @@ def shapes(model: onnx.ModelProto, signature: Signature | None, scratch: Path) -
     """
     seen = tuple(tensor.seen for tensor in signature.inputs) if signature else ()
     if seen and None not in seen:
-        return Shapes(tuple(tuple(shape) for shape in seen if shape is not None))
+        return Shapes(tuple(tuple(size or 0 for size in shape) for shape in seen if shape is not None))
     open_dims = [[dim.dim_value for dim in item.type.tensor_type.shape.dim[1:]] for item in model.graph.input]
     if all(size > 0 for dims in open_dims for size in dims):
         return Shapes(tuple(map(tuple, open_dims)))

@@ -1,6 +1,5 @@
 """The ranges of a graph's tensors over the calibration samples, in memory that doesn't grow with their number."""
 
-from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
 
@@ -100,8 +99,11 @@ def wider(one: Extremes, other: Extremes) -> Extremes:
 
 def moved(mean: Extremes, further: Extremes, share: float) -> Extremes:
     """The mean with one group more, as ONNX Runtime has it."""
-    step: Callable[[Array, Array], Array] = lambda old, new: old + share * (new - old)  # noqa: E731
-    return {name: tuple(map(step, mean[name], further[name])) for name in mean}
+
+    def step(old: Array, new: Array) -> Array:
+        return old + share * (new - old)
+
+    return {name: (step(low, further[name][0]), step(high, further[name][1])) for name, (low, high) in mean.items()}
 
 
 def check_finite(found: TensorsData, graph: onnx.GraphProto, mark: str) -> None:
@@ -124,11 +126,11 @@ def histograms(
     session: onnxruntime.InferenceSession, calibration: Path, method: str, extremes: TensorsData, each: int
 ) -> dict[str, Histogram]:
     """Counts in bins that are known beforehand: the same for any batch."""
-    # ONNX Runtime's percentile is of magnitudes
-    found = {
-        tensor: Histogram.empty(BINS[method], *map(float, map(np.squeeze, data.range_value)), method == "percentile")
-        for tensor, data in extremes.items()
-    }
+    magnitudes = method == "percentile"  # as ONNX Runtime has it
+    found = {}
+    for tensor, data in extremes.items():
+        least, greatest = (float(np.squeeze(value)) for value in data.range_value)
+        found[tensor] = Histogram.empty(BINS[method], least, greatest, magnitudes)
     given = [item.name for item in session.get_outputs()]
     total, done = samples.count(calibration), 0
     for batch in batches(calibration, samples.fitting(calibration, BATCH_WHOLE, LARGEST_KEPT, each)):

@@ -52,7 +52,8 @@ class Switches:
             self.sessions[constants, exposed] = self._open(constants, exposed=exposed)
         session = self.sessions[constants, exposed]
         flags = np.array([name in quantized for name in self.scheme.activations])
-        return session.run(wanted, feed(session, batch, **{self.mark + FLAGS: flags}))
+        arrays: list[Array] = session.run(wanted, feed(session, batch, **{self.mark + FLAGS: flags}))
+        return arrays
 
     def _open(self, constants: Collection[str], *, exposed: bool) -> onnxruntime.InferenceSession:
         model = onnx.ModelProto()
@@ -119,7 +120,7 @@ def branch(nodes: list[onnx.NodeProto]) -> onnx.GraphProto:
 def rounded(graph: onnx.GraphProto, stem: str, source: str, how: Affine) -> list[onnx.NodeProto]:
     """By operators of every opset; QuantizeLinear takes 16 bits only from opset 21."""
     values = {"scale": how.scale, "least": how.least, "greatest": how.greatest}
-    made = {key: constant(graph, f"{stem}{key}", np.float32(value)) for key, value in values.items()}
+    made = {key: constant(graph, f"{stem}{key}", np.array(value, np.float32)) for key, value in values.items()}
     steps, whole, cut, back = (f"{stem}{part}" for part in ("steps", "whole", "cut", "back"))
     return [
         helper.make_node("Div", [source, made["scale"]], [steps]),

@@ -46,10 +46,10 @@ def read(quantized: onnx.ModelProto, exact: onnx.ModelProto) -> Scheme:
             scale, zero = (numpy_helper.to_array(arrays[name]) for name in node.input[1:3])
             found.activations[known(node.input[0].removesuffix(PASSED_ON), names)] = affine(scale, zero)
         elif node.op_type == "DequantizeLinear" and node.input[0] in arrays:
-            values = [numpy_helper.to_array(arrays[name]) for name in node.input]
+            values, scale, zero = (numpy_helper.to_array(arrays[name]) for name in node.input)
             axis = next((helper.get_attribute_value(item) for item in node.attribute if item.name == "axis"), 1)
             name = known(node.input[0].removesuffix(STORED), names)
-            found.constants.setdefault(name, dequantize(*values, axis=axis))
+            found.constants.setdefault(name, dequantize(values, scale, zero, axis))
     check(found, exact)
     return found
 

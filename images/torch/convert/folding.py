@@ -48,6 +48,7 @@ def computed(node: onnx.NodeProto, known: Constants, model: onnx.ModelProto) -> 
     ]
     gives = [onnx.ValueInfoProto(name=name) for name in node.output]
     alone = helper.make_model(helper.make_graph([node], "alone", takes, gives), opset_imports=model.opset_import)
+    values: Any  # ONNX declares a dict too, which only a sequence of maps is
     try:
         values = ReferenceEvaluator(alone).run(None, {name: known[name] for name in given})
     except (NotImplementedError, RuntimeError, TypeError, ValueError):

@@ -4,6 +4,8 @@ Each step says what it changed. None of them is done where the graph as it is wi
 again in the model that the user knows.
 """
 
+from typing import Any
+
 import onnx
 from onnx import helper, inliner
 from onnx2torch.node_converters.registry import get_converter
@@ -59,7 +61,7 @@ def defined(model: onnx.ModelProto, kind: str) -> bool:
     version = next(item.version for item in model.opset_import if item.domain == "")
     if not onnx.defs.has(kind, version):
         return False
-    schema = onnx.defs.get_schema(kind, version)
+    schema: Any = onnx.defs.get_schema(kind, version)  # ONNX's annotations lack both properties
     return bool(schema.has_function or schema.has_context_dependent_function)
 
 

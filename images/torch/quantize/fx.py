@@ -133,7 +133,7 @@ def example(calibration: Path) -> Tensors:
     return tuple(map(torch.from_numpy, batch))
 
 
-def count(module: torch.nn.Module, kinds: tuple[type, ...], without: Iterable[str] = ()) -> int:
+def count(module: torch.nn.Module, kinds: tuple[type[torch.nn.Module], ...], without: Iterable[str] = ()) -> int:
     """Products in modules of these kinds, those in `without` excepted; a padded convolution lies inside of its module.
 
     PyTorch's quantized.matmul is none of them: it computes in float, and rounds what it gives.
@@ -145,7 +145,7 @@ def count(module: torch.nn.Module, kinds: tuple[type, ...], without: Iterable[st
 
 def products(layer: torch.nn.Module) -> int:
     """How many products it computes: a recurrent layer has one with its inputs and one with its state, each way."""
-    return 2 * (1 + layer.bidirectional) if isinstance(layer, RECURRENT) else 1
+    return 2 * (1 + int(layer.bidirectional)) if isinstance(layer, RECURRENT) else 1
 
 
 def left_in_float(module: torch.nn.Module, kinds: tuple[type, ...], without: Iterable[str]) -> list[str]:

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.ao.quantization import ObserverBase
@@ -46,7 +47,7 @@ class Part:
     name: str
     operator: str
     switch: Switch
-    holder: torch.nn.Module | None = None
+    holder: Any = None  # a module with a weight
     exact: torch.Tensor | None = None
     rounded: torch.Tensor | None = None
 

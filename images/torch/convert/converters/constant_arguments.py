@@ -1,5 +1,7 @@
 """Operators whose sizes and axes are constants, as plain methods: newer opsets made of those attributes inputs."""
 
+from collections.abc import Callable
+
 import torch
 from onnx2torch.node_converters.clip import OnnxClip
 from onnx2torch.node_converters.pad import OnnxPadStatic
@@ -8,7 +10,7 @@ from onnx2torch.onnx_node import OnnxNode
 
 from images.torch.convert.converters.registry import Apply, computed, first_input, given, shape
 
-REDUCTIONS = {
+REDUCTIONS: dict[str, Callable[..., torch.Tensor]] = {
     "ReduceMean": torch.mean,
     "ReduceSum": torch.sum,
     "ReduceMax": torch.amax,

@@ -68,7 +68,8 @@ def thresholded(node: OnnxNode, graph: OnnxGraph) -> torch.nn.Module:  # noqa: A
 def linear(node: OnnxNode, graph: OnnxGraph) -> OperationConverterResult:
     """What images/torch/convert/rewriting.py makes of a product with constant weights."""
     weight, *bias = (graph.initializers[name].to_torch() for name in node.input_values[1:])
-    module = torch.nn.Linear(*weight.shape, bias=bool(bias))
+    inputs, outputs = weight.shape
+    module = torch.nn.Linear(inputs, outputs, bias=bool(bias))
     module.weight.data = weight.T
     if bias:
         module.bias.data = bias[0]

@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from math import ceil, floor
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,14 +42,14 @@ def resize(node: OnnxNode, graph: OnnxGraph) -> torch.nn.Module | None:
         return None
     known = node.attributes
     sizes = shape(node, graph)
-    if (scales and scales[:2] != [1, 1]) or (not scales and sizes[1] != wanted[1]) or known.get("axes"):
+    if (scales and scales[:2] != [1, 1]) or (wanted and not scales and sizes[1] != wanted[1]) or known.get("axes"):
         raise NotImplementedError("Resize of batch or channels, or of chosen axes, is not implemented")
     mode, way = known.get("mode", "nearest"), known.get("coordinate_transformation_mode", "half_pixel")
     if mode == "nearest":
         return nearest(sizes[2:], scales, wanted, way, known.get("nearest_mode", "round_prefer_floor"))
     if mode != "linear" or way not in ("half_pixel", "pytorch_half_pixel", "align_corners") or known.get("antialias"):
         raise NotImplementedError(f"Resize with {mode} interpolation and {way} is not implemented")
-    factor = {"scale_factor": tuple(scales[2:])} if scales else {"size": tuple(wanted[2:])}
+    factor: dict[str, Any] = {"scale_factor": tuple(scales[2:])} if scales else {"size": tuple((wanted or [])[2:])}
     return torch.nn.Upsample(**factor, mode=LINEAR[len(sizes) - 2], align_corners=way == "align_corners")
 
 

@@ -1,6 +1,7 @@
 """ConvTranspose whose padding is uneven, as Keras' "same" gives it: PyTorch's own cuts both ends alike."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from onnx2torch.node_converters.registry import _CONVERTER_REGISTRY, OperationDescription, add_converter
@@ -56,7 +57,8 @@ def conv_transpose(node: OnnxNode, graph: OnnxGraph) -> OperationConverterResult
     rank, groups = weight.dim() - 2, node.attributes.get("group", 1)
     begins, ends = pads(node, weight.shape[2:])
     alike = [min(pair) for pair in zip(begins, ends, strict=True)]
-    module = KINDS[rank](
+    kind: Any = KINDS[rank]  # its three classes want tuples of one, two and three sizes
+    module: torch.nn.Module = kind(
         weight.shape[0],
         weight.shape[1] * groups,
         tuple(weight.shape[2:]),
@@ -67,9 +69,10 @@ def conv_transpose(node: OnnxNode, graph: OnnxGraph) -> OperationConverterResult
         dilation=tuple(node.attributes.get("dilations", [1] * rank)),
         bias=bool(bias),
     )
-    module.weight.data = weight
+    parameters = dict(module.named_parameters())
+    parameters["weight"].data = weight
     if bias:
-        module.bias.data = bias[0]
+        parameters["bias"].data = bias[0]
     if begins != ends:
         cut = Cut(
             [a - b for a, b in zip(begins, alike, strict=True)], [a - b for a, b in zip(ends, alike, strict=True)]
