@@ -41,7 +41,8 @@ def run(source: Path, out: Path) -> None:
 def import_user_model(source: Path, scratch: Path) -> Path:
     """Import the user's file as the stage `import_model` does; the notes are kept in the file's metadata."""
     model = import_model.read_model(import_model.find_model_file(source))
-    notes, batch_notes = list(import_model.modernize_model(model)), []
+    notes = list(import_model.modernize_model(model))
+    batch_notes: list[str] = []
     if trial_inputs.choose_shapes(model, None, scratch).runs:
         try:
             model, batch_notes = dynamic_batch.make_batch_dynamic(model, scratch)

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -17,7 +18,7 @@ from shared.runner import threads
 from shared.text import first_line
 
 FILE = "model.onnx"
-INPUT_TYPES = {  # by ONNX Runtime's name of an input's type
+INPUT_TYPES: dict[str, np.dtype[Any]] = {  # by ONNX Runtime's name of an input's type
     **{f"tensor({name})": np.dtype(name) for name in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32")},
     **{"tensor(uint64)": np.dtype("uint64"), "tensor(bool)": np.dtype("bool"), "tensor(float16)": np.dtype("float16")},
     **{"tensor(float)": np.dtype("float32"), "tensor(double)": np.dtype("float64")},

@@ -33,4 +33,5 @@ def count_output_bytes(output: ov.Output) -> int:
     count = 1
     for dimension in shape:
         count *= dimension.get_length() if dimension.is_static else 1
-    return count * output.get_element_type().size
+    item_bytes: int = output.get_element_type().size
+    return count * item_bytes

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -46,7 +47,7 @@ def run(variant: Path, model: Path, calibration: Path, out: Path, *, images: int
         layer_errors.write(measure_sensitivity(Ablation(trial_models, Subset(samples, images)), variant.name), out)
 
 
-def excluded_layers(variant: Path, settings: dict[str, object], graph: Path, model: Path) -> tuple[str, ...]:
+def excluded_layers(variant: Path, settings: dict[str, Any], graph: Path, model: Path) -> tuple[str, ...]:
     """Return the names of the layers that the variant keeps in float: recorded ones, found in `graph`, or
     the recipe's.
     """

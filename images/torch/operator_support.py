@@ -1,6 +1,7 @@
 """Which operators of a model come to PyTorch, and which of them its quantizers take: tried, on random samples."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -40,10 +41,13 @@ def legs(source: Path, samples: Path) -> Iterator[FrameworkSupport]:
     named = exclusion.read_layers(source)
     for name, quantized in ((FX, by_fx), (PT2E, by_pt2e)):
         found: list[str] = []
-        reason = refusal(lambda made=quantized, to=found: to.extend(made(source, samples)))
-        yield FrameworkSupport(
-            name, False, count_names(layer.operator for layer in named if layer.module in found), reason
-        )
+
+        def attempt(quantize: Callable[[Path, Path], set[str]] = quantized, modules: list[str] = found) -> None:
+            modules.extend(quantize(source, samples))
+
+        reason = refusal(attempt)
+        operators = count_names(layer.operator for layer in named if layer.module in found)
+        yield FrameworkSupport(name, False, operators, reason)
 
 
 def refusal(attempt: Callable[[], object]) -> str:
@@ -63,7 +67,7 @@ def known_operators(model: onnx.ModelProto) -> dict[str, int]:
     return count_names(
         node.op_type
         for node in model.graph.node
-        if not refusal(lambda node=node: get_converter(node.op_type, versions.get(node.domain, 0), node.domain))
+        if not refusal(partial(get_converter, node.op_type, versions.get(node.domain, 0), node.domain))
     )
 
 

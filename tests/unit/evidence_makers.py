@@ -3,6 +3,8 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -65,11 +67,17 @@ QUIET = Machine(started=0.0, seconds=10.0, others=0.0, steal=0.0, slowest_mhz=0.
 
 def default_experiment(**changes: Any) -> Experiment:
     """The default experiment with the recipes of ORDER, and without other CPUs."""
-    chosen = loader.load(loader.find(loader.DEFAULT), declarations.load())
+    chosen = _loaded(path := loader.find(loader.DEFAULT), path.read_bytes())
     fewer = replace(
         chosen, recipes=FEW, other_cpus=(), recommended=(), options={"calibration": {"images": 1000, "seed": 0}}
     )
     return replace(fewer, **changes)
+
+
+@cache
+def _loaded(path: Path, _content: bytes) -> Experiment:
+    """The content tells whether the file is still the one that was read."""
+    return loader.load(path, declarations.load())
 
 
 def with_extra(found: Catalog) -> Catalog:
@@ -82,6 +90,7 @@ def lacking(stages: Sequence[Stage]) -> list[Stage]:
     return [extra for extra in EXTRA if any(stage.takes_recipe for stage in stages) and extra.run not in known]
 
 
+@cache
 def few() -> str:
     """The file of `default_experiment`: in volumes/inputs/ it is found before ours."""
     data = yaml.safe_load((loader.FOLDER / f"{loader.DEFAULT}.yaml").read_text())

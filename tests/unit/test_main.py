@@ -12,7 +12,7 @@ from evidence_makers import ORDER, Volume, default_experiment
 from rich.console import Console
 
 import driver
-from driver.cli import arguments as options
+from driver.cli import arguments as cli_arguments
 from driver.cli import console, workflow
 from driver.cli import main as command_line
 from driver.cli import report as report_command
@@ -75,8 +75,8 @@ def test_each_command_takes_the_arguments_that_the_parser_makes():
 
 
 def test_what_is_written_twice_so_that_help_need_not_import_it():
-    assert options.DEFAULT_EXPERIMENT == loader.DEFAULT
-    assert get_args(Task) == options.TASKS
+    assert cli_arguments.DEFAULT_EXPERIMENT == loader.DEFAULT
+    assert get_args(Task) == cli_arguments.TASKS
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_the_version(capsys):
 @pytest.mark.parametrize("words", [["--quiet", "run"], ["run", "--quiet"], ["run", "-q"]])
 def test_quiet_stands_before_the_command_or_after_it(words):
     namespace = command_line.make_parser().parse_args(words)
-    assert options.read_arguments(options.Run, namespace).display == options.Display(quiet=True)
+    assert cli_arguments.read_arguments(cli_arguments.Run, namespace).display == cli_arguments.Display(quiet=True)
 
 
 @pytest.mark.parametrize(
@@ -235,8 +235,8 @@ def test_termination_is_an_interruption(capsys, monkeypatch):
 
 def test_the_defaults_of_run():
     namespace = command_line.make_parser().parse_args(["run"])
-    defaults = options.Run(options.Display(), options.EngineOptions(), "resnet8-cifar10")
-    assert options.read_arguments(options.Run, namespace) == defaults
+    defaults = cli_arguments.Run(cli_arguments.Display(), cli_arguments.EngineOptions(), "resnet8-cifar10")
+    assert cli_arguments.read_arguments(cli_arguments.Run, namespace) == defaults
 
 
 def test_all_options_of_run():
@@ -244,9 +244,9 @@ def test_all_options_of_run():
     namespace = command_line.make_parser().parse_args(
         [*words.split(), "--json", "-v", "--select", "--experiment", "mine"]
     )
-    assert options.read_arguments(options.Run, namespace) == options.Run(
-        options.Display(verbose=True, json=True),
-        options.EngineOptions("venv", no_sandbox=True, images=("litert", "openvino"), trust=True, force=True),
+    assert cli_arguments.read_arguments(cli_arguments.Run, namespace) == cli_arguments.Run(
+        cli_arguments.Display(verbose=True, json=True),
+        cli_arguments.EngineOptions("venv", no_sandbox=True, images=("litert", "openvino"), trust=True, force=True),
         "mine",
         ("a", "b"),
         sample=True,

@@ -1,5 +1,6 @@
 """An experiment for one's own model and data: written once, understood by `run`, and gone if anything is wrong."""
 
+import gc
 import json
 from pathlib import Path
 
@@ -223,6 +224,9 @@ def test_data_that_went_away_are_taken_from_the_volume(volumes, model, data):
     assert main(["fetch", "--experiment", "mine"]) == 2
 
 
+@pytest.mark.filterwarnings(  # the Docker SDK doesn't close a socket at whose end it found no daemon
+    "ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"
+)
 def test_without_docker_and_bubblewrap_no_code_of_the_users_runs(model, data, monkeypatch, capsys):
     lack = bubblewrap.Trial((), "bubblewrap is not on this host", "apt install bubblewrap")
     monkeypatch.setattr(bubblewrap, "trial", lambda: lack)
@@ -231,6 +235,7 @@ def test_without_docker_and_bubblewrap_no_code_of_the_users_runs(model, data, mo
     for engine in ("auto", "venv"):
         assert main(["run", "--experiment", "mine", "--engine", engine]) == 2
         assert "bubblewrap is not on this host: `apt install bubblewrap`, or start Docker" in capsys.readouterr().err
+    gc.collect()  # so that the warning is this test's, and not that of one after it
 
 
 def test_trust_is_an_option_of_the_run_too(model, data):

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from functools import cache
 from html import unescape
 from io import StringIO
 
@@ -36,9 +37,14 @@ def raw(volume):
     return page_data.collect_page_data(Evaluation(Evidence(Freshness(volume.plan)), "keras.fp32"), "name: own")
 
 
-def drawn(task, **changes):
-    volume = TaskVolume(CASES[task]()).whole()
-    return page.html(replace(volume.compare(), **changes), raw(volume))
+@cache
+def material(task):
+    return raw(TaskVolume(CASES[task]()).whole())
+
+
+@cache
+def drawn(task):
+    return page.html(compared(task), material(task))
 
 
 @pytest.fixture(params=CASES)
@@ -147,8 +153,7 @@ def emulated(**known):
 
 
 def test_draws_sizes_and_other_cpus_of_a_regression():
-    volume = TaskVolume(CASES["regression"]()).whole()
-    text = page.html(extended("regression"), raw(volume))
+    text = page.html(extended("regression"), material("regression"))
     words = unescape(Reader(text).text)
     assert "MAE on each draw" in words
     assert "MAE against the number of calibration rows" in words

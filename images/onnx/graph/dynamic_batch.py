@@ -83,7 +83,8 @@ def count_axes(item: onnx.ValueInfoProto) -> int:
 
 
 def copy_model(model: onnx.ModelProto) -> onnx.ModelProto:
-    return onnx.ModelProto.FromString(model.SerializeToString())
+    copy: onnx.ModelProto = onnx.ModelProto.FromString(model.SerializeToString())
+    return copy
 
 
 def open_batch(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:

@@ -43,7 +43,7 @@ def choose_shapes(model: onnx.ModelProto, signature: Signature | None, scratch: 
     """
     data_shapes = tuple(tensor.seen for tensor in signature.inputs) if signature else ()
     if data_shapes and None not in data_shapes:
-        return TrialShapes(tuple(tuple(shape) for shape in data_shapes if shape is not None))
+        return TrialShapes(tuple(tuple(size or 0 for size in shape) for shape in data_shapes if shape is not None))
     open_dims = [[dim.dim_value for dim in item.type.tensor_type.shape.dim[1:]] for item in model.graph.input]
     if all(size > 0 for dims in open_dims for size in dims):
         return TrialShapes(tuple(map(tuple, open_dims)))

@@ -1,6 +1,5 @@
 """Computes the ranges of tensors over the calibration samples, in memory that doesn't grow with their number."""
 
-from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
 
@@ -120,8 +119,11 @@ def merge_extremes(one: Extremes, other: Extremes) -> Extremes:
 
 def update_mean(mean: Extremes, group: Extremes, weight: float) -> Extremes:
     """Add one group to the mean with this weight, as ONNX Runtime does."""
-    step: Callable[[Array, Array], Array] = lambda old, new: old + weight * (new - old)  # noqa: E731
-    return {name: tuple(map(step, mean[name], group[name])) for name in mean}
+
+    def step(old: Array, new: Array) -> Array:
+        return old + weight * (new - old)
+
+    return {name: (step(low, group[name][0]), step(high, group[name][1])) for name, (low, high) in mean.items()}
 
 
 def check_finite(tensor_ranges: TensorsData, graph: onnx.GraphProto, mark: str) -> None:
@@ -145,11 +147,11 @@ def build_histograms(
     session: onnxruntime.InferenceSession, calibration: Path, method: str, extremes: TensorsData, sample_bytes: int
 ) -> dict[str, Histogram]:
     """Count every tensor's values in bins that are fixed beforehand, so that the batch size doesn't matter."""
-    # ONNX Runtime takes the percentile of magnitudes
-    by_tensor = {
-        tensor: Histogram.empty(BINS[method], *map(float, map(np.squeeze, data.range_value)), method == "percentile")
-        for tensor, data in extremes.items()
-    }
+    magnitudes = method == "percentile"  # ONNX Runtime takes the percentile of magnitudes
+    by_tensor = {}
+    for tensor, data in extremes.items():
+        least, greatest = (float(np.squeeze(value)) for value in data.range_value)
+        by_tensor[tensor] = Histogram.empty(BINS[method], least, greatest, magnitudes)
     output_names = [item.name for item in session.get_outputs()]
     total, done = samples.count(calibration), 0
     for batch in batches(calibration, samples.fitting(calibration, HISTOGRAM_BATCH, LARGEST_KEPT, sample_bytes)):

@@ -55,7 +55,8 @@ class FakeQuantModel:
             self.sessions[constants, exposed] = self._open(constants, exposed=exposed)
         session = self.sessions[constants, exposed]
         flags = np.array([name in quantized for name in self.scheme.activations])
-        return session.run(output_names, build_feed(session, batch, **{self.mark + FLAGS: flags}))
+        arrays: list[Array] = session.run(output_names, build_feed(session, batch, **{self.mark + FLAGS: flags}))
+        return arrays
 
     def _open(self, constants: Collection[str], *, exposed: bool) -> onnxruntime.InferenceSession:
         model = onnx.ModelProto()
@@ -138,7 +139,7 @@ def make_branch(nodes: list[onnx.NodeProto]) -> onnx.GraphProto:
 def quantize_dequantize_nodes(graph: onnx.GraphProto, stem: str, source: str, affine: Affine) -> list[onnx.NodeProto]:
     """Quantize and dequantize by operators of every opset; QuantizeLinear supports 16 bits only from opset 21."""
     values = {"scale": affine.scale, "least": affine.least, "greatest": affine.greatest}
-    constants = {key: add_constant(graph, f"{stem}{key}", np.float32(value)) for key, value in values.items()}
+    constants = {key: add_constant(graph, f"{stem}{key}", np.array(value, np.float32)) for key, value in values.items()}
     scaled, rounded, clipped, dequantized = (f"{stem}{step}" for step in ("steps", "whole", "cut", "back"))
     return [
         helper.make_node("Div", [source, constants["scale"]], [scaled]),

@@ -50,10 +50,10 @@ def read_scheme(quantized: onnx.ModelProto, exact: onnx.ModelProto) -> Scheme:
                 scale, zero_point
             )
         elif node.op_type == "DequantizeLinear" and node.input[0] in arrays:
-            values = [numpy_helper.to_array(arrays[name]) for name in node.input]
+            values, scale, zero = (numpy_helper.to_array(arrays[name]) for name in node.input)
             axis = next((helper.get_attribute_value(item) for item in node.attribute if item.name == "axis"), 1)
             name = float_name(node.input[0].removesuffix(QUANTIZED_SUFFIX), names)
-            scheme.constants.setdefault(name, dequantize(*values, axis=axis))
+            scheme.constants.setdefault(name, dequantize(values, scale, zero, axis))
     check_scheme(scheme, exact)
     return scheme
 

@@ -50,6 +50,7 @@ def evaluate_node(node: onnx.NodeProto, constants: Constants, model: onnx.ModelP
     ]
     outputs = [onnx.ValueInfoProto(name=name) for name in node.output]
     alone = helper.make_model(helper.make_graph([node], "alone", inputs, outputs), opset_imports=model.opset_import)
+    values: Any  # ONNX declares a dict too, which only a sequence of maps is
     try:
         values = ReferenceEvaluator(alone).run(None, {name: constants[name] for name in input_names})
     except (NotImplementedError, RuntimeError, TypeError, ValueError):

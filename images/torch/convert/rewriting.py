@@ -3,6 +3,8 @@
 Each step reports its changes. The given graph is preferred: the layers of a rewritten one are harder to recognize.
 """
 
+from typing import Any
+
 import onnx
 from onnx import helper, inliner
 from onnx2torch.node_converters.registry import get_converter
@@ -61,7 +63,7 @@ def has_definition(model: onnx.ModelProto, kind: str) -> bool:
     version = next(item.version for item in model.opset_import if item.domain == "")
     if not onnx.defs.has(kind, version):
         return False
-    schema = onnx.defs.get_schema(kind, version)
+    schema: Any = onnx.defs.get_schema(kind, version)  # ONNX's annotations lack both properties
     return bool(schema.has_function or schema.has_context_dependent_function)
 
 

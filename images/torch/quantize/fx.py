@@ -135,7 +135,9 @@ def example_batch(calibration: Path) -> Tensors:
     return tuple(map(torch.from_numpy, batch))
 
 
-def count_products(module: torch.nn.Module, kinds: tuple[type, ...], without: Iterable[str] = ()) -> int:
+def count_products(
+    module: torch.nn.Module, kinds: tuple[type[torch.nn.Module], ...], without: Iterable[str] = ()
+) -> int:
     """Count the products in modules of these kinds, except those in `without`; a padded convolution is inside of its
     module.
 
@@ -150,7 +152,7 @@ def products_of(layer: torch.nn.Module) -> int:
     """Return the number of products of a layer: a recurrent one has two per direction, with its inputs and with its
     state.
     """
-    return 2 * (1 + layer.bidirectional) if isinstance(layer, RECURRENT) else 1
+    return 2 * (1 + int(layer.bidirectional)) if isinstance(layer, RECURRENT) else 1
 
 
 def describe_layers_in_float(module: torch.nn.Module, kinds: tuple[type, ...], without: Iterable[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """The options of a recipe for PyTorch's quantizer: the observers that choose scales and zero points."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.ao import quantization
@@ -14,7 +15,7 @@ class PercentileObserver(quantization.HistogramObserver):
     """Clips the same share of values at both ends: (100 - percentile) / 2 percent each."""
 
     def __init__(self, percentile: float, **kwargs: object) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+        super().__init__(**kwargs)
         self.percentile = percentile
 
     def _non_linear_param_search(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -76,8 +77,8 @@ class Recipe:
 
 def check_in_eager_mode(config: quantization.QConfig) -> str:
     """Return the error of PyTorch's eager mode for this recipe on one convolution, "" if there is none."""
-    layer = torch.nn.Conv2d(1, 1, 1)
-    layer.qconfig = config  # type: ignore[assignment]
+    layer: Any = torch.nn.Conv2d(1, 1, 1)  # it gets attributes that only eager mode gives a module
+    layer.qconfig = config
     layer.activation_post_process = config.activation()
     layer.activation_post_process(torch.rand(1, 1, 2, 2))
     try:

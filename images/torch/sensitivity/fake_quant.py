@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.ao.quantization import ObserverBase
@@ -48,7 +49,7 @@ class QuantizedLayer:
     name: str
     operator: str
     fake_quant: FakeQuant
-    module: torch.nn.Module | None = None
+    module: Any = None  # a module with a weight
     exact: torch.Tensor | None = None
     rounded: torch.Tensor | None = None
 

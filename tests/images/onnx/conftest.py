@@ -1,26 +1,9 @@
-"""These tests run inside the onnx image's environment alone (`tests/inside.py`); elsewhere they are not collected."""
+"""What the tests of the onnx image share."""
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-collect_ignore_glob = [] if importlib.util.find_spec("onnxruntime") else ["test_*.py"]
-
-
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variable that the runner sets for a stage."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    """The folder that a stage writes to."""
-    folder = tmp_path / "out"
-    folder.mkdir()
-    return folder
 
 
 @pytest.fixture

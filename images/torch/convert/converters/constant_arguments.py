@@ -1,5 +1,7 @@
 """Converters for operators whose sizes and axes are constants: newer opsets turned such attributes into inputs."""
 
+from collections.abc import Callable
+
 import torch
 from onnx2torch.node_converters.clip import OnnxClip
 from onnx2torch.node_converters.pad import OnnxPadStatic
@@ -14,7 +16,7 @@ from images.torch.convert.converters.registry import (
     register_first_input,
 )
 
-REDUCTIONS = {
+REDUCTIONS: dict[str, Callable[..., torch.Tensor]] = {
     "ReduceMean": torch.mean,
     "ReduceSum": torch.sum,
     "ReduceMax": torch.amax,

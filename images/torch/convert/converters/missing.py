@@ -68,7 +68,8 @@ def convert_thresholded_relu(node: OnnxNode, graph: OnnxGraph) -> torch.nn.Modul
 def convert_linear(node: OnnxNode, graph: OnnxGraph) -> OperationConverterResult:
     """The operator that images/torch/convert/rewriting.py makes of a product with constant weights."""
     weight, *bias = (graph.initializers[name].to_torch() for name in node.input_values[1:])
-    module = torch.nn.Linear(*weight.shape, bias=bool(bias))
+    inputs, outputs = weight.shape
+    module = torch.nn.Linear(inputs, outputs, bias=bool(bias))
     module.weight.data = weight.T
     if bias:
         module.bias.data = bias[0]

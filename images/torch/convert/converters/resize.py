@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from math import ceil, floor
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,7 +42,8 @@ def convert_resize(node: OnnxNode, graph: OnnxGraph) -> torch.nn.Module | None:
         return None
     attributes = node.attributes
     sizes = input_shape(node, graph)
-    if (scales and scales[:2] != [1, 1]) or (not scales and sizes[1] != target_sizes[1]) or attributes.get("axes"):
+    other_channels = bool(target_sizes) and not scales and sizes[1] != target_sizes[1]
+    if (scales and scales[:2] != [1, 1]) or other_channels or attributes.get("axes"):
         raise NotImplementedError("Resize of batch or channels, or of chosen axes, is not implemented")
     mode, transformation = (
         attributes.get("mode", "nearest"),
@@ -57,7 +59,9 @@ def convert_resize(node: OnnxNode, graph: OnnxGraph) -> torch.nn.Module | None:
         or attributes.get("antialias")
     ):
         raise NotImplementedError(f"Resize with {mode} interpolation and {transformation} is not implemented")
-    factor = {"scale_factor": tuple(scales[2:])} if scales else {"size": tuple(target_sizes[2:])}
+    factor: dict[str, Any] = (
+        {"scale_factor": tuple(scales[2:])} if scales else {"size": tuple((target_sizes or [])[2:])}
+    )
     return torch.nn.Upsample(**factor, mode=LINEAR[len(sizes) - 2], align_corners=transformation == "align_corners")
 
 

@@ -1,6 +1,7 @@
 """Converter for ConvTranspose with uneven padding, as Keras' "same" gives it: PyTorch crops both ends equally."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from onnx2torch.node_converters.registry import _CONVERTER_REGISTRY, OperationDescription, add_converter
@@ -58,7 +59,8 @@ def convert_conv_transpose(node: OnnxNode, graph: OnnxGraph) -> OperationConvert
     rank, groups = weight.dim() - 2, node.attributes.get("group", 1)
     begins, ends = crop_sizes(node, weight.shape[2:])
     common = [min(pair) for pair in zip(begins, ends, strict=True)]
-    module = KINDS[rank](
+    kind: Any = KINDS[rank]  # its three classes want tuples of one, two and three sizes
+    module: torch.nn.Module = kind(
         weight.shape[0],
         weight.shape[1] * groups,
         tuple(weight.shape[2:]),
@@ -69,9 +71,10 @@ def convert_conv_transpose(node: OnnxNode, graph: OnnxGraph) -> OperationConvert
         dilation=tuple(node.attributes.get("dilations", [1] * rank)),
         bias=bool(bias),
     )
-    module.weight.data = weight
+    parameters = dict(module.named_parameters())
+    parameters["weight"].data = weight
     if bias:
-        module.bias.data = bias[0]
+        parameters["bias"].data = bias[0]
     if begins != ends:
         crop = Crop(
             [a - b for a, b in zip(begins, common, strict=True)], [a - b for a, b in zip(ends, common, strict=True)]
