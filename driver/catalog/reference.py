@@ -61,7 +61,7 @@ def render_shared(images: Mapping[str, Image]) -> Iterator[str]:
 
 
 def render_stage(stage: Stage) -> Iterator[str]:
-    """A stage's heading, what it reads and makes, and its options; those of a shared stage stand elsewhere."""
+    """A stage's heading, what it reads and makes, and its options; a shared stage has its own section."""
     yield f"### `{stage.run}`\n"
     sentence = f"Makes `{stage.output}` from {', '.join(f'`{name}`' for name in stage.inputs)}"
     if stage.optional:

@@ -23,7 +23,7 @@ MOST = 20  # classes in the table
 
 
 def run(arguments: CheckData) -> int:
-    """Look at the data, and show the findings. 1 where one must be mended before any figure means something."""
+    """Look at the data, and show the findings. 1 where one must be fixed before any metric means something."""
     output, options = make_output(arguments.display), arguments.engine_options
     experiment = load_experiment(arguments.experiment, options)
     freshness, failed = make_artifacts(experiment, [OUTPUT], options, output, sample=arguments.sample)

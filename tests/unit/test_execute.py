@@ -55,8 +55,8 @@ class Display:
 def volume():
     """The inputs, and nothing made of them."""
     made = Volume(default_experiment(recipes={"onnx": {"int8": {}}}))
-    made.manifest("input.model")
-    made.manifest("input.dataset")
+    made.publish("input.model")
+    made.publish("input.dataset")
     return made
 
 

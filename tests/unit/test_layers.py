@@ -38,7 +38,7 @@ def volume(monkeypatch):
     made = Volume(default_experiment(draws=2), stages).start()
     made.variant("onnx.fp32", answers(10))
     made.variant("onnx.int8", answers(15))
-    made.manifest("torch.uint8", refused="PyTorch quantized 0 of 10")
+    made.publish("torch.uint8", refused="PyTorch quantized 0 of 10")
     return made
 
 

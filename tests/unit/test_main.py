@@ -277,7 +277,7 @@ def test_a_list_has_every_step_and_its_state(capsys):
     volume = Volume(default_experiment()).whole()
     volume.remove("onnx.int8")
     assert command_line.main(["list"]) == 0
-    lines = [line.split() for line in capsys.readouterr().out.splitlines()[2:] if not line.startswith(" ")]
+    lines = [re.split("  +", line) for line in capsys.readouterr().out.splitlines()[2:] if not line.startswith(" ")]
     states = {name: state for name, _, _, state, *_ in lines}
     assert list(states) == [step.output for step in volume.plan.steps]
     assert (states["onnx.int8"], states["predictions.onnx.int8"], states["latency.onnx"]) == (

@@ -45,10 +45,10 @@ class Host(Volume):
     def found(self, name):
         return answers(self.wrong.get(name, 10))
 
-    def read_manifest(self, name, files=None, refused="", **changes):
+    def publish(self, name, files=None, refused="", **changes):
         if name.startswith("predictions.") and self.flags is not None:
             files = {**files, instructions.FILE: asdict(Cpu("Some CPU", self.flags))}
-        super().manifest(name, files, refused, **changes)
+        super().publish(name, files, refused, **changes)
 
 
 def compared(flags, wrong, limits=OWN, **changes):

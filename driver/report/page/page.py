@@ -23,7 +23,7 @@ PARTS = {
     "elsewhere": cross_cpu,
     "layers": layers,
     "figures": metrics,
-    "measures": metric_specs,
+    "metric_specs": metric_specs,
     "columns": columns,
 }
 

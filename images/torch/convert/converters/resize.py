@@ -42,7 +42,7 @@ def convert_resize(node: OnnxNode, graph: OnnxGraph) -> torch.nn.Module | None:
         return None
     attributes = node.attributes
     sizes = input_shape(node, graph)
-    other_channels = bool(target_sizes) and not scales and sizes[1] != target_sizes[1]
+    other_channels = not scales and target_sizes is not None and sizes[1] != target_sizes[1]
     if (scales and scales[:2] != [1, 1]) or other_channels or attributes.get("axes"):
         raise NotImplementedError("Resize of batch or channels, or of chosen axes, is not implemented")
     mode, transformation = (
