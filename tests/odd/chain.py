@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from shared.runner import threads
+from tests.images import declared
 from tests.zoo.chain import Step, forked, predicted
 
 # 7 bits: without VNNI, products of 8 bits saturate
@@ -124,7 +125,7 @@ def every(image: str, target: Path) -> list[str]:
 def main(image: str, target: str, *names: str) -> None:
     threads.limit(1)
     for step in (*FLOAT[image], *QUANTIZED[image]):
-        importlib.import_module(f"images.{image}.{step.run}")
+        importlib.import_module(declared.entry(image, step.run))
     found = {}
     for name in names or every(image, Path(target)):
         folder, made = Path(target) / name, "ok"

@@ -46,7 +46,7 @@ def ranges_of_onnx_runtime(model: Path, images: np.ndarray, method: str, folder:
         batches = iter([{"image": images}])
 
         def get_next(self) -> dict | None:
-            return next(self.given, None)
+            return next(self.batches, None)
 
     calibrator = create_calibrator(
         model / models.FILE,

@@ -91,7 +91,7 @@ def test_layers_in_float_are_fed_float(tmp_path: Path):
     calibration = hard.images(model, tmp_path / "calibration", 1, 100)
     images = torch.from_numpy(np.load(calibration / "input_0.npy"))
     with torch.no_grad():
-        module = TrialModels(model, Recipe("onednn"), ("Mul_4", "Add_5", "Gemm_6"), calibration).quantized(())
+        module = TrialModels(model, Recipe("onednn"), ("Mul_4", "Add_5", "Gemm_6"), calibration).quantize(())
         answers = module(images)
     assert answers.max() > 0.9, "logits that are clipped to 0-1 leave no more than e / (e + 9)"
     quantized = [node for node in module.graph.nodes if node.target is torch.quantize_per_tensor]

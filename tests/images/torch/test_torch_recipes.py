@@ -39,7 +39,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def quantized(folder: Path, exclude: tuple[str, ...] = (), **settings: object) -> torch.fx.GraphModule:
     wanted = recipe.Recipe(**{"backend": "onednn", **settings})
     with torch.no_grad():
-        return TrialModels(folder, wanted, exclude, folder).quantized(())
+        return TrialModels(folder, wanted, exclude, folder).quantize(())
 
 
 def weights(module: torch.fx.GraphModule) -> list[torch.Tensor]:
