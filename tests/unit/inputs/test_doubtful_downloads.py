@@ -8,7 +8,6 @@ from dataclasses import replace
 import null_image
 import numpy as np
 import pytest
-from test_download import server  # noqa: F401 - a fixture
 
 from driver.experiment.model import Dataset, Experiment, Model, Source
 from driver.inputs import fetching, user_files
@@ -123,14 +122,14 @@ def test_a_page_that_a_browser_saved_as_the_file_is_refused(tmp_path, look):
 
 
 @pytest.fixture
-def model(server):  # noqa: F811
+def model(server):
     server.url = server.url.replace("a.bin", "m.keras")
     server.content = MODEL
     return experiment(Model((Source(url=server.url),)))
 
 
 @pytest.fixture
-def table(server, tmp_path):  # noqa: F811
+def table(server, tmp_path):
     (tmp_path / "m.keras").write_bytes(MODEL)
     server.url = server.url.replace("a.bin", "t.csv")
     server.content = TABLE
@@ -178,7 +177,7 @@ def fail(name, output="keras.fp32", status="failed"):
 
 
 @pytest.mark.parametrize("content", [*PAGES.values(), b"version https://git-lfs.github.com/spec/v1\n", b""])
-def test_a_page_in_the_place_of_a_model_is_refused_at_once_and_not_kept(server, model, content):  # noqa: F811
+def test_a_page_in_the_place_of_a_model_is_refused_at_once_and_not_kept(server, model, content):
     server.content = content
     message = refused(model)
     assert message.startswith(f"no model for 'tiny': {server.url} answered with a")
@@ -189,7 +188,7 @@ def test_a_page_in_the_place_of_a_model_is_refused_at_once_and_not_kept(server, 
     assert kept("m.keras") == MODEL
 
 
-def test_a_page_in_the_place_of_data(server, table):  # noqa: F811
+def test_a_page_in_the_place_of_data(server, table):
     server.content = PAGES["html5"]
     assert refused(table).startswith(f"no data for 'mine': {server.url} answered with a web page: ")
     server.content = TABLE
@@ -197,7 +196,7 @@ def test_a_page_in_the_place_of_data(server, table):  # noqa: F811
     assert kept("t.csv") == TABLE
 
 
-def test_a_page_that_an_earlier_version_kept_is_not_used(server, model):  # noqa: F811
+def test_a_page_that_an_earlier_version_kept_is_not_used(server, model):
     path = fetching.download_path(Source(url=server.url))
     path.parent.mkdir(parents=True)
     path.write_bytes(PAGES["html5"])
@@ -205,7 +204,7 @@ def test_a_page_that_an_earlier_version_kept_is_not_used(server, model):  # noqa
     assert kept("m.keras") == MODEL
 
 
-def test_a_page_that_was_cut_off_is_not_gone_on_with(server, model):  # noqa: F811
+def test_a_page_that_was_cut_off_is_not_gone_on_with(server, model):
     path = fetching.download_path(Source(url=server.url))
     path.parent.mkdir(parents=True)
     path.with_name("m.keras.part").write_bytes(PAGES["html5"])
@@ -213,7 +212,7 @@ def test_a_page_that_was_cut_off_is_not_gone_on_with(server, model):  # noqa: F8
     assert kept("m.keras") == MODEL
 
 
-def test_a_download_that_changed_on_the_disk_is_brought_again(server, model):  # noqa: F811
+def test_a_download_that_changed_on_the_disk_is_brought_again(server, model):
     fetch(model)
     path = fetching.download_path(Source(url=server.url))
     path.write_bytes(MODEL[:-1] + b"x")
@@ -225,7 +224,7 @@ def test_a_download_that_changed_on_the_disk_is_brought_again(server, model):  #
 
 
 @pytest.mark.parametrize(("name", "file"), [(fetching.MODEL, "m.keras"), (fetching.DATASET, "t.csv")])
-def test_what_was_cut_short_is_forgotten_when_its_stage_has_failed(server, request, name, file):  # noqa: F811
+def test_what_was_cut_short_is_forgotten_when_its_stage_has_failed(server, request, name, file):
     chosen = request.getfixturevalue("model" if name == fetching.MODEL else "table")
     right, server.content = server.content, server.content[: len(server.content) // 2]
     assert fetch(chosen) == [], "no length, no sum: nothing is known yet"
@@ -243,7 +242,7 @@ def test_what_was_cut_short_is_forgotten_when_its_stage_has_failed(server, reque
     assert len(server.seen) == 2
 
 
-def test_without_a_network_the_next_run_is_no_worse(server, model):  # noqa: F811
+def test_without_a_network_the_next_run_is_no_worse(server, model):
     server.content = MODEL[:2000]
     fetch(model)
     fail(fetching.MODEL)
@@ -260,7 +259,7 @@ def test_without_a_network_the_next_run_is_no_worse(server, model):  # noqa: F81
     assert kept("m.keras") == MODEL
 
 
-def test_a_failure_of_what_is_provably_whole_downloads_nothing(server, model):  # noqa: F811
+def test_a_failure_of_what_is_provably_whole_downloads_nothing(server, model):
     """It has another reason: code in the model that isn't trusted, say."""
     fetch(model)
     fail(fetching.MODEL)
@@ -277,7 +276,7 @@ def test_a_failure_of_what_is_provably_whole_downloads_nothing(server, model):  
         lambda: fail(fetching.MODEL).unlink(),
     ],
 )
-def test_without_a_failure_of_its_stage_nothing_is_downloaded_again(server, model, excuse):  # noqa: F811
+def test_without_a_failure_of_its_stage_nothing_is_downloaded_again(server, model, excuse):
     server.content = MODEL[:2000]
     fetch(model)
     excuse()
@@ -285,7 +284,7 @@ def test_without_a_failure_of_its_stage_nothing_is_downloaded_again(server, mode
     assert len(server.seen) == 1
 
 
-def test_what_a_sha256_vouches_for_is_not_downloaded_again(server, model, tmp_path):  # noqa: F811
+def test_what_a_sha256_vouches_for_is_not_downloaded_again(server, model, tmp_path):
     server.content = b"not in a format that proves anything"
     (tmp_path / "same").write_bytes(server.content)
     pinned = replace(model, model=replace(model.model, sha256=store.file_sha256(tmp_path / "same")))
@@ -295,7 +294,7 @@ def test_what_a_sha256_vouches_for_is_not_downloaded_again(server, model, tmp_pa
     assert len(server.seen) == 1
 
 
-def test_a_file_of_the_user_is_left_alone(server, model, tmp_path):  # noqa: F811
+def test_a_file_of_the_user_is_left_alone(server, model, tmp_path):
     """The failure was that of a file on this host; the address stands behind it in the list."""
     mine = tmp_path / "mine.keras"
     mine.write_bytes(b"no model")
@@ -307,7 +306,7 @@ def test_a_file_of_the_user_is_left_alone(server, model, tmp_path):  # noqa: F81
     assert mine.read_bytes() == b"no model"
 
 
-def test_a_damaged_record_and_a_damaged_plan_stop_nothing(server, model):  # noqa: F811
+def test_a_damaged_record_and_a_damaged_plan_stop_nothing(server, model):
     server.content = MODEL[:2000]
     fetch(model)
     fail(fetching.MODEL).write_text("{")
@@ -326,7 +325,7 @@ def test_a_copy_with_a_damaged_seal_is_made_anew(model, text):
     assert store.read_verified_manifest(manifest.parent, "input.model")
 
 
-def test_a_recorded_sum_that_is_no_text_is_not_believed(server, model):  # noqa: F811
+def test_a_recorded_sum_that_is_no_text_is_not_believed(server, model):
     server.content = MODEL
     fetch(model)
     path = fetching.download_path(model.model.sources[0])

@@ -8,7 +8,7 @@ import comparisons
 import pytest
 import task_makers
 import thorough
-from test_tasks import compared
+from task_makers import compared
 
 from driver.comparison import json_schema
 

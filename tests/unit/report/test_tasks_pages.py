@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import task_makers
 from evidence_makers import Volume, default_experiment, evaluate
+from page_reader import Reader, cells, section
 from rich.console import Console
 from task_makers import CASES, TaskVolume, compared
-from test_page import Reader, cells, section
 
 from driver.analysis.artifacts import Evidence
 from driver.analysis.evaluation import Evaluation, Truth

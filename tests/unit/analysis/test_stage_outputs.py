@@ -7,9 +7,8 @@ from dataclasses import asdict
 import comparisons
 import numpy as np
 import pytest
-from evidence_makers import LABELS, START, Volume, answers, default_experiment, evaluate, timings, with_extra
-from test_elsewhere import RECIPES
-from test_layers import FOUND
+from evidence_makers import LABELS, RECIPES, START, Volume, answers, default_experiment, evaluate, timings, with_extra
+from thorough import FOUND
 
 from driver.analysis import explanations, saturation
 from driver.analysis.artifacts import Evidence

@@ -1,14 +1,10 @@
 """Which layer a large loss is put down to, and what of it."""
 
 import pytest
+from thorough import scored_layer
 
 from shared.sensitivity.diagnosis import with_diagnosis
-from shared.sensitivity.layer_errors import Diagnosis, Error, Layer, Sensitivity
-
-
-def layer(name: str, kept: float, only_weights: float | None, only_activations: float, clipped: float = 0.0) -> Layer:
-    error = Error(20.0, 0.9, 1.0)
-    return Layer(name, "Conv", error, error, (-1.5, 2000.0), clipped, only_weights, only_activations, kept, 0.5)
+from shared.sensitivity.layer_errors import Diagnosis, Layer, Sensitivity
 
 
 def diagnosis(quantized: float, *layers: Layer) -> Diagnosis | None:
@@ -18,31 +14,31 @@ def diagnosis(quantized: float, *layers: Layer) -> Diagnosis | None:
 
 
 def test_the_layer_to_blame_is_the_one_that_wins_most_in_float():
-    others = layer("Conv_1", 0.41, 0.86, 0.87), layer("Conv_3", 0.42, None, 0.86)
-    assert diagnosis(0.40, *others, layer("Conv_2", 0.85, 0.45, 0.86)) == Diagnosis("weights", "Conv_2")
+    others = scored_layer("Conv_1", 0.41, 0.86, 0.87), scored_layer("Conv_3", 0.42, None, 0.86)
+    assert diagnosis(0.40, *others, scored_layer("Conv_2", 0.85, 0.45, 0.86)) == Diagnosis("weights", "Conv_2")
 
 
 def test_where_no_layer_mends_it_it_is_the_one_that_breaks_most_alone():
-    layers = layer("Conv_1", 0.10, 0.86, 0.87), layer("Conv_2", 0.10, 0.80, 0.30)
+    layers = scored_layer("Conv_1", 0.10, 0.86, 0.87), scored_layer("Conv_2", 0.10, 0.80, 0.30)
     assert diagnosis(0.10, *layers) == Diagnosis("range", "Conv_2")
 
 
 def test_a_range_that_cuts_off_is_named():
-    assert diagnosis(0.4, layer("Conv_1", 0.8, 0.87, 0.4, clipped=0.12)) == Diagnosis("clipping", "Conv_1")
+    assert diagnosis(0.4, scored_layer("Conv_1", 0.8, 0.87, 0.4, clipped=0.12)) == Diagnosis("clipping", "Conv_1")
 
 
 @pytest.mark.parametrize("quantized", [0.87, 0.83])
 def test_a_small_loss_needs_no_diagnosis(quantized: float):
-    assert diagnosis(quantized, layer("Conv_1", 0.87, 0.5, 0.5)) is None
+    assert diagnosis(quantized, scored_layer("Conv_1", 0.87, 0.5, 0.5)) is None
 
 
 def test_a_broken_model_of_another_score():
     """R² of a broken model is below 0."""
-    broken = layer("Gemm_1", 0.8, 0.86, -1.5)
+    broken = scored_layer("Gemm_1", 0.8, 0.86, -1.5)
     found = Sensitivity("onnx.int8", 500, 0.9, -1.5, 0.5, 0.5, 1.0, "", (broken,), "R²", "noise")
     assert with_diagnosis(found, 0.0).diagnosis == Diagnosis("range", "Gemm_1")
 
 
 def test_where_every_layer_loses_a_little_none_is_named():
-    layers = tuple(layer(f"Conv_{number}", 0.43, 0.86, 0.84) for number in range(5))
+    layers = tuple(scored_layer(f"Conv_{number}", 0.43, 0.86, 0.84) for number in range(5))
     assert diagnosis(0.40, *layers) == Diagnosis("everywhere")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from evidence_makers import LABELS, Volume, answers, default_experiment, evaluate, with_extra
+from evidence_makers import LABELS, RECIPES, Volume, answers, default_experiment, evaluate, with_extra
 from scipy.stats import binomtest
 
 from driver.analysis import cross_cpu, statistics
@@ -16,7 +16,6 @@ from driver.comparison import compare
 from shared.artifacts.freshness import Freshness
 
 pytestmark = pytest.mark.usefixtures("volumes")
-RECIPES = {"onnx": {"int8": {}, "uint8": {}}}
 EVEN = np.arange(0, len(LABELS), 2)  # of the first ten images, which are wrong here, five
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_cifar10 import binary, small_arrays, tarball
+from cifar10_files import binary, small_arrays, tarball
 
 from driver.experiment.model import Dataset, Experiment, Model, Source
 from driver.inputs import cifar10, fetching

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from evidence_makers import Volume, answers, default_experiment, with_extra
 from rich.console import Console
+from thorough import ADD, CONV, FOUND, LONG
 
 from driver.analysis import explanations
 from driver.analysis.artifacts import Evidence
@@ -19,15 +20,9 @@ from driver.report.plots import layers
 from shared.artifacts.freshness import Freshness
 from shared.contract import decode
 from shared.errors import CrossquantError
-from shared.sensitivity.layer_errors import Diagnosis, Error, Layer, Sensitivity
+from shared.sensitivity.layer_errors import Sensitivity
 
 pytestmark = pytest.mark.usefixtures("volumes")
-LONG = "StatefulPartitionedCall/functional_1/conv2d_1/convolution"
-ERROR = Error(20.06, 0.999, 0.51234)
-CONV = Layer(LONG, "QLinearConv", ERROR, Error(41.0, 1.0, 0.01), (-1.0, 2.0), 0.01, 0.81, 0.82, 0.853, 0.01234)
-ADD = replace(CONV, name="[a]add", operator="Add", activation=Error(None, 1.0, 0.0), weight=None, only_weights=None)
-DIAGNOSIS = Diagnosis("everywhere")
-FOUND = Sensitivity("onnx.int8", 1500, 0.88, 0.8234, 0.87, 0.83, 0.12, "", (CONV, ADD), diagnosis=DIAGNOSIS)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 import comparisons
 import numpy as np
 import pytest
-from test_difference import LABELS, answers, diff, keep
+from runs import LABELS, answers, diff, keep
 
 from driver.analysis.facts import FormatConversion, Quantization
 from driver.analysis.results import Comparison

@@ -5,7 +5,7 @@ from typing import get_args
 
 import comparisons
 import pytest
-from test_blame import layer
+from thorough import scored_layer
 
 from driver.analysis import facts
 from driver.analysis.facts import (
@@ -371,7 +371,7 @@ def test_conversion_steps(change, label):
     ],
 )
 def test_diagnoses(kind, text):
-    worst = layer("Conv_2", 0.85, 0.45, 0.86, clipped=0.12)
+    worst = scored_layer("Conv_2", 0.85, 0.45, 0.86, clipped=0.12)
     diagnosis = Diagnosis(kind, "" if kind == "everywhere" else "Conv_2")
     found = Sensitivity("onnx.int8", 500, 0.87, 0.4, 0.5, 0.5, 1.0, "", (worst,), diagnosis=diagnosis)
     assert phrases.diagnosis_text(found) == text
@@ -387,7 +387,7 @@ def test_a_diagnosis_of_another_score():
         0.5,
         1.0,
         "",
-        (layer("Gemm_1", 0.8, 0.86, -1.5),),
+        (scored_layer("Gemm_1", 0.8, 0.86, -1.5),),
         "R²",
         "noise",
         Diagnosis("range", "Gemm_1"),

@@ -8,26 +8,16 @@ import comparisons
 import numpy as np
 import pytest
 from rich.console import Console
+from runs import LABELS, answers, diff, keep
 
 from driver.analysis.evaluation import Truth
 from driver.cli import diff as diff_command
-from driver.cli import main as command_line
 from driver.comparison import publication, run_diff
 from driver.comparison.run_diff import Run
 from driver.report import diff as diff_report
 from shared.artifacts import store
-from shared.contract import MANIFEST_SCHEMA, Manifest
 from shared.data.samples import About
 from shared.errors import CrossquantError
-
-LABELS = np.zeros(1000, np.uint8)
-
-
-def answers(right):
-    """Probabilities over two classes; the first `right` images are answered rightly."""
-    found = np.zeros((1000, 2), np.float32)
-    found[:right, 0] = found[right:, 1] = 1
-    return found
 
 
 def run(name, right=900, labels=LABELS, **changes):
@@ -129,25 +119,6 @@ def yesterday(volumes):
     made = comparisons.comparison(digests={name: store.digest(manifest) for name, manifest in manifests.items()})
     publication.publish(folder / "comparison", comparisons.files(made))
     return folder
-
-
-def keep(path, arrays):
-    """Manifest arrays as an artifact."""
-    with store.temporary(path) as folder:
-        for name, array in arrays.items():
-            np.save(folder / f"{name}.npy", array)
-        rest = {"inputs": {}, "code": "", "parameters": {}, "versions": {}, "image_id": "", "seconds": 1.0}
-        manifest = Manifest(MANIFEST_SCHEMA, path.name, "ok", "", store.list_files(folder), peak_bytes=1, **rest)
-        store.publish(folder, path, manifest)
-    return manifest
-
-
-def diff(capsys, *arguments):
-    """(exit code, what stderr says)"""
-    code = command_line.main(["diff", *map(str, arguments)])
-    said = capsys.readouterr()
-    assert not said.out or not code, "no figure is printed beside an error"
-    return code, said.err
 
 
 @pytest.mark.usefixtures("yesterday")
