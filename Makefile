@@ -33,10 +33,13 @@ data: setup  ## all of CIFAR-10, where a source answers; tests that need it are 
 doctor: setup  ## what this host has and lacks
 	@$(DRIVER) doctor
 
-check: setup  ## format, lint, types
+check: setup  ## format, lint, types, imports between packages, paths of one machine
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
+	.ci/types
+	.venv/bin/lint-imports
+	.ci/stray-paths
 
 format: setup  ## rewrite the code as `check` wants it
 	.venv/bin/ruff format .
@@ -49,7 +52,7 @@ test-long: check images data  ## the tests that take longer than CI has for them
 	.venv/bin/python -m pytest -m long
 
 unit: setup  ## the tests that need neither Docker nor a framework
-	.venv/bin/python -m pytest tests/unit tests/contract
+	.venv/bin/python -m pytest -n auto --dist loadfile tests/unit tests/contract
 
 docker-host:  ## install and start Docker Engine and Compose v2 on this Debian host
 	.ci/docker-host

@@ -80,7 +80,7 @@ def check(chosen: Experiment, engines: Sequence[str], source: Path) -> None:
         if not chosen.recipes.get(image):
             raise CrossquantError(f"'{chosen.name}' has no recipe of {image}: there is nothing to compare")
     for place in fetching.locations(chosen, sample=False).values():
-        if not (source / place / store.SEAL).exists():
+        if not (source / place / store.MANIFEST).exists():
             raise CrossquantError(
                 f"{source / place} is missing: run `{COMMAND} fetch --experiment {chosen.name}` first"
             )
@@ -193,7 +193,7 @@ def script(setting: Setting, image: str) -> "subprocess.Popen[str]":
     """The image's bare script, started in the image's environment, on as many CPUs as the experiment allows."""
     arguments = [write_work(setting.chosen, setting.bare), setting.input("input.dataset"), setting.bare]
     if image == "keras":
-        arguments += [path for path in setting.input("input.model").iterdir() if path.name != store.SEAL]
+        arguments += [path for path in setting.input("input.model").iterdir() if path.name != store.MANIFEST]
     process = subprocess.Popen(
         [python(image), FOLDER / f"bare_{image}.py", *arguments],
         cwd=setting.bare,

@@ -23,7 +23,7 @@ from benchmarks import memory
 from driver.engines import venv
 from driver.host import facts
 from shared.artifacts import store
-from shared.contract import Failure, Plan, Seal, read
+from shared.contract import Failure, Manifest, Plan, read
 from shared.errors import CrossquantError
 
 LIMIT = 4 << 30  # bytes
@@ -227,11 +227,11 @@ def plan(setting: Setting) -> Plan:
 def stages(setting: Setting) -> dict[tuple[str, str], tuple[int, int]]:
     runs = {step.output: step.run for step in plan(setting).steps}
     found: dict[tuple[str, str], tuple[int, int]] = {}
-    for path in sorted(setting.folder.glob(f"*/*/{store.SEAL}")):
-        seal, image = read(Seal, path), path.parent.parent.name
-        key = (image, runs.get(seal.name, seal.name))
+    for path in sorted(setting.folder.glob(f"*/*/{store.MANIFEST}")):
+        manifest, image = read(Manifest, path), path.parent.parent.name
+        key = (image, runs.get(manifest.name, manifest.name))
         peak, refused = found.get(key, (0, 0))
-        found[key] = max(peak, seal.peak_bytes), refused + (seal.status == "unsupported")
+        found[key] = max(peak, manifest.peak_bytes), refused + (manifest.status == "unsupported")
     return found
 
 

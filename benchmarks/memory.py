@@ -11,7 +11,7 @@ import requests
 from benchmarks.chains import IMAGES, Setting, empty, last_line, script
 from driver.engines.docker import LABEL
 from shared.artifacts import store
-from shared.contract import Seal, read
+from shared.contract import Manifest, read
 from shared.errors import CrossquantError
 
 POLL = 0.1  # seconds between two looks
@@ -57,7 +57,7 @@ class Peaks:
 
 def of_stages(setting: Setting, image: str) -> int:
     """The largest `peak_bytes` that the image's stages sealed: resident memory of one process."""
-    return max(read(Seal, path).peak_bytes for path in (setting.folder / image).glob(f"*/{store.SEAL}"))
+    return max(read(Manifest, path).peak_bytes for path in (setting.folder / image).glob(f"*/{store.MANIFEST}"))
 
 
 def of_scripts(setting: Setting) -> dict[str, int]:

@@ -40,7 +40,7 @@ def measure(folder: Path, tiny: bool) -> None:
         source = folder / "volumes" / "inputs" / small.DATA
     else:
         source = store.volumes() / SOURCE
-        if not (source / store.SEAL).exists():
+        if not (source / store.MANIFEST).exists():
             raise CrossquantError(f"{source} is missing: run `{COMMAND} fetch` first")
     out = folder / "out"
     out.mkdir()

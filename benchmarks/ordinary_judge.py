@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from images.onnx import fold_batchnorm
-from images.onnx.quantize import write
-from images.onnx.quantize.calibrate import ranges
-from images.onnx.quantize.outliers import magnitudes, ordinary, scores
+from images.onnx.quantize import write_quantized
+from images.onnx.quantize.calibrate import compute_ranges
+from images.onnx.quantize.outliers import measure_magnitudes, score_samples, select_ordinary
 from images.onnx.quantize.recipe import Recipe
 from images.onnx.session import FILE, load
 from shared.data.samples import LABELS, Indices, batches, file
@@ -30,13 +30,13 @@ def main(folder: Path) -> None:
         scratch, folded = Path(name), Path(name, "folded")
         folded.mkdir()
         fold_batchnorm.run(folder / "exported", folded, enabled=True)
-        found = scores(magnitudes(folded / FILE, calibration, scratch))
+        found = score_samples(measure_magnitudes(folded / FILE, calibration, scratch))
         exact = classes(folded, folder)
         print(f"Scores of the calibration images: median {np.median(found):.2f}, greatest {found.max():.1f}.\n")
         print("| calibrated on | images | accuracy | same top-1 as float |\n|---|---:|---:|---:|")
         print(f"| float | – | {np.mean(exact == labels):.2%} | {1:.2%} |")
         for limit in LIMITS:
-            kept = ordinary(found, limit)
+            kept = select_ordinary(found, limit)
             answers = quantized(folded / FILE, np.load(calibration / file(0))[kept], folder, scratch)
             right, same = np.mean(answers == labels), np.mean(answers == exact)
             what = f"scores up to {limit:g}" if np.isfinite(limit) else "all"
@@ -45,8 +45,8 @@ def main(folder: Path) -> None:
 
 def quantized(model: Path, images: np.ndarray, folder: Path, scratch: Path) -> Indices:
     np.save(scratch / file(0), images)
-    found = ranges(model, scratch, "minmax", 100.0, scratch)
-    write(model, found, RECIPE, [], scratch / FILE)
+    found = compute_ranges(model, scratch, "minmax", 100.0, scratch)
+    write_quantized(model, found, RECIPE, [], scratch / FILE)
     return classes(scratch, folder)
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.peer_evidence import EVIDENCE, Evidence, Job
-from images.onnx.session import REFUSALS, load
+from images.onnx.session import RUNTIME_ERRORS, load
 from shared.contract import encode, read
 from shared.data import samples
 from shared.errors import CrossquantError
@@ -39,7 +39,7 @@ def predict(model: Path, dataset: Path, out: Path) -> str:
     out.mkdir(exist_ok=True)
     try:
         predictions.predict(load(model, THREADS), dataset, out, BATCH)
-    except (CrossquantError, *REFUSALS) as error:
+    except (CrossquantError, *RUNTIME_ERRORS) as error:
         return str(error).strip().splitlines()[0]
     return ""
 

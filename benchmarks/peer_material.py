@@ -10,7 +10,7 @@ from driver.analysis import artifacts
 from driver.experiment.model import Experiment
 from shared.artifacts import store
 from shared.command import COMMAND
-from shared.contract import Plan, Seal, read
+from shared.contract import Manifest, Plan, read
 from shared.data import samples
 from shared.data.samples import draw_by_class
 from shared.errors import CrossquantError
@@ -48,11 +48,11 @@ class Material:
     def path(self, name: str) -> Path:
         return store.artifact_path(self.plan, name)
 
-    def sound(self, name: str) -> Seal:
-        seal = store.open_sealed(self.path(name), name)
-        if seal is None or seal.status != "ok":
+    def sound(self, name: str) -> Manifest:
+        manifest = store.read_verified_manifest(self.path(name), name)
+        if manifest is None or manifest.status != "ok":
             raise CrossquantError(f"artifact '{name}' is not on the volume: {self.again} first")
-        return seal
+        return manifest
 
     def ours(self) -> list[Row]:
         """The float model twice, then a row for every recipe of the ONNX Runtime image."""
@@ -64,12 +64,12 @@ class Material:
         return rows
 
     def variant(self, name: str, version: str) -> Row:
-        seal = store.open_sealed(self.path(name), name)
-        if seal is None:
+        manifest = store.read_verified_manifest(self.path(name), name)
+        if manifest is None:
             return Row(name, name, version, "", reason=f"not on the volume: {self.again}")
-        words = ", ".join(f"{key} {value}" for key, value in sorted(seal.parameters.items()))
-        if seal.status != "ok":
-            return Row(name, name, version, words, reason=seal.reason)
+        words = ", ".join(f"{key} {value}" for key, value in sorted(manifest.parameters.items()))
+        if manifest.status != "ok":
+            return Row(name, name, version, words, reason=manifest.reason)
         return Row(name, name, version, words, self.path(name) / MODEL)
 
     def write_calibration(self, target: Path) -> None:

@@ -1,6 +1,6 @@
 """What one recipe more costs: the seconds of each quantizing stage of the last run, and of its evaluation.
 
-`python -m benchmarks.recipes` prints Markdown from the seals on the volume; `run --force` before it measures anew.
+`python -m benchmarks.recipes` prints Markdown from the manifests on the volume; `run --force` before it measures anew.
 Exit code 1: a recipe took longer than its framework may; 2: there is no run. `--small` makes a run of its own, one
 recipe of each framework on a few images, by the venv engine; there no time is too long.
 """
@@ -17,7 +17,7 @@ from driver.analysis.artifacts import recipe, variants
 from driver.catalog import declarations
 from driver.experiment import loader
 from shared.artifacts import store
-from shared.contract import Plan, Seal, read
+from shared.contract import Manifest, Plan, read
 from shared.errors import CrossquantError
 
 SMALL = {"onnx": "u8s8-reduced", "torch": "onednn"}  # of the default experiment
@@ -70,17 +70,17 @@ def of_experiment(name: str) -> list[Cost]:
 
 
 def measured(plan: Plan) -> Iterator[Cost]:
-    """From the seals that there are."""
+    """From the manifests that there are."""
     for step in variants(plan):
-        seals = [sealed(plan, name) for name in (step.output, f"predictions.{step.output}")]
-        if recipe(step) != "fp32" and seals[0] is not None:
-            evaluated = seals[1].seconds if seals[1] else 0.0
-            yield Cost(step.output, step.image, seals[0].seconds, evaluated, seals[0].peak_bytes)
+        manifests = [sealed(plan, name) for name in (step.output, f"predictions.{step.output}")]
+        if recipe(step) != "fp32" and manifests[0] is not None:
+            evaluated = manifests[1].seconds if manifests[1] else 0.0
+            yield Cost(step.output, step.image, manifests[0].seconds, evaluated, manifests[0].peak_bytes)
 
 
-def sealed(plan: Plan, name: str) -> Seal | None:
-    path = store.artifact_path(plan, name) / store.SEAL
-    return read(Seal, path) if path.exists() else None
+def sealed(plan: Plan, name: str) -> Manifest | None:
+    path = store.artifact_path(plan, name) / store.MANIFEST
+    return read(Manifest, path) if path.exists() else None
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from driver.host import facts
 from driver.inputs import fetching
 from driver.plan import schedule
 from shared.artifacts import store
-from shared.contract import Seal, read
+from shared.contract import Manifest, read
 from shared.errors import CrossquantError
 
 NAME, SIDE, TRAIN = "streams", 224, 200  # pixels, training images
@@ -169,9 +169,9 @@ def measure(setting: Setting) -> int:
     print(f"{setting.images:,} test images of {SIDE} × {SIDE}, {size / 1e9:.1f} GB, in {seconds:.0f} s\n")
     print("| image | stage | seconds | peak resident MB |\n|---|---|---|---|")
     peaks = []
-    for image, seal in seals(setting):
-        peaks.append(seal.peak_bytes)
-        print(f"| {image} | {seal.name} | {seal.seconds:.1f} | {seal.peak_bytes / (1 << 20):.0f} |")
+    for image, manifest in manifests(setting):
+        peaks.append(manifest.peak_bytes)
+        print(f"| {image} | {manifest.name} | {manifest.seconds:.1f} | {manifest.peak_bytes / (1 << 20):.0f} |")
     problems = list(faults(setting, targets, peaks))
     print("\n" + ("\n".join(problems) if problems else f"none above {MOST >> 20} MB; each image decoded once"))
     return 1 if problems else 0
@@ -196,9 +196,9 @@ def run(setting: Setting, targets: Sequence[str]) -> str:
     return done.stdout
 
 
-def seals(setting: Setting) -> Iterator[tuple[str, Seal]]:
-    for path in sorted((setting.volumes / NAME).glob(f"*/*/{store.SEAL}")):
-        yield path.parent.parent.name, read(Seal, path)
+def manifests(setting: Setting) -> Iterator[tuple[str, Manifest]]:
+    for path in sorted((setting.volumes / NAME).glob(f"*/*/{store.MANIFEST}")):
+        yield path.parent.parent.name, read(Manifest, path)
 
 
 def faults(setting: Setting, targets: Sequence[str], peaks: Sequence[int]) -> Iterator[str]:

@@ -17,7 +17,7 @@ OPEN = 16  # for a size that the model leaves open, where none was found that it
 
 
 @dataclass(frozen=True)
-class Leg:
+class FrameworkSupport:
     """A step of the way. It carries all of the model, or by ONNX operator so many nodes; `reason` is why it stopped."""
 
     name: str
@@ -31,7 +31,7 @@ class Leg:
 
 
 @dataclass(frozen=True)
-class Inspection:
+class Compatibility:
     """`size` in bytes; `layers` counts Keras's classes, `operators` ONNX's, in the folded graph if it came so far."""
 
     signature: Signature | None = None
@@ -39,23 +39,23 @@ class Inspection:
     size: int | None = None
     layers: dict[str, int] = field(default_factory=dict)
     operators: dict[str, int] = field(default_factory=dict)
-    legs: tuple[Leg, ...] = ()
+    legs: tuple[FrameworkSupport, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-def write(inspection: Inspection, folder: Path) -> None:
+def write(inspection: Compatibility, folder: Path) -> None:
     (folder / FILE).write_text(encode(inspection))
 
 
-def load(folder: Path) -> Inspection:
-    return read_shown(Inspection, folder / FILE)
+def load(folder: Path) -> Compatibility:
+    return read_shown(Compatibility, folder / FILE)
 
 
-def counted(names: Iterable[str]) -> dict[str, int]:
+def count_names(names: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(names).items()))
 
 
-def random_samples(signature: Signature, folder: Path) -> Path:
+def write_random_samples(signature: Signature, folder: Path) -> Path:
     """A few samples as the model takes them, for a quantizer to be tried on; of whole numbers there are 0 and 1."""
     random = np.random.default_rng(0)
     for number, tensor in enumerate(signature.inputs):

@@ -15,7 +15,7 @@ from shared.text import LONGEST, printable
 
 SCHEMA: Final = 1
 PLAN_SCHEMA: Final = 2  # of `plan.json`, and with it of what an experiment's folder on the volume holds
-SEAL_SCHEMA: Final = 1  # of `artifact.json`
+MANIFEST_SCHEMA: Final = 1  # of `artifact.json`
 DEEPEST: Final = 50  # lists and mappings in one another: no file of ours has half as many
 LARGEST_INTEGER: Final = 1 << 63
 SHOWN: Final = 200  # characters of a wrong value in an error
@@ -89,7 +89,7 @@ class File:
 
 
 @dataclass(frozen=True)
-class Seal:
+class Manifest:
     """`artifact.json`: what a finished artifact is and all that it was made from.
 
     `inputs` maps each input to its digest ("" for an optional one that wasn't there); `peak_bytes` is the largest
@@ -231,7 +231,7 @@ def _decode_fields(kind: Any, data: Any, path: tuple[str, ...]) -> Any:
 
 @cache
 def _hints(kind: Any) -> dict[str, Any]:
-    """The types of a dataclass's fields: hundreds of seals are read, and evaluating the types takes most of it."""
+    """The types of a dataclass's fields: hundreds of manifests are read, and evaluating the types takes most of it."""
     return typing.get_type_hints(kind)
 
 

@@ -155,7 +155,7 @@ class Runner:
             return self.make_anew(step, final, steps)
 
     def nothing_to_do(self, step: Step) -> bool:
-        return bool(self.freshness.inputs(step).void) or (self.freshness.done(step) and not self.force)
+        return bool(self.freshness.inputs(step).not_applicable) or (self.freshness.done(step) and not self.force)
 
     def make_anew(self, step: Step, final: Path, steps: Sequence[Step]) -> Outcome:
         inputs = self.freshness.inputs(step)
@@ -169,9 +169,9 @@ class Runner:
         with store.temporary(final) as folder:
             outcome = process.run(self.plan, step, inputs.digests, folder, partial(self.advance, step))
             if outcome.sealable:
-                seal = process.seal(step, inputs.digests, outcome, folder)
-                store.publish(folder, final, seal)
-                self.freshness.published(step.output, seal)
+                manifest = process.make_manifest(step, inputs.digests, outcome, folder)
+                store.publish(folder, final, manifest)
+                self.freshness.published(step.output, manifest)
             else:
                 store.remove(final)  # made anew by force: the old result would look like this one's
         return self.conclude(step, outcome, time.monotonic() - started)

@@ -28,3 +28,8 @@ def is_unprintable(char: str) -> bool:
 def tell_apart(cleaned: str, name: str) -> str:
     """What was made of `name`, and a sum by which it differs from what is made of any other name."""
     return f"{cleaned}_{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+
+def first_line(error: BaseException, longest: int | None = None) -> str:
+    """Return the first line of an error's message, at most `longest` characters, or its type if there is no message."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:longest]

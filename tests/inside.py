@@ -18,7 +18,9 @@ def main(arguments: list[str]) -> int:
     sys.path.append(str(ROOT / ".venv" / "lib" / version / "site-packages"))
     import pytest  # noqa: PLC0415 - after the path is set
 
-    return pytest.main(["--quiet", "--strict-markers", *arguments])
+    # Not as errors, as in pyproject.toml: the frameworks warn of themselves and of each other, at the versions that the
+    # image pins.
+    return pytest.main(["--quiet", "--strict-markers", "-W", "default", *arguments])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the volume holds for a comparison: seals, predictions, timings. Only what is up to date counts."""
+"""What the volume holds for a comparison: manifests, predictions, timings. Only what is up to date counts."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from driver.host import facts
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
 from shared.command import COMMAND
-from shared.contract import Failure, Plan, Seal, Status, Step, read_if_whole, read_shown, shown
+from shared.contract import Failure, Manifest, Plan, Status, Step, read_if_whole, read_shown, shown
 from shared.data import samples
 from shared.data.samples import About, Array, Batch
 from shared.emulation import emulation
@@ -43,11 +43,13 @@ class Evidence:
         self.plan, self.freshness = freshness.plan, freshness
         self.steps = {step.output: step for step in self.plan.steps}
         self._problems: dict[str, str] = {}
-        self._shown: dict[str, tuple[Seal, Seal]] = {}  # as it is read, and safe to show: asked for again and again
+        self._shown: dict[
+            str, tuple[Manifest, Manifest]
+        ] = {}  # as it is read, and safe to show: asked for again and again
         self._contents: dict[str, dict[str, Any]] = {}
 
     def path(self, name: str) -> Path | None:
-        usable = self.seal(name) is not None and not self.problem(name)
+        usable = self.manifest(name) is not None and not self.problem(name)
         return store.artifact_path(self.plan, name) if usable else None
 
     def content(self, name: str, file: str) -> Any:
@@ -56,16 +58,16 @@ class Evidence:
 
     def problem(self, name: str) -> str:
         """Why what is sealed there isn't as its stage declares it; "" where it is, and where nothing is."""
-        seal = self.seal(name)
-        if seal is not None and name not in self._problems:
+        manifest = self.manifest(name)
+        if manifest is not None and name not in self._problems:
             self._problems[name] = ""
             try:
-                self._contents[name] = stage_outputs.contents(store.artifact_path(self.plan, name), seal.files)
-                self._check(name, seal.files)
+                self._contents[name] = stage_outputs.contents(store.artifact_path(self.plan, name), manifest.files)
+                self._check(name, manifest.files)
             except Unusable as error:
                 run = "predict" if name.startswith(PREDICTIONS) else self.steps[name].run if name in self.steps else ""
                 self._problems[name] = stage_outputs.told(run, error, self.command("--force", name))
-        return self._problems.get(name, "") if seal is not None else ""
+        return self._problems.get(name, "") if manifest is not None else ""
 
     def _check(self, name: str, files: Collection[str]) -> None:
         """Unusable where the content of the artifact says what it can't say."""
@@ -122,18 +124,18 @@ class Evidence:
         path = self.path("dataset")
         return samples.about(path) if path else About()
 
-    def seal(self, name: str) -> Seal | None:
+    def manifest(self, name: str) -> Manifest | None:
         """Of an artifact that is there, up to date and no refusal; None also where the plan has no such artifact."""
-        seal = self.current(name)
-        return seal if seal is not None and seal.status == "ok" else None
+        manifest = self.current(name)
+        return manifest if manifest is not None and manifest.status == "ok" else None
 
-    def current(self, name: str) -> Seal | None:
+    def current(self, name: str) -> Manifest | None:
         """The same of a refusal too. Its texts are safe to show."""
-        seal = self.freshness.current(name) if name in self.plan.locations else None
-        if seal is None:
+        manifest = self.freshness.current(name) if name in self.plan.locations else None
+        if manifest is None:
             return None
-        if name not in self._shown or self._shown[name][0] is not seal:
-            self._shown[name] = seal, shown(seal)
+        if name not in self._shown or self._shown[name][0] is not manifest:
+            self._shown[name] = manifest, shown(manifest)
         return self._shown[name][1]
 
     def labels(self, artifact: str = "dataset") -> Array | None:
@@ -163,12 +165,12 @@ class Evidence:
     def status(self, step: Step) -> tuple[Status, str]:
         """Of the variant itself, or of its predictions if only they went wrong."""
         for name in (step.output, f"predictions.{step.output}"):
-            seal = self.current(name)
-            if seal is None:
+            manifest = self.current(name)
+            if manifest is None:
                 failure = self.failure(name)
                 return failure.status, f"{name}: {failure.reason}"
-            if seal.status == "unsupported":
-                return "unsupported", seal.reason
+            if manifest.status == "unsupported":
+                return "unsupported", manifest.reason
             if reason := self.problem(name):
                 return "failed", reason
         return "ok", ""
@@ -207,8 +209,11 @@ class Evidence:
     def replaced(self) -> str:
         """An artifact that was made anew since it was read here; "" where there is none."""
         for name in self.plan.locations:
-            seal = self.freshness.current(name)
-            if seal is not None and read_if_whole(Seal, store.artifact_path(self.plan, name) / store.SEAL) != seal:
+            manifest = self.freshness.current(name)
+            if (
+                manifest is not None
+                and read_if_whole(Manifest, store.artifact_path(self.plan, name) / store.MANIFEST) != manifest
+            ):
                 return name
         return ""
 
@@ -216,8 +221,8 @@ class Evidence:
         """Per image, what its requirements name, as installed where its artifacts were made."""
         found: dict[str, dict[str, str]] = {}
         for step in variants(self.plan):
-            seal = self.freshness.current(step.output)
-            if seal is not None and step.image not in found:
+            manifest = self.freshness.current(step.output)
+            if manifest is not None and step.image not in found:
                 installed = self.installed(step.output)
                 named = sorted(direct_requirements(step.image))
                 found[step.image] = {name: installed.get(normalized(name), "unknown") for name in named}
@@ -225,8 +230,8 @@ class Evidence:
 
     def installed(self, name: str) -> dict[str, str]:
         """Versions of the packages that `name` was made with, by their normalized names."""
-        seal = self.current(name)
-        return {normalized(package): version for package, version in seal.versions.items()} if seal else {}
+        manifest = self.current(name)
+        return {normalized(package): version for package, version in manifest.versions.items()} if manifest else {}
 
     def in_float(self, variant: str) -> tuple[tuple[str, ...], bool | None]:
         """The layers that `exclude: auto` left in float, and whether its limit holds."""
@@ -277,8 +282,8 @@ class Evidence:
     def digests(self) -> dict[str, str]:
         """The digest of each artifact and input that is up to date."""
         names = sorted(self.plan.locations)  # a plan that was read has another order than one that was made
-        seals = {name: self.freshness.current(name) for name in names}
-        return {name: store.digest(seal) for name, seal in seals.items() if seal is not None}
+        manifests = {name: self.freshness.current(name) for name in names}
+        return {name: store.digest(manifest) for name, manifest in manifests.items() if manifest is not None}
 
 
 def variants(plan: Plan) -> list[Step]:

@@ -44,7 +44,7 @@ def emulated(cpu: str, here: Answer, there: Answer) -> Emulated:
         agreement,
         1.0 if found.p_value is None else found.p_value,
         found.better,
-        metric_specs.margin(found.name, before),
+        metric_specs.least_loss(found.name, before),
     )
 
 
@@ -53,5 +53,5 @@ def refusals(evidence: Evidence, variant: str) -> dict[str, str]:
     name = f"emulation.{variant}"
     if (found := evidence.content(name, emulation.SUMMARY)) is not None:
         return {cpu: run.refused for cpu, run in found.cpus.items() if run.refused}
-    seal = evidence.current(name)
-    return {"other CPUs": seal.reason} if seal is not None and seal.status == "unsupported" else {}
+    manifest = evidence.current(name)
+    return {"other CPUs": manifest.reason} if manifest is not None and manifest.status == "unsupported" else {}

@@ -244,7 +244,7 @@ def compute_metric(name: str, answer: Answer, base: Answer | None) -> Metric:
         return count_metric(name, computation, before if isinstance(before, np.ndarray) else None)
     value, resampled = answer.values[name], answer.resampled[name]
     alone = Metric(
-        name, value, bootstrap.interval(resampled), None, None, None, None, metric_specs.MEASURES[name].better
+        name, value, bootstrap.interval(resampled), None, None, None, None, metric_specs.METRIC_SPECS[name].better
     )
     if base is None or before is None:
         return alone
@@ -256,7 +256,7 @@ def compute_metric(name: str, answer: Answer, base: Answer | None) -> Metric:
 def count_metric(name: str, right: Flags, base: Flags | None) -> Metric:
     """A share of right answers: Wilson's interval, and of the difference Newcombe's and McNemar's test."""
     interval = statistics.wilson(int(right.sum()), len(right))
-    alone = Metric(name, float(right.mean()), interval, None, None, None, None, metric_specs.MEASURES[name].better)
+    alone = Metric(name, float(right.mean()), interval, None, None, None, None, metric_specs.METRIC_SPECS[name].better)
     return alone if base is None else with_pairs(alone, statistics.paired(base, right))
 
 

@@ -11,7 +11,7 @@ UNITS = {"images": "image", "rows": "row", "samples": "sample", "texts": "text"}
 
 
 @dataclass(frozen=True)
-class Measure:
+class MetricSpec:
     """`label` is for tables, `long` says what it is. Shares are written in percent, their differences in points; what
     has no `form`, since it may be of any magnitude, with so many significant digits.
 
@@ -60,7 +60,7 @@ class Measure:
 
     def bare(self, value: float | None) -> str:
         """Without its unit."""
-        return number(value, self.form, self.scale) if self.form else significant(value, DIGITS)
+        return number(value, self.form, self.scale) if self.form else format_significant(value, DIGITS)
 
     def text(self, value: float | None) -> str:
         return f"{self.bare(value)} {self.unit}".strip() if value is not None else number(None)
@@ -68,7 +68,7 @@ class Measure:
     def signed(self, value: float | None) -> str:
         """Of a difference, without its unit: a share's in points."""
         if not self.form:
-            return significant(value, DIGITS - 1, "+")
+            return format_significant(value, DIGITS - 1, "+")
         return number(value, self.form.replace("{:", "{:+"), self.scale)
 
     def span(self, found: Interval | None, signed: bool = False) -> str:
@@ -78,15 +78,15 @@ class Measure:
         return f"{write(found.low)}…{write(found.high)}"
 
 
-def share(label: str, long: str, margin: float = 0.001) -> Measure:
-    return Measure(label, long, "higher", "%", "{:.2f}", margin)
+def make_share_spec(label: str, long: str, margin: float = 0.001) -> MetricSpec:
+    return MetricSpec(label, long, "higher", "%", "{:.2f}", margin)
 
 
-def error(label: str, long: str) -> Measure:
-    return Measure(label, long, "lower", "", "", 0.01, relative=True)
+def make_error_spec(label: str, long: str) -> MetricSpec:
+    return MetricSpec(label, long, "lower", "", "", 0.01, relative=True)
 
 
-def significant(value: float | None, digits: int, sign: str = "") -> str:
+def format_significant(value: float | None, digits: int, sign: str = "") -> str:
     """Whole thousands, tiny values by their exponent, all else without one."""
     if not value:
         return number(value, "{:.0f}")
@@ -95,44 +95,44 @@ def significant(value: float | None, digits: int, sign: str = "") -> str:
     return number(value, f"{{:{sign}#.{digits}g}}").rstrip(".")
 
 
-MEASURES = {
-    "accuracy": share("top-1", "accuracy", 0.0),
-    "top5": share("top-5", "top-5 accuracy", 0.0),
-    "map": share("mAP", "mean average precision"),
-    "f1": share("F1", "F1 of all labels in one heap, at 0.5"),
-    "f1_macro": share("F1 macro", "mean of each label's F1, at 0.5"),
-    "mae": error("MAE", "mean absolute error"),
-    "rmse": error("RMSE", "root of the mean squared error"),
-    "r2": Measure("R²", "coefficient of determination"),
-    "mse": error("MSE", "mean squared error of the reconstruction"),
-    "auc": Measure("ROC AUC", "area under the ROC curve of the reconstruction error"),
-    "sqnr": Measure("SQNR", "signal to quantization noise", "higher", "dB", "{:.1f}", 0.5),
-    "cosine": Measure("cosine", "cosine of the angle to the reference's output", form="{:.5f}"),
-    "agreement": share("agree", "share of the outputs that agree with the reference"),
+METRIC_SPECS = {
+    "accuracy": make_share_spec("top-1", "accuracy", 0.0),
+    "top5": make_share_spec("top-5", "top-5 accuracy", 0.0),
+    "map": make_share_spec("mAP", "mean average precision"),
+    "f1": make_share_spec("F1", "F1 of all labels in one heap, at 0.5"),
+    "f1_macro": make_share_spec("F1 macro", "mean of each label's F1, at 0.5"),
+    "mae": make_error_spec("MAE", "mean absolute error"),
+    "rmse": make_error_spec("RMSE", "root of the mean squared error"),
+    "r2": MetricSpec("R²", "coefficient of determination"),
+    "mse": make_error_spec("MSE", "mean squared error of the reconstruction"),
+    "auc": MetricSpec("ROC AUC", "area under the ROC curve of the reconstruction error"),
+    "sqnr": MetricSpec("SQNR", "signal to quantization noise", "higher", "dB", "{:.1f}", 0.5),
+    "cosine": MetricSpec("cosine", "cosine of the angle to the reference's output", form="{:.5f}"),
+    "agreement": make_share_spec("agree", "share of the outputs that agree with the reference"),
 }
 
 
-def of(metric: Metric | None) -> Measure:
-    return MEASURES["accuracy" if metric is None else metric.name]
+def spec_of(metric: Metric | None) -> MetricSpec:
+    return METRIC_SPECS["accuracy" if metric is None else metric.name]
 
 
-def short(metric: Metric | None, value: float) -> str:
+def format_short(metric: Metric | None, value: float) -> str:
     """Of the metric's kind: a share with one decimal, in percent."""
-    measure = of(metric)
+    measure = spec_of(metric)
     return f"{100 * value:.1f} %" if measure.unit == "%" else f"{measure.label} {measure.text(value)}"
 
 
-def margin(name: str, reference: float) -> float:
+def least_loss(name: str, reference: float) -> float:
     """The least loss that matters, where the reference has this figure."""
-    known = MEASURES[name]
+    known = METRIC_SPECS[name]
     return known.margin * (abs(reference) if known.relative else 1.0)
 
 
-def loses(metric: Metric, level: float) -> bool:
+def is_significant_loss(metric: Metric, level: float) -> bool:
     """Is it worse than the reference, by more than matters, and surely?"""
     if metric.loss is None or metric.delta is None or metric.p_value is None:
         return False
-    return metric.loss > margin(metric.name, metric.value - metric.delta) and metric.corrected_p_value < level
+    return metric.loss > least_loss(metric.name, metric.value - metric.delta) and metric.corrected_p_value < level
 
 
 def goodness(metric: Metric) -> float:
@@ -140,6 +140,6 @@ def goodness(metric: Metric) -> float:
     return metric.value if metric.better == "higher" else -metric.value
 
 
-def one(unit: str) -> str:
+def singular_of(unit: str) -> str:
     """A single one of them."""
     return UNITS.get(unit, unit.removesuffix("s"))

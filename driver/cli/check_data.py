@@ -14,8 +14,8 @@ from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
 from shared.contract import read_shown
 from shared.data import data_report
-from shared.data.data_report import Examination
-from shared.data.preprocessing_variants import Twins
+from shared.data.data_report import DataReport
+from shared.data.preprocessing_variants import PreprocessingVariants
 from shared.errors import CrossquantError, StageError
 
 OUTPUT = "check"
@@ -32,13 +32,15 @@ def run(arguments: CheckData) -> int:
     return 1 if show_examination(freshness, output).wrong else 0
 
 
-def show_examination(freshness: Freshness, output: Output) -> Examination:
+def show_examination(freshness: Freshness, output: Output) -> DataReport:
     """Show what the stage found, and say where it is."""
-    seal = freshness.current(OUTPUT)
-    if seal is None or seal.status != "ok":
-        raise CrossquantError(f"the data can't be looked at: {seal.reason if seal else 'the model was not loaded'}")
+    manifest = freshness.current(OUTPUT)
+    if manifest is None or manifest.status != "ok":
+        raise CrossquantError(
+            f"the data can't be looked at: {manifest.reason if manifest else 'the model was not loaded'}"
+        )
     path = store.artifact_path(freshness.plan, OUTPUT) / data_report.FILE
-    examination = read_shown(Examination, path)
+    examination = read_shown(DataReport, path)
     if output.json:
         output.print_json(asdict(examination))
         return examination
@@ -47,7 +49,7 @@ def show_examination(freshness: Freshness, output: Output) -> Examination:
     return examination
 
 
-def show(examination: Examination, console: Console) -> None:
+def show(examination: DataReport, console: Console) -> None:
     """Tables, then the findings, the worst first. Names of classes are the user's: no markup in them is obeyed."""
     console.print(Text(f"{examination.name}: {examination.task}"), highlight=False)
     console.print(tabulate_ranges(examination))
@@ -76,7 +78,7 @@ def make_table(*headings: str) -> Table:
     return table
 
 
-def tabulate_ranges(examination: Examination) -> Table:
+def tabulate_ranges(examination: DataReport) -> Table:
     table = make_table("set", "input", "samples", "shape", "dtype", "min", "max", "mean", "NaN")
     for one in examination.ranges:
         shape = " × ".join(map(str, one.shape))
@@ -86,7 +88,7 @@ def tabulate_ranges(examination: Examination) -> Table:
     return table
 
 
-def tabulate_classes(examination: Examination) -> Table:
+def tabulate_classes(examination: DataReport) -> Table:
     """The largest ones and the smallest ones, where there are many."""
     table, classes = make_table("class", "train", "test"), examination.classes
     rows = sorted(classes, key=lambda one: -one.train) if len(classes) > MOST else list(classes)
@@ -103,7 +105,7 @@ def printable(name: str) -> str:
     return "".join(char if char.isprintable() else "�" for char in name)
 
 
-def tabulate_preprocessing(twins: Twins) -> Table:
+def tabulate_preprocessing(twins: PreprocessingVariants) -> Table:
     table = make_table(f"prepared ({twins.samples} test samples)", "score", "")
     table.add_row("as declared", percent(twins.declared or 0.0), "")
     for twin in sorted(twins.twins, key=lambda one: -one.score):

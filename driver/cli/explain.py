@@ -53,8 +53,8 @@ def show_explanation(freshness: Freshness, variant: str, output: Output) -> None
     evidence = Evidence(freshness)
     measured = find(evidence, variant)
     if measured is None:  # the framework refused, in its own words
-        seal = evidence.current(f"explain.{variant}") or evidence.current(variant)
-        why = evidence.problem(f"explain.{variant}") or (seal.reason if seal else "it was not made")
+        manifest = evidence.current(f"explain.{variant}") or evidence.current(variant)
+        why = evidence.problem(f"explain.{variant}") or (manifest.reason if manifest else "it was not made")
         raise CrossquantError(f"{variant} can't be explained: {why}")
     path = store.artifact_path(freshness.plan, f"explain.{variant}") / layer_errors.FILE
     picture = draw(measured, store.volumes() / freshness.plan.experiment / EXPLANATIONS / variant / PICTURE)

@@ -18,8 +18,8 @@ from driver.inputs import fetching, user_files
 from driver.plan import schedule
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
-from shared.compatibility import Inspection, load
-from shared.contract import Plan, Seal, read
+from shared.compatibility import Compatibility, load
+from shared.contract import Manifest, Plan, read
 from shared.data.signature import Tensor
 from shared.errors import CrossquantError, StageError
 
@@ -72,25 +72,25 @@ def list_targets(plan: Plan) -> list[str]:
     return [step.output for step in plan.steps if step.output.startswith(PREFIX)]
 
 
-def merge_inspections(freshness: Freshness) -> Inspection:
+def merge_inspections(freshness: Freshness) -> Compatibility:
     """What the images found, in one: of each fact the first image's that knows it, and all of their legs."""
     inspections = []
     for name in list_targets(freshness.plan):
         folder = store.artifact_path(freshness.plan, name)
         if not freshness.current(name):
             raise CrossquantError(f"'{name}' is missing: run it again with --force")
-        if read(Seal, folder / store.SEAL).status == "ok":
+        if read(Manifest, folder / store.MANIFEST).status == "ok":
             inspections.append(load(folder))
-    names = [field.name for field in dataclasses.fields(Inspection) if field.name != "legs"]
+    names = [field.name for field in dataclasses.fields(Compatibility) if field.name != "legs"]
     facts = {name: next((value for each in inspections if (value := getattr(each, name))), None) for name in names}
     facts["operators"] = next(
         (each.operators for each in reversed(inspections) if each.operators), {}
     )  # the last graph's
     legs = tuple(leg for each in inspections for leg in each.legs)
-    return Inspection(**{key: value for key, value in facts.items() if value is not None}, legs=legs)
+    return Compatibility(**{key: value for key, value in facts.items() if value is not None}, legs=legs)
 
 
-def show(inspection: Inspection, model: str, console: Console) -> None:
+def show(inspection: Compatibility, model: str, console: Console) -> None:
     say = partial(print_line, console)
     size = f", {inspection.size:,} bytes" if inspection.size else ""
     say(f"{model}: {inspection.parameters or 0:,} parameters{size}")
@@ -115,7 +115,7 @@ def format_tensor(tensor: Tensor) -> str:
     return f"{tensor.name}: {tensor.dtype} {shape or 'one value'}"
 
 
-def tabulate_operators(inspection: Inspection) -> Table:
+def tabulate_operators(inspection: Compatibility) -> Table:
     """A row an operator: how many there are, and how many of them each leg carries."""
     table = Table("operator", box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for name in ("nodes", *(leg.name for leg in inspection.legs)):

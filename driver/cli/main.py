@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from driver import __version__
-from driver.cli import arguments as options
+from driver.cli import arguments, options
 from shared.command import COMMAND
 from shared.errors import CrossquantError, StageError, explain
 
@@ -45,31 +45,31 @@ GROUPS = {
             "doctor",
             "what this host has and lacks, and what mends it",
             "doctor",
-            options.Doctor,
+            arguments.Doctor,
             options.add_doctor,
         ),
         Command(
             "inspect",
             "what a model is, and how far each framework carries it",
             "inspect",
-            options.Inspect,
+            arguments.Inspect,
             options.add_inspect,
         ),
         Command(
             "check-data",
             "ranges, classes, duplicates, and twins of the declared preprocessing",
             "check_data",
-            options.CheckData,
+            arguments.CheckData,
             options.add_check_data,
         ),
     ),
     "run": (
-        Command("build", "build the images", "build", options.Build, options.add_build, json=False),
+        Command("build", "build the images", "build", arguments.Build, options.add_build, json=False),
         Command(
             "new",
             "write an experiment for a model and data of your own",
             "new",
-            options.New,
+            arguments.New,
             options.add_new,
             json=False,
         ),
@@ -77,16 +77,16 @@ GROUPS = {
             "fetch",
             "get data set and model, and write the plan",
             "fetch",
-            options.Fetch,
+            arguments.Fetch,
             options.add_fetch,
             json=False,
         ),
-        Command("run", "make artifacts, then compare", "run", options.Run, options.add_run),
+        Command("run", "make artifacts, then compare", "run", arguments.Run, options.add_run),
         Command(
             "list",
             "show every stage, its inputs and whether it is fresh",
             "list_stages",
-            options.ListStages,
+            arguments.ListStages,
             options.add_list,
         ),
     ),
@@ -95,21 +95,21 @@ GROUPS = {
             "report",
             "compare what is on the volume, running nothing",
             "report",
-            options.Report,
+            arguments.Report,
             options.add_report,
         ),
         Command(
             "explain",
             "which layers of a quantized variant lose how much",
             "explain",
-            options.Explain,
+            arguments.Explain,
             options.add_explain,
         ),
         Command(
             "diff",
             "two runs side by side: versions, accuracy, size, latency",
             "diff",
-            options.Diff,
+            arguments.Diff,
             options.add_diff,
         ),
     ),
@@ -138,8 +138,8 @@ def run_command(command: Command, namespace: argparse.Namespace) -> int:
     """Run it. Every error that the user can mend becomes one line and an exit code here, and nowhere else."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        arguments = options.read_arguments(command.kind, namespace)
-        return int(import_module(f"driver.cli.{command.module}").run(arguments))
+        command_arguments = arguments.read_arguments(command.kind, namespace)
+        return int(import_module(f"driver.cli.{command.module}").run(command_arguments))
     except CrossquantError as error:
         return print_error(str(error), error.exit_code)
     except OSError as error:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from driver.engines import execute
 from shared.artifacts import store
-from shared.contract import PLAN_SCHEMA, SEAL_SCHEMA, loads
+from shared.contract import MANIFEST_SCHEMA, PLAN_SCHEMA, loads
 
 
 def set_aside(experiment: str) -> str:
@@ -24,8 +24,8 @@ def set_aside(experiment: str) -> str:
 def is_of_other_version(folder: Path) -> bool:
     """Has the plan of an experiment's folder, or the manifest of one of its artifacts, another schema than today's?"""
     plan = read_schema(store.plan_path(folder.name))
-    manifests = (read_schema(path) for path in sorted(folder.glob(f"*/*/{store.SEAL}")))
-    return plan not in (None, PLAN_SCHEMA) or any(schema not in (None, SEAL_SCHEMA) for schema in manifests)
+    manifests = (read_schema(path) for path in sorted(folder.glob(f"*/*/{store.MANIFEST}")))
+    return plan not in (None, PLAN_SCHEMA) or any(schema not in (None, MANIFEST_SCHEMA) for schema in manifests)
 
 
 def read_schema(path: Path) -> int | None:

@@ -75,7 +75,7 @@ def prepare_inputs(experiment: Experiment, sample: bool, terminal: Terminal) -> 
     """Fetch the inputs, and write the plan that the stage runners read. A damaged copy of an input is fetched again."""
     fetched = fetching.fetch(experiment, sample, terminal.say, terminal.download)
     freshness = Freshness(make_plan(experiment, fetched.locations))
-    if damaged := [name for name in fetched.locations if freshness.seal(name) is None]:
+    if damaged := [name for name in fetched.locations if freshness.manifest(name) is None]:
         terminal.say(f"damaged on the volume: {', '.join(damaged)}; fetching it again")
         fetched = fetching.fetch(experiment, sample, terminal.say, terminal.download, damaged)
         freshness = Freshness(make_plan(experiment, fetched.locations))
@@ -92,7 +92,7 @@ def make_plan(experiment: Experiment, inputs: dict[str, str]) -> Plan:
 
 def write_plan(experiment: Experiment, freshness: Freshness) -> None:
     """Write the plan of `freshness`, which from here on says whether model and data are the project's own."""
-    own = loader.is_own(experiment, freshness.seal(fetching.MODEL))
+    own = loader.is_own(experiment, freshness.manifest(fetching.MODEL))
     freshness.plan = replace(freshness.plan, own_model=own)
     path = store.plan_path(experiment.name)
     store.write_atomically(path, encode(freshness.plan))
@@ -236,6 +236,6 @@ def make_comparison(evidence: Evidence, experiment: Experiment, text: str) -> tu
 
     evaluation = Evaluation(evidence, experiment.reference)
     result = compare.compare(evaluation, experiment)
-    raw = page_data.collect(evaluation, text)
+    raw = page_data.collect_page_data(evaluation, text)
     pages = {"comparison.html": page.html(result, raw), "changed.csv": csv_table.changed_text(raw.changed)}
     return result, files.texts(result) | pages

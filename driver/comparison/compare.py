@@ -22,7 +22,7 @@ from driver.analysis.results import SCHEMA, Cold, Comparison, Noise, OutputDrift
 from driver.decision import conversion_notes, decide, row_warnings
 from driver.experiment.model import Experiment
 from driver.host import facts
-from shared.contract import Seal, Step, shown
+from shared.contract import Manifest, Step, shown
 from shared.data.samples import About
 from shared.errors import CrossquantError
 from shared.tasks import find_defect
@@ -77,8 +77,8 @@ def row(evaluation: Evaluation, step: Step) -> Variant:
     if status == "ok" and step.output in evaluation.misfits:
         status, reason = "failed", evaluation.misfits[step.output]
     known = Variant(step.output, step.image, recipe(step), status, reason)
-    if seal := evidence.seal(step.output):
-        known = replace(known, size_bytes=size(seal))
+    if manifest := evidence.manifest(step.output):
+        known = replace(known, size_bytes=size(manifest))
     own, base = evaluation.answer(step.output), evaluation.answer(evaluation.reference)
     if own is None or not own.truth.judges:
         return known
@@ -150,6 +150,6 @@ def timed(rows: Sequence[Variant], tables: Mapping[str, Timings], cold: Mapping[
     ]
 
 
-def size(seal: Seal) -> int:
+def size(manifest: Manifest) -> int:
     """Bytes of the file that is shipped."""
-    return sum(file.size for name, file in seal.files.items() if name.startswith("model."))
+    return sum(file.size for name, file in manifest.files.items() if name.startswith("model."))

@@ -19,7 +19,7 @@ CHANNELS = (1, 3, 4)
 
 
 @dataclass(frozen=True)
-class Material:
+class PageData:
     """What the page shows of the raw evidence, beyond the comparison.
 
     `changed` by variant, the surest first; `seconds` by variant, of every call at batch 1 on one thread. Images are
@@ -35,20 +35,20 @@ class Material:
     explained: dict[str, Sensitivity] = field(default_factory=dict)
 
 
-def collect(evaluation: Evaluation, experiment_text: str) -> Material:
+def collect_page_data(evaluation: Evaluation, experiment_text: str) -> PageData:
     """From what is up to date on the volume."""
     evidence = evaluation.evidence
-    return Material(
-        changed=changed(evaluation),
-        seconds=seconds(evidence),
-        test_images=images(evidence, "dataset"),
-        calibration_images=images(evidence, "calibration"),
+    return PageData(
+        changed=find_changed_samples(evaluation),
+        seconds=collect_call_seconds(evidence),
+        test_images=open_images(evidence, "dataset"),
+        calibration_images=open_images(evidence, "calibration"),
         experiment_text=experiment_text,
-        explained=explained(evidence),
+        explained=load_explanations(evidence),
     )
 
 
-def changed(evaluation: Evaluation) -> dict[str, tuple[Changed, ...]]:
+def find_changed_samples(evaluation: Evaluation) -> dict[str, tuple[Changed, ...]]:
     """Of each variant, the images whose top-1 is not the reference's; where there are classes."""
     base = evaluation.answer(evaluation.reference)
     if base is None or not base.truth.spec.has_classes or base.labels is None:
@@ -61,7 +61,7 @@ def changed(evaluation: Evaluation) -> dict[str, tuple[Changed, ...]]:
     }
 
 
-def seconds(evidence: Evidence) -> dict[str, tuple[float, ...]]:
+def collect_call_seconds(evidence: Evidence) -> dict[str, tuple[float, ...]]:
     """Of each variant, every call at batch 1 on one thread, of all passes."""
     found: dict[str, tuple[float, ...]] = {}
     samples = [each for group in evidence.passes().values() for once in group for each in once.samples]
@@ -72,13 +72,13 @@ def seconds(evidence: Evidence) -> dict[str, tuple[float, ...]]:
     return found
 
 
-def explained(evidence: Evidence) -> dict[str, Sensitivity]:
+def load_explanations(evidence: Evidence) -> dict[str, Sensitivity]:
     """Of the quantized variants those that `explain` was asked for, and that it could explain."""
     names = [step.output for step in variants(evidence.plan) if recipe(step) != "fp32"]
     return {name: found for name in names if (found := explanations.find(evidence, name)) is not None}
 
 
-def images(evidence: Evidence, artifact: str) -> Images | None:
+def open_images(evidence: Evidence, artifact: str) -> Images | None:
     """(n, height, width, channels) as they are stored, mapped: only those that are shown are read. None of no pictures.
 
     Four axes are pictures, with their channels first or last; three are only where the samples are called images.

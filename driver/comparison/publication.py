@@ -38,7 +38,7 @@ ATTEMPTS = 10  # a folder that is replaced while it is read is read again
 
 
 @dataclass(frozen=True)
-class Manifest:
+class FileManifest:
     """`manifest.json`: what the files of a comparison are."""
 
     schema: Literal[1]
@@ -125,9 +125,9 @@ def check_files(folder: Path, opened: int) -> dict[str, bytes] | None:
     return contents
 
 
-def parse_manifest(folder: Path, content: bytes) -> Manifest:
+def parse_manifest(folder: Path, content: bytes) -> FileManifest:
     try:
-        manifest: Manifest = decode(Manifest, loads(content))
+        manifest: FileManifest = decode(FileManifest, loads(content))
     except (FieldError, ValueError) as error:
         raise DamagedComparison(folder, MANIFEST, f"can't be read ({error})") from None
     if set(manifest.files) != set(FILES):
@@ -180,7 +180,7 @@ def fill(temporary: Path, files: Mapping[str, str]) -> None:
     contents = {name: files[name].encode() for name in FILES}
     for name, content in contents.items():
         write(temporary / name, content)
-    manifest = Manifest(SCHEMA, {name: describe(content) for name, content in contents.items()})
+    manifest = FileManifest(SCHEMA, {name: describe(content) for name, content in contents.items()})
     write(temporary / MANIFEST, encode(manifest).encode())
 
 

@@ -98,9 +98,9 @@ def checked(folder: Path, artifact: str, comparison: Comparison) -> Path | None:
     if wanted is None:
         return None
     path = folder / artifact
-    seal = store.open_sealed(path, artifact)
-    if seal is None or store.digest(seal) != wanted:
-        found = "is missing" if seal is None else "was made anew"
+    manifest = store.read_verified_manifest(path, artifact)
+    if manifest is None or store.digest(manifest) != wanted:
+        found = "is missing" if manifest is None else "was made anew"
         raise CrossquantError(f"{path} {found} since it was compared: make the comparison anew with `{COMMAND} report`")
     return path
 

@@ -11,7 +11,7 @@ LEAST_FACTOR = 0.05  # a smaller difference of times is none, whatever the noise
 
 def worse(row: Variant) -> bool:
     """By the task's paired test, and by more than matters."""
-    return row.headline is not None and metric_specs.loses(row.headline, SIGNIFICANT)
+    return row.headline is not None and metric_specs.is_significant_loss(row.headline, SIGNIFICANT)
 
 
 def negligibly_worse(row: Variant) -> bool:

@@ -72,7 +72,9 @@ def sensible(rows: Sequence[Variant]) -> Variant:
 
 def tolerance(best: Variant) -> float:
     found = best.headline
-    return TOLERANCE if found is None or found.name == "accuracy" else metric_specs.margin(found.name, accuracy(best))
+    return (
+        TOLERANCE if found is None or found.name == "accuracy" else metric_specs.least_loss(found.name, accuracy(best))
+    )
 
 
 def select_front(rows: Sequence[Variant]) -> list[Variant]:

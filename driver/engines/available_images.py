@@ -5,6 +5,7 @@ import json
 import os
 import socket
 from collections.abc import Collection, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -52,9 +53,9 @@ def docker_tags() -> set[str] | None:
     Asked without the SDK, which takes a quarter of a second to import.
     """
     try:
-        connection = connect()
-        connection.request("GET", "/images/json")
-        found = json.loads(connection.getresponse().read())
+        with closing(connect()) as connection:
+            connection.request("GET", "/images/json")
+            found = json.loads(connection.getresponse().read())
     except (OSError, http.client.HTTPException, ValueError):
         return None
     return {tag for image in found for tag in image.get("RepoTags") or ()}

@@ -29,7 +29,7 @@ def run(freshness: Freshness, steps: Sequence[Step], engine: Engine, display: Di
     for step in steps:
         freshness.forget()
         inputs = freshness.inputs(step)
-        if not inputs.void and (force or not freshness.done(step)):
+        if not inputs.not_applicable and (force or not freshness.done(step)):
             end = make(freshness.plan, step, inputs, engine, display)
             display.event(end)
             failed |= end.status in ("failed", "skipped")
@@ -88,11 +88,14 @@ def keep_log(written: Path, to: Path) -> None:
 def publish(plan: Plan, step: Step, inputs: Inputs, made: Path, end: Event) -> Event:
     """Put what the container made into its place, if it was made from what it should have been."""
     try:
-        seal = None if made.is_symlink() else store.open_sealed(made, step.output)
+        manifest = None if made.is_symlink() else store.read_verified_manifest(made, step.output)
     except store.Damaged:
-        seal = None
+        manifest = None
     wanted = (step.output, step.code, inputs.digests, step.parameters, end.status)
-    if seal is None or (seal.name, seal.code, seal.inputs, seal.parameters, seal.status) != wanted:
+    if (
+        manifest is None
+        or (manifest.name, manifest.code, manifest.inputs, manifest.parameters, manifest.status) != wanted
+    ):
         return replace(end, status="failed", reason="what the stage left is not what its runner was to make")
     final = store.artifact_path(plan, step.output)
     store.remove(final)

@@ -10,7 +10,7 @@ from driver.catalog.declarations import Catalog
 from driver.experiment import recipes, validation, yaml_source
 from driver.experiment.model import Experiment
 from shared.artifacts import store
-from shared.contract import Seal, decode
+from shared.contract import Manifest, decode
 from shared.errors import CrossquantError, FieldError
 
 FOLDER = Path(__file__).parent / "builtin"
@@ -108,10 +108,10 @@ def own_sums() -> Own:
     return sums
 
 
-def is_own(experiment: Experiment, model: Seal | None) -> bool:
+def is_own(experiment: Experiment, model: Manifest | None) -> bool:
     """Are the model and the data of the experiment the project's own? Anything else may be hostile.
 
-    `model` is the verified seal of `input.model`, with every file that the stages read of the model, its code among
+    `model` is the verified manifest of `input.model`, with every file that the stages read of the model, its code among
     them. What counts is the content: a sum in the user's experiment is the user's word, and so is a name.
     """
     known = set(own_sums().models.values())

@@ -13,7 +13,7 @@ from driver.experiment.model import SAMPLE_SUFFIX, Experiment, Model, Source
 from driver.inputs import cifar10, download, embedded_sample, user_files
 from driver.inputs.file_content import find_wrong_kind, is_whole
 from shared.artifacts import locks, store
-from shared.contract import SEAL_SCHEMA, Failure, Plan, Seal, Step, read, read_if_whole
+from shared.contract import MANIFEST_SCHEMA, Failure, Manifest, Plan, Step, read, read_if_whole
 from shared.errors import CrossquantError
 
 Say = Callable[[str], None]
@@ -73,9 +73,9 @@ def fetch_model(
     forget_failures(experiment, MODEL, sealed, final)
 
 
-def on_volume(final: Path) -> Seal | None:
-    """The seal of what an earlier `fetch` left there, its files unread; None where it is damaged."""
-    return read_if_whole(Seal, final / store.SEAL)
+def on_volume(final: Path) -> Manifest | None:
+    """The manifest of what an earlier `fetch` left there, its files unread; None where it is damaged."""
+    return read_if_whole(Manifest, final / store.MANIFEST)
 
 
 def refusals(sources: Sequence[Source], bring: Callable[[Source], None]) -> str:
@@ -90,7 +90,7 @@ def refusals(sources: Sequence[Source], bring: Callable[[Source], None]) -> str:
     return "; ".join(problems)
 
 
-def keep_model(path: Path, model: Model, source: Source, final: Path, sealed: Seal | None) -> None:
+def keep_model(path: Path, model: Model, source: Source, final: Path, sealed: Manifest | None) -> None:
     """Copy the model, and the code that it needs, into the sealed folder `final`, unless they are there already."""
     if model.sha256 and path.is_file() and (found := store.file_sha256(path)) != model.sha256:
         if source.downloaded:
@@ -101,7 +101,7 @@ def keep_model(path: Path, model: Model, source: Source, final: Path, sealed: Se
     keep_files(user_files.model_files(path, model), source, final, sealed)
 
 
-def keep_files(files: dict[str, Path], source: Source, final: Path, sealed: Seal | None) -> None:
+def keep_files(files: dict[str, Path], source: Source, final: Path, sealed: Manifest | None) -> None:
     """Copy `files` into the sealed folder `final`, unless it has just them, from there."""
     if sealed and sealed.files == user_files.hashed(files) and sealed.parameters.get("origin") == str(source):
         return
@@ -206,7 +206,7 @@ def list_doubtful(experiment: Experiment) -> list[str]:
     ]
 
 
-def forget_failures(experiment: Experiment, name: str, before: Seal | None, final: Path) -> None:
+def forget_failures(experiment: Experiment, name: str, before: Manifest | None, final: Path) -> None:
     """Remove the records of failures on an input that has another content now: they say nothing about it."""
     now = on_volume(final)
     if before is not None and now is not None and now.files != before.files:
@@ -270,7 +270,7 @@ def download_path(source: Source) -> Path:
 
 def is_kept(final: Path) -> bool:
     """Is the data set there, in the form of today?"""
-    return (final / store.SEAL).exists() and (final / "x_test_0.npy").exists()
+    return (final / store.MANIFEST).exists() and (final / "x_test_0.npy").exists()
 
 
 def keep_full(arrays: cifar10.Arrays, origin: str, final: Path) -> None:
@@ -303,9 +303,9 @@ def replacing(final: Path) -> Iterator[Path]:
 
 
 def publish(folder: Path, final: Path, origin: str) -> None:
-    """Seal an input: it has no inputs of its own, only an origin."""
-    seal = Seal(
-        schema=SEAL_SCHEMA,
+    """Manifest an input: it has no inputs of its own, only an origin."""
+    manifest = Manifest(
+        schema=MANIFEST_SCHEMA,
         name=final.name,
         status="ok",
         reason="",
@@ -318,4 +318,4 @@ def publish(folder: Path, final: Path, origin: str) -> None:
         seconds=0.0,
         peak_bytes=0,
     )
-    store.publish(folder, final, seal)
+    store.publish(folder, final, manifest)

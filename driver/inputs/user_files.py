@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from driver.experiment.model import Model, Source
@@ -67,6 +69,7 @@ def below(folder: Path) -> list[str]:
     who copies it, and could have any file of this host put where a stage reads it. Also for what is no file.
     """
     found, linked = [], 0
+    resolve = cache(real_path)  # else each link resolves all links on the way to it once more
     for place, folders, names in os.walk(folder, followlinks=True):
         linked += Path(place).is_symlink() and place != str(folder)
         if linked > MOST_LINKED:  # links to one another make few folders many
@@ -74,7 +77,7 @@ def below(folder: Path) -> list[str]:
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
         shown = [name for name in sorted(names) if name[0] != "."]
         for path in (Path(place) / name for name in (*folders, *shown)):
-            refuse_link(path, folder)
+            refuse_link(path, folder, resolve)
         for path in (Path(place) / name for name in shown):
             if not path.is_file():  # a pipe would be waited for without end
                 raise CrossquantError(f"{path} is no file: take it away, or put a file there")
@@ -82,15 +85,20 @@ def below(folder: Path) -> list[str]:
     return found
 
 
-def refuse_link(path: Path, folder: Path) -> None:
+def real_path(path: Path) -> Path:
+    """`path` without links. It doesn't have to be there."""
+    return Path(os.path.realpath(path))
+
+
+def refuse_link(path: Path, folder: Path, resolve: Callable[[Path], Path]) -> None:
     """CrossquantError where `path`, below `folder`, is a link out of it, to nothing, or to a folder that holds it."""
     if not path.is_symlink():
         return
-    target, within = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
+    target, within = resolve(path), resolve(folder)
     around = [each for each in path.parents if each.is_relative_to(folder)]  # as it is reached, through other links
     if not target.is_relative_to(within):
         raise CrossquantError(f"{path} is a link to {target}, outside of {folder}: copy that there in its place")
-    if not target.exists() or any(Path(os.path.realpath(each)).is_relative_to(target) for each in around):
+    if not target.exists() or any(resolve(each).is_relative_to(target) for each in around):
         where = "to nothing" if not target.exists() else "to a folder that it is in"
         raise CrossquantError(f"{path} is a link {where}: take it away")
 

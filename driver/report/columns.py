@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from driver.analysis import metric_specs
-from driver.analysis.metric_specs import Measure
+from driver.analysis.metric_specs import MetricSpec
 from driver.analysis.numbers import NONE, tiny
 from driver.analysis.results import Comparison, Metric, Variant
 from driver.experiment.task_specs import TASKS
@@ -32,7 +32,7 @@ def headings(comparison: Comparison) -> tuple[str, ...]:
 
 def figure_headings(comparison: Comparison) -> list[str]:
     """Of the figures of a task without classes."""
-    first, *others = [metric_specs.MEASURES[name] for name in of_task(comparison)]
+    first, *others = [metric_specs.METRIC_SPECS[name] for name in of_task(comparison)]
     fidelity = comparison.task == "fidelity"
     difference = [] if fidelity else [first.difference_heading]
     noise = [] if fidelity else ["SQNR dB"]
@@ -72,11 +72,11 @@ def others(comparison: Comparison, row: Variant) -> list[str]:
 def value(metric: Metric | None) -> str:
     if metric is not None and metric.name == "sqnr" and metric.value >= metric_specs.EXACT_DB:
         return "exact"
-    return NONE if metric is None else metric_specs.of(metric).bare(metric.value)
+    return NONE if metric is None else metric_specs.spec_of(metric).bare(metric.value)
 
 
 def difference(metric: Metric | None) -> str:
-    return NONE if metric is None else metric_specs.of(metric).signed(metric.delta)
+    return NONE if metric is None else metric_specs.spec_of(metric).signed(metric.delta)
 
 
 def sqnr(row: Variant) -> str:
@@ -100,8 +100,8 @@ def written(value: float | None, form: str) -> str:
     return NONE if value is None else form.format(value)
 
 
-def headline(comparison: Comparison) -> Measure:
+def headline(comparison: Comparison) -> MetricSpec:
     """What the variants are judged by."""
     if comparison.task == "classification":
-        return metric_specs.MEASURES["accuracy"]
-    return metric_specs.MEASURES[of_task(comparison)[0]]
+        return metric_specs.METRIC_SPECS["accuracy"]
+    return metric_specs.METRIC_SPECS[of_task(comparison)[0]]

@@ -67,7 +67,9 @@ def flat(row: Variant, unit: str) -> dict[str, object]:
 
 def there(row: Variant, run: Emulated) -> str:
     return (
-        f"{100 * run.accuracy:.1f}%" if row.accuracy is not None else metric_specs.of(row.headline).text(run.accuracy)
+        f"{100 * run.accuracy:.1f}%"
+        if row.accuracy is not None
+        else metric_specs.spec_of(row.headline).text(run.accuracy)
     )
 
 

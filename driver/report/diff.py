@@ -94,7 +94,7 @@ def cells(name: str, old: Variant | None, new: Variant | None, test: Metric | No
 
 
 def signed(test: Metric, value: float) -> str:
-    measure = metric_specs.of(test)
+    measure = metric_specs.spec_of(test)
     return points(100 * value) if measure.unit == "%" else measure.signed(value)
 
 
@@ -105,7 +105,7 @@ def span(test: Metric, found: Interval | None) -> str:
 def judged_by(row: Variant | None) -> str:
     if row is None or row.headline is None:
         return "–" if row is None else row.status
-    return metric_specs.of(row.headline).bare(row.headline.value)
+    return metric_specs.spec_of(row.headline).bare(row.headline.value)
 
 
 def size(row: Variant | None) -> str:

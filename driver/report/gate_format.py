@@ -1,6 +1,6 @@
 """Gates as text: their names, values and limits."""
 
-from driver.analysis.metric_specs import MEASURES
+from driver.analysis.metric_specs import METRIC_SPECS
 from driver.analysis.numbers import number
 from driver.analysis.results import Gate
 
@@ -16,8 +16,8 @@ SHARES = ("accuracy", "changed")  # gates on these are shares, 0-1; the others a
 
 
 def gate_value(gate: Gate) -> str:
-    if gate.figure in MEASURES:
-        return MEASURES[gate.figure].text(gate.value)
+    if gate.figure in METRIC_SPECS:
+        return METRIC_SPECS[gate.figure].text(gate.value)
     return f"{number(gate.value, scale=scale(gate))} {unit(gate)}"
 
 
@@ -32,8 +32,8 @@ def scale(gate: Gate) -> float:
 def gate_limit(gate: Gate) -> str:
     """`≥ 85 %`, and how sure it must be."""
     sure = f" with {gate.confidence:.0%} confidence" if gate.confidence is not None else ""
-    if gate.figure in MEASURES:
-        known = MEASURES[gate.figure]
+    if gate.figure in METRIC_SPECS:
+        known = METRIC_SPECS[gate.figure]
         limit = f"{known.scale * gate.limit:g} {known.unit}".strip()
     else:
         limit = f"{scale(gate) * gate.limit:g} {unit(gate)}"
@@ -41,4 +41,4 @@ def gate_limit(gate: Gate) -> str:
 
 
 def gate_name(figure: str) -> str:
-    return NAMES.get(figure) or (MEASURES[figure].label if figure in MEASURES else figure)
+    return NAMES.get(figure) or (METRIC_SPECS[figure].label if figure in METRIC_SPECS else figure)

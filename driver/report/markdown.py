@@ -85,7 +85,7 @@ def heads(comparison: Comparison) -> tuple[list[str], list[str]]:
     """Of the conversion steps' table and of the draws', by the task."""
     if comparison.task == "classification":
         return STEP_HEAD, DRAW_HEAD
-    first = metric_specs.of(next((row.headline for row in comparison.variants if row.headline), None))
+    first = metric_specs.spec_of(next((row.headline for row in comparison.variants if row.headline), None))
     named = {"label": first.heading, "difference": first.difference_heading}
     return [line.format(**named) for line in OTHER_STEP_HEAD], [line.format(**named) for line in OTHER_DRAW_HEAD]
 
@@ -124,7 +124,7 @@ def draw_lines(comparison: Comparison) -> list[str]:
 
 def other_draw_line(row: Variant, found: Draws) -> str:
     """Of a task without classes."""
-    measure, values = metric_specs.of(row.headline), found.accuracies
+    measure, values = metric_specs.spec_of(row.headline), found.accuracies
     spread = f"{measure.bare(min(values))}…{measure.bare(max(values))}"
     figures = (str(len(values)), measure.bare(found.mean), measure.bare(found.sd), spread)
     return f"| `{row.name}` | {' | '.join(figures)} | {measure.signed(found.delta_pp)} |"

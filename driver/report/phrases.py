@@ -59,7 +59,7 @@ from driver.analysis.facts import (
     TooFewSamples,
     WorseOnCpu,
 )
-from driver.analysis.metric_specs import MEASURES, Measure
+from driver.analysis.metric_specs import METRIC_SPECS, MetricSpec
 from driver.analysis.results import Comparison, Draws, Gate, Variant
 from driver.decision.ranking import Choice
 from driver.report import columns
@@ -152,7 +152,7 @@ def reason_with_values(reason: Reason) -> str:
         case NearEnough() | NoFidelityGate() | FloatTooFar():
             return fidelity_text(reason)
         case NothingFaster():
-            return f"nothing that keeps its {MEASURES[reason.metric].name} is faster"
+            return f"nothing that keeps its {METRIC_SPECS[reason.metric].name} is faster"
         case NoResult():
             return reason.status
         case GateFails():
@@ -175,7 +175,7 @@ STANDINGS = {
 def fidelity_text(reason: NearEnough | NoFidelityGate | FloatTooFar) -> str:
     """With `SQNR 31.2 dB, cosine 0.99900, agree 98.20 %`."""
     known = ", ".join(
-        f"{MEASURES[each.metric].label} {MEASURES[each.metric].text(each.value)}" for each in reason.metrics
+        f"{METRIC_SPECS[each.metric].label} {METRIC_SPECS[each.metric].text(each.value)}" for each in reason.metrics
     )
     match reason:
         case NearEnough():
@@ -246,7 +246,7 @@ def difference_text(difference: PairedDifference | None) -> str:
 
 def change_text(change: MetricValue) -> str:
     """Of a difference: `−0.06 points`, `−0.06 points of mAP`, `MAE +0.012`."""
-    measure = MEASURES[change.metric]
+    measure = METRIC_SPECS[change.metric]
     text = signed(change.metric, change.value)
     if change.metric == "accuracy":
         return f"{text} points"
@@ -257,7 +257,7 @@ def change_text(change: MetricValue) -> str:
 
 def signed(metric: str, value: float) -> str:
     """Of a difference, without its unit."""
-    return points(100 * value) if metric == "accuracy" else MEASURES[metric].signed(value)
+    return points(100 * value) if metric == "accuracy" else METRIC_SPECS[metric].signed(value)
 
 
 def points(value: float) -> str:
@@ -270,7 +270,7 @@ def probability(p: float) -> str:
 
 def short(metric: str, value: float) -> str:
     """A share with one decimal, in percent; anything else with its label."""
-    measure = MEASURES[metric]
+    measure = METRIC_SPECS[metric]
     return f"{100 * value:.1f} %" if measure.unit == "%" else f"{measure.label} {measure.text(value)}"
 
 
@@ -370,11 +370,11 @@ def spread(row: Variant, draws: Draws) -> str:
     """`87.14 ± 0.04 %, 87.10…87.18 (−0.05 points)`: mean, standard deviation, range, difference of the mean."""
     low, high = 100 * min(draws.accuracies), 100 * max(draws.accuracies)
     if row.accuracy is None:
-        return other_spread(metric_specs.of(row.headline), draws)
+        return other_spread(metric_specs.spec_of(row.headline), draws)
     return f"{100 * draws.mean:.2f} ± {100 * draws.sd:.2f} %, {low:.2f}…{high:.2f} ({points(draws.delta_pp)} points)"
 
 
-def other_spread(measure: Measure, draws: Draws) -> str:
+def other_spread(measure: MetricSpec, draws: Draws) -> str:
     """The same of what another task is judged by."""
     mean, sd, low, high = map(measure.bare, (draws.mean, draws.sd, min(draws.accuracies), max(draws.accuracies)))
     return f"{measure.label} {mean} ± {sd}, {low}…{high} ({measure.signed(draws.delta_pp)})"
@@ -429,7 +429,7 @@ def direction(comparison: Comparison) -> str:
         return ""
     if comparison.task == "fidelity":
         return f"No labels: how near each variant is to {comparison.reference}, not how often it is right."
-    first = MEASURES[names[0]]
+    first = METRIC_SPECS[names[0]]
     return f"{first.label}, the {first.long}: {first.direction}."
 
 

@@ -9,7 +9,7 @@ import onnx
 from images.keras import export
 from images.keras.load import store_model
 from images.keras.model.runtime import model_signature, open_model, trace_model
-from shared.compatibility import Inspection, Leg, counted, write
+from shared.compatibility import Compatibility, FrameworkSupport, count_names, write
 from shared.errors import Unsupported
 
 
@@ -20,11 +20,11 @@ def run(source: Path, out: Path, *, trust: bool, opset: int) -> None:
     """
     store_model(source, out, trust)
     model = open_model(out)
-    inspection = Inspection(
+    inspection = Compatibility(
         signature=model_signature(model, trace_model(model).batch),
         parameters=model.count_params(),
         size=sum(path.stat().st_size for path in out.rglob("model.*") if path.is_file()),
-        layers=counted(type(layer).__name__ for layer in computing_layers(model)),
+        layers=count_names(type(layer).__name__ for layer in computing_layers(model)),
     )
     write(add_conversion(inspection, model, opset, out), out)
 
@@ -35,13 +35,13 @@ def computing_layers(model: keras.Model) -> list[keras.layers.Layer]:
     return [layer for layer in layers if not isinstance(layer, keras.Model | keras.layers.InputLayer)]
 
 
-def add_conversion(inspection: Inspection, model: keras.Model, opset: int, out: Path) -> Inspection:
+def add_conversion(inspection: Compatibility, model: keras.Model, opset: int, out: Path) -> Compatibility:
     """Convert the model to `model.onnx` in `out`, and add the ONNX operators to `inspection`, or the reason why not."""
     try:
         graph, notes = export.convert(model, opset)
         export.check_model(graph)
     except Unsupported as error:
-        return replace(inspection, legs=(Leg("tf2onnx", reason=str(error)),))
+        return replace(inspection, legs=(FrameworkSupport("tf2onnx", reason=str(error)),))
     onnx.save(graph, out / "model.onnx")
-    operators = counted(node.op_type for node in export.all_nodes(graph.graph))
-    return replace(inspection, operators=operators, legs=(Leg("tf2onnx", all=True),), notes=tuple(notes))
+    operators = count_names(node.op_type for node in export.all_nodes(graph.graph))
+    return replace(inspection, operators=operators, legs=(FrameworkSupport("tf2onnx", all=True),), notes=tuple(notes))

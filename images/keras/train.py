@@ -118,7 +118,8 @@ class Augmented(keras.utils.PyDataset):
         rows = self.random.integers(0, 2 * SHIFT + 1, len(chosen))[:, None] + np.arange(height)
         columns = np.where(flip[:, None], np.arange(width)[::-1], np.arange(width))
         columns = columns + self.random.integers(0, 2 * SHIFT + 1, len(chosen))[:, None]
-        return self.padded[chosen[:, None, None], rows[:, :, None], columns[:, None, :]]
+        crops: np.ndarray = self.padded[chosen[:, None, None], rows[:, :, None], columns[:, None, :]]
+        return crops
 
 
 class OneCycle(keras.callbacks.Callback):

@@ -54,7 +54,8 @@ def read_keras(path: Path) -> KerasSource:
     flat = keras.Model(list(model.inputs), list(model.outputs))  # inputs may be a dict or a single tensor
 
     def function(*tensors: tf.Tensor) -> list[tf.Tensor]:
-        return keras.tree.flatten(flat(list(tensors), training=False))
+        answers: list[tf.Tensor] = keras.tree.flatten(flat(list(tensors), training=False))
+        return answers
 
     return KerasSource(function, tuple(input_spec(*pair) for pair in enumerate(flat.inputs)), flat)
 

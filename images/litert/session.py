@@ -92,7 +92,8 @@ def quantize_input(array: Array, details: Details) -> Array:
     if array.dtype == dtype or not scale:
         return array.astype(dtype, copy=False)
     limits = np.iinfo(dtype)
-    return np.clip(np.round(array / scale) + zero, limits.min, limits.max).astype(dtype)
+    codes: Array = np.clip(np.round(array / scale) + zero, limits.min, limits.max).astype(dtype)
+    return codes
 
 
 def dequantize_output(array: Array, details: Details) -> Array:

@@ -1,4 +1,4 @@
-"""Static quantization that leaves in float what costs too much accuracy: `exclude: auto`."""
+"""Accuracy-aware static quantization: leaves the layers in float that cost too much accuracy (`exclude: auto`)."""
 
 import tempfile
 from pathlib import Path
@@ -7,12 +7,12 @@ import onnx
 
 from images.onnx import computed_bytes
 from images.onnx.quantize import coverage
-from images.onnx.quantize.calibrate import ranges
-from images.onnx.quantize.exclusion import excluded
-from images.onnx.quantize.outliers import without_outliers
+from images.onnx.quantize.calibrate import compute_ranges
+from images.onnx.quantize.exclusion import select_excluded
+from images.onnx.quantize.outliers import drop_outliers
 from images.onnx.quantize.recipe import Recipe
-from images.onnx.quantize.relu_check import check_dropped
-from images.onnx.quantize.trials import Attempts
+from images.onnx.quantize.relu_check import check_dropped_activations
+from images.onnx.quantize.trials import TrialModels
 from images.onnx.session import FILE, load
 from shared.quantization.layer_search import Search, least, record
 from shared.quantization.scorer import Scorer
@@ -40,22 +40,24 @@ def run(
 ) -> None:
     """Write `model.onnx`, `quantized.json` and `excluded.json`.
 
-    The layers are ranked on calibration samples; the score that decides, at most `max_drop_pp` percentage points
-    below the float model's, is that on `holdout`. Where no trial holds it, the best one is kept, and `holds` is false.
+    The layers are ranked on calibration samples. A trial holds if its score on `holdout` is at most `max_drop_pp`
+    percentage points below the float model's. If no trial holds, the best one is kept, and `holds` is false.
     """
     recipe = Recipe(activation, weight, per_channel, symmetric_activation, symmetric_weight, reduce_range)
-    recipe.check()
-    always = excluded(onnx.load(model / FILE), [], exclude_types)
+    recipe.check_types()
+    always_excluded = select_excluded(onnx.load(model / FILE), [], exclude_types)
     with tempfile.TemporaryDirectory(dir=out) as folder:
-        ordinary = without_outliers(model / FILE, calibration, outliers, Path(folder))
-        found = ranges(model / FILE, ordinary, calibrate, percentile, Path(folder))
-        attempts = Attempts(model, found, recipe, always, Path(folder))
+        kept_samples = drop_outliers(model / FILE, calibration, outliers, Path(folder))
+        tensor_ranges = compute_ranges(model / FILE, kept_samples, calibrate, percentile, Path(folder))
+        trial_models = TrialModels(model, tensor_ranges, recipe, always_excluded, Path(folder))
         scorer = Scorer(holdout, load(model, threads.allowed()), computed_bytes.per_sample(model, holdout))
         search = Search(least(scorer.exact, max_drop_pp), trials)
-        attempts.check()
-        best = search.run(lambda names: scorer.score(attempts.load(names)), lambda: attempts.order(calibration))
-        attempts.write(best.excluded, out / FILE)
+        trial_models.check_recipe()
+        best = search.run(
+            lambda names: scorer.score(trial_models.load_model(names)), lambda: trial_models.rank_layers(calibration)
+        )
+        trial_models.write_model(best.excluded, out / FILE)
     quantized = onnx.load(out / FILE)
-    coverage.check(quantized, out)
-    check_dropped(onnx.load(model / FILE), quantized, found, calibrate)
+    coverage.check_coverage(quantized, out)
+    check_dropped_activations(onnx.load(model / FILE), quantized, tensor_ranges, calibrate)
     record(search, best, scorer.exact, best.excluded, out)

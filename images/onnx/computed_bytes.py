@@ -1,4 +1,4 @@
-"""How many bytes of tensors ONNX Runtime computes for a sample: from the shapes that they have when it runs them."""
+"""Counts the bytes of the tensors that ONNX Runtime computes for a sample, from their shapes at run time."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -8,43 +8,48 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper
 
-from images.onnx.session import FILE, REFUSALS, batch_of, feed
+from images.onnx.session import FILE, RUNTIME_ERRORS, build_feed, fixed_batch_size
 from shared.data.samples import Array, Batch
 from shared.measure import sample_bytes
+from shared.text import first_line
 
-RESTORING = "DequantizeLinear"  # ONNX Runtime joins it to the operator that reads it
+DEQUANTIZE = "DequantizeLinear"  # ONNX Runtime fuses it with the operator that reads it
 
 
 def per_sample(variant: Path, dataset: Path) -> int:
-    """Of all tensors of the model in `variant`; 0 for one of a fixed batch, which takes what it takes."""
-    return of(variant / FILE, dataset)
+    """Return the bytes that the model in `variant` computes for one sample, or 0 if its batch size is fixed."""
+    return per_sample_of_file(variant / FILE, dataset)
 
 
-def of(model: Path, dataset: Path, names: Collection[str] | None = None) -> int:
-    """The same of a file, and of the tensors in `names` alone. The inputs are not among them."""
-    graph = onnx.load(model)
-    if batch_of(graph.graph):
+def per_sample_of_file(model: Path, dataset: Path, names: Collection[str] | None = None) -> int:
+    """Return the bytes that the file `model` computes for one sample, or 0 if its batch size is fixed.
+
+    Only the tensors in `names` are counted if they are given. The model's inputs never count. 0 too if ONNX Runtime
+    can't compute the shapes.
+    """
+    loaded = onnx.load(model)
+    if fixed_batch_size(loaded.graph):
         return 0
-    shapes = Shapes(graph, names)
+    probe = ShapeProbe(loaded, names)
     try:
-        return sample_bytes.per_sample(shapes.total, dataset)
-    except REFUSALS as error:
-        print(f"ONNX Runtime can't tell the sizes of this model's tensors: {str(error).strip().splitlines()[0]}")
+        return sample_bytes.per_sample(probe.count_bytes, dataset)
+    except RUNTIME_ERRORS as error:
+        print(f"ONNX Runtime can't compute the sizes of this model's tensors: {first_line(error)}")
         return 0
 
 
-class Shapes:
-    """The graph with the shape of each tensor as its output, and not the tensor.
+class ShapeProbe:
+    """The graph with the shape of each tensor as an output, instead of the tensors themselves.
 
-    ONNX Runtime runs a Shape as early as it can where it orders by priority, and frees the tensor behind it: sizes are
-    known in as much memory as the model itself takes.
+    In priority order ONNX Runtime runs a Shape as early as it can and then frees the tensor, so measuring the sizes
+    takes no more memory than running the model.
     """
 
     def __init__(self, model: onnx.ModelProto, names: Collection[str] | None) -> None:
         sizes = item_sizes(model)
-        skipped = {name for node in model.graph.node if node.op_type == RESTORING for name in node.output}
-        made = [name for node in model.graph.node for name in node.output if name in sizes.keys() - skipped]
-        self.tensors = [name for name in made if names is None or name in names]
+        skipped = {name for node in model.graph.node if node.op_type == DEQUANTIZE for name in node.output}
+        computed = [name for node in model.graph.node for name in node.output if name in sizes.keys() - skipped]
+        self.tensors = [name for name in computed if names is None or name in names]
         self.sizes = [sizes[name] for name in self.tensors]
         taken = {name for node in model.graph.node for name in node.output}
         prefix = "shape"
@@ -55,26 +60,31 @@ class Shapes:
         for tensor, output in zip(self.tensors, self.outputs, strict=True):
             model.graph.node.append(helper.make_node("Shape", [tensor], [output]))
             model.graph.output.append(helper.make_tensor_value_info(output, TensorProto.INT64, [None]))
-        self.session = opened(model) if self.tensors else None
+        self.session = open_unoptimized(model) if self.tensors else None
 
-    def total(self, batch: Batch) -> int:
+    def count_bytes(self, batch: Batch) -> int:
+        """Return the bytes of all measured tensors for this batch."""
         if self.session is None:
             return 0
-        shapes: list[Array] = self.session.run(self.outputs, feed(self.session, batch))
+        shapes: list[Array] = self.session.run(self.outputs, build_feed(self.session, batch))
         return sum(int(np.prod(shape)) * size for shape, size in zip(shapes, self.sizes, strict=True))
 
 
 def item_sizes(model: onnx.ModelProto) -> dict[str, int]:
-    """Bytes of an item, of each tensor whose type is known; a sequence has no shape to ask for."""
+    """Return the bytes of one item, by tensor, where the type is known. Sequences are left out: they have no shape."""
     inferred = onnx.shape_inference.infer_shapes(model).graph
-    known = [item for item in (*inferred.value_info, *inferred.output) if item.type.HasField("tensor_type")]
-    kinds = {item.name: item.type.tensor_type.elem_type for item in known}
-    plain = {name: kind for name, kind in kinds.items() if kind not in (TensorProto.UNDEFINED, TensorProto.STRING)}
-    return {name: helper.tensor_dtype_to_np_dtype(kind).itemsize for name, kind in plain.items()}
+    tensors = [item for item in (*inferred.value_info, *inferred.output) if item.type.HasField("tensor_type")]
+    types = {item.name: item.type.tensor_type.elem_type for item in tensors}
+    numeric_types = {
+        name: elem_type
+        for name, elem_type in types.items()
+        if elem_type not in (TensorProto.UNDEFINED, TensorProto.STRING)
+    }
+    return {name: helper.tensor_dtype_to_np_dtype(elem_type).itemsize for name, elem_type in numeric_types.items()}
 
 
-def opened(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
-    """As it stands, on one thread: an optimizer would join operators, and weights would be packed for nothing."""
+def open_unoptimized(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+    """Open the graph on one thread, without an optimizer, which would fuse operators, and without packing weights."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED

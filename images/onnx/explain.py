@@ -1,4 +1,4 @@
-"""Which layer loses how much, and why, when a variant is quantized."""
+"""Measures how much each layer loses when a variant is quantized, and why."""
 
 import tempfile
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 from onnx import numpy_helper
 
 from images.onnx.sensitivity.ablation import Ablation
-from images.onnx.sensitivity.graph_layers import Part
+from images.onnx.sensitivity.graph_layers import GraphLayer
 from images.onnx.session import FILE, load
 from shared.data.subset import Subset
 from shared.numerics import ErrorAccumulator
@@ -19,77 +19,79 @@ from shared.sensitivity.layer_errors import Error, Extent, Layer, Sensitivity
 
 
 def run(variant: Path, model: Path, calibration: Path, out: Path, *, images: int) -> None:
-    """Write `layers.json`. Unsupported for a variant that isn't quantized statically, from `model`."""
+    """Write `layers.json`. Unsupported for a variant that isn't quantized statically from `model`."""
     subset = Subset(calibration, images)
     with tempfile.TemporaryDirectory(dir=out) as folder:
         ablation = Ablation(model / FILE, variant / FILE, subset, Path(folder))
-        answers = ablation.of(load(variant, threads.allowed()))
-        layer_errors.write(explained(ablation, variant.name, answers), out)
+        answers = ablation.collect_answers(load(variant, threads.allowed()))
+        layer_errors.write(measure_sensitivity(ablation, variant.name, answers), out)
 
 
-def explained(ablation: Ablation, variant: str, answers: np.ndarray) -> Sensitivity:
-    judge, constants = ablation.judge, ablation.scheme.constants
-    found = Sensitivity(
+def measure_sensitivity(ablation: Ablation, variant: str, answers: np.ndarray) -> Sensitivity:
+    """Measure the loss of the variant, whose answers to the samples are `answers`, as a whole and layer by layer."""
+    evaluator, constants = ablation.evaluator, ablation.scheme.constants
+    sensitivity = Sensitivity(
         variant=variant,
         images=len(answers),
-        float_accuracy=judge.score(judge.exact),
-        quantized_accuracy=judge.score(answers),
-        weights_only=judge.score(ablation.answers(constants)),
-        activations_only=judge.score(ablation.answers(ablation.names - constants.keys())),
-        float_kl=judge.distance(answers),
+        float_accuracy=evaluator.score(evaluator.exact),
+        quantized_accuracy=evaluator.score(answers),
+        weights_only=evaluator.score(ablation.answers_with_quantized(constants)),
+        activations_only=evaluator.score(ablation.answers_with_quantized(ablation.tensors - constants.keys())),
+        float_kl=evaluator.distance(answers),
         cause="",
-        layers=layers_of(ablation),
-        score=judge.name,
-        distance=judge.measure,
+        layers=measure_layers(ablation),
+        score=evaluator.name,
+        distance=evaluator.measure,
     )
-    return with_diagnosis(found, judge.chance())
+    return with_diagnosis(sensitivity, evaluator.chance())
 
 
-def layers_of(ablation: Ablation) -> tuple[Layer, ...]:
-    errors, extents = compared(ablation)
-    judge = ablation.judge
-    weights = {part.name: weight_error(ablation, part) for part in ablation.parts}
-    found = []
-    for done, part in enumerate(sorted(ablation.parts, key=ablation.distance), start=1):
-        extent, constants = extents[part.output], part.constants
-        found.append(
+def measure_layers(ablation: Ablation) -> tuple[Layer, ...]:
+    """Measure each layer alone, the most sensitive first."""
+    differences, extents = compare_outputs(ablation)
+    evaluator = ablation.evaluator
+    weights = {layer.name: weight_error(ablation, layer) for layer in ablation.layers}
+    layers = []
+    for done, layer in enumerate(sorted(ablation.layers, key=ablation.distance_with_float_layer), start=1):
+        extent, constants = extents[layer.output], layer.constants
+        layers.append(
             Layer(
-                name=part.name,
-                operator=part.operator,
-                activation=Error.of(errors[part.output]),
-                weight=weights[part.name],
+                name=layer.name,
+                operator=layer.operator,
+                activation=Error.of(differences[layer.output]),
+                weight=weights[layer.name],
                 range=(extent.least, extent.greatest),
                 clipped=extent.clipped,
-                only_weights=judge.score(ablation.answers(constants)) if constants else None,
-                only_activations=judge.score(ablation.answers(part.activation)),
-                kept=judge.score(ablation.kept(part)),
-                kept_kl=ablation.distance(part),
+                only_weights=evaluator.score(ablation.answers_with_quantized(constants)) if constants else None,
+                only_activations=evaluator.score(ablation.answers_with_quantized(layer.activation)),
+                kept=evaluator.score(ablation.answers_with_float_layer(layer)),
+                kept_kl=ablation.distance_with_float_layer(layer),
             )
         )
-        report(done, len(ablation.parts))
-    return tuple(found)
+        report(done, len(ablation.layers))
+    return tuple(layers)
 
 
-def compared(ablation: Ablation) -> tuple[dict[str, ErrorAccumulator], dict[str, Extent]]:
-    """For each layer's output: how far it is off in the quantized model, and the range that it has in float."""
+def compare_outputs(ablation: Ablation) -> tuple[dict[str, ErrorAccumulator], dict[str, Extent]]:
+    """Compare each layer's output in float and quantized; return the difference and the float range, by output name."""
     activations = ablation.scheme.activations
-    errors = {part.output: ErrorAccumulator() for part in ablation.parts}
-    extents = {name: Extent(activations[name].limits) if name in activations else Extent() for name in errors}
+    differences = {layer.output: ErrorAccumulator() for layer in ablation.layers}
+    extents = {name: Extent(activations[name].limits) if name in activations else Extent() for name in differences}
     for batch in ablation.batches():
-        exact = ablation.switches.outputs(batch, ())
-        quantized = ablation.switches.outputs(batch, ablation.names)
-        for name, tensor_errors in errors.items():
-            tensor_errors.add(exact[name], quantized[name])
+        exact = ablation.fake_quant.run_layers(batch, ())
+        quantized = ablation.fake_quant.run_layers(batch, ablation.tensors)
+        for name, difference in differences.items():
+            difference.add(exact[name], quantized[name])
             extents[name].add(exact[name])
-    return errors, extents
+    return differences, extents
 
 
-def weight_error(ablation: Ablation, part: Part) -> Error | None:
-    """Of the largest constant: a bias is quantized to 32 bits."""
-    if not part.constants:
+def weight_error(ablation: Ablation, layer: GraphLayer) -> Error | None:
+    """Return the error of the layer's largest constant, its weight (biases have 32 bits), or None without constants."""
+    if not layer.constants:
         return None
     quantized = ablation.scheme.constants
-    name = max(part.constants, key=lambda name: quantized[name].size)
+    name = max(layer.constants, key=lambda name: quantized[name].size)
     [exact] = [tensor for tensor in ablation.model.graph.initializer if tensor.name == name]
     errors = ErrorAccumulator()
     errors.add(numpy_helper.to_array(exact), quantized[name])

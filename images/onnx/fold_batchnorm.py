@@ -1,4 +1,4 @@
-"""The one float ONNX file that ONNX Runtime, PyTorch and every quantizer start from."""
+"""Makes the one float ONNX file that ONNX Runtime, PyTorch and every quantizer start from."""
 
 import contextlib
 import json
@@ -10,18 +10,17 @@ import onnx
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from images.onnx.graph import trial_inputs
-from images.onnx.graph.normalize import tidy
-from images.onnx.graph.shape_constants import constant_targets
-from images.onnx.graph.shape_constants import inside as holds_graph
-from images.onnx.session import FILE, feed, open_session, read
+from images.onnx.graph.normalize import normalize_model
+from images.onnx.graph.shape_constants import freeze_shape_inputs, has_subgraph
+from images.onnx.session import FILE, build_feed, open_session, read_model
 from shared.data import examples
 from shared.data import signature as signatures
 from shared.data.examples import Example
 from shared.errors import CrossquantError
 
 NOTES = "notes.json"
-INSIDE = ("If", "Loop", "Scan")
-WAYS = {  # by what gives up: what ONNX Runtime is asked to do without
+CONTROL_FLOW = ("If", "Loop", "Scan")
+PREPROCESSING = {  # by the tool that fails first: the options that switch off those before it
     "ONNX Runtime's symbolic shape inference": {},
     "ONNX's shape inference": {"skip_symbolic_shape": True},
     "ONNX Runtime's optimizer": {"skip_symbolic_shape": True, "skip_onnx_shape": True},
@@ -29,75 +28,76 @@ WAYS = {  # by what gives up: what ONNX Runtime is asked to do without
 
 
 def run(exported: Path, out: Path, *, enabled: bool) -> None:
-    """Write `model.onnx`, BatchNormalization folded into the convolutions, and `example.npz`, what it answers.
+    """Write `model.onnx`, with BatchNormalization folded into the convolutions, and `example.npz`, samples with its
+    answers.
 
-    tf2onnx leaves BatchNormalization of Keras 3 as Mul and Add: a quantizer then rounds the values between, which costs
-    a point of accuracy and doubles the latency. With `enabled` false the graph stays as it was, to show just that.
+    tf2onnx writes the BatchNormalization of Keras 3 as Mul and Add. A quantizer then rounds the values in between,
+    which costs a point of accuracy and doubles the latency. With `enabled` false the graph stays as it was, to show
+    that.
     """
     target = out / FILE
-    read(exported / FILE)
+    read_model(exported / FILE)
     notes = []
     with tempfile.TemporaryDirectory(dir=out) as folder:
         scratch = Path(folder).resolve()
         if enabled:
-            notes = fold(exported / FILE, target, scratch)
+            notes = fold_model(exported / FILE, target, scratch)
         else:
             shutil.copyfile(exported / FILE, target)
         check_inputs(exported / FILE, target)
-        known = signatures.load(exported) if (exported / signatures.FILE).exists() else None
-        asked = trial_inputs.example(exported / FILE, known, scratch)
-    check_answers(asked, target)
-    examples.write(asked, out)
+        signature = signatures.load(exported) if (exported / signatures.FILE).exists() else None
+        example = trial_inputs.make_example(exported / FILE, signature, scratch)
+    check_answers(example, target)
+    examples.write(example, out)
     if notes:
         (out / NOTES).write_text(json.dumps(notes))
 
 
-def fold(source: Path, target: Path, scratch: Path) -> list[str]:
-    """What is to be said of it. CrossquantError where ONNX Runtime can't even load the file.
+def fold_model(source: Path, target: Path, scratch: Path) -> list[str]:
+    """Fold the graph in `source` into `target`; return notes for the user.
 
-    The next way is taken where a tool gives up: each of them stops at operators, or at graphs inside of operators, that
-    ONNX Runtime itself runs.
+    ONNX Runtime's preprocessing is tried with ever fewer of its tools, since each of them fails on some operators or
+    subgraphs that ONNX Runtime itself can run. CrossquantError if ONNX Runtime can't load the file at all.
     """
     model = onnx.load(source)
-    tidy(model)
-    constant_targets(model, scratch)
+    normalize_model(model)
+    freeze_shape_inputs(model, scratch)
     onnx.save(model, scratch / FILE)
     open_session(scratch / FILE, 1)
     notes: list[str] = []
-    for name, skipped in WAYS.items():
+    for name, skipped in PREPROCESSING.items():
         try:
-            with contextlib.chdir(scratch):  # where it gives up, it writes a file into the folder that it is in
+            with contextlib.chdir(scratch):  # if it fails, it writes a file into the working directory
                 quant_pre_process(scratch / FILE, target.resolve(), **skipped)
             folded = onnx.load(target)
-            tidy(folded)
+            normalize_model(folded)
             onnx.checker.check_model(folded, full_check="skip_onnx_shape" not in skipped)
-        except Exception as error:  # noqa: BLE001 - whatever they raise, the next way does without them
-            said = (str(error).strip().splitlines() or [""])[0][:200]
-            print(f"{name}: {type(error).__name__}: {said}")
+        except Exception as error:  # noqa: BLE001 - whatever the tools raise, the next round does without them
+            message = (str(error).strip().splitlines() or [""])[0][:200]
+            print(f"{name}: {type(error).__name__}: {message}")
         else:
             onnx.save(folded, target)
             return notes
-        if inside := sorted({node.op_type for node in model.graph.node if holds_graph(node)} & set(INSIDE)):
-            notes = [f"{name} gave up at a graph with {', '.join(inside)}: shapes are inferred without it"]
+        if kinds := sorted({node.op_type for node in model.graph.node if has_subgraph(node)} & set(CONTROL_FLOW)):
+            notes = [f"{name} failed on a graph with {', '.join(kinds)}: shapes are inferred without it"]
         else:
-            notes = [f"{name} gave up: shapes are inferred without it"]
+            notes = [f"{name} failed: shapes are inferred without it"]
     shutil.copyfile(scratch / FILE, target)
-    return ["ONNX Runtime's tools can't prepare this graph: it is taken as it was exported"]
+    return ["ONNX Runtime's tools can't preprocess this graph: it is used as it was exported"]
 
 
-def check_answers(asked: Example, folded: Path) -> None:
-    """CrossquantError where the folded file answers otherwise than the one that it was made of."""
+def check_answers(example: Example, folded: Path) -> None:
+    """Raise CrossquantError if the folded file doesn't give the exported file's answers."""
     session = open_session(folded, 1)
-    said = examples.difference(asked, lambda batch: tuple(session.run(None, feed(session, batch))))
-    if said:
-        raise CrossquantError(
-            f"the folded graph answers otherwise than the exported one: {said}; set fold.enabled: false"
-        )
+    difference = examples.difference(example, lambda batch: tuple(session.run(None, build_feed(session, batch))))
+    if difference:
+        message = f"the folded graph gives other answers than the exported one: {difference}"
+        raise CrossquantError(f"{message}; set fold_batchnorm.enabled: false")
 
 
 def check_inputs(before: Path, after: Path) -> None:
-    """ONNX Runtime loads the file, and it asks for what the model takes and nothing else."""
-    wanted = [item.name for item in onnx.load(before).graph.input]
-    found = [item.name for item in open_session(after, 1).get_inputs()]
-    if wanted != found:
-        raise CrossquantError(f"folding changed the model's inputs from {wanted} to {found}")
+    """Raise CrossquantError if ONNX Runtime can't load the folded file, or its inputs aren't the model's."""
+    expected = [item.name for item in onnx.load(before).graph.input]
+    actual = [item.name for item in open_session(after, 1).get_inputs()]
+    if expected != actual:
+        raise CrossquantError(f"folding changed the model's inputs from {expected} to {actual}")

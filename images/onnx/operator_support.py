@@ -1,4 +1,4 @@
-"""Which operators of a model ONNX Runtime runs, and which of them it quantizes: tried, on random samples."""
+"""Which operators of a model ONNX Runtime can run and quantize, found by trying it on random samples."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,91 +12,99 @@ from images.onnx.quantize import calibrate, coverage
 from images.onnx.quantize.recipe import QUANTIZABLE, Recipe
 from images.onnx.session import FILE, open_session
 from shared import compatibility
-from shared.compatibility import Inspection, Leg, counted
+from shared.compatibility import Compatibility, FrameworkSupport, count_names
 from shared.data import signature
 from shared.errors import CrossquantError
+from shared.text import first_line
 
-GUESSED = "sizes that the model leaves open are tried with {}: only your data say what they are"
+GUESSED = "sizes that the model leaves open were tried as {}: only your data tell what they are"
 NONE_RUNS = (
-    f"the model leaves sizes open and takes none of those that were tried (1 to {max(trial_inputs.SIZES)}, all alike)"
+    f"the model leaves sizes open and takes none of those that were tried (1 to {max(trial_inputs.SIZES)}, all equal)"
 )
 FLOAT, QUANTIZED = "ONNX Runtime", "ONNX Runtime, 8 bits"
 
 
 def run(source: Path, out: Path) -> None:
-    """Write `compatibility.json` and, if ONNX Runtime loads it, the folded `model.onnx`.
+    """Write `compatibility.json` and, if ONNX Runtime can load the model, the folded `model.onnx`.
 
-    `source` is what `describe` left, or the user's own .onnx file.
+    `source` is the output of the keras image's stage `describe`, or the folder of the user's own .onnx file.
     """
     described = (source / compatibility.FILE).exists()
     if described and not (source / FILE).exists():
-        compatibility.write(Inspection(), out)  # tf2onnx refused it
+        compatibility.write(Compatibility(), out)  # tf2onnx refused it
         return
     with TemporaryDirectory() as scratch:
-        path = source / FILE if described else adopted(source, Path(scratch))
-        compatibility.write(survey(path, described, out), out)
+        path = source / FILE if described else import_user_model(source, Path(scratch))
+        compatibility.write(inspect_model(path, described, out), out)
 
 
-def adopted(source: Path, scratch: Path) -> Path:
-    """The user's own file, as the stage `adopt` would keep it, with what is to be said of it."""
-    model = import_model.read(import_model.find(source))
-    notes, more = list(import_model.modern(model)), []
-    if trial_inputs.shapes(model, None, scratch).runs:
+def import_user_model(source: Path, scratch: Path) -> Path:
+    """Import the user's file as the stage `import_model` does; the notes are kept in the file's metadata."""
+    model = import_model.read_model(import_model.find_model_file(source))
+    notes = list(import_model.modernize_model(model))
+    batch_notes: list[str] = []
+    if trial_inputs.choose_shapes(model, None, scratch).runs:
         try:
-            model, more = dynamic_batch.dynamic(model, scratch)
-        except CrossquantError as error:  # a step of the way says so too, where it matters to it
-            more = [str(error)]
-    model.metadata_props.extend(onnx.StringStringEntryProto(key=line) for line in notes + more)
+            model, batch_notes = dynamic_batch.make_batch_dynamic(model, scratch)
+        except CrossquantError as error:  # a conversion step that needs a batch reports it too
+            batch_notes = [str(error)]
+    model.metadata_props.extend(onnx.StringStringEntryProto(key=line) for line in notes + batch_notes)
     onnx.save(model, scratch / FILE)
     return scratch / FILE
 
 
-def survey(path: Path, described: bool, out: Path) -> Inspection:
+def inspect_model(path: Path, described: bool, out: Path) -> Compatibility:
+    """Try the model in float and quantized, and write the folded graph to `out`.
+
+    `described` says that the Keras image has counted parameters and layers.
+    """
     model = onnx.load(path)
     with TemporaryDirectory() as scratch:
-        sizes = trial_inputs.shapes(model, None, Path(scratch))
-    found = import_model.signature(model)
-    pairs = zip(found.inputs, sizes.inputs, strict=True)
-    found = replace(found, inputs=tuple(replace(tensor, seen=shape) for tensor, shape in pairs))
+        sizes = trial_inputs.choose_shapes(model, None, Path(scratch))
+    tensors = import_model.read_signature(model)
+    pairs = zip(tensors.inputs, sizes.inputs, strict=True)
+    tensors = replace(tensors, inputs=tuple(replace(tensor, seen=shape) for tensor, shape in pairs))
     guessed = (GUESSED.format(sizes.guess) if sizes.runs else NONE_RUNS,) if sizes.guess else ()
-    first = ran(path, out)
-    legs = (first, quantized(out / FILE, found)) if first.all else (first,)
-    graph = onnx.load(out / FILE).graph if first.all else model.graph
-    operators = counted(node.op_type for node in graph.node)
+    float_step = try_float(path, out)
+    legs = (float_step, try_quantization(out / FILE, tensors)) if float_step.all else (float_step,)
+    graph = onnx.load(out / FILE).graph if float_step.all else model.graph
+    operators = count_names(node.op_type for node in graph.node)
     if described:
-        return Inspection(signature=found, operators=operators, legs=legs, notes=guessed)
+        return Compatibility(signature=tensors, operators=operators, legs=legs, notes=guessed)
     weights = sum(int(onnx.numpy_helper.to_array(tensor).size) for tensor in model.graph.initializer)
     notes = tuple(item.key for item in model.metadata_props)
-    return Inspection(found, weights, path.stat().st_size, {}, operators, legs, notes + guessed)
+    return Compatibility(tensors, weights, path.stat().st_size, {}, operators, legs, notes + guessed)
 
 
-def ran(path: Path, out: Path) -> Leg:
-    """Loaded as it is, and folded: the folded file stays in `out`, for the quantizers and PyTorch."""
+def try_float(path: Path, out: Path) -> FrameworkSupport:
+    """Load the file as it is and fold it; the folded file stays in `out`, for the quantizers and PyTorch."""
     try:
         open_session(path, 1)
         fold_batchnorm.run(path.parent, out, enabled=True)
-    except Exception as error:  # noqa: BLE001 - whatever ONNX Runtime and its tools raise is what they make of it
-        return Leg(FLOAT, reason=str(error).strip().splitlines()[0][:300])
-    return Leg(FLOAT, all=True)
+    except Exception as error:  # noqa: BLE001 - whatever ONNX Runtime and its tools raise is the result
+        return FrameworkSupport(FLOAT, reason=first_line(error, 300))
+    return FrameworkSupport(FLOAT, all=True)
 
 
-def quantized(folded: Path, found: signature.Signature) -> Leg:
-    """By the counts of nodes that read 8-bit values in the quantized file."""
-    with TemporaryDirectory() as name:
-        scratch = Path(name)
+def try_quantization(folded: Path, tensors: signature.Signature) -> FrameworkSupport:
+    """Quantize the folded file, and count the nodes that read 8-bit values."""
+    with TemporaryDirectory() as folder:
+        scratch = Path(folder)
         try:
-            compatibility.random_samples(found, scratch)
-            ranges = calibrate.ranges(folded, scratch, "minmax", 99.99, scratch)
-            quantize.write(folded, ranges, Recipe("uint8", "int8", per_channel=True), (), scratch / FILE)
+            compatibility.write_random_samples(tensors, scratch)
+            ranges = calibrate.compute_ranges(folded, scratch, "minmax", 99.99, scratch)
+            quantize.write_quantized(folded, ranges, Recipe("uint8", "int8", per_channel=True), (), scratch / FILE)
             open_session(scratch / FILE, 1)
         except Exception as error:  # noqa: BLE001 - as above
-            return Leg(QUANTIZED, reason=str(error).strip().splitlines()[0][:300])
-        return Leg(QUANTIZED, carried=carried(onnx.load(scratch / FILE).graph))
+            return FrameworkSupport(QUANTIZED, reason=first_line(error, 300))
+        return FrameworkSupport(QUANTIZED, carried=count_quantized(onnx.load(scratch / FILE).graph))
 
 
-def carried(graph: onnx.GraphProto) -> dict[str, int]:
-    """Nodes that the quantizer knows and that read 8-bit values: those that compute, both operands."""
-    restored = {name for node in graph.node if node.op_type == "DequantizeLinear" for name in node.output}
+def count_quantized(graph: onnx.GraphProto) -> dict[str, int]:
+    """Count, by op type, the quantizable nodes that read 8-bit values: both operands of products, one of the others."""
+    dequantized = {name for node in graph.node if node.op_type == "DequantizeLinear" for name in node.output}
     operands = dict.fromkeys(coverage.COMPUTING, 2)
-    known = [node for node in graph.node if node.op_type in QUANTIZABLE]
-    return counted(node.op_type for node in known if set(node.input[: operands.get(node.op_type, 1)]) <= restored)
+    quantizable = [node for node in graph.node if node.op_type in QUANTIZABLE]
+    return count_names(
+        node.op_type for node in quantizable if set(node.input[: operands.get(node.op_type, 1)]) <= dequantized
+    )

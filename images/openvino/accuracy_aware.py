@@ -1,4 +1,4 @@
-"""Static quantization that puts back into float what costs too much accuracy, by NNCF: `exclude: auto`."""
+"""Accuracy-aware static quantization by NNCF: puts the layers back into float that cost too much (`exclude: auto`)."""
 
 import json
 import tempfile
@@ -9,15 +9,15 @@ from images.openvino.recipe import Recipe, nncf
 from images.openvino.refusals import refusals
 from images.openvino.samples import Calibration
 from images.openvino.session import (
-    answering,
-    batch_of,
     check_compiles,
-    compiled,
+    compile_model,
+    fixed_batch_size,
+    input_types,
     ov,
-    read,
-    save,
-    source_of,
-    types_of,
+    read_model,
+    read_source,
+    save_model,
+    wrap_compiled,
 )
 from images.openvino.validation import Validation
 from shared.data import calibration_batches
@@ -26,8 +26,8 @@ from shared.measure import fixed_batch
 from shared.quantization.layer_search import EXCLUDED, least
 from shared.runner import threads
 
-RANKED = 500  # samples of `holdout` that layers are ranked by
-WHOLE = "intermediate_model.xml"  # NNCF's name for what it quantized before it put anything back
+RANKING_SAMPLES = 500  # samples of `holdout` that the layers are ranked on
+FULLY_QUANTIZED = "intermediate_model.xml"  # NNCF's name for the fully quantized model
 
 
 def run(
@@ -48,19 +48,19 @@ def run(
 ) -> None:
     """Write `model.xml`, `model.bin`, `quantized.json` and `excluded.json`.
 
-    NNCF ranks the layers by what each costs on some images of `holdout`, and puts them back until the accuracy on all
-    of it is at most `max_drop_pp` percentage points below the float model's. It looks at accuracy alone, never at the
-    time. Where `trials` are not enough, the last one is kept, and `holds` is false.
+    NNCF ranks the layers by what each costs on some samples of `holdout`, and puts them back until the score on all of
+    it is at most `max_drop_pp` percentage points below the float model's. Latency plays no part. If `trials` are too
+    few, the last model is kept, and `holds` is false.
     """
     recipe = Recipe(preset, calibrate, model_type, smooth_quant, fast_bias_correction, overflow_fix)
-    source = source_of(model)
-    fixed_batch.refuse(batch_of(source))
-    with typed(calibration, types_of(source)) as calibration, typed(holdout, types_of(source)) as holdout:
+    source = read_source(model)
+    fixed_batch.refuse(fixed_batch_size(source))
+    with typed(calibration, input_types(source)) as calibration, typed(holdout, input_types(source)) as holdout:
         samples = Calibration(calibration)
         calibration_batches.check(calibration)
-        biases.add_missing(source)
-        each = computed_bytes.of(source, holdout)
-        validation = Validation(holdout, answering(compiled(source, threads.allowed())), trials, each)
+        biases.add_missing_biases(source)
+        sample_bytes = computed_bytes.per_sample_of_model(source, holdout)
+        validation = Validation(holdout, wrap_compiled(compile_model(source, threads.allowed())), trials, sample_bytes)
         arguments = recipe.arguments(source, len(samples), [], exclude_types)
         with tempfile.TemporaryDirectory(dir=out) as scratch, refusals():
             quantized = nncf.quantize_with_accuracy_control(
@@ -71,30 +71,36 @@ def run(
                 max_drop=max_drop_pp / 100,
                 **arguments,
                 advanced_quantization_parameters=recipe.advanced,
-                advanced_accuracy_restorer_parameters=restorer(trials, -(-RANKED // validation.size), scratch),
+                advanced_accuracy_restorer_parameters=restorer_parameters(
+                    trials, -(-RANKING_SAMPLES // validation.size), scratch
+                ),
             )
-            whole = read(Path(scratch) / WHOLE)
-            put_back = coverage.integer_layers(check_compiles(whole))
-            put_back -= coverage.integer_layers(check_compiles(quantized))
-        save(quantized, out)
-        record(validation, sorted(put_back), max_drop_pp, quantized, out)
-        coverage.check(quantized, out, f"{len(put_back)} layers were put back into float")
+            fully_quantized = read_model(Path(scratch) / FULLY_QUANTIZED)
+            restored = coverage.integer_layers(check_compiles(fully_quantized))
+            restored -= coverage.integer_layers(check_compiles(quantized))
+        save_model(quantized, out)
+        write_record(validation, sorted(restored), max_drop_pp, quantized, out)
+        coverage.check_coverage(quantized, out, f"{len(restored)} layers were put back into float")
 
 
-def restorer(trials: int, ranked: int, scratch: str) -> nncf.AdvancedAccuracyRestorerParameters:
-    """The first trial is the model quantized whole; NNCF counts those after it, and ranks by `ranked` batches.
+def restorer_parameters(trials: int, ranking_batches: int, scratch: str) -> nncf.AdvancedAccuracyRestorerParameters:
+    """Return NNCF's settings for `trials` trials, of which the first is the fully quantized model, which it doesn't
+    count.
 
-    One worker: a stage has its threads.
+    The layers are ranked by `ranked` batches, in this process: a stage has a limited number of threads.
     """
     return nncf.AdvancedAccuracyRestorerParameters(
-        max_num_iterations=trials - 1, ranking_subset_size=ranked, num_ranking_workers=1, intermediate_model_dir=scratch
+        max_num_iterations=trials - 1,
+        ranking_subset_size=ranking_batches,
+        num_ranking_workers=1,
+        intermediate_model_dir=scratch,
     )
 
 
-def record(validation: Validation, put_back: list[str], max_drop_pp: float, final: ov.Model, out: Path) -> None:
-    """Write `excluded.json`; the score that decides is that of the model that is kept."""
-    exact, *tried = validation.scores
-    holds = validation.score(answering(check_compiles(final)), validation.items) >= least(exact, max_drop_pp)
-    trials = [{"accuracy": score} for score in tried]
-    found = {"layers": put_back, "trials": trials, "float_accuracy": exact, "holds": holds}
-    (out / EXCLUDED).write_text(json.dumps(found, indent=1))
+def write_record(validation: Validation, restored: list[str], max_drop_pp: float, final: ov.Model, out: Path) -> None:
+    """Write `excluded.json`; `holds` is decided by the score of the model that is kept."""
+    exact, *scores = validation.scores
+    holds = validation.score(wrap_compiled(check_compiles(final)), validation.items) >= least(exact, max_drop_pp)
+    trials = [{"accuracy": score} for score in scores]
+    contents = {"layers": restored, "trials": trials, "float_accuracy": exact, "holds": holds}
+    (out / EXCLUDED).write_text(json.dumps(contents, indent=1))

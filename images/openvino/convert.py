@@ -1,12 +1,12 @@
-"""The float model as OpenVINO's own files."""
+"""Converts the float model to OpenVINO's own files."""
 
 from pathlib import Path
 
-from images.openvino.session import check_compiles, save, source_of
+from images.openvino.session import check_compiles, read_source, save_model
 
 
 def run(model: Path, out: Path) -> None:
-    """Write `model.xml` and `model.bin`, in float32. Unsupported where OpenVINO can't read or run the ONNX file."""
-    converted = source_of(model)
+    """Write `model.xml` and `model.bin`, in float32. Unsupported if OpenVINO can't read or run the ONNX file."""
+    converted = read_source(model)
     check_compiles(converted)
-    save(converted, out)
+    save_model(converted, out)

@@ -1,4 +1,4 @@
-"""Static quantization after training, by NNCF."""
+"""Static post-training quantization by NNCF."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from images.openvino import biases, coverage
 from images.openvino.recipe import Recipe, nncf
 from images.openvino.refusals import refusals
 from images.openvino.samples import Calibration
-from images.openvino.session import batch_of, save, source_of, types_of
+from images.openvino.session import fixed_batch_size, input_types, read_source, save_model
 from shared.data import calibration_batches
 from shared.data.samples import typed
 from shared.measure import fixed_batch
@@ -28,17 +28,17 @@ def run(
 ) -> None:
     """Write `model.xml`, `model.bin` and `quantized.json`.
 
-    Unsupported where NNCF refuses or leaves operators in float, or OpenVINO can't run what it made.
+    Unsupported if NNCF refuses the model or leaves most operators in float, or if OpenVINO can't run the result.
     """
     recipe = Recipe(preset, calibrate, model_type, smooth_quant, fast_bias_correction, overflow_fix)
-    source = source_of(model)
-    fixed_batch.refuse(batch_of(source))
-    with typed(calibration, types_of(source)) as calibration:
+    source = read_source(model)
+    fixed_batch.refuse(fixed_batch_size(source))
+    with typed(calibration, input_types(source)) as calibration:
         samples = Calibration(calibration)
         calibration_batches.check(calibration)
-        biases.add_missing(source)
+        biases.add_missing_biases(source)
         arguments = recipe.arguments(source, len(samples), exclude, exclude_types)
         with refusals():
             quantized = nncf.quantize(source, nncf.Dataset(samples), **arguments, advanced_parameters=recipe.advanced)
-        coverage.check(quantized, out)
-        save(quantized, out)
+        coverage.check_coverage(quantized, out)
+        save_model(quantized, out)

@@ -1,4 +1,4 @@
-"""What NNCF says when it refuses a model."""
+"""Turns NNCF's refusals of a model into Unsupported."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ REFUSALS = (
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Unsupported, in NNCF's words."""
+    """Raise Unsupported, with NNCF's message, for what NNCF raises inside of the context."""
     try:
         with refused(WHO, "nncf", "openvino"):
             yield

@@ -1,4 +1,4 @@
-"""The samples of a set as NNCF takes them."""
+"""Calibration samples as NNCF takes them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from shared.runner.progress import report
 
 @dataclass(frozen=True)
 class Calibration:
-    """The samples in `folder`, one at a time, an array for each input; memory doesn't grow with their number.
+    """The samples in `folder`, one at a time, an array per input; memory doesn't grow with their number.
 
-    NNCF takes the extremes of each batch by itself: of one sample at a time, as its authors advise, since a larger
-    batch gives wider ranges.
+    NNCF takes the extremes of each batch by itself. Its authors advise batches of one sample, since larger ones widen
+    the ranges.
     """
 
     folder: Path

@@ -1,4 +1,4 @@
-"""A model file as a callable, by OpenVINO on the CPU."""
+"""Runs models with OpenVINO on the CPU."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from shared.measure.fixed_batch import in_batches_of
 from shared.measure.predictions import Model
 from shared.runner import threads
 
-telemetry_free.forbid()
+telemetry_free.forbid_telemetry()
 import openvino as ov  # noqa: E402 - after its telemetry is forbidden
 
 FILE, WEIGHTS = "model.xml", "model.bin"
@@ -21,107 +21,114 @@ PREAMBLE = ("Exception from", "Check '", "FrontEnd API failed", "Model wasn't fu
 
 
 def load(variant: Path, thread_count: int) -> Model:
-    """The model in `variant` on `thread_count` threads; OpenVINO itself would take every core of the host."""
-    return answering(compiled(read(variant / FILE), thread_count))
+    """Load the model in `variant` on `thread_count` threads; OpenVINO's default is every core of the host."""
+    return wrap_compiled(compile_model(read_model(variant / FILE), thread_count))
 
 
-def answering(model: ov.CompiledModel) -> Model:
-    request, fixed, types = model.create_infer_request(), batch_of(model), types_of(model)
+def wrap_compiled(model: ov.CompiledModel) -> Model:
+    """Wrap a compiled model as a callable from arrays to arrays, for any number of samples."""
+    request, batch_size, types = model.create_infer_request(), fixed_batch_size(model), input_types(model)
 
     def answer(batch: Batch) -> Batch:
-        given = [array.astype(kind, copy=False) for array, kind in zip(batch, types, strict=True)]
+        arrays = [array.astype(kind, copy=False) for array, kind in zip(batch, types, strict=True)]
         try:
-            found = request.infer(given, share_inputs=True)
+            outputs = request.infer(arrays, share_inputs=True)
         except RuntimeError as error:
-            raise CrossquantError(f"OpenVINO can't run the model on {len(batch[0])} samples: {words(error)}") from error
-        return tuple(found[output] for output in model.outputs)  # copies
+            raise CrossquantError(
+                f"OpenVINO can't run the model on {len(batch[0])} samples: {find_reason(error)}"
+            ) from error
+        return tuple(outputs[output] for output in model.outputs)  # copies
 
-    return in_batches_of(fixed, answer) if fixed else answer
+    return in_batches_of(batch_size, answer) if batch_size else answer
 
 
-def batch_of(model: ov.Model | ov.CompiledModel) -> int:
-    """The only number of samples that the model takes; 0 where it takes any."""
+def fixed_batch_size(model: ov.Model | ov.CompiledModel) -> int:
+    """Return the model's fixed batch size, or 0 if it takes any number of samples."""
     sizes = [item.partial_shape[0] for item in model.inputs if len(item.partial_shape)]
     return next((size.get_length() for size in sizes if size.is_static), 0)
 
 
-def types_of(model: ov.Model | ov.CompiledModel) -> list[str]:
-    """What each input takes, as NumPy calls it."""
+def input_types(model: ov.Model | ov.CompiledModel) -> list[str]:
+    """Return the NumPy name of each input's type."""
     return [str(item.element_type.to_dtype()) for item in model.inputs]
 
 
-def read(path: Path) -> ov.Model:
-    """CrossquantError, in OpenVINO's words, for a file that it can't read."""
+def read_model(path: Path) -> ov.Model:
+    """Read a model. CrossquantError, with OpenVINO's message, if it can't be read."""
     try:
         model = ov.Core().read_model(path)
     except RuntimeError as error:
-        raise CrossquantError(f"OpenVINO can't read {path.name}: {words(error)}") from error
-    name_by_place(model)
+        raise CrossquantError(f"OpenVINO can't read {path.name}: {find_reason(error)}") from error
+    name_by_position(model)
     return model
 
 
-def source_of(folder: Path) -> ov.Model:
-    """The ONNX file in `folder` as OpenVINO reads it.
+def read_source(folder: Path) -> ov.Model:
+    """Read the ONNX file in `folder`.
 
-    Unsupported, in its words, where it can't read or run the file, and where it answers otherwise than ONNX Runtime.
+    Unsupported, with OpenVINO's message, if it can't read or run the file, or if its answers differ from ONNX
+    Runtime's.
     """
     try:
-        model = read(folder / ONNX_FILE)
-        asked = examples.read(folder)
-        said = examples.difference(asked, answering(compiled(model, 1))) if asked else ""
+        model = read_model(folder / ONNX_FILE)
+        example = examples.read(folder)
+        difference = examples.difference(example, wrap_compiled(compile_model(model, 1))) if example else ""
     except CrossquantError as error:
         raise Unsupported(str(error)) from error
-    if said:
-        raise Unsupported(f"OpenVINO answers otherwise than ONNX Runtime: {said}")
+    if difference:
+        raise Unsupported(f"OpenVINO gives other answers than ONNX Runtime: {difference}")
     return model
 
 
-def compiled(model: ov.Model, thread_count: int) -> ov.CompiledModel:
-    """In float32: where the CPU has bfloat16, OpenVINO would compute the float model in that, without a word."""
+def compile_model(model: ov.Model, thread_count: int) -> ov.CompiledModel:
+    """Compile the model for float32: on a CPU with bfloat16, OpenVINO would otherwise use that without a message.
+
+    CrossquantError if it can't be compiled, or with other threads or another precision.
+    """
     settings = {
         PRECISION: "f32",
         THREADS: thread_count,
         "NUM_STREAMS": 1,
         "PERFORMANCE_HINT": "LATENCY",
         "ENABLE_CPU_PINNING": False,  # the kernel places the threads, as it does for the other frameworks
-        "ENABLE_HYPER_THREADING": True,  # else there is a thread a core, however many were asked for
+        "ENABLE_HYPER_THREADING": True,  # otherwise there is one thread per core, whatever the number of threads
     }
     try:
-        found = ov.Core().compile_model(model, "CPU", settings)
+        compiled_model = ov.Core().compile_model(model, "CPU", settings)
     except RuntimeError as error:
-        raise CrossquantError(f"OpenVINO can't compile the model: {words(error)}") from error
-    threads.check("OpenVINO", thread_count, int(found.get_property(THREADS)))
-    precision = found.get_property(PRECISION)
+        raise CrossquantError(f"OpenVINO can't compile the model: {find_reason(error)}") from error
+    threads.check("OpenVINO", thread_count, int(compiled_model.get_property(THREADS)))
+    precision = compiled_model.get_property(PRECISION)
     if precision != ov.Type.f32:
-        raise CrossquantError(
-            f"OpenVINO computes in {precision} instead of float32: timings would be of something else"
-        )
-    return found
+        raise CrossquantError(f"OpenVINO computes in {precision} instead of float32: its timings couldn't be compared")
+    return compiled_model
 
 
 def check_compiles(model: ov.Model) -> ov.CompiledModel:
-    """Unsupported, in OpenVINO's words, for a model that a stage made and that it can't run."""
+    """Compile a model that a stage made. Unsupported, with OpenVINO's message, if it can't be."""
     try:
-        return compiled(model, 1)
+        return compile_model(model, 1)
     except CrossquantError as error:
         raise Unsupported(str(error)) from error
 
 
-def save(model: ov.Model, out: Path) -> None:
-    """Write `model.xml` and `model.bin`, the weights in the types that they have: the default is float16."""
-    name_by_place(model)
+def save_model(model: ov.Model, out: Path) -> None:
+    """Write `model.xml` and `model.bin`, with the weights in their own types: OpenVINO's default is float16."""
+    name_by_position(model)
     ov.save_model(model, out / FILE, compress_to_fp16=False)
 
 
-def name_by_place(model: ov.Model) -> None:
-    """What has no name of its own gets one: OpenVINO goes by a counter, so that the same model would be other bytes."""
+def name_by_position(model: ov.Model) -> None:
+    """Name unnamed operators by their position: OpenVINO's names have a counter, which would change the
+    file's bytes.
+    """
     for number, op in enumerate(model.get_ordered_ops()):
         if op.get_friendly_name() == op.get_name():
             op.set_friendly_name(f"{op.get_type_name()}.{number}")
 
 
-def words(error: RuntimeError) -> str:
-    """The line that says what is wrong; those before it name the places in OpenVINO's source that it came through."""
+def find_reason(error: RuntimeError) -> str:
+    """Return the line of the message that tells the reason; the lines before it name places in OpenVINO's source."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = [line for line in lines if not line.startswith(PREAMBLE)]
-    return (told or lines or [type(error).__name__])[0].removeprefix("-- ")
+    reasons = [line for line in lines if not line.startswith(PREAMBLE)]
+    return (reasons or lines or [type(error).__name__])[0].removeprefix("-- ")

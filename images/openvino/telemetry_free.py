@@ -1,12 +1,12 @@
-"""OpenVINO and NNCF without their telemetry.
+"""Keeps OpenVINO and NNCF from loading their telemetry.
 
-Importing either starts a thread that sends, and writes below HOME, whatever NNCF_CI says: the network is cut off here,
-and a thread may not be there when a stage is forked. Both do without where the package is not to be had.
+Importing either starts a thread that sends data and writes below HOME, whatever NNCF_CI says. Stages have no network,
+and no thread may exist when a stage is forked. Both packages work without the telemetry package.
 """
 
 import sys
 
 
-def forbid() -> None:
-    """To be called before either is imported."""
+def forbid_telemetry() -> None:
+    """Block the telemetry package; call it before either package is imported."""
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]

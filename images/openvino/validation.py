@@ -1,11 +1,11 @@
-"""What NNCF's accuracy control goes by."""
+"""The validation function of NNCF's accuracy control."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from images.openvino.session import answering, ov
+from images.openvino.session import ov, wrap_compiled
 from shared import tasks
 from shared.data import samples
 from shared.data.samples import Indices
@@ -17,29 +17,31 @@ BATCH = 50
 
 
 class Validation:
-    """Called by NNCF with a model and some of `items`, which are batches of samples by their numbers.
+    """Called by NNCF with a model and some of `items`, which are batches of sample indices.
 
-    Remembers each score on all of them: the float model's first.
+    Records each score on all of them; the first is the float model's.
     """
 
-    def __init__(self, holdout: Path, exact: Model, trials: int, each: int = 0) -> None:
-        self.folder, self.scorer, self.trials = holdout, Scorer(holdout, exact, each), trials
-        total, self.size = samples.count(holdout), samples.fitting(holdout, BATCH, each=each)
+    def __init__(self, holdout: Path, exact: Model, trials: int, sample_bytes: int = 0) -> None:
+        self.folder, self.scorer, self.trials = holdout, Scorer(holdout, exact, sample_bytes), trials
+        total, self.size = samples.count(holdout), samples.fitting(holdout, BATCH, each=sample_bytes)
         self.items = [np.arange(start, min(start + self.size, total)) for start in range(0, total, self.size)]
         self.scores: list[float] = []
 
     def __call__(self, model: ov.CompiledModel, items: Iterable[Indices]) -> tuple[float, None]:
-        """(score, nothing for each item: NNCF then asks item by item)"""
-        asked = list(items)
-        score = self.score(answering(model), asked)
-        if len(asked) == len(self.items):
+        """Return (score, None). NNCF asks for each item by itself if there are no scores per item."""
+        batches = list(items)
+        score = self.score(wrap_compiled(model), batches)
+        if len(batches) == len(self.items):
             self.scores.append(score)
             report(len(self.scores), self.trials + 1)
         return score, None
 
     def score(self, model: Model, items: list[Indices]) -> float:
+        """Return the model's score, by the task, on these batches."""
         about, labels = self.scorer.about, self.scorer.labels
         outputs = [model(samples.take(self.folder, item))[about.judged] for item in items]
-        where = np.concatenate(items)
-        reference = self.scorer.reference[where]
-        return tasks.score_outputs(about, np.concatenate(outputs), None if labels is None else labels[where], reference)
+        indices = np.concatenate(items)
+        reference = self.scorer.reference[indices]
+        labels = None if labels is None else labels[indices]
+        return tasks.score_outputs(about, np.concatenate(outputs), labels, reference)

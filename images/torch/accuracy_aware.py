@@ -1,24 +1,22 @@
-"""FX quantization that leaves in float what costs too much accuracy: `exclude: auto`."""
+"""Accuracy-aware FX quantization: leaves the layers in float that cost too much accuracy (`exclude: auto`)."""
 
 from pathlib import Path
 
 import torch
 
 from images.torch import quantize
-from images.torch.convert import fallback, types_of
+from images.torch.convert import fallback, input_types, wrap_module
 from images.torch.quantize import exclusion
 from images.torch.quantize.recipe import Recipe
-from images.torch.quantize.trials import Attempts
+from images.torch.quantize.trials import TrialModels
 from images.torch.runtime import computed_bytes
-from images.torch.runtime.formats import several
-from images.torch.sensitivity.ablation import Ablation, ranked
+from images.torch.sensitivity.ablation import Ablation, rank_layers
 from shared.data.samples import typed
 from shared.data.subset import Subset
-from shared.measure.predictions import Model
 from shared.quantization.layer_search import Search, least, record
 from shared.quantization.scorer import Scorer
 
-RANKED = 500  # samples
+RANKING_SAMPLES = 500  # calibration samples that the layers are ranked on
 
 
 def run(
@@ -40,36 +38,40 @@ def run(
 ) -> None:
     """Write `model.pt`, `quantized.json` and `excluded.json`.
 
-    The layers are ranked on calibration samples; the score that decides, at most `max_drop_pp` percentage points
-    below the float model's, is that on `holdout`. Where no trial holds it, the best one is kept, and `holds` is false.
+    The layers are ranked on calibration samples. A trial holds if its score on `holdout` is at most `max_drop_pp`
+    percentage points below the float model's. If no trial holds, the best one is kept, and `holds` is false.
     """
     recipe = Recipe(backend, observer, percentile, per_channel, activation, weight, reduce_range)
-    always = tuple(layer.name for layer in exclusion.select(exclusion.read(model), (), exclude_types))
-    types = types_of(model)
+    always_excluded = tuple(
+        layer.name for layer in exclusion.select_excluded(exclusion.read_layers(model), (), exclude_types)
+    )
+    types = input_types(model)
     with (
         torch.no_grad(),
-        fallback.sources(model) as graphs,
+        fallback.open_sources(model) as sources,
         typed(calibration, types) as calibration,
         typed(holdout, types) as holdout,
     ):
-        first = fallback.best(graphs, lambda source: quantize.make(source, recipe, always, calibration))
-        source, attempts = first.source, first.attempts
-        scorer = Scorer(holdout, model_of(attempts.float), computed_bytes.of(attempts.float, holdout))
+        initial = fallback.choose_best(
+            sources, lambda source: quantize.quantize_source(source, recipe, always_excluded, calibration)
+        )
+        source, trial_models = initial.source, initial.trial_models
+        scorer = Scorer(holdout, wrap_module(trial_models.float), computed_bytes.of(trial_models.float, holdout))
         search = Search(least(scorer.exact, max_drop_pp), trials)
         best = search.run(
-            lambda names: scorer.score(model_of(attempts.quantized(names))),
-            lambda: candidates(attempts, calibration),
+            lambda names: scorer.score(wrap_module(trial_models.quantize(names))),
+            lambda: excludable_layers(trial_models, calibration),
         )
-        quantize.write(quantize.of(source, attempts, best.excluded), recipe, out)
-    record(search, best, scorer.exact, [*always, *best.excluded], out)
+        quantize.write_variant(quantize.quantize_without(source, trial_models, best.excluded), recipe, out)
+    record(search, best, scorer.exact, [*always_excluded, *best.excluded], out)
 
 
-def candidates(attempts: Attempts, calibration: Path) -> tuple[str, ...]:
-    """The layers that may be left in float, those to blame most first: never all, so that something is quantized."""
-    names = ranked(Ablation(attempts, Subset(calibration, RANKED)))
-    last = next((name for name in reversed(names) if attempts.total((name,)) < attempts.total(())), "")
-    return tuple(name for name in names if name != last)
-
-
-def model_of(module: torch.nn.Module) -> Model:
-    return lambda batch: tuple(answer.numpy() for answer in several(module(*map(torch.from_numpy, batch))))
+def excludable_layers(trial_models: TrialModels, calibration: Path) -> tuple[str, ...]:
+    """Return the layers that may be left in float, the most sensitive first: all but one, so that something is
+    quantized.
+    """
+    names = rank_layers(Ablation(trial_models, Subset(calibration, RANKING_SAMPLES)))
+    required = next(
+        (name for name in reversed(names) if trial_models.count_layers((name,)) < trial_models.count_layers(())), ""
+    )
+    return tuple(name for name in names if name != required)

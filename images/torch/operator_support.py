@@ -1,6 +1,7 @@
 """Which operators of a model come to PyTorch, and which of them its quantizers take: tried, on random samples."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,7 +13,7 @@ from images.torch.quantize import exclusion, fx
 from images.torch.quantize.recipe import Recipe
 from images.torch.runtime import exported
 from shared import compatibility
-from shared.compatibility import Inspection, Leg, counted
+from shared.compatibility import Compatibility, FrameworkSupport, count_names
 from shared.measure import fixed_batch
 
 CONVERTED, FX, PT2E = "onnx2torch", "FX, 8 bits", "PT2E, 8 bits"
@@ -24,24 +25,29 @@ def run(source: Path, out: Path) -> None:
     """Write `compatibility.json`; `source` is what the onnx image's stage `operator_support` left."""
     before = compatibility.load(source)
     if before.signature is None or not (source / "model.onnx").exists():
-        compatibility.write(Inspection(), out)  # it didn't come so far
+        compatibility.write(Compatibility(), out)  # it didn't come so far
         return
     with TemporaryDirectory() as scratch, torch.no_grad():
-        samples = compatibility.random_samples(before.signature, Path(scratch))
-        compatibility.write(Inspection(legs=tuple(legs(source, samples))), out)
+        samples = compatibility.write_random_samples(before.signature, Path(scratch))
+        compatibility.write(Compatibility(legs=tuple(legs(source, samples))), out)
 
 
-def legs(source: Path, samples: Path) -> Iterator[Leg]:
+def legs(source: Path, samples: Path) -> Iterator[FrameworkSupport]:
     known = known_operators(onnx.load(source / "model.onnx"))
     reason = refusal(lambda: convert.to_module(source))
-    yield Leg(CONVERTED, not reason, known, reason)
+    yield FrameworkSupport(CONVERTED, not reason, known, reason)
     if reason:
         return
-    named = exclusion.read(source)
+    named = exclusion.read_layers(source)
     for name, quantized in ((FX, by_fx), (PT2E, by_pt2e)):
         found: list[str] = []
-        reason = refusal(lambda made=quantized, to=found: to.extend(made(source, samples)))
-        yield Leg(name, False, counted(layer.operator for layer in named if layer.module in found), reason)
+
+        def attempt(quantize: Callable[[Path, Path], set[str]] = quantized, modules: list[str] = found) -> None:
+            modules.extend(quantize(source, samples))
+
+        reason = refusal(attempt)
+        operators = count_names(layer.operator for layer in named if layer.module in found)
+        yield FrameworkSupport(name, False, operators, reason)
 
 
 def refusal(attempt: Callable[[], object]) -> str:
@@ -58,18 +64,18 @@ def known_operators(model: onnx.ModelProto) -> dict[str, int]:
     from onnx2torch.node_converters.registry import get_converter  # noqa: PLC0415 - `convert` makes it importable
 
     versions = {item.domain: item.version for item in model.opset_import}
-    return counted(
+    return count_names(
         node.op_type
         for node in model.graph.node
-        if not refusal(lambda node=node: get_converter(node.op_type, versions.get(node.domain, 0), node.domain))
+        if not refusal(partial(get_converter, node.op_type, versions.get(node.domain, 0), node.domain))
     )
 
 
 def by_fx(source: Path, samples: Path) -> set[str]:
     """The modules that FX graph mode has in 8 bits: its own, the ReLUs in them, and what passes 8 bits on."""
-    fixed_batch.refuse(convert.batch_of(source))
+    fixed_batch.refuse(convert.fixed_batch_size(source))
     module = convert.to_module(source)
-    together = exclusion.units(module)
+    together = exclusion.fused_modules(module)
     made = fx.quantize(module, Recipe(BACKEND).mapping(), samples)
     left = {name.split(".")[0] for name, _ in made.named_modules()}
     own = {name.split(".")[0] for name, item in made.named_modules() if type(item).__module__.startswith(EIGHT_BITS)}
@@ -94,8 +100,8 @@ def between(module: torch.fx.GraphModule) -> set[str]:
 
 def by_pt2e(source: Path, samples: Path) -> set[str]:
     """The modules whose operators the quantizer for Inductor annotates."""
-    fixed_batch.refuse(convert.batch_of(source))
-    traced = exported.export(pt2e.plain(convert.to_module(source)), fx.example(samples)).module()
+    fixed_batch.refuse(convert.fixed_batch_size(source))
+    traced = exported.export(pt2e.plain(convert.to_module(source)), fx.example_batch(samples)).module()
     chosen = pt2e.quantizer("default", ())
     chosen.transform_for_annotation(traced)
     chosen.annotate(traced)

@@ -8,7 +8,7 @@ import torch
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86
 
-from images.torch.convert import batch_of, batches, fallback, to_module, types_of
+from images.torch.convert import example_batches, fallback, fixed_batch_size, input_types, to_module
 from images.torch.convert.fallback import Source
 from images.torch.quantize import exclusion, fx
 from images.torch.runtime import computed_bytes, exported, formats, script
@@ -33,8 +33,8 @@ def run(
     exclude_types: list[str],
 ) -> None:
     """Write `model.pt2` and `quantized.json`. Unsupported where PyTorch leaves layers in float."""
-    excluded = [layer.name for layer in exclusion.select(exclusion.read(model), exclude, exclude_types)]
-    with torch.no_grad(), typed(calibration, types_of(model)) as calibration:
+    excluded = [layer.name for layer in exclusion.select_excluded(exclusion.read_layers(model), exclude, exclude_types)]
+    with torch.no_grad(), typed(calibration, input_types(model)) as calibration:
         write(best(model, calibration, reduce_range, excluded), form, out)
 
 
@@ -50,23 +50,23 @@ class Made:
 
 
 def best(model: Path, calibration: Path, reduce_range: str, excluded: Sequence[str]) -> Made:
-    with fallback.sources(model) as graphs:
-        return fallback.best(graphs, lambda source: make(source, calibration, reduce_range, excluded))
+    with fallback.open_sources(model) as graphs:
+        return fallback.choose_best(graphs, lambda source: make(source, calibration, reduce_range, excluded))
 
 
 def make(source: Source, calibration: Path, reduce_range: str, excluded: Sequence[str]) -> Made:
     """Unsupported where the graph can't be followed, or fewer than half of its layers are quantized."""
-    fixed_batch.refuse(batch_of(source.folder))
-    module, known = to_module(source.folder), exclusion.read(source.folder)
-    left_out = exclusion.whole([layer for layer in known if layer.name in excluded], module)
-    total, example = fx.count(module, fx.COMPUTING, left_out), fx.example(calibration)
+    fixed_batch.refuse(fixed_batch_size(source.folder))
+    module, known = to_module(source.folder), exclusion.read_layers(source.folder)
+    left_out = exclusion.include_fused([layer for layer in known if layer.name in excluded], module)
+    total, example = fx.count_products(module, fx.COMPUTING, left_out), fx.example_batch(calibration)
     traced = exported.export(plain(module), example).module()
     made = quantize(traced, quantizer(reduce_range, left_out), calibration)
     program = exported.export(made, example)
-    tried = batches(source.folder)
+    tried = example_batches(source.folder)
     script.check(program.module(), made, tried)
     quantized = count(program.graph)
-    check_quantized("PT2E", quantized, total, left=fx.left_in_float(module, fx.RECURRENT, left_out))
+    check_quantized("PT2E", quantized, total, left=fx.describe_layers_in_float(module, fx.RECURRENT, left_out))
     return Made(source, program, quantized, total, tried[0])
 
 
@@ -75,7 +75,7 @@ def write(made: Made, form: str, out: Path, reason: str = "") -> None:
     save(made.program, made.quantized, form, out)
     formats.write_types(out, made.batch)
     counts = {"form": form, "quantized": made.quantized, "operators": made.total}
-    formats.write(out, counts | fallback.record(made.source, WAY, reason))
+    formats.write(out, counts | fallback.describe_source(made.source, WAY, reason))
 
 
 def plain(module: torch.fx.GraphModule) -> torch.fx.GraphModule:
@@ -85,7 +85,7 @@ def plain(module: torch.fx.GraphModule) -> torch.fx.GraphModule:
     try:
         return torch.fx.symbolic_trace(module)
     except fx.REFUSALS as error:
-        print(f"PyTorch can't trace this model{fx.layer_of(error, module)}: {error}")
+        print(f"PyTorch can't trace this model{fx.describe_failed_layer(error, module)}: {error}")
         return module
 
 
@@ -102,8 +102,8 @@ def quantize(module: torch.fx.GraphModule, chosen: x86.X86InductorQuantizer, cal
     with refusals("torchao's PT2E refuses this model", "torch", "torchao"):
         each = computed_bytes.of(module, calibration)
         prepared = prepare_pt2e(module, chosen)
-        for batch in fx.batches(calibration, each):
-            fx.observe(prepared, batch)
+        for batch in fx.calibration_tensors(calibration, each):
+            fx.observe_batch(prepared, batch)
         return convert_pt2e(prepared)
 
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from shared.artifacts import store
-from shared.contract import Plan, Seal, Step
+from shared.contract import Manifest, Plan, Step
 
-State = Literal["fresh", "stale", "absent", "damaged", "void"]
+State = Literal["fresh", "stale", "absent", "damaged", "not applicable"]
 
 
 @dataclass(frozen=True)
@@ -14,12 +14,13 @@ class Inputs:
     """What a step would read now.
 
     `digests` has each input's digest, "" where it has none; `missing` names the first required input that is not up
-    to date, `void` the first that is sealed `unsupported`: then the step has nothing to do, and that is no failure.
+    to date, `not_applicable` the first that is sealed `unsupported`: then the step has nothing to do, and that is no
+    failure.
     """
 
     digests: dict[str, str]
     missing: str = ""
-    void: str = ""
+    not_applicable: str = ""
 
 
 class Freshness:
@@ -32,64 +33,64 @@ class Freshness:
     def __init__(self, plan: Plan, *, isolated: bool = False) -> None:
         self.plan, self.isolated = plan, isolated
         self.steps = {step.output: step for step in plan.steps}
-        self._hashed: dict[str, tuple[store.Identity | None, Seal | None]] = {}
-        self._seals: dict[str, Seal | None] = {}
+        self._hashed: dict[str, tuple[store.Identity | None, Manifest | None]] = {}
+        self._seals: dict[str, Manifest | None] = {}
         self._damaged: set[str] = set()
         self._states: dict[str, State] = {}
 
-    def seal(self, name: str) -> Seal | None:
-        """The verified seal of `name`, up to date or not; None where it is absent or damaged."""
+    def manifest(self, name: str) -> Manifest | None:
+        """The verified manifest of `name`, up to date or not; None where it is absent or damaged."""
         if name not in self._seals:
             self._seals[name] = self._look(name)
         return self._seals[name]
 
-    def _look(self, name: str) -> Seal | None:
+    def _look(self, name: str) -> Manifest | None:
         path = store.artifact_path(self.plan, name)
         found = store.identity(path)
         if name not in self._hashed or self._hashed[name][0] != found:
             self._damaged.discard(name)
             try:
-                self._hashed[name] = found, store.open_sealed(path, name)
+                self._hashed[name] = found, store.read_verified_manifest(path, name)
             except store.Damaged:
                 self._hashed[name] = found, None
                 self._damaged.add(name)
         return self._hashed[name][1]
 
-    def current(self, name: str) -> Seal | None:
-        """The seal of `name` if it is what a run would make now, all the way up to the experiment's own inputs."""
+    def current(self, name: str) -> Manifest | None:
+        """The manifest of `name` if it is what a run would make now, all the way up to the experiment's own inputs."""
         if name in self.steps and not self.isolated and self.state(self.steps[name]) != "fresh":
             return None
-        return self.seal(name)
+        return self.manifest(name)
 
     def forget(self) -> None:
         """Look again at what is on the volume."""
         self._seals.clear()
         self._states.clear()
 
-    def published(self, name: str, seal: Seal) -> None:
+    def published(self, name: str, manifest: Manifest) -> None:
         """The artifact was just sealed with `seal`, by this process: its files need not be hashed again."""
-        self._hashed[name] = store.identity(store.artifact_path(self.plan, name)), seal
+        self._hashed[name] = store.identity(store.artifact_path(self.plan, name)), manifest
         self._damaged.discard(name)
         self.forget()
 
     def inputs(self, step: Step) -> Inputs:
-        digests, missing, void = {}, "", ""
+        digests, missing, not_applicable = {}, "", ""
         for name in step.inputs:
-            seal = self.current(name)
-            digests[name] = store.digest(seal) if seal else ""
-            if self._void(name, seal):
-                void = void or name
-            elif seal is None:
+            manifest = self.current(name)
+            digests[name] = store.digest(manifest) if manifest else ""
+            if self._is_not_applicable(name, manifest):
+                not_applicable = not_applicable or name
+            elif manifest is None:
                 missing = missing or name
         for name in step.optional:
-            seal = self.current(name)
-            digests[name] = store.digest(seal) if seal and seal.status == "ok" else ""
-        return Inputs(digests, missing, void)
+            manifest = self.current(name)
+            digests[name] = store.digest(manifest) if manifest and manifest.status == "ok" else ""
+        return Inputs(digests, missing, not_applicable)
 
-    def _void(self, name: str, seal: Seal | None) -> bool:
-        if seal is not None:
-            return seal.status == "unsupported"
-        return name in self.steps and not self.isolated and self.state(self.steps[name]) == "void"
+    def _is_not_applicable(self, name: str, manifest: Manifest | None) -> bool:
+        if manifest is not None:
+            return manifest.status == "unsupported"
+        return name in self.steps and not self.isolated and self.state(self.steps[name]) == "not applicable"
 
     def state(self, step: Step) -> State:
         if step.output not in self._states:
@@ -98,15 +99,15 @@ class Freshness:
 
     def _state(self, step: Step) -> State:
         inputs = self.inputs(step)
-        if inputs.void:
-            return "void"
-        seal = self.seal(step.output)
-        if seal is None:
+        if inputs.not_applicable:
+            return "not applicable"
+        manifest = self.manifest(step.output)
+        if manifest is None:
             return "damaged" if step.output in self._damaged else "absent"
         now = (inputs.digests, step.code, step.parameters)
-        same = now == (seal.inputs, seal.code, seal.parameters)
+        same = now == (manifest.inputs, manifest.code, manifest.parameters)
         return "fresh" if same and not inputs.missing else "stale"
 
     def done(self, step: Step) -> bool:
         """Nothing to run: the artifact is fresh, or its input is `unsupported`."""
-        return self.state(step) in ("fresh", "void")
+        return self.state(step) in ("fresh", "not applicable")

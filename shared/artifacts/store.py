@@ -16,11 +16,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from shared.contract import Failure, File, Plan, Seal, encode, read
+from shared.contract import Failure, File, Manifest, Plan, encode, read
 from shared.errors import CrossquantError
 from shared.text import printable
 
-SEAL = "artifact.json"
+MANIFEST = "artifact.json"
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = 1 << 20  # bytes
 DEEPEST = 32  # folders below an artifact's own
@@ -69,14 +69,14 @@ def file_sha256(path: Path, deadline: float = math.inf) -> str:
 
 
 def list_files(folder: Path, deadline: float = math.inf) -> dict[str, File]:
-    """Every file below `folder` except the seal, by its relative path.
+    """Every file below `folder` except the manifest, by its relative path.
 
     CrossquantError for what is no plain file: a link would have its target read in its place. TimeoutError where they
     are not all hashed at `deadline`, by time.monotonic(): a file with holes may be longer than the disk.
     """
     found = {}
     for path in sorted(_walk(folder)):
-        if path != folder / SEAL:
+        if path != folder / MANIFEST:
             found[path.relative_to(folder).as_posix()] = File(file_sha256(path, deadline), path.stat().st_size)
     return found
 
@@ -121,10 +121,10 @@ def _walk(folder: Path) -> Iterator[Path]:
                     yield Path(entry.path)
 
 
-def digest(seal: Seal) -> str:
+def digest(manifest: Manifest) -> str:
     """What a later stage records of this artifact: the content, not when or where it was made."""
-    lines = [f"{seal.status} {seal.reason}"]
-    lines += [f"{name} {file.sha256}" for name, file in sorted(seal.files.items())]
+    lines = [f"{manifest.status} {manifest.reason}"]
+    lines += [f"{name} {file.sha256}" for name, file in sorted(manifest.files.items())]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
@@ -149,22 +149,22 @@ class Damaged(CrossquantError):
     """An artifact is not what was sealed: changed by hand, emptied by a power cut, or hit by a bad disk."""
 
 
-def open_sealed(path: Path, name: str) -> Seal | None:
-    """The seal of a finished artifact, its files hashed again; None where there is none.
+def read_verified_manifest(path: Path, name: str) -> Manifest | None:
+    """The manifest of a finished artifact, its files hashed again; None where there is none.
 
-    Damaged where the seal can't be read or a file is not what was sealed: a trusted seal would show an old result as
-    new.
+    Damaged where the manifest can't be read or a file is not what was sealed: a trusted manifest would show an old
+    result as new.
     """
-    if not (path / SEAL).exists():
+    if not (path / MANIFEST).exists():
         return None
     try:
         files = list_files(path)
-        seal = read(Seal, path / SEAL)
+        manifest = read(Manifest, path / MANIFEST)
     except (CrossquantError, OSError) as error:
         raise Damaged(f"artifact '{name}' in {path} is damaged ({error})") from None
-    if files != seal.files:
+    if files != manifest.files:
         raise Damaged(f"artifact '{name}' in {path} changed after it was sealed: run again, which makes it anew")
-    return seal
+    return manifest
 
 
 Identity = tuple[int, ...]
@@ -173,10 +173,10 @@ Identity = tuple[int, ...]
 def identity(path: Path) -> Identity | None:
     """What tells an artifact's folder from the one that takes its place; None where there is no sealed artifact."""
     try:
-        folder, seal = path.stat(), (path / SEAL).stat()
+        folder, manifest = path.stat(), (path / MANIFEST).stat()
     except OSError:
         return None
-    return folder.st_dev, folder.st_ino, seal.st_ino, seal.st_mtime_ns, seal.st_size
+    return folder.st_dev, folder.st_ino, manifest.st_ino, manifest.st_mtime_ns, manifest.st_size
 
 
 @contextmanager
@@ -193,9 +193,9 @@ def temporary(final: Path) -> Iterator[Path]:
         remove(folder)
 
 
-def publish(folder: Path, final: Path, seal: Seal) -> None:
-    """Seal `folder` and put it in the place of `final`, in one rename."""
-    write_atomically(folder / SEAL, encode(seal))
+def publish(folder: Path, final: Path, manifest: Manifest) -> None:
+    """Manifest `folder` and put it in the place of `final`, in one rename."""
+    write_atomically(folder / MANIFEST, encode(manifest))
     remove(final)
     folder.rename(final)
 
@@ -245,4 +245,4 @@ def is_full(folder: Path) -> bool:
 
 def parameters(path: Path) -> dict[str, Any]:
     """What the artifact in `path` was made with."""
-    return read(Seal, path / SEAL).parameters
+    return read(Manifest, path / MANIFEST).parameters

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from shared.data import leakage, samples
-from shared.data.preprocessing_variants import Twins
+from shared.data.preprocessing_variants import PreprocessingVariants
 from shared.data.samples import Array
 
 FILE = "examination.json"
@@ -19,7 +19,7 @@ NAMED = 20  # pairs that are kept
 
 
 @dataclass(frozen=True)
-class Range:
+class ValueRange:
     """The values of one input in one set; `shape` is that of one sample, `unsound` counts NaN and infinity."""
 
     split: str
@@ -34,7 +34,7 @@ class Range:
 
 
 @dataclass(frozen=True)
-class Count:
+class ClassCount:
     """Samples of one class, or with one label."""
 
     name: str
@@ -43,43 +43,46 @@ class Count:
 
 
 @dataclass(frozen=True)
-class Examination:
+class DataReport:
     """`wrong` must be mended, `warnings` should be looked at. `leaks`: (train, test) of the first pairs."""
 
     name: str
     task: str
-    ranges: tuple[Range, ...]
-    classes: tuple[Count, ...]
+    ranges: tuple[ValueRange, ...]
+    classes: tuple[ClassCount, ...]
     repeated_train: int
     repeated_test: int
     leaking: int
     leaks: tuple[tuple[int, int], ...]
-    twins: Twins
+    twins: PreprocessingVariants
     warnings: tuple[str, ...] = ()
     wrong: tuple[str, ...] = ()
 
 
-def examine(source: Path, twins: Twins) -> Examination:
+def make_data_report(source: Path, twins: PreprocessingVariants) -> DataReport:
     """All of it, of the data set whose arrays lie in `source`; reads each array once."""
     about = samples.about(source)
     arrays = {split: files(source, split) for split in ("train", "test")}
     ranges = tuple(
-        measured(split, number, path) for split, paths in arrays.items() for number, path in enumerate(paths)
+        measure_range(split, number, path) for split, paths in arrays.items() for number, path in enumerate(paths)
     )
     train, test = (leakage.digests(source, split, paths) for split, paths in arrays.items())
     pairs = leakage.pairs(train, test)
-    classes = tuple(counted(source, about.classes)) if about.task in ("classification", "multilabel") else ()
+    classes = tuple(count_classes(source, about.classes)) if about.task in ("classification", "multilabel") else ()
     repeated = leakage.repeated(train), leakage.repeated(test)
     found = (about.name, about.task, ranges, classes, *repeated, len(pairs), tuple(pairs[:NAMED]), twins)
-    wrong, warnings = tuple(faults(ranges, pairs)), tuple(doubts(ranges, classes, repeated[1], twins, about.unit))
-    return Examination(*found, warnings=warnings, wrong=wrong)
+    wrong, warnings = (
+        tuple(list_faults(ranges, pairs)),
+        tuple(list_doubts(ranges, classes, repeated[1], twins, about.unit)),
+    )
+    return DataReport(*found, warnings=warnings, wrong=wrong)
 
 
 def files(source: Path, split: str) -> list[Path]:
     return [source / f"x_{split}_{number}.npy" for number in range(len(list(source.glob(f"x_{split}_*.npy"))))]
 
 
-def measured(split: str, number: int, path: Path) -> Range:
+def measure_range(split: str, number: int, path: Path) -> ValueRange:
     like = samples.mapped(path)
     low, high, total, sound = math.inf, -math.inf, 0.0, 0
     for block in blocks(path, like):
@@ -89,7 +92,7 @@ def measured(split: str, number: int, path: Path) -> Range:
             total += float(values.sum(dtype=np.float64))
             sound += values.size
     mean = total / max(1, sound)
-    return Range(split, number, str(like.dtype), like.shape[1:], len(like), low, high, mean, like.size - sound)
+    return ValueRange(split, number, str(like.dtype), like.shape[1:], len(like), low, high, mean, like.size - sound)
 
 
 def blocks(path: Path, like: Array) -> Iterator[Array]:
@@ -98,22 +101,22 @@ def blocks(path: Path, like: Array) -> Iterator[Array]:
         yield samples.mapped(path)[start : start + step]
 
 
-def counted(source: Path, names: Sequence[str]) -> Iterator[Count]:
+def count_classes(source: Path, names: Sequence[str]) -> Iterator[ClassCount]:
     """The samples of each class, also of those that have none."""
-    found = {split: of_labels(source / f"y_{split}.npy") for split in ("train", "test")}
+    found = {split: read_labels(source / f"y_{split}.npy") for split in ("train", "test")}
     for number in range(max(len(names), *(len(counts) for counts in found.values()))):
         train, test = (int(counts[number]) if number < len(counts) else 0 for counts in found.values())
-        yield Count(names[number] if number < len(names) else str(number), train, test)
+        yield ClassCount(names[number] if number < len(names) else str(number), train, test)
 
 
-def of_labels(path: Path) -> Array:
+def read_labels(path: Path) -> Array:
     if not path.exists():
         return np.zeros(0, np.int64)
     labels = np.load(path)
     return np.bincount(labels) if labels.ndim == 1 else labels.sum(axis=0, dtype=np.int64)
 
 
-def faults(ranges: Sequence[Range], pairs: Sequence[tuple[int, int]]) -> Iterator[str]:
+def list_faults(ranges: Sequence[ValueRange], pairs: Sequence[tuple[int, int]]) -> Iterator[str]:
     for found in ranges:
         if found.unsound:
             yield f"input {found.input} of the {found.split} set has {found.unsound} values that are NaN or infinite"
@@ -125,10 +128,12 @@ def faults(ranges: Sequence[Range], pairs: Sequence[tuple[int, int]]) -> Iterato
         )
 
 
-def doubts(ranges: Sequence[Range], classes: Sequence[Count], repeated: int, twins: Twins, unit: str) -> Iterator[str]:
-    yield from unlike(ranges)
+def list_doubts(
+    ranges: Sequence[ValueRange], classes: Sequence[ClassCount], repeated: int, twins: PreprocessingVariants, unit: str
+) -> Iterator[str]:
+    yield from list_unlike_ranges(ranges)
     for split in ("train", "test"):
-        yield from uneven(split, {found.name: getattr(found, split) for found in classes}, unit)
+        yield from describe_imbalance(split, {found.name: getattr(found, split) for found in classes}, unit)
     if repeated:
         yield f"{repeated} test {unit} are there more than once: each counts as often"
     better = [twin for twin in twins.twins if twin.better]
@@ -140,7 +145,7 @@ def doubts(ranges: Sequence[Range], classes: Sequence[Count], repeated: int, twi
         )
 
 
-def unlike(ranges: Sequence[Range]) -> Iterator[str]:
+def list_unlike_ranges(ranges: Sequence[ValueRange]) -> Iterator[str]:
     """Inputs that have another range in one set than in the other, or no range."""
     for number in sorted({found.input for found in ranges}):
         sets = [found for found in ranges if found.input == number]
@@ -152,7 +157,7 @@ def unlike(ranges: Sequence[Range]) -> Iterator[str]:
             yield f"input {number} has one value everywhere"
 
 
-def uneven(split: str, counts: Mapping[str, int], unit: str) -> Iterator[str]:
+def describe_imbalance(split: str, counts: Mapping[str, int], unit: str) -> Iterator[str]:
     absent = [name for name, count in counts.items() if not count]
     there = [count for count in counts.values() if count]
     if absent and there:

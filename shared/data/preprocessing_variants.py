@@ -31,7 +31,7 @@ CAFFE = (103.939, 116.779, 123.68)  # mean, BGR, of pixels from 0 to 255
 
 
 @dataclass(frozen=True)
-class Twin:
+class ScoredVariant:
     """`score` is the task's, 1 is perfect; `better`: than what is declared, by more than chance."""
 
     name: str
@@ -40,12 +40,12 @@ class Twin:
 
 
 @dataclass(frozen=True)
-class Twins:
+class PreprocessingVariants:
     """What came of it on so many `samples`; `skipped` says why there are none."""
 
     samples: int = 0
     declared: float | None = None
-    twins: tuple[Twin, ...] = ()
+    twins: tuple[ScoredVariant, ...] = ()
     skipped: str = ""
 
 
@@ -82,31 +82,33 @@ def along(values: tuple[float, ...], ndim: int, axis: int) -> Array:
     return np.array(values).reshape([-1 if place == axis else 1 for place in range(ndim)])
 
 
-def compare(load: Callable[[], tuple[Model, int]], source: Path, dataset: Path, labels: Path, count: int) -> Twins:
+def compare(
+    load: Callable[[], tuple[Model, int]], source: Path, dataset: Path, labels: Path, count: int
+) -> PreprocessingVariants:
     """The model on `count` of the samples in `dataset`, as `source` prepared them and as its twins.
 
     `load` gives the model and how many bytes it computes of a sample (shared/measure/sample_bytes.py). It is called in
     a process that can read neither labels nor `source`, and in which nobody has read them: code in a model could learn
     them by heart.
     """
-    if skipped := lack(dataset, labels):
-        return Twins(skipped=skipped)
+    if skipped := find_obstacle(dataset, labels):
+        return PreprocessingVariants(skipped=skipped)
     parameters = store.parameters(source)
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
 
         def work() -> None:
             model, each = load()
-            for number, answers in enumerate(answer(model, dataset, parameters, count, each)):
+            for number, answers in enumerate(answer_variants(model, dataset, parameters, count, each)):
                 np.save(folder / f"{number}.npy", answers)
 
         run_in_fork(work, hidden=(labels, source))
         answers = [np.load(folder / f"{number}.npy") for number in range(len(list(folder.glob("*.npy"))))]
-    return judge(answers, dataset, labels, parameters, count)
+    return score_variants(answers, dataset, labels, parameters, count)
 
 
 @dataclass(frozen=True)
-class Forms:
+class PreparedSamples:
     """Some samples as they are stored, and the same by the name of each twin. A `Batch` has an array an input."""
 
     about: About
@@ -115,7 +117,7 @@ class Forms:
     twins: dict[str, Batch]
 
 
-def forms(dataset: Path, parameters: Mapping[str, Any], count: int) -> Forms:
+def prepare_samples(dataset: Path, parameters: Mapping[str, Any], count: int) -> PreparedSamples:
     """`count` of the samples in `dataset`, prepared by `parameters`. No twins where no input is a picture."""
     about, subset = samples.about(dataset), Subset(dataset, count)
     given = tuple(np.concatenate(parts) for parts in zip(*subset.batches(BATCH), strict=True))
@@ -123,19 +125,21 @@ def forms(dataset: Path, parameters: Mapping[str, Any], count: int) -> Forms:
         array if about.declared(number) else array.astype(samples.FLOAT, copy=False)
         for number, array in enumerate(given)
     )
-    place = next((number for number, array in enumerate(given) if channels(array) is not None), None)
+    place = next((number for number, array in enumerate(given) if find_channel_axis(array) is not None), None)
     if place is None:
-        return Forms(about, subset.positions, given, {})
-    others = distinct(given[place], Declared.of(parameters))
+        return PreparedSamples(about, subset.positions, given, {})
+    others = iterate_distinct_variants(given[place], Declared.of(parameters))
     twins = {name: (*given[:place], form, *given[place + 1 :]) for name, form in others}
-    return Forms(about, subset.positions, given, twins)
+    return PreparedSamples(about, subset.positions, given, twins)
 
 
-def answer(model: Model, dataset: Path, parameters: Mapping[str, Any], count: int, each: int = 0) -> list[Array]:
+def answer_variants(
+    model: Model, dataset: Path, parameters: Mapping[str, Any], count: int, each: int = 0
+) -> list[Array]:
     """What is judged of the answers of `model` to the samples as they are stored, and then to each twin. It computes
     `each` bytes of a sample (shared/measure/sample_bytes.py).
     """
-    tried, size = forms(dataset, parameters, count), samples.fitting(dataset, BATCH, each=each)
+    tried, size = prepare_samples(dataset, parameters, count), samples.fitting(dataset, BATCH, each=each)
     found = []
     for number, inputs in enumerate((tried.stored, *tried.twins.values())):
         batches = (tuple(array[start : start + size] for array in inputs) for start in range(0, len(inputs[0]), size))
@@ -144,19 +148,21 @@ def answer(model: Model, dataset: Path, parameters: Mapping[str, Any], count: in
     return found
 
 
-def lack(dataset: Path, labels: Path) -> str:
+def find_obstacle(dataset: Path, labels: Path) -> str:
     """Why no twins can be judged; "" where they can. The labels are not read."""
     about = samples.about(dataset)
-    if not any(channels(samples.mapped(path)[:1]) is not None for path in samples.inputs(dataset)):
+    if not any(find_channel_axis(samples.mapped(path)[:1]) is not None for path in samples.inputs(dataset)):
         return "no input is a picture (height, width and 1 or 3 channels)"
     if about.task != "reconstruction" and not (labels / samples.LABELS).exists():
         return "without labels there is nothing to score"
     return ""
 
 
-def judge(answers: Sequence[Array], dataset: Path, labels: Path, parameters: Mapping[str, Any], count: int) -> Twins:
+def score_variants(
+    answers: Sequence[Array], dataset: Path, labels: Path, parameters: Mapping[str, Any], count: int
+) -> PreprocessingVariants:
     """What the `answers` that `answer` gave are worth. CrossquantError where some are not there."""
-    tried, every_label = forms(dataset, parameters, count), samples.labels(labels)
+    tried, every_label = prepare_samples(dataset, parameters, count), samples.labels(labels)
     score = Scored(tried.about, None if every_label is None else every_label[tried.positions])
     if len(answers) != len(tried.twins) + 1:
         raise CrossquantError(f"the model answered {len(answers)} of {len(tried.twins) + 1} preparations")
@@ -165,21 +171,21 @@ def judge(answers: Sequence[Array], dataset: Path, labels: Path, parameters: Map
     found = []
     for (name, inputs), outputs in zip(tried.twins.items(), others, strict=True):
         answered = outputs, inputs[0]
-        found.append(Twin(name, score.of(answered), score.better(answered, reference, SURE / len(others))))
-    return Twins(len(tried.positions), score.of(reference), tuple(found))
+        found.append(ScoredVariant(name, score.of(answered), score.better(answered, reference, SURE / len(others))))
+    return PreprocessingVariants(len(tried.positions), score.of(reference), tuple(found))
 
 
-def channels(batch: Array) -> int | None:
+def find_channel_axis(batch: Array) -> int | None:
     """The axis of the channels of (n, height, width, channels) or (n, channels, height, width); None of others."""
     if batch.ndim != 4:
         return None
     return next((axis for axis in (3, 1) if batch.shape[axis] in (1, 3)), None)
 
 
-def distinct(stored: Array, declared: Declared) -> Iterator[tuple[str, Array]]:
+def iterate_distinct_variants(stored: Array, declared: Declared) -> Iterator[tuple[str, Array]]:
     """The twins that are unlike what is stored, and unlike each other, in the type of what is stored."""
     seen = [stored.astype(np.float64)]
-    for name, form in every(stored, declared):
+    for name, form in iterate_variants(stored, declared):
         if not holds(stored.dtype, form):
             continue
         wide = max(float(np.ptp(form)), float(np.finfo(np.float32).tiny))
@@ -196,14 +202,14 @@ def holds(dtype: np.dtype[Any], form: Array) -> bool:
     return bool((form == np.round(form)).all() and form.min() >= low and form.max() <= high)
 
 
-def every(stored: Array, declared: Declared) -> Iterator[tuple[str, Array]]:
+def iterate_variants(stored: Array, declared: Declared) -> Iterator[tuple[str, Array]]:
     """Each likely preparation by a name for people."""
     exact = stored.astype(np.float64)
-    axis = channels(stored)
+    axis = find_channel_axis(stored)
     assert axis is not None
-    to_pixels, from_pixels = ways(exact, declared, axis)
+    to_pixels, from_pixels = conversions_to_pixels(exact, declared, axis)
     if to_pixels:
-        yield from of_pixels(to_pixels(exact), declared, axis)
+        yield from iterate_pixel_variants(to_pixels(exact), declared, axis)
     if stored.shape[axis] == 3:
         yield ("RGB" if declared.bgr else "BGR"), np.flip(exact, axis)
     elif from_pixels and to_pixels:
@@ -215,7 +221,7 @@ def every(stored: Array, declared: Declared) -> Iterator[tuple[str, Array]]:
 Way = Callable[[Array], Array]
 
 
-def ways(exact: Array, declared: Declared, axis: int) -> tuple[Way | None, Way | None]:
+def conversions_to_pixels(exact: Array, declared: Declared, axis: int) -> tuple[Way | None, Way | None]:
     """To pixels from 0 to 255 and back: as declared or, if nothing is, as the range suggests."""
     if not declared.silent:
         return (lambda x: declared.undone(x, axis)), (lambda x: declared.applied(x, axis))
@@ -229,21 +235,21 @@ def ways(exact: Array, declared: Declared, axis: int) -> tuple[Way | None, Way |
     return None, None
 
 
-def of_pixels(pixels: Array, declared: Declared, axis: int) -> Iterator[tuple[str, Array]]:
+def iterate_pixel_variants(pixels: Array, declared: Declared, axis: int) -> Iterator[tuple[str, Array]]:
     """`pixels` has its channels in the declared order."""
-    yield from scaled(pixels, ", BGR" if declared.bgr else "")
+    yield from iterate_scalings(pixels, ", BGR" if declared.bgr else "")
     if pixels.shape[axis] != 3:
         return
     rgb = np.flip(pixels, axis) if declared.bgr else pixels
     if declared.bgr:
-        yield from scaled(rgb, "")
+        yield from iterate_scalings(rgb, "")
     mean, std = (along(values, pixels.ndim, axis) for values in IMAGENET)
     yield "mean and std of ImageNet", (rgb / 255 - mean) / std
     yield "BGR, mean-subtracted (Caffe)", np.flip(rgb, axis) - along(CAFFE, pixels.ndim, axis)
     yield "RGB, mean-subtracted", rgb - along(CAFFE[::-1], pixels.ndim, axis)
 
 
-def scaled(pixels: Array, order: str) -> Iterator[tuple[str, Array]]:
+def iterate_scalings(pixels: Array, order: str) -> Iterator[tuple[str, Array]]:
     yield f"0 to 255{order}", pixels
     yield f"0 to 1 (÷255){order}", pixels / 255
     yield f"-1 to 1 (÷127.5 - 1){order}", pixels / 127.5 - 1

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from shared.artifacts import store
-from shared.contract import SEAL_SCHEMA, File, Plan, Seal, Status, Step
+from shared.contract import MANIFEST_SCHEMA, File, Manifest, Plan, Status, Step
 from shared.errors import DISK_FULL, CrossquantError, Unsupported
 from shared.runner import progress, sandbox
 from shared.runner.forks import describe, describe_signal
@@ -109,12 +109,12 @@ def run(plan: Plan, step: Step, digests: dict[str, str], folder: Path, listen: L
     return Outcome(status, reason, time.monotonic() - started, peak, files)
 
 
-def seal(step: Step, digests: dict[str, str], outcome: Outcome, folder: Path) -> Seal:
+def make_manifest(step: Step, digests: dict[str, str], outcome: Outcome, folder: Path) -> Manifest:
     if outcome.status == "unsupported":
         for path in folder.iterdir():
             store.remove(path)
-    return Seal(
-        schema=SEAL_SCHEMA,
+    return Manifest(
+        schema=MANIFEST_SCHEMA,
         name=step.output,
         status="unsupported" if outcome.status == "unsupported" else "ok",
         reason=outcome.reason,
@@ -130,11 +130,11 @@ def seal(step: Step, digests: dict[str, str], outcome: Outcome, folder: Path) ->
 
 
 def _list_output(plan: Plan, folder: Path, deadline: float) -> tuple[Status, str, dict[str, File]]:
-    """The files to seal, hashed once, or why they can't be: links, devices, files that can't be read, a seal that is
+    """The output files, hashed once, or why they can't be: links, devices, files that can't be read, a manifest that is
     not the runner's, more than can be hashed before `deadline`.
     """
-    if os.path.lexists(folder / store.SEAL):
-        return "failed", f"its output has a file {store.SEAL}, which is the runner's to write", {}
+    if os.path.lexists(folder / store.MANIFEST):
+        return "failed", f"its output has a file {store.MANIFEST}, which is the runner's to write", {}
     try:
         return "ok", "", store.list_files(folder, deadline)
     except CrossquantError as error:

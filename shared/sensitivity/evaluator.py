@@ -14,7 +14,7 @@ from shared.sensitivity.layer_errors import Distance
 BATCH = 50  # samples
 
 
-class Judge:
+class Evaluator:
     """`exact` has the float model's outputs, (samples, …)."""
 
     def __init__(self, subset: Subset, exact: Array) -> None:
@@ -22,7 +22,7 @@ class Judge:
         self.name = tasks.describe_score(self.about, self.labels)
         self.classes = self.about.task == "classification" and numerics.count_values(exact) > 1
         self.measure: Distance = "KL divergence" if self.classes else "noise"
-        self.reference = inputs(subset) if self.about.task == "reconstruction" else exact
+        self.reference = load_inputs(subset) if self.about.task == "reconstruction" else exact
 
     def score(self, outputs: Array) -> float:
         """By the task, what `name` says; 1 is perfect."""
@@ -46,6 +46,6 @@ class Judge:
         return 1 / tasks.count_classes(self.exact) if self.about.task == "classification" else 0.0
 
 
-def inputs(subset: Subset) -> Array:
+def load_inputs(subset: Subset) -> Array:
     found: Sequence[Array] = [batch[0] for batch in subset.batches(BATCH)]
     return np.concatenate(found)

@@ -27,4 +27,4 @@ def run(
         return model, computed_bytes.per_sample(variant, dataset)
 
     variants = preprocessing_variants.compare(load, source, dataset, labels, samples)
-    (out / data_report.FILE).write_text(encode(data_report.examine(source, variants)))
+    (out / data_report.FILE).write_text(encode(data_report.make_data_report(source, variants)))

@@ -16,7 +16,7 @@ from stage_runner import (
     log,
     make_runner,  # noqa: F401 - the fixture `run`
     path,
-    seal,
+    read_manifest,
 )
 
 from shared import stage
@@ -96,8 +96,8 @@ def test_what_a_stage_needs_it_may(run, what):
 def test_what_is_finished_and_the_runner_are_out_of_a_stage_s_reach(run, what):
     reason = attacked(run, what, step("other", text="as it was"))
     assert reason.startswith(("PermissionError", "OSError: [Errno 18] Invalid cross-device link"))
-    assert seal("other") is not None, "it is what it was sealed as"
-    assert store.open_sealed(store.volumes() / "inputs/data", INPUT) is not None
+    assert read_manifest("other") is not None, "it is what it was sealed as"
+    assert store.read_verified_manifest(store.volumes() / "inputs/data", INPUT) is not None
     assert not Path("/tmp/planted").exists()
 
 
@@ -105,7 +105,7 @@ def test_a_program_that_a_stage_starts_is_confined_too(run):
     code = "import subprocess; subprocess.run(['sh', '-c', 'echo forged > {}'], check=True)"
     target = path("other") / "text.txt"
     assert attacked(run, code.format(target), step("other")).startswith("CalledProcessError")
-    assert seal("other") is not None
+    assert read_manifest("other") is not None
 
 
 def test_an_abstract_socket_is_no_way_out(run):
@@ -187,7 +187,7 @@ def test_modes_that_a_stage_takes_away_are_given_back(run, place):
     assert attacked(run, what, step("other")) == ""
     run(null_image.plan(step("other"), step("made", "attack", what=what), step("next")))
     assert run.ends["next"] == ("ok", "")
-    assert seal("other") is not None and seal("made") is not None
+    assert read_manifest("other") is not None and read_manifest("made") is not None
 
 
 def test_a_file_of_holes_takes_no_longer_than_a_stage_may(run):

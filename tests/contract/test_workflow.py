@@ -1,4 +1,4 @@
-"""The example workflow: what it runs is there, what it shows is written, and it works in a fork."""
+"""The workflows: what they run is there, what they show is written, and they work in a fork."""
 
 import re
 import shlex
@@ -13,7 +13,15 @@ from driver.cli.main import make_parser
 from driver.comparison import publication
 from shared.artifacts.store import ROOT
 
-TEXT = (ROOT / ".github" / "workflows" / "compare.yml").read_text()
+TEXTS = {path.stem: path.read_text() for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))}
+EVERY_STEP = [
+    pytest.param(step, id=f"{name}: {step.get('name', step.get('uses'))}")
+    for name, text in TEXTS.items()
+    for job in yaml.safe_load(text)["jobs"].values()
+    for step in job["steps"]
+]
+EVERY_RUN = [pytest.param(each.values[0]["run"], id=each.id) for each in EVERY_STEP if "run" in each.values[0]]
+TEXT = TEXTS["compare"]
 WORKFLOW = yaml.safe_load(TEXT)
 TRIGGERS = WORKFLOW[True]  # YAML 1.1 reads `on` as true
 JOB = WORKFLOW["jobs"]["compare"]
@@ -32,9 +40,9 @@ def uploaded() -> list[str]:
     return [line for step in AFTER if "upload" in step.get("uses", "") for line in step["with"]["path"].split()]
 
 
-@pytest.mark.parametrize("name", RUNS)
-def test_bash_can_read_the_step(name: str) -> None:
-    done = subprocess.run(["bash", "-n"], input=RUNS[name], text=True, check=False, capture_output=True)
+@pytest.mark.parametrize("script", EVERY_RUN)
+def test_bash_can_read_the_step(script: str) -> None:
+    done = subprocess.run(["bash", "-n"], input=script, text=True, check=False, capture_output=True)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -45,8 +53,15 @@ def test_each_run_of_the_driver_is_one_that_its_parser_knows() -> None:
     assert run.engine == "docker"
 
 
-def test_each_make_target_is_there() -> None:
-    targets = re.findall(r"^make (.+)$", "\n".join(RUNS.values()), re.MULTILINE)
+def test_the_checks_and_the_unit_tests_are_run() -> None:
+    runs = [step["run"] for step in yaml.safe_load(TEXTS["check"])["jobs"]["check"]["steps"] if "run" in step]
+    assert runs == ["make check", "make unit"]
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_each_make_target_is_there(name: str) -> None:
+    scripts = [step.get("run", "") for job in yaml.safe_load(TEXTS[name])["jobs"].values() for step in job["steps"]]
+    targets = re.findall(r"^make (.+)$", "\n".join(scripts), re.MULTILINE)
     assert targets
     for target in targets:
         assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
@@ -76,8 +91,9 @@ def test_a_gate_that_fails_ends_the_job_and_still_shows_all() -> None:
     assert all(step["if"].startswith("always()") for step in AFTER)
 
 
-def test_a_step_that_fails_midway_is_seen() -> None:
-    assert WORKFLOW["defaults"]["run"]["shell"] == "bash", "the runner's own default has no pipefail"
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_step_that_fails_midway_is_seen(name: str) -> None:
+    assert yaml.safe_load(TEXTS[name])["defaults"]["run"]["shell"] == "bash", "the runner's own default has no pipefail"
 
 
 def test_the_comment_is_left_out_where_the_token_may_only_read() -> None:
@@ -88,21 +104,40 @@ def test_the_comment_is_left_out_where_the_token_may_only_read() -> None:
     assert WORKFLOW["permissions"] == {"contents": "read", "pull-requests": "write"}
 
 
-def test_nothing_is_meant_for_one_repository_alone() -> None:
-    assert "secrets." not in TEXT
-    assert JOB["runs-on"] == "ubuntu-latest"
-    assert {step["uses"].split("/")[0] for step in JOB["steps"] if "uses" in step} == {"actions", "docker"}
-    assert not re.search(r"github\.repository(_owner)? *[!=]= *'", TEXT)
-    assert "pull_request_target" not in TRIGGERS, "it would run a fork's code with a token that may write"
+@pytest.mark.parametrize("name", TEXTS)
+def test_nothing_is_meant_for_one_repository_alone(name: str) -> None:
+    text, workflow = TEXTS[name], yaml.safe_load(TEXTS[name])
+    (job,) = workflow["jobs"].values()
+    assert "secrets." not in text
+    assert job["runs-on"] == "ubuntu-latest"
+    assert {step["uses"].split("/")[0] for step in job["steps"] if "uses" in step} <= {"actions", "docker"}
+    assert not re.search(r"github\.repository(_owner)? *[!=]= *'", text)
+    assert "pull_request_target" not in workflow[True], "it would run a fork's code with a token that may write"
 
 
-def test_every_action_is_pinned_to_a_commit_with_its_release_beside_it() -> None:
-    assert len(re.findall(r"uses: \S+@[0-9a-f]{40}  # v\d+\.\d+\.\d+$", TEXT, re.MULTILINE)) == TEXT.count("uses: ")
+def test_only_the_comment_needs_to_write() -> None:
+    assert {name: yaml.safe_load(text)["permissions"] for name, text in TEXTS.items()} == {
+        "check": {"contents": "read"},
+        "compare": {"contents": "read", "pull-requests": "write"},
+    }
 
 
-def test_no_expression_stands_in_a_script() -> None:
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_every_action_is_pinned_to_a_commit_with_its_release_beside_it(text: str) -> None:
+    assert len(re.findall(r"uses: \S+@[0-9a-f]{40}  # v\d+\.\d+\.\d+$", text, re.MULTILINE)) == text.count("uses: ")
+
+
+def test_the_workflows_use_the_same_release_of_an_action() -> None:
+    pins: dict[str, set[str]] = {}
+    for action, commit in re.findall(r"uses: (\S+)@(\S+)", "\n".join(TEXTS.values())):
+        pins.setdefault(action, set()).add(commit)
+    assert [action for action, commits in pins.items() if len(commits) > 1] == []
+
+
+@pytest.mark.parametrize("script", EVERY_RUN)
+def test_no_expression_stands_in_a_script(script: str) -> None:
     """A pull request's title or branch could end the command and begin another."""
-    assert not [name for name, run in RUNS.items() if "${{" in run]
+    assert "${{" not in script
 
 
 def test_each_image_that_compose_builds_has_a_cache_of_its_own() -> None:

@@ -114,7 +114,7 @@ class Driver:
     def rows(self, experiment: str = "resnet8-cifar10") -> dict[str, dict[str, Any]]:
         return {row["name"]: row | told_by(row) for row in self.comparison(experiment)["variants"]}
 
-    def seal(self, artifact: str, image: str, experiment: str = "resnet8-cifar10") -> dict[str, Any]:
+    def manifest(self, artifact: str, image: str, experiment: str = "resnet8-cifar10") -> dict[str, Any]:
         content: dict[str, Any] = json.loads((self.folder(artifact, image, experiment) / "artifact.json").read_text())
         return content
 

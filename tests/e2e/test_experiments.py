@@ -14,7 +14,7 @@ from conftest import DEFAULT, Done, Driver, Finish, Finished
 
 from driver.engines.venv import ensure
 from driver.inputs import fetching
-from shared.artifacts.store import ROOT, SEAL, volumes
+from shared.artifacts.store import MANIFEST, ROOT, volumes
 
 SHIPPED = sorted(path.stem for path in DEFAULT.parent.glob("*.yaml"))
 FLOATS = ("keras.fp32", "onnx.fp32", "torch.fp32")
@@ -183,7 +183,7 @@ def test_a_file_of_keras_2_in_docker_and_by_compose(old: Path, compose: Compose)
     up = compose("up", "--no-color", "--no-log-prefix", "--abort-on-container-failure", EXPERIMENT="old", SAMPLE="")
     assert up.exit_code == 0, up.stdout + up.stderr
     assert ["keras.fp32", "ok"] in [line.split()[:2] for line in up.stdout.splitlines()]
-    assert (driver.folder("keras.fp32", "keras", "old") / SEAL).exists()
+    assert (driver.folder("keras.fp32", "keras", "old") / MANIFEST).exists()
 
 
 def right(driver: Driver) -> dict[str, int]:

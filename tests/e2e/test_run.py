@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -100,7 +101,7 @@ def test_torch_uint8_is_unsupported_in_the_framework_s_own_words(finished: Finis
         "PyTorch quantized 0 of 10 convolutions and linear layers, without an error; PyTorch's eager mode says: "
         "Weight observer must have a dtype of qint8, got torch.quint8"
     )
-    assert finished.driver.seal("torch.uint8", "torch")["status"] == "unsupported"
+    assert finished.driver.manifest("torch.uint8", "torch")["status"] == "unsupported"
 
 
 @pytest.mark.parametrize("variant", [*FLOAT, *QUANTIZED])
@@ -198,8 +199,8 @@ def test_every_answer_to_every_image_is_kept(finished: Finished, variant: str) -
 
 
 def test_both_frameworks_quantize_with_the_same_calibration_images(finished: Finished) -> None:
-    seals = [finished.driver.seal(variant, image_of(variant)) for variant in QUANTIZED]
-    assert len({seal["inputs"]["calibration"] for seal in seals}) == 1
+    manifests = [finished.driver.manifest(variant, image_of(variant)) for variant in QUANTIZED]
+    assert len({manifest["inputs"]["calibration"] for manifest in manifests}) == 1
     manifest = json.loads((finished.driver.folder("calibration", "keras") / "manifest.json").read_text())
     images = np.load(finished.driver.folder("calibration", "keras") / "input_0.npy")
     sample = load_sample()
@@ -211,14 +212,14 @@ def test_both_frameworks_quantize_with_the_same_calibration_images(finished: Fin
 
 def test_onnx_runtime_and_pytorch_start_from_the_same_file(finished: Finished) -> None:
     names = [*QUANTIZED, "torch.fp32"]
-    assert len({finished.driver.seal(name, image_of(name))["inputs"]["onnx.fp32"] for name in names}) == 1
+    assert len({finished.driver.manifest(name, image_of(name))["inputs"]["onnx.fp32"] for name in names}) == 1
 
 
 def test_seals_say_what_made_them(finished: Finished) -> None:
-    seal = finished.driver.seal("onnx.u8s8", "onnx")
-    assert seal["parameters"]["per_channel"] is True
-    assert seal["versions"]["onnxruntime"] == finished.driver.comparison()["versions"]["onnx"]["onnxruntime"]
-    assert seal["image_id"].startswith("sha256:") == (finished.driver.engine == "docker")
+    manifest = finished.driver.manifest("onnx.u8s8", "onnx")
+    assert manifest["parameters"]["per_channel"] is True
+    assert manifest["versions"]["onnxruntime"] == finished.driver.comparison()["versions"]["onnx"]["onnxruntime"]
+    assert manifest["image_id"].startswith("sha256:") == (finished.driver.engine == "docker")
 
 
 def test_nothing_half_written_stays(finished: Finished) -> None:
@@ -226,17 +227,17 @@ def test_nothing_half_written_stays(finished: Finished) -> None:
 
 
 def test_a_second_run_starts_nothing(finished: Finished) -> None:
-    seals = {path: path.stat().st_mtime_ns for path in finished.driver.volumes.rglob("artifact.json")}
+    manifests = {path: path.stat().st_mtime_ns for path in finished.driver.volumes.rglob("artifact.json")}
     done = finished.driver.run()
     assert done.exit_code == 0
     assert done.made() == []
-    assert {path: path.stat().st_mtime_ns for path in finished.driver.volumes.rglob("artifact.json")} == seals
+    assert {path: path.stat().st_mtime_ns for path in finished.driver.volumes.rglob("artifact.json")} == manifests
 
 
 def test_list_shows_every_stage_and_that_it_is_fresh(finished: Finished) -> None:
     done = finished.driver("list")
     assert done.exit_code == 0
-    rows = [line.split() for line in done.stdout.splitlines()[2:] if not line.startswith(" ")]
+    rows = [re.split("  +", line) for line in done.stdout.splitlines()[2:] if not line.startswith(" ")]
     states = {name: state for name, _, _, state, *_ in rows}
     asked_for = [
         "trained",
@@ -244,10 +245,10 @@ def test_list_shows_every_stage_and_that_it_is_fresh(finished: Finished) -> None
         "selection.labels",
         "holdout",
         "check",
-        *(name for name in states if name.startswith("inspection.")),
+        *(name for name in states if name.startswith("compatibility.")),
     ]
     assert {states.pop(name) for name in asked_for} == {"absent"}
-    assert states.pop("predictions.torch.uint8") == "void"
+    assert states.pop("predictions.torch.uint8") == "not applicable"
     made = {name: state for name, state in states.items() if not name.startswith(("explain.", "emulation."))}
     assert set(made.values()) == {"fresh"}
     assert set(ALL) <= set(made)
@@ -284,7 +285,9 @@ def beside_docker(tmp_path_factory: pytest.TempPathFactory) -> Driver:
 @pytest.mark.parametrize("artifact", SAME)
 def test_both_engines_make_the_same_bytes(finish: Finish, beside_docker: Driver, artifact: str) -> None:
     image = "onnx" if artifact.startswith("onnx") else "keras"
-    assert beside_docker.seal(artifact, image)["files"] == finish("docker").driver.seal(artifact, image)["files"]
+    assert (
+        beside_docker.manifest(artifact, image)["files"] == finish("docker").driver.manifest(artifact, image)["files"]
+    )
 
 
 def test_one_stage_alone_is_made_with_all_it_needs(driver: Driver) -> None:
@@ -312,8 +315,8 @@ def test_force_makes_it_again(driver: Driver) -> None:
 def test_the_unfolded_graph_is_what_tf2onnx_left(driver: Driver) -> None:
     done = driver.run("onnx.fp32", "--experiment", "unfolded")
     assert done.exit_code == 0
-    exported = driver.seal("exported", "keras", "unfolded")["files"]["model.onnx"]
-    assert driver.seal("onnx.fp32", "onnx", "unfolded")["files"]["model.onnx"] == exported
+    exported = driver.manifest("exported", "keras", "unfolded")["files"]["model.onnx"]
+    assert driver.manifest("onnx.fp32", "onnx", "unfolded")["files"]["model.onnx"] == exported
 
 
 def test_files_belong_to_the_caller(finished: Finished) -> None:

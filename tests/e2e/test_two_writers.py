@@ -46,7 +46,7 @@ def test_compose_and_the_driver_work_on_one_volume(driver: Driver, monkeypatch: 
     assert done.exit_code == 0, done.stdout + done.stderr
     monkeypatch.setenv("CROSSQUANT_VOLUMES", str(driver.volumes))
     made = Freshness(read(Plan, store.plan_path("mine")))
-    assert {made.state(step) for step in made.plan.steps if step.default} <= {"fresh", "void"}
+    assert {made.state(step) for step in made.plan.steps if step.default} <= {"fresh", "not applicable"}
     assert driver.leftovers() == []
     names = re.findall(r"(\S+) +(?:ok|unsupported) +[0-9.]+ s", said + done.stdout)
     assert sorted(set(names)) == sorted(names), "nothing was made twice"

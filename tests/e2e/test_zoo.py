@@ -91,7 +91,8 @@ def in_container(image: str, folder: Path, chain: str = CHAIN) -> list[str]:
     docker = shutil.which("docker")
     assert docker is not None, "a daemon answers, and there is no client: `make docker-host` installs it"
     lock = ["--read-only", "--network=none", "--cap-drop=ALL", "--security-opt=no-new-privileges:true"]
-    mounts = ["--tmpfs=/tmp:exec", f"--volume={ROOT / 'tests'}:/app/tests:ro", f"--volume={folder}:/app/zoo"]
+    code = [f"--volume={ROOT / name}:/app/{name}:ro" for name in ("tests", "driver")]  # driver: reads stages.toml
+    mounts = ["--tmpfs=/tmp:exec", *code, f"--volume={folder}:/app/zoo"]
     user = f"--user={os.getuid()}:{os.getgid()}"
     start = [docker, "run", "--rm", user, *lock, *mounts, "--entrypoint=python", f"crossquant-{image}"]
     return [*start, "-m", chain, image, "/app/zoo"]

@@ -60,7 +60,7 @@ class Graph:
     def save(
         self, folder: Path, answer: tuple[int | str, ...] = ("batch", 10), opset: int = 17, batch: int | str = "batch"
     ) -> Path:
-        """Write FILE into `folder`, made if it is not there, and return the folder: an artifact without a seal."""
+        """Write FILE into `folder`, made if it is not there, and return the folder: an artifact without a manifest."""
         self.nodes[-1].output[0] = "probabilities"
         takes = helper.make_tensor_value_info("image", TensorProto.FLOAT, (batch, *SHAPE))
         gives = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, answer)

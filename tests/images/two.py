@@ -83,7 +83,7 @@ def reference(folder: Path, batch: tuple[np.ndarray, ...]) -> list[np.ndarray]:
 
 
 def data(path: Path, source: Path, second: str, task: str, count: int, seed: int) -> Path:
-    """An artifact of samples, without a seal, whose labels are what `source` answers: in float it scores 1."""
+    """An artifact of samples, without a manifest, whose labels are what `source` answers: in float it scores 1."""
     path.mkdir()
     batch = inputs(count, second, seed)
     classes, values = reference(source, batch)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from shared.runner import threads
+from tests.images import declared
 from tests.zoo.chain import Step, forked, predicted
 
 # 7 bits: without VNNI, products of 8 bits saturate
@@ -92,8 +93,8 @@ def reference(path: Path, inputs: tuple[np.ndarray, ...]) -> list[np.ndarray]:
     for size in (total, 4, 2, 1):
         batches = [tuple(array[start : start + size] for array in inputs) for start in range(0, total, size)]
         try:
-            parts = [opened.run(None, session.feed(opened, batch)) for batch in batches]
-        except session.REFUSALS:
+            parts = [opened.run(None, session.build_feed(opened, batch)) for batch in batches]
+        except session.RUNTIME_ERRORS:
             continue
         if all(len(part[0]) == size for part in parts):
             return [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
@@ -124,7 +125,7 @@ def every(image: str, target: Path) -> list[str]:
 def main(image: str, target: str, *names: str) -> None:
     threads.limit(1)
     for step in (*FLOAT[image], *QUANTIZED[image]):
-        importlib.import_module(f"images.{image}.{step.run}")
+        importlib.import_module(declared.entry(image, step.run))
     found = {}
     for name in names or every(image, Path(target)):
         folder, made = Path(target) / name, "ok"

@@ -19,7 +19,7 @@ time="2026-11-27T22:01:10Z" level=warning msg="Compose is configured to build us
 #4 DONE 2.4s
 
 #5 [prepare stage-0 2/3] RUN --mount=type=bind,source=images/base/install,target=/build/install sh /build/install
-#5 0.699 Get:1 http://mirror.example/debian bookworm InRelease [151 kB]
+#5 0.699 Get:1 http://packages.example/debian bookworm InRelease [151 kB]
 #5 ...
 
 #6 [prepare stage-0 1/3] FROM docker.io/library/python:3.11-slim-bookworm

@@ -36,7 +36,7 @@ from driver.analysis.results import (
     Timing,
     Variant,
 )
-from driver.comparison.page_data import Material
+from driver.comparison.page_data import PageData
 from driver.decision import decide
 from driver.experiment.model import Gates
 from driver.report import files as report_files
@@ -292,10 +292,10 @@ def pictures(count, seed=0):
 
 def material(made, **changes):
     text = "# The default experiment\nname: resnet8-cifar10\ncalibration: {images: 1000, seed: 0}\n"
-    whole = Material(changed(made), seconds(made), pictures(200), pictures(1000, 2), text)
+    whole = PageData(changed(made), seconds(made), pictures(200), pictures(1000, 2), text)
     return replace(whole, **changes)
 
 
 def bare():
     """What there is of the raw evidence where nothing ran."""
-    return Material({}, {}, None, None, "")
+    return PageData({}, {}, None, None, "")

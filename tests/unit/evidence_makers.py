@@ -3,6 +3,8 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from driver.experiment.model import Experiment
 from driver.plan import schedule
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
-from shared.contract import SEAL_SCHEMA, Failure, Plan, Seal, Step, encode
+from shared.contract import MANIFEST_SCHEMA, Failure, Manifest, Plan, Step, encode
 from shared.emulation import emulation
 from shared.measure.machine import Machine
 from shared.measure.timing import REPEAT_SUFFIX, Samples, Timings
@@ -65,11 +67,17 @@ QUIET = Machine(started=0.0, seconds=10.0, others=0.0, steal=0.0, slowest_mhz=0.
 
 def default_experiment(**changes: Any) -> Experiment:
     """The default experiment with the recipes of ORDER, and without other CPUs."""
-    chosen = loader.load(loader.find(loader.DEFAULT), declarations.load())
+    chosen = _loaded(path := loader.find(loader.DEFAULT), path.read_bytes())
     fewer = replace(
         chosen, recipes=FEW, other_cpus=(), recommended=(), options={"calibration": {"images": 1000, "seed": 0}}
     )
     return replace(fewer, **changes)
+
+
+@cache
+def _loaded(path: Path, _content: bytes) -> Experiment:
+    """The content tells whether the file is still the one that was read."""
+    return loader.load(path, declarations.load())
 
 
 def with_extra(found: Catalog) -> Catalog:
@@ -82,6 +90,7 @@ def lacking(stages: Sequence[Stage]) -> list[Stage]:
     return [extra for extra in EXTRA if any(stage.takes_recipe for stage in stages) and extra.run not in known]
 
 
+@cache
 def few() -> str:
     """The file of `default_experiment`: in volumes/inputs/ it is found before ours."""
     data = yaml.safe_load((loader.FOLDER / f"{loader.DEFAULT}.yaml").read_text())
@@ -121,8 +130,8 @@ class Volume:
         store.write_atomically(store.plan_path(chosen.name), encode(self.plan))
         store.write_atomically(store.volumes() / "inputs" / f"{loader.DEFAULT}.yaml", few())
 
-    def seal(self, name: str, files: Mapping[str, Any] | None = None, refused: str = "", **changes: Any) -> None:
-        """Seal `name`; arrays are saved as .npy, all else as JSON. With `refused`, as `unsupported`."""
+    def publish(self, name: str, files: Mapping[str, Any] | None = None, refused: str = "", **changes: Any) -> None:
+        """Manifest `name`; arrays are saved as .npy, all else as JSON. With `refused`, as `unsupported`."""
         final = store.artifact_path(self.plan, name)
         with store.temporary(final) as folder:
             for file, content in (files or {}).items():
@@ -136,11 +145,11 @@ class Volume:
             store.publish(folder, final, replace(self._seal(name, refused), files=store.list_files(folder), **changes))
         self.freshness.forget()
 
-    def _seal(self, name: str, refused: str) -> Seal:
+    def _seal(self, name: str, refused: str) -> Manifest:
         steps = {step.output: step for step in self.plan.steps}
         made = steps.get(name)
-        return Seal(
-            schema=SEAL_SCHEMA,
+        return Manifest(
+            schema=MANIFEST_SCHEMA,
             name=name,
             status="unsupported" if refused else "ok",
             reason=refused,
@@ -158,23 +167,23 @@ class Volume:
         store.record_failure(self.plan, Failure(name, status, reason))
 
     def remove(self, name: str) -> None:
-        (store.artifact_path(self.plan, name) / store.SEAL).unlink()
+        (store.artifact_path(self.plan, name) / store.MANIFEST).unlink()
         self.freshness.forget()
 
     def start(self, sample: bool = False) -> "Volume":
         """Everything up to the data set and the exported model; no variant but keras.fp32."""
-        self.seal("input.model", {"model.keras": b"weights"})
-        self.seal("input.dataset", {"about.json": {"name": "cifar10", "sample": sample}})
+        self.publish("input.model", {"model.keras": b"weights"})
+        self.publish("input.dataset", {"about.json": {"name": "cifar10", "sample": sample}})
         self.test_set(self.samples(sample))
-        self.seal("calibration", {"input_0.npy": pictures(20).astype(np.float32)})
+        self.publish("calibration", {"input_0.npy": pictures(20).astype(np.float32)})
         self.variant("keras.fp32", self.found("keras.fp32"))
-        self.seal("exported", {"model.onnx": b"exported"})
+        self.publish("exported", {"model.onnx": b"exported"})
         return self
 
     def test_set(self, files: Mapping[str, Any]) -> None:
         """The samples, and apart from them their labels."""
-        self.seal("dataset", {name: content for name, content in files.items() if name != "labels.npy"})
-        self.seal("labels", {name: content for name, content in files.items() if name == "labels.npy"})
+        self.publish("dataset", {name: content for name, content in files.items() if name != "labels.npy"})
+        self.publish("labels", {name: content for name, content in files.items() if name == "labels.npy"})
 
     def samples(self, sample: bool) -> dict[str, Any]:
         """The files of the test set."""
@@ -187,44 +196,44 @@ class Volume:
 
     def variant(self, name: str, found: np.ndarray | tuple[np.ndarray, ...], size: int = 1000) -> None:
         """`found` has an array for each output of the model."""
-        self.seal(name, {"model.bin": b"x" * size, "notes.txt": b"not shipped"})
+        self.publish(name, {"model.bin": b"x" * size, "notes.txt": b"not shipped"})
         outputs = found if isinstance(found, tuple) else (found,)
-        self.seal(f"predictions.{name}", {f"output_{number}.npy": each for number, each in enumerate(outputs)})
+        self.publish(f"predictions.{name}", {f"output_{number}.npy": each for number, each in enumerate(outputs)})
 
     def latency(self, image: str, *names: str, **changes: Any) -> None:
         """Every turn of the image's timings, as of a run in which the images took turns."""
         for step in self.plan.steps:
             if (step.image, step.run) == (image, "latency"):
                 found = timings(*names, **{"started": float(self.plan.steps.index(step)), **changes})
-                self.seal(step.output, {"samples.json": asdict(found)})
+                self.publish(step.output, {"samples.json": asdict(found)})
 
     def startup(self, image: str, *names: str, starts: Sequence[Mapping[str, float]] = (START,)) -> None:
-        self.seal(f"startup.{image}", {"starts.json": {name: list(starts) for name in names}})
+        self.publish(f"startup.{image}", {"starts.json": {name: list(starts) for name in names}})
 
     def further(self) -> None:
         """The further draws of the calibration set, and the selection set, which is disjoint from all of them."""
         for step in self.plan.steps:
             if step.run == "calibration" and step.draw:
-                self.seal(step.output, {"input_0.npy": np.zeros((2, 2), np.float32)})
-        self.seal("selection", {"input_0.npy": pictures(len(SELECTED))})
-        self.seal("selection.labels", {"labels.npy": SELECTED})
+                self.publish(step.output, {"input_0.npy": np.zeros((2, 2), np.float32)})
+        self.publish("selection", {"input_0.npy": pictures(len(SELECTED))})
+        self.publish("selection.labels", {"labels.npy": SELECTED})
 
     def emulate(self, name: str, indices: np.ndarray, cpus: Mapping[str, np.ndarray | str]) -> None:
         """`name` on other CPUs: of each its answers to the test images at `indices`, or why it refused."""
         runs = {cpu: emulation.Emulation(run if isinstance(run, str) else "", (), 1.0) for cpu, run in cpus.items()}
         files = {f"{cpu}/{emulation.ANSWERS}": run for cpu, run in cpus.items() if not isinstance(run, str)}
         summary = asdict(emulation.Summary(runs))
-        self.seal(f"emulation.{name}", {emulation.INDICES: indices, emulation.SUMMARY: summary, **files})
+        self.publish(f"emulation.{name}", {emulation.INDICES: indices, emulation.SUMMARY: summary, **files})
 
     def explain(self, found: Sensitivity) -> None:
-        self.seal(f"explain.{found.variant}", {layer_errors.FILE: asdict(found)})
+        self.publish(f"explain.{found.variant}", {layer_errors.FILE: asdict(found)})
 
     def whole(self, sample: bool = False) -> "Volume":
         """A run in which all went well: ten in a hundred answers are wrong, and torch refuses uint8."""
         self.start(sample)
         for name in ORDER[1:-1]:
             self.variant(name, self.found(name))
-        self.seal("torch.uint8", refused="PyTorch quantized 0 of 10")
+        self.publish("torch.uint8", refused="PyTorch quantized 0 of 10")
         for image in self.plan.images:
             names = [name for name in ORDER[:-1] if name.startswith(image)]
             self.latency(image, *names)
@@ -242,3 +251,6 @@ def versions(step: Step) -> dict[str, str]:
 def evaluate(volume):
     """What is on the volume, as it is now."""
     return Evaluation(Evidence(Freshness(volume.plan)), volume.experiment.reference)
+
+
+RECIPES = {"onnx": {"int8": {}, "uint8": {}}}

@@ -14,7 +14,7 @@ import numpy as np
 
 from shared.artifacts import store
 from shared.artifacts.code_hash import CodeHasher
-from shared.contract import PLAN_SCHEMA, SEAL_SCHEMA, Plan, Seal, Step
+from shared.contract import MANIFEST_SCHEMA, PLAN_SCHEMA, Manifest, Plan, Step
 from shared.errors import CrossquantError, Unsupported
 from shared.runner.progress import report
 
@@ -187,8 +187,8 @@ def with_code(steps: Sequence[Step], code: Mapping[str, str]) -> tuple[Step, ...
     return tuple(replace(each, code=code.get(each.image, "")) for each in steps)
 
 
-def keep(plan: Plan, name: str, files: dict[str, str], status: str = "ok", **fields: Any) -> Seal:
-    """Seal an artifact that holds `files`, as if its stage had made it; `fields` are those of its seal."""
+def keep(plan: Plan, name: str, files: dict[str, str], status: str = "ok", **fields: Any) -> Manifest:
+    """Manifest an artifact that holds `files`, as if its stage had made it; `fields` are those of its manifest."""
     final = store.artifact_path(plan, name)
     given = {"inputs": {}, "code": "", "parameters": {}, "reason": "", **fields}
     rest = {"versions": {}, "image_id": "", "seconds": 1.5, "peak_bytes": 1 << 20}
@@ -196,12 +196,14 @@ def keep(plan: Plan, name: str, files: dict[str, str], status: str = "ok", **fie
         for file, text in files.items():
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             (folder / file).write_text(text)
-        seal = Seal(schema=SEAL_SCHEMA, name=name, status=status, files=store.list_files(folder), **given, **rest)
-        store.publish(folder, final, seal)
-    return seal
+        manifest = Manifest(
+            schema=MANIFEST_SCHEMA, name=name, status=status, files=store.list_files(folder), **given, **rest
+        )
+        store.publish(folder, final, manifest)
+    return manifest
 
 
-def keep_input(plan: Plan, text: str = "input") -> Seal:
+def keep_input(plan: Plan, text: str = "input") -> Manifest:
     return keep(plan, INPUT, {"text.txt": text})
 
 

@@ -13,7 +13,7 @@ from null_image import IMAGE, INPUT, keep_input, step
 
 from shared import stage
 from shared.artifacts import store
-from shared.contract import Failure, Plan, Seal, encode, read
+from shared.contract import Failure, Manifest, Plan, encode, read
 from shared.runner import progress, threads
 from shared.runner.progress import Event
 
@@ -107,12 +107,12 @@ def log(name: str) -> Path:
     return path(name).parent / "logs" / f"{name}.log"
 
 
-def seal(name: str) -> Seal | None:
-    return store.open_sealed(path(name), name)
+def read_manifest(name: str) -> Manifest | None:
+    return store.read_verified_manifest(path(name), name)
 
 
-def input_seal() -> Seal:
-    return store.open_sealed(store.volumes() / "inputs/data", INPUT)
+def input_seal() -> Manifest:
+    return store.read_verified_manifest(store.volumes() / "inputs/data", INPUT)
 
 
 def text(name: str) -> str:

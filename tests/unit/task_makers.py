@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -116,5 +117,9 @@ def noisy(outputs: np.ndarray, share: float, seed: int) -> np.ndarray:
 
 def compared(task: str, **changes: Any) -> Comparison:
     """All went well."""
-    made = TaskVolume(CASES[task]()).whole().compare()
-    return replace(made, **changes)
+    return replace(_compared(task), **changes)
+
+
+@cache
+def _compared(task: str) -> Comparison:
+    return TaskVolume(CASES[task]()).whole().compare()

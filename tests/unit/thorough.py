@@ -105,3 +105,24 @@ def explained():
 
 def material(made):
     return comparisons.material(made, explained=explained())
+
+
+LONG = "StatefulPartitionedCall/functional_1/conv2d_1/convolution"
+ERROR = Error(20.06, 0.999, 0.51234)
+CONV = Layer(LONG, "QLinearConv", ERROR, Error(41.0, 1.0, 0.01), (-1.0, 2.0), 0.01, 0.81, 0.82, 0.853, 0.01234)
+
+
+ADD = replace(CONV, name="[a]add", operator="Add", activation=Error(None, 1.0, 0.0), weight=None, only_weights=None)
+
+
+DIAGNOSIS = Diagnosis("everywhere")
+
+
+FOUND = Sensitivity("onnx.int8", 1500, 0.88, 0.8234, 0.87, 0.83, 0.12, "", (CONV, ADD), diagnosis=DIAGNOSIS)
+
+
+def scored_layer(
+    name: str, kept: float, only_weights: float | None, only_activations: float, clipped: float = 0.0
+) -> Layer:
+    error = Error(20.0, 0.9, 1.0)
+    return Layer(name, "Conv", error, error, (-1.5, 2000.0), clipped, only_weights, only_activations, kept, 0.5)

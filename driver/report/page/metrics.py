@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from driver.analysis import metric_specs, numbers
-from driver.analysis.metric_specs import Measure
+from driver.analysis.metric_specs import MetricSpec
 from driver.analysis.results import SIGNIFICANT, Comparison, Metric, OutputDrift, Variant
 from driver.report import columns
 
@@ -22,7 +22,7 @@ def cells(comparison: Comparison, row: Variant) -> list[Cell]:
     if comparison.task == "fidelity" or row.headline is None:
         return plain if comparison.task == "fidelity" else [*plain[:2], ("–", ""), *plain[2:]]
     found = row.headline
-    measure = metric_specs.of(found)
+    measure = metric_specs.spec_of(found)
     value = (plain[0][0], measure.span(found.interval))
     difference = (plain[1][0], measure.span(found.delta_interval, signed=True))
     return [value, difference, (numbers.p_value(found.p_holm), ""), *plain[2:]]
@@ -34,7 +34,7 @@ class Line:
 
     row: Variant
     metric: Metric
-    measure: Measure
+    measure: MetricSpec
     worse: bool
 
 
@@ -42,7 +42,8 @@ def lines(comparison: Comparison, name: str) -> list[Line]:
     """Of every variant that has the metric of this name."""
     found = [(row, metric) for row in comparison.variants for metric in row.metrics if metric.name == name]
     return [
-        Line(row, metric, metric_specs.of(metric), metric_specs.loses(metric, SIGNIFICANT)) for row, metric in found
+        Line(row, metric, metric_specs.spec_of(metric), metric_specs.is_significant_loss(metric, SIGNIFICANT))
+        for row, metric in found
     ]
 
 
@@ -73,7 +74,7 @@ def explained(comparison: Comparison) -> str:
 
 def matters(name: str) -> str:
     """How much of a loss is looked away from."""
-    known = metric_specs.MEASURES[name]
+    known = metric_specs.METRIC_SPECS[name]
     if not known.margin:
         return ""
     amount = f"{100 * known.margin:g} % of the reference's" if known.relative else known.text(known.margin)

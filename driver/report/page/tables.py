@@ -109,7 +109,7 @@ def other_loss(step: ConversionStep, by: str) -> Loss:
     if step.metric is None or step.metric.delta is None:
         return Loss("kept" if step.drift.sqnr_db >= KEPT_DB else "changed", f"{by} left noise at {noise}")
     change = MetricValue(step.metric.name, step.metric.delta)
-    if metric_specs.loses(step.metric, SIGNIFICANT):
+    if metric_specs.is_significant_loss(step.metric, SIGNIFICANT):
         return Loss("lost", f"{by} lost: {phrases.change_text(change)} (noise at {noise})")
     if step.drift.sqnr_db >= KEPT_DB:
         return Loss("kept", f"outputs kept (noise at {noise})")

@@ -52,16 +52,19 @@ def size(axes: Axes, label: str) -> Point:
 def best(
     axes: Axes, point: Point, size: Point, taken: Sequence[Bbox], avoid: Sequence[tuple[Bbox, float]]
 ) -> Bbox | None:
-    """The nearest place inside the plot that covers nothing."""
-    frame = axes.bbox
-    found: list[tuple[float, int, Bbox]] = []
+    """The place of the least cost inside the plot that covers nothing; the first of several."""
+    frame, (least, chosen) = axes.bbox, (math.inf, None)
     for reach, spot in around(point, size):
+        if reach >= least:
+            break  # the places come by their reach, and cost at least that
         inside = frame.x0 <= spot.x0 and spot.x1 <= frame.x1 and frame.y0 <= spot.y0 and spot.y1 <= frame.y1
         if inside and not spot.count_overlaps(taken):
-            hit = sum(weight for box, weight in avoid if spot.overlaps(box))
-            cost = reach + hit + CROSSING * crossed(point, spot, taken)
-            found.append((cost, len(found), spot))
-    return min(found)[2] if found else None
+            cost = reach + sum(weight for box, weight in avoid if spot.overlaps(box))
+            if cost < least:
+                cost += CROSSING * crossed(point, spot, taken)
+            if cost < least:
+                least, chosen = cost, spot
+    return chosen
 
 
 def around(point: Point, size: Point) -> Iterator[tuple[float, Bbox]]:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
 
 from driver.analysis import metric_specs
-from driver.analysis.metric_specs import Measure
+from driver.analysis.metric_specs import MetricSpec
 from driver.analysis.results import Comparison, Metric, Variant
 from driver.report import columns
 from driver.report.plots import drawing, labels
@@ -38,7 +38,10 @@ class Cost:
 def latency(comparison: Comparison) -> tuple[str, list[str]]:
     """The plot, "" where nothing was timed; and the names of the variants on the front."""
     return against(
-        comparison, "accuracy-latency", f"p50 of one {metric_specs.one(comparison.unit)} on one thread, ms", at_latency
+        comparison,
+        "accuracy-latency",
+        f"p50 of one {metric_specs.singular_of(comparison.unit)} on one thread, ms",
+        at_latency,
     )
 
 
@@ -87,7 +90,7 @@ def entries(costs: Sequence[Cost]) -> int:
 
 
 def at(row: Variant, found: Metric, price: tuple[float, float, float]) -> Cost:
-    scale = metric_specs.of(found).scale
+    scale = metric_specs.spec_of(found).scale
     low, high = (found.interval.low, found.interval.high) if found.interval else (found.value, found.value)
     return Cost(row, price[0], scale * found.value, scale * low, scale * high, *price[1:])
 
@@ -98,7 +101,7 @@ class Painter:
     costs: list[Cost]
     best: list[Cost]
     label: str
-    measure: Measure
+    measure: MetricSpec
 
     def __call__(self, axes: Axes) -> list[str]:
         self.frame(axes)

@@ -54,7 +54,7 @@ def densities(axes: Axes, comparison: Comparison, rows: Sequence[Variant], calls
     every = [percentiles(row, calls[row.name]) for row in rows]
     axes.set_xlim(min(found.min() for found in calls.values()) / 1.08, 1.25 * max(marks[2] for marks in every))
     drawing.logarithmic(axes)
-    axes.set_xlabel(f"one {metric_specs.one(comparison.unit)} on one thread, ms")
+    axes.set_xlabel(f"one {metric_specs.singular_of(comparison.unit)} on one thread, ms")
     for number, (row, marks) in enumerate(zip(rows, every, strict=True)):
         ridge(axes, number, calls[row.name], colour_of(comparison, row))
         axes.plot([marks[0], marks[2]], [number] * 2, color=INK, linewidth=1.2, zorder=4)

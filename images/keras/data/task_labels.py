@@ -184,7 +184,7 @@ def to_binary(array: Array, labels: RawLabels, columns: int) -> Array:
     return array.astype(np.uint8)
 
 
-def refuse_where(wrong: Array, values: Any, labels: RawLabels, problem: str) -> None:
+def refuse_where(wrong: Array | np.bool, values: Any, labels: RawLabels, problem: str) -> None:
     """CrossquantError for the first of the labels where the array `wrong`, (n,) bool, is true."""
     if wrong.any():
         first = int(np.flatnonzero(wrong)[0])

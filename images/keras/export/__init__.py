@@ -70,13 +70,14 @@ def convert(source: keras.Model, opset: int) -> tuple[onnx.ModelProto, list[str]
 def run_tf2onnx(source: keras.Model, batch: int | None, opset: int) -> onnx.ModelProto:
     """The file that tf2onnx writes, after its own optimizer. Unsupported where it fails."""
     model = keras.Model(source.inputs, source.outputs)  # tf2onnx can't name the inputs of a Sequential
-    handlers, passes = {"Erfc": (convert_erfc, [])}, CollectingPasses(tf2onnx.optimizer._get_optimizers())
+    handlers: dict[str, tuple[Any, list[str]]] = {"Erfc": (convert_erfc, [])}
+    passes = CollectingPasses(tf2onnx.optimizer._get_optimizers())
     try:
         gc.collect()
         gc.freeze()  # TensorFlow and the model stay: scanning them takes a tenth of a second each time
-        converted, _ = from_keras(
+        converted: onnx.ModelProto = from_keras(
             model, input_specs(model, batch), opset=opset, custom_op_handlers=handlers, optimizers=passes
-        )
+        )[0]
     except (ValueError, TypeError, KeyError, AttributeError, AssertionError, tf.errors.OpError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
         raise Unsupported(f"tf2onnx {tf2onnx.__version__} can't convert this model: {first}") from error
@@ -90,7 +91,7 @@ class CollectingPasses(dict[str, Any]):
     ResNet50 takes 5.3 GB here, of which 2.5 are such copies.
     """
 
-    def items(self) -> Iterator[tuple[str, Any]]:  # type: ignore[override] - tf2onnx iterates over it
+    def items(self) -> Iterator[tuple[str, Any]]:  # type: ignore[override]  # tf2onnx only iterates over it
         for name, factory in super().items():
             gc.collect()
             yield name, factory

@@ -1,6 +1,7 @@
 """A canonical form of ONNX files: tf2onnx numbers names and unknown sizes differently each time, and orders by them."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import onnx
 
@@ -126,7 +127,7 @@ def rename_sizes(graph: onnx.GraphProto) -> None:
                 dim.dim_param = names.setdefault(dim.dim_param, f"size_{len(names)}") if axis else "batch"
 
 
-def replace_items(field: object, items: list) -> None:
+def replace_items(field: Any, items: list[Any]) -> None:
     """Replace the content of a repeated field by copies of these items, which may be its own."""
     copies = [type(item).FromString(item.SerializeToString()) for item in items]
     del field[:]

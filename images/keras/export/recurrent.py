@@ -1,6 +1,6 @@
 """Recurrent layers in a form that tf2onnx, and every framework after it, can convert."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import MethodType
 from typing import Any
 
@@ -76,7 +76,7 @@ def unroll_layers(model: keras.Model) -> bool:
 def count_steps(layer: Any) -> int:
     """The number of steps that the layer was built for; 0 for any number."""
     config = layer.get_build_config() or {}
-    shape = config.get("input_shape") or config.get("shapes_dict", {}).get("sequences_shape") or ()
+    shape: Sequence[Any] = config.get("input_shape") or config.get("shapes_dict", {}).get("sequences_shape") or ()
     return (shape[1] or 0) if len(shape) > 1 and not isinstance(shape[0], list | tuple) else 0
 
 

@@ -76,7 +76,8 @@ def convert_config(config: Config) -> Config:
         convert_object(item)
         if "layers" in item["config"] and "input_layers" in item["config"]:
             tf_ops.rewrite_connections(item["config"])
-    return rename_layers(converted)
+    renamed: Config = rename_layers(converted)
+    return renamed
 
 
 def nested_objects(value: Any) -> Iterator[Config]:
@@ -109,7 +110,7 @@ def accepted_arguments(layer: type) -> set[str]:
     for base in layer.__mro__:
         if "__init__" not in vars(base):
             continue
-        parameters = inspect.signature(base.__init__).parameters.values()
+        parameters = inspect.signature(vars(base)["__init__"]).parameters.values()
         names |= {parameter.name for parameter in parameters}
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
             break

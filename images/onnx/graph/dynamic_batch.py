@@ -1,4 +1,4 @@
-"""How many samples a file takes at once: tried, since what a file says of its batch and what it takes can differ."""
+"""Finds the batch sizes that a file takes by running it: what a file declares and what it takes can differ."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,80 +8,91 @@ import onnx
 from onnx import numpy_helper
 
 from images.onnx.graph import trial_inputs
-from images.onnx.session import REFUSALS, feed, open_session
+from images.onnx.session import RUNTIME_ERRORS, build_feed, open_session
 from shared.data.examples import FIRST, SECOND
 from shared.data.samples import Batch
 from shared.data.signature import Signature
 from shared.errors import CrossquantError
+from shared.text import first_line
 
 FIXED = "the model takes batches of {} alone"
 MADE_DYNAMIC = "the file was saved for a batch of {}: it takes any number of samples now, and answers each as before"
 MIXED = "an answer depends on the other samples of its batch: output {} by up to {:.2g}, where the largest is {:.2g}"
-CLOSE = 1e-4  # of the largest answer: other batches are computed by other kernels
-LIKELY = (1, 2, 4, 8, 16, 32)  # batches that a file may have been saved for without saying so
-RANDOM = ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial")
+TOLERANCE = 1e-4  # of the largest answer: batches of other sizes are computed by other kernels
+COMMON_BATCHES = (1, 2, 4, 8, 16, 32)  # batch sizes that a file may have been saved for without declaring it
+RANDOM_OPERATORS = (
+    "RandomNormal",
+    "RandomNormalLike",
+    "RandomUniform",
+    "RandomUniformLike",
+    "Bernoulli",
+    "Multinomial",
+)
 
 
-def dynamic(
-    model: onnx.ModelProto, scratch: Path, given: Batch = (), signature: Signature | None = None
+def make_batch_dynamic(
+    model: onnx.ModelProto, scratch: Path, samples: Batch = (), signature: Signature | None = None
 ) -> tuple[onnx.ModelProto, list[str]]:
-    """The model for any batch, if it allows that; else for the one that it takes. With it what is to be said.
+    """Make the model take any batch if it can, or else the one batch size that it takes; return it with notes for the
+    user.
 
-    `given` are samples to try it on; random ones where there are none. CrossquantError where it takes no batch at all,
-    and where it doesn't answer the same samples in the same way twice.
+    `given` are samples to try it on; without them random ones are used. CrossquantError if the model runs on no batch,
+    or gives different answers to the same samples.
     """
-    sizes = {item.type.tensor_type.shape.dim[0].dim_value for item in model.graph.input if rank(item)}
-    trial = Trial(scratch, given or samples(model, signature, scratch))
+    sizes = {item.type.tensor_type.shape.dim[0].dim_value for item in model.graph.input if count_axes(item)}
+    probe = BatchProbe(scratch, samples or random_samples(model, signature, scratch))
     if not sizes - {0}:
-        return of_open_batch(model, trial)
+        return resolve_open_batch(model, probe)
     if len(sizes) == 1:
         (batch,) = sizes
-        changed = opened(model, batch)
-        if trial.same(model, changed, batch):
+        changed = open_batch(model, batch)
+        if probe.answers_alike(model, changed, batch):
             return changed, [MADE_DYNAMIC.format(batch)]
     return model, [FIXED.format(max(sizes))]
 
 
-def of_open_batch(model: onnx.ModelProto, trial: "Trial") -> tuple[onnx.ModelProto, list[str]]:
-    """For a file that says that it takes any number of samples."""
-    if trial.follows(model):
-        trial.check_repeats(model)
-        said = trial.mixed(model)
-        return model, [said] if said else []
-    for batch in candidates(model.graph):
-        if not trial.takes(model, batch):
+def resolve_open_batch(model: onnx.ModelProto, probe: "BatchProbe") -> tuple[onnx.ModelProto, list[str]]:
+    """Do the same for a file that declares an open batch size."""
+    if probe.accepts_any_batch(model):
+        probe.check_deterministic(model)
+        note = probe.describe_mixing(model)
+        return model, [note] if note else []
+    for batch in candidate_batches(model.graph):
+        if not probe.accepts(model, batch):
             continue
-        changed = opened(model, batch)
-        if trial.same(model, changed, batch):
+        changed = open_batch(model, batch)
+        if probe.answers_alike(model, changed, batch):
             return changed, [MADE_DYNAMIC.format(batch)]
-        return fixed(model, batch), [FIXED.format(batch)]
-    raise CrossquantError(trial.refusal(model))
+        return fix_batch(model, batch), [FIXED.format(batch)]
+    raise CrossquantError(probe.explain_refusal(model))
 
 
-def candidates(graph: onnx.GraphProto) -> Iterator[int]:
-    """Batches that the file may have been saved for: what its Reshape targets begin with, then the usual ones."""
+def candidate_batches(graph: onnx.GraphProto) -> Iterator[int]:
+    """Yield batch sizes that the file may have been saved for: first sizes of Reshape targets, then common ones."""
     constants = {tensor.name: tensor for tensor in graph.initializer}
     targets = [
         constants[node.input[1]] for node in graph.node if node.op_type == "Reshape" and node.input[1] in constants
     ]
     first = [int(values[0]) for values in map(numpy_helper.to_array, targets) if values.size]
-    yield from dict.fromkeys((*(size for size in first if 0 < size <= max(LIKELY)), *LIKELY))
+    yield from dict.fromkeys((*(size for size in first if 0 < size <= max(COMMON_BATCHES)), *COMMON_BATCHES))
 
 
-def rank(item: onnx.ValueInfoProto) -> int:
+def count_axes(item: onnx.ValueInfoProto) -> int:
+    """Return the number of axes."""
     return len(item.type.tensor_type.shape.dim)
 
 
-def copy_of(model: onnx.ModelProto) -> onnx.ModelProto:
-    return onnx.ModelProto.FromString(model.SerializeToString())
+def copy_model(model: onnx.ModelProto) -> onnx.ModelProto:
+    copy: onnx.ModelProto = onnx.ModelProto.FromString(model.SerializeToString())
+    return copy
 
 
-def opened(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
-    """A copy with the first axis of inputs and outputs unknown, and no Reshape that says what it is."""
-    copy = copy_of(model)
+def open_batch(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
+    """Copy the model with an open first axis of inputs and outputs, and without Reshape targets that fix it."""
+    copy = copy_model(model)
     graph = copy.graph
     for item in (*graph.input, *graph.output):
-        if rank(item) and item.type.tensor_type.shape.dim[0].dim_value == batch:
+        if count_axes(item) and item.type.tensor_type.shape.dim[0].dim_value == batch:
             item.type.tensor_type.shape.dim[0].dim_param = "batch"
     del graph.value_info[:]
     constants = {tensor.name: tensor for tensor in graph.initializer}
@@ -96,111 +107,117 @@ def opened(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
     return copy
 
 
-def fixed(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
-    """A copy whose inputs and outputs say that they are for this batch."""
-    copy = copy_of(model)
+def fix_batch(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
+    """Copy the model with `batch` as the first size of all inputs and outputs."""
+    copy = copy_model(model)
     for item in (*copy.graph.input, *copy.graph.output):
-        if rank(item):
+        if count_axes(item):
             item.type.tensor_type.shape.dim[0].dim_value = batch
     del copy.graph.value_info[:]
     return copy
 
 
-def samples(model: onnx.ModelProto, signature: Signature | None, scratch: Path) -> Batch:
-    found = trial_inputs.shapes(model, signature, scratch)
-    return trial_inputs.random_batch(model.graph.input, found.inputs, 2 * max(LIKELY))
+def random_samples(model: onnx.ModelProto, signature: Signature | None, scratch: Path) -> Batch:
+    """Make random samples, enough for two of the largest batches that are tried."""
+    chosen = trial_inputs.choose_shapes(model, signature, scratch)
+    return trial_inputs.random_batch(model.graph.input, chosen.inputs, 2 * max(COMMON_BATCHES))
 
 
-class Trial:
-    """Runs a model on some samples, and compares what comes of it."""
+class BatchProbe:
+    """Runs a model on samples, and compares its answers."""
 
-    def __init__(self, scratch: Path, given: Batch) -> None:
-        self.scratch, self.given = scratch, given
+    def __init__(self, scratch: Path, samples: Batch) -> None:
+        self.scratch, self.samples = scratch, samples
 
-    def taken(self, start: int, count: int) -> Batch:
-        """So many of the samples, from the first again where there are too few."""
-        return tuple(np.take(array, range(start, start + count), axis=0, mode="wrap") for array in self.given)
+    def take(self, start: int, count: int) -> Batch:
+        """Take `count` samples from index `start`, beginning again at the first if there are too few."""
+        return tuple(np.take(array, range(start, start + count), axis=0, mode="wrap") for array in self.samples)
 
-    def answers(self, model: onnx.ModelProto, *batches: Batch) -> list[Batch]:
+    def run(self, model: onnx.ModelProto, *batches: Batch) -> list[Batch]:
+        """Return the model's answers to each batch. Raises whatever ONNX Runtime raises."""
         path = self.scratch / "trial.onnx"
         try:
             onnx.save(model, path)
             session = open_session(path, 1)
-            return [tuple(session.run(None, feed(session, batch))) for batch in batches]
+            return [tuple(session.run(None, build_feed(session, batch))) for batch in batches]
         finally:
             path.unlink(missing_ok=True)
 
-    def takes(self, model: onnx.ModelProto, *counts: int) -> bool:
-        """Does it answer batches of these sizes, each sample with one row of each output?"""
+    def accepts(self, model: onnx.ModelProto, *counts: int) -> bool:
+        """Does the model answer batches of these sizes, with one row per sample in each output?"""
         try:
-            found = self.answers(model, *(self.taken(0, count) for count in counts))
-        except REFUSALS:
+            outputs = self.run(model, *(self.take(0, count) for count in counts))
+        except RUNTIME_ERRORS:
             return False
-        return all(rows(answers, count) for answers, count in zip(found, counts, strict=True))
+        return all(has_row_per_sample(answers, count) for answers, count in zip(outputs, counts, strict=True))
 
-    def follows(self, model: onnx.ModelProto) -> bool:
-        return self.takes(model, FIRST, SECOND)
+    def accepts_any_batch(self, model: onnx.ModelProto) -> bool:
+        """Does the model answer two batches of different sizes?"""
+        return self.accepts(model, FIRST, SECOND)
 
-    def same(self, model: onnx.ModelProto, changed: onnx.ModelProto, batch: int) -> bool:
+    def answers_alike(self, model: onnx.ModelProto, changed: onnx.ModelProto, batch: int) -> bool:
         """Does the changed model answer two batches at once as the model does one after the other?"""
         try:
             onnx.checker.check_model(changed, full_check=True)
-            apart = self.answers(model, self.taken(0, batch), self.taken(batch, batch))
-            [together] = self.answers(changed, self.taken(0, 2 * batch))
-        except (*REFUSALS, CrossquantError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError):
+            one_by_one = self.run(model, self.take(0, batch), self.take(batch, batch))
+            [together] = self.run(changed, self.take(0, 2 * batch))
+        except (*RUNTIME_ERRORS, CrossquantError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError):
             return False
-        pairs = zip(together, zip(*apart, strict=True), strict=True)
-        return all(close(found, np.concatenate(parts)) for found, parts in pairs if parts[0].ndim)
+        pairs = zip(together, zip(*one_by_one, strict=True), strict=True)
+        return all(is_close(array, np.concatenate(arrays)) for array, arrays in pairs if arrays[0].ndim)
 
-    def mixed(self, model: onnx.ModelProto) -> str:
-        """Which output depends on the batch that a sample is in, and by how much."""
-        whole, first, second = self.answers(
-            model, self.taken(0, FIRST + SECOND), self.taken(0, FIRST), self.taken(FIRST, SECOND)
+    def describe_mixing(self, model: onnx.ModelProto) -> str:
+        """Say which output of a sample depends on the other samples of its batch, and how much; "" if none does."""
+        together, first, second = self.run(
+            model, self.take(0, FIRST + SECOND), self.take(0, FIRST), self.take(FIRST, SECOND)
         )
-        for number, (found, *parts) in enumerate(zip(whole, first, second, strict=True)):
-            wanted = np.concatenate(parts)
-            if found.dtype.kind == "f" and found.shape == wanted.shape and not close(found, wanted):
-                return MIXED.format(number, np.abs(found - wanted).max(), np.abs(wanted).max())
+        for number, (output, *arrays) in enumerate(zip(together, first, second, strict=True)):
+            expected = np.concatenate(arrays)
+            if output.dtype.kind == "f" and output.shape == expected.shape and not is_close(output, expected):
+                return MIXED.format(number, np.abs(output - expected).max(), np.abs(expected).max())
         return ""
 
-    def check_repeats(self, model: onnx.ModelProto) -> None:
-        """CrossquantError for a model that answers the same samples otherwise each time."""
-        once, again = self.answers(model, self.taken(0, FIRST), self.taken(0, FIRST))
-        if all(close(*pair) for pair in zip(once, again, strict=True)):
+    def check_deterministic(self, model: onnx.ModelProto) -> None:
+        """Raise CrossquantError if the model gives different answers to the same samples."""
+        once, again = self.run(model, self.take(0, FIRST), self.take(0, FIRST))
+        if all(is_close(*pair) for pair in zip(once, again, strict=True)):
             return
-        found = next((f" ({node.op_type} '{node.name}')" for node in model.graph.node if random(node)), "")
+        where = next((f" ({node.op_type} '{node.name}')" for node in model.graph.node if is_random(node)), "")
         raise CrossquantError(
-            f"the model answers the same samples otherwise each time{found}: export it for inference, not for training"
+            f"answers to the same samples differ each time{where}: export the model for inference, not training"
         )
 
-    def refusal(self, model: onnx.ModelProto) -> str:
-        """Why the model takes no batch, in one line."""
+    def explain_refusal(self, model: onnx.ModelProto) -> str:
+        """Say in one line why the model runs on no batch."""
         try:
-            [found] = self.answers(model, self.taken(0, FIRST))
-        except REFUSALS as error:
-            return f"ONNX Runtime can't run the model on {FIRST} samples: {str(error).strip().splitlines()[0][:300]}"
-        wrong = next((array.shape for array in found if array.shape[:1] != (FIRST,)), ())
-        return f"the model answers {wrong} to {FIRST} samples: its first axis must be the samples"
+            [outputs] = self.run(model, self.take(0, FIRST))
+        except RUNTIME_ERRORS as error:
+            return f"ONNX Runtime can't run the model on {FIRST} samples: {first_line(error, 300)}"
+        shape = next((array.shape for array in outputs if array.shape[:1] != (FIRST,)), ())
+        return f"the model answers {shape} to {FIRST} samples: its first axis must be the samples"
 
 
-def rows(answers: Batch, count: int) -> bool:
+def has_row_per_sample(answers: Batch, count: int) -> bool:
+    """Has each output one row per sample?"""
     return all(isinstance(array, np.ndarray) and array.shape[:1] == (count,) for array in answers)
 
 
-def random(node: onnx.NodeProto) -> bool:
-    """May it answer otherwise each time? Dropout does where it is told that it is in training."""
-    return node.op_type in RANDOM or (node.op_type == "Dropout" and len(node.input) > 2 and bool(node.input[2]))
+def is_random(node: onnx.NodeProto) -> bool:
+    """May the node's output differ from call to call? A Dropout's does if it is told that it is in training."""
+    return node.op_type in RANDOM_OPERATORS or (
+        node.op_type == "Dropout" and len(node.input) > 2 and bool(node.input[2])
+    )
 
 
-def close(found: np.ndarray, wanted: np.ndarray) -> bool:
-    """Equal but for rounding; what is no number is compared as it is. NaN is like NaN."""
-    if found.shape != wanted.shape or found.dtype.kind not in "fiub":
-        return found.shape == wanted.shape and bool((found == wanted).all())
-    if not wanted.size:
+def is_close(actual: np.ndarray, expected: np.ndarray) -> bool:
+    """Are the arrays equal but for rounding? Those that are not numbers must be equal. NaN equals NaN."""
+    if actual.shape != expected.shape or actual.dtype.kind not in "fiub":
+        return actual.shape == expected.shape and bool((actual == expected).all())
+    if not expected.size:
         return True
-    one, other = found.astype(np.float64), wanted.astype(np.float64)
-    sound = np.isfinite(other)
-    if not (np.isfinite(one) == sound).all():
+    values, expected_values = actual.astype(np.float64), expected.astype(np.float64)
+    finite = np.isfinite(expected_values)
+    if not (np.isfinite(values) == finite).all():
         return False
-    largest = float(np.abs(other[sound]).max(initial=0.0))
-    return bool(np.abs(one[sound] - other[sound]).max(initial=0.0) <= CLOSE * max(largest, 1e-12))
+    largest = float(np.abs(expected_values[finite]).max(initial=0.0))
+    return bool(np.abs(values[finite] - expected_values[finite]).max(initial=0.0) <= TOLERANCE * max(largest, 1e-12))

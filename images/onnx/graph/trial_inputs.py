@@ -1,4 +1,4 @@
-"""Samples to try a graph on: of the sizes that the data set has or, where there is none, of sizes that it takes."""
+"""Random samples to try a graph on, with the data set's sizes or, without a data set, sizes that the graph takes."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -8,22 +8,26 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from images.onnx.session import REFUSALS, batch_of, feed, open_session
+from images.onnx.session import RUNTIME_ERRORS, build_feed, fixed_batch_size, open_session
 from shared.data.examples import FIRST, SECOND, Example
 from shared.data.samples import Array, Batch
 from shared.data.signature import Signature
 from shared.errors import CrossquantError
+from shared.text import first_line
 
-USUAL = (16, 32, 64, 128, 224, 256, 28, 96, 299, 384, 512)
-SIZES = tuple(dict.fromkeys((*USUAL, *range(1, 101), 112, 160, 192, 240, 300, 320, 416, 448, 480)))  # in this order
+COMMON_SIZES = (16, 32, 64, 128, 224, 256, 28, 96, 299, 384, 512)
+SIZES = tuple(
+    dict.fromkeys((*COMMON_SIZES, *range(1, 101), 112, 160, 192, 240, 300, 320, 416, 448, 480))
+)  # in this order
 Sizes = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
-class Shapes:
-    """The shape of one sample of each input. `guess` is what was taken for every open size; None where none was.
+class TrialShapes:
+    """The shape of one sample of each input.
 
-    `runs` is false where the model takes none of the sizes that were tried.
+    `guess` is the size that stands for every open size, None if there is none. `runs` is false if the model takes none
+    of the sizes that were tried.
     """
 
     inputs: Sizes
@@ -31,74 +35,80 @@ class Shapes:
     runs: bool = True
 
 
-def shapes(model: onnx.ModelProto, signature: Signature | None, scratch: Path) -> Shapes:
-    """Those of the data set, as the signature has them; else those of the file, with the first guess that runs.
+def choose_shapes(model: onnx.ModelProto, signature: Signature | None, scratch: Path) -> TrialShapes:
+    """Return the data set's shapes from the signature, or else the file's, open sizes filled with the first guess that
+    runs.
 
-    Where no guess runs it is the first one, which says so.
+    If no guess runs, it is the first one, with `runs` false.
     """
-    seen = tuple(tensor.seen for tensor in signature.inputs) if signature else ()
-    if seen and None not in seen:
-        return Shapes(tuple(tuple(shape) for shape in seen if shape is not None))
+    data_shapes = tuple(tensor.seen for tensor in signature.inputs) if signature else ()
+    if data_shapes and None not in data_shapes:
+        return TrialShapes(tuple(tuple(size or 0 for size in shape) for shape in data_shapes if shape is not None))
     open_dims = [[dim.dim_value for dim in item.type.tensor_type.shape.dim[1:]] for item in model.graph.input]
     if all(size > 0 for dims in open_dims for size in dims):
-        return Shapes(tuple(map(tuple, open_dims)))
+        return TrialShapes(tuple(map(tuple, open_dims)))
     guesses = [
-        Shapes(tuple(tuple(size if size > 0 else guess for size in dims) for dims in open_dims), guess)
+        TrialShapes(tuple(tuple(size if size > 0 else guess for size in dims) for dims in open_dims), guess)
         for guess in SIZES
     ]
     onnx.save(model, scratch / "sizes.onnx")
     try:
         session = open_session(scratch / "sizes.onnx", 1)
         for guess in guesses:
-            batch = random_batch(model.graph.input, guess.inputs, batch_of(model.graph) or SECOND)
+            batch = random_batch(model.graph.input, guess.inputs, fixed_batch_size(model.graph) or SECOND)
             try:
-                session.run(None, feed(session, batch))
-            except REFUSALS:
+                session.run(None, build_feed(session, batch))
+            except RUNTIME_ERRORS:
                 continue
             return guess
     except CrossquantError:
-        pass  # it doesn't load: the stage that loads it says why
+        pass  # the stage that loads the model reports the reason
     finally:
         (scratch / "sizes.onnx").unlink(missing_ok=True)
     return replace(guesses[0], runs=False)
 
 
 def random_batch(inputs: Sequence[onnx.ValueInfoProto], sizes: Sizes, count: int, seed: int = 0) -> Batch:
-    """From 0 to 1; whole numbers 0 and 1 where the model takes those."""
+    """Make `count` random samples: floats from 0 to 1, or the integers 0 and 1 for an input of integers."""
     random = np.random.default_rng(seed)
     pairs = zip(inputs, sizes, strict=True)
-    return tuple(values(random, item.type.tensor_type.elem_type, (count, *shape)) for item, shape in pairs)
+    return tuple(random_array(random, item.type.tensor_type.elem_type, (count, *shape)) for item, shape in pairs)
 
 
-def values(random: np.random.Generator, kind: int, shape: tuple[int, ...]) -> Array:
-    dtype = helper.tensor_dtype_to_np_dtype(kind)
+def random_array(random: np.random.Generator, elem_type: int, shape: tuple[int, ...]) -> Array:
+    """Make a random array of the ONNX element type `kind`."""
+    dtype = helper.tensor_dtype_to_np_dtype(elem_type)
     floats = np.issubdtype(dtype, np.floating)
     return (random.random(shape) if floats else random.integers(0, 2, shape)).astype(dtype)
 
 
-def example(path: Path, signature: Signature | None, scratch: Path) -> Example:
-    """Random samples with the answers of the file at `path` to them, in two batches."""
+def make_example(path: Path, signature: Signature | None, scratch: Path) -> Example:
+    """Make random samples with the answers of the file at `path`, in two batches; without answers if they aren't
+    finite.
+    """
     model = onnx.load(path)
-    fixed = batch_of(model.graph)
+    fixed = fixed_batch_size(model.graph)
     count = 2 * fixed if fixed else FIRST + SECOND
-    inputs = random_batch(model.graph.input, shapes(model, signature, scratch).inputs, count)
-    parts = list(answered(path, Example(inputs)))
-    if not parts or not all(np.isfinite(array).all() for part in parts for array in part if array.dtype.kind == "f"):
+    inputs = random_batch(model.graph.input, choose_shapes(model, signature, scratch).inputs, count)
+    batches = list(run_batches(path, Example(inputs)))
+    if not batches or not all(
+        np.isfinite(array).all() for outputs in batches for array in outputs if array.dtype.kind == "f"
+    ):
         return Example(inputs)
-    return Example(inputs, tuple(np.concatenate(pieces) for pieces in zip(*parts, strict=True)))
+    return Example(inputs, tuple(np.concatenate(pieces) for pieces in zip(*batches, strict=True)))
 
 
-def answered(path: Path, asked: Example) -> Iterator[Batch]:
-    """The answers to each of the two batches; none where an answer is not one for each sample, or there is none."""
+def run_batches(path: Path, example: Example) -> Iterator[Batch]:
+    """Run both batches; yield the answers, or nothing if the file fails or doesn't give a row per sample."""
     session = open_session(path, 1)
-    found = []
-    for inputs, _ in asked.batches():
+    outputs = []
+    for inputs, _ in example.batches():
         try:
-            answers = tuple(session.run(None, feed(session, inputs)))
-        except REFUSALS as error:
-            print(f"no answers to random samples: {str(error).strip().splitlines()[0]}")
+            answers = tuple(session.run(None, build_feed(session, inputs)))
+        except RUNTIME_ERRORS as error:
+            print(f"no answers to random samples: {first_line(error)}")
             return
         if any(not isinstance(array, np.ndarray) or array.shape[:1] != inputs[0].shape[:1] for array in answers):
             return
-        found.append(answers)
-    yield from found
+        outputs.append(answers)
+    yield from outputs

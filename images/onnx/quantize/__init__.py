@@ -1,4 +1,4 @@
-"""Static quantization after training, by ONNX Runtime, as a QDQ graph."""
+"""Static post-training quantization by ONNX Runtime, as a QDQ graph."""
 
 import tempfile
 import traceback
@@ -12,13 +12,13 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.quant_utils import load_model_with_shape_infer, update_opset_version
 
 from images.onnx.graph import unique_names
-from images.onnx.graph.normalize import multiplied_biases, tidy
+from images.onnx.graph.normalize import gemms_with_scaled_bias, normalize_model
 from images.onnx.quantize import coverage
-from images.onnx.quantize.calibrate import ranges
-from images.onnx.quantize.exclusion import excluded
-from images.onnx.quantize.outliers import without_outliers
+from images.onnx.quantize.calibrate import compute_ranges
+from images.onnx.quantize.exclusion import select_excluded
+from images.onnx.quantize.outliers import drop_outliers
 from images.onnx.quantize.recipe import QUANTIZABLE, TYPES, Recipe
-from images.onnx.quantize.relu_check import check_dropped
+from images.onnx.quantize.relu_check import check_dropped_activations
 from images.onnx.session import FILE, check_loads
 from shared.errors import Unsupported
 from shared.refusals import refusals, words
@@ -47,30 +47,32 @@ def run(
 ) -> None:
     """Write `model.onnx` and `quantized.json`, from the folded `model` or, without `preprocess`, from `exported`.
 
-    Unsupported where ONNX Runtime leaves operators in float, or can't run what it made.
+    Unsupported if ONNX Runtime leaves most operators in float, or can't run the file that it wrote.
     """
     recipe = Recipe(activation, weight, per_channel, symmetric_activation, symmetric_weight, reduce_range)
-    recipe.check()
+    recipe.check_types()
     source = (model if preprocess else exported) / FILE
-    left_out = excluded(onnx.load(source), exclude, exclude_types)
+    excluded = select_excluded(onnx.load(source), exclude, exclude_types)
     with tempfile.TemporaryDirectory(dir=out) as scratch:
-        ordinary = without_outliers(source, calibration, outliers, Path(scratch))
-        found = ranges(source, ordinary, calibrate, percentile, Path(scratch))
-        write(source, found, recipe, left_out, out / FILE)
+        kept_samples = drop_outliers(source, calibration, outliers, Path(scratch))
+        tensor_ranges = compute_ranges(source, kept_samples, calibrate, percentile, Path(scratch))
+        write_quantized(source, tensor_ranges, recipe, excluded, out / FILE)
     check_loads(out / FILE)
     quantized = onnx.load(out / FILE)
-    coverage.check(quantized, out)
-    check_dropped(onnx.load(source), quantized, found, calibrate)
+    coverage.check_coverage(quantized, out)
+    check_dropped_activations(onnx.load(source), quantized, tensor_ranges, calibrate)
 
 
-def write(source: Path, found: TensorsData, recipe: Recipe, left_out: Sequence[str], target: Path) -> None:
-    """Quantize the graph in `source` by ranges that are known, the layers in `left_out` excepted."""
+def write_quantized(
+    source: Path, tensor_ranges: TensorsData, recipe: Recipe, excluded: Sequence[str], target: Path
+) -> None:
+    """Quantize the graph in `source` with these ranges, except the layers in `left_out`, and write it to `target`."""
     weight, activation = TYPES[recipe.weight], TYPES[recipe.activation]
-    plain = onnx.load(source)
-    tidy(plain)
-    marked, mark = unique_names.marked(plain)
+    normalized = onnx.load(source)
+    normalize_model(normalized)
+    marked, mark = unique_names.mark_names(normalized)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch, refusals(REFUSED, "onnxruntime"):
-        copy = Path(scratch) / FILE  # ONNX Runtime writes beside it
+        copy = Path(scratch) / FILE  # ONNX Runtime writes temporary files beside its input
         onnx.save(marked, copy)
         graph = load_model_with_shape_infer(copy)
         quantizer = QDQQuantizer(
@@ -79,21 +81,21 @@ def write(source: Path, found: TensorsData, recipe: Recipe, left_out: Sequence[s
             recipe.reduce_range,
             weight,
             activation,
-            TensorsData(found.calibration_method, {name + mark: data for name, data in found.items()}),
+            TensorsData(tensor_ranges.calibration_method, {name + mark: data for name, data in tensor_ranges.items()}),
             [],
-            [*unique_names.marked_nodes(plain, marked, left_out), *multiplied_biases(graph.graph)],
+            [*unique_names.marked_node_names(normalized, marked, excluded), *gemms_with_scaled_bias(graph.graph)],
             QUANTIZABLE,
             recipe.extra_options,
         )
-        with named(graph, mark):
+        with name_refused_bias(graph, mark):
             quantizer.quantize_model()
-        unique_names.unmark(quantizer.model.model, mark)
+        unique_names.remove_marks(quantizer.model.model, mark)
         quantizer.model.save_model_to_file(target)
 
 
 @contextmanager
-def named(graph: onnx.ModelProto, mark: str) -> Iterator[None]:
-    """Unsupported with the layer's name for a bias that ONNX Runtime can't quantize: it has the tensor's at most."""
+def name_refused_bias(graph: onnx.ModelProto, mark: str) -> Iterator[None]:
+    """Raise Unsupported with the layer's name if its bias can't be quantized: ONNX Runtime names the tensor at most."""
     readers = {node.input[2]: node for node in graph.graph.node if len(node.input) > 2}
     try:
         yield
@@ -102,6 +104,6 @@ def named(graph: onnx.ModelProto, mark: str) -> Iterator[None]:
             node = readers.get(str(frame.f_locals.get("bias_name", "")))
             if node is not None:
                 where = f"{node.op_type} '{node.name.removesuffix(mark)}'"
-                said = words(error).replace(mark, "")
-                raise Unsupported(f"{REFUSED}: it can't quantize the bias of {where}: {said}") from error
+                message = words(error).replace(mark, "")
+                raise Unsupported(f"{REFUSED}: it can't quantize the bias of {where}: {message}") from error
         raise

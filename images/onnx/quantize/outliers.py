@@ -1,7 +1,7 @@
-"""Calibration samples that no other is like: a few of them set every range, and all others share what steps are left.
+"""Drops outliers from the calibration samples: a few of them can set every range and leave few steps for the others.
 
-In a briefly trained EfficientNetB0 the largest logit of 500 images was 340 times the median image's: with a range that
-holds it, a step was larger than the margin between the two best classes of 96% of the images.
+In a briefly trained EfficientNetB0 the largest logit of 500 images was 340 times the median image's. With a range that
+covers it, a step was larger than the margin between the two best classes for 96% of the images.
 """
 
 import shutil
@@ -13,7 +13,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from images.onnx import computed_bytes
-from images.onnx.session import batch_of, feed, open_session
+from images.onnx.session import build_feed, fixed_batch_size, open_session
 from shared.data import samples
 from shared.data.calibration_batches import EMPTY
 from shared.data.samples import LARGEST_KEPT, Batch, Indices, batches
@@ -22,81 +22,89 @@ from shared.measure import fixed_batch
 from shared.runner import threads
 
 Floats = NDArray[np.float32]
-BATCH = 25  # samples: all tensors of the graph are in memory at once
+BATCH = 25  # samples: all tensors of the graph are in memory together
 
 
-def without_outliers(model: Path, calibration: Path, limit: float, scratch: Path) -> Path:
-    """The samples that score at most `limit`, as a folder in `scratch`; `calibration` itself for a limit of 0."""
+def drop_outliers(model: Path, calibration: Path, limit: float, scratch: Path) -> Path:
+    """Copy the samples that score at most `limit` to a folder in `scratch`, and return it.
+
+    A limit of 0 keeps all samples: `calibration` itself is returned. CrossquantError if no sample is left.
+    """
     if not limit:
         return calibration
-    kept = ordinary(scores(magnitudes(model, calibration, scratch)), limit)
+    kept_indices = select_ordinary(score_samples(measure_magnitudes(model, calibration, scratch)), limit)
     total, unit = samples.count(calibration), samples.about(calibration).unit
-    print(f"{total - len(kept)} of {total} calibration {unit} score over {limit:g} and are left out")
-    if not len(kept):
+    print(f"{total - len(kept_indices)} of {total} calibration {unit} score over {limit:g} and are left out")
+    if not len(kept_indices):
         raise CrossquantError(f"outliers: no calibration sample scores at most {limit:g}: raise it, 10 is usual")
     folder = scratch / "ordinary"
     folder.mkdir()
     for path in samples.inputs(calibration):
-        few(path, kept, folder / path.name)
+        copy_samples(path, kept_indices, folder / path.name)
     if (calibration / samples.ABOUT).exists():
         shutil.copyfile(calibration / samples.ABOUT, folder / samples.ABOUT)
     return folder
 
 
-def few(path: Path, kept: Indices, target: Path) -> None:
-    """Those of the array at `path`, one at a time."""
+def copy_samples(path: Path, indices: Indices, target: Path) -> None:
+    """Copy the samples with the indices `kept` from the array at `path` to `target`, one at a time."""
     stored = samples.mapped(path)
-    written = np.lib.format.open_memmap(target, "w+", stored.dtype, (len(kept), *stored.shape[1:]))
-    for place, index in enumerate(kept):
-        written[place] = stored[index]
+    written = np.lib.format.open_memmap(target, "w+", stored.dtype, (len(indices), *stored.shape[1:]))
+    for position, index in enumerate(indices):
+        written[position] = stored[index]
     written.flush()
 
 
-def magnitudes(model: Path, calibration: Path, scratch: Path) -> Floats:
-    """(samples, tensors): the greatest magnitude that each float tensor of the graph has for each sample.
+def measure_magnitudes(model: Path, calibration: Path, scratch: Path) -> Floats:
+    """Return (samples, tensors): the greatest magnitude of each float tensor of the graph for each sample.
 
-    CrossquantError where there are no samples, Unsupported for a fixed batch.
+    CrossquantError if there are no samples. Unsupported for a fixed batch.
     """
     if not samples.count(calibration):
         raise CrossquantError(EMPTY)
     graph = onnx.shape_inference.infer_shapes(onnx.load(model))
-    fixed_batch.refuse(batch_of(graph.graph))
+    fixed_batch.refuse(fixed_batch_size(graph.graph))
     floats = {item.name for item in graph.graph.value_info if item.type.tensor_type.elem_type == onnx.TensorProto.FLOAT}
-    made = [name for node in graph.graph.node for name in node.output if name in floats]
-    graph.graph.output.extend(onnx.ValueInfoProto(name=name) for name in made)
+    tensors = [name for node in graph.graph.node for name in node.output if name in floats]
+    graph.graph.output.extend(onnx.ValueInfoProto(name=name) for name in tensors)
     onnx.save(graph, scratch / "magnitudes.onnx")
-    session = open_session(scratch / "magnitudes.onnx", threads.allowed(), observing=True)
-    wanted = by_sample(session, samples.take(calibration, slice(2)))
-    size = samples.fitting(calibration, BATCH, LARGEST_KEPT, computed_bytes.of(model, calibration, made))
-    found = []
+    session = open_session(scratch / "magnitudes.onnx", threads.allowed(), low_memory=True)
+    outputs = outputs_per_sample(session, samples.take(calibration, slice(2)))
+    size = samples.fitting(
+        calibration, BATCH, LARGEST_KEPT, computed_bytes.per_sample_of_file(model, calibration, tensors)
+    )
+    by_batch = []
     for batch in batches(calibration, size):
-        answers = [answer.reshape(len(batch[0]), -1) for answer in session.run(wanted, feed(session, batch))]
-        found.append(np.stack([np.abs(answer).max(axis=1) for answer in answers], axis=1))
-    return np.concatenate(found)
+        answers = [answer.reshape(len(batch[0]), -1) for answer in session.run(outputs, build_feed(session, batch))]
+        by_batch.append(np.stack([np.abs(answer).max(axis=1) for answer in answers], axis=1))
+    return np.concatenate(by_batch)
 
 
-def by_sample(session: onnxruntime.InferenceSession, batch: Batch) -> list[str]:
-    """The outputs whose first axis is the samples: of a table there is one for all, of a time series steps come first.
+def outputs_per_sample(session: onnxruntime.InferenceSession, batch: Batch) -> list[str]:
+    """Return the outputs whose first axis is the samples, with one row for one sample and as many as there are in
+    `batch`.
 
-    They have one row for one sample, and as many as there are for all of `batch`.
+    A table has one row for all samples, and a time series may have its steps on the first axis.
     """
     names = [item.name for item in session.get_outputs()]
     sizes = (1, len(batch[0]))
-    runs = [session.run(names, feed(session, tuple(array[:size] for array in batch))) for size in sizes]
+    runs = [session.run(names, build_feed(session, tuple(array[:size] for array in batch))) for size in sizes]
     lengths = [[answer.shape[0] if answer.ndim else 0 for answer in answers] for answers in runs]
-    return [name for name, *found in zip(names, *lengths, strict=True) if tuple(found) == sizes]
+    return [name for name, *rows in zip(names, *lengths, strict=True) if tuple(rows) == sizes]
 
 
-def scores(found: Floats) -> NDArray[np.float64]:
-    """For each sample, how many times the median sample's its magnitude is, in the tensor where that is most."""
-    typical = np.median(found, axis=0)
-    known = typical > 0
-    return np.asarray((found[:, known] / typical[known]).max(axis=1, initial=0.0), np.float64)
-
-
-def ordinary(found: NDArray[np.float64], limit: float) -> Indices:
-    """The indices of all samples with a score of at most `limit`, sorted.
-
-    Of 500 images of CIFAR-10 a ResNet-8 has none above 4, and a limit of 10 changes nothing there.
+def score_samples(sample_magnitudes: Floats) -> NDArray[np.float64]:
+    """Return (samples,): the sample's magnitude as a multiple of the median sample's, in the tensor where that is
+    greatest.
     """
-    return np.flatnonzero(found <= limit)
+    typical = np.median(sample_magnitudes, axis=0)
+    nonzero = typical > 0
+    return np.asarray((sample_magnitudes[:, nonzero] / typical[nonzero]).max(axis=1, initial=0.0), np.float64)
+
+
+def select_ordinary(sample_scores: NDArray[np.float64], limit: float) -> Indices:
+    """Return the sorted indices of all samples with a score of at most `limit`.
+
+    Of 500 images of CIFAR-10 none scores above 4 with a ResNet-8, so that a limit of 10 changes nothing there.
+    """
+    return np.flatnonzero(sample_scores <= limit)

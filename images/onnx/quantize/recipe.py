@@ -1,4 +1,4 @@
-"""What a recipe asks of ONNX Runtime's static quantizer."""
+"""The options of a recipe for ONNX Runtime's static quantizer."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +15,12 @@ TYPES = {
     "int16": QuantType.QInt16,
     "uint16": QuantType.QUInt16,
 }
-QUANTIZABLE = sorted({*QLinearOpsRegistry, *QDQRegistry})  # op types, as `quantize_static` takes them by default
+QUANTIZABLE = sorted({*QLinearOpsRegistry, *QDQRegistry})  # op types, the default of `quantize_static`
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Without `symmetric_weight` the type decides, as ONNX Runtime has it: int8 is symmetric, uint8 isn't."""
+    """Without `symmetric_weight` the weight's type decides, as in ONNX Runtime: int8 is symmetric, uint8 isn't."""
 
     activation: str
     weight: str
@@ -29,8 +29,8 @@ class Recipe:
     symmetric_weight: bool = False
     reduce_range: bool = False
 
-    def check(self) -> None:
-        """Unsupported, in ONNX Runtime's words, for types that don't go together."""
+    def check_types(self) -> None:
+        """Raise Unsupported, with ONNX Runtime's message, for types that can't be combined."""
         try:
             check_static_quant_arguments(QuantFormat.QDQ, TYPES[self.activation], TYPES[self.weight])
         except ValueError as error:
@@ -38,5 +38,6 @@ class Recipe:
 
     @property
     def extra_options(self) -> dict[str, Any]:
+        """The quantizer's `extra_options`."""
         options: dict[str, Any] = {"ActivationSymmetric": self.symmetric_activation}
         return {**options, "WeightSymmetric": True} if self.symmetric_weight else options

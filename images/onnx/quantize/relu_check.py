@@ -1,4 +1,4 @@
-"""A check of what the quantizer drops: an activation function whose clipping the quantized range should do."""
+"""Checks the activation functions that the quantizer drops because the quantized range should do their clipping."""
 
 import math
 
@@ -9,17 +9,19 @@ from onnxruntime.quantization.calibrate import TensorsData
 from shared.errors import Unsupported
 
 
-def check_dropped(source: onnx.ModelProto, quantized: onnx.ModelProto, ranges: TensorsData, method: str) -> None:
-    """Unsupported where a dropped Relu or Clip would let through what it cuts off.
+def check_dropped_activations(
+    source: onnx.ModelProto, quantized: onnx.ModelProto, ranges: TensorsData, method: str
+) -> None:
+    """Raise Unsupported if a dropped Relu or Clip would let values pass that it cuts off.
 
-    ONNX Runtime drops them, since values beyond the quantized range saturate at its ends. `distribution` gives ranges
-    that are as wide below zero as above: without its Relu, a ResNet-8 answered at chance.
+    ONNX Runtime drops them, since values beyond the quantized range saturate at its ends. But `distribution` gives
+    ranges that are as wide below zero as above: without its Relu, a ResNet-8 answered at chance.
     """
-    kept = {node.name for node in quantized.graph.node}
+    remaining = {node.name for node in quantized.graph.node}
     constants = {tensor.name: tensor for tensor in source.graph.initializer}
     for node in source.graph.node:
-        least, greatest = limits(node, constants)
-        if node.name in kept or node.output[0] not in ranges:
+        least, greatest = clip_limits(node, constants)
+        if node.name in remaining or node.output[0] not in ranges:
             continue
         low, high = (float(value.item()) for value in ranges[node.output[0]].range_value)
         if low < least:
@@ -34,16 +36,18 @@ def check_dropped(source: onnx.ModelProto, quantized: onnx.ModelProto, ranges: T
             )
 
 
-def limits(node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]) -> tuple[float, float]:
-    """Between which values this node cuts off; infinite where it doesn't, or where its limit is not known."""
+def clip_limits(node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]) -> tuple[float, float]:
+    """Return the least and the greatest value that the node lets pass, infinite if it doesn't clip or the limit is
+    unknown.
+    """
     if node.op_type == "Relu":
         return 0.0, math.inf
     if node.op_type != "Clip":
         return -math.inf, math.inf
-    named = dict(enumerate(node.input))
-    given = {
-        place: float(numpy_helper.to_array(constants[name]).item())
-        for place, name in named.items()
-        if place in (1, 2) and name in constants
+    names = dict(enumerate(node.input))
+    by_position = {
+        position: float(numpy_helper.to_array(constants[name]).item())
+        for position, name in names.items()
+        if position in (1, 2) and name in constants
     }
-    return given.get(1, -math.inf), given.get(2, math.inf)
+    return by_position.get(1, -math.inf), by_position.get(2, math.inf)

@@ -1,4 +1,4 @@
-"""The float graph with a switch at each activation that a variant quantizes, and its constants, quantized or not."""
+"""The float graph with fake quantization that can be switched, activation by activation and constant by constant."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -8,51 +8,55 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from images.onnx.graph.unique_names import unused
+from images.onnx.graph.unique_names import unused_mark
 from images.onnx.sensitivity.qdq import Affine, Array, Scheme
-from images.onnx.session import feed, open_session
+from images.onnx.session import build_feed, open_session
 from shared.data.samples import Batch
 from shared.runner import threads
 
-FLAGS = "flags"
-EXACT, SWITCHED = "exact", "switched"  # before a switch, and behind that of an input
-SESSIONS = 2  # open at a time: the float and the quantized model are asked in turn
+FLAGS = "flags"  # the input that says which activations are quantized
+FLOAT_SUFFIX, QUANTIZED_SUFFIX = (
+    "exact",
+    "switched",
+)  # suffixes of a tensor before its fake quantization, and of an input after it
+MAX_SESSIONS = 2  # open at a time: the float and the quantized model run in turn
 
 
-class Switches:
-    """A model whose tensors are quantized or not, call by call. `names` are those that can be.
+class FakeQuantModel:
+    """A model whose tensors are quantized or not, call by call. `tensors` are those that can be.
 
-    A quantized activation is rounded and cut as QuantizeLinear and DequantizeLinear do; a Relu that ONNX Runtime drops
-    from the quantized file is there, which makes no difference. Constants have no switch: ONNX Runtime convolves twice
-    as fast by weights that it knows beforehand, and a session more costs less than that.
+    A quantized activation is rounded and clipped as by QuantizeLinear and DequantizeLinear. A Relu that ONNX Runtime
+    drops from the quantized file is kept here, which makes no difference. Constants have no switch: ONNX Runtime
+    convolves twice as fast with constant weights, and opening another session costs less than that.
     """
 
     def __init__(self, model: onnx.ModelProto, scheme: Scheme, folder: Path) -> None:
         self.scheme, self.folder = scheme, folder
-        self.names = [*scheme.constants, *scheme.activations]
-        self.answers_of = [item.name for item in model.graph.output]
-        self.layers = [node.output[0] for node in model.graph.node]
-        self.mark = unused(model)  # in each name that is made up: it is no other's
-        self.model = switchable(model, scheme, self.mark)
+        self.tensors = [*scheme.constants, *scheme.activations]
+        self.output_names = [item.name for item in model.graph.output]
+        self.layer_outputs = [node.output[0] for node in model.graph.node]
+        self.mark = unused_mark(model)  # in every name that is added, so that it is unique
+        self.model = insert_fake_quant(model, scheme, self.mark)
         self.sessions: dict[tuple[frozenset[str], bool], onnxruntime.InferenceSession] = {}
 
-    def answers(self, batch: Batch, quantized: Collection[str]) -> Batch:
-        """One array an output of the model."""
-        return tuple(self._run(self.answers_of, batch, quantized, exposed=False))
+    def run(self, batch: Batch, quantized: Collection[str]) -> Batch:
+        """Return the model's outputs, one array each, with these tensors quantized."""
+        return tuple(self._run(self.output_names, batch, quantized, exposed=False))
 
-    def outputs(self, batch: Batch, quantized: Collection[str]) -> dict[str, Array]:
-        """Every node's first output, as those that read it see it."""
-        return dict(zip(self.layers, self._run(self.layers, batch, quantized, exposed=True), strict=True))
+    def run_layers(self, batch: Batch, quantized: Collection[str]) -> dict[str, Array]:
+        """Return every node's first output, by name, as the nodes that read it get it, with these tensors quantized."""
+        return dict(zip(self.layer_outputs, self._run(self.layer_outputs, batch, quantized, exposed=True), strict=True))
 
-    def _run(self, wanted: list[str], batch: Batch, quantized: Collection[str], *, exposed: bool) -> list[Array]:
+    def _run(self, output_names: list[str], batch: Batch, quantized: Collection[str], *, exposed: bool) -> list[Array]:
         constants = frozenset(quantized).intersection(self.scheme.constants)
         if (constants, exposed) not in self.sessions:
-            for oldest in list(self.sessions)[: 1 - SESSIONS]:
+            for oldest in list(self.sessions)[: 1 - MAX_SESSIONS]:
                 del self.sessions[oldest]
             self.sessions[constants, exposed] = self._open(constants, exposed=exposed)
         session = self.sessions[constants, exposed]
         flags = np.array([name in quantized for name in self.scheme.activations])
-        return session.run(wanted, feed(session, batch, **{self.mark + FLAGS: flags}))
+        arrays: list[Array] = session.run(output_names, build_feed(session, batch, **{self.mark + FLAGS: flags}))
+        return arrays
 
     def _open(self, constants: Collection[str], *, exposed: bool) -> onnxruntime.InferenceSession:
         model = onnx.ModelProto()
@@ -60,75 +64,92 @@ class Switches:
         for tensor in model.graph.initializer:
             if tensor.name in constants:
                 tensor.CopyFrom(numpy_helper.from_array(self.scheme.constants[tensor.name], tensor.name))
-        further = [name for name in self.layers if exposed and name not in self.answers_of]
-        model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in further)
-        onnx.save(model, self.folder / "switches.onnx")
-        return open_session(self.folder / "switches.onnx", threads.allowed(), observing=True)
+        exposed_outputs = [name for name in self.layer_outputs if exposed and name not in self.output_names]
+        model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in exposed_outputs)
+        onnx.save(model, self.folder / "fake_quant.onnx")
+        return open_session(self.folder / "fake_quant.onnx", threads.allowed(), low_memory=True)
 
 
-def switchable(model: onnx.ModelProto, scheme: Scheme, mark: str) -> onnx.ModelProto:
-    """A copy that also takes `mark` + FLAGS, bool (activations,)."""
+def insert_fake_quant(model: onnx.ModelProto, scheme: Scheme, mark: str) -> onnx.ModelProto:
+    """Copy the model with fake quantization of the scheme's activations.
+
+    It has one more input, `mark` + FLAGS, bool (activations,): which of them are quantized.
+    """
     result = onnx.ModelProto()
     result.CopyFrom(model)
     graph, names = result.graph, scheme.activations
-    given = {item.name for item in graph.input}
-    ends = {name: (name, name + mark + SWITCHED) if name in given else (name + mark + EXACT, name) for name in names}
-    rename(graph, ends)
-    made = {
-        ends[name][0]: switch(graph, number, ends[name], how, mark) for number, (name, how) in enumerate(names.items())
+    inputs = {item.name for item in graph.input}
+    ends = {
+        name: (name, name + mark + QUANTIZED_SUFFIX) if name in inputs else (name + mark + FLOAT_SUFFIX, name)
+        for name in names
     }
-    nodes = [node for name in given & names.keys() for node in made[name]]
+    rewire_tensors(graph, ends)
+    added = {
+        ends[name][0]: fake_quant_nodes(graph, number, ends[name], affine, mark)
+        for number, (name, affine) in enumerate(names.items())
+    }
+    nodes = [node for name in inputs & names.keys() for node in added[name]]
     for node in graph.node:
-        nodes += [node, *(item for name in node.output for item in made.get(name, ()))]
+        nodes += [node, *(item for name in node.output for item in added.get(name, ()))]
     graph.input.append(helper.make_tensor_value_info(mark + FLAGS, TensorProto.BOOL, [len(names)]))
-    replace(graph, nodes)
+    replace_nodes(graph, nodes)
     return result
 
 
-def rename(graph: onnx.GraphProto, ends: dict[str, tuple[str, str]]) -> None:
-    """Who makes a tensor makes what goes into its switch; who reads it reads what comes out."""
+def rewire_tensors(graph: onnx.GraphProto, ends: dict[str, tuple[str, str]]) -> None:
+    """Connect each tensor's producer to the input of its fake quantization, and its readers to the output."""
     for node in graph.node:
         node.output[:] = [ends[name][0] if name in ends else name for name in node.output]
         node.input[:] = [ends[name][1] if name in ends else name for name in node.input]
 
 
-def replace(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
+def replace_nodes(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
+    """Replace all nodes of the graph."""
     copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
     del graph.node[:]
     graph.node.extend(copies)
 
 
-def switch(graph: onnx.GraphProto, number: int, ends: tuple[str, str], how: Affine, mark: str) -> list[onnx.NodeProto]:
-    """An If, not a Where: what isn't chosen isn't computed."""
+def fake_quant_nodes(
+    graph: onnx.GraphProto, number: int, ends: tuple[str, str], affine: Affine, mark: str
+) -> list[onnx.NodeProto]:
+    """Return the nodes that fake-quantize one activation if its flag is set: an If, since a Where computes both
+    branches.
+    """
     source, target = ends
     stem = target + mark
-    position = constant(graph, f"{stem}number", np.array(number))
+    position = add_constant(graph, f"{stem}number", np.array(number))
     float_branch = [helper.make_node("Identity", [source], [f"{stem}float"])]
-    branches = {"then_branch": branch(rounded(graph, stem, source, how)), "else_branch": branch(float_branch)}
+    branches = {
+        "then_branch": make_branch(quantize_dequantize_nodes(graph, stem, source, affine)),
+        "else_branch": make_branch(float_branch),
+    }
     return [
         helper.make_node("Gather", [mark + FLAGS, position], [f"{stem}flag"]),
         helper.make_node("If", [f"{stem}flag"], [target], **branches),
     ]
 
 
-def branch(nodes: list[onnx.NodeProto]) -> onnx.GraphProto:
-    [given] = nodes[-1].output
-    return helper.make_graph(nodes, given, [], [helper.make_tensor_value_info(given, TensorProto.FLOAT, None)])
+def make_branch(nodes: list[onnx.NodeProto]) -> onnx.GraphProto:
+    """Make the subgraph of an If from these nodes."""
+    [output] = nodes[-1].output
+    return helper.make_graph(nodes, output, [], [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)])
 
 
-def rounded(graph: onnx.GraphProto, stem: str, source: str, how: Affine) -> list[onnx.NodeProto]:
-    """By operators of every opset; QuantizeLinear takes 16 bits only from opset 21."""
-    values = {"scale": how.scale, "least": how.least, "greatest": how.greatest}
-    made = {key: constant(graph, f"{stem}{key}", np.float32(value)) for key, value in values.items()}
-    steps, whole, cut, back = (f"{stem}{part}" for part in ("steps", "whole", "cut", "back"))
+def quantize_dequantize_nodes(graph: onnx.GraphProto, stem: str, source: str, affine: Affine) -> list[onnx.NodeProto]:
+    """Quantize and dequantize by operators of every opset; QuantizeLinear supports 16 bits only from opset 21."""
+    values = {"scale": affine.scale, "least": affine.least, "greatest": affine.greatest}
+    constants = {key: add_constant(graph, f"{stem}{key}", np.array(value, np.float32)) for key, value in values.items()}
+    scaled, rounded, clipped, dequantized = (f"{stem}{step}" for step in ("steps", "whole", "cut", "back"))
     return [
-        helper.make_node("Div", [source, made["scale"]], [steps]),
-        helper.make_node("Round", [steps], [whole]),
-        helper.make_node("Clip", [whole, made["least"], made["greatest"]], [cut]),
-        helper.make_node("Mul", [cut, made["scale"]], [back]),
+        helper.make_node("Div", [source, constants["scale"]], [scaled]),
+        helper.make_node("Round", [scaled], [rounded]),
+        helper.make_node("Clip", [rounded, constants["least"], constants["greatest"]], [clipped]),
+        helper.make_node("Mul", [clipped, constants["scale"]], [dequantized]),
     ]
 
 
-def constant(graph: onnx.GraphProto, name: str, values: Array) -> str:
+def add_constant(graph: onnx.GraphProto, name: str, values: Array) -> str:
+    """Add a constant to the graph and return its name."""
     graph.initializer.append(numpy_helper.from_array(np.asarray(values), name))
     return name

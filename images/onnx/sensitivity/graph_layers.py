@@ -7,12 +7,14 @@ import onnx
 
 from images.onnx.sensitivity.qdq import Scheme
 
-DROPPED = ("Relu", "Clip")  # by the quantizer, into the operator before
+DROPPED = ("Relu", "Clip")  # the quantizer drops them after another operator
 
 
 @dataclass(frozen=True)
-class Part:
-    """A layer. `activation` is the tensor, or none, that it is quantized to: its output, or that of the Relu behind."""
+class GraphLayer:
+    """A layer. `activation` has the tensor that its output is quantized as, if any: the output, or that of the next
+    Relu.
+    """
 
     name: str
     operator: str
@@ -23,28 +25,30 @@ class Part:
 
     @property
     def tensors(self) -> set[str]:
-        """All that is in float when the layer computes on floats alone."""
+        """All tensors that are in float if the layer computes in float."""
         return {*self.constants, *self.inputs, *self.activation}
 
 
-def parts(graph: onnx.GraphProto, scheme: Scheme) -> list[Part]:
-    """Those of which anything is quantized, in the order of the graph."""
-    found = [part(node, graph.node, scheme) for node in graph.node]
-    return [item for item in found if item.constants or item.activation]
+def find_layers(graph: onnx.GraphProto, scheme: Scheme) -> list[GraphLayer]:
+    """Return the layers of which anything is quantized, in the graph's order."""
+    layers = [make_layer(node, graph.node, scheme) for node in graph.node]
+    return [item for item in layers if item.constants or item.activation]
 
 
-def part(node: onnx.NodeProto, nodes: Sequence[onnx.NodeProto], scheme: Scheme) -> Part:
-    return Part(
+def make_layer(node: onnx.NodeProto, nodes: Sequence[onnx.NodeProto], scheme: Scheme) -> GraphLayer:
+    """Describe one node as a layer."""
+    return GraphLayer(
         node.name,
         node.op_type,
         node.output[0],
         tuple(name for name in node.input if name in scheme.constants),
         tuple(name for name in node.input if name in scheme.activations),
-        activation(node.output[0], nodes, scheme),
+        find_activation(node.output[0], nodes, scheme),
     )
 
 
-def activation(tensor: str, nodes: Sequence[onnx.NodeProto], scheme: Scheme) -> tuple[str, ...]:
+def find_activation(tensor: str, nodes: Sequence[onnx.NodeProto], scheme: Scheme) -> tuple[str, ...]:
+    """Return the tensor that the node's output is quantized as, alone in a tuple, or an empty tuple."""
     if tensor in scheme.activations:
         return (tensor,)
     readers = [node for node in nodes if tensor in node.input]

@@ -1,4 +1,4 @@
-"""ONNX to PyTorch, by onnx2torch."""
+"""Conversion from ONNX to PyTorch, by onnx2torch."""
 
 import traceback
 from collections.abc import Callable, Iterator
@@ -26,41 +26,43 @@ from onnx2torch.node_converters.gemm import OnnxGemm  # noqa: E402, F401
 from onnx2torch.node_converters.matmul import OnnxMatMul  # noqa: E402, F401
 from onnx2torch.onnx_graph import OnnxGraph  # noqa: E402
 
-from images.torch.convert.converters import missing  # noqa: E402, F401 - it adds to onnx2torch's
+from images.torch.convert.converters import missing  # noqa: E402, F401 - it registers converters
 from images.torch.convert.fx_rewrites import fix_gathers, fix_reshapes, fix_squeezes  # noqa: E402
 
 
 def module_name(node: onnx.NodeProto) -> str:
-    """What onnx2torch calls the node's module: it leaves the dots of a domain, which PyTorch takes in no name.
+    """Return the name of the node's module, the only name of the file that reaches PyTorch.
 
-    No other name of the file comes to PyTorch.
+    onnx2torch keeps the dots of a domain, which PyTorch allows in no name.
     """
-    return safe_names.plain(f"{node.domain}/{node.name or node.op_type}".replace(".", "/").lstrip("/"))
+    return safe_names.safe_name(f"{node.domain}/{node.name or node.op_type}".replace(".", "/").lstrip("/"))
 
 
 OnnxGraph.generate_node_name = staticmethod(module_name)
-OPEN = 16  # for a size that a file leaves open of which no stage says what it is
+DEFAULT_SIZE = 16  # stands for a size that the file leaves open and no data set tells
 
 
 def run(model: Path, out: Path) -> None:
-    """Write `model.pt`, a TorchScript file that loads with PyTorch alone, and `conversion.json`, which says what of the
-    graph had to be rewritten; the model's inputs stay as Keras had them (NHWC).
+    """Write `model.pt`, a TorchScript file that needs PyTorch alone, and `conversion.json`, what was rewritten in the
+    graph.
+
+    The model's inputs keep the layout that they had in Keras (NHWC).
     """
-    with torch.no_grad(), fallback.sources(model) as graphs:
-        source = converted(graphs, out)
-    about = {"by": "onnx2torch", "rewritten": list(source.changes)}
-    fixed = batch_of(model)
-    formats.write(out, about | ({"batch": fixed} if fixed else {}), formats.CONVERSION_JSON)
+    with torch.no_grad(), fallback.open_sources(model) as sources:
+        source = convert_first(sources, out)
+    conversion = {"by": "onnx2torch", "rewritten": list(source.changes)}
+    batch_size = fixed_batch_size(model)
+    formats.write(out, conversion | ({"batch": batch_size} if batch_size else {}), formats.CONVERSION_JSON)
 
 
-def converted(graphs: Iterator[Source], out: Path) -> Source:
-    """The first graph whose module could be written. Unsupported names the operator that none gets past."""
+def convert_first(sources: Iterator[Source], out: Path) -> Source:
+    """Convert and save the first graph that works. Unsupported names the operator that none of them gets past."""
     refused = []
-    for source in graphs:
+    for source in sources:
         try:
-            save(to_module(source.folder), batches(source.folder), out)
+            save(to_module(source.folder), example_batches(source.folder), out)
         except Unsupported as error:
-            print(f"{source.path('converted')}: {error}")
+            print(f"{source.method_name('converted')}: {error}")
             refused.append(error)
         else:
             return source
@@ -68,19 +70,21 @@ def converted(graphs: Iterator[Source], out: Path) -> Source:
 
 
 def to_module(variant: Path) -> torch.fx.GraphModule:
-    """The ONNX file in `variant` as a traced module that quantizers can follow.
+    """Convert the ONNX file in `variant` to a traced module that quantizers can follow.
 
-    Unsupported where onnx2torch can't convert it, and where the module answers one of two batches of different sizes
-    otherwise than ONNX Runtime does.
+    Unsupported if onnx2torch can't convert it, or if the module's answers to either of two batches of different sizes
+    differ from ONNX Runtime's.
     """
     graph = onnx.load(variant / "model.onnx")
-    outputs_alone(graph.graph)
+    isolate_outputs(graph.graph)
     try:
         module = convert(graph).eval()
     except CrossquantError:
         raise
-    except Exception as error:  # our own converters, too, stop at what they don't expect: the operator says where
-        raise Unsupported(f"onnx2torch can't convert this model{operator_of(error)}: {words(error)}") from error
+    except Exception as error:  # our own converters may fail too: the operator tells where
+        raise Unsupported(
+            f"onnx2torch can't convert this model{describe_failed_operator(error)}: {words(error)}"
+        ) from error
     fix_reshapes(module)
     fix_squeezes(module)
     fix_gathers(module)
@@ -92,83 +96,87 @@ def to_module(variant: Path) -> torch.fx.GraphModule:
 
 
 def check_answers(module: torch.fx.GraphModule, variant: Path) -> None:
-    """Against those that the stage `fold` left beside the file, if it did."""
-    asked = examples.read(variant)
-    if asked is None:
+    """Compare the module's answers with those that the stage `fold_batchnorm` left beside the file, if
+    there are any.
+    """
+    example = examples.read(variant)
+    if example is None:
         return
     try:
         with torch.no_grad():
-            said = examples.difference(asked, answering(module))
+            difference = examples.difference(example, wrap_module(module))
     except (CrossquantError, MemoryError, OSError):
         raise
-    except Exception as error:  # whatever PyTorch raises for the module is what it makes of the model
-        raise Unsupported(f"PyTorch can't run what onnx2torch makes of this model: {words(error)}") from error
-    if said:
-        raise Unsupported(f"what onnx2torch makes of this model answers otherwise than ONNX Runtime: {said}")
+    except Exception as error:  # whatever PyTorch raises for the module is its verdict on the model
+        raise Unsupported(
+            f"PyTorch can't run the module that onnx2torch makes of this model: {words(error)}"
+        ) from error
+    if difference:
+        raise Unsupported(f"onnx2torch's module gives other answers than ONNX Runtime: {difference}")
 
 
-def outputs_alone(graph: onnx.GraphProto) -> None:
-    """Each output of `graph` as what a node of its own makes: onnx2torch gives all that the maker makes."""
-    makers = {name: node for node in graph.node for name in node.output}
+def isolate_outputs(graph: onnx.GraphProto) -> None:
+    """Give every output of `graph` a node of its own: onnx2torch returns all outputs of the node that computes one."""
+    producers = {name: node for node in graph.node for name in node.output}
     seen: set[str] = set()
     for item in graph.output:
-        maker = makers.get(item.name)
+        producer = producers.get(item.name)
         name = item.name
-        if maker is None or len([made for made in maker.output if made]) > 1 or name in seen:
+        if producer is None or len([output for output in producer.output if output]) > 1 or name in seen:
             item.name = f"{name}_alone_{len(seen)}"
             graph.node.append(onnx.helper.make_node("Identity", [name], [item.name], name=item.name))
         seen.add(name)
 
 
-def operator_of(error: BaseException) -> str:
-    """Which of the graph's operators onnx2torch failed at, where its own words don't say."""
+def describe_failed_operator(error: BaseException) -> str:
+    """Name the operator that onnx2torch failed at, unless its message does."""
     frames = [frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__)]
-    nodes = [found["onnx_node"] for found in frames if "onnx_node" in found]
-    known = not nodes or nodes[-1].operation_type in str(error)
-    return "" if known else f" at {nodes[-1].operation_type} '{nodes[-1].name}'"
+    nodes = [variables["onnx_node"] for variables in frames if "onnx_node" in variables]
+    named = not nodes or nodes[-1].operation_type in str(error)
+    return "" if named else f" at {nodes[-1].operation_type} '{nodes[-1].name}'"
 
 
-def batches(variant: Path) -> tuple[Tensors, Tensors]:
-    """Two batches of different sizes, or of the one size that the model takes: tracing needs an input, and a trace that
-    holds the size of the first batch is found with the second.
+def example_batches(variant: Path) -> tuple[Tensors, Tensors]:
+    """Return two batches of different sizes, or of the model's fixed size: the second shows a trace that holds the
+    first.
 
-    They are what the stage `fold` left beside the file; zeros of the shapes that the file asks for where it didn't.
+    They are the samples that `fold_batchnorm` left beside the file, or else zeros of the file's shapes.
     """
-    asked = examples.read(variant)
-    if asked is None:
+    example = examples.read(variant)
+    if example is None:
         kinds = [item.type.tensor_type for item in onnx.load(variant / "model.onnx").graph.input]
-        fixed = batch_of(variant)
+        fixed = fixed_batch_size(variant)
         counts = (fixed, fixed) if fixed else (examples.FIRST, examples.SECOND)
-        shapes = [[dim.dim_value or OPEN for dim in kind.shape.dim[1:]] for kind in kinds]
+        shapes = [[dim.dim_value or DEFAULT_SIZE for dim in kind.shape.dim[1:]] for kind in kinds]
         first, second = (
-            tuple(zeros([count, *shape], kind.elem_type) for kind, shape in zip(kinds, shapes, strict=True))
+            tuple(zero_tensor([count, *shape], kind.elem_type) for kind, shape in zip(kinds, shapes, strict=True))
             for count in counts
         )
         return first, second
-    first, second = (tuple(torch.from_numpy(array.copy()) for array in inputs) for inputs, _ in asked.batches())
+    first, second = (tuple(torch.from_numpy(array.copy()) for array in inputs) for inputs, _ in example.batches())
     return first, second
 
 
-def answering(module: Callable[..., Any]) -> Model:
-    """`module` from arrays to arrays."""
+def wrap_module(module: Callable[..., Any]) -> Model:
+    """Wrap `module` as a callable from arrays to arrays."""
 
     def answer(batch: Batch) -> Batch:
-        return tuple(found.numpy() for found in several(module(*map(torch.from_numpy, batch))))
+        return tuple(output.numpy() for output in several(module(*map(torch.from_numpy, batch))))
 
     return answer
 
 
-def types_of(variant: Path) -> list[str]:
-    """What each input of the ONNX file takes, as NumPy calls it."""
+def input_types(variant: Path) -> list[str]:
+    """Return the NumPy name of each input's type in the ONNX file."""
     kinds = [item.type.tensor_type.elem_type for item in onnx.load(variant / "model.onnx").graph.input]
     return [onnx.helper.tensor_dtype_to_np_dtype(kind).name for kind in kinds]
 
 
-def batch_of(variant: Path) -> int:
-    """The only number of samples that the ONNX file takes; 0 where it takes any."""
+def fixed_batch_size(variant: Path) -> int:
+    """Return the ONNX file's fixed batch size, or 0 if it takes any number of samples."""
     shapes = [item.type.tensor_type.shape.dim for item in onnx.load(variant / "model.onnx").graph.input]
     return next((dims[0].dim_value for dims in shapes if dims and dims[0].dim_value), 0)
 
 
-def zeros(shape: list[int], elem_type: int) -> torch.Tensor:
+def zero_tensor(shape: list[int], elem_type: int) -> torch.Tensor:
     return torch.from_numpy(np.zeros(shape, onnx.helper.tensor_dtype_to_np_dtype(elem_type)))

@@ -1,4 +1,4 @@
-"""The graphs to try, one after the other: the one that there is, then, where that won't do, the rewritten one."""
+"""The graphs to try in turn: first the given one, then, if that fails, the rewritten one."""
 
 import shutil
 import traceback
@@ -15,23 +15,23 @@ from shared.data import examples
 from shared.errors import Unsupported
 
 FILE = "model.onnx"
-REWRITTEN = "-rewritten"  # after the name of a path: fx-rewritten
+REWRITTEN_SUFFIX = "-rewritten"  # after the name of a path: fx-rewritten
 
 
 @dataclass(frozen=True)
 class Source:
-    """A folder with the ONNX file, and what was changed in it; nothing in the one that there is."""
+    """A folder with an ONNX file, and the changes that rewriting made to it; none for the given graph."""
 
     folder: Path
     changes: tuple[str, ...] = ()
 
-    def path(self, way: str) -> str:
-        """What `quantized.json` calls it that a variant was made this way."""
-        return way + REWRITTEN if self.changes else way
+    def method_name(self, method: str) -> str:
+        """Return the name in `quantized.json` of quantization by the method `way` from this source."""
+        return method + REWRITTEN_SUFFIX if self.changes else method
 
 
-class Made(Protocol):
-    """`quantized` of `total` layers are."""
+class Quantized(Protocol):
+    """A result with `quantized` of `total` layers quantized."""
 
     @property
     def quantized(self) -> int: ...
@@ -39,23 +39,23 @@ class Made(Protocol):
     def total(self) -> int: ...
 
 
-M = TypeVar("M", bound=Made)
+M = TypeVar("M", bound=Quantized)
 
 
 @contextmanager
-def sources(model: Path) -> Iterator[Iterator[Source]]:
-    """The graphs to try. A graph is rewritten when it is asked for, and lives as long as the context."""
+def open_sources(model: Path) -> Iterator[Iterator[Source]]:
+    """Yield the graphs to try. The second one is rewritten when it is asked for; it exists until the context ends."""
     with TemporaryDirectory() as scratch:
-        yield each(model, Path(scratch))
+        yield iterate_sources(model, Path(scratch))
 
 
-def each(model: Path, scratch: Path) -> Iterator[Source]:
+def iterate_sources(model: Path, scratch: Path) -> Iterator[Source]:
     yield Source(model)
-    from images.torch.convert.rewriting import rewrite  # noqa: PLC0415 - it brings ONNX's reference, which few models need
+    from images.torch.convert.rewriting import rewrite_model  # noqa: PLC0415 - imports ONNX's reference, which few need
 
     try:
-        changed, changes = rewrite(onnx.load(model / FILE))
-    except Exception:  # noqa: BLE001 - the refusal of the graph that there is says what is wrong with the model
+        changed, changes = rewrite_model(onnx.load(model / FILE))
+    except Exception:  # noqa: BLE001 - the refusal of the given graph tells what is wrong
         traceback.print_exc()
         return
     if changes:
@@ -65,25 +65,27 @@ def each(model: Path, scratch: Path) -> Iterator[Source]:
         yield Source(scratch, tuple(changes))
 
 
-def best(graphs: Iterator[Source], make: Callable[[Source], M]) -> M:
-    """The first that has all layers quantized, or else that with most; Unsupported where each is refused."""
-    found, refused = [], []
-    for source in graphs:
+def choose_best(sources: Iterator[Source], make: Callable[[Source], M]) -> M:
+    """Return the first result with all layers quantized, or else the one with most. Unsupported if each graph is
+    refused.
+    """
+    results, refusals = [], []
+    for source in sources:
         try:
-            found.append(make(source))
+            results.append(make(source))
         except Unsupported as error:
-            refused.append(error)
+            refusals.append(error)
         else:
-            if found[-1].quantized >= found[-1].total:
+            if results[-1].quantized >= results[-1].total:
                 break
-    if not found:
-        raise refused[-1]
-    return max(found, key=lambda made: made.quantized / max(made.total, 1))
+    if not results:
+        raise refusals[-1]
+    return max(results, key=lambda result: result.quantized / max(result.total, 1))
 
 
-def record(source: Source, way: str, reason: str = "") -> dict[str, object]:
-    """What `quantized.json` and `conversion.json` say of it; `reason` is why the way before was not taken."""
-    about: dict[str, object] = {"path": source.path(way)}
+def describe_source(source: Source, method: str, reason: str = "") -> dict[str, object]:
+    """Return the entries for `quantized.json`; `reason` tells why the method before was not used."""
+    entries: dict[str, object] = {"path": source.method_name(method)}
     if source.changes:
-        about["rewritten"] = list(source.changes)
-    return about | ({"reason": reason} if reason else {})
+        entries["rewritten"] = list(source.changes)
+    return entries | ({"reason": reason} if reason else {})

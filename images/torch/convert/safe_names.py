@@ -1,7 +1,7 @@
-"""Names that PyTorch may write into code: FX into Python, and AOTInductor into C++, both as they are.
+"""Makes names safe to write into code: FX writes them into Python, and AOTInductor into C++, unescaped.
 
-A node of an ONNX file may be called anything, and PyTorch names the node's module after it. So a module has a name that
-can't end a string, a comment or a line, while whatever a user reads or writes stays what the file calls the node.
+A node of an ONNX file may have any name, and PyTorch names its module after it. A safe name can't end a string, a
+comment or a line. What users read and write stays the node's name in the file.
 """
 
 import keyword
@@ -10,13 +10,14 @@ import unicodedata
 
 from shared.text import tell_apart
 
-OTHER = re.compile(r"[^\w/:-]")
+UNSAFE = re.compile(r"[^\w/:-]")
 
 
-def plain(name: str) -> str:
-    """`name` itself where it has only letters, digits and _ / : -, as what Keras and PyTorch write, and is no word of
-    Python's; else what it has of these, and a sum by which it differs from others of the kind.
+def safe_name(name: str) -> str:
+    """Return `name` if it has only letters, digits and _ / : -, as Keras and PyTorch write, and is no Python keyword.
+
+    Otherwise other characters are replaced, and a hash keeps the name unique.
     """
-    found = OTHER.sub("_", unicodedata.normalize("NFKC", name))  # as Python reads the names in its source
-    ordinary = found == name and not keyword.iskeyword(name)
-    return name if ordinary else tell_apart(found, name)
+    cleaned = UNSAFE.sub("_", unicodedata.normalize("NFKC", name))  # as Python reads the names in its source
+    ordinary = cleaned == name and not keyword.iskeyword(name)
+    return name if ordinary else tell_apart(cleaned, name)

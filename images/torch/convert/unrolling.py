@@ -1,6 +1,6 @@
-"""A Loop with a known number of steps as those steps, one behind the other: tf2onnx leaves a GRU as one.
+"""Unrolls a Loop with a known number of steps: tf2onnx writes a GRU as one.
 
-PyTorch's tracers follow no loop of a graph, and onnx2torch has no converter for one.
+PyTorch's tracers can't follow the loop of a graph, and onnx2torch has no converter for it.
 """
 
 from dataclasses import dataclass, field
@@ -9,42 +9,44 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from images.torch.convert.folding import constants, fold
+from images.torch.convert.folding import fold_constants, read_constants
 
-MOST = 256  # steps: each is a copy of the body
+MAX_STEPS = 256  # steps: each is a copy of the body
 
 
-def unrolled(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
-    """A copy without those loops, and their names; `model` itself where one of them might end before its last step."""
+def unroll_model(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
+    """Return a copy without those loops, and their names; `model` itself if one of them might end before
+    its last step.
+    """
     copy = onnx.ModelProto.FromString(model.SerializeToString())
     loops = []
     for node in [node for node in copy.graph.node if node.op_type == "Loop"]:
-        steps = trips(node, copy.graph)
-        if steps is not None and 0 < steps <= MOST:
+        steps = count_trips(node, copy.graph)
+        if steps is not None and 0 < steps <= MAX_STEPS:
             loops.append(Loop(node, copy.graph, steps))
             loops[-1].unroll()
     if not loops:
         return model, []
-    fold(copy)
-    known = constants(copy.graph)
-    goes_on = all(name in known and known[name].all() for loop in loops for name in loop.conditions[:-1])
-    return (copy, [loop.prefix for loop in loops]) if goes_on else (model, [])
+    fold_constants(copy)
+    constants = read_constants(copy.graph)
+    runs_all_steps = all(name in constants and constants[name].all() for loop in loops for name in loop.conditions[:-1])
+    return (copy, [loop.prefix for loop in loops]) if runs_all_steps else (model, [])
 
 
-def trips(node: onnx.NodeProto, graph: onnx.GraphProto) -> int | None:
-    """How often the loop runs at most, where that is a constant; None too for what holds a graph inside of its body."""
-    known = constants(graph)
+def count_trips(node: onnx.NodeProto, graph: onnx.GraphProto) -> int | None:
+    """Return the maximal number of the loop's steps; None if it is no constant, or the body has a subgraph."""
+    constants = read_constants(graph)
     body = next(item.g for item in node.attribute if item.name == "body")
     nested = any(item.type == item.GRAPH for inner in body.node for item in inner.attribute)
-    starts = not node.input[1] or (node.input[1] in known and bool(known[node.input[1]].all()))
-    if nested or not starts or node.input[0] not in known:
+    starts = not node.input[1] or (node.input[1] in constants and bool(constants[node.input[1]].all()))
+    if nested or not starts or node.input[0] not in constants:
         return None
-    return int(known[node.input[0]].item())
+    return int(constants[node.input[0]].item())
 
 
 @dataclass
 class Loop:
-    """`conditions` are the tensors that say after each step whether there is another."""
+    """A loop that is unrolled; `conditions` are the tensors that tell after each step whether another one follows."""
 
     node: onnx.NodeProto
     graph: onnx.GraphProto
@@ -69,15 +71,15 @@ class Loop:
 
     def _nodes(self) -> list[onnx.NodeProto]:
         body, states = self.body, list(self.node.input[2:])
-        own = {tensor.name: self._constant(tensor) for tensor in body.initializer}
+        constants = {tensor.name: self._constant(tensor) for tensor in body.initializer}
         scans: list[list[str]] = [[] for _ in body.output[1 + len(states) :]]
         nodes = []
         for step in range(self.steps):
             number = self._add(np.array(step, np.int64), f"{self.prefix}/{step}")
-            names = own | dict(
+            names = constants | dict(
                 zip((item.name for item in body.input), (number, self.node.input[1], *states), strict=True)
             )
-            nodes += copies(body, names, number)
+            nodes += copy_body(body, names, number)
             condition, *results = (names.get(item.name, item.name) for item in body.output)
             self.conditions.append(condition)
             for scan, result in zip(scans, results[len(states) :], strict=True):
@@ -86,7 +88,7 @@ class Loop:
         return nodes + self._endings(states, scans)
 
     def _endings(self, states: list[str], scans: list[list[str]]) -> list[onnx.NodeProto]:
-        """What the loop's outputs are: the last states, and the results of all steps on an axis of their own."""
+        """Return nodes for the loop's outputs: the last states, and the results of all steps along a new axis."""
         axis = self._add(np.array([0], np.int64), f"{self.prefix}/axis")
         nodes = []
         for state, name in zip(states, self.node.output, strict=False):
@@ -95,10 +97,10 @@ class Loop:
         for scan, name in zip(scans, self.node.output[len(states) :], strict=False):
             if not name:
                 continue
-            longer = [f"{name}/{step}" for step in range(len(scan))]
-            for result, made in zip(scan, longer, strict=True):
-                nodes.append(helper.make_node("Unsqueeze", [result, axis], [made], name=made))
-            nodes.append(helper.make_node("Concat", longer, [name], name=f"{self.prefix}/{name}", axis=0))
+            expanded = [f"{name}/{step}" for step in range(len(scan))]
+            for result, unsqueezed in zip(scan, expanded, strict=True):
+                nodes.append(helper.make_node("Unsqueeze", [result, axis], [unsqueezed], name=unsqueezed))
+            nodes.append(helper.make_node("Concat", expanded, [name], name=f"{self.prefix}/{name}", axis=0))
         return nodes
 
     def _constant(self, tensor: onnx.TensorProto) -> str:
@@ -109,14 +111,14 @@ class Loop:
         return name
 
 
-def copies(body: onnx.GraphProto, names: dict[str, str], prefix: str) -> list[onnx.NodeProto]:
-    """The body's nodes with `names` in the place of its own; what they make is added to those."""
-    found = []
+def copy_body(body: onnx.GraphProto, names: dict[str, str], prefix: str) -> list[onnx.NodeProto]:
+    """Copy the body's nodes, renaming tensors by `names`; the names of their outputs are added to it."""
+    nodes = []
     for node in body.node:
         copy = onnx.NodeProto.FromString(node.SerializeToString())
         copy.name = f"{prefix}/{node.name or node.output[0]}"
         copy.input[:] = [names.get(name, name) for name in node.input]
         names.update({name: f"{prefix}/{name}" for name in node.output if name})
         copy.output[:] = [names.get(name, name) for name in node.output]
-        found.append(copy)
-    return found
+        nodes.append(copy)
+    return nodes

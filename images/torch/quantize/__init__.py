@@ -1,4 +1,4 @@
-"""Static quantization after training, by PyTorch's FX graph mode, or by PT2E what that can't follow."""
+"""Static post-training quantization by PyTorch's FX graph mode, or by PT2E if FX can't trace the model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,18 +6,18 @@ from pathlib import Path
 
 import torch
 
-from images.torch.convert import batches, fallback, types_of
+from images.torch.convert import example_batches, fallback, input_types
 from images.torch.convert.fallback import Source
 from images.torch.quantize import exclusion, fx
-from images.torch.quantize.recipe import Recipe, own_check
-from images.torch.quantize.trials import Attempts, set_engine
+from images.torch.quantize.recipe import Recipe, check_in_eager_mode
+from images.torch.quantize.trials import TrialModels, set_engine
 from images.torch.runtime import formats
 from images.torch.runtime.script import save
 from shared.data.samples import typed
 from shared.errors import Unsupported
 from shared.quantization.guards import check_quantized
 
-WAY = "fx"
+METHOD = "fx"
 
 
 def run(
@@ -35,62 +35,64 @@ def run(
     exclude: list[str],
     exclude_types: list[str],
 ) -> None:
-    """Write `model.pt`, or PT2E's `model.pt2`, and `quantized.json`. Unsupported where layers are left in float."""
+    """Write `model.pt`, or PT2E's `model.pt2`, and `quantized.json`. Unsupported if most layers are left in float."""
     recipe = Recipe(backend, observer, percentile, per_channel, activation, weight, reduce_range)
-    excluded = [layer.name for layer in exclusion.select(exclusion.read(model), exclude, exclude_types)]
+    excluded = [layer.name for layer in exclusion.select_excluded(exclusion.read_layers(model), exclude, exclude_types)]
     set_engine(recipe.backend)
-    with torch.no_grad(), typed(calibration, types_of(model)) as calibration:
+    with torch.no_grad(), typed(calibration, input_types(model)) as calibration:
         try:
-            with fallback.sources(model) as graphs:
-                made = fallback.best(graphs, lambda source: make(source, recipe, excluded, calibration))
-                write(made, recipe, out)
+            with fallback.open_sources(model) as sources:
+                quantized_module = fallback.choose_best(
+                    sources, lambda source: quantize_source(source, recipe, excluded, calibration)
+                )
+                write_variant(quantized_module, recipe, out)
         except Unsupported as error:
             if not recipe.like_pt2e:
                 raise
-            exported(model, calibration, out, recipe, excluded, error)
+            fall_back_to_pt2e(model, calibration, out, recipe, excluded, error)
 
 
 @dataclass(frozen=True)
-class Made:
-    """A quantized module, with what it was made of."""
+class QuantizedModule:
+    """A quantized module, with its source."""
 
     source: Source
-    attempts: Attempts
+    trial_models: TrialModels
     module: torch.fx.GraphModule
     quantized: int
     total: int
 
 
-def make(source: Source, recipe: Recipe, excluded: Sequence[str], calibration: Path) -> Made:
-    """Unsupported where the graph can't be traced, or fewer than half of its layers are quantized."""
-    return of(source, Attempts(source.folder, recipe, excluded, calibration), ())
+def quantize_source(source: Source, recipe: Recipe, excluded: Sequence[str], calibration: Path) -> QuantizedModule:
+    """Quantize the graph. Unsupported if it can't be traced, or fewer than half of its layers are quantized."""
+    return quantize_without(source, TrialModels(source.folder, recipe, excluded, calibration), ())
 
 
-def of(source: Source, attempts: Attempts, excluded: Sequence[str]) -> Made:
-    """The module with these layers in float, in addition to those that always are."""
-    module = attempts.quantized(excluded)
-    quantized, total = fx.count(module, fx.QUANTIZED), attempts.total(excluded)
-    left = fx.left_in_float(module, fx.COMPUTING, attempts.modules(excluded))
-    check_quantized("PyTorch", quantized, total, own_check(attempts.recipe.qconfig()), left)
-    return Made(source, attempts, module, quantized, total)
+def quantize_without(source: Source, trial_models: TrialModels, excluded: Sequence[str]) -> QuantizedModule:
+    """Quantize with these layers in float, in addition to those that always are."""
+    module = trial_models.quantize(excluded)
+    quantized, total = fx.count_products(module, fx.QUANTIZED), trial_models.count_layers(excluded)
+    in_float = fx.describe_layers_in_float(module, fx.COMPUTING, trial_models.excluded_modules(excluded))
+    check_quantized("PyTorch", quantized, total, check_in_eager_mode(trial_models.recipe.qconfig()), in_float)
+    return QuantizedModule(source, trial_models, module, quantized, total)
 
 
-def write(made: Made, recipe: Recipe, out: Path) -> None:
-    """The file to ship and `quantized.json`."""
-    save(made.module, batches(made.source.folder), out)
-    counts = {"engine": recipe.backend, "quantized": made.quantized, "operators": made.total}
-    formats.write(out, counts | fallback.record(made.source, WAY))
+def write_variant(quantized_module: QuantizedModule, recipe: Recipe, out: Path) -> None:
+    """Write the file to ship and `quantized.json`."""
+    save(quantized_module.module, example_batches(quantized_module.source.folder), out)
+    counts = {"engine": recipe.backend, "quantized": quantized_module.quantized, "operators": quantized_module.total}
+    formats.write(out, counts | fallback.describe_source(quantized_module.source, METHOD))
 
 
-def exported(
+def fall_back_to_pt2e(
     model: Path, calibration: Path, out: Path, recipe: Recipe, excluded: Sequence[str], refusal: Unsupported
 ) -> None:
-    """By PT2E, in the form that needs no compiler. Its own refusal says less than FX's: that one is raised."""
+    """Quantize by PT2E, in the form that needs no compiler; if that fails too, raise FX's refusal, which says more."""
     from images.torch import pt2e  # noqa: PLC0415 - it brings torchao, seconds that most recipes spare
 
     try:
-        made = pt2e.best(model, calibration, "always" if recipe.reduced else "default", excluded)
+        program = pt2e.best(model, calibration, "always" if recipe.reduced else "default", excluded)
     except Unsupported as error:
         print(f"PT2E: {error}")
         raise refusal from error
-    pt2e.write(made, formats.EXPORTED, out, reason=str(refusal))
+    pt2e.write(program, formats.EXPORTED, out, reason=str(refusal))

@@ -1,4 +1,4 @@
-"""The layers of a model by the names of the ONNX file, and which of them a recipe leaves in float."""
+"""The layers of a model by their names in the ONNX file, and the selection of those that stay in float."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Layer:
     module: str
 
 
-def read(variant: Path) -> tuple[Layer, ...]:
+def read_layers(variant: Path) -> tuple[Layer, ...]:
     """The layers of the ONNX file in `variant`, in the graph's order."""
     graph = onnx.load(variant / "model.onnx").graph
     modules = OnnxGraph(graph).nodes
@@ -31,21 +31,23 @@ def read(variant: Path) -> tuple[Layer, ...]:
     )
 
 
-def select(layers: Sequence[Layer], names: Sequence[str], operators: Sequence[str]) -> tuple[Layer, ...]:
-    """The layers that a recipe excludes. CrossquantError for a name that the model lacks, and for an operator that
-    neither it nor ONNX has: a preset may exclude what a model happens not to have.
+def select_excluded(layers: Sequence[Layer], names: Sequence[str], operators: Sequence[str]) -> tuple[Layer, ...]:
+    """Return the layers that a recipe excludes.
+
+    CrossquantError for a name that the model lacks, and for an operator that neither the model nor ONNX has. An
+    operator that only this model lacks is allowed, for presets.
     """
     check("exclude", "layer", names, [layer.name for layer in layers])
-    unheard = [name for name in operators if not onnx.defs.has(name)]
-    check("exclude_types", "operator", unheard, [*sorted({layer.operator for layer in layers}), *ALIASES])
-    wanted = {item for operator in operators for item in ALIASES.get(operator, (operator,))}
-    return tuple(layer for layer in layers if layer.name in names or layer.operator in wanted)
+    unknown = [name for name in operators if not onnx.defs.has(name)]
+    check("exclude_types", "operator", unknown, [*sorted({layer.operator for layer in layers}), *ALIASES])
+    op_types = {item for operator in operators for item in ALIASES.get(operator, (operator,))}
+    return tuple(layer for layer in layers if layer.name in names or layer.operator in op_types)
 
 
-def units(module: torch.fx.GraphModule) -> dict[str, tuple[str, ...]]:
-    """By the name of each module, those that are quantized together: a ReLU is part of the layer before it.
+def fused_modules(module: torch.fx.GraphModule) -> dict[str, tuple[str, ...]]:
+    """Map each module's name to the modules that are quantized with it: a ReLU is part of the layer before it.
 
-    PyTorch fuses the two, and dies where one of them is excluded without the other.
+    PyTorch fuses the two, and crashes if only one of them is excluded.
     """
     head: dict[str, str] = {}
     for node in module.graph.nodes:
@@ -57,7 +59,7 @@ def units(module: torch.fx.GraphModule) -> dict[str, tuple[str, ...]]:
     return {name: tuple(other for other in head if head[other] == first) for name, first in head.items()}
 
 
-def whole(excluded: Iterable[Layer], module: torch.fx.GraphModule) -> tuple[str, ...]:
-    """The modules of `excluded`, with those that are quantized together with them."""
-    together = units(module)
+def include_fused(excluded: Iterable[Layer], module: torch.fx.GraphModule) -> tuple[str, ...]:
+    """Return the modules of `excluded`, and those that are quantized together with them."""
+    together = fused_modules(module)
     return tuple(dict.fromkeys(name for layer in excluded for name in together.get(layer.module, ())))

@@ -1,4 +1,4 @@
-"""PyTorch's FX graph mode: observers put in, shown the calibration samples, and turned into 8-bit operators."""
+"""PyTorch's FX graph mode: inserts observers, runs the calibration samples, and converts to 8-bit operators."""
 
 import traceback
 from collections.abc import Iterable, Iterator
@@ -55,18 +55,18 @@ def prepare(
 ) -> torch.fx.GraphModule:
     """`module` with observers that have seen the samples in `calibration`. Unsupported names what can't be traced."""
     try:
-        prepared = prepare_fx(module, mapping, example_inputs=example(calibration))
+        prepared = prepare_fx(module, mapping, example_inputs=example_batch(calibration))
     except REFUSALS as error:
-        where = layer_of(error, module)
+        where = describe_failed_layer(error, module)
         raise Unsupported(f"PyTorch's FX graph mode can't trace this model{where}: {error}") from error
-    leave_integers(prepared, example(calibration))
-    for batch in batches(calibration, computed_bytes.of(module, calibration)):
-        observe(prepared, batch)
+    remove_integer_observers(prepared, example_batch(calibration))
+    for batch in calibration_tensors(calibration, computed_bytes.of(module, calibration)):
+        observe_batch(prepared, batch)
     return prepared
 
 
-class Kinds(torch.fx.Interpreter):
-    """Runs the graph without observing, and notes the observers that are given something else than floats."""
+class IntegerObservers(torch.fx.Interpreter):
+    """Runs the graph without observing, and collects the observers whose input is not of floats."""
 
     def __init__(self, prepared: torch.fx.GraphModule) -> None:
         super().__init__(prepared)
@@ -81,11 +81,11 @@ class Kinds(torch.fx.Interpreter):
         return given
 
 
-def leave_integers(prepared: torch.fx.GraphModule, batch: Tensors) -> None:
-    """Take the observers off tensors of integers, such as the words of a text: they have no range to round to, and a
-    histogram refuses them ("histogram_cpu" not implemented for 'Int').
+def remove_integer_observers(prepared: torch.fx.GraphModule, batch: Tensors) -> None:
+    """Remove the observers of integer tensors, such as token ids: integers have no range, and a histogram refuses them
+    ("histogram_cpu" not implemented for 'Int').
     """
-    kinds = Kinds(prepared)
+    kinds = IntegerObservers(prepared)
     kinds.run(*batch)
     for node in kinds.integers:
         node.replace_all_uses_with(node.args[0])
@@ -93,39 +93,41 @@ def leave_integers(prepared: torch.fx.GraphModule, batch: Tensors) -> None:
     prepared.recompile()
 
 
-def observe(prepared: torch.fx.GraphModule, batch: Tensors) -> None:
+def observe_batch(prepared: torch.fx.GraphModule, batch: Tensors) -> None:
+    """Run a batch through the observers. CrossquantError if the float model gives NaN or infinity."""
     try:
         sound = all(bool(torch.isfinite(answer).all()) for answer in several(prepared(*batch)))
     except REFUSALS as error:
         if "finite" not in str(error):  # a histogram's, of what is not a number
-            where = layer_of(error, prepared)
+            where = describe_failed_layer(error, prepared)
             raise Unsupported(f"PyTorch can't calibrate this model{where}: {words(error)}") from error
         sound = False
     if not sound:
-        raise CrossquantError("the float model gives NaN or infinity for a calibration sample: look at its weights")
+        raise CrossquantError("the float model gives NaN or infinity for a calibration sample: check its weights")
 
 
-def exclude(mapping: quantization.QConfigMapping, modules: Iterable[str]) -> quantization.QConfigMapping:
-    """`mapping`, changed: these modules stay in float."""
+def exclude_modules(mapping: quantization.QConfigMapping, modules: Iterable[str]) -> quantization.QConfigMapping:
+    """Keep these modules in float; changes and returns `mapping`."""
     for name in modules:
         mapping.set_module_name(name, None)
     return mapping
 
 
-def batches(calibration: Path, each: int) -> Iterator[Tensors]:
-    """The samples in `calibration`, a tensor an input, in batches; checked. Memory doesn't grow with their number.
+def calibration_tensors(calibration: Path, sample_bytes: int) -> Iterator[Tensors]:
+    """Yield the checked samples in batches, one tensor per input; memory doesn't grow with their number.
 
-    The model computes `each` bytes of a sample. PyTorch's histograms depend on how samples fall into batches, for they
-    stretch their bins as they go: a batch depends on the model alone, so that a recipe gives the same file everywhere.
+    `each` is the number of bytes that the model computes for a sample. PyTorch's histograms stretch their bins as they
+    go and so depend on the batches. A batch depends on the model alone, so that a recipe gives the same file
+    everywhere.
     """
     total, done = samples.count(calibration), 0
-    for batch in calibration_batches.batches(calibration, BATCH, each=each):
+    for batch in calibration_batches.batches(calibration, BATCH, each=sample_bytes):
         yield tuple(map(torch.from_numpy, batch))
         done += len(batch[0])
         report(done, total)
 
 
-def example(calibration: Path) -> Tensors:
+def example_batch(calibration: Path) -> Tensors:
     """The first two samples. CrossquantError where there are none."""
     batch = samples.take(calibration, slice(2))
     if not len(batch[0]):
@@ -133,31 +135,36 @@ def example(calibration: Path) -> Tensors:
     return tuple(map(torch.from_numpy, batch))
 
 
-def count(module: torch.nn.Module, kinds: tuple[type, ...], without: Iterable[str] = ()) -> int:
-    """Products in modules of these kinds, those in `without` excepted; a padded convolution lies inside of its module.
+def count_products(
+    module: torch.nn.Module, kinds: tuple[type[torch.nn.Module], ...], without: Iterable[str] = ()
+) -> int:
+    """Count the products in modules of these kinds, except those in `without`; a padded convolution is inside of its
+    module.
 
-    PyTorch's quantized.matmul is none of them: it computes in float, and rounds what it gives.
+    PyTorch's quantized.matmul doesn't count: it computes in float, and rounds the result.
     """
     left_out = set(without)
     items = [item for name, item in module.named_modules() if name.split(".")[0] not in left_out]
-    return sum(products(item) for item in items if isinstance(item, kinds))
+    return sum(products_of(item) for item in items if isinstance(item, kinds))
 
 
-def products(layer: torch.nn.Module) -> int:
-    """How many products it computes: a recurrent layer has one with its inputs and one with its state, each way."""
-    return 2 * (1 + layer.bidirectional) if isinstance(layer, RECURRENT) else 1
+def products_of(layer: torch.nn.Module) -> int:
+    """Return the number of products of a layer: a recurrent one has two per direction, with its inputs and with its
+    state.
+    """
+    return 2 * (1 + int(layer.bidirectional)) if isinstance(layer, RECURRENT) else 1
 
 
-def left_in_float(module: torch.nn.Module, kinds: tuple[type, ...], without: Iterable[str]) -> list[str]:
-    """The layers of these kinds, with what they are, those in `without` excepted."""
-    left_out = set(without)
-    found = [(name.split(".")[0], type(item).__name__) for name, item in module.named_modules() if type(item) in kinds]
-    return [f"{name} ({kind})" for name, kind in found if name not in left_out]
+def describe_layers_in_float(module: torch.nn.Module, kinds: tuple[type, ...], without: Iterable[str]) -> list[str]:
+    """Describe the layers of these kinds, except those in `without`, as "name (type)"."""
+    excluded = set(without)
+    layers = [(name.split(".")[0], type(item).__name__) for name, item in module.named_modules() if type(item) in kinds]
+    return [f"{name} ({kind})" for name, kind in layers if name not in excluded]
 
 
-def layer_of(error: BaseException, module: torch.nn.Module) -> str:
-    """Where a trace failed: the last module that was called, with what it is; "" where there is none."""
-    known = {id(item): name for name, item in module.named_modules() if name}
+def describe_failed_layer(error: BaseException, module: torch.nn.Module) -> str:
+    """Name the last module that was called before a trace failed; "" if there is none."""
+    names = {id(item): name for name, item in module.named_modules() if name}
     called = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
-    inner = [item for item in called if id(item) in known]
-    return f" at layer '{known[id(inner[-1])]}' ({type(inner[-1]).__name__})" if inner else ""
+    modules = [item for item in called if id(item) in names]
+    return f" at layer '{names[id(modules[-1])]}' ({type(modules[-1]).__name__})" if modules else ""

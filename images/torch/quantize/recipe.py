@@ -1,6 +1,7 @@
-"""What a recipe asks of PyTorch's quantizer: the observers that choose scales and zero points."""
+"""The options of a recipe for PyTorch's quantizer: the observers that choose scales and zero points."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.ao import quantization
@@ -11,10 +12,10 @@ REDUCE = {"always": True, "never": False}  # not on and off: YAML reads those as
 
 
 class PercentileObserver(quantization.HistogramObserver):
-    """Cuts the same share of values off both ends: (100 - percentile) / 2 percent each."""
+    """Clips the same share of values at both ends: (100 - percentile) / 2 percent each."""
 
     def __init__(self, percentile: float, **kwargs: object) -> None:
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+        super().__init__(**kwargs)
         self.percentile = percentile
 
     def _non_linear_param_search(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -28,7 +29,7 @@ class PercentileObserver(quantization.HistogramObserver):
 
 @dataclass(frozen=True)
 class Recipe:
-    """`backend` is the engine that will compute. "default" leaves a choice to PyTorch's own qconfig of the backend."""
+    """`backend` is the engine that runs the model. "default" leaves a choice to PyTorch's qconfig of the backend."""
 
     backend: str
     observer: str = "default"
@@ -49,12 +50,12 @@ class Recipe:
 
     @property
     def like_pt2e(self) -> bool:
-        """Is it of the types that PT2E has?"""
+        """Has the recipe the types that PT2E supports?"""
         return (self.activation, self.weight) == ("quint8", "qint8")
 
     @property
     def reduced(self) -> bool:
-        """Do activations keep to 7 bits? Sums of two products then fit 16 bits, as CPUs without VNNI need it."""
+        """Are activations limited to 7 bits? Sums of two products then fit 16 bits, as CPUs without VNNI need."""
         own = quantization.get_default_qconfig(self.backend).activation().reduce_range
         return REDUCE.get(self.reduce_range, own)
 
@@ -74,10 +75,10 @@ class Recipe:
         return kind.with_args(dtype=TYPES[self.weight], qscheme=getattr(torch, scheme))
 
 
-def own_check(config: quantization.QConfig) -> str:
-    """What eager mode says of this recipe on one convolution; "" where it has no objection."""
-    layer = torch.nn.Conv2d(1, 1, 1)
-    layer.qconfig = config  # type: ignore[assignment]
+def check_in_eager_mode(config: quantization.QConfig) -> str:
+    """Return the error of PyTorch's eager mode for this recipe on one convolution, "" if there is none."""
+    layer: Any = torch.nn.Conv2d(1, 1, 1)  # it gets attributes that only eager mode gives a module
+    layer.qconfig = config
     layer.activation_post_process = config.activation()
     layer.activation_post_process(torch.rand(1, 1, 2, 2))
     try:

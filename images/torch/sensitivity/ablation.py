@@ -1,77 +1,82 @@
-"""What a quantized model answers with this or that layer in float, or nothing else in 8 bits."""
+"""Answers of a quantized model with chosen layers in float."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 
-from images.torch.quantize.trials import Attempts
+from images.torch.quantize.trials import TrialModels
 from images.torch.runtime import computed_bytes
 from images.torch.runtime.formats import several
-from images.torch.sensitivity.fake_quant import Part, Switches
+from images.torch.sensitivity.fake_quant import FakeQuantModel, QuantizedLayer
 from shared.data import samples
 from shared.data.samples import LARGEST_KEPT, Array, Batch
 from shared.data.subset import Subset
-from shared.sensitivity.evaluator import Judge
+from shared.sensitivity.evaluator import Evaluator
 from shared.sensitivity.layer_errors import Answers
 
-BATCH = 50  # samples: the outputs of all layers are in memory, twice
+BATCH = 50  # samples: the outputs of all layers are in memory twice
 
 
 class Ablation:
-    """A float model and its quantized twins on the same samples.
+    """A float model and its quantized counterparts on the same samples.
 
-    `parts` are the layers that are quantized; `judge` has what the float model answers."""
+    `layers` are the quantized layers; `evaluator` has the float model's answers.
+    """
 
-    def __init__(self, attempts: Attempts, subset: Subset) -> None:
-        self.attempts, self.subset = attempts, subset
-        self.switches = Switches(attempts)
-        self.parts: tuple[Part, ...] = self.switches.parts
-        self.judged = samples.about(subset.folder).judged
-        self.each = 2 * computed_bytes.of(
-            attempts.float, subset.folder
+    def __init__(self, trial_models: TrialModels, subset: Subset) -> None:
+        self.trial_models, self.subset = trial_models, subset
+        self.fake_quant = FakeQuantModel(trial_models)
+        self.layers: tuple[QuantizedLayer, ...] = self.fake_quant.layers
+        self.judged_output = samples.about(subset.folder).judged
+        self.sample_bytes = 2 * computed_bytes.of(
+            trial_models.float, subset.folder
         )  # the outputs of all layers, in float and quantized
-        self.judge = Judge(subset, self.of(attempts.float))
+        self.evaluator = Evaluator(subset, self.collect_answers(trial_models.float))
 
-    def of(self, module: torch.nn.Module) -> Array:
+    def collect_answers(self, module: torch.nn.Module) -> Array:
+        """Return a module's judged output for all samples, (samples, …)."""
         answers = Answers()
         for batch in self.batches():
-            answers.add(several(module(*map(torch.from_numpy, batch)))[self.judged].numpy())
+            answers.add(several(module(*map(torch.from_numpy, batch)))[self.judged_output].numpy())
         return answers.all
 
     def batches(self) -> Iterator[Batch]:
-        return self.subset.batches(BATCH, LARGEST_KEPT, self.each)
+        return self.subset.batches(BATCH, LARGEST_KEPT, self.sample_bytes)
 
-    def kept(self, excluded: Sequence[str]) -> Array:
-        """What the real 8-bit model answers with these layers in float."""
-        return self.of(self.attempts.quantized(excluded))
+    def answers_with_float_layers(self, excluded: Sequence[str]) -> Array:
+        """Return the answers of the real 8-bit model with these layers in float."""
+        return self.collect_answers(self.trial_models.quantize(excluded))
 
-    def only(self, activations: Iterable[Part], weights: Iterable[Part]) -> Array:
-        """The answers when nothing but these outputs and those weights are quantized."""
-        self.switches.set(activations, weights)
-        return self.of(self.switches.module)
+    def answers_with_quantized(self, activations: Iterable[QuantizedLayer], weights: Iterable[QuantizedLayer]) -> Array:
+        """Return the answers if only these layers' outputs and those layers' weights are quantized."""
+        self.fake_quant.select(activations, weights)
+        return self.collect_answers(self.fake_quant.module)
 
-    def outputs(self) -> Iterator[tuple[dict[str, Array], dict[str, Array]]]:
-        """Batch after batch, the outputs of all layers in float and when everything is quantized."""
+    def iterate_outputs(self) -> Iterator[tuple[dict[str, Array], dict[str, Array]]]:
+        """Yield by batch the outputs of all layers in float, and with everything quantized."""
         for batch in self.batches():
-            self.switches.set((), ())
-            exact = self._seen(batch)
-            self.switches.all()
-            yield exact, self._seen(batch)
+            self.fake_quant.select((), ())
+            exact = self._layer_outputs(batch)
+            self.fake_quant.select_all()
+            yield exact, self._layer_outputs(batch)
 
-    def _seen(self, batch: Batch) -> dict[str, Array]:
-        self.switches.module(*map(torch.from_numpy, batch))
-        return {part.name: part.switch.seen.numpy() for part in self.parts}
+    def _layer_outputs(self, batch: Batch) -> dict[str, Array]:
+        self.fake_quant.module(*map(torch.from_numpy, batch))
+        return {part.name: part.fake_quant.output.numpy() for part in self.layers}
 
-    def blame(self, part: Part) -> float:
-        """What the layer adds to the divergence (nats): the mean of what it adds to the float model and to the rest.
+    def added_distance(self, layer: QuantizedLayer) -> float:
+        """Return what the layer adds to the divergence (nats), up to a constant that is the same for all layers.
 
-        Where two layers each break a model, keeping one of them in float mends nothing; where errors only add up, a
-        layer alone breaks nothing. The two are the ends of the sum that Shapley's value is the mean of.
+        It is the mean of what the layer adds to the float model and to the rest. If two layers each break a model,
+        keeping one of them in float helps nothing; if errors only add up, one layer alone breaks nothing. The two are
+        the first and the last term of the sum that is averaged in the Shapley value.
         """
-        alone = self.judge.distance(self.only((part,), (part,)))
-        return (alone - self.judge.distance(self.kept((part.name,)))) / 2
+        alone = self.evaluator.distance(self.answers_with_quantized((layer,), (layer,)))
+        return (alone - self.evaluator.distance(self.answers_with_float_layers((layer.name,)))) / 2
 
 
-def ranked(ablation: Ablation) -> tuple[str, ...]:
-    """The names of the layers, those to blame most first; of equals the first in the graph."""
-    return tuple(part.name for part in sorted(ablation.parts, key=ablation.blame, reverse=True))
+def rank_layers(ablation: Ablation) -> tuple[str, ...]:
+    """Return the names of the layers, those that add most to the divergence first; among equals, the first in the
+    graph.
+    """
+    return tuple(part.name for part in sorted(ablation.layers, key=ablation.added_distance, reverse=True))

@@ -1,19 +1,8 @@
-"""Run these tests in the keras image's environment (`tests/inside.py`); they are not collected elsewhere."""
+"""What the tests of the keras image share."""
 
-import importlib.util
 from pathlib import Path
 
 import pytest
-
-collect_ignore_glob = [] if importlib.util.find_spec("tensorflow") else ["test_*.py"]
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    """The folder that a stage writes to."""
-    folder = tmp_path / "out"
-    folder.mkdir()
-    return folder
 
 
 @pytest.fixture

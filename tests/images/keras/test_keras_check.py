@@ -13,9 +13,9 @@ from driver.inputs import embedded_sample
 from images.keras import calibration, dataset, labels
 from shared.artifacts import store
 from shared.artifacts.store import ROOT
-from shared.contract import SEAL_SCHEMA, Seal, encode, read
+from shared.contract import MANIFEST_SCHEMA, Manifest, encode, read
 from shared.data import data_report, leakage, samples
-from shared.data.data_report import Examination
+from shared.data.data_report import DataReport
 from shared.errors import CrossquantError
 from tests.images.keras.data_makers import DEFAULTS, User
 
@@ -44,12 +44,12 @@ def cifar() -> dict[str, np.ndarray]:
     return train | {"x_test": arrays["x_test"][some], "y_test": arrays["y_test"][some]}
 
 
-def check_data(user: User, model: Path, **options: object) -> Examination:
-    """What `check` says of the user's arrays, prepared with these options, sealed as the stage runner seals them."""
+def check_data(user: User, model: Path, **options: object) -> DataReport:
+    """What `check` says of the user's arrays, prepared with these options, published as the stage runner does."""
     prepared = user.run("npz", **options)
     values = DEFAULTS | options
-    seal = Seal(SEAL_SCHEMA, "data", "ok", "", {}, {}, "", values, {}, "", 0.0, 0)
-    (prepared / store.SEAL).write_text(encode(seal))
+    manifest = Manifest(MANIFEST_SCHEMA, "data", "ok", "", {}, {}, "", values, {}, "", 0.0, 0)
+    (prepared / store.MANIFEST).write_text(encode(manifest))
     folders = [prepared.parent / f"{prepared.name}-{name}" for name in ("dataset", "labels", "check")]
     for folder in folders:
         folder.mkdir()
@@ -58,7 +58,7 @@ def check_data(user: User, model: Path, **options: object) -> Examination:
     command = [sys.executable, "-c", CHECK, prepared, folders[0], folders[1], model, folders[2]]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "2"}
     subprocess.run(command, check=True, env=environment)
-    return read(Examination, folders[2] / data_report.FILE)
+    return read(DataReport, folders[2] / data_report.FILE)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from images.keras import describe
 from shared import compatibility
-from shared.compatibility import Leg
+from shared.compatibility import FrameworkSupport
 from shared.errors import CrossquantError
 from tests.images.keras import keras_models as models
 
@@ -20,7 +20,7 @@ def test_what_a_model_is(tmp_path: Path, out: Path):
     assert inspection.parameters == 4 * (27 + 1) + 4 * (36 + 1) + 4 * (4 + 1) + 4 * 10 + 10
     assert inspection.layers == {"Add": 1, "Conv2D": 3, "Dense": 1, "GlobalAveragePooling2D": 1, "Rescaling": 1}
     assert inspection.operators["Conv"] == 3
-    assert inspection.legs == (Leg("tf2onnx", all=True),)
+    assert inspection.legs == (FrameworkSupport("tf2onnx", all=True),)
     assert (out / "model.onnx").exists()
 
 

@@ -1,6 +1,5 @@
-"""Run these tests in the litert image's environment (`tests/inside.py`); they are not collected elsewhere."""
+"""What the tests of the litert image share."""
 
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,9 +7,6 @@ import numpy as np
 import pytest
 
 from shared.artifacts.store import ROOT
-
-# `tests/e2e/test_inside.py` says so where there is no such environment: the image is optional.
-collect_ignore_glob = [] if importlib.util.find_spec("ai_edge_litert") else ["test_*.py"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,14 +18,6 @@ def one_thread() -> Iterator[None]:
         patch.setenv("OMP_NUM_THREADS", "1")
         limit_threads()
         yield
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    """The folder that a stage writes to."""
-    folder = tmp_path / "out"
-    folder.mkdir()
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -1,26 +1,9 @@
-"""These tests run inside the onnx image's environment alone (`tests/inside.py`); elsewhere they are not collected."""
+"""What the tests of the onnx image share."""
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-collect_ignore_glob = [] if importlib.util.find_spec("onnxruntime") else ["test_*.py"]
-
-
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the runner is started with."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    """Where a stage is to write."""
-    folder = tmp_path / "out"
-    folder.mkdir()
-    return folder
 
 
 @pytest.fixture
@@ -36,7 +19,7 @@ def calibration(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def folded(tmp_path: Path) -> Path:
-    """A folded model; what it was exported as is beside it."""
+    """A folded model, with the exported file beside it."""
     from images.onnx import fold_batchnorm  # noqa: PLC0415 - needs onnxruntime
     from tests.images import models  # noqa: PLC0415 - needs onnx
 

@@ -1,4 +1,4 @@
-"""Models that 8 bits break, and a task on which they are good: which of ten seeded patterns is it?"""
+"""Models that 8 bits break, and a task on which their float files are good: which of ten seeded patterns is shown?"""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def task(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def folder(path: Path, count: int, seed: int, kind: type) -> Path:
-    """An artifact of images, without a seal."""
+    """Write an artifact of images and labels, without a manifest."""
     images, labels = task(count, seed)
     path.mkdir()
     np.save(path / "input_0.npy", images.astype(kind))
@@ -30,13 +30,15 @@ def folder(path: Path, count: int, seed: int, kind: type) -> Path:
 
 
 def detectors() -> np.ndarray:
-    """(pixels, CLASSES): how like each pattern a flat image is, for pixels from 0 to 1."""
+    """Return (pixels, CLASSES): how similar a flat image is to each pattern, for pixels from 0 to 1."""
     flat = PATTERNS.reshape(CLASSES, -1)
     return (flat - flat.mean(axis=0)).T.astype(np.float32) / 255
 
 
 def start() -> Graph:
-    """Four convolutions that pass the image on, so that there is something left that can be quantized; flat."""
+    """Four convolutions that pass the image on, so that there are quantizable layers besides the hard one; then a
+    Flatten.
+    """
     graph = Graph()
     graph.add("Transpose", perm=[0, 3, 1, 2])
     for _ in range(4):
@@ -47,7 +49,7 @@ def start() -> Graph:
 
 
 def outlier(path: Path, factor: float = 1000.0) -> Path:
-    """One channel of a layer is `factor` times as large as the others, and as much smaller in the next one."""
+    """One channel of a layer is `factor` times as large as the others, which the next layer undoes."""
     graph, up = start(), np.ones(CLASSES, np.float32)
     up[0] = factor
     graph.add("Gemm", graph.given(detectors() * up), graph.given(40 * up))

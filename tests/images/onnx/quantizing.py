@@ -1,4 +1,4 @@
-"""Recipes for the tests of the static quantizer, and what its files hold."""
+"""Recipes for the tests of the static quantizer, and readers of the files that it writes."""
 
 from pathlib import Path
 
@@ -29,15 +29,15 @@ TYPES = {"int8": TensorProto.INT8, "uint8": TensorProto.UINT8}
 
 
 def run(model: Path, calibration: Path, out: Path, **recipe: object) -> onnx.ModelProto:
-    """The stage, with the defaults of stages.toml; the exported file is beside the folded one."""
+    """Run the stage with the defaults of stages.toml; the exported file is beside the folded one."""
     quantize.run(model, model.parent / "exported", calibration, out, **{**DEFAULTS, **recipe})
     return onnx.load(out / models.FILE)
 
 
 def answers(variant: Path, images: np.ndarray) -> np.ndarray:
-    """What a model of one input and one output makes of them, on one thread."""
-    [found] = load(variant, 1)((images,))
-    return found
+    """Return the answers of a model with one input and one output, on one thread."""
+    [output] = load(variant, 1)((images,))
+    return output
 
 
 def dequantized(model: onnx.ModelProto) -> tuple[list[onnx.NodeProto], dict[str, onnx.TensorProto]]:

@@ -1,4 +1,6 @@
-"""Calibration: ONNX Runtime's ranges, batch after batch, whatever the batch, in memory that doesn't grow."""
+"""Calibration gives ONNX Runtime's ranges, independent of the batch size, in memory that doesn't grow with
+the samples.
+"""
 
 import json
 import subprocess
@@ -10,7 +12,7 @@ import pytest
 from onnxruntime.quantization.calibrate import CalibrationDataReader, create_calibrator
 
 from images.onnx.quantize import calibrate
-from images.onnx.quantize.calibrate import METHODS, ranges
+from images.onnx.quantize.calibrate import METHODS, compute_ranges
 from images.onnx.quantize.histogram import BLOCK, Histogram
 from images.onnx.quantize.recipe import QUANTIZABLE
 from shared.errors import CrossquantError, Unsupported
@@ -22,29 +24,29 @@ CHILD = """
 import json, os, resource, sys, tempfile
 sys.path[:] = json.loads(os.environ["SEARCH"])
 from pathlib import Path
-from images.onnx.quantize.calibrate import ranges
+from images.onnx.quantize.calibrate import compute_ranges
 model, calibration, method = sys.argv[1:]
 with tempfile.TemporaryDirectory() as scratch:
-    ranges(Path(model), Path(calibration), method, 99.99, Path(scratch))
+    compute_ranges(Path(model), Path(calibration), method, 99.99, Path(scratch))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
 
 
-def found(model: Path, images: np.ndarray, method: str, folder: Path, percentile: float = 99.99) -> dict:
-    """Tensor to (low, high)."""
+def computed_ranges(model: Path, images: np.ndarray, method: str, folder: Path, percentile: float = 99.99) -> dict:
+    """Return (low, high) by tensor."""
     np.save(folder / "input_0.npy", images)
-    known = ranges(model / models.FILE, folder, method, percentile, folder)
-    return {name: tuple(float(np.squeeze(limit)) for limit in data.range_value) for name, data in known.items()}
+    tensor_ranges = compute_ranges(model / models.FILE, folder, method, percentile, folder)
+    return {name: tuple(float(np.squeeze(limit)) for limit in data.range_value) for name, data in tensor_ranges.items()}
 
 
-def by_onnx_runtime(model: Path, images: np.ndarray, method: str, folder: Path) -> dict:
-    """What its own calibrator finds when it is given all images at once."""
+def ranges_of_onnx_runtime(model: Path, images: np.ndarray, method: str, folder: Path) -> dict:
+    """Return the ranges of ONNX Runtime's own calibrator, given all images at once."""
 
     class All(CalibrationDataReader):
-        given = iter([{"image": images}])
+        batches = iter([{"image": images}])
 
         def get_next(self) -> dict | None:
-            return next(self.given, None)
+            return next(self.batches, None)
 
     calibrator = create_calibrator(
         model / models.FILE,
@@ -54,15 +56,15 @@ def by_onnx_runtime(model: Path, images: np.ndarray, method: str, folder: Path) 
         extra_options={"percentile": 99.99},
     )
     calibrator.collect_data(All())
-    known = calibrator.compute_data()
-    return {name: tuple(float(np.squeeze(limit)) for limit in data.range_value) for name, data in known.items()}
+    tensor_ranges = calibrator.compute_data()
+    return {name: tuple(float(np.squeeze(limit)) for limit in data.range_value) for name, data in tensor_ranges.items()}
 
 
 @pytest.mark.parametrize("method", ["minmax", "entropy", "percentile", "distribution"])
 def test_the_ranges_are_those_of_onnx_runtimes_calibrator(method: str, tmp_path: Path):
-    """Of 130 images, in batches with a short last one, as of all at once."""
+    """130 images, in batches with a short last one, give the same ranges as all at once."""
     model, images = models.convolutional(tmp_path / "model"), models.images(130)
-    ours, theirs = (make(model, images, method, tmp_path) for make in (found, by_onnx_runtime))
+    ours, theirs = (make(model, images, method, tmp_path) for make in (computed_ranges, ranges_of_onnx_runtime))
     assert ours.keys() == theirs.keys()
     for name, limits in theirs.items():
         bin_ = 2 * max(map(abs, limits)) / calibrate.BINS.get(method, 2048)
@@ -73,8 +75,8 @@ def test_the_moving_average_is_the_mean_of_the_batches_extremes(tmp_path: Path, 
     monkeypatch.setattr(calibrate, "BATCH", 2)
     images = np.zeros((6, *models.SHAPE), np.float32)
     images[:, 0, 0, 0] = [10, 20, 30, 5, 60, 50]
-    known = found(models.convolutional(tmp_path / "model"), images, "moving_average", tmp_path)
-    assert known["image"] == pytest.approx((0, (20 + 30 + 60) / 3))
+    ranges = computed_ranges(models.convolutional(tmp_path / "model"), images, "moving_average", tmp_path)
+    assert ranges["image"] == pytest.approx((0, (20 + 30 + 60) / 3))
 
 
 @pytest.mark.parametrize("absolute", [True, False])
@@ -84,8 +86,8 @@ def test_a_histogram_is_numpys(absolute: bool):
     histogram = Histogram.empty(64, least, greatest, absolute)
     for row in values:
         histogram.add(row)
-    seen = np.abs(values) if absolute else values
-    counts, edges = np.histogram(seen, 64, (histogram.low, histogram.high))
+    counted = np.abs(values) if absolute else values
+    counts, edges = np.histogram(counted, 64, (histogram.low, histogram.high))
     assert np.abs(histogram.counts - counts).max() <= 2  # a value on an edge may be on either side
     assert histogram.counts.sum() == values.size
     np.testing.assert_allclose(histogram.edges, edges, rtol=1e-6)
@@ -94,13 +96,13 @@ def test_a_histogram_is_numpys(absolute: bool):
 @pytest.mark.parametrize("method", ["minmax", "entropy", "percentile", "moving_average", "distribution"])
 def test_a_tensor_of_zeros_has_a_range(method: str, tmp_path: Path):
     images = np.zeros((7, *models.SHAPE), np.float32)
-    known = found(models.convolutional(tmp_path / "model"), images, method, tmp_path)
-    assert np.isfinite(known["image"]).all()
+    ranges = computed_ranges(models.convolutional(tmp_path / "model"), images, method, tmp_path)
+    assert np.isfinite(ranges["image"]).all()
 
 
 def test_a_model_of_a_fixed_batch_is_not_calibrated(tmp_path: Path):
     with pytest.raises(Unsupported, match=r"^the model takes batches of 4 alone, which can't be calibrated: "):
-        found(models.by_place(tmp_path / "model"), models.images(10), "minmax", tmp_path)
+        computed_ranges(models.by_place(tmp_path / "model"), models.images(10), "minmax", tmp_path)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -108,12 +110,12 @@ def test_images_with_nan_or_infinity_are_named(bad: float, tmp_path: Path):
     images = models.images(130)
     images[107, 3, 3, 1] = bad
     with pytest.raises(CrossquantError, match=r"^calibration sample 107 has NaN or infinity: mend it or leave it out$"):
-        found(models.convolutional(tmp_path / "model"), images, "minmax", tmp_path)
+        computed_ranges(models.convolutional(tmp_path / "model"), images, "minmax", tmp_path)
 
 
 def test_a_calibration_set_without_images_is_an_error(tmp_path: Path):
     with pytest.raises(CrossquantError, match=r"^the calibration set is empty: raise calibration.images$"):
-        found(models.convolutional(tmp_path / "model"), models.images(1)[:0], "minmax", tmp_path)
+        computed_ranges(models.convolutional(tmp_path / "model"), models.images(1)[:0], "minmax", tmp_path)
 
 
 @pytest.mark.parametrize("method", ["minmax", "percentile"])
@@ -125,14 +127,12 @@ def test_a_model_that_overflows_is_an_error(method: str, tmp_path: Path):
     graph.convolution(3, 4)
     graph.add("Flatten")
     graph.dense(256, 10)
-    with pytest.raises(
-        CrossquantError, match=r"^the float model answers NaN or infinity at Mul_\d: look at the weights"
-    ):
-        found(graph.save(tmp_path / "model"), models.images(5), method, tmp_path)
+    with pytest.raises(CrossquantError, match=r"^the float model gives NaN or infinity at Mul_\d: check the weights"):
+        computed_ranges(graph.save(tmp_path / "model"), models.images(5), method, tmp_path)
 
 
 def peak(model: Path, images: np.ndarray, method: str, folder: Path) -> int:
-    """Bytes of a process that does nothing else."""
+    """Return the peak memory, in bytes, of a process that only calibrates."""
     np.save(folder / "input_0.npy", images)
     arguments = [str(model / models.FILE), str(folder), method]
     environment = {"OMP_NUM_THREADS": "1", "SEARCH": json.dumps(sys.path)}

@@ -1,4 +1,4 @@
-"""The look at the data where the user's model is an ONNX file."""
+"""The data check for a user's ONNX model."""
 
 from pathlib import Path
 
@@ -7,9 +7,9 @@ import pytest
 
 from images.onnx.session import load
 from shared.artifacts import store
-from shared.contract import SEAL_SCHEMA, Seal, encode, read
+from shared.contract import MANIFEST_SCHEMA, Manifest, encode, read
 from shared.data import data_report
-from shared.data.data_report import Examination
+from shared.data.data_report import DataReport
 from tests.images import declared, models
 
 COUNT = 200
@@ -37,21 +37,20 @@ def test_pixels_that_the_model_was_not_made_for(tmp_path: Path, monkeypatch: pyt
     data, dataset, apart, out = (tmp_path / name for name in ("data", "dataset", "labels", "out"))
     for folder in (data, dataset, apart, out):
         folder.mkdir()
-    for split, part in {"train": slice(None, None, 2), "test": slice(1, None, 2)}.items():
-        np.save(data / f"x_{split}_0.npy", pixels[part] * np.float32(scale))
-        np.save(data / f"y_{split}.npy", labels[part])
+    for split, rows in {"train": slice(None, None, 2), "test": slice(1, None, 2)}.items():
+        np.save(data / f"x_{split}_0.npy", pixels[rows] * np.float32(scale))
+        np.save(data / f"y_{split}.npy", labels[rows])
     np.save(dataset / "input_0.npy", np.load(data / "x_test_0.npy"))
     np.save(apart / "labels.npy", labels[1::2])
     (data / "about.json").write_text("{}")
     (dataset / "about.json").write_text("{}")
-    (data / store.SEAL).write_text(
-        encode(Seal(SEAL_SCHEMA, "data", "ok", "", {}, {}, "", {"scale": scale}, {}, "", 0.0, 0))
-    )
+    manifest = Manifest(MANIFEST_SCHEMA, "data", "ok", "", {}, {}, "", {"scale": scale}, {}, "", 0.0, 0)
+    (data / store.MANIFEST).write_text(encode(manifest))
     declared.call("onnx", "check", data, dataset, apart, model, out, samples=COUNT)
-    found = read(Examination, out / data_report.FILE)
-    told = [text for text in found.warnings if text.startswith("prepared as ")]
+    examination = read(DataReport, out / data_report.FILE)
+    warnings = [text for text in examination.warnings if text.startswith("prepared as ")]
     if scale == 1:
-        assert (found.twins.declared, told) == (1.0, [])
+        assert (examination.twins.declared, warnings) == (1.0, [])
     else:
-        assert found.twins.declared < 0.8
-        assert told[0].startswith("prepared as '0 to 255' the data scores 100.00%")
+        assert examination.twins.declared < 0.8
+        assert warnings[0].startswith("prepared as '0 to 255' the data scores 100.00%")

@@ -1,4 +1,4 @@
-"""The same ONNX file on a CPU without VNNI: uint8 times int8 answers otherwise there, uint8 times uint8 the same."""
+"""The same ONNX file on a CPU without VNNI: uint8 times int8 gives other answers there, uint8 times uint8 the same."""
 
 from pathlib import Path
 
@@ -35,7 +35,9 @@ def dataset(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Apart from the samples. What would put them out of this process's reach for ever is only noted here."""
+    """Labels apart from the samples. Hiding them would last for the whole process, so here the call is only
+    recorded.
+    """
     folder = tmp_path / "labels"
     folder.mkdir()
     np.save(folder / "labels.npy", (np.arange(IMAGES) % 10).astype(np.uint8))
@@ -44,7 +46,7 @@ def labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def answers(folder: Path, indices: np.ndarray) -> np.ndarray:
-    """What this CPU answers to the same images."""
+    """Return this CPU's answers to the same images."""
     return quantizing.answers(folder, models.images(IMAGES)[indices])
 
 
@@ -58,11 +60,11 @@ def test_only_signed_weights_answer_otherwise_without_vnni(
     recipe = {"activation": "uint8", "weight": weight, "per_channel": weight == "int8", "calibrate": "minmax"}
     quantizing.run(folded, calibration, variant, **recipe)
     declared.call("onnx", "emulate", variant, dataset, labels, out, cpus=["haswell"], images=IMAGES // 2)
-    found = np.load(out / "haswell" / emulation.ANSWERS)
-    assert found.dtype == np.float32
-    assert np.array_equal(found, answers(variant, np.load(out / emulation.INDICES))) is (same or this_cpu().saturates)
-    (seen,) = read_shown(emulation.Summary, out / emulation.SUMMARY).cpus.values()
-    assert (seen.refused, seen.int8_instructions) == ("", ("avx2",))
+    outputs = np.load(out / "haswell" / emulation.ANSWERS)
+    assert outputs.dtype == np.float32
+    assert np.array_equal(outputs, answers(variant, np.load(out / emulation.INDICES))) is (same or this_cpu().saturates)
+    (cpu,) = read_shown(emulation.Summary, out / emulation.SUMMARY).cpus.values()
+    assert (cpu.refused, cpu.int8_instructions) == ("", ("avx2",))
     assert (tmp_path / "hidden").read_text() == str(labels)
 
 
@@ -71,8 +73,8 @@ def test_float_answers_alike_and_each_cpu_has_its_own(folded, dataset, labels, o
     indices = np.load(out / emulation.INDICES)
     assert (indices == emulation.subset(np.load(labels / "labels.npy"), IMAGES // 2)).all()
     for cpu in ("nehalem", "haswell"):
-        found = np.load(out / cpu / emulation.ANSWERS)
-        np.testing.assert_allclose(found, answers(folded, indices), atol=1e-5)
+        outputs = np.load(out / cpu / emulation.ANSWERS)
+        np.testing.assert_allclose(outputs, answers(folded, indices), atol=1e-5)
     assert [
         seen.int8_instructions for seen in read_shown(emulation.Summary, out / emulation.SUMMARY).cpus.values()
     ] == [(), ("avx2",)]
@@ -84,8 +86,8 @@ def test_an_arm_cpu_answers_as_this_one(folded, dataset, labels, out):
     except CrossquantError as error:
         pytest.skip(str(error))
     declared.call("onnx", "emulate", folded, dataset, labels, out, cpus=["neoverse-n1"], images=10)
-    found = np.load(out / "neoverse-n1" / emulation.ANSWERS)
-    np.testing.assert_allclose(found, answers(folded, np.load(out / emulation.INDICES)), atol=1e-5)
+    outputs = np.load(out / "neoverse-n1" / emulation.ANSWERS)
+    np.testing.assert_allclose(outputs, answers(folded, np.load(out / emulation.INDICES)), atol=1e-5)
     assert read_shown(emulation.Summary, out / emulation.SUMMARY).cpus["neoverse-n1"].int8_instructions == ("asimddp",)
 
 

@@ -1,4 +1,4 @@
-"""`explain`: its figures against a forward pass by hand, and whom it blames."""
+"""`explain`: its metrics against a forward pass by hand, and the layers that it names."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def calibration(tmp_path: Path) -> Path:
 
 
 def explained(model: Path, calibration: Path, out: Path, **options: object) -> Sensitivity:
-    """The model's float file, quantized as `onnx.tested` beside it, explained."""
+    """Quantize the model's float file as `onnx.tested` beside it, and explain it."""
     variant = model.parent / "onnx.tested"
     variant.mkdir()
     quantize.run(model, model, calibration, variant, **{**RECIPE, **options})
@@ -51,7 +51,7 @@ def explained(model: Path, calibration: Path, out: Path, **options: object) -> S
 
 
 def rounded(values: np.ndarray, least: float, greatest: float, kind: type) -> np.ndarray:
-    """As QuantizeLinear and DequantizeLinear do it, with the range's zero on a whole step."""
+    """Quantize and dequantize, with the range's zero on a whole step."""
     limits = np.iinfo(kind)
     scale = np.float32((greatest - least) / (limits.max - limits.min))
     zero = round(limits.min - least / scale)
@@ -72,7 +72,7 @@ def test_the_figures_of_a_model_of_two_layers_by_hand(calibration: Path, tmp_pat
     first, second = hard.detectors() / 4, np.diag(np.linspace(0.01, 9, 10)).astype(np.float32)
     graph.add("Gemm", graph.given(first))
     graph.add("Gemm", graph.given(second))
-    found = explained(graph.save(tmp_path / "model"), calibration, out)
+    sensitivity = explained(graph.save(tmp_path / "model"), calibration, out)
 
     images, labels = (np.load(calibration / name) for name in ("input_0.npy", "labels.npy"))
     flat = images.reshape(len(images), -1)
@@ -90,12 +90,12 @@ def test_the_figures_of_a_model_of_two_layers_by_hand(calibration: Path, tmp_pat
         return (forward(*quantized).argmax(axis=1) == labels).mean()
 
     every = ("input", "w1", "middle", "w2", "output")
-    layers = {layer.name: layer for layer in found.layers}
+    layers = {layer.name: layer for layer in sensitivity.layers}
     one, two = layers["Gemm_1"], layers["Gemm_2"]
-    assert found.images == 200
-    assert found.float_accuracy == pytest.approx(right())
-    assert found.weights_only == pytest.approx(right("w1", "w2"))
-    assert found.activations_only == pytest.approx(right("input", "middle", "output"), abs=0.01)
+    assert sensitivity.images == 200
+    assert sensitivity.float_accuracy == pytest.approx(right())
+    assert sensitivity.weights_only == pytest.approx(right("w1", "w2"))
+    assert sensitivity.activations_only == pytest.approx(right("input", "middle", "output"), abs=0.01)
     assert (one.only_weights, two.only_weights) == (pytest.approx(right("w1")), pytest.approx(right("w2")))
     assert one.only_activations == pytest.approx(right("middle"), abs=0.01)
     assert two.only_activations == pytest.approx(right("output"), abs=0.01)
@@ -116,8 +116,8 @@ def test_the_figures_of_a_model_of_two_layers_by_hand(calibration: Path, tmp_pat
 @pytest.mark.parametrize(
     "recipe", [{}, {"per_channel": True}, {"activation": "uint16"}, {"symmetric_activation": True}]
 )
-def test_with_all_switches_on_it_answers_as_the_quantized_file(recipe: dict, calibration: Path, tmp_path: Path):
-    """As its graph is written: ONNX Runtime's optimizer rounds some of the values between in another way, or not."""
+def test_with_all_tensors_quantized_it_answers_as_the_quantized_file(recipe: dict, calibration: Path, tmp_path: Path):
+    """Compared with the file's graph as written: ONNX Runtime's optimizer rounds some intermediate values otherwise."""
     model = hard.normalized(tmp_path / "model")
     (tmp_path / "quantized").mkdir()
     quantize.run(model, model, calibration, tmp_path / "quantized", **{**RECIPE, **recipe})
@@ -126,28 +126,28 @@ def test_with_all_switches_on_it_answers_as_the_quantized_file(recipe: dict, cal
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(tmp_path / "quantized" / models.FILE, options)
-    quantized = ablation.of(lambda batch: tuple(session.run(None, {"image": batch[0]})))
-    exact = ablation.of(load(model, 1))
-    np.testing.assert_allclose(ablation.answers(()), exact, atol=1e-5)
-    np.testing.assert_allclose(ablation.answers(ablation.names), quantized, atol=1e-5)
+    quantized = ablation.collect_answers(lambda batch: tuple(session.run(None, {"image": batch[0]})))
+    exact = ablation.collect_answers(load(model, 1))
+    np.testing.assert_allclose(ablation.answers_with_quantized(()), exact, atol=1e-5)
+    np.testing.assert_allclose(ablation.answers_with_quantized(ablation.tensors), quantized, atol=1e-5)
     assert np.abs(quantized - exact).max() > 1e-3
 
 
-def test_the_quantized_mul_is_blamed_with_its_range(calibration: Path, tmp_path: Path, out: Path):
-    found = explained(hard.normalized(tmp_path / "model"), calibration, out)
-    first = found.layers[0]
-    assert found.variant == "onnx.tested"
+def test_the_quantized_mul_is_named_with_its_range(calibration: Path, tmp_path: Path, out: Path):
+    sensitivity = explained(hard.normalized(tmp_path / "model"), calibration, out)
+    first = sensitivity.layers[0]
+    assert sensitivity.variant == "onnx.tested"
     assert (first.name, first.operator) == ("Mul_10", "Mul")
-    assert first.kept > found.quantized_accuracy + 0.5
-    assert found.diagnosis == Diagnosis("weights", "Mul_10")
+    assert first.kept > sensitivity.quantized_accuracy + 0.5
+    assert sensitivity.diagnosis == Diagnosis("weights", "Mul_10")
 
 
 def test_a_range_that_is_too_narrow_shows_as_clipped(calibration: Path, tmp_path: Path, out: Path):
-    found = explained(
+    sensitivity = explained(
         hard.outlier(tmp_path / "model", factor=1.0), calibration, out, calibrate="percentile", percentile=80.0
     )
-    [layer] = [layer for layer in found.layers if layer.name == "Gemm_8"]
-    [relu] = [layer for layer in found.layers if layer.name == "Relu_9"]
+    [layer] = [layer for layer in sensitivity.layers if layer.name == "Gemm_8"]
+    [relu] = [layer for layer in sensitivity.layers if layer.name == "Relu_9"]
     assert layer.clipped == 0.0  # its own output isn't quantized: the Relu's is
     assert 0.1 < relu.clipped < 0.3
 
@@ -156,7 +156,7 @@ def test_a_variant_that_is_not_quantized_statically_is_unsupported(calibration: 
     model = models.convolutional(tmp_path / "model")
     (tmp_path / "half").mkdir()
     float16.run(model, tmp_path / "half")
-    with pytest.raises(Unsupported, match=r"^explain compares layer by layer what is quantized statically: "):
+    with pytest.raises(Unsupported, match=r"^explain compares statically quantized variants layer by layer: "):
         explain.run(tmp_path / "half", model, calibration, out, images=50)
 
 

@@ -1,4 +1,4 @@
-"""ONNX Runtime's stages take no more memory than there is room for, however much a model computes of a small sample."""
+"""The stages fit into the memory that there is, even if the model computes much from a small sample."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 
 from images.onnx import computed_bytes, quantize
 from images.onnx.quantize import calibrate, outliers
-from images.onnx.quantize.calibrate import METHODS, ranges
+from images.onnx.quantize.calibrate import METHODS, compute_ranges
 from images.onnx.sensitivity import ablation
 from shared.data import samples
 from shared.data.samples import COMPUTED, LARGEST_KEPT
@@ -36,13 +36,13 @@ CALLS = {
     **{
         method: (
             "images.onnx.quantize.calibrate",
-            f"images.onnx.quantize.calibrate.ranges(*arguments, '{method}', 99.99, Path(scratch))",
+            f"images.onnx.quantize.calibrate.compute_ranges(*arguments, '{method}', 99.99, Path(scratch))",
         )
         for method in METHODS
     },
     "outliers": (
         "images.onnx.quantize.outliers",
-        "images.onnx.quantize.outliers.without_outliers(*arguments, 10.0, Path(scratch))",
+        "images.onnx.quantize.outliers.drop_outliers(*arguments, 10.0, Path(scratch))",
     ),
     "predict": (
         "tests.images.declared",
@@ -71,7 +71,7 @@ def calibration(tmp_path: Path) -> Path:
 
 
 def peak(way: str, model: Path, calibration: Path) -> int:
-    """Bytes of a process that does nothing else."""
+    """Return the peak memory, in bytes, of a process that does nothing else."""
     module, call = CALLS[way]
     environment = {"OMP_NUM_THREADS": "1", "SEARCH": json.dumps(sys.path)}
     command = [sys.executable, "-c", CHILD.format(module=module, call=call), model / models.FILE, calibration]
@@ -81,24 +81,24 @@ def peak(way: str, model: Path, calibration: Path) -> int:
 
 @pytest.mark.parametrize("way", [*CALLS])
 def test_much_that_is_computed_of_little_fits(way: str, calibration: Path, tmp_path: Path):
-    """In batches by the inputs' bytes, all 100 samples are observed together: 0.8 GB, and what is made beside them."""
+    """With batches chosen by the size of the inputs, all 100 samples would be observed together: 0.8 GB and more."""
     little = peak(way, wide(tmp_path / "little", 16), calibration)
     much = peak(way, wide(tmp_path / "much"), calibration)
-    kept = COMPUTED * LARGEST_KEPT * (4 if way == "predict" else 1)
-    assert much - little < min(2.5 * kept, 1.5 * IMAGES * WIDE if way == "predict" else IMAGES * WIDE)
+    limit = COMPUTED * LARGEST_KEPT * (4 if way == "predict" else 1)
+    assert much - little < min(2.5 * limit, 1.5 * IMAGES * WIDE if way == "predict" else IMAGES * WIDE)
 
 
 def test_what_is_computed_of_a_sample_is_known_to_the_byte(calibration: Path, tmp_path: Path):
     """Mul and Transpose of the image, convolution and Relu, their mean twice, ten answers."""
-    known = computed_bytes.per_sample(wide(tmp_path / "model"), calibration)
-    assert known == WIDE + 4 * (2 * 192 + 2 * CHANNELS + 10)
+    sample_bytes = computed_bytes.per_sample(wide(tmp_path / "model"), calibration)
+    assert sample_bytes == WIDE + 4 * (2 * 192 + 2 * CHANNELS + 10)
 
 
 def test_of_a_quantized_file_codes_are_counted_and_weights_are_not(calibration: Path, out: Path, tmp_path: Path):
     model = wide(tmp_path / "model", 1024)
     quantizing.run(model, calibration, out, **quantizing.RECIPES["u8s8"])
-    exact, known = (computed_bytes.per_sample(folder, calibration) for folder in (model, out))
-    assert exact / 2 < known < 1.5 * exact
+    exact, quantized = (computed_bytes.per_sample(folder, calibration) for folder in (model, out))
+    assert exact / 2 < quantized < 1.5 * exact
 
 
 def test_a_model_of_a_fixed_batch_takes_what_it_takes(calibration: Path, tmp_path: Path):
@@ -111,27 +111,27 @@ def test_the_tensors_of_a_shape_that_only_the_data_tell_are_counted(calibration:
 
 
 def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Of the batches that are read from here on, of more samples than the two that sizes are known by."""
-    found: list[int] = []
+    """Record the sizes of all batches that are read from now on, except the two samples that measure sizes."""
+    batch_sizes: list[int] = []
     take = samples.take
 
     def taken(folder: Path, where: slice) -> samples.Batch:
         batch = take(folder, where)
-        found.append(len(batch[0]))
+        batch_sizes.append(len(batch[0]))
         return batch
 
     monkeypatch.setattr(samples, "take", taken)
-    return found
+    return batch_sizes
 
 
 @pytest.mark.parametrize("method", [*METHODS])
 def test_the_batch_is_what_there_is_room_for(
     method: str, calibration: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    found = sizes(monkeypatch)
-    ranges(wide(tmp_path / "model") / models.FILE, calibration, method, 99.99, tmp_path)
+    batch_sizes = sizes(monkeypatch)
+    compute_ranges(wide(tmp_path / "model") / models.FILE, calibration, method, 99.99, tmp_path)
     fits = COMPUTED * LARGEST_KEPT // (WIDE + 4 * (2 * 192 + 2 * CHANNELS + 10))
-    assert fits in found and set(found) <= {1, IMAGES, fits, IMAGES % fits, calibrate.BATCH_WHOLE}
+    assert fits in batch_sizes and set(batch_sizes) <= {1, IMAGES, fits, IMAGES % fits, calibrate.HISTOGRAM_BATCH}
 
 
 @pytest.mark.parametrize("method", [*METHODS])
@@ -140,21 +140,21 @@ def test_ranges_are_the_same_in_batches_of_any_size(
 ):
     """A moving average too: it is of 100 samples at a time, however few of them are in memory."""
     np.save(calibration / "input_0.npy", models.images(230))
-    model, found = models.convolutional(tmp_path / "model") / models.FILE, []
-    each = computed_bytes.of(model, calibration)
+    model, all_ranges = models.convolutional(tmp_path / "model") / models.FILE, []
+    sample_bytes = computed_bytes.per_sample_of_file(model, calibration)
     for together in (1000, 7, 1):
-        monkeypatch.setattr(samples, "COMPUTED", together * each / LARGEST_KEPT)
-        known = ranges(model, calibration, method, 99.99, tmp_path)
-        found.append({name: [float(np.squeeze(end)) for end in data.range_value] for name, data in known.items()})
-    for other in found[1:]:
-        for name, limits in found[0].items():
+        monkeypatch.setattr(samples, "COMPUTED", together * sample_bytes / LARGEST_KEPT)
+        ranges = compute_ranges(model, calibration, method, 99.99, tmp_path)
+        all_ranges.append({name: [float(np.squeeze(end)) for end in data.range_value] for name, data in ranges.items()})
+    for other in all_ranges[1:]:
+        for name, limits in all_ranges[0].items():
             np.testing.assert_allclose(other[name], limits, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
 @pytest.mark.parametrize("place", [3, 150])
 @pytest.mark.parametrize("method", ["minmax", "moving_average"])
 def test_nan_in_any_batch_is_told(method: str, place: int, calibration: Path, tmp_path: Path):
-    """ONNX Runtime's own merging of ranges drops it behind the first batch."""
+    """ONNX Runtime's own merging of ranges drops a NaN after the first batch."""
     images = models.images(200)
     images[place] = 1e38
     np.save(calibration / "input_0.npy", images)
@@ -165,17 +165,17 @@ def test_nan_in_any_batch_is_told(method: str, place: int, calibration: Path, tm
     graph.convolution(3, 4)
     graph.add("Flatten")
     graph.dense(256, 10)
-    with pytest.raises(CrossquantError, match=r"^the float model answers NaN or infinity at "):
-        ranges(graph.save(tmp_path / "model") / models.FILE, calibration, method, 99.99, tmp_path)
+    with pytest.raises(CrossquantError, match=r"^the float model gives NaN or infinity at "):
+        compute_ranges(graph.save(tmp_path / "model") / models.FILE, calibration, method, 99.99, tmp_path)
 
 
 def test_outliers_and_explanations_take_batches_that_fit(
     calibration: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     model = models.convolutional(tmp_path / "model")
-    each = computed_bytes.of(model / models.FILE, calibration)
-    monkeypatch.setattr(samples, "COMPUTED", 8 * each / LARGEST_KEPT)
-    outliers.without_outliers(model / models.FILE, calibration, 1e9, tmp_path)
+    sample_bytes = computed_bytes.per_sample_of_file(model / models.FILE, calibration)
+    monkeypatch.setattr(samples, "COMPUTED", 8 * sample_bytes / LARGEST_KEPT)
+    outliers.drop_outliers(model / models.FILE, calibration, 1e9, tmp_path)
     (tmp_path / "onnx.u8s8").mkdir()
     quantize.run(model, model, calibration, tmp_path / "onnx.u8s8", **quantizing.DEFAULTS | quantizing.RECIPES["u8s8"])
     files = [folder / models.FILE for folder in (model, tmp_path / "onnx.u8s8")]
@@ -186,5 +186,7 @@ def test_outliers_and_explanations_take_batches_that_fit(
 def test_predictions_tell_their_batch(calibration: Path, out: Path, tmp_path: Path):
     model = wide(tmp_path / "model")
     declared.call("onnx", "predict", model, calibration, out, batch_size=250)
-    each = computed_bytes.per_sample(model, calibration)
-    assert predictions.batch_size(out) == predictions.BatchSize(COMPUTED * samples.LARGEST // each, each)
+    sample_bytes = computed_bytes.per_sample(model, calibration)
+    assert predictions.batch_size(out) == predictions.BatchSize(
+        COMPUTED * samples.LARGEST // sample_bytes, sample_bytes
+    )

@@ -1,4 +1,4 @@
-"""What a graph's tensors and nodes are called changes nothing: neither what they are quantized to, nor an answer."""
+"""The names of a graph's tensors and nodes have no effect on the quantized values or on any answer."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +10,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from images.onnx import dynamic, explain, float16
 from images.onnx.graph import unique_names
-from images.onnx.quantize.calibrate import ranges
+from images.onnx.graph.normalize import iterate_graphs
+from images.onnx.quantize.calibrate import compute_ranges
 from shared.contract import read
 from shared.sensitivity.layer_errors import FILE as LAYERS
 from shared.sensitivity.layer_errors import Sensitivity
@@ -37,7 +38,7 @@ Call = Callable[[str], str]
 
 
 def save(folder: Path, call: Call = lambda name: name, node: Call = lambda name: name) -> Path:
-    """Three dense layers, the first two with one bias; `call` and `node` say what tensors and nodes are called."""
+    """Save three dense layers, the first two with one bias; `call` and `node` rename tensors and nodes."""
     random = np.random.default_rng(0)
     weights = {f"weight_{number}": random.normal(0, 0.4, (WIDTH, WIDTH)) for number in (1, 2, 3)}
     constants = {**weights, "bias": random.normal(0, 1, WIDTH), "bias_3": random.normal(0, 1, WIDTH)}
@@ -78,7 +79,7 @@ def calibration(tmp_path: Path) -> Path:
 
 
 def quantized(model: Path, calibration: Path, out: Path, **changes: object) -> np.ndarray:
-    """The answers of the file that is made of `model`."""
+    """Return the answers of the file that is made of `model`."""
     out.mkdir()
     if changes.pop("dynamic", False):
         dynamic.run(model, out, weight="int8", per_channel=False, exclude=[], exclude_types=[])
@@ -87,8 +88,8 @@ def quantized(model: Path, calibration: Path, out: Path, **changes: object) -> n
     return quantizing.answers(out, inputs(2))
 
 
-def sqnr(exact: np.ndarray, found: np.ndarray) -> float:
-    return float(10 * np.log10(np.square(exact).sum() / np.square(exact - found).sum()))
+def sqnr(exact: np.ndarray, quantized: np.ndarray) -> float:
+    return float(10 * np.log10(np.square(exact).sum() / np.square(exact - quantized).sum()))
 
 
 def swapped(base: str, suffix: str, victim: str) -> Call:
@@ -96,21 +97,23 @@ def swapped(base: str, suffix: str, victim: str) -> Call:
 
 
 def test_the_copy_of_a_shared_bias_is_no_other_tensor(calibration: Path, tmp_path: Path):
-    """ONNX Runtime calls it NAME + a number, here that of an activation."""
+    """ONNX Runtime calls the copy NAME + a number, here the name of an activation."""
     model = save(tmp_path / "model", swapped("bias", "0", "middle"))
     exact = quantizing.answers(model, inputs(2))
     assert sqnr(exact, quantized(model, calibration, tmp_path / "out")) > 20
 
 
 def test_layers_without_names_that_share_a_bias_read_their_own(calibration: Path, tmp_path: Path):
-    """It goes by the name of the node: both read the second's copy, in silence, and have 16 dB instead of 26."""
+    """ONNX Runtime names the copy after the node: unmarked, both nodes read the second's copy, and have 16
+    dB, not 26.
+    """
     model = save(tmp_path / "model", node=lambda _: "")
     exact = quantizing.answers(model, inputs(2))
     assert sqnr(exact, quantized(model, calibration, tmp_path / "out")) > 20
 
 
 def test_what_a_weight_is_restored_to_is_no_other_weight(calibration: Path, tmp_path: Path):
-    """The second layer computed by the first one's weights, in silence: 5 dB."""
+    """Unmarked, the second layer computes with the first one's weights, without an error: 5 dB."""
     model = save(tmp_path / "model", swapped("weight_1", "_DequantizeLinear_Output", "weight_2"))
     exact = quantizing.answers(model, inputs(2))
     assert sqnr(exact, quantized(model, calibration, tmp_path / "out")) > 20
@@ -118,20 +121,20 @@ def test_what_a_weight_is_restored_to_is_no_other_weight(calibration: Path, tmp_
 
 @pytest.mark.parametrize("suffix", STATIC)
 def test_no_name_changes_an_answer(suffix: str, calibration: Path, tmp_path: Path):
-    wanted = quantized(save(tmp_path / "plain"), calibration, tmp_path / "plain.quantized")
+    expected = quantized(save(tmp_path / "plain"), calibration, tmp_path / "plain.quantized")
     for number, (base, victim) in enumerate(PAIRS):
         model = save(tmp_path / str(number), swapped(base, suffix, victim))
-        found = quantized(model, calibration, tmp_path / f"{number}.quantized")
-        np.testing.assert_array_equal(found, wanted, err_msg=f"{victim} is called {base}{suffix}")
+        actual = quantized(model, calibration, tmp_path / f"{number}.quantized")
+        np.testing.assert_array_equal(actual, expected, err_msg=f"{victim} is called {base}{suffix}")
 
 
 @pytest.mark.parametrize("suffix", DYNAMIC)
 def test_no_name_changes_an_answer_of_dynamic_quantization(suffix: str, calibration: Path, tmp_path: Path):
-    wanted = quantized(save(tmp_path / "plain"), calibration, tmp_path / "plain.quantized", dynamic=True)
+    expected = quantized(save(tmp_path / "plain"), calibration, tmp_path / "plain.quantized", dynamic=True)
     for number, (base, victim) in enumerate(PAIRS):
         model = save(tmp_path / str(number), swapped(base, suffix, victim))
-        found = quantized(model, calibration, tmp_path / f"{number}.quantized", dynamic=True)
-        np.testing.assert_array_equal(found, wanted, err_msg=f"{victim} is called {base}{suffix}")
+        actual = quantized(model, calibration, tmp_path / f"{number}.quantized", dynamic=True)
+        np.testing.assert_array_equal(actual, expected, err_msg=f"{victim} is called {base}{suffix}")
 
 
 @pytest.mark.parametrize("name", ["", "same", "Gemm_middle"])
@@ -139,16 +142,16 @@ def test_no_name_changes_an_answer_of_dynamic_quantization(suffix: str, calibrat
 def test_nodes_without_a_name_or_with_one_name_are_quantized_alike(
     way: str, name: str, calibration: Path, tmp_path: Path
 ):
-    """The quantizer tells by the name of a node whose bias is the copy."""
+    """The quantizer identifies the copy of a bias by its node's name."""
     changes = {"dynamic": way == "dynamic"}
-    wanted = quantized(save(tmp_path / "plain"), calibration, tmp_path / "plain.quantized", **changes)
+    expected = quantized(save(tmp_path / "plain"), calibration, tmp_path / "plain.quantized", **changes)
     model = save(tmp_path / "model", node=lambda _: name)
-    np.testing.assert_array_equal(quantized(model, calibration, tmp_path / "quantized", **changes), wanted)
+    np.testing.assert_array_equal(quantized(model, calibration, tmp_path / "quantized", **changes), expected)
 
 
 @pytest.mark.parametrize("way", ["static", "dynamic"])
 def test_inputs_outputs_and_layers_keep_their_names(way: str, calibration: Path, tmp_path: Path):
-    """And what is added is called as ONNX Runtime calls it, where nothing else is."""
+    """Names that ONNX Runtime adds stay as it chose them if they are unique."""
     model = save(tmp_path / "model")
     quantized(model, calibration, tmp_path / "quantized", dynamic=way == "dynamic")
     graph = onnx.load(tmp_path / "quantized" / FILE).graph
@@ -161,8 +164,8 @@ def test_inputs_outputs_and_layers_keep_their_names(way: str, calibration: Path,
 
 def test_a_name_with_the_mark_in_it_is_left_as_it_is(calibration: Path, tmp_path: Path):
     model = save(tmp_path / "model", lambda name: f"{unique_names.MARK}{name}{unique_names.MARK}")
-    wanted = quantized(save(tmp_path / "plain"), calibration, tmp_path / "plain.quantized")
-    np.testing.assert_array_equal(quantized(model, calibration, tmp_path / "quantized"), wanted)
+    expected = quantized(save(tmp_path / "plain"), calibration, tmp_path / "plain.quantized")
+    np.testing.assert_array_equal(quantized(model, calibration, tmp_path / "quantized"), expected)
     assert (
         onnx.load(tmp_path / "quantized" / FILE).graph.input[0].name == f"{unique_names.MARK}input{unique_names.MARK}"
     )
@@ -171,17 +174,17 @@ def test_a_name_with_the_mark_in_it_is_left_as_it_is(calibration: Path, tmp_path
 def test_an_excluded_layer_is_found_by_its_name(calibration: Path, tmp_path: Path):
     exact = quantizing.answers(save(tmp_path / "model"), inputs(2))
     ways = {"all": [], "two": ["Gemm_second"]}
-    found = {
+    quantized_layers = {
         key: sqnr(exact, quantized(tmp_path / "model", calibration, tmp_path / key, exclude=names))
         for key, names in ways.items()
     }
-    assert found["two"] > found["all"]
+    assert quantized_layers["two"] > quantized_layers["all"]
 
 
 def test_ranges_have_the_names_of_the_graph(calibration: Path, tmp_path: Path):
     model = save(tmp_path / "model", swapped("first", "_ReduceMin", "last"))
-    found = ranges(model / FILE, calibration, "minmax", 99.99, tmp_path)
-    assert {"input", "first", "middle", "second", "first_ReduceMin", "output"} == set(found)
+    ranges = compute_ranges(model / FILE, calibration, "minmax", 99.99, tmp_path)
+    assert {"input", "first", "middle", "second", "first_ReduceMin", "output"} == set(ranges)
 
 
 @pytest.mark.parametrize("bias", ["bias", "bias_7"])
@@ -197,25 +200,27 @@ def test_a_graph_whose_names_collide_and_that_shares_a_bias_can_be_explained(
 
 def test_no_name_changes_an_answer_of_weights_in_16_bits(tmp_path: Path):
     """The second weight is called what the first one is stored as."""
-    found = []
+    answers = []
     for name, call in {"plain": lambda name: name, "met": swapped("weight_1", "_float16", "weight_2")}.items():
         out = tmp_path / f"{name}.float16"
         out.mkdir()
         float16.run(save(tmp_path / name, call), out)
-        found.append(quantizing.answers(out, inputs(2)))
-    np.testing.assert_array_equal(*found)
+        answers.append(quantizing.answers(out, inputs(2)))
+    np.testing.assert_array_equal(*answers)
 
 
 @pytest.mark.parametrize("name", ["middle_exact", "input_switched", "middle_flag", "middle_scale", "quantized_flags"])
 def test_no_name_changes_what_is_explained(name: str, calibration: Path, tmp_path: Path):
-    found = []
+    distances = []
     for folder, called in {"plain": "last", "met": name}.items():
         model = save(tmp_path / folder, lambda each: called if each == "last" else each)  # noqa: B023
         quantized(model, calibration, tmp_path / f"{folder}.u8s8")
         (tmp_path / f"{folder}.explained").mkdir()
         explain.run(tmp_path / f"{folder}.u8s8", model, calibration, tmp_path / f"{folder}.explained", images=20)
-        found.append([layer.kept_kl for layer in read(Sensitivity, tmp_path / f"{folder}.explained" / LAYERS).layers])
-    assert found[0] == found[1]
+        distances.append(
+            [layer.kept_kl for layer in read(Sensitivity, tmp_path / f"{folder}.explained" / LAYERS).layers]
+        )
+    assert distances[0] == distances[1]
 
 
 def test_names_in_loops_and_branches_are_marked_with_those_that_they_read():
@@ -230,11 +235,11 @@ def test_names_in_loops_and_branches_are_marked_with_those_that_they_read():
     takes = [helper.make_tensor_value_info("c", TensorProto.BOOL, []), helper.make_tensor_value_info("x", 1, [1])]
     graph = helper.make_graph([node], "outer", takes, [helper.make_tensor_value_info("z", TensorProto.FLOAT, [1])])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    copy, mark = unique_names.marked(model)
+    copy, mark = unique_names.mark_names(model)
     onnx.checker.check_model(copy, full_check=True)
-    names = [name for graph in unique_names.graphs(copy.graph) for name in unique_names.tensor_names(graph)]
+    names = [name for graph in iterate_graphs(copy.graph) for name in unique_names.tensor_names(graph)]
     assert all(name.endswith(mark) for name in names)
-    unique_names.unmark(copy, mark)
+    unique_names.remove_marks(copy, mark)
     assert set(unique_names.tensor_names(copy.graph)) == set(unique_names.tensor_names(model.graph))
 
 
@@ -248,4 +253,4 @@ def test_names_in_loops_and_branches_are_marked_with_those_that_they_read():
     ],
 )
 def test_what_was_there_has_its_name_back_and_what_was_made_up_gives_way(names: list[str], wanted: list[str]):
-    assert [unique_names.freed(names, "·")[name] for name in names] == wanted
+    assert [unique_names.names_without_marks(names, "·")[name] for name in names] == wanted

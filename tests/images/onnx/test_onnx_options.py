@@ -1,4 +1,4 @@
-"""The options of a static recipe, one by one, and what each refuses."""
+"""The options of a static recipe, one by one, and the values that each refuses."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto
 
 from images.onnx import quantize
-from images.onnx.quantize.coverage import count
+from images.onnx.quantize.coverage import count_quantized
 from shared.errors import CrossquantError, Unsupported
 from tests.images import models
 from tests.images.onnx.quantizing import RECIPES, answers, kinds, run, stored
@@ -33,14 +33,14 @@ def test_types_that_do_not_go_together_are_unsupported_in_onnx_runtimes_words(
 
 
 def test_a_file_that_onnx_runtime_can_not_run_is_unsupported(folded: Path, calibration: Path, out: Path, monkeypatch):
-    """A quantizer that writes what no kernel takes: here, an operator that there isn't."""
+    """The quantizer writes a file that no kernel supports: here, one with an operator that doesn't exist."""
 
     def broken(source: Path, *_: object) -> None:
         model = onnx.load(source)
         model.graph.node[0].op_type = "Wonder"
         onnx.save(model, out / models.FILE)
 
-    monkeypatch.setattr(quantize, "write", broken)
+    monkeypatch.setattr(quantize, "write_quantized", broken)
     with pytest.raises(Unsupported, match=r"^ONNX Runtime can't load model.onnx: .*Wonder"):
         run(folded, calibration, out, **RECIPES["int8"])
 
@@ -48,7 +48,7 @@ def test_a_file_that_onnx_runtime_can_not_run_is_unsupported(folded: Path, calib
 def test_excluded_layers_and_op_types_stay_in_float(folded: Path, calibration: Path, out: Path):
     first, *_ = [node.name for node in onnx.load(folded / models.FILE).graph.node if node.op_type == "Conv"]
     model = run(folded, calibration, out, **RECIPES["u8s8"], exclude=[first], exclude_types=["Softmax"])
-    assert count(model) == (2, 3)
+    assert count_quantized(model) == (2, 3)
     constants = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
     [convolution] = [node for node in model.graph.node if node.name == first]
     assert constants[convolution.input[1]] == TensorProto.FLOAT

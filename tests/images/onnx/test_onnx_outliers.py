@@ -1,4 +1,4 @@
-"""Images that no other is like are found by what the model makes of them, and left out of calibration."""
+"""Outliers are found by the model's tensors, and left out of calibration."""
 
 from pathlib import Path
 
@@ -7,13 +7,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from images.onnx.quantize.outliers import magnitudes, ordinary, scores, without_outliers
+from images.onnx.quantize.outliers import drop_outliers, measure_magnitudes, score_samples, select_ordinary
 from shared.errors import CrossquantError
 
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """Squares what is above 100: an image of ordinary pixels but one may have an extraordinary tensor."""
+    """Squares what is above 100: an image whose pixels are ordinary but for one may have an extraordinary tensor."""
     limit = helper.make_tensor("limit", TensorProto.FLOAT, [], [100.0])
     nodes = [
         helper.make_node("Sub", ["image", "limit"], ["above"], "Sub"),
@@ -36,47 +36,47 @@ def saved(images: np.ndarray, folder: Path) -> Path:
 def test_the_image_with_the_greatest_tensor_goes_first(model: Path, tmp_path: Path) -> None:
     images = np.full((30, 2, 2, 1), 110, np.uint8)
     images[17, 0, 0] = 200
-    found = magnitudes(model, saved(images, tmp_path), tmp_path)
-    assert found.shape == (30, 3)
-    assert found[17].max() == 10_000
-    assert found[0].max() == 100
-    result = scores(found)
+    magnitudes = measure_magnitudes(model, saved(images, tmp_path), tmp_path)
+    assert magnitudes.shape == (30, 3)
+    assert magnitudes[17].max() == 10_000
+    assert magnitudes[0].max() == 100
+    result = score_samples(magnitudes)
     assert result[17] == 100
-    assert sorted(set(range(30)) - set(ordinary(result, 10.0))) == [17]
+    assert sorted(set(range(30)) - set(select_ordinary(result, 10.0))) == [17]
 
 
 def test_the_limit_itself_is_ordinary() -> None:
-    assert ordinary(np.array([3.0, 10.0, 10.5, 1.0]), 10.0).tolist() == [0, 1, 3]
+    assert select_ordinary(np.array([3.0, 10.0, 10.5, 1.0]), 10.0).tolist() == [0, 1, 3]
 
 
 def test_a_tensor_that_is_zero_for_most_images_says_nothing() -> None:
-    found = np.array([[0.0, 1.0], [0.0, 1.0], [9.0, 2.0]], np.float32)
-    assert scores(found).tolist() == [1.0, 1.0, 2.0]
+    magnitudes = np.array([[0.0, 1.0], [0.0, 1.0], [9.0, 2.0]], np.float32)
+    assert score_samples(magnitudes).tolist() == [1.0, 1.0, 2.0]
 
 
 def test_an_empty_set_is_an_error(model: Path, tmp_path: Path) -> None:
     with pytest.raises(CrossquantError, match=r"raise calibration\.images"):
-        magnitudes(model, saved(np.zeros((0, 2, 2, 1), np.uint8), tmp_path), tmp_path)
+        measure_magnitudes(model, saved(np.zeros((0, 2, 2, 1), np.uint8), tmp_path), tmp_path)
 
 
 def test_what_is_left_out_is_not_in_the_set_that_calibrates(model: Path, tmp_path: Path) -> None:
     images = np.full((30, 2, 2, 1), 110, np.float32)
     images[17, 0, 0] = 200
     source = saved(images, tmp_path)
-    assert without_outliers(model, source, 0.0, tmp_path) == source
-    kept = np.load(without_outliers(model, source, 10.0, tmp_path) / "input_0.npy")
-    assert len(kept) == 29
-    assert kept.max() == 110
+    assert drop_outliers(model, source, 0.0, tmp_path) == source
+    images = np.load(drop_outliers(model, source, 10.0, tmp_path) / "input_0.npy")
+    assert len(images) == 29
+    assert images.max() == 110
 
 
 def test_a_limit_that_leaves_nothing_is_an_error(model: Path, tmp_path: Path) -> None:
     source = saved(np.full((3, 2, 2, 1), 110, np.float32), tmp_path)
     with pytest.raises(CrossquantError, match="raise it, 10 is usual"):
-        without_outliers(model, source, 0.5, tmp_path)
+        drop_outliers(model, source, 0.5, tmp_path)
 
 
 def test_tensors_that_do_not_begin_with_the_samples_are_not_looked_at(tmp_path: Path) -> None:
-    """A table that is made for all samples, and a series with its steps first, in which samples would be mixed up."""
+    """One table for all samples, and a series with the steps on its first axis, in which samples would be mixed up."""
     table = helper.make_tensor("table", TensorProto.FLOAT, [3, 2], [1.0, 2, 3, 4, 5, 6])
     nodes = [
         helper.make_node("Relu", ["table"], ["for_all"], "Relu"),
@@ -91,6 +91,6 @@ def test_tensors_that_do_not_begin_with_the_samples_are_not_looked_at(tmp_path: 
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
     series = np.ones((30, 4, 3), np.float32)
     series[17, 2] = 50
-    found = magnitudes(path, saved(series, tmp_path), tmp_path)
-    assert found.shape == (30, 2)
-    assert (found.max(axis=1).argmax(), np.median(found[:, 0])) == (17, 12)
+    magnitudes = measure_magnitudes(path, saved(series, tmp_path), tmp_path)
+    assert magnitudes.shape == (30, 2)
+    assert (magnitudes.max(axis=1).argmax(), np.median(magnitudes[:, 0])) == (17, 12)

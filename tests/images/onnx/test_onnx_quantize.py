@@ -1,4 +1,4 @@
-"""ONNX Runtime's quantizer: what the recipe asks for is what the file holds."""
+"""ONNX Runtime's static quantizer: the file has what the recipe asks for."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 
-from images.onnx.quantize.coverage import count
+from images.onnx.quantize.coverage import count_quantized
 from shared.errors import Unsupported
 from tests.images import models
 from tests.images.onnx.quantizing import RECIPES, TYPES, answers, dequantized, run, stored
@@ -19,7 +19,7 @@ def test_all_operators_are_quantized_with_the_types_asked_for(name: str, folded:
     run(folded, calibration, out, **recipe)
     model = onnx.load(out / models.FILE)
     assert json.loads((out / "quantized.json").read_text()) == {"quantized": 3, "operators": 3}
-    assert count(model) == (3, 3)
+    assert count_quantized(model) == (3, 3)
     weights = stored(model, 1)
     assert [values.data_type for values, _, _ in weights] == [TYPES[recipe["weight"]]] * 3
     assert [tensor.data_type for _, _, tensor in stored(model, 0)] == [TYPES[recipe["activation"]]] * 3
@@ -34,19 +34,19 @@ def test_the_quantized_file_answers_nearly_as_the_float_one(
 ):
     run(folded, calibration, out, **{**RECIPES[name], "calibrate": calibrate})
     images = models.images(20)
-    expected, found = answers(folded, images), answers(out, images)
-    assert 0 < np.abs(found - expected).max() < 0.05
-    assert (found.argmax(axis=1) == expected.argmax(axis=1)).all()
+    expected, actual = answers(folded, images), answers(out, images)
+    assert 0 < np.abs(actual - expected).max() < 0.05
+    assert (actual.argmax(axis=1) == expected.argmax(axis=1)).all()
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_quantizing_twice_gives_the_same_bytes(name: str, folded: Path, calibration: Path, tmp_path: Path):
-    made = []
+    files = []
     for turn in ("first", "second"):
         (tmp_path / turn).mkdir()
         run(folded, calibration, tmp_path / turn, **RECIPES[name])
-        made.append((tmp_path / turn / models.FILE).read_bytes())
-    assert made[0] == made[1]
+        files.append((tmp_path / turn / models.FILE).read_bytes())
+    assert files[0] == files[1]
 
 
 def test_the_ranges_come_from_all_calibration_images(folded: Path, calibration: Path, out: Path):
@@ -65,13 +65,13 @@ def test_a_model_without_anything_to_quantize_is_unsupported(tmp_path: Path, cal
     graph.add("ReduceMean", axes=[1, 2], keepdims=0)
     with pytest.raises(Unsupported) as caught:
         run(graph.save(tmp_path / "model", ("batch", 3)), calibration, out, **RECIPES["int8"])
-    found = "ONNX Runtime quantized 0 of 0 convolutions and linear layers, without an error"
-    assert str(caught.value) == found
+    message = "ONNX Runtime quantized 0 of 0 convolutions and linear layers, without an error"
+    assert str(caught.value) == message
     assert not (out / "quantized.json").exists()
 
 
 def test_the_count_of_a_float_model_is_none_of_all(folded: Path):
-    assert count(onnx.load(folded / models.FILE)) == (0, 3)
+    assert count_quantized(onnx.load(folded / models.FILE)) == (0, 3)
 
 
 @pytest.mark.parametrize("position", [0, 1])
@@ -80,4 +80,4 @@ def test_an_operator_with_one_float_operand_does_not_count(position: int, folded
     model = onnx.load(out / models.FILE)
     computing, _ = dequantized(model)
     computing[0].input[position] = "image"
-    assert count(model) == (2, 3)
+    assert count_quantized(model) == (2, 3)

@@ -57,8 +57,8 @@ def bright(calibration: Path) -> Path:
     return calibration
 
 
-def wrong(variant: Path) -> bool:
-    """Does it answer white images otherwise than their exact product, by more than 8 bits round off?"""
+def saturates(variant: Path) -> bool:
+    """Are the answers to white images off from their exact product by more than the rounding of 8 bits?"""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(str(variant / models.FILE), options, ["CPUExecutionProvider"])
@@ -71,7 +71,7 @@ def wrong(variant: Path) -> bool:
 @pytest.mark.parametrize("recipe", GRID, ids=lambda recipe: "-".join(map(str, recipe.values())))
 def test_a_static_recipe_saturates_as_it_is_declared(tmp_path: Path, bright: Path, out: Path, recipe, kind):
     quantizing.run(product(tmp_path, kind), bright, out, calibrate="minmax", **recipe)
-    assert wrong(out) is (recipes.saturates(STATIC, recipe) and this_cpu().saturates)
+    assert saturates(out) is (recipes.saturates(STATIC, recipe) and this_cpu().saturates)
     assert recipes.saturates(STATIC, recipe) or recipes.is_cpu_invariant(STATIC, recipe), "all of these are declared"
 
 
@@ -79,12 +79,12 @@ def test_a_static_recipe_saturates_as_it_is_declared(tmp_path: Path, bright: Pat
 def test_activations_of_16_bits_saturate_nowhere(tmp_path: Path, bright: Path, out: Path, activation):
     recipe = {"activation": activation, "weight": "int8", "per_channel": False}
     quantizing.run(product(tmp_path, "Gemm"), bright, out, calibrate="minmax", **recipe)
-    assert not wrong(out)
+    assert not saturates(out)
     assert not recipes.saturates(STATIC, recipe)
 
 
-def multiplied(weights: np.ndarray) -> np.ndarray:
-    """White inputs by these weights, as a dynamically quantized file multiplies: MatMulInteger."""
+def multiply_white(weights: np.ndarray) -> np.ndarray:
+    """Multiply white inputs by these weights as a dynamically quantized file does: by MatMulInteger."""
     nodes = [helper.make_node("MatMulInteger", ["inputs", "weights"], ["products"])]
     takes = helper.make_tensor_value_info("inputs", TensorProto.UINT8, [1, len(weights)])
     gives = helper.make_tensor_value_info("products", TensorProto.INT32, [1, weights.shape[1]])
@@ -92,20 +92,20 @@ def multiplied(weights: np.ndarray) -> np.ndarray:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, {"inputs": np.full((1, len(weights)), 255, np.uint8)})
-    return found
+    (products,) = session.run(None, {"inputs": np.full((1, len(weights)), 255, np.uint8)})
+    return products
 
 
 @pytest.mark.parametrize("weight", [np.int8(127), np.int8(-127), np.int8(63), np.uint8(255)])
 def test_products_of_uint8_and_int8_are_exact_but_on_such_a_cpu(weight):
-    found = multiplied(np.full((192, 8), weight))
+    products = multiply_white(np.full((192, 8), weight))
     saturates = weight.dtype == np.int8 and abs(int(weight)) > 64 and this_cpu().saturates
-    assert (found != 255 * 192 * int(weight)).any() == saturates
+    assert (products != 255 * 192 * int(weight)).any() == saturates
 
 
 @pytest.mark.parametrize("weight", TYPES)
 def test_a_dynamic_recipe_saturates_as_it_is_declared(tmp_path: Path, out: Path, weight):
     dynamic.run(product(tmp_path, "Gemm"), out, weight=weight, per_channel=False, exclude=[], exclude_types=[])
     exact = np.array([192, -192, 172.8, -172.8])
-    found = np.abs(quantizing.answers(out, BRIGHT) - exact).max() > 20
-    assert found == (recipes.saturates(DYNAMIC, {"weight": weight}) and this_cpu().saturates)
+    saturates = np.abs(quantizing.answers(out, BRIGHT) - exact).max() > 20
+    assert saturates == (recipes.saturates(DYNAMIC, {"weight": weight}) and this_cpu().saturates)

@@ -1,4 +1,4 @@
-"""ONNX Runtime's session: the threads that were asked for, and clear words for a file that it refuses."""
+"""ONNX Runtime's session: the number of threads, and clear messages for files that it refuses."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def test_the_model_takes_any_batch(tmp_path: Path):
 
 @pytest.mark.parametrize("count", [0, 2])
 def test_a_data_set_of_more_or_fewer_inputs_is_refused(count: int, tmp_path: Path):
-    """What is too much was cut off without a word."""
+    """Surplus arrays must not be dropped without a message."""
     model = load(models.convolutional(tmp_path), 1)
     with pytest.raises(CrossquantError, match=rf"^the model has 1 inputs \(image\), the data set has {count}$"):
         model((models.images(3),) * count)

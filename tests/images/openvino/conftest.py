@@ -1,9 +1,8 @@
-"""These tests run inside the openvino image's environment alone (`tests/inside.py`); elsewhere they are not collected.
+"""What the tests of the openvino image share.
 
 It has no `onnx`. The files come from where they come from in an experiment: from the onnx image's environment.
 """
 
-import importlib.util
 import subprocess
 from pathlib import Path
 
@@ -13,14 +12,6 @@ import pytest
 from driver.engines.venv import ensure
 from shared.artifacts.store import ROOT
 
-collect_ignore_glob = [] if importlib.util.find_spec("openvino") else ["test_*.py"]
-
-
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the runner is started with."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -29,14 +20,6 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [ensure("onnx"), "-m", "tests.images.openvino.graphs", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return folder
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    """Where a stage is to write."""
-    folder = tmp_path / "out"
-    folder.mkdir()
     return folder
 
 

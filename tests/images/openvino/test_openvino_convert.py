@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from images.openvino import convert
-from images.openvino.session import FILE, ONNX_FILE, WEIGHTS, compiled, load, read
+from images.openvino.session import FILE, ONNX_FILE, WEIGHTS, compile_model, load, read_model
 from shared.artifacts.store import ROOT
 from shared.errors import CrossquantError, Unsupported
 from tests.images.openvino.stages import answered, asked
@@ -47,7 +47,9 @@ def test_converting_twice_gives_the_same_bytes(models: Path, tmp_path: Path):
 def test_the_weights_are_kept_in_float32(models: Path, out: Path):
     convert.run(models / "convolutional", out)
     types = {
-        op.get_element_type().get_type_name() for op in read(out / FILE).get_ops() if op.get_type_name() == "Constant"
+        op.get_element_type().get_type_name()
+        for op in read_model(out / FILE).get_ops()
+        if op.get_type_name() == "Constant"
     }
     assert "f32" in types
     assert not types & {"f16", "bf16"}
@@ -64,7 +66,7 @@ def test_an_answer_stays_when_the_next_is_asked_for(models: Path, out: Path):
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_it_runs_in_float32_on_the_threads_asked_for(count: int, models: Path):
-    model = compiled(read(models / "convolutional" / ONNX_FILE), count)
+    model = compile_model(read_model(models / "convolutional" / ONNX_FILE), count)
     assert model.get_property("INFERENCE_NUM_THREADS") == count
     assert model.get_property("INFERENCE_PRECISION_HINT").get_type_name() == "f32"
 
@@ -72,7 +74,7 @@ def test_it_runs_in_float32_on_the_threads_asked_for(count: int, models: Path):
 def test_other_threads_than_asked_for_are_refused(models: Path):
     """0 is how OpenVINO is told to take every core: it can't be what was asked for."""
     with pytest.raises(CrossquantError, match=r"^OpenVINO runs \d+ threads instead of 0: timings would be of "):
-        compiled(read(models / "convolutional" / ONNX_FILE), 0)
+        compile_model(read_model(models / "convolutional" / ONNX_FILE), 0)
 
 
 def test_an_operator_that_openvino_does_not_have_is_unsupported_by_its_name(models: Path, out: Path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from images.openvino import computed_bytes, convert
-from images.openvino.session import ONNX_FILE, read
+from images.openvino.session import ONNX_FILE, read_model
 from images.openvino.validation import Validation
 from shared.data.samples import LARGEST
 from shared.measure import predictions
@@ -30,7 +30,7 @@ def test_predictions_are_made_in_a_batch_that_fits(
     variant.mkdir()
     convert.run(models / "convolutional", variant)
     each = computed_bytes.per_sample(variant, data)
-    assert each == computed_bytes.of(read(models / "convolutional" / ONNX_FILE), data)
+    assert each == computed_bytes.per_sample_of_model(read_model(models / "convolutional" / ONNX_FILE), data)
     assert each > 4 * np.load(data / "input_0.npy")[0].size
     declared.call("openvino", "predict", variant, data, out, batch_size=15)
     whole = np.load(out / "output_0.npy")
@@ -44,13 +44,13 @@ def test_predictions_are_made_in_a_batch_that_fits(
 
 
 def test_weights_are_not_counted_and_batches_are(models: Path, data: Path):
-    model = read(models / "convolutional" / ONNX_FILE)
+    model = read_model(models / "convolutional" / ONNX_FILE)
     one, two, four = (
-        computed_bytes.total(model, (np.zeros((n, *np.load(data / "input_0.npy").shape[1:])),)) for n in (1, 2, 4)
+        computed_bytes.count_bytes(model, (np.zeros((n, *np.load(data / "input_0.npy").shape[1:])),)) for n in (1, 2, 4)
     )
-    assert two - one == computed_bytes.of(model, data)
+    assert two - one == computed_bytes.per_sample_of_model(model, data)
     assert four - two == 2 * (two - one)
 
 
 def test_a_model_of_a_fixed_batch_takes_what_it_takes(models: Path, data: Path):
-    assert computed_bytes.of(read(models / "by_place" / ONNX_FILE), data) == 0
+    assert computed_bytes.per_sample_of_model(read_model(models / "by_place" / ONNX_FILE), data) == 0

@@ -9,7 +9,7 @@ import pytest
 from driver.catalog import declarations
 from driver.experiment import recipes
 from images.openvino import coverage
-from images.openvino.session import FILE, ONNX_FILE, WEIGHTS, check_compiles, load, read
+from images.openvino.session import FILE, ONNX_FILE, WEIGHTS, check_compiles, load, read_model
 from shared.errors import CrossquantError, Unsupported
 from shared.measure.instructions import this_cpu
 from tests.images.openvino.stages import answered, asked, compressed, quantized
@@ -27,11 +27,11 @@ EXACT = {"overflow_fix": "enable"} if this_cpu().saturates else {}  # for tests 
 
 
 def integer(variant: Path) -> set[str]:
-    return coverage.integer_layers(check_compiles(read(variant / FILE)))
+    return coverage.integer_layers(check_compiles(read_model(variant / FILE)))
 
 
 def weights_of(variant: Path) -> dict[str, np.ndarray]:
-    constants = [op for op in read(variant / FILE).get_ops() if op.get_type_name() == "Constant"]
+    constants = [op for op in read_model(variant / FILE).get_ops() if op.get_type_name() == "Constant"]
     return {op.get_friendly_name(): op.data for op in constants if op.data.dtype == np.int8}
 
 
@@ -95,7 +95,9 @@ def test_the_ranges_come_from_all_calibration_samples(models: Path, calibration:
         (tmp_path / turn).mkdir()
         np.save(calibration / "input_0.npy", images)
         quantized(models / "convolutional", calibration, tmp_path / turn, preset="mixed", calibrate="minmax")
-        fakes = [op for op in read(tmp_path / turn / FILE).get_ordered_ops() if op.get_type_name() == "FakeQuantize"]
+        fakes = [
+            op for op in read_model(tmp_path / turn / FILE).get_ordered_ops() if op.get_type_name() == "FakeQuantize"
+        ]
         limits.append(float(fakes[0].input_value(2).get_node().data.max()))
         images[-1, 0, 0, 0] = 510
     assert limits[0] < 128 / 255
@@ -136,7 +138,7 @@ def test_a_model_without_anything_to_quantize_is_unsupported(models: Path, calib
 
 
 def test_the_count_of_a_float_model_is_none_of_all(models: Path):
-    assert coverage.count(check_compiles(read(models / "convolutional" / ONNX_FILE))) == (0, 3)
+    assert coverage.count_quantized(check_compiles(read_model(models / "convolutional" / ONNX_FILE))) == (0, 3)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +149,7 @@ def test_the_count_of_a_float_model_is_none_of_all(models: Path):
             {"exclude_types": ["Convolutoin"]},
             "exclude_types: this model has no op type 'Convolutoin'; did you mean Conv",
         ),
-        ({"smooth_quant": True}, "smooth_quant: NNCF smooths transformers alone: add model_type: transformer"),
+        ({"smooth_quant": True}, "smooth_quant: NNCF smooths transformers only: add model_type: transformer"),
     ],
 )
 def test_a_recipe_that_would_be_obeyed_in_silence_is_an_error(

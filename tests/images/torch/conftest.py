@@ -1,20 +1,8 @@
-"""These tests run inside the torch image's environment alone (`tests/inside.py`); elsewhere they are not collected."""
+"""What the tests of the torch image share."""
 
-import importlib.util
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-collect_ignore_glob = [] if importlib.util.find_spec("onnx2torch") else ["test_*.py"]
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    """Where a stage is to write."""
-    folder = tmp_path / "out"
-    folder.mkdir()
-    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -43,7 +43,7 @@ def products(x: np.ndarray) -> tuple[list, dict[str, np.ndarray]]:
 
 def test_a_graph_that_will_do_is_the_only_one_that_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Rewriting takes time, and brings ONNX's reference."""
-    monkeypatch.setattr("images.torch.convert.rewriting.rewrite", lambda _: pytest.fail("it was rewritten"))
+    monkeypatch.setattr("images.torch.convert.rewriting.rewrite_model", lambda _: pytest.fail("it was rewritten"))
     out = tmp_path / "out"
     out.mkdir()
     convert.run(models.convolutional(tmp_path / "onnx"), out)
@@ -180,13 +180,13 @@ def test_what_pt2e_made_is_not_explained(tmp_path: Path, out: Path, monkeypatch:
 
 def test_the_paths_are_named_by_what_was_done():
     direct, changed = fallback.Source(Path()), fallback.Source(Path(), ("a change",))
-    assert [source.path(way) for source in (direct, changed) for way in (quantize.WAY, pt2e.WAY)] == [
+    assert [source.method_name(way) for source in (direct, changed) for way in (quantize.METHOD, pt2e.WAY)] == [
         "fx",
         "pt2e",
         "fx-rewritten",
         "pt2e-rewritten",
     ]
-    assert fallback.record(changed, "pt2e", "FX said no") == {
+    assert fallback.describe_source(changed, "pt2e", "FX said no") == {
         "path": "pt2e-rewritten",
         "rewritten": ["a change"],
         "reason": "FX said no",
@@ -197,7 +197,7 @@ def test_the_paths_are_named_by_what_was_done():
 def test_other_convolutions_are_counted_and_quantized(shape: tuple[int, ...], kind: str, tmp_path: Path, out: Path):
     x = random(*shape)
     made = one("Conv", x, random(4, 3, 3)) if kind == "Conv1d" else one("ConvTranspose", x, random(3, 4, 3, 3))
-    assert fx.count(convert.to_module(saved(made, tmp_path / "onnx")), fx.COMPUTING) == 1
+    assert fx.count_products(convert.to_module(saved(made, tmp_path / "onnx")), fx.COMPUTING) == 1
     quantize.run(tmp_path / "onnx", calibration(tmp_path / "c", x), out, **defaults("quantize"))
     assert (about(out)["quantized"], about(out)["operators"]) == (1, 1)
 

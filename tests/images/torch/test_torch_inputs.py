@@ -52,7 +52,7 @@ def test_both_inputs_go_in_by_position_and_both_outputs_come_out(model: Path, se
 
 @pytest.mark.parametrize("second", SECONDS)
 def test_the_example_has_the_types_that_the_file_asks_for(model: Path, second: str):
-    for count, (image, other) in zip((3, 2), convert.batches(model), strict=True):
+    for count, (image, other) in zip((3, 2), convert.example_batches(model), strict=True):
         assert tuple(image.shape) == (count, *models.SHAPE)
         assert str(other.dtype) == f"torch.{second}"
         assert tuple(other.shape) == (count, *two.SECOND[second][1])
@@ -97,7 +97,7 @@ def test_not_a_number_in_the_second_input_is_found(model, samples, out):
 @pytest.mark.parametrize("task", ["classification"])
 @pytest.mark.parametrize("second", ["int32"])
 def test_integers_reach_the_model_as_integers(samples):
-    images, other = fx.example(samples[0])
+    images, other = fx.example_batch(samples[0])
     assert (str(images.dtype), str(other.dtype)) == ("torch.float32", "torch.int32")
 
 

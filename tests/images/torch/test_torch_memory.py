@@ -13,7 +13,7 @@ import torch
 from images.torch import convert, pt2e, quantize
 from images.torch.quantize import fx
 from images.torch.quantize.recipe import Recipe
-from images.torch.quantize.trials import Attempts
+from images.torch.quantize.trials import TrialModels
 from images.torch.runtime import computed_bytes
 from shared.data.samples import COMPUTED, LARGEST
 from shared.measure import predictions
@@ -84,8 +84,10 @@ def test_a_quantizer_is_shown_the_batch_that_fits(
     way: str, data: Path, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     seen: list[int] = []
-    observe = fx.observe
-    monkeypatch.setattr(fx, "observe", lambda prepared, batch: (seen.append(len(batch[0])), observe(prepared, batch)))
+    observe = fx.observe_batch
+    monkeypatch.setattr(
+        fx, "observe_batch", lambda prepared, batch: (seen.append(len(batch[0])), observe(prepared, batch))
+    )
     model = models.convolutional(tmp_path / "model")
     each = computed_bytes.of(convert.to_module(model), data)
     monkeypatch.setattr("shared.data.samples.COMPUTED", 30 * each / LARGEST)
@@ -100,8 +102,10 @@ def test_a_quantizer_is_shown_the_batch_that_fits(
 def test_where_all_fits_a_batch_is_a_hundred(data: Path, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The histograms, which depend on it, are what they were."""
     seen: list[int] = []
-    observe = fx.observe
-    monkeypatch.setattr(fx, "observe", lambda prepared, batch: (seen.append(len(batch[0])), observe(prepared, batch)))
+    observe = fx.observe_batch
+    monkeypatch.setattr(
+        fx, "observe_batch", lambda prepared, batch: (seen.append(len(batch[0])), observe(prepared, batch))
+    )
     quantize.run(models.convolutional(tmp_path / "model"), data, out, **options())
     assert seen == [100]
 
@@ -128,12 +132,12 @@ def test_every_form_is_answered_in_a_batch_that_fits(
 
 def test_of_many_quantized_copies_one_is_in_memory(data: Path, tmp_path: Path):
     """Nor what it was converted from, and without Python's own look for circles, which may be long in coming."""
-    attempts = Attempts(models.convolutional(tmp_path / "model"), Recipe("fbgemm"), (), data)
+    trial_models = TrialModels(models.convolutional(tmp_path / "model"), Recipe("fbgemm"), (), data)
     gc.disable()
     try:
         counts = []
         for _ in range(4):
-            attempts.quantized(())
+            trial_models.quantize(())
             counts.append(sum(isinstance(item, torch.fx.GraphModule) for item in gc.get_objects()))
         assert len(set(counts[1:])) == 1, counts
     finally:

@@ -72,7 +72,7 @@ def test_every_layer_is_quantized_with_signed_weights(backend: str, converted: C
     layers = [layer for layer in module.modules() if isinstance(layer, fx.QUANTIZED)]
     assert len(layers) == 3
     assert {layer.weight().dtype for layer in layers} == {torch.qint8}
-    assert fx.count(module, fx.COMPUTING) == 0
+    assert fx.count_products(module, fx.COMPUTING) == 0
 
 
 @pytest.mark.parametrize("backend", ["fbgemm", "x86", "onednn", "qnnpack"])

@@ -10,7 +10,7 @@ import torch
 
 from images.torch import quantize as stage
 from images.torch.quantize import exclusion, fx, recipe
-from images.torch.quantize.trials import Attempts
+from images.torch.quantize.trials import TrialModels
 from images.torch.runtime import formats, script
 from shared.errors import CrossquantError, Unsupported
 from tests.images import models
@@ -39,7 +39,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def quantized(folder: Path, exclude: tuple[str, ...] = (), **settings: object) -> torch.fx.GraphModule:
     wanted = recipe.Recipe(**{"backend": "onednn", **settings})
     with torch.no_grad():
-        return Attempts(folder, wanted, exclude, folder).quantized(())
+        return TrialModels(folder, wanted, exclude, folder).quantize(())
 
 
 def weights(module: torch.fx.GraphModule) -> list[torch.Tensor]:
@@ -54,7 +54,7 @@ def kinds(module: torch.fx.GraphModule) -> dict[str, bool]:
 
 
 def test_the_names_are_those_of_the_onnx_file(source: Path):
-    known = {layer.name: layer.operator for layer in exclusion.read(source)}
+    known = {layer.name: layer.operator for layer in exclusion.read_layers(source)}
     assert known["Conv_2"] == "Conv"
     assert kinds(quantized(source)) == {"Conv_2": True, "Conv_4": True, "Gemm_9": True}
 
@@ -157,7 +157,7 @@ def test_weights_that_overflow_are_told(observer: str, tmp_path: Path, out: Path
     np.save(tmp_path / "input_0.npy", models.images(4))
     with pytest.raises(CrossquantError) as caught:
         stage.run(graph.save(tmp_path), tmp_path, out, **{**defaults("quantize"), "observer": observer})
-    assert str(caught.value) == "the float model gives NaN or infinity for a calibration sample: look at its weights"
+    assert str(caught.value) == "the float model gives NaN or infinity for a calibration sample: check its weights"
 
 
 @pytest.mark.parametrize("observer", ["histogram", "minmax", "percentile"])

@@ -11,8 +11,8 @@ from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
 from images.torch import convert
-from images.torch.convert.rewriting import rewrite
-from images.torch.convert.unrolling import unrolled
+from images.torch.convert.rewriting import rewrite_model
+from images.torch.convert.unrolling import unroll_model
 from tests.images import models
 from tests.images.torch.graphs import model, one, random, reference, saved
 
@@ -27,13 +27,13 @@ def int_info(name: str) -> onnx.ValueInfoProto:
 
 def test_a_graph_that_needs_nothing_is_left_as_it_is(tmp_path: Path):
     graph = onnx.load(models.convolutional(tmp_path) / models.FILE)
-    assert rewrite(graph)[1] == []
+    assert rewrite_model(graph)[1] == []
 
 
 def test_an_operator_is_decomposed_by_what_onnx_defines_it_by():
     x = random(2, 4, 6)
     graph = one("MeanVarianceNormalization", x, axes=[0, 2])
-    changed, notes = rewrite(graph)
+    changed, notes = rewrite_model(graph)
     assert notes[0] == "MeanVarianceNormalization by what ONNX defines it by"
     assert "MeanVarianceNormalization" not in {node.op_type for node in changed.graph.node}
     names = [node.name for node in changed.graph.node]
@@ -49,7 +49,7 @@ def test_operators_on_constants_are_folded():
         helper.make_node("Add", ["x", "b"], ["y"], name="sum"),
     ]
     graph = model(nodes, x, ["y"], {"a": random(3)})
-    changed, notes = rewrite(graph)
+    changed, notes = rewrite_model(graph)
     assert notes == ["1 operators on constants by their values"]
     assert [node.name for node in changed.graph.node] == ["sum"]
     np.testing.assert_allclose(reference(changed, x)[0], reference(graph, x)[0], atol=1e-6)
@@ -60,7 +60,7 @@ def test_the_padding_of_same_is_made_explicit(kind: str, way: str, tmp_path: Pat
     x = random(2, 3, 7, 6)
     weight = (random(4, 3, 3, 3),) if kind == "Conv" else ()
     graph = one(kind, x, *weight, auto_pad=way, kernel_shape=[3, 3], strides=[2, 2])
-    changed, notes = rewrite(graph)
+    changed, notes = rewrite_model(graph)
     assert notes == ["the padding of layer in numbers"]
     expected = reference(graph, x)[0]
     np.testing.assert_allclose(reference(changed, x)[0], expected, atol=1e-5)
@@ -79,7 +79,7 @@ def test_a_product_with_constants_becomes_a_linear_layer_of_any_rank(
         nodes.append(helper.make_node("Add", ["bias", "product"], ["sum"], name="sum"))
     nodes.append(helper.make_node("Relu", [nodes[-1].output[0]], ["y"], name="relu"))
     graph = model(nodes, x, ["y"], constants if bias else {"weight": constants["weight"]})
-    changed, notes = rewrite(graph)
+    changed, notes = rewrite_model(graph)
     assert notes == ["product and sum as a linear layer" if bias else "product as a linear layer"]
     assert [node.name for node in changed.graph.node] == ["product", "relu"]
     module = convert.to_module(saved(changed, tmp_path))
@@ -96,7 +96,7 @@ def test_an_addition_that_another_reads_beside_stays():
         helper.make_node("Add", ["product", "bias"], ["y"], name="sum"),
     ]
     graph = model(nodes, x, ["product", "y"], {"weight": random(6, 4), "bias": random(4)})
-    assert rewrite(graph)[1] == ["product as a linear layer"]
+    assert rewrite_model(graph)[1] == ["product as a linear layer"]
 
 
 def loop(condition: Callable[[str], list[onnx.NodeProto]], steps: int = 4) -> tuple[onnx.ModelProto, np.ndarray]:
@@ -134,7 +134,7 @@ def twice(step: str) -> list[onnx.NodeProto]:
 
 def test_a_loop_of_known_length_is_unrolled(tmp_path: Path):
     graph, x = loop(always)
-    changed, notes = rewrite(graph)
+    changed, notes = rewrite_model(graph)
     assert notes[0] == "the loop loop step by step"
     assert "Loop" not in {node.op_type for node in changed.graph.node}
     expected = ReferenceEvaluator(graph).run(None, {"x": x})
@@ -148,4 +148,4 @@ def test_a_loop_of_known_length_is_unrolled(tmp_path: Path):
 
 def test_a_loop_that_may_end_before_is_left():
     graph, _ = loop(twice)
-    assert unrolled(graph) == (graph, [])
+    assert unroll_model(graph) == (graph, [])

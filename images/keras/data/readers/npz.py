@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -103,15 +104,18 @@ def archive_members(path: Path) -> list[Member]:
                 f"which looks like a zip bomb: if it is none, save it with np.savez, without compression"
             )
     return [
-        Member(entry.filename.removesuffix(".npy"), lambda entry=entry: archive.open(entry), entry.file_size)
-        for entry in entries
+        Member(entry.filename.removesuffix(".npy"), partial(archive.open, entry), entry.file_size) for entry in entries
     ]
 
 
 def folder_members(folder: Path) -> list[Member]:
     """The arrays of the .npy files in a folder."""
     paths = [path for path in list_entries(folder) if path.suffix == ".npy"]
-    return [Member(path.stem, lambda path=path: path.open("rb"), path.stat().st_size) for path in paths]
+    return [Member(path.stem, partial(open_binary, path), path.stat().st_size) for path in paths]
+
+
+def open_binary(path: Path) -> IO[bytes]:
+    return path.open("rb")
 
 
 def group_by_split(members: list[Member]) -> dict[str, dict[str, Member]]:

@@ -1,7 +1,7 @@
-"""Operators of common Keras models that onnx2torch lacks, added by its own registration: importing this adds them.
+"""Converters for operators of common Keras models that onnx2torch lacks; importing this registers all of ours.
 
-What they make can be traced by FX and followed by torch.export: constants are attributes, nothing looks at data.
-Import it after `torchvision_free.install()`.
+FX can trace their modules and torch.export can follow them: constants are attributes, and no module reads data. Import
+it after `torchvision_stub.install()`.
 """
 
 import torch
@@ -11,39 +11,39 @@ from onnx2torch.onnx_node import OnnxNode
 from onnx2torch.utils.common import OnnxMapping, OperationConverterResult
 
 from images.torch.convert.converters import constant_arguments, opset_aliases, recurrent, resize, transposed  # noqa: F401 - each adds its own
-from images.torch.convert.converters.registry import Apply, every_input, first_input, shape
+from images.torch.convert.converters.registry import Apply, input_shape, register_first_input, take_every_input
 
 
-@first_input("GlobalMaxPool", 1, 22)
-def global_max_pool(node: OnnxNode, graph: OnnxGraph) -> torch.nn.Module:
-    return Apply(torch.amax, dim=tuple(range(2, len(shape(node, graph)))), keepdim=True)
+@register_first_input("GlobalMaxPool", 1, 22)
+def convert_global_max_pool(node: OnnxNode, graph: OnnxGraph) -> torch.nn.Module:
+    return Apply(torch.amax, dim=tuple(range(2, len(input_shape(node, graph)))), keepdim=True)
 
 
-@first_input("Gelu", 20)
-def gelu(node: OnnxNode, graph: OnnxGraph) -> torch.nn.Module:  # noqa: ARG001 - as all are called
+@register_first_input("Gelu", 20)
+def convert_gelu(node: OnnxNode, graph: OnnxGraph) -> torch.nn.Module:  # noqa: ARG001 - as all are called
     return torch.nn.GELU(node.attributes.get("approximate", "none"))
 
 
 @add_converter("Gelu", 1, "com.microsoft")
-def contributed_gelu(node: OnnxNode, graph: OnnxGraph) -> OperationConverterResult:  # noqa: ARG001
-    return every_input(torch.nn.GELU(), node)
+def convert_contributed_gelu(node: OnnxNode, graph: OnnxGraph) -> OperationConverterResult:  # noqa: ARG001
+    return take_every_input(torch.nn.GELU(), node)
 
 
 @add_converter("QuickGelu", 1, "com.microsoft")
-def quick_gelu(node: OnnxNode, graph: OnnxGraph) -> OperationConverterResult:  # noqa: ARG001
+def convert_quick_gelu(node: OnnxNode, graph: OnnxGraph) -> OperationConverterResult:  # noqa: ARG001
     alpha = node.attributes.get("alpha", 1.702)
-    return every_input(Apply(lambda x: x * torch.sigmoid(alpha * x)), node)
+    return take_every_input(Apply(lambda x: x * torch.sigmoid(alpha * x)), node)
 
 
-@first_input("Erfc", 1, 17)
-def erfc(node: OnnxNode, graph: OnnxGraph) -> torch.nn.Module:  # noqa: ARG001
-    """What tf2onnx writes for GELU, though ONNX has no such operator."""
+@register_first_input("Erfc", 1, 17)
+def convert_erfc(node: OnnxNode, graph: OnnxGraph) -> torch.nn.Module:  # noqa: ARG001
+    """tf2onnx writes it for GELU, though ONNX has no such operator."""
     return Apply(torch.erfc)
 
 
-@first_input("SpaceToDepth", 1, 13)
-def space_to_depth(node: OnnxNode, graph: OnnxGraph) -> torch.nn.Module:
-    _, channels, height, width = shape(node, graph)
+@register_first_input("SpaceToDepth", 1, 13)
+def convert_space_to_depth(node: OnnxNode, graph: OnnxGraph) -> torch.nn.Module:
+    _, channels, height, width = input_shape(node, graph)
     size = node.attributes["blocksize"]
     rows, columns = height // size, width // size
 
@@ -54,21 +54,22 @@ def space_to_depth(node: OnnxNode, graph: OnnxGraph) -> torch.nn.Module:
     return Apply(moved)
 
 
-@first_input("Mish", 18, 22)
-def mish(node: OnnxNode, graph: OnnxGraph) -> torch.nn.Module:  # noqa: ARG001
+@register_first_input("Mish", 18, 22)
+def convert_mish(node: OnnxNode, graph: OnnxGraph) -> torch.nn.Module:  # noqa: ARG001
     return torch.nn.Mish()
 
 
-@first_input("ThresholdedRelu", 10, 22)
-def thresholded(node: OnnxNode, graph: OnnxGraph) -> torch.nn.Module:  # noqa: ARG001
+@register_first_input("ThresholdedRelu", 10, 22)
+def convert_thresholded_relu(node: OnnxNode, graph: OnnxGraph) -> torch.nn.Module:  # noqa: ARG001
     return torch.nn.Threshold(node.attributes.get("alpha", 1.0), 0.0)
 
 
 @add_converter("Linear", 1, "crossquant")
-def linear(node: OnnxNode, graph: OnnxGraph) -> OperationConverterResult:
-    """What images/torch/convert/rewriting.py makes of a product with constant weights."""
+def convert_linear(node: OnnxNode, graph: OnnxGraph) -> OperationConverterResult:
+    """The operator that images/torch/convert/rewriting.py makes of a product with constant weights."""
     weight, *bias = (graph.initializers[name].to_torch() for name in node.input_values[1:])
-    module = torch.nn.Linear(*weight.shape, bias=bool(bias))
+    inputs, outputs = weight.shape
+    module = torch.nn.Linear(inputs, outputs, bias=bool(bias))
     module.weight.data = weight.T
     if bias:
         module.bias.data = bias[0]

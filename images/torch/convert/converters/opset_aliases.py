@@ -1,6 +1,6 @@
-"""Operators that newer opsets only widened to more types: onnx2torch's converter of the version before does for them.
+"""Registers onnx2torch's converters for newer opsets that only widened an operator to more types.
 
-Its newest are those of opset 17 or so; who starts from an ONNX file of their own has 18 to 25.
+onnx2torch ends at about opset 17; a user's own ONNX file may have 18 to 25.
 """
 
 from onnx2torch.node_converters.registry import _CONVERTER_REGISTRY, OperationDescription, add_converter
@@ -26,25 +26,27 @@ WIDENED = {
 }
 
 
-def newest(kind: str, before: int) -> OperationDescription | None:
-    known = [item for item in _CONVERTER_REGISTRY if item.domain == "" and item.operation_type == kind]
-    return max((item for item in known if item.version < before), key=lambda item: item.version, default=None)
+def newest_converter(kind: str, before: int) -> OperationDescription | None:
+    """Describe the newest converter of the operator before this opset; None if there is none."""
+    converters = [item for item in _CONVERTER_REGISTRY if item.domain == "" and item.operation_type == kind]
+    return max((item for item in converters if item.version < before), key=lambda item: item.version, default=None)
 
 
-def average_pool(node: OnnxNode, graph: OnnxGraph) -> OperationConverterResult:
-    """Opset 19 added holes, which onnx2torch would pass over."""
+def convert_average_pool(node: OnnxNode, graph: OnnxGraph) -> OperationConverterResult:
+    """Refuse dilations, which opset 19 added and onnx2torch would ignore."""
     if any(step != 1 for step in node.attributes.get("dilations", ())):
         raise NotImplementedError("AveragePool with dilations is not implemented")
     return _CONVERTER_REGISTRY[OperationDescription("", "AveragePool", 11)](node, graph)
 
 
-def widen() -> None:
+def register_aliases() -> None:
+    """Register the converters."""
     for kind, versions in WIDENED.items():
         for version in versions:
-            known = newest(kind, version)
-            if known is not None and OperationDescription("", kind, version) not in _CONVERTER_REGISTRY:
-                same = average_pool if kind == "AveragePool" else _CONVERTER_REGISTRY[known]
-                add_converter(kind, version)(same)
+            previous = newest_converter(kind, version)
+            if previous is not None and OperationDescription("", kind, version) not in _CONVERTER_REGISTRY:
+                converter = convert_average_pool if kind == "AveragePool" else _CONVERTER_REGISTRY[previous]
+                add_converter(kind, version)(converter)
 
 
-widen()
+register_aliases()

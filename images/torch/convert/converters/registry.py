@@ -1,4 +1,4 @@
-"""What every converter of ours is added by, to onnx2torch's own registry, and the parts that they share."""
+"""Registers our converters with onnx2torch, and what they share."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,52 +13,53 @@ Converter = Callable[[OnnxNode, OnnxGraph], OperationConverterResult]
 Maker = Callable[[OnnxNode, OnnxGraph], torch.nn.Module | None]
 
 
-def first_input(kind: str, *versions: int) -> Callable[[Maker], Maker]:
-    """Register what makes a module of a node, the module taking the node's first input alone.
+def register_first_input(kind: str, *versions: int) -> Callable[[Maker], Maker]:
+    """Register a converter whose module takes the node's first input only, for these opset versions.
 
-    The rest are constants, which it has as attributes: onnx2torch's own modules look at them as data, which neither FX
-    nor torch.export can follow. Where the maker gives None, onnx2torch's own converter makes it, if there is one.
+    The other inputs are constants, which the module keeps as attributes: onnx2torch's own modules read them as data,
+    which neither FX nor torch.export can trace. If the converter returns None, onnx2torch's own one is used, if there
+    is one.
     """
 
     def register(maker: Maker) -> Maker:
         for version in versions:
-            own = _CONVERTER_REGISTRY.pop(OperationDescription("", kind, version), None)
-            add_converter(kind, version)(converter(maker, own))
+            fallback = _CONVERTER_REGISTRY.pop(OperationDescription("", kind, version), None)
+            add_converter(kind, version)(make_converter(maker, fallback))
         return maker
 
     return register
 
 
-def converter(maker: Maker, own: Converter | None) -> Converter:
+def make_converter(maker: Maker, fallback: Converter | None) -> Converter:
     def convert(node: OnnxNode, graph: OnnxGraph) -> OperationConverterResult:
         module = maker(node, graph)
         if module is not None:
             return OperationConverterResult(module, OnnxMapping(node.input_values[:1], node.output_values))
-        if own is None:
+        if fallback is None:
             raise NotImplementedError(f"{node.operation_type} of what is computed is not implemented")
-        return own(node, graph)
+        return fallback(node, graph)
 
     return convert
 
 
-def every_input(module: torch.nn.Module, node: OnnxNode) -> OperationConverterResult:
-    """`module`, which takes the node's inputs one for one."""
+def take_every_input(module: torch.nn.Module, node: OnnxNode) -> OperationConverterResult:
+    """Return the result for a `module` that takes all of the node's inputs."""
     return OperationConverterResult(module, onnx_mapping_from_node(node))
 
 
-def given(node: OnnxNode, graph: OnnxGraph, place: int) -> list[Any] | None:
-    """The constant at an input's place; None where there is none, or where it is computed: see `computed`."""
-    name = node.input_values[place] if place < len(node.input_values) else ""
+def constant_input(node: OnnxNode, graph: OnnxGraph, position: int) -> list[Any] | None:
+    """Return the constant at an input's position as a flat list; None if there is none, or if it is computed."""
+    name = node.input_values[position] if position < len(node.input_values) else ""
     return graph.initializers[name].to_numpy().reshape(-1).tolist() if name in graph.initializers else None
 
 
-def computed(node: OnnxNode, graph: OnnxGraph) -> bool:
+def has_computed_input(node: OnnxNode, graph: OnnxGraph) -> bool:
     """Is an input other than the first one data?"""
     return any(name and name not in graph.initializers for name in node.input_values[1:])
 
 
-def shape(node: OnnxNode, graph: OnnxGraph) -> list[int]:
-    """Of the node's first input, 0 for what isn't known. NotImplementedError where inference doesn't know the rank."""
+def input_shape(node: OnnxNode, graph: OnnxGraph) -> list[int]:
+    """Return the shape of the node's first input, 0 for unknown sizes. NotImplementedError if the rank is unknown."""
     name = node.input_values[0]
     if name in graph.initializers:
         return list(graph.initializers[name].proto.dims)
@@ -68,7 +69,7 @@ def shape(node: OnnxNode, graph: OnnxGraph) -> list[int]:
 
 
 class Apply(torch.nn.Module):
-    """A function of one tensor, with constants that it was made with."""
+    """Applies a function of one tensor, with constant further arguments."""
 
     def __init__(self, function: Callable[..., Any], **constants: Any) -> None:
         super().__init__()

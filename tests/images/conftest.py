@@ -1,0 +1,32 @@
+"""What the tests of all images share. Each runs inside its image's environment alone (`tests/inside.py`).
+
+Elsewhere they are not collected. An optional image may have no environment: `tests/e2e/test_inside.py` says so then.
+"""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+# pytest has put this folder into the search path, where `import torch` would find the folder of that name.
+sys.path[:] = [entry for entry in sys.path if entry != str(HERE)]
+ENVIRONMENT = Path(sys.prefix)
+IMAGE = ENVIRONMENT.name if ENVIRONMENT.parent.name == ".venvs" else ""
+collect_ignore_glob = [
+    f"{folder.name}/test_*.py" for folder in HERE.iterdir() if folder.is_dir() and folder.name != IMAGE
+]
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the runner is started with."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """Where a stage is to write."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder

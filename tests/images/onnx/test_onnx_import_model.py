@@ -1,0 +1,275 @@
+"""A user's own ONNX file is imported as it is where possible, adapted where necessary, or refused in one line."""
+
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from images.onnx import import_model, operator_support, session
+from shared.data import signature
+from shared.errors import CrossquantError
+from tests.images import models
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "mein Modell ü"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    folder = tmp_path / "dataset"
+    folder.mkdir()
+    np.save(folder / "input_0.npy", models.images(5).astype(np.uint8))
+    (folder / "about.json").write_text('{"labels": {"shape": [], "low": 0, "high": 4}}')
+    return folder
+
+
+def save_model(source: Path, model: onnx.ModelProto, name: str = "größe 1.onnx") -> onnx.ModelProto:
+    onnx.save(model, source / name)
+    return model
+
+
+def convolutional(tmp_path: Path) -> onnx.ModelProto:
+    return onnx.load(models.convolutional(tmp_path / "made") / models.FILE)
+
+
+def refused(source: Path, dataset: Path, out: Path) -> str:
+    with pytest.raises(CrossquantError) as caught:
+        import_model.run(source, dataset, out)
+    assert len(str(caught.value).splitlines()) == 1
+    return str(caught.value)
+
+
+def fixed(model: onnx.ModelProto, batch: int = 1) -> onnx.ModelProto:
+    for item in (*model.graph.input, *model.graph.output):
+        item.type.tensor_type.shape.dim[0].dim_value = batch
+    return model
+
+
+def answers(model: onnx.ModelProto, images: np.ndarray, folder: Path) -> np.ndarray:
+    folder.mkdir(exist_ok=True)
+    onnx.save(model, folder / "model.onnx")
+    return session.load(folder, 1)((images,))[0]
+
+
+def test_a_file_is_taken_as_it_is(source: Path, dataset: Path, out: Path, tmp_path: Path):
+    model = save_model(source, convolutional(tmp_path))
+    import_model.run(source, dataset, out)
+    assert not (out / "notes.json").exists()
+    images = models.images(5)
+    np.testing.assert_array_equal(session.load(out, 1)((images,))[0], answers(model, images, tmp_path / "own"))
+    written = signature.load(out)
+    assert [(item.name, item.dtype, item.shape) for item in written.inputs] == [("image", "float32", (8, 8, 3))]
+    assert written.batch is None
+
+
+def test_a_batch_of_one_is_opened(source: Path, dataset: Path, out: Path, tmp_path: Path):
+    images = models.images(5)
+    expected = answers(convolutional(tmp_path), images, tmp_path / "own")
+    save_model(source, fixed(convolutional(tmp_path)))
+    import_model.run(source, dataset, out)
+    assert json.loads((out / "notes.json").read_text())[0].startswith("the file was saved for a batch of 1")
+    np.testing.assert_allclose(session.load(out, 1)((images,))[0], expected, rtol=1e-4)
+    assert signature.load(out).batch is None
+    assert sorted(path.name for path in out.iterdir()) == ["model.onnx", "notes.json", "signature.json"]
+
+
+def reshaped(target: list[int], batch: int, answer: list[int | str]) -> onnx.ModelProto:
+    """A Reshape to `target`, then a dense layer."""
+    random = np.random.default_rng(0)
+    constants = [
+        numpy_helper.from_array(np.array(target, np.int64), "target"),
+        numpy_helper.from_array(random.normal(size=(target[-1] if target[-1] > 0 else 192, 10)).astype("f"), "weight"),
+    ]
+    nodes = [
+        helper.make_node("Reshape", ["image", "target"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weight"], ["answer"]),
+    ]
+    takes = helper.make_tensor_value_info("image", TensorProto.FLOAT, [batch, 8, 8, 3])
+    gives = helper.make_tensor_value_info("answer", TensorProto.FLOAT, answer)
+    graph = helper.make_graph(nodes, "model", [takes], [gives], constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+@pytest.mark.parametrize("target", [[1, 192], [1, -1]])
+def test_a_batch_that_a_reshape_says_is_opened_too(target: list[int], source: Path, dataset: Path, out: Path):
+    save_model(source, reshaped(target, 1, [1, 10]))
+    import_model.run(source, dataset, out)
+    assert session.load(out, 1)((models.images(5),))[0].shape == (5, 10)
+    assert signature.load(out).batch is None
+
+
+def test_a_batch_that_can_not_be_opened_stays_and_is_filled_up(source: Path, dataset: Path, out: Path):
+    """The batch is part of what is computed: every second sample answers for two."""
+    model = reshaped([2, 192], 2, [2, 10])
+    nodes = [helper.make_node("ReduceMax", ["flat"], ["top"], axes=[0], keepdims=1)]
+    nodes.append(helper.make_node("Sub", ["flat", "top"], ["less"]))
+    model.graph.node[1].input[0] = "less"
+    for number, node in enumerate(nodes):
+        model.graph.node.insert(1 + number, node)
+    save_model(source, model)
+    import_model.run(source, dataset, out)
+    assert json.loads((out / "notes.json").read_text()) == ["the model takes batches of 2 alone"]
+    assert signature.load(out).batch == 2
+    assert session.load(out, 1)((models.images(5),))[0].shape == (5, 10)
+
+
+def test_an_old_file_is_brought_up_to_date(source: Path, dataset: Path, out: Path):
+    save_model(source, old(reshaped([0, 192], 0, ["n", 10])))
+    import_model.run(source, dataset, out)
+    assert json.loads((out / "notes.json").read_text()) == ["the file had opset 11: it was converted to 17"]
+    assert onnx.load(out / "model.onnx").opset_import[0].version == 17
+    assert [item.name for item in session.open_session(out / "model.onnx", 1).get_inputs()] == ["image"]
+
+
+def old(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Downgrade it to a file of 2018: opset 11, IR 3, the weights among the inputs."""
+    model.opset_import[0].version, model.ir_version = 11, 3
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "n"
+    for tensor in model.graph.initializer:
+        model.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+    return model
+
+
+def test_layers_without_names_get_one(source: Path, dataset: Path, out: Path):
+    save_model(source, reshaped([-1, 192], 0, ["n", 10]))
+    import_model.run(source, dataset, out)
+    assert [node.name for node in onnx.load(out / "model.onnx").graph.node] == ["Reshape_0", "MatMul_1"]
+
+
+def test_layers_and_tensors_whose_names_can_not_be_shown_get_another(source: Path, dataset: Path, out: Path):
+    """The printable characters stay."""
+    model = reshaped([-1, 192], 0, ["n", 10])
+    first, second = model.graph.node
+    first.name, second.name = "a\x1b[31mb\n", 'größe "1" | <b>'
+    first.output[0] = second.input[0] = "inside\x07"
+    save_model(source, model)
+    import_model.run(source, dataset, out)
+    nodes = onnx.load(out / "model.onnx").graph.node
+    assert [node.name for node in nodes] == ["a_[31mb__6137a64c629d7fb7", 'größe "1" | <b>']
+    assert nodes[0].output[0] == nodes[1].input[0] != "inside\x07"
+    assert nodes[0].output[0].startswith("inside__")
+
+
+@pytest.mark.parametrize("letter", ["\x1b", "\n", "\u202e"])
+@pytest.mark.parametrize("place", ["input", "output"])
+def test_an_input_whose_name_can_not_be_shown(
+    place: str, letter: str, source: Path, dataset: Path, out: Path, tmp_path: Path
+):
+    model = convolutional(tmp_path)
+    before, after = getattr(model.graph, place)[0].name, f"a{letter}"
+    getattr(model.graph, place)[0].name = after
+    for node in model.graph.node:
+        node.input[:] = [after if name == before else name for name in node.input]
+        node.output[:] = [after if name == before else name for name in node.output]
+    save_model(source, model)
+    assert refused(source, dataset, out) == f"{after!a} of the ONNX file has a name that can't be printed: rename it"
+
+
+def test_a_model_for_other_data(source: Path, dataset: Path, out: Path, tmp_path: Path):
+    save_model(source, convolutional(tmp_path))
+    np.save(dataset / "input_0.npy", np.zeros((5, 3, 8, 8), np.uint8))
+    assert refused(source, dataset, out) == (
+        "input 'image' of the model takes (8, 8, 3), the data set has (3, 8, 8): "
+        "channels first and last are swapped, set the data's layout"
+    )
+
+
+def test_a_file_that_is_quantized_already(source: Path, dataset: Path, out: Path):
+    model = reshaped([-1, 192], 0, ["n", 10])
+    model.graph.node[0].op_type = "QuantizeLinear"
+    save_model(source, model)
+    assert "is already quantized (QuantizeLinear): give the float model" in refused(source, dataset, out)
+
+
+def test_an_operator_that_nobody_knows(source: Path, dataset: Path, out: Path):
+    model = reshaped([-1, 192], 0, ["n", 10])
+    model.graph.node[0].op_type = "Bogus"
+    save_model(source, model)
+    assert "the ONNX file is not valid: No Op registered for Bogus" in refused(source, dataset, out)
+
+
+def test_weights_in_another_file(source: Path, dataset: Path, out: Path, tmp_path: Path):
+    onnx.save(
+        convolutional(tmp_path), source / "a.onnx", save_as_external_data=True, location="a.data", size_threshold=0
+    )
+    assert "has its weights in another file" in refused(source, dataset, out)
+
+
+def outside() -> TensorProto:
+    """A constant that lies in a file outside of the model's folder."""
+    tensor = TensorProto(name="secret", data_type=TensorProto.UINT8, dims=[24], data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="../../../../../../etc/passwd")
+    return tensor
+
+
+def in_a_branch(model: onnx.ModelProto) -> None:
+    answer = helper.make_tensor_value_info("secret", TensorProto.UINT8, [24])
+    branch = helper.make_graph([], "branch", [], [answer], [outside()])
+    condition = helper.make_node("Constant", [], ["yes"], value=numpy_helper.from_array(np.array(True)))
+    model.graph.node.extend([condition, helper.make_node("If", ["yes"], ["x"], then_branch=branch, else_branch=branch)])
+
+
+def in_a_function(model: onnx.ModelProto) -> None:
+    node = helper.make_node("Constant", [], ["x"])
+    node.attribute.add(name="value", type=onnx.AttributeProto.TENSOR).t.CopyFrom(outside())
+    model.functions.append(helper.make_function("own", "F", [], ["x"], [node], [helper.make_opsetid("", 17)]))
+
+
+def as_a_sparse_constant(model: onnx.ModelProto) -> None:
+    sparse = onnx.SparseTensorProto(values=outside(), dims=[24])
+    sparse.indices.CopyFrom(numpy_helper.from_array(np.arange(24), "places"))
+    model.graph.sparse_initializer.append(sparse)
+
+
+def in_a_list(model: onnx.ModelProto) -> None:
+    model.graph.node[0].attribute.add(name="more", type=onnx.AttributeProto.TENSORS).tensors.append(outside())
+
+
+@pytest.mark.parametrize("put", [in_a_branch, in_a_function, as_a_sparse_constant, in_a_list])
+@pytest.mark.parametrize("reads", ["import_model", "inspect"])
+def test_a_constant_that_lies_outside_is_not_read(
+    put: Callable[[onnx.ModelProto], None], reads: str, source: Path, dataset: Path, out: Path
+):
+    model = reshaped([-1, 192], 0, ["n", 10])
+    put(model)
+    (source / "model.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(CrossquantError, match=r"model\.onnx has its weights in another file: save it with"):
+        import_model.run(source, dataset, out) if reads == "import_model" else operator_support.run(source, out)
+    assert list(out.iterdir()) == []
+
+
+def test_an_operator_of_somebody_s_own_library(source: Path, dataset: Path, out: Path):
+    """No custom library is ever loaded: only ONNX Runtime's own operators can run."""
+    model = reshaped([-1, 192], 0, ["n", 10])
+    model.graph.node[0].domain = "ai.onnx.contrib"
+    model.opset_import.append(helper.make_opsetid("ai.onnx.contrib", 1))
+    save_model(source, model)
+    assert refused(source, dataset, out)
+
+
+def test_a_pickle_in_disguise(source: Path, dataset: Path, out: Path):
+    (source / "model.onnx").write_bytes(pickle.dumps({"weights": [1.0]}))
+    assert "is a PyTorch file, not an ONNX file" in refused(source, dataset, out)
+
+
+@pytest.mark.parametrize("cut", [0, 100, 5000])
+def test_a_file_that_is_cut_short(cut: int, source: Path, dataset: Path, out: Path, tmp_path: Path):
+    content = convolutional(tmp_path).SerializeToString()
+    (source / "model.onnx").write_bytes(content[:cut] if cut < len(content) else content[:-7])
+    assert "is no ONNX file, or is cut short" in refused(source, dataset, out)
+
+
+@pytest.mark.parametrize("names", [[], ["a.onnx", "b.onnx"]])
+def test_not_exactly_one_file(names: list[str], source: Path, dataset: Path, out: Path):
+    for name in names:
+        (source / name).write_bytes(b"")
+    assert refused(source, dataset, out) == "the model must be one .onnx file"

@@ -1,0 +1,387 @@
+"""Comparisons of every task, from volumes: figures, verdicts, gates, and what must not be there."""
+
+import json
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import task_makers
+from evidence_makers import LABELS, ORDER, Volume, answers, default_experiment, evaluate
+from pytest import approx
+from task_makers import CASES, TaskVolume, compared
+
+from driver.analysis import evaluation, metric_specs
+from driver.analysis.evaluation import Answer, Truth
+from driver.analysis.facts import NotSignificantlyWorse, OnlyFidelityKnown, ReferenceHasNoAnswers
+from driver.analysis.results import Comparison, Interval, Metric
+from driver.analysis.tasks import classification
+from driver.comparison import compare
+from driver.decision import judgements
+from driver.experiment.model import Bound, Gates
+from driver.report import csv_table, files, markdown, phrases
+from shared.contract import decode
+from shared.data.samples import About
+from shared.errors import CrossquantError
+
+pytestmark = pytest.mark.usefixtures("volumes")
+METRICS = {
+    "regression": ["mae", "rmse", "r2"],
+    "multilabel": ["map", "f1", "f1_macro"],
+    "reconstruction": ["auc", "mse"],
+    "fidelity": ["sqnr", "cosine", "agreement"],
+}
+
+
+def rows(made):
+    return {row.name: row for row in made.variants}
+
+
+def figures(row):
+    return {metric.name: metric for metric in row.metrics}
+
+
+@pytest.mark.parametrize("task", CASES)
+def test_each_task_has_its_metrics_and_none_of_another(task):
+    made = compared(task)
+    row = rows(made)["onnx.u8s8"]
+    assert (made.task, row.status) == (task, "ok")
+    assert [metric.name for metric in row.metrics] == METRICS[task]
+    assert row.headline is row.metrics[0]
+    assert (row.accuracy, row.paired, row.delta_pp, row.agreement, row.ece) == (None,) * 5
+    assert (row.classes, row.confusion, row.losing) == ((), (), ())
+    assert (row.drift.changed, row.drift.agreement, row.drift.kl) == (None, None, None)
+    assert row.max_abs_diff == row.drift.max_abs > 0
+
+
+@pytest.mark.parametrize("task", CASES)
+def test_what_is_written_can_be_read_again(task):
+    made = compared(task)
+    text = files.texts(made)["comparison.json"]
+    assert decode(Comparison, json.loads(text, parse_constant=pytest.fail)) == made
+    assert "NaN" not in text
+
+
+def test_the_figures_of_a_regression():
+    case, made = task_makers.regression(), compared("regression")
+    found = figures(rows(made)["torch.x86"])
+    own, base = (TaskVolume(case).found(name)[0].astype(float) for name in ("torch.x86", "keras.fp32"))
+    error = np.abs(own - case.labels).mean()
+    assert found["mae"].value == approx(error)
+    assert found["mae"].delta == approx(error - np.abs(base - case.labels).mean())
+    assert found["mae"].better == "lower"
+    assert found["rmse"].value == approx(np.sqrt(np.square(own - case.labels).mean()))
+    assert found["r2"].value == approx(1 - np.square(own - case.labels).sum() / (400 * case.labels.var()), abs=1e-6)
+    for metric in found.values():
+        assert metric.interval.low < metric.value < metric.interval.high
+        assert metric.delta_interval.low < metric.delta < metric.delta_interval.high
+
+
+def test_a_regression_of_whole_pictures():
+    exact = np.random.default_rng(0).normal(size=(300, 12, 12, 1)).astype(np.float32)
+    case = task_makers.Case({"name": "depth", "task": "regression"}, (exact,), exact, (exact + np.float32(0.1),))
+    found = figures(rows(TaskVolume(case).whole().compare())["onnx.u8s8"])
+    assert found["mae"].value == approx(0.1, rel=0.01)
+    assert found["r2"].value == approx(0.99, abs=0.002)
+    assert found["r2"].interval.low < found["r2"].value < found["r2"].interval.high
+
+
+def test_the_reference_is_not_worse_than_itself():
+    for metric in rows(compared("regression"))["keras.fp32"].metrics:
+        assert (metric.delta, metric.delta_interval, metric.p_value, metric.p_holm) == (0.0, Interval(0, 0), 1.0, None)
+
+
+def test_holm_corrects_each_figure_over_the_quantized_rows():
+    found = rows(compared("regression"))
+    p_values = sorted(figures(row)["mae"].p_value for row in found.values() if row.quantized and row.metrics)
+    least = min((figures(found[name])["mae"] for name in ORDER[3:-1]), key=lambda metric: metric.p_value)
+    assert least.p_holm == approx(min(1, len(p_values) * p_values[0]))
+    assert figures(found["onnx.fp32"])["mae"].p_holm is None
+
+
+def test_labels_are_judged_alike_by_logits_and_by_their_sigmoids():
+    logits, probabilities = (task_makers.multilabel(logits) for logits in (True, False))
+    found = [
+        evaluation.compute_metrics(
+            Answer(Truth(About(task="multilabel"), case.labels, None, case.outputs[0]), case.outputs[0]), None
+        )
+        for case in (logits, probabilities)
+    ]
+    assert [metric.value for metric in found[0]] == approx([metric.value for metric in found[1]])
+
+
+def test_a_reconstruction_without_labels_is_judged_by_its_error():
+    made = TaskVolume(task_makers.reconstruction(labelled=False), Gates()).whole().compare()
+    row = rows(made)["torch.int8"]
+    assert [metric.name for metric in row.metrics] == ["mse"]
+    assert row.metrics[0].better == "lower"
+
+
+def test_a_reconstruction_of_one_kind_has_no_area():
+    case = replace(task_makers.reconstruction(), labels=np.zeros(task_makers.SAMPLES, np.uint8))
+    row = rows(TaskVolume(case, Gates()).whole().compare())["torch.int8"]
+    assert [metric.name for metric in row.metrics] == ["mse"]
+
+
+def test_fidelity_is_of_the_outputs_alone():
+    found = rows(compared("fidelity"))
+    assert [metric.value for metric in found["keras.fp32"].metrics] == [150.0, 1.0, 1.0]
+    assert figures(found["onnx.uint8"])["sqnr"].value == approx(found["onnx.uint8"].drift.sqnr_db)
+    assert figures(found["onnx.uint8"])["sqnr"].value == approx(34, abs=0.5), "noise of a fiftieth"
+    assert all(metric.delta is None for row in found.values() for metric in row.metrics)
+
+
+def test_classes_without_labels_are_judged_by_fidelity():
+    """The task that the data asks for can't be."""
+    outputs = np.random.default_rng(0).dirichlet(np.ones(4), 300).astype(np.float32)
+    case = task_makers.Case({"name": "x", "task": "classification"}, (outputs,), None, (outputs,))
+    made = TaskVolume(case, Gates()).whole().compare()
+    assert made.dataset["task"] == "fidelity"
+    assert figures(rows(made)["onnx.int8"])["agreement"].value < 1
+
+
+def test_without_the_reference_there_is_no_fidelity():
+    volume = TaskVolume(task_makers.fidelity()).whole()
+    volume.remove("predictions.keras.fp32")
+    made = volume.compare()
+    assert {row.metrics for row in made.variants} == {()}
+    assert made.decision.reasons == (ReferenceHasNoAnswers(),)
+
+
+@pytest.mark.parametrize("task", CASES)
+def test_a_variant_that_always_says_the_same_has_failed(task):
+    volume = TaskVolume(CASES[task]()).whole()
+    volume.variant("onnx.int8", tuple(np.ones_like(each) for each in volume.case.outputs))
+    made = volume.compare()
+    row = rows(made)["onnx.int8"]
+    assert (row.status, row.reason) == ("failed", "the same answer to every sample")
+    assert made.exit_code == 3
+
+
+def test_labels_that_are_no_classes_are_an_error():
+    case = task_makers.Case({"name": "x"}, (np.zeros((100, 2), np.float32),), np.arange(100), (answers(10),))
+    with pytest.raises(CrossquantError, match=r"^labels from 0 to 99, but the model answers 10 classes: number the"):
+        TaskVolume(case, Gates()).whole().compare()
+
+
+def test_the_decision_is_by_the_metric_of_the_task():
+    decision = compared("regression").decision
+    assert decision.variant == "onnx.uint8"
+    assert isinstance(decision.reasons[0], NotSignificantlyWorse)
+    assert decision.reasons[0].difference.metric == "mae"
+
+
+def test_without_labels_the_decision_rests_on_fidelity_and_says_so():
+    decision = compared("fidelity").decision
+    assert decision.variant == "onnx.u8s8"
+    assert decision.reasons[0].kind == "near_enough"
+    assert [value.metric for value in decision.reasons[0].metrics] == METRICS["fidelity"]
+    assert OnlyFidelityKnown("keras.fp32") in decision.caveats
+    assert "only_fidelity_known" not in [caveat.kind for caveat in compared("regression").decision.caveats]
+
+
+def test_without_labels_nothing_quantized_is_shipped_that_no_gate_speaks_for():
+    decision = TaskVolume(task_makers.fidelity(), Gates()).whole().compare().decision
+    assert decision.variant == "onnx.fp32"
+    (rejection,) = [each for each in decision.rejections if each.variant == "onnx.u8s8"]
+    assert rejection.reasons[0].kind == "no_fidelity_gate"
+
+
+def test_a_sure_loss_that_matters_to_nobody_is_none():
+    """A tenth of a percent more error on 400 samples alike: surely there, and nothing to look at."""
+    case = task_makers.regression()
+    volume = TaskVolume(case, Gates()).whole()
+    error = case.outputs[0] - case.labels
+    for name, factor in (("onnx.u8s8", 1.001), ("onnx.uint8", 1.02)):
+        volume.variant(name, (case.labels + np.float32(factor) * error, case.outputs[1]))
+    made = rows(volume.compare())
+    assert figures(made["onnx.u8s8"])["mae"].p_holm < 0.05
+    assert not judgements.worse(made["onnx.u8s8"])
+    assert judgements.negligibly_worse(made["onnx.u8s8"])
+    assert judgements.worse(made["onnx.uint8"])
+
+
+def metric(value, delta, p_value, better="lower", name="mae"):
+    return Metric(name, value, None, delta, None, p_value, None, better)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (metric(1.1, 0.1, 0.01), True),
+        (metric(1.1, 0.1, 0.06), False),
+        (metric(0.9, -0.1, 0.01), False),
+        (metric(0.8, -0.1, 0.01, "higher", "map"), True),
+        (metric(0.9, 0.1, 0.01, "higher", "map"), False),
+        (metric(0.8, None, None, "higher", "map"), False),
+    ],
+)
+def test_what_is_worse_follows_the_direction_of_the_figure(found, expected):
+    assert metric_specs.is_significant_loss(found, 0.05) is expected
+
+
+def test_every_output_of_a_model_with_several():
+    made = rows(compared("regression"))
+    assert [output.number for output in made["onnx.int8"].outputs] == [0, 1]
+    assert made["onnx.int8"].outputs[0].sqnr_db == approx(made["onnx.int8"].drift.sqnr_db)
+    assert made["keras.fp32"].outputs[1].sqnr_db is None
+    assert rows(compared("fidelity"))["onnx.int8"].outputs == ()
+
+
+def test_the_output_that_is_judged_may_be_another_than_the_first():
+    case = task_makers.regression()
+    turned = replace(case, about=case.about | {"judged": 1}, outputs=case.outputs[::-1])
+    found = rows(TaskVolume(turned).whole().compare())["onnx.u8s8"]
+    assert [metric.name for metric in found.metrics] == METRICS["regression"]
+    assert figures(found)["r2"].value > 0.9
+
+
+def test_conversion_steps_of_a_task_without_classes():
+    steps = {step.after: step for step in compared("regression").conversion_steps}
+    assert steps["torch.x86"].paired is None
+    assert (steps["torch.x86"].before, steps["torch.x86"].metric.name) == ("torch.fp32", "mae")
+    assert steps["torch.x86"].metric.delta > 0.01
+    assert compared("fidelity").conversion_steps[0].metric.delta is not None
+
+
+@pytest.mark.parametrize("task", CASES)
+def test_a_table_for_people(task):
+    made = compared(task)
+    text = markdown.markdown_text(made)
+    head = next(line for line in text.splitlines() if line.startswith("| variant"))
+    measure = metric_specs.METRIC_SPECS[METRICS[task][0]]
+    assert head.startswith(f"| variant | {measure.heading} |")
+    assert "top-1" not in text
+    assert (f"400 test {made.unit} of") in text
+    assert f"| {made.unit} /s |" in head
+    assert csv_table.csv_text(made).splitlines()[0].endswith(f"{METRICS[task][-1]}_p_holm")
+
+
+def with_draws(case):
+    volume = TaskVolume(case, Gates(), draws=3).whole()
+    volume.further()
+    for step in volume.plan.steps:
+        if step.draw and f"predictions.{step.output}" in volume.plan.locations:
+            base = step.output.removesuffix(f".{step.draw}")
+            shift = np.float32(0.01 * int(step.draw[1:]))
+            if base in task_makers.NOISE:
+                volume.variant(step.output, tuple(each + shift for each in volume.found(base)))
+    return volume.compare()
+
+
+@pytest.mark.parametrize("task", CASES)
+def test_draws_are_judged_by_the_headline(task):
+    made = with_draws(CASES[task]())
+    row = rows(made)["onnx.u8s8"]
+    assert row.draws is not None
+    assert row.draws.accuracies[0] == approx(row.headline.value)
+    assert row.draws.mean == approx(np.mean(row.draws.accuracies))
+    reference = 0.0 if row.headline.delta is None else row.headline.value - row.headline.delta
+    if task != "fidelity":
+        assert row.draws.delta_pp == approx(row.draws.mean - reference)
+    label = metric_specs.spec_of(row.headline).label
+    assert f"onnx.u8s8 over 3 draws: {label} " in "\n".join(phrases.row_lines(made))
+
+
+@pytest.mark.parametrize(("task", "shift"), [("regression", 0.5), ("reconstruction", 0.0)])
+def test_other_cpus_are_judged_by_the_headline(task, shift):
+    volume = TaskVolume(CASES[task](), Gates(), other_cpus=("haswell",), recommended=("onnx.u8s8",)).whole()
+    indices = np.arange(0, 400, 4)
+    here = volume.found("onnx.u8s8")[0][indices]
+    volume.emulate("onnx.u8s8", indices, {"haswell": here + np.float32(shift)})
+    (run,) = rows(volume.compare())["onnx.u8s8"].emulated
+    assert (run.images, run.agreement) == (100, None)
+    assert run.loses is bool(shift)
+    if not shift:
+        assert (run.accuracy, run.p_value) == (run.here, 1.0)
+
+
+def test_top_five_where_there_are_more_classes():
+    volume = Volume(default_experiment()).whole()
+    found = rows(compare.compare(evaluate(volume), volume.experiment))["onnx.int8"]
+    accuracy, top5 = found.metrics
+    assert (top5.name, top5.better, top5.delta, top5.p_value) == ("top5", "higher", 0.0, 1.0)
+    assert found.headline is accuracy
+    assert accuracy.name == "accuracy"
+
+
+def test_top_five_by_hand():
+    """Of equal classes the first one comes first, as in argmax."""
+    outputs = np.array([[6, 5, 4, 3, 2, 1], [6, 5, 4, 3, 2, 1], [1, 1, 1, 1, 1, 1]], np.float32)
+    answer = Answer(Truth(About(), np.array([4, 5, 5], np.int64)), outputs)
+    assert classification.among_the_first(answer).tolist() == [True, False, False]
+
+
+def test_a_thousand_classes_stay_bearable():
+    """No table of all pairs, in no file; and not a second a row."""
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 1000, 5000).astype(np.int16)
+    outputs = random.normal(size=(5000, 1000)).astype(np.float32)
+    outputs[np.arange(5000), labels] += 4
+    truth = Truth(About(), labels, None, outputs)
+    noisy = outputs + random.normal(0, 0.5, outputs.shape).astype(np.float32)
+    known = task_makers.compared("fidelity").variants[0]
+    started = time.process_time()
+    row = compare.judged(replace(known, metrics=()), Answer(truth, noisy), Answer(truth, outputs))
+    assert time.process_time() - started < 4
+    assert row.confusion == ()
+    assert len(row.classes) == 1000
+    assert len(row.confused) == 20
+    assert [pair.images for pair in row.confused] == sorted((pair.images for pair in row.confused), reverse=True)
+    assert row.metric("top5").value > row.accuracy > 0.5
+
+
+def test_logits_are_judged_by_their_probabilities():
+    """The interval and the pairs see classes; what differs is of what the model gave."""
+    probabilities = answers(10)
+    logits = (np.log(probabilities) + 3).astype(np.float32)
+    noisy = logits + np.float32(0.25)
+    truth = Truth(About(), LABELS, None, logits)
+    known = compared("fidelity").variants[0]
+    row = compare.judged(replace(known, metrics=()), Answer(truth, noisy), Answer(truth, logits))
+    assert (row.accuracy, row.max_abs_diff) == (0.9, approx(0.25, rel=1e-5))
+    assert row.ece == approx(0.01, abs=1e-4), "91% sure, and right in 90%"
+    assert row.drift.kl == approx(0, abs=1e-6), "a softmax doesn't see what is added to all"
+    assert row.drift.changed == 0
+
+
+@pytest.mark.parametrize(
+    ("task", "figure", "known"),
+    [
+        ("regression", "accuracy", "mae, rmse, r2, worse_percent, sqnr"),
+        ("fidelity", "drop_pp", "sqnr, cosine, agreement"),
+    ],
+)
+def test_a_gate_that_the_task_can_not_check_is_an_error(task, figure, known):
+    """It would seem to hold."""
+    gates = Gates(quantized={figure: Bound(max=1.0)})
+    with pytest.raises(CrossquantError, match=f"gates.quantized.{figure}: the task is {task}.*its gates are {known}$"):
+        TaskVolume(CASES[task](), gates).whole().compare()
+
+
+def test_a_gate_on_what_these_labels_do_not_tell_is_an_error():
+    volume = TaskVolume(task_makers.reconstruction(labelled=False), Gates(quantized={"auc": Bound(min=0.9)})).whole()
+    with pytest.raises(CrossquantError, match=r"^gates.quantized.auc: this figure needs labels of sound samples and"):
+        volume.compare()
+
+
+def test_gates_by_the_task():
+    gates = {(gate.variant, gate.figure): gate for gate in compared("regression").gates}
+    row = rows(compared("regression"))["torch.x86"]
+    assert gates["torch.x86", "mae"].value == approx(row.metrics[0].interval.high), "the worse end at 95%"
+    assert gates["onnx.int8", "mae"].holds is False
+    assert gates["onnx.fp32", "worse_percent"].value == approx(0, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("task", "figure", "sign"), [("regression", "worse_percent", 1), ("multilabel", "drop_pp", -1)]
+)
+def test_a_loss_with_a_confidence_is_the_worse_end_of_its_interval(task, figure, sign):
+    gates = Gates(quantized={figure: Bound(max=1.0, confidence=0.95)})
+    made = TaskVolume(CASES[task](), gates).whole().compare()
+    row = rows(made)["torch.x86"]
+    (gate,) = [gate for gate in made.gates if gate.variant == "torch.x86"]
+    first = row.headline
+    scale = 100 / (first.value - first.delta) if sign == 1 else 100
+    ends = [sign * scale * end for end in (first.delta_interval.low, first.delta_interval.high)]
+    assert gate.value == approx(max(ends))

@@ -1,0 +1,64 @@
+"""The look at the data, as a person reads it."""
+
+import io
+
+from rich.console import Console
+
+from driver.cli import check_data
+from shared.data.data_report import ClassCount, DataReport, ValueRange
+from shared.data.preprocessing_variants import PreprocessingVariants, ScoredVariant
+
+SCORED = PreprocessingVariants(300, 0.098, (ScoredVariant("BGR", 0.1, False), ScoredVariant("0 to 255", 0.87, True)))
+
+
+def found(**change: object) -> DataReport:
+    base: dict[str, object] = {
+        "name": "my-data",
+        "task": "classification",
+        "ranges": (ValueRange("train", 0, "uint8", (32, 32, 3), 1234, 0, 255, 120.7076, 0),),
+        "classes": (ClassCount("[red]cat[/red] \x1b[2J", 900, 30), ClassCount("<b>", 334, 10)),
+        "repeated_train": 2,
+        "repeated_test": 1,
+        "leaking": 0,
+        "leaks": (),
+        "twins": PreprocessingVariants(
+            300, 0.098, (ScoredVariant("BGR", 0.1, False), ScoredVariant("0 to 255", 0.87, True))
+        ),
+    }
+    return DataReport(**(base | change))
+
+
+def text(examination: DataReport) -> str:
+    file = io.StringIO()
+    check_data.show(examination, Console(file=file, width=120))
+    return file.getvalue()
+
+
+def test_everything_is_told():
+    told = text(found(warnings=("[b]look here",), wrong=("[i]leakage",)))
+    assert "train 0 1,234 32 × 32 × 3 uint8 0 255 120.7 0" in " ".join(told.split())
+    assert "duplicates: 2 within the training set, 1 within the test set, 0 in both" in told
+    assert told.index("0 to 255") < told.index("BGR"), "the best twin first"
+    assert "87.00 % better" in " ".join(told.split())
+    assert told.index("wrong: [i]leakage") < told.index("look at: [b]look here")
+
+
+def test_names_of_classes_are_neither_markup_nor_orders_to_the_terminal():
+    assert "[red]cat[/red] �[2J" in text(found())
+    assert "\x1b" not in text(found())
+
+
+def test_many_classes_are_cut_in_the_middle():
+    many = tuple(ClassCount(f"class {number}", 1000 - number, 5) for number in range(50))
+    told = text(found(classes=many))
+    assert "… 30 more" in told
+    assert "class 0 " in told
+    assert "class 49" in told
+    assert "class 25" not in told
+
+
+def test_nothing_wrong_is_said_too():
+    assert "nothing to complain of" in text(found())
+    assert "no twins of the preprocessing: no input" in text(
+        found(twins=PreprocessingVariants(skipped="no input is a picture"))
+    )

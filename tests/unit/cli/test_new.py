@@ -1,0 +1,296 @@
+"""An experiment for one's own model and data: written once, understood by `run`, and gone if anything is wrong."""
+
+import gc
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from driver.catalog import declarations
+from driver.cli import new, workflow
+from driver.cli.arguments import EngineOptions
+from driver.cli.main import main
+from driver.engines import bubblewrap
+from driver.experiment import loader
+from driver.experiment import model as experiments
+from driver.experiment.model import Model
+from driver.inputs import user_files
+from driver.plan import schedule
+from shared.artifacts import store
+from shared.contract import Manifest, Plan, read
+from shared.errors import CrossquantError
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "Mein Modell (v2) ü.keras"
+    path.write_bytes(b"weights")
+    return path
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "données"
+    for name in ("train/a b/1.png", "train/ü/2.PNG", "test/a b/3.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(name.encode())
+    return folder
+
+
+def make(*arguments: object) -> int:
+    return main(["new", *map(str, arguments)])
+
+
+def load(volumes: Path, name: str) -> experiments.Experiment:
+    return loader.load(volumes / "inputs" / f"{name}.yaml", declarations.load())
+
+
+def test_one_command_leaves_an_experiment_its_inputs_and_a_plan(volumes, model, data, capsys):
+    assert make("--model", model, "--data", data) == 0
+    found = load(volumes, "mein-modell-v2")
+    assert (found.reference, found.options["data"]) == ("keras.fp32", {"kind": "folder"})
+    sealed = read(Manifest, volumes / "inputs" / "mein-modell-v2-data" / store.MANIFEST)
+    assert sorted(sealed.files) == ["files/test/a b/3.png", "files/train/a b/1.png", "files/train/ü/2.PNG"]
+    assert (volumes / "inputs" / "models" / "mein-modell-v2" / model.name).read_bytes() == b"weights"
+    steps = [step.output for step in read(Plan, volumes / "mein-modell-v2" / "plan.json").steps]
+    assert {"data", "dataset", "keras.fp32", "torch.int8"} <= set(steps)
+    assert "next:    ./crossquant run --experiment mein-modell-v2" in capsys.readouterr().out
+
+
+def test_what_the_command_line_says_is_in_the_file(volumes, model, data, tmp_path):
+    code = tmp_path / "layers.py"
+    code.write_text("raise SystemExit('the driver must not run this')")
+    settings = ["--set", "resize=[96, 96]", "--set", "scale=0.5", "--set", "color=bgr"]
+    more = ["--name", "mine", "--task", "fidelity", "--code", code, "--trust", *settings]
+    assert make("--model", model, "--data", data, *more) == 0
+    found = load(volumes, "mine")
+    assert found.options["data"] == {
+        "kind": "folder",
+        "task": "fidelity",
+        "resize": [96, 96],
+        "scale": 0.5,
+        "color": "bgr",
+    }
+    assert (found.model.trust, found.options["load"]) == (True, {"trust": True})
+    assert (volumes / "inputs" / "models" / "mine" / user_files.CODE).read_text() == code.read_text()
+
+
+@pytest.mark.parametrize(
+    ("task", "gate"),
+    [
+        ("multilabel", "drop_pp"),
+        ("regression", "worse_percent"),
+        ("reconstruction", "worse_percent"),
+        ("fidelity", "sqnr"),
+    ],
+)
+def test_the_gates_are_those_of_the_task(volumes, model, data, task, gate):
+    assert make("--model", model, "--data", data, "--name", "mine", "--task", task) == 0
+    assert list(load(volumes, "mine").gates.quantized) == [gate]
+    wrong = (volumes / "inputs" / "mine.yaml").read_text().replace(f"    {gate}:", "    nothing:")
+    (volumes / "inputs" / "mine.yaml").write_text(wrong)
+    with pytest.raises(CrossquantError, match=rf"gates\.(float|quantized)\.nothing: unknown key; known are .*{gate}"):
+        load(volumes, "mine")
+
+
+@pytest.mark.parametrize(
+    ("names", "kind"),
+    [
+        (["a.npz"], "npz"),
+        (["x_train.npy", "y_train.npy"], "npz"),
+        (["train.csv", "test.csv"], "table"),
+        (["all.parquet"], "table"),
+        (["load_data.py", "records.tfrecord"], "python"),
+        (["load_data.py", "pictures/1.png"], "python"),
+        (["cats/1.jpeg", "dogs/2.webp"], "folder"),
+    ],
+)
+def test_the_names_of_the_files_say_what_reads_them(tmp_path, names, kind):
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert new.find_kind(tmp_path) == kind
+
+
+def test_data_of_no_known_kind(tmp_path, model, volumes, capsys):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "notes.txt").touch()
+    assert make("--model", model, "--data", tmp_path / "data") == 2
+    assert "no data that is known: give a .npz, a .csv or .parquet, pictures" in capsys.readouterr().err
+    assert not list((volumes / "inputs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "nowhere.keras"], "--model: nowhere.keras is not there"),
+        (["--data", "nowhere"], "--data: nowhere is not there"),
+        (["--name", "../x"], "--name: '../x' must be lower-case letters"),
+        (["--name", "inputs"], "--name: 'inputs' must be lower-case letters"),
+        (["--set", "resize"], "--set resize: give KEY=VALUE"),
+        (["--set", "resize=[96"], "--set resize=[96: "),
+        (["--set", "rezise=[96, 96]"], "data.rezise: unknown key"),
+        (["--set", "resize=[big]"], "data.resize.0: must be a whole number"),
+        (["--code", "nowhere.py"], "nowhere.py is not there"),
+    ],
+)
+def test_what_is_wrong_is_named_and_nothing_stays(volumes, model, data, arguments, message, capsys):
+    given = {"--model": model, "--data": data, "--name": "mine"} | dict([arguments])
+    assert make(*(word for pair in given.items() for word in pair)) == 2
+    assert message in capsys.readouterr().err
+    assert not list((volumes / "inputs").glob("*.yaml"))
+
+
+def test_an_experiment_that_is_there_is_kept_unless_forced(volumes, model, data, capsys):
+    own_text = "name: mine # changed by hand"
+    (volumes / "inputs").mkdir()
+    (volumes / "inputs" / "mine.yaml").write_text(own_text)
+    assert make("--model", model, "--data", data, "--name", "mine") == 2
+    assert "is there already: change it by hand, give another --name, or --force" in capsys.readouterr().err
+    assert make("--model", model, "--data", data, "--name", "mine", "--force", "--set", "rezise=1") == 2
+    assert (volumes / "inputs" / "mine.yaml").read_text() == own_text
+    assert make("--model", model, "--data", data, "--name", "mine", "--force") == 0
+    assert load(volumes, "mine").own_data
+
+
+@pytest.mark.parametrize("name", ["model.txt", "model.pkl", "model"])
+def test_a_file_that_is_no_model(tmp_path, data, name, capsys):
+    (tmp_path / name).touch()
+    assert make("--model", tmp_path / name, "--data", data) == 2
+    assert (
+        f"{name} is no model that is known: give .keras, .h5, .hdf5, .onnx or a SavedModel folder"
+        in capsys.readouterr().err
+    )
+
+
+def test_a_saved_model_is_a_folder_with_all_its_files(tmp_path, volumes, data):
+    for name in ("saved_model.pb", "variables/variables.index", "assets/words.txt"):
+        path = tmp_path / "served" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    assert make("--model", tmp_path / "served", "--data", data) == 0
+    sealed = read(Manifest, volumes / "inputs" / "models" / "served" / store.MANIFEST)
+    assert sorted(sealed.files) == [
+        f"served/{name}" for name in ("assets/words.txt", "saved_model.pb", "variables/variables.index")
+    ]
+    with pytest.raises(CrossquantError, match=r"is a folder without saved_model\.pb"):
+        user_files.model_files(data, Model(()))
+
+
+def test_an_onnx_file_has_no_keras_rows(tmp_path, volumes, data):
+    (tmp_path / "net.onnx").write_bytes(b"\x08\x08")
+    assert make("--model", tmp_path / "net.onnx", "--data", data) == 0
+    found = load(volumes, "net")
+    assert found.reference == "onnx.fp32"
+    made = schedule.make(found, declarations.load(), {"input.model": "m", "input.dataset": "d"}, 2)
+    assert not [step.output for step in made.steps if step.output.startswith("keras.")]
+    assert {"latency.keras", "startup.keras", "predictions.keras.fp32"}.isdisjoint(made.locations)
+    assert made.step("exported").image == "onnx"
+
+
+def test_every_file_is_part_of_the_hash(volumes, model, data):
+    def digest() -> str:
+        assert make("--model", model, "--data", data, "--name", "mine", "--force") == 0
+        return store.digest(read(Manifest, volumes / "inputs" / "mine-data" / store.MANIFEST))
+
+    first = digest()
+    assert digest() == first
+    script = data / "load_data.py"
+    script.write_text("def samples(split): yield from ()")
+    changed = digest()
+    assert changed != first
+    script.write_text("def samples(split): return iter(())")
+    assert digest() != changed
+    script.unlink()
+    assert digest() == first
+
+
+def test_what_is_hidden_or_made_by_python_is_no_data(data):
+    for name in (".git/config", ".DS_Store", "__pycache__/x.pyc"):
+        (data / name).parent.mkdir(exist_ok=True)
+        (data / name).touch()
+    assert len(user_files.data_files(data)) == 3
+    (data / "empty").mkdir()
+    with pytest.raises(CrossquantError, match="is empty: put the data there"):
+        user_files.data_files(data / "empty")
+
+
+def test_data_that_went_away_are_taken_from_the_volume(volumes, model, data):
+    assert make("--model", model, "--data", data, "--name", "mine") == 0
+    data.rename(data.with_name("moved"))
+    assert main(["fetch", "--experiment", "mine"]) == 0
+    (volumes / "inputs" / "mine-data" / store.MANIFEST).unlink()
+    assert main(["fetch", "--experiment", "mine"]) == 2
+
+
+@pytest.mark.filterwarnings(  # the Docker SDK doesn't close a socket at whose end it found no daemon
+    "ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"
+)
+def test_without_docker_and_bubblewrap_no_code_of_the_users_runs(model, data, monkeypatch, capsys):
+    lack = bubblewrap.Trial((), "bubblewrap is not on this host", "apt install bubblewrap")
+    monkeypatch.setattr(bubblewrap, "trial", lambda: lack)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
+    assert make("--model", model, "--data", data, "--name", "mine", "--trust") == 0
+    for engine in ("auto", "venv"):
+        assert main(["run", "--experiment", "mine", "--engine", engine]) == 2
+        assert "bubblewrap is not on this host: `apt install bubblewrap`, or start Docker" in capsys.readouterr().err
+    gc.collect()  # so that the warning is this test's, and not that of one after it
+
+
+def test_trust_is_an_option_of_the_run_too(model, data):
+    assert make("--model", model, "--data", data, "--name", "mine") == 0
+    plain = workflow.load_experiment("mine")
+    trusted = workflow.load_experiment("mine", EngineOptions(trust=True))
+    assert (plain.model.trust, trusted.model.trust, trusted.options["load"]) == (False, True, {"trust": True})
+
+
+def test_the_source_of_the_data_is_told(volumes, model, data):
+    assert make("--model", model, "--data", data, "--name", "mine") == 0
+    sealed = json.loads((volumes / "inputs" / "mine-data" / store.MANIFEST).read_text())
+    assert sealed["parameters"] == {"origin": str(data.resolve())}
+
+
+def save_npz(folder: Path, **arrays: np.ndarray) -> Path:
+    folder.mkdir(exist_ok=True)
+    np.savez(folder / "all.npz", **arrays)
+    return folder / "all.npz"
+
+
+def test_an_archive_of_python_objects_is_refused_before_anything_is_written(volumes, model, tmp_path, capsys):
+    whole, pickled = np.zeros((3, 2)), np.array([{}, []], object)
+    path = save_npz(tmp_path / "data", x_train=whole, x_test=whole, y_train=pickled)
+    for data in (path, path.parent):
+        assert make("--model", model, "--data", data, "--name", "mine") == 2
+        message = f"error: {path}: y_train.npy holds Python objects (a pickle), which could run code: "
+        assert capsys.readouterr().err.startswith(message)
+    assert not (volumes / "inputs").exists()
+
+
+def test_an_array_of_python_objects_in_a_folder(volumes, model, tmp_path, capsys):
+    (tmp_path / "data").mkdir()
+    np.save(tmp_path / "data" / "x_train.npy", np.array([{}], object))
+    assert make("--model", model, "--data", tmp_path / "data", "--name", "mine") == 2
+    assert "x_train.npy holds Python objects" in capsys.readouterr().err
+    assert not (volumes / "inputs").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and no more", b"\x93NUMPY\x01\x00v\x00{'descr': (("])
+def test_what_can_not_be_read_as_arrays_is_left_to_the_stage(volumes, model, tmp_path, content):
+    (tmp_path / "data").mkdir()
+    for name in ("all.npz", "x_train.npy"):
+        (tmp_path / "data" / name).write_bytes(content)
+    assert make("--model", model, "--data", tmp_path / "data", "--name", "mine") == 0
+    assert load(volumes, "mine").options["data"]["kind"] == "npz"
+
+
+def test_arrays_of_numbers_are_no_pickle(model, tmp_path):
+    path = save_npz(tmp_path / "data", x_train=np.zeros((3, 2)), y_train=np.zeros(3, np.int64))
+    assert make("--model", model, "--data", path, "--name", "mine") == 0
+
+
+def test_data_that_a_reader_of_the_users_own_unpickles_is_not_looked_at(model, tmp_path):
+    """In its sandbox, the user's code may do what it likes."""
+    path = save_npz(tmp_path / "data", x_train=np.array([{}], object))
+    (path.parent / "load_data.py").touch()
+    assert make("--model", model, "--data", path.parent, "--name", "mine") == 0

@@ -1,0 +1,483 @@
+"""The comparison of volumes written by hand: every figure, every status, and nothing that is out of date."""
+
+import json
+from dataclasses import replace
+
+import evidence_makers
+import numpy as np
+import pytest
+from evidence_makers import LABELS, ORDER, Volume, answers, default_experiment, evaluate, versions
+
+from driver.analysis import artifacts
+from driver.analysis.facts import BusyMachine, ComparedWith, NoCandidate, NotSignificantlyWorse, PairedDifference, Price
+from driver.analysis.results import Latency
+from driver.comparison import compare as comparing
+from driver.experiment.model import Bound, Gates
+from driver.host import facts
+from driver.report import files
+from shared.contract import Failure
+
+pytestmark = pytest.mark.usefixtures("volumes")
+MACHINE = {"cpu": "Some CPU", "int8_instructions": ["avx2"], "cores": 2, "memory_bytes": 1 << 30, "system": "Linux"}
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch):
+    monkeypatch.setattr(facts, "describe", lambda: dict(MACHINE))
+
+
+@pytest.fixture
+def volume():
+    return Volume(default_experiment())
+
+
+def compare(volume):
+    return comparing.compare(evaluate(volume), volume.experiment)
+
+
+def rows(compared):
+    return {row.name: row for row in compared.variants}
+
+
+def lacking(name):
+    return f"missing or out of date: run `./crossquant run {name}`"
+
+
+def test_a_run_in_which_all_went_well(volume):
+    compared = compare(volume.whole())
+    assert tuple(row.name for row in compared.variants) == ORDER
+    assert [row.status for row in compared.variants] == ["ok"] * 8 + ["unsupported"]
+    assert compared.dataset == {
+        "name": "cifar10",
+        "test_images": 100,
+        "split": "test",
+        "sample": False,
+        "classes": [],
+        "task": "classification",
+        "unit": "images",
+    }
+    assert (compared.schema, compared.experiment, compared.reference) == (2, "resnet8-cifar10", "keras.fp32")
+    assert compared.host == MACHINE
+    assert compared.failures == ()
+    assert compared.exit_code == 0
+
+
+def test_the_figures_of_a_row(volume):
+    volume.start()
+    volume.variant("onnx.fp32", answers(10))
+    volume.variant("onnx.int8", answers(15, sure=0.82), size=1234)
+    volume.latency("onnx", "onnx.int8")
+    row = rows(compare(volume))["onnx.int8"]
+    assert (row.image, row.recipe, row.status, row.reason) == ("onnx", "int8", "ok", "")
+    assert (row.accuracy, row.delta_pp, row.agreement) == (0.85, -5.0, 0.95)
+    assert row.max_abs_diff == pytest.approx(0.89, abs=1e-6), "0.91 against 0.02, where the top is another"
+    assert row.size_bytes == 1234, "of model.* alone"
+    assert row.latency_ms == Latency(pytest.approx(1.5), pytest.approx(1.9), pytest.approx(1.99), 6), (
+        "three turns of two"
+    )
+    assert row.images_per_second == pytest.approx(500.0)
+    assert row.quantized
+
+
+def test_the_reference_of_the_experiment_is_what_rows_are_held_against():
+    volume = Volume(default_experiment(reference="onnx.fp32")).start()
+    volume.variant("onnx.fp32", answers(14))
+    compared = compare(volume)
+    assert compared.reference == "onnx.fp32"
+    assert rows(compared)["keras.fp32"].delta_pp == 4.0
+    assert rows(compared)["onnx.fp32"].delta_pp == 0.0
+    assert not rows(compared)["onnx.fp32"].quantized
+
+
+def test_without_the_reference_there_are_no_differences(volume):
+    volume.whole()
+    volume.remove("predictions.keras.fp32")
+    row = rows(compare(volume))["onnx.int8"]
+    assert row.accuracy == 0.9
+    assert (row.delta_pp, row.agreement, row.max_abs_diff) == (None, None, None)
+
+
+def test_what_the_framework_refuses_is_a_result(volume):
+    compared = compare(volume.whole())
+    row = rows(compared)["torch.uint8"]
+    assert (row.status, row.reason) == ("unsupported", "PyTorch quantized 0 of 10")
+    assert (row.accuracy, row.size_bytes, row.latency_ms) == (None, None, None)
+    assert compared.exit_code == 0
+
+
+@pytest.mark.parametrize("status", ["failed", "skipped"])
+@pytest.mark.parametrize("name", ["onnx.int8", "predictions.onnx.int8"])
+def test_a_variant_without_a_result_has_its_reason(volume, name, status):
+    volume.whole()
+    volume.remove(name)
+    volume.fail(name, "killed by SIGKILL", status)
+    compared = compare(volume)
+    row = rows(compared)["onnx.int8"]
+    assert (row.status, row.reason) == (status, f"{name}: killed by SIGKILL")
+    assert (row.accuracy, row.latency_ms) == (None, None)
+    assert compared.exit_code == 3
+    assert [other.status for other in compared.variants if other is not row] == ["ok"] * 7 + ["unsupported"]
+
+
+def test_a_variant_that_is_not_there_says_how_to_make_it(volume):
+    volume.whole()
+    volume.remove("torch.int8")
+    row = rows(compare(volume))["torch.int8"]
+    assert (row.status, row.reason) == ("skipped", f"torch.int8: {lacking('torch.int8')}")
+
+
+def test_an_empty_volume_has_every_row_and_no_figure(volume):
+    compared = compare(volume)
+    assert tuple(row.name for row in compared.variants) == ORDER
+    assert {row.status for row in compared.variants} == {"skipped"}
+    assert {row.accuracy for row in compared.variants} == {None}
+    assert compared.dataset == {
+        "name": "",
+        "test_images": 0,
+        "split": "test",
+        "sample": False,
+        "classes": [],
+        "task": "classification",
+        "unit": "images",
+    }
+    assert (compared.gates, compared.versions) == ((), {})
+    assert compared.exit_code == 3
+
+
+def test_a_variant_at_chance_has_failed(volume):
+    """Of 100 images in ten classes, up to 19 right ones are no better than guessing."""
+    volume.start()
+    volume.variant("onnx.fp32", answers(10))
+    volume.variant("onnx.int8", answers(81))
+    volume.variant("onnx.uint8", answers(80))
+    volume.latency("onnx", "onnx.fp32", "onnx.int8", "onnx.uint8")
+    found = rows(compare(volume))
+    assert found["onnx.int8"].status == "failed"
+    assert found["onnx.int8"].reason == "answers no better than chance: 19.00% with 10 classes"
+    assert found["onnx.int8"].accuracy == 0.19
+    assert (found["onnx.int8"].latency_ms, found["onnx.int8"].images_per_second) == (None, None)
+    assert found["onnx.uint8"].status == "ok"
+    assert found["onnx.uint8"].latency_ms is not None
+
+
+def test_a_variant_at_chance_gives_exit_code_3(volume):
+    volume.whole()
+    volume.variant("onnx.int8", answers(99))
+    volume.latency("onnx", "onnx.fp32")
+    assert compare(volume).exit_code == 3
+
+
+def test_a_failed_latency_is_told_though_it_makes_no_row(volume):
+    volume.whole()
+    volume.remove("latency.onnx")
+    volume.fail("latency.onnx", "runs 4 threads instead of 1")
+    compared = compare(volume)
+    assert compared.failures == (Failure("latency.onnx", "failed", "runs 4 threads instead of 1"),)
+    assert compared.exit_code == 3
+    assert rows(compared)["onnx.int8"].latency_ms.samples == 4, "of the two turns that are there"
+
+
+def test_without_any_turn_there_are_no_timings(volume):
+    volume.whole()
+    for name in ("latency.onnx", "latency.onnx.2", "latency.onnx.3"):
+        volume.remove(name)
+    compared = compare(volume)
+    assert [failure.name for failure in compared.failures] == ["latency.onnx", "latency.onnx.2", "latency.onnx.3"]
+    row = rows(compared)["onnx.int8"]
+    assert (row.status, row.accuracy, row.latency_ms, row.timings) == ("ok", 0.9, None, ())
+    assert row.cold is not None
+    assert rows(compared)["torch.int8"].latency_ms is not None
+    assert [noise.image for noise in compared.noise] == ["keras", "torch"]
+
+
+def test_a_latency_that_is_not_there_is_told(volume):
+    volume.whole()
+    volume.remove("latency.keras")
+    compared = compare(volume)
+    assert compared.failures == (Failure("latency.keras", "skipped", lacking("latency.keras")),)
+    assert compared.exit_code == 3
+
+
+def test_a_failed_export_is_told_by_its_rows_and_by_itself(volume):
+    volume.start()
+    volume.remove("exported")
+    volume.fail("exported", "op Erfc is not supported")
+    failures = {failure.name: failure.reason for failure in compare(volume).failures}
+    assert failures["exported"] == "op Erfc is not supported"
+
+
+def test_training_that_nobody_asked_for_is_no_failure(volume):
+    assert "trained" not in [failure.name for failure in compare(volume.whole()).failures]
+
+
+def test_an_export_that_the_framework_refuses_is_no_failure(volume):
+    """What needs it has nothing to do; the rows say why there is nothing."""
+    volume.start()
+    volume.publish("exported", refused="op Erfc is not supported")
+    assert "exported" not in [failure.name for failure in compare(volume).failures]
+
+
+def test_a_changed_recipe_takes_its_old_result_off_the_table(volume):
+    volume.whole()
+    recipes = volume.experiment.recipes
+    other = {**recipes, "onnx": {**recipes["onnx"], "int8": {"per_channel": True}}}
+    changed = Volume(replace(volume.experiment, recipes=other))
+    found = rows(compare(changed))
+    assert (found["onnx.int8"].status, found["onnx.int8"].accuracy) == ("skipped", None)
+    assert found["onnx.int8"].size_bytes is None
+    assert found["onnx.int8"].latency_ms is None
+    assert (found["onnx.uint8"].status, found["onnx.uint8"].accuracy) == ("ok", 0.9)
+
+
+def test_a_changed_model_takes_every_old_result_off_the_table(volume):
+    volume.whole()
+    volume.publish("input.model", {"model.keras": b"other weights"})
+    found = rows(compare(volume))
+    assert {row.status for row in found.values()} == {"skipped"}
+    assert {row.accuracy for row in found.values()} == {None}
+
+
+def test_predictions_of_an_older_variant_do_not_count(volume):
+    volume.whole()
+    volume.publish("torch.x86", {"model.pt": b"another build"})
+    row = rows(compare(volume))["torch.x86"]
+    assert (row.status, row.accuracy) == ("skipped", None)
+    assert row.reason == f"predictions.torch.x86: {lacking('predictions.torch.x86')}"
+
+
+def test_timings_of_an_older_variant_do_not_count(volume):
+    volume.whole()
+    volume.variant("torch.x86", answers(12), size=7)
+    found = rows(compare(volume))
+    assert (found["torch.x86"].accuracy, found["torch.x86"].latency_ms) == (0.88, None)
+    repeated = ["latency.torch", "startup.torch", "latency.torch.2", "latency.torch.3"]
+    assert [failure.name for failure in compare(volume).failures] == repeated
+
+
+def test_versions_are_of_what_the_requirements_name(volume):
+    found = compare(volume.whole()).versions
+    assert list(found) == ["keras", "onnx", "torch"]
+    assert list(found["onnx"]) == ["numpy", "onnx", "onnxruntime", "sympy"]
+    step = volume.plan.step("keras.fp32")
+    assert found["keras"]["tensorflow-cpu"] == versions(step)["Tensorflow_Cpu"]
+    assert "absl-py" not in found["keras"]
+
+
+@pytest.mark.parametrize("name", ["Ruamel.Yaml_clib", "ruamel-yaml-clib", "ruamel__yaml--clib"])
+def test_names_of_packages_as_the_index_compares_them(name):
+    assert artifacts.normalized(name) == "ruamel-yaml-clib"
+
+
+@pytest.mark.parametrize(("least", "code"), [(0.9, 0), (0.91, 1)])
+def test_gates_set_the_exit_code(least, code):
+    gates = Gates(quantized={"accuracy": Bound(min=least)})
+    compared = compare(Volume(default_experiment(gates=gates)).whole())
+    assert [gate.variant for gate in compared.gates] == list(ORDER[3:-1])
+    assert {gate.holds for gate in compared.gates} == {code == 0}
+    assert compared.exit_code == code
+
+
+def test_a_failure_weighs_more_than_a_gate():
+    volume = Volume(default_experiment(gates=Gates(float={"accuracy": Bound(min=1.0)}))).whole()
+    volume.remove("latency.torch")
+    assert compare(volume).exit_code == 3
+
+
+def test_the_json_file_has_exactly_the_fields_that_are_promised(volume):
+    compared = compare(volume.whole())
+    data = json.loads(files.texts(compared)["comparison.json"])
+    assert set(data) == {
+        "schema", "experiment", "reference", "dataset", "variants", "host", "versions", "gates", "failures",
+        "conversion_steps", "noise", "warnings", "decision", "digests", "evidence", "not_held",
+    }  # fmt: skip
+    assert data["schema"] == 2
+    assert set(data["dataset"]) == {"name", "test_images", "split", "sample", "classes", "task", "unit"}
+    for row in data["variants"]:
+        assert set(row) == {
+            "name", "image", "recipe", "status", "reason",
+            "size_bytes", "latency_ms", "images_per_second", "paired", "drift", "ece", "classes", "losing",
+            "timings", "cold", "confusion", "draws", "curve", "emulated", "in_float", "limit_held",
+            "warnings", "conversion_notes",
+            "metrics", "outputs", "confused", "cpu_invariant", "saturated",
+        }  # fmt: skip
+    assert [row["name"] for row in data["variants"]] == list(ORDER)
+    assert set(data["variants"][0]["latency_ms"]) == {"p50", "p90", "p99", "samples"}
+    assert set(data["variants"][0]["timings"][0]) == {
+        "batch", "threads", "p50", "p90", "p99", "samples", "images_per_second", "passes",
+    }  # fmt: skip
+    assert set(data["variants"][0]["cold"]) == {"imported", "loaded", "answered", "peak_bytes"}
+    assert set(data["variants"][3]["paired"]) == {
+        "both_right", "only_reference", "only_variant", "both_wrong", "delta_pp", "interval_pp", "p_value", "p_holm",
+    }  # fmt: skip
+    assert {frozenset(step) for step in data["conversion_steps"]} == {
+        frozenset(("change", "before", "after", "tools", "drift", "paired", "metric"))
+    }
+    assert [set(noise) for noise in data["noise"]] == [{"image", "repeat_of", "share"}] * 3
+    assert set(data["decision"]) == {"outcome", "variant", "reasons", "rejections", "caveats"}
+    assert data["variants"][-1]["latency_ms"] is None
+    assert {frozenset(gate) for gate in data["gates"]} == {
+        frozenset(("variant", "figure", "bound", "limit", "value", "holds", "confidence"))
+    }
+    assert data["failures"] == []
+
+
+def test_a_failure_in_the_json_file(volume):
+    volume.whole()
+    volume.remove("latency.onnx")
+    volume.fail("latency.onnx", "no time")
+    data = json.loads(files.texts(compare(volume))["comparison.json"])
+    assert data["failures"] == [{"name": "latency.onnx", "status": "failed", "reason": "no time"}]
+
+
+def test_the_labels_of_these_tests_are_ten_of_each_class():
+    assert np.bincount(LABELS).tolist() == [10] * 10
+    assert (answers(15).argmax(axis=1) == LABELS).sum() == 85
+
+
+def test_what_a_row_says_beyond_the_main_table(volume):
+    """Ten wrong in the reference; the same ten and five more here: all of the first classes in the first rows."""
+    volume.whole()
+    volume.variant("onnx.int8", answers(15, sure=0.82))
+    found = rows(compare(volume))
+    row = found["onnx.int8"]
+    pairs = row.paired
+    assert (pairs.both_right, pairs.only_reference, pairs.only_variant, pairs.both_wrong) == (85, 5, 0, 10)
+    assert (row.drift.images, row.drift.changed) == (100, 5)
+    assert row.interval.low < 0.85 < row.interval.high
+    assert row.ece == pytest.approx(0.03, abs=1e-6), "85 of 100 are right, and it is always 82% sure"
+    assert [(count.right, count.total) for count in row.classes] == [(8, 10)] * 5 + [(9, 10)] * 5
+    assert row.losing == (), "one image of ten is not significant"
+    assert found["keras.fp32"].paired.p_value == 1.0
+
+
+def test_a_class_that_loses_significantly_is_named(volume):
+    volume.whole()
+    worse = answers(10)
+    worse[LABELS == 3] = answers(100)[LABELS == 3]
+    volume.variant("onnx.int8", worse)
+    (losing,) = rows(compare(volume))["onnx.int8"].losing
+    assert (losing.label, losing.paired.only_reference, losing.paired.only_variant) == (3, 9, 0)
+    assert losing.paired.p_holm == pytest.approx(10 * 2 / 2**9), "ten classes were looked at"
+
+
+def test_holm_corrects_over_the_quantized_rows_alone(volume):
+    """Five are compared; the surest loss counts five times, and the float rows are no part of it."""
+    volume.whole()
+    volume.variant("torch.x86", answers(18))
+    found = rows(compare(volume))
+    assert [found[name].paired.p_holm for name in ORDER[:3]] == [None] * 3
+    assert found["torch.x86"].paired.p_holm == pytest.approx(5 * found["torch.x86"].paired.p_value)
+    assert found["torch.x86"].paired.p_value == pytest.approx(2 / 2**8)
+
+
+def test_the_decision_is_of_these_rows(volume):
+    volume.whole()
+    volume.latency("onnx", "onnx.fp32", "onnx.int8", single=[[0.0001]])
+    volume.variant("onnx.fp32", answers(10), size=50)
+    volume.variant("onnx.int8", answers(10), size=40)
+    for name in ("onnx.uint8", "onnx.u8s8"):
+        volume.variant(name, answers(10))
+    volume.latency("onnx", "onnx.fp32", "onnx.int8", single=[[0.0001]])
+    decision = compare(volume).decision
+    low, high = (pytest.approx(end, abs=1e-4) for end in (-0.0353, 0.0353))
+    difference = PairedDifference("accuracy", 0.0, low, high, 1.0)
+    assert decision.variant == "onnx.int8"
+    assert decision.reasons == (
+        NotSignificantlyWorse(difference),
+        ComparedWith("keras.fp32", Price(pytest.approx(15.0), False, pytest.approx(25.0))),
+    )
+
+
+def test_the_noise_is_of_each_image_and_its_first_variant(volume):
+    found = compare(volume.whole()).noise
+    assert [(noise.image, noise.repeat_of, noise.share) for noise in found] == [
+        (image, f"{image}.fp32", 0.0) for image in ("keras", "onnx", "torch")
+    ]
+
+
+def test_a_busy_machine_is_told(volume):
+    volume.whole()
+    volume.latency("torch", "torch.fp32", others=1.5)
+    assert compare(volume).warnings == (BusyMachine(1.5),)
+
+
+def test_a_gate_with_a_confidence_and_no_reference_is_no_mistake():
+    gates = Gates(quantized={"accuracy": Bound(min=0.5, confidence=0.95)})
+    volume = Volume(default_experiment(gates=gates)).whole()
+    volume.remove("predictions.keras.fp32")
+    found = compare(volume).gates
+    assert [gate.variant for gate in found] == list(ORDER[3:-1])
+    assert [gate.value for gate in found] == pytest.approx([0.8256] * 5, abs=1e-4)
+
+
+@pytest.fixture
+def other_labels(monkeypatch):
+    """Label the images otherwise, in the volume and in the answers."""
+
+    def set_labels(labels):
+        monkeypatch.setattr(evidence_makers, "LABELS", labels)
+
+    return set_labels
+
+
+def test_a_test_set_of_one_image(volume, other_labels):
+    """One right answer of one is no better than chance: nothing can be said, and nothing breaks."""
+    other_labels(LABELS[:1])
+    compared = compare(volume.whole())
+    assert compared.dataset["test_images"] == 1
+    assert [row.status for row in compared.variants] == ["failed"] * 8 + ["unsupported"]
+    assert (compared.shipped, compared.decision.reasons) == ("", (NoCandidate(),))
+    assert compared.exit_code == 3
+
+
+def test_all_right(volume):
+    volume.whole()
+    for name in ORDER[:-1]:
+        volume.variant(name, answers(0))
+    for image in volume.plan.images:
+        names = [name for name in ORDER[:-1] if name.startswith(image)]
+        volume.latency(image, *names)
+        volume.startup(image, *names)
+    compared = compare(volume)
+    row = rows(compared)["onnx.int8"]
+    assert (row.accuracy, row.interval.high, row.delta_pp, row.agreement) == (1.0, pytest.approx(1.0), 0.0, 1.0)
+    assert (row.drift.sqnr_db, row.drift.kl, row.paired.p_value, row.paired.p_holm) == (None, 0.0, 1.0, 1.0)
+    assert compared.exit_code == 0
+    assert compared.shipped
+
+
+def test_all_wrong(volume):
+    volume.start()
+    for name in ORDER[1:-1]:
+        volume.variant(name, answers(100))
+    volume.variant("keras.fp32", answers(100))
+    volume.publish("exported", {"model.onnx": b"exported"})
+    for name in ORDER[1:-1]:
+        volume.variant(name, answers(100))
+    compared = compare(volume)
+    assert {row.status for row in compared.variants[:-1]} == {"failed"}
+    row = rows(compared)["onnx.int8"]
+    assert (row.accuracy, row.interval.low, row.paired.both_wrong) == (0.0, pytest.approx(0.0, abs=1e-12), 100)
+    assert compared.shipped == ""
+    assert compared.exit_code == 3
+
+
+def test_a_hundred_variants():
+    names = [f"r{number}" for number in range(97)]
+    chosen = default_experiment(recipes={"onnx": {name: {} for name in names}})
+    volume = Volume(chosen).start()
+    volume.variant("onnx.fp32", answers(10))
+    volume.variant("torch.fp32", answers(10))
+    for number, name in enumerate(names):
+        volume.variant(f"onnx.{name}", answers(10 + number % 9))
+    for image in volume.plan.images:
+        made = [name for name in volume.plan.step(f"latency.{image}").optional if name.startswith(image)]
+        volume.latency(image, *made)
+        volume.startup(image, *made)
+    compared = compare(volume)
+    assert len(compared.variants) == 100
+    assert {row.status for row in compared.variants} == {"ok"}
+    assert len(compared.conversion_steps) == 99
+    assert len(compared.decision.rejections) == 99
+    surest = min((row.paired for row in compared.variants if row.quantized), key=lambda pairs: pairs.p_value)
+    assert surest.p_holm == pytest.approx(97 * surest.p_value)

@@ -1,0 +1,97 @@
+"""Comparisons that an earlier version wrote (two real ones, shortened), read as schema 2 and by `diff`."""
+
+import json
+from pathlib import Path
+
+import comparisons
+import numpy as np
+import pytest
+from runs import LABELS, answers, diff, keep
+
+from driver.analysis.facts import FormatConversion, Quantization
+from driver.analysis.results import Comparison
+from driver.comparison import publication, run_diff, schema1
+from shared.artifacts import store
+from shared.contract import decode
+from shared.errors import FieldError
+
+FOLDER = Path(__file__).parent / "schema1"
+NAMES = ("classes", "fidelity")
+
+
+def read(name: str) -> dict:
+    data: dict = json.loads((FOLDER / f"{name}.json").read_text())
+    return data
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_but_the_sentences_is_as_it_was(name: str):
+    earlier = read(name)
+    made: Comparison = decode(Comparison, schema1.convert_to_schema2(earlier))
+    assert made.schema == 2
+    assert (made.shipped, made.evidence, made.host) == (
+        earlier["verdict"]["ship"],
+        earlier["evidence"],
+        earlier["host"],
+    )
+    for row, before in zip(made.variants, earlier["variants"], strict=True):
+        assert (row.name, row.status, row.reason) == (before["name"], before["status"], before["reason"])
+        assert (row.accuracy, row.size_bytes) == (before["accuracy"], before["size_bytes"])
+        others = [metric for metric in row.metrics if metric.name != "accuracy"]
+        assert [metric.value for metric in others] == [metric["value"] for metric in before["metrics"]]
+        assert (row.delta_pp, row.agreement) == (before["delta_pp"], before["agreement"])
+        assert (row.latency_ms and row.latency_ms.p50) == (before["latency_ms"] and before["latency_ms"]["p50"])
+        assert (row.warnings, row.conversion_notes) == ((), ())
+    assert [item.repeat_of for item in made.noise] == [item["twin_of"] for item in earlier["noise"]]
+    assert [(step.before, step.after) for step in made.conversion_steps] == [
+        (leg["before"], leg["after"]) for leg in earlier["legs"]
+    ]
+
+
+def test_labels_of_legs_become_what_they_changed():
+    made: Comparison = decode(Comparison, schema1.convert_to_schema2(read("classes")))
+    changes = {step.after: step.change for step in made.conversion_steps}
+    assert changes["onnx.fp32"] == FormatConversion("Keras", "ONNX")
+    assert changes["torch.onednn"] == Quantization("int8", "int8", "static")
+
+
+@pytest.mark.parametrize(
+    ("ship", "outcome"), [("", "ship_nothing"), ("keras.fp32", "keep_reference"), ("onnx.fp32", "ship")]
+)
+def test_the_outcome_follows_from_what_was_shipped(ship: str, outcome: str):
+    earlier = read("classes")
+    earlier["verdict"]["ship"] = ship
+    made: Comparison = decode(Comparison, schema1.convert_to_schema2(earlier))
+    assert made.decision is not None
+    assert (made.decision.outcome, made.decision.variant) == (outcome, ship)
+
+
+@pytest.mark.parametrize("change", [{"legs": 1}, {"verdict": None}, {"noise": [{}]}])
+def test_what_is_no_comparison_of_schema_1_is_an_error(change: dict):
+    with pytest.raises(FieldError, match="is not of schema 1"):
+        schema1.convert_to_schema2(read("classes") | change)
+
+
+@pytest.fixture
+def earlier_run(volumes: Path) -> Path:
+    """The folder of a run whose comparison is of schema 1."""
+    folder = volumes / "earlier"
+    manifests = {
+        "dataset": keep(folder / "keras" / "dataset", {"labels": LABELS, "input_0": np.zeros((1000, 1), np.uint8)}),
+        "predictions.onnx.fp32": keep(folder / "onnx" / "predictions.onnx.fp32", {"output_0": answers(5)}),
+    }
+    data = read("classes") | {"digests": {name: store.digest(manifest) for name, manifest in manifests.items()}}
+    texts = comparisons.files(comparisons.comparison()) | {"comparison.json": json.dumps(data)}
+    publication.publish(folder / "comparison", texts)
+    return folder
+
+
+def test_diff_reads_it(earlier_run: Path, capsys: pytest.CaptureFixture[str]):
+    assert list(run_diff.load("earlier").answers) == ["onnx.fp32"]
+    assert diff(capsys, earlier_run, "earlier") == (0, "")
+
+
+def test_report_makes_it_anew(earlier_run: Path):
+    """As it does with a comparison of any other version."""
+    with pytest.raises(publication.OtherVersion):
+        publication.read_comparison(earlier_run / "comparison")

@@ -1,0 +1,115 @@
+"""A comparison of any size fits a pull request's comment, and says what it leaves out."""
+
+import re
+from dataclasses import replace
+
+import comparisons
+import pytest
+import thorough
+
+from driver.analysis.facts import AnsweringCpu, AnswersOfOtherCpus, GateFails, Rejection
+from driver.analysis.results import Gate
+from driver.report import comment_limits, markdown, phrases
+from shared.contract import Failure
+
+COMMENT = 65_536  # characters, that GitHub takes
+STATUSES = ("ok", "failed", "unsupported", "ok", "skipped")
+
+
+def crowd(count=100, words="no kernel for this"):
+    """Many variants, in equal parts sound, failed, unsupported, below a gate, and skipped; and much to say of each."""
+    base = comparisons.hundred().variants
+    rows = [*base[:2], *(troubled(base[2 + number % 98], number, words) for number in range(count - 2))]
+    gates = tuple(
+        Gate(row.name, "accuracy", "min", 0.85, 0.84, row.recipe[-1] not in "38") for row in rows if row.accuracy
+    )
+    failures = tuple(Failure(f"latency.{number}", "failed", words) for number in range(count))
+    warnings = tuple(AnswersOfOtherCpus((AnsweringCpu(f"{words} {number}", ("avx2",)),)) for number in range(count))
+    made = comparisons.hundred()
+    rejections = tuple(Rejection(row.name, (GateFails(words, "min", 0.85, 0.84),)) for row in rows)
+    decision = replace(made.decision, variant="onnx.s00000", rejections=rejections)
+    return replace(made, variants=tuple(rows), gates=gates, failures=failures, warnings=warnings, decision=decision)
+
+
+def troubled(row, number, words):
+    name, status = f"s{number:05}", STATUSES[number % 5]
+    if status == "ok":
+        return replace(row, name=f"onnx.{name}", recipe=name)
+    return comparisons.empty(f"onnx.{name}", status, words)
+
+
+def shown(text):
+    """The names of the rows of the main table, in order."""
+    return re.findall(r"^\| `(\S+)` \| [^`]*$", text.partition("<details>")[0], re.MULTILINE)
+
+
+def left_out(text):
+    return [int(number) for number in re.findall(r"… and (\d+) more", text)]
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        comparisons.comparison(),
+        comparisons.troubled(),
+        comparisons.hundred(),
+        thorough.hundred(),
+        crowd(),
+        crowd(1000),
+        crowd(words="long words\n" * 500),
+    ],
+    ids=["default", "troubled", "hundred", "hundredfold", "crowd", "thousand", "long"],
+)
+def test_markdown_fits_a_comment(made):
+    text = markdown.markdown_text(made)
+    assert len(text.splitlines()) < 100
+    assert len(text) < COMMENT - 100, "with room for a mark above it"
+    assert f"**{phrases.first_sentence(made)}**" in text, "the verdict is whole"
+
+
+@pytest.mark.parametrize(
+    "made",
+    [comparisons.comparison(), comparisons.troubled(), thorough.comparison()],
+    ids=["default", "troubled", "thorough"],
+)
+def test_nothing_is_left_out_of_an_ordinary_comparison(made):
+    text = markdown.markdown_text(made)
+    assert shown(text) == [row.name for row in made.variants]
+    assert left_out(text) == []
+
+
+def test_the_table_has_the_shipped_the_float_and_the_best_rows_in_their_order():
+    made = comparisons.hundred()
+    names = shown(markdown.markdown_text(made))
+    assert len(names) == comment_limits.ROWS
+    assert names[:3] == ["keras.fp32", "onnx.fp32", "onnx.r00"]
+    assert names == [row.name for row in made.variants if row.name in names]
+    for row in made.variants[2:]:
+        beaten = sum(comment_limits.beats(other, row) for other in made.variants[2:])
+        assert row.name in names or beaten > 0, "each than which none is both faster and more accurate"
+
+
+def test_rows_without_figures_and_those_below_a_gate_make_room_for_sound_ones():
+    names = shown(markdown.markdown_text(crowd(300)))
+    assert {"keras.fp32", "onnx.fp32", "onnx.s00000"} < set(names)
+    assert all(int(name[-1]) % 5 == 0 for name in names if name.startswith("onnx.s"))
+
+
+def test_what_is_left_out_is_counted():
+    made = crowd()
+    text = markdown.markdown_text(made)
+    assert (len(made.warnings), len(made.variants), len(made.conversion_steps)) == (100, 100, 99)
+    assert len(shown(text)) == 28
+    # warnings, rows, reasons, gates that fail, rejections, conversion steps
+    assert left_out(text) == [95, 72, 153, 13, 92, 91]
+    assert "… and 72 more rows in comparison.csv" in text.splitlines()
+    assert text.count("**gate fails**") == 19 - 13
+
+
+def test_remarks_and_draws_that_are_left_out_are_counted():
+    made = thorough.hundred()
+    text = markdown.markdown_text(made)
+    remarks = sum(len(row.warnings) for row in made.variants)
+    assert text.count("of its layers stayed in float") <= comment_limits.REMARKS
+    assert f"- … and {remarks - comment_limits.REMARKS} more" in text
+    assert left_out(text)[-1] == 98 - comment_limits.FOLDED

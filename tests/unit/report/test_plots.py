@@ -1,0 +1,273 @@
+"""The plots: what is drawn, and where, read back from the SVG."""
+
+import re
+from dataclasses import replace
+from itertools import combinations
+from xml.etree import ElementTree
+
+import comparisons
+import pytest
+import thorough
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+
+from driver.report.page import page
+from driver.report.plots import cross_cpu, drawing, draws, labels, layers, pareto, rows
+
+TIMED = list(comparisons.FIGURES)
+
+
+def marks(svg):
+    """The names in the titles of the marks."""
+    return [title.partition(":")[0] for title in re.findall(r'class="mark"><title>([^<]*)', svg)]
+
+
+def texts(svg):
+    return re.findall(r"<text[^>]*>([^<]*)</text>", svg)
+
+
+def every_plot(made):
+    seconds = comparisons.seconds(made)
+    return {
+        "accuracy-latency": pareto.latency(made)[0],
+        "accuracy-size": pareto.size(made)[0],
+        "latency": rows.latency(made, seconds),
+        "calibration": rows.calibration(made),
+    }
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return every_plot(comparisons.comparison())
+
+
+def test_the_fronts_of_the_default_run():
+    made = comparisons.comparison()
+    assert pareto.latency(made)[1] == ["onnx.u8s8", "onnx.fp32"]
+    assert pareto.size(made)[1] == ["onnx.uint8", "onnx.u8s8", "onnx.fp32"]
+
+
+@pytest.mark.parametrize("plot", ["accuracy-latency", "accuracy-size", "latency", "calibration"])
+def test_each_variant_has_one_mark_and_its_name(drawn, plot):
+    assert marks(drawn[plot]) == TIMED
+    assert sorted(text for text in texts(drawn[plot]) if text in TIMED) == sorted(TIMED)
+
+
+def test_a_mark_tells_its_figures(drawn):
+    assert "<title>onnx.u8s8: 88.32 % at 0.129</title>" in drawn["accuracy-latency"]
+    assert "<title>onnx.u8s8: 88.32 % at 106</title>" in drawn["accuracy-size"]
+    assert "<title>onnx.u8s8: p50 0.129 ms, p90 0.144 ms, p99 0.245 ms</title>" in drawn["latency"]
+
+
+def test_the_calls_beyond_the_axis_are_counted(drawn):
+    assert sum(text.startswith("+ 4 up to ") for text in texts(drawn["latency"])) >= 1
+
+
+def test_a_plot_takes_its_colours_from_the_page_and_fetches_nothing(drawn):
+    for svg in drawn.values():
+        assert not re.findall(r"#[0-9a-f]{6}\b", svg)
+        assert "http" not in svg
+        assert "<style" not in svg
+        assert "var(--ink)" in svg
+
+
+def test_plots_in_one_page_share_no_name_but_for_the_same_thing(drawn):
+    defined = {}
+    for svg in drawn.values():
+        for name in re.findall(r' id="([^"]*)"', svg):
+            assert f"#{name}" in svg
+            assert defined.setdefault(name, svg) is svg
+
+
+def test_the_same_data_gives_the_same_bytes(drawn):
+    assert every_plot(comparisons.comparison()) == drawn
+
+
+def test_what_is_not_ok_is_not_drawn():
+    made = comparisons.troubled()
+    ok = [row.name for row in made.variants if row.status == "ok"]
+    assert marks(pareto.size(made)[0]) == ok
+
+
+def test_nothing_to_draw_is_no_plot():
+    made = comparisons.nothing()
+    assert every_plot(made) == dict.fromkeys(every_plot(made), "")
+    assert pareto.latency(made) == ("", [])
+
+
+def test_of_many_variants_only_those_that_matter_are_labelled():
+    made = comparisons.hundred()
+    svg, best = pareto.latency(made)
+    assert len(marks(svg)) == 100
+    labelled = {text for text in texts(svg) if "." in text and not re.fullmatch(r"[0-9.]+", text)}
+    assert labelled == {*best, "keras.fp32", "onnx.r00"}
+
+
+@pytest.mark.parametrize("right", [0, 1])
+def test_one_image_is_enough(right):
+    for svg in every_plot(comparisons.of(right, 1)).values():
+        assert marks(svg) == TIMED
+
+
+def test_a_clock_that_stood_still():
+    made = comparisons.comparison()
+    svg = rows.latency(made, {"onnx.int8": (0.0003,) * 20, "onnx.u8s8": (0.0002,)})
+    assert marks(svg) == ["onnx.int8", "onnx.u8s8"]
+    assert "nan" not in svg
+
+
+def crowd(count):
+    """Axes with many marks in one place, as of recipes that hardly differ."""
+    axes = Figure((6.5, 5.5), dpi=72).add_axes((0.1, 0.1, 0.85, 0.85))
+    axes.set_xlim(0, 10)
+    axes.set_ylim(0, 10)
+    return axes, [(5 + 0.02 * number, 5 - 0.03 * number) for number in range(count)]
+
+
+def boxes(axes: Axes) -> list[Bbox]:
+    return [text.get_window_extent() for text in axes.texts]
+
+
+def test_labels_cover_neither_each_other_nor_a_mark():
+    axes, points = crowd(12)
+    assert labels.place(axes, points, [f"torch.recipe{number}" for number in range(12)]) == []
+    found = boxes(axes)
+    assert len(found) == 12
+    assert not [pair for pair in combinations(found, 2) if pair[0].overlaps(pair[1])]
+    centres = axes.transData.transform(points)
+    assert not [1 for box in found for x, y in centres if box.contains(x, y)]
+    assert all(axes.bbox.contains(*corner) for box in found for corner in box.corners())
+
+
+def test_a_label_without_room_is_left_out_and_told():
+    axes, points = crowd(1)
+    assert labels.place(axes, points, ["x" * 200]) == ["x" * 200]
+    assert boxes(axes) == []
+
+
+def test_names_are_no_formulas():
+    row = replace(comparisons.variant("onnx.int8"), name="onnx.$x$<b>")
+    svg, _ = pareto.size(comparisons.comparison(variants=(row,)))
+    assert "onnx.$x$&lt;b&gt;" in svg
+    assert "<b>" not in svg
+
+
+def test_every_colour_of_the_plots_is_one_of_the_page():
+    defined = set(re.findall(r"(--\w+):", (page.TEMPLATES / "style.css").read_text()))
+    assert set(drawing.VARIABLES.values()) <= defined
+
+
+# a thorough experiment: draws, calibration sizes, other CPUs, layers
+
+
+DRAWN = [name for name in comparisons.FIGURES if not name.endswith("fp32")]
+
+
+def every_thorough_plot(made):
+    return {
+        "draws": draws.strip(made),
+        "curve": draws.curve(made),
+        "cpus": cross_cpu.draw(made)[0],
+        **{f"layers-{name}": layers.draw(found) for name, found in thorough.explained().items()},
+    }
+
+
+@pytest.fixture(scope="module")
+def drawn_thorough():
+    return every_thorough_plot(thorough.comparison())
+
+
+def test_each_row_has_one_mark(drawn_thorough):
+    assert marks(drawn_thorough["draws"]) == DRAWN
+    assert sorted(marks(drawn_thorough["curve"])) == sorted(thorough.CURVES)
+    assert marks(drawn_thorough["cpus"]) == [
+        f"{name} on {run.cpu}" for name in DRAWN for run in thorough.RUNS.get(name, ())
+    ]
+    few = thorough.explained()["onnx.u8s8"]
+    assert marks(drawn_thorough["layers-onnx.u8s8"]) == [layer.name for layer in few.layers]
+
+
+def test_a_mark_tells_its_figures_in_a_thorough_experiment(drawn_thorough):
+    assert "<title>onnx.int8: 87.79 ± 0.04 % over 5 draws</title>" in drawn_thorough["draws"]
+    assert "<title>onnx.u8s8: 25 images 87.20 %, 50 images 87.80 %, " in drawn_thorough["curve"]
+    assert "<title>onnx.u8s8 on haswell: 88.00 % here, 84.20 % there</title>" in drawn_thorough["cpus"]
+    assert (
+        "<title>model/conv2d_6/Conv2D: 88.00 % with it in float, KL divergence 0.0726</title>"
+        in drawn_thorough["layers-onnx.u8s8"]
+    )
+
+
+def test_what_loses_is_said_in_words(drawn_thorough):
+    assert [text for text in texts(drawn_thorough["cpus"]) if "loss" in text or "loses" in text] == [
+        "no loss",
+        "no loss",
+        "▼ loses 3.80 pp",
+        "no loss",
+    ]
+
+
+def test_sizes_are_the_ticks_of_the_curve(drawn_thorough):
+    assert {"25", "100", "1,000", "5,000"} < set(texts(drawn_thorough["curve"]))
+
+
+def test_layers_of_a_large_model_are_all_there_under_short_names(drawn_thorough):
+    svg = drawn_thorough["layers-onnx.int8"]
+    assert len(marks(svg)) == 60
+    shown = [text for text in texts(svg) if text.startswith("functional_1")]
+    assert len(set(shown)) == 60
+    assert max(map(len, shown)) == layers.NAME
+
+
+def test_the_same_data_gives_the_same_bytes_in_a_thorough_experiment(drawn_thorough):
+    assert every_thorough_plot(thorough.comparison()) == drawn_thorough
+
+
+def test_plots_share_no_name_but_for_the_same_thing(drawn_thorough):
+    defined = [name for svg in drawn_thorough.values() for name in re.findall(r' id="([^"]*)"', svg)]
+    assert len(defined) == len(set(defined))
+
+
+def test_a_plot_takes_its_colours_from_the_page(drawn_thorough):
+    for svg in drawn_thorough.values():
+        assert not re.findall(r"#[0-9a-f]{6}\b", svg)
+
+
+@pytest.mark.parametrize("made", [comparisons.comparison(), comparisons.nothing()])
+def test_nothing_to_draw_is_no_plot_in_a_thorough_experiment(made):
+    assert (draws.strip(made), draws.curve(made), cross_cpu.draw(made)) == ("", "", ("", 0))
+    assert layers.draw(replace(thorough.explained()["onnx.u8s8"], layers=())) == ""
+
+
+def test_of_many_runs_those_that_lose_most_are_drawn():
+    svg, count = cross_cpu.draw(thorough.hundred())
+    assert count == len(marks(svg)) == cross_cpu.MOST
+    assert "no loss" not in texts(svg)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "spots"),
+    [([10, 50], [10, 50]), ([10, 12, 50], [10, 25, 50]), ([90, 95, 99], [70, 85, 100]), ([50], [50])],
+)
+def test_names_at_the_curves_ends_are_apart_and_inside(wanted, spots):
+    assert draws.spread(wanted, 100) == spots
+
+
+def test_a_plot_alone_is_a_drawing_of_its_own_size_in_light_and_dark():
+    svg = layers.alone(thorough.explained()["onnx.u8s8"])
+    root = ElementTree.fromstring(svg)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert root.get("viewBox") == f"0 0 {root.get('width')} {root.get('height')}"
+    style = root[0].text
+    used = set(re.findall(r"var\((--[\w-]+)\)", svg))
+    assert used
+    for scheme in style.split("@media"):
+        assert {name for name in used - {"--sans"} if f"{name}:" not in scheme} == set()
+
+
+def test_one_layer_without_a_loss():
+    found = thorough.explained()["onnx.u8s8"]
+    only = replace(found.layers[0], kept_kl=0.0, only_weights=None)
+    svg = layers.draw(replace(found, float_kl=0.0, layers=(only,)))
+    assert marks(svg) == ["model/conv2d_6/Conv2D"]
+    assert "nan" not in svg

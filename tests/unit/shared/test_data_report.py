@@ -1,0 +1,110 @@
+"""What is in a data set, and what may be wrong with it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shared.contract import encode, read
+from shared.data import data_report
+from shared.data.data_report import ClassCount, DataReport
+from shared.data.preprocessing_variants import PreprocessingVariants, ScoredVariant
+
+
+def source(folder: Path, change: dict[str, Any] | None = None, **about: Any) -> Path:
+    """120 and 40 samples of three even classes, without a fault."""
+    random = np.random.default_rng(0)
+    arrays = {
+        "x_train_0": random.random((120, 4, 4, 3), np.float32),
+        "x_test_0": random.random((40, 4, 4, 3), np.float32),
+        "y_train": (np.arange(120) % 3).astype(np.uint8),
+        "y_test": (np.arange(40) % 3).astype(np.uint8),
+    }
+    folder.mkdir()
+    for name, array in (arrays | (change or {})).items():
+        np.save(folder / f"{name}.npy", array)
+    described = {"name": "mine", "classes": ["a", "<b>", "c"], "unit": "images"} | about
+    (folder / "about.json").write_text(json.dumps(described))
+    return folder
+
+
+def look(tmp_path: Path, change: dict[str, Any] | None = None, **about: Any) -> DataReport:
+    return data_report.make_data_report(source(tmp_path / "source", change, **about), PreprocessingVariants())
+
+
+def test_a_sound_data_set(tmp_path: Path):
+    found = look(tmp_path)
+    assert (found.wrong, found.warnings) == ((), ())
+    assert found.classes == (ClassCount("a", 40, 14), ClassCount("<b>", 40, 13), ClassCount("c", 40, 13))
+    train, test = found.ranges
+    assert (train.split, train.dtype, train.shape, train.samples) == ("train", "float32", (4, 4, 3), 120)
+    assert 0 <= test.low < 0.01 < 0.4 < test.mean < 0.6 < 0.99 < test.high < 1
+    (tmp_path / "kept.json").write_text(encode(found))
+    assert read(DataReport, tmp_path / "kept.json") == found
+
+
+def test_ranges_are_the_same_read_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    whole = look(tmp_path)
+    monkeypatch.setattr(data_report, "BLOCK", 500)
+    blocks = data_report.make_data_report(tmp_path / "source", PreprocessingVariants())
+    assert [found.low for found in blocks.ranges] == [found.low for found in whole.ranges]
+    assert blocks.ranges[0].mean == pytest.approx(whole.ranges[0].mean)
+
+
+def test_leakage_is_named(tmp_path: Path):
+    folder = source(tmp_path / "source")
+    test = np.load(folder / "x_test_0.npy")
+    test[[3, 5]] = np.load(folder / "x_train_0.npy")[[100, 7]]
+    np.save(folder / "x_test_0.npy", test)
+    found = data_report.make_data_report(folder, PreprocessingVariants())
+    assert (found.leaking, found.leaks) == (2, ((7, 5), (100, 3)))
+    [text] = found.wrong
+    assert "2 training samples are test samples too (train = test: 7 = 5, 100 = 3)" in text
+
+
+def test_values_that_are_none(tmp_path: Path):
+    test = np.ones((40, 4, 4, 3), np.float32)
+    test[7, 0, 0, 0], test[8] = np.nan, np.inf
+    found = look(tmp_path, {"x_test_0": test})
+    assert found.wrong == ("input 0 of the test set has 49 values that are NaN or infinite",)
+    assert found.ranges[1].high == 1
+
+
+def test_repeated_samples(tmp_path: Path):
+    test = np.random.default_rng(5).random((40, 4, 4, 3), np.float32)
+    test[30:] = test[:10]
+    found = look(tmp_path, {"x_test_0": test})
+    assert (found.repeated_train, found.repeated_test) == (0, 10)
+    assert found.warnings == ("10 test images are there more than once: each counts as often",)
+
+
+@pytest.mark.parametrize(
+    ("change", "warning"),
+    [
+        ({"y_train": np.arange(120) % 2}, "the train set has no images of 1 classes: c"),
+        ({"y_test": np.array([0] * 37 + [1, 1, 2])}, "the test set has from 1 to 37 images a class"),
+        ({"x_test_0": np.random.default_rng(1).integers(0, 256, (40, 4, 4, 3))}, "input 0 is "),
+        ({"x_train_0": np.ones((120, 4, 4, 3), np.float32)}, "input 0 has one value everywhere"),
+    ],
+)
+def test_what_should_be_looked_at(tmp_path: Path, change: dict[str, Any], warning: str):
+    assert any(text.startswith(warning) for text in look(tmp_path, change).warnings)
+
+
+def test_labels_of_a_multilabel_task_are_counted(tmp_path: Path):
+    labels = {"y_train": np.eye(3, dtype=np.uint8)[np.arange(120) % 3] | 1, "y_test": np.ones((40, 3), np.uint8)}
+    assert look(tmp_path, labels, task="multilabel").classes[0] == ClassCount("a", 120, 40)
+
+
+def test_a_better_twin_is_a_warning(tmp_path: Path):
+    folder = source(tmp_path / "source")
+    found = data_report.make_data_report(
+        folder,
+        PreprocessingVariants(300, 0.098, (ScoredVariant("0 to 255", 0.87, True), ScoredVariant("BGR", 0.1, False))),
+    )
+    assert found.warnings == (
+        "prepared as '0 to 255' the data scores 87.00% instead of 9.80% on 300 test images: "
+        "the model seems to be trained so; look at what `data` declares",
+    )

@@ -1,0 +1,37 @@
+"""Text from elsewhere, made safe to show."""
+
+import pytest
+
+from shared.text import first_line, printable
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("dense_1/kernel:0", "dense_1/kernel:0"),
+        ("Größe [m²] 猫 👩", "Größe [m²] 猫 👩"),
+        ("  two  spaces stay  ", "  two  spaces stay  "),
+        ("a\x1b[2J\x1b[Hb", "a [2J [Hb"),
+        ("cat\nAll 22 gates hold.\r\n", "cat All 22 gates hold."),
+        ("a\u2028b\u2029c\x85d\x9be", "a b c d e"),
+        ("a\u202eb\u2066c\u200bd", "a b c d"),
+        ("lone \udc80 surrogate", "lone surrogate"),
+        ("\x00", ""),
+    ],
+)
+def test_what_a_terminal_would_obey_becomes_a_space(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+@pytest.mark.parametrize("text", ["x" * 1000, "\n" + "x" * 1000, "x\n" * 1000])
+def test_a_long_text_is_cut(text: str) -> None:
+    shown = printable(text, 100)
+    assert len(shown) == 100
+    assert shown.endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"), [("\n one line\nand another", "one line"), ("", "ValueError"), ("long" * 100, "long" * 5)]
+)
+def test_the_first_line_of_an_error(message: str, expected: str) -> None:
+    assert first_line(ValueError(message), 20) == expected
