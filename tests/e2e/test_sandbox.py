@@ -343,7 +343,7 @@ def test_what_changes_how_numbers_are_computed_reaches_the_stage(host: Host) -> 
 def test_a_python_that_does_not_start_in_the_sandbox(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """As one with a library in a place that is not shown: what keeps it from starting is told."""
     monkeypatch.setenv("CROSSQUANT_VOLUMES", str(host.driver.volumes))
-    plan = Plan(1, "mine", 1, 1, {}, {}, (), False, False)
+    plan = Plan(2, "mine", 1, 1, (), "", {}, (), own_model=False)
     sandbox, python = bubblewrap.sandbox(bubblewrap.trial(), plan, "keras", FOLDER / "keras"), Path("/nowhere/python")
     with sandbox.running([str(python), "-m", "shared.stage"]) as process:
         assert process.wait() == 127
@@ -366,7 +366,7 @@ def test_an_ordinary_user_is_as_safe(monkeypatch: pytest.MonkeyPatch) -> None:
         subprocess.run([SYSTEM_PYTHON, "-m", "venv", "--without-pip", folder / "venv"], check=True)
         monkeypatch.setenv("CROSSQUANT_VOLUMES", str(host.driver.volumes))
         monkeypatch.setenv("SECRET_TOKEN", SECRET)
-        plan = Plan(1, "mine", 1, 1, {}, {"input.model": "inputs/models/mine"}, (), False, True)
+        plan = Plan(2, "mine", 1, 1, (), "", {"input.model": "inputs/models/mine"}, (), own_model=False)
         sandbox = bubblewrap.sandbox(bubblewrap.trial(), plan, "keras", folder / "venv")
         (host.driver.volumes / "mine" / "keras").chmod(0o777)
         program = [folder / "venv" / "bin" / "python", "-c", host.source()]
