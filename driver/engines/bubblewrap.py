@@ -158,11 +158,12 @@ class Sandbox:
             finally:
                 os.close(writing)
             first = None
-            try:
-                first = first_process(status.readline())
-                yield process
-            finally:
-                end(process, first)
+            with process:  # closes its pipes
+                try:
+                    first = first_process(status.readline())
+                    yield process
+                finally:
+                    end(process, first)
 
     def _start(self, program: Sequence[str], status: int) -> "subprocess.Popen[str]":
         with seccomp.opened() as filters:

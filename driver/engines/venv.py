@@ -95,10 +95,11 @@ def unprotected(plan: Plan, program: Sequence[str]) -> Iterator["subprocess.Pope
         errors="replace",
         start_new_session=True,  # Ctrl-C comes to the driver alone, which then stops the stage
     )
-    try:
-        yield process
-    finally:
-        stop(process)
+    with process:  # closes its pipe
+        try:
+            yield process
+        finally:
+            stop(process)
 
 
 def stop(process: "subprocess.Popen[str]") -> None:
