@@ -1,11 +1,11 @@
 # make run     the whole job, from a fresh machine to the comparison
-# make test    everything the tests need, then all of them
+# make test    everything the tests need, then all tests
 # make help    all targets
 
 PYTHON ?= python3
 DRIVER = ./crossquant
 EXPERIMENT ?= resnet8-cifar10
-# No index address in a lock: it must install from any mirror.
+# A lock has no address of an index: it must install from any mirror.
 COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 TORCH_FROM = --find-links wheels --extra-index-url https://download.pytorch.org/whl/cpu
 
@@ -15,10 +15,10 @@ TORCH_FROM = --find-links wheels --extra-index-url https://download.pytorch.org/
 help:  ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-setup:  ## what the driver needs, in .venv
+setup:  ## make .venv, with what the driver and the tests need
 	@PYTHON=$(PYTHON) driver/setup
 
-images: setup  ## build the images, where a Docker daemon answers
+images: setup  ## build the images, if a Docker daemon answers
 	@if docker info >/dev/null 2>&1; then $(DRIVER) build; fi
 
 run: images  ## fetch, convert, quantize, measure, compare
@@ -27,13 +27,13 @@ run: images  ## fetch, convert, quantize, measure, compare
 list report fetch: setup  ## the driver's commands
 	@$(DRIVER) $@ --experiment $(EXPERIMENT)
 
-data: setup  ## all of CIFAR-10, where a source answers; tests that need it are skipped elsewhere
+data: setup  ## get all of CIFAR-10, if a source answers; tests that need it are skipped without
 	@$(DRIVER) fetch || echo "no CIFAR-10 here: the tests that need all of it will be skipped"
 
 doctor: setup  ## what this host has and lacks
 	@$(DRIVER) doctor
 
-check: setup  ## format, lint, types, imports between packages, paths of one machine
+check: setup  ## check format, lint, types, imports between packages, stray paths
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
@@ -41,14 +41,14 @@ check: setup  ## format, lint, types, imports between packages, paths of one mac
 	.venv/bin/lint-imports
 	.ci/stray-paths
 
-format: setup  ## rewrite the code as `check` wants it
+format: setup  ## format the code, and fix what ruff can fix
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
 test: check images data  ## check, then unit, contract and end-to-end tests
 	tests/all
 
-test-long: check images data  ## the tests that take longer than CI has for them
+test-long: check images data  ## the tests that take too long for CI
 	.venv/bin/python -m pytest -m long
 
 unit: setup  ## the tests that need neither Docker nor a framework
@@ -57,7 +57,7 @@ unit: setup  ## the tests that need neither Docker nor a framework
 docker-host:  ## install and start Docker Engine and Compose v2 on this Debian host
 	.ci/docker-host
 
-lock: setup  ## write the hashed locks anew from the requirements.in files
+lock: setup  ## compile the hashed locks from the requirements.in files
 	$(COMPILE) driver/requirements.in -o driver/requirements.lock
 	$(COMPILE) driver/requirements-dev.in -o driver/requirements-dev.lock
 	for image in $(dir $(wildcard images/*/requirements.in)); do \
@@ -65,11 +65,11 @@ lock: setup  ## write the hashed locks anew from the requirements.in files
 		$(COMPILE) $$more $${image}requirements.in -o $${image}requirements.lock || exit; \
 	done
 
-sample: setup  ## make the embedded sample anew from the full data set
+sample: setup  ## make the embedded sample again from the full data set
 	.venv/bin/python -m driver.inputs.embedded_sample
 
-train: images  ## train the default model anew (an hour on two cores)
+train: images  ## train the default model again (an hour on two cores)
 	@$(DRIVER) run trained
 
-clean:  ## remove what was made, except downloads
+clean:  ## remove environments, logs and caches; keep volumes/
 	rm -rf .venv .venvs .logs .mypy_cache .pytest_cache .ruff_cache

@@ -55,7 +55,7 @@ def modules_in_cycles(graph: Graph) -> set[str]:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_module_is_in_a_cycle_of_imports(package):
     graph = import_graph(ROOT / package)
-    assert len(graph) > 5, "the modules are found"
+    assert len(graph) >= 3, "the modules are found"
     assert modules_in_cycles(graph) == set()
 
 
