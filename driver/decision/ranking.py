@@ -3,7 +3,7 @@
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
-from driver.analysis import calibration_draws, metric_specs
+from driver.analysis import metric_specs
 from driver.analysis.results import Comparison, Variant
 from driver.decision.judgements import milliseconds
 from shared.numerics import pareto_front
@@ -49,6 +49,8 @@ def choose(trial: Comparison, safe: Container[str] = ()) -> tuple[Choice, ...]:
 
 def best(image: str, rows: Sequence[Variant], baseline: Variant | None, floor: float, safe: Container[str]) -> Choice:
     most, fastest = max(rows, key=accuracy), min(rows, key=milliseconds)
+    from driver.analysis import calibration_draws  # noqa: PLC0415 - SciPy takes half a second, and to show a decision needs none
+
     as_good = [row for row in rows if row is most or calibration_draws.equal(accuracies(row), accuracies(most))]
     as_fast = [row for row in rows if milliseconds(row) <= milliseconds(fastest) * (1 + floor)]
     faster = [row for row in rows if baseline is None or milliseconds(row) < milliseconds(baseline)] or list(rows)

@@ -20,7 +20,7 @@ def make(
     `own_model`: are model and data known to be the project's own?
     """
     code = CodeHasher()
-    steps = [replace(step, code=code.of_step(step)) for step in expand(experiment, catalog)]
+    steps = add_code_hashes(expand(experiment, catalog), code)
     locations = {step.output: f"{experiment.name}/{step.image}/{step.output}" for step in steps}
     first = [step for batch in batches([step for step in steps if step.turn == 1], set(inputs)) for step in batch]
     ordered = first + in_turn(steps, first)
@@ -35,6 +35,18 @@ def make(
         steps=tuple(ordered),
         own_model=own_model,
     )
+
+
+def add_code_hashes(steps: Iterable[Step], code: CodeHasher) -> list[Step]:
+    """The steps with the hash of their code, which is the same for all that call the same modules of an image."""
+    hashes: dict[tuple[object, ...], str] = {}
+    hashed = []
+    for step in steps:
+        modules = (step.image, step.entry, *sorted(step.modules.items()))
+        if modules not in hashes:
+            hashes[modules] = code.of_step(step)
+        hashed.append(replace(step, code=hashes[modules]))
+    return hashed
 
 
 def batches(steps: Iterable[Step], there: set[str]) -> Iterator[list[Step]]:

@@ -5,7 +5,9 @@ import os
 import signal
 import sys
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 import null_image
 import pytest
@@ -14,7 +16,7 @@ from null_image import IMAGE, INPUT, keep_input, step
 from shared import stage
 from shared.artifacts import store
 from shared.contract import Failure, Manifest, Plan, encode, read
-from shared.runner import progress, threads
+from shared.runner import process, progress, threads
 from shared.runner.progress import Event
 
 
@@ -77,6 +79,12 @@ def forget_stages() -> None:
     importlib.invalidate_caches()
 
 
+# What the manifests name, read once: the metadata of a hundred packages take longer than a null stage.
+DISTRIBUTIONS = [
+    SimpleNamespace(metadata={"Name": each.metadata["Name"]}, version=each.version) for each in metadata.distributions()
+]
+
+
 @pytest.fixture(name="run")
 def make_runner(tmp_path, volumes, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):  # noqa: ARG001
     """A runner on a checkout that holds the null image alone, with the input artifact in place."""
@@ -92,6 +100,7 @@ def make_runner(tmp_path, volumes, monkeypatch: pytest.MonkeyPatch, capfd: pytes
         monkeypatch.setenv(name, "64")
     for channel in ("_to_driver", "_to_runner"):
         monkeypatch.setattr(progress, channel, progress._Channel())
+    monkeypatch.setattr(process, "metadata", SimpleNamespace(distributions=lambda: DISTRIBUTIONS))
     keep_input(null_image.plan(), "input ")
     yield Runner(images, capfd)
     monkeypatch.undo()

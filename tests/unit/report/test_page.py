@@ -313,6 +313,7 @@ def test_no_figure_is_a_word_of_the_program(edge):
     assert not re.search(r"\b(None|nan|inf|True|False|Undefined)\b", Reader(edge_page(edge)).text)
 
 
+@pytest.mark.usefixtures("draw_anew")
 def test_the_same_data_gives_the_same_bytes(default):
     assert made(comparisons.comparison()) == default
 

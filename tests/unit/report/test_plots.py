@@ -80,6 +80,7 @@ def test_plots_in_one_page_share_no_name_but_for_the_same_thing(drawn):
             assert defined.setdefault(name, svg) is svg
 
 
+@pytest.mark.usefixtures("draw_anew")
 def test_the_same_data_gives_the_same_bytes(drawn):
     assert every_plot(comparisons.comparison()) == drawn
 
@@ -219,6 +220,7 @@ def test_layers_of_a_large_model_are_all_there_under_short_names(drawn_thorough)
     assert max(map(len, shown)) == layers.NAME
 
 
+@pytest.mark.usefixtures("draw_anew")
 def test_the_same_data_gives_the_same_bytes_in_a_thorough_experiment(drawn_thorough):
     assert every_thorough_plot(thorough.comparison()) == drawn_thorough
 
