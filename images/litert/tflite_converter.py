@@ -11,9 +11,10 @@ import tensorflow as tf
 from images.litert import session
 from images.litert.keras_source import KerasSource, read_model
 from shared.errors import Unsupported
+from shared.text import first_line
 
 ENDPOINT = "serve"
-ERROR_PATTERNS = (
+ERROR_PATTERNS = (  # as TensorFlow 2.21.0 prints them; for each, a test makes the converter raise it
     r"'tf\.(?P<name>\w+)' op (?P<reason>[^\n]+)",
     r"(?P<reason>quantization not yet supported) for op: '?(?P<name>\w+)'?",
     r"(?P<reason>Failed to quantize): .*?(?P<name>\w+)\b",
@@ -61,4 +62,4 @@ def explain_error(error: BaseException) -> str:
     for pattern in ERROR_PATTERNS:
         if match := re.search(pattern, text):
             return f"{prefix} the operator {match['name']}: {match['reason'][:150]}"
-    return f"{prefix}: {(text.strip().splitlines() or [type(error).__name__])[0][:200]}"
+    return f"{prefix}: {first_line(error, 200)}"
