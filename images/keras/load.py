@@ -1,14 +1,13 @@
 """Read the user's model, in any of its formats, and store it in the one form that later stages read."""
 
 import json
-import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from images.keras import user_code
+from images.keras import framework_messages, user_code
 from images.keras.export import recurrent
 from images.keras.model import custom, keras2, saved_model
 from images.keras.model.runtime import (
@@ -25,8 +24,6 @@ from shared.data import samples, signature
 from shared.errors import CrossquantError
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
-UNKNOWN_NAME = ("Could not locate", "Unknown layer", "Unknown object")  # how Keras's messages begin
-ADVICE = re.compile(r" Make sure| Please ensure")
 
 
 def run(source: Path, dataset: Path, out: Path, *, trust: bool) -> None:
@@ -98,10 +95,9 @@ def refuse_stateful_layers(model: keras.Model) -> None:
 
 def shorten_error(error: BaseException) -> str:
     """Keras's innermost message in one line, without the configuration that Keras adds to it."""
-    text = str(error).rpartition("Exception encountered: ")[2].strip() or type(error).__name__
+    text = str(error).rpartition(framework_messages.BEFORE_INNERMOST)[2].strip() or type(error).__name__
     lines = [line.strip("\"'") for line in text.splitlines() if line.strip()]
     first = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
-    if first.startswith(UNKNOWN_NAME):
-        message = ADVICE.split(first, maxsplit=1)[0].rstrip(".")
-        return f"{message}: name the Python file that defines it in the experiment, model.code"
+    if unknown := framework_messages.UNKNOWN_CLASS.fullmatch(first):
+        return f"{unknown['problem']}: name the Python file that defines it in the experiment, model.code"
     return first[:300]

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from shared.errors import CrossquantError, Unsupported
 from shared.runner import threads
+from shared.text import first_line
 
 FILE, FOLDER = "model.keras", "model.saved"  # images/keras writes one of the two
 USER_CODE, SIGNATURE = "custom_objects.py", "signature.json"
@@ -48,8 +49,10 @@ def read_keras(path: Path) -> KerasSource:
     try:
         model = keras.models.load_model(path, compile=False)
     except (ValueError, TypeError, OSError, KeyError) as error:
-        first = str(error).strip().splitlines()[0][:200]
-        raise Unsupported(f"Keras {keras.__version__} can't load the model without the user's code: {first}") from error
+        problem = first_line(error, 200)
+        raise Unsupported(
+            f"Keras {keras.__version__} can't load the model without the user's code: {problem}"
+        ) from error
     unroll_layers(model)
     flat = keras.Model(list(model.inputs), list(model.outputs))  # inputs may be a dict or a single tensor
 

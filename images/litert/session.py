@@ -13,6 +13,7 @@ from shared.errors import CrossquantError, Unsupported
 from shared.measure.fixed_batch import in_batches_of
 from shared.measure.predictions import Model
 from shared.runner import threads
+from shared.text import first_line
 
 FILE = "model.tflite"
 CACHED = 2  # interpreters: two batch sizes alternate when a model is timed
@@ -51,7 +52,7 @@ def start_interpreter(content: bytes, thread_count: int) -> Interpreter:
     try:
         return Interpreter(model_content=content, num_threads=thread_count)
     except (ValueError, RuntimeError) as error:
-        raise CrossquantError(f"LiteRT can't load {FILE}: {first_line(error)}") from error
+        raise CrossquantError(f"LiteRT can't load {FILE}: {first_line(error, 200)}") from error
 
 
 def tensor_details(interpreter: Interpreter, kind: str) -> list[Details]:
@@ -72,7 +73,7 @@ def prepare(interpreter: Interpreter, shapes: Shapes, thread_count: int) -> Call
     try:
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        raise CrossquantError(f"LiteRT can't run {FILE}: {first_line(error)}") from error
+        raise CrossquantError(f"LiteRT can't run {FILE}: {first_line(error, 200)}") from error
     # The calling thread computes too: a pool of n threads starts n - 1.
     threads.check("LiteRT", thread_count, len(threads.alive() - before) + 1)
     inputs, outputs = tensor_details(interpreter, "input"), tensor_details(interpreter, "output")
@@ -108,7 +109,3 @@ def check_loads(path: Path) -> None:
         load(path.parent, 1)
     except CrossquantError as error:
         raise Unsupported(str(error)) from error
-
-
-def first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0][:200]

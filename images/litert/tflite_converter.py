@@ -11,13 +11,11 @@ import tensorflow as tf
 from images.litert import session
 from images.litert.keras_source import KerasSource, read_model
 from shared.errors import Unsupported
+from shared.text import first_line
 
 ENDPOINT = "serve"
-ERROR_PATTERNS = (
-    r"'tf\.(?P<name>\w+)' op (?P<reason>[^\n]+)",
-    r"(?P<reason>quantization not yet supported) for op: '?(?P<name>\w+)'?",
-    r"(?P<reason>Failed to quantize): .*?(?P<name>\w+)\b",
-)
+# How TensorFlow 2.21.0 names an operator that LiteRT lacks, in a report of many pages.
+LACKING_OPERATOR = re.compile(r"'tf\.(?P<name>\w+)' op (?P<reason>[^\n]+)")
 
 Configure = Callable[[tf.lite.TFLiteConverter, KerasSource], None]
 
@@ -56,9 +54,8 @@ def export(source: KerasSource, folder: str) -> None:
 
 
 def explain_error(error: BaseException) -> str:
-    """One line: the operator and the reason, from a report of many pages; else the report's first line."""
-    prefix, text = f"LiteRT's converter ({tf.__version__}) refuses", str(error)
-    for pattern in ERROR_PATTERNS:
-        if match := re.search(pattern, text):
-            return f"{prefix} the operator {match['name']}: {match['reason'][:150]}"
-    return f"{prefix}: {(text.strip().splitlines() or [type(error).__name__])[0][:200]}"
+    """Return one line: the operator that LiteRT lacks, and the reason, or else the message's first line."""
+    prefix = f"LiteRT's converter ({tf.__version__}) refuses"
+    if match := LACKING_OPERATOR.search(str(error)):
+        return f"{prefix} the operator {match['name']}: {match['reason'][:150]}"
+    return f"{prefix}: {first_line(error, 200)}"

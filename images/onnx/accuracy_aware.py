@@ -2,6 +2,7 @@
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import onnx
 
@@ -25,30 +26,23 @@ def run(
     holdout: Path,
     out: Path,
     *,
-    activation: str,
-    weight: str,
-    per_channel: bool,
-    symmetric_activation: bool,
-    symmetric_weight: bool,
-    reduce_range: bool,
-    calibrate: str,
-    percentile: float,
-    outliers: float,
     exclude_types: list[str],
     max_drop_pp: float,
     trials: int,
+    **options: Any,
 ) -> None:
     """Write `model.onnx`, `quantized.json` and `excluded.json`.
 
-    The layers are ranked on calibration samples. A trial holds if its score on `holdout` is at most `max_drop_pp`
-    percentage points below the float model's. If no trial holds, the best one is kept, and `holds` is false.
+    `options` are the fields of Recipe. The layers are ranked on calibration samples. A trial holds if its score on
+    `holdout` is at most `max_drop_pp` percentage points below the float model's. If no trial holds, the best one is
+    kept, and `holds` is false.
     """
-    recipe = Recipe(activation, weight, per_channel, symmetric_activation, symmetric_weight, reduce_range)
+    recipe = Recipe(**options)
     recipe.check_types()
     always_excluded = select_excluded(onnx.load(model / FILE), [], exclude_types)
     with tempfile.TemporaryDirectory(dir=out) as folder:
-        kept_samples = drop_outliers(model / FILE, calibration, outliers, Path(folder))
-        tensor_ranges = compute_ranges(model / FILE, kept_samples, calibrate, percentile, Path(folder))
+        kept_samples = drop_outliers(model / FILE, calibration, recipe.outliers, Path(folder))
+        tensor_ranges = compute_ranges(model / FILE, kept_samples, recipe.calibrate, recipe.percentile, Path(folder))
         trial_models = TrialModels(model, tensor_ranges, recipe, always_excluded, Path(folder))
         scorer = Scorer(holdout, load(model, threads.allowed()), computed_bytes.per_sample(model, holdout))
         search = Search(least(scorer.exact, max_drop_pp), trials)
@@ -59,5 +53,5 @@ def run(
         trial_models.write_model(best.excluded, out / FILE)
     quantized = onnx.load(out / FILE)
     coverage.check_coverage(quantized, out)
-    check_dropped_activations(onnx.load(model / FILE), quantized, tensor_ranges, calibrate)
+    check_dropped_activations(onnx.load(model / FILE), quantized, tensor_ranges, recipe.calibrate)
     record(search, best, scorer.exact, best.excluded, out)

@@ -3,6 +3,7 @@
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from images.openvino import biases, computed_bytes, coverage
 from images.openvino.recipe import Recipe, nncf
@@ -36,23 +37,18 @@ def run(
     holdout: Path,
     out: Path,
     *,
-    preset: str,
-    calibrate: str,
-    model_type: str,
-    smooth_quant: bool,
-    fast_bias_correction: bool,
-    overflow_fix: str,
     exclude_types: list[str],
     max_drop_pp: float,
     trials: int,
+    **options: Any,
 ) -> None:
     """Write `model.xml`, `model.bin`, `quantized.json` and `excluded.json`.
 
-    NNCF ranks the layers by what each costs on some samples of `holdout`, and puts them back until the score on all of
-    it is at most `max_drop_pp` percentage points below the float model's. Latency plays no part. If `trials` are too
-    few, the last model is kept, and `holds` is false.
+    `options` are the fields of Recipe. NNCF ranks the layers by what each costs on some samples of `holdout`, and puts
+    them back until the score on all of it is at most `max_drop_pp` percentage points below the float model's. Latency
+    plays no part. If `trials` are too few, the last model is kept, and `holds` is false.
     """
-    recipe = Recipe(preset, calibrate, model_type, smooth_quant, fast_bias_correction, overflow_fix)
+    recipe = Recipe(**options)
     source = read_source(model)
     fixed_batch.refuse(fixed_batch_size(source))
     with typed(calibration, input_types(source)) as calibration, typed(holdout, input_types(source)) as holdout:

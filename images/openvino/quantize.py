@@ -1,6 +1,7 @@
 """Static post-training quantization by NNCF."""
 
 from pathlib import Path
+from typing import Any
 
 from images.openvino import biases, coverage
 from images.openvino.recipe import Recipe, nncf
@@ -17,20 +18,16 @@ def run(
     calibration: Path,
     out: Path,
     *,
-    preset: str,
-    calibrate: str,
-    model_type: str,
-    smooth_quant: bool,
-    fast_bias_correction: bool,
-    overflow_fix: str,
     exclude: list[str],
     exclude_types: list[str],
+    **options: Any,
 ) -> None:
     """Write `model.xml`, `model.bin` and `quantized.json`.
 
-    Unsupported if NNCF refuses the model or leaves most operators in float, or if OpenVINO can't run the result.
+    `options` are the fields of Recipe. Unsupported if NNCF refuses the model or leaves most operators in float, or if
+    OpenVINO can't run the result.
     """
-    recipe = Recipe(preset, calibrate, model_type, smooth_quant, fast_bias_correction, overflow_fix)
+    recipe = Recipe(**options)
     source = read_source(model)
     fixed_batch.refuse(fixed_batch_size(source))
     with typed(calibration, input_types(source)) as calibration:

@@ -25,7 +25,7 @@ OFF = -1.0  # the smoothing factor that switches smoothing off
 
 @dataclass(frozen=True)
 class Recipe:
-    """The options of `stages.toml`, under NNCF's names, except `calibrate`, its range estimator."""
+    """The options of the group `static` in stages.toml, under NNCF's names, except `calibrate`, its range estimator."""
 
     preset: str
     calibrate: str

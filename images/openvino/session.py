@@ -17,6 +17,7 @@ FILE, WEIGHTS = "model.xml", "model.bin"
 ONNX_FILE = "model.onnx"
 PRECISION = "INFERENCE_PRECISION_HINT"
 THREADS = "INFERENCE_NUM_THREADS"
+# What precedes the reason in OpenVINO's messages, as version 2026.4.1 prints them.
 PREAMBLE = ("Exception from", "Check '", "FrontEnd API failed", "Model wasn't fully converted", "Summary:")
 
 

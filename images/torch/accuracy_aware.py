@@ -1,6 +1,7 @@
 """Accuracy-aware FX quantization: leaves the layers in float that cost too much accuracy (`exclude: auto`)."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -25,23 +26,18 @@ def run(
     holdout: Path,
     out: Path,
     *,
-    backend: str,
-    observer: str,
-    percentile: float,
-    per_channel: bool,
-    activation: str,
-    weight: str,
-    reduce_range: str,
     exclude_types: list[str],
     max_drop_pp: float,
     trials: int,
+    **options: Any,
 ) -> None:
     """Write `model.pt`, `quantized.json` and `excluded.json`.
 
-    The layers are ranked on calibration samples. A trial holds if its score on `holdout` is at most `max_drop_pp`
-    percentage points below the float model's. If no trial holds, the best one is kept, and `holds` is false.
+    `options` are the fields of Recipe. The layers are ranked on calibration samples. A trial holds if its score on
+    `holdout` is at most `max_drop_pp` percentage points below the float model's. If no trial holds, the best one is
+    kept, and `holds` is false.
     """
-    recipe = Recipe(backend, observer, percentile, per_channel, activation, weight, reduce_range)
+    recipe = Recipe(**options)
     always_excluded = tuple(
         layer.name for layer in exclusion.select_excluded(exclusion.read_layers(model), (), exclude_types)
     )

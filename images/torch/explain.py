@@ -1,6 +1,7 @@
 """Measures how much each layer loses, and why, when PyTorch's FX graph mode quantizes."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,9 @@ from shared.data.subset import Subset
 from shared.errors import Unsupported
 from shared.numerics import ErrorAccumulator
 from shared.quantization.layer_search import EXCLUDED
-from shared.runner.progress import report
-from shared.sensitivity import layer_errors
-from shared.sensitivity.diagnosis import with_diagnosis
-from shared.sensitivity.layer_errors import Error, Extent, Layer, Sensitivity
+from shared.sensitivity import layer_errors, measurement
+from shared.sensitivity.layer_errors import Error
+from shared.sensitivity.measurement import LayerAnswers
 
 
 def run(variant: Path, model: Path, calibration: Path, out: Path, *, images: int) -> None:
@@ -44,7 +44,17 @@ def run(variant: Path, model: Path, calibration: Path, out: Path, *, images: int
         trial_models = TrialModels(
             source.folder, recipe, excluded_layers(variant, settings, source.folder, model), samples
         )
-        layer_errors.write(measure_sensitivity(Ablation(trial_models, Subset(samples, images)), variant.name), out)
+        ablation = Ablation(trial_models, Subset(samples, images))
+        sensitivity = measurement.measure_sensitivity(
+            variant.name,
+            ablation.evaluator,
+            quantized=ablation.answers_with_float_layers(()),
+            weights_only=ablation.answers_with_quantized((), ablation.layers),
+            activations_only=ablation.answers_with_quantized(ablation.layers, ()),
+            layers=iterate_layers(ablation),
+            layer_count=len(ablation.layers),
+        )
+        layer_errors.write(sensitivity, out)
 
 
 def excluded_layers(variant: Path, settings: dict[str, Any], graph: Path, model: Path) -> tuple[str, ...]:
@@ -65,63 +75,24 @@ def excluded_layers(variant: Path, settings: dict[str, Any], graph: Path, model:
     return tuple(layer.name for layer in chosen)
 
 
-def measure_sensitivity(ablation: Ablation, variant: str) -> Sensitivity:
-    """Measure the loss of the variant as a whole and layer by layer."""
-    evaluator, quantized = ablation.evaluator, ablation.answers_with_float_layers(())
-    sensitivity = Sensitivity(
-        variant=variant,
-        images=len(quantized),
-        float_accuracy=evaluator.score(evaluator.exact),
-        quantized_accuracy=evaluator.score(quantized),
-        weights_only=evaluator.score(ablation.answers_with_quantized((), ablation.layers)),
-        activations_only=evaluator.score(ablation.answers_with_quantized(ablation.layers, ())),
-        float_kl=evaluator.distance(quantized),
-        cause="",
-        layers=measure_layers(ablation),
-        score=evaluator.name,
-        distance=evaluator.measure,
-    )
-    return with_diagnosis(sensitivity, evaluator.chance())
-
-
-def measure_layers(ablation: Ablation) -> tuple[Layer, ...]:
-    """Measure each layer alone, the most sensitive first."""
-    differences, extents = compare_outputs(ablation)
-    evaluator, layers = ablation.evaluator, []
-    for done, layer in enumerate(ablation.layers, start=1):
-        kept, extent = ablation.answers_with_float_layers((layer.name,)), extents[layer.name]
-        layers.append(
-            Layer(
-                name=layer.name,
-                operator=layer.operator,
-                activation=Error.of(differences[layer.name]),
-                weight=weight_error(layer),
-                range=(extent.least, extent.greatest),
-                clipped=extent.clipped,
-                only_weights=None
-                if layer.exact is None
-                else evaluator.score(ablation.answers_with_quantized((), (layer,))),
-                only_activations=evaluator.score(ablation.answers_with_quantized((layer,), ())),
-                kept=evaluator.score(kept),
-                kept_kl=evaluator.distance(kept),
-            )
+def iterate_layers(ablation: Ablation) -> Iterator[LayerAnswers]:
+    """Yield the answers with each layer alone quantized, and alone in float, in the graph's order."""
+    limits = {layer.name: layer.fake_quant.limits for layer in ablation.layers}
+    outputs = measurement.compare_outputs(limits, ablation.iterate_outputs())
+    for layer in ablation.layers:
+        yield LayerAnswers(
+            name=layer.name,
+            operator=layer.operator,
+            output=outputs[layer.name],
+            weight=weight_error(layer),
+            only_weights=None if layer.exact is None else ablation.answers_with_quantized((), (layer,)),
+            only_activations=ablation.answers_with_quantized((layer,), ()),
+            kept=ablation.answers_with_float_layers((layer.name,)),
         )
-        report(done, len(ablation.layers))
-    return tuple(sorted(layers, key=lambda layer: layer.kept_kl))
-
-
-def compare_outputs(ablation: Ablation) -> tuple[dict[str, ErrorAccumulator], dict[str, Extent]]:
-    """Compare each layer's output in float and quantized; return the difference and the float range, by name."""
-    differences = {layer.name: ErrorAccumulator() for layer in ablation.layers}
-    extents = {layer.name: Extent(layer.fake_quant.limits) for layer in ablation.layers}
-    for exact, quantized in ablation.iterate_outputs():
-        for name, difference in differences.items():
-            difference.add(exact[name], quantized[name])
-            extents[name].add(exact[name])
-    return differences, extents
 
 
 def weight_error(layer: QuantizedLayer) -> Error | None:
+    """Return the error of the layer's weight, or None without one."""
     if layer.exact is None or layer.rounded is None:
         return None
     difference = ErrorAccumulator()

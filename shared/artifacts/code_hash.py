@@ -16,8 +16,7 @@ a stage computes. An edit there leaves artifacts fresh, but an image that has an
 
 import ast
 import hashlib
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
@@ -31,17 +30,7 @@ OURS = ("shared", "images")
 STAGE_PROCESS = ("shared.runner.process", "shared.runner.threads")
 RUNNER = "shared.stage"
 ENVIRONMENT = ("Dockerfile", "requirements.lock")  # of the image's folder
-
-
-# A statement begins on a line of its own or after a colon or a semicolon, and ends with its line unless parentheses or
-# a backslash go on: so this has every import of a module, and a few sentences and examples in texts.
-GAP, LISTED = rb"(?:[ \t\f]|\\\r?\n)*", rb"\((?:[^)#]|#[^\n]*)*\)"
-IMPORT = re.compile(
-    rb"(?:^|[:;])[ \t\f]*(from\b%b[\w.]+%bimport%b%b|(?:from|import)\b(?:[^\n#;\\]|\\\r?\n)*)"
-    % (GAP, GAP, GAP, LISTED),
-    re.MULTILINE,
-)
-SENTENCE = re.compile(rb"from\s+\w[\w.]*\s+(?!\s|\\|import\b)")  # no import begins so
+BLOCKS, BRANCHES = ("body", "orelse", "finalbody"), ("handlers", "cases")  # fields of ast's statements
 
 
 @dataclass(frozen=True)
@@ -145,30 +134,13 @@ def _read_source(root: Path, path: str) -> Source | None:
 
 @cache
 def parse_imports(content: bytes) -> Imports:
-    """The imports of a module's source; none where it can't be parsed, since its import fails in the stage.
-
-    Only the statements that import are parsed, which takes a tenth of the time, unless the module declares imports.
-    """
-    statements = [text for text in IMPORT.findall(content) if not SENTENCE.match(text)]
-    if DECLARATION.encode() not in content:
-        try:
-            return _imports_of(ast.parse(b"\n".join(statements)))
-        except (SyntaxError, ValueError):
-            pass  # one of them is a sentence
-    return parse_whole(content)
-
-
-def parse_whole(content: bytes) -> Imports:
-    """The same from the whole source."""
+    """Return the imports of a module's source; none if it can't be parsed, since its import fails in the stage."""
     try:
-        return _imports_of(ast.parse(content))
+        tree = ast.parse(content)
     except (SyntaxError, ValueError):
         return Imports(frozenset())
-
-
-def _imports_of(tree: ast.Module) -> Imports:
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in _iterate_statements(tree.body):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -178,8 +150,19 @@ def _imports_of(tree: ast.Module) -> Imports:
     return Imports(frozenset(names), tuple(pattern for node in tree.body for pattern in _declared(node)))
 
 
+def _iterate_statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield the statements and those inside of them, but no expressions: a tenth of the time of `ast.walk`."""
+    for statement in body:
+        yield statement
+        for name in BLOCKS:
+            yield from _iterate_statements(getattr(statement, name, ()))
+        for name in BRANCHES:
+            for branch in getattr(statement, name, ()):
+                yield from _iterate_statements(branch.body)
+
+
 def _declared(node: ast.stmt) -> tuple[str, ...]:
-    """The patterns, where the statement is the declaration."""
+    """Return the patterns of the declaration, none of another statement."""
     if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == [DECLARATION]:
         return tuple(ast.literal_eval(node.value))
     return ()

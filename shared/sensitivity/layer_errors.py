@@ -13,6 +13,7 @@ from shared.numerics import ErrorAccumulator
 FILE = "layers.json"
 Array = NDArray[Any]
 Distance = Literal["KL divergence", "noise"]
+UNLIMITED = (-np.inf, np.inf)
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def write(sensitivity: Sensitivity, out: Path) -> None:
 class Extent:
     """The least and the greatest value of a tensor, and how many lie beyond `limits`, batch after batch."""
 
-    limits: tuple[float, float] = (-np.inf, np.inf)
+    limits: tuple[float, float] = UNLIMITED
     least: float = np.inf
     greatest: float = -np.inf
     values: int = 0

@@ -43,12 +43,39 @@ def run_of(image: str, stage: Stage) -> ast.arguments:
 
 def arguments_of(module: str, name: str) -> ast.arguments:
     """The arguments of a function, read without importing its framework."""
-    place = ROOT / module.replace(".", "/")
-    file = place.with_name(f"{place.name}.py")
-    tree = ast.parse((file if file.exists() else place / "__init__.py").read_text())
-    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name]
+    functions = [node for node in parse_module(module).body if isinstance(node, ast.FunctionDef) and node.name == name]
     assert len(functions) == 1, f"{module} must have one function {name}"
     return functions[0].args
+
+
+def parse_module(module: str) -> ast.Module:
+    """The syntax tree of a module or package."""
+    place = ROOT / module.replace(".", "/")
+    file = place.with_name(f"{place.name}.py")
+    return ast.parse((file if file.exists() else place / "__init__.py").read_text())
+
+
+def options_of_run(image: str, stage: Stage) -> dict[str, str]:
+    """The names of the stage's options and modules, as `run` takes them, and their annotations.
+
+    A `run` that takes `**options` gives them to the Recipe that its module imports.
+    """
+    arguments = run_of(image, stage)
+    annotated = {argument.arg: argument.annotation for argument in arguments.kwonlyargs}
+    options = {name: ast.unparse(annotation) if annotation else "" for name, annotation in annotated.items()}
+    return options | recipe_fields(stage.module or f"images.{image}.{stage.run}") if arguments.kwarg else options
+
+
+def recipe_fields(module: str) -> dict[str, str]:
+    """The names and annotations of the fields of the Recipe that a module imports."""
+    [source] = [
+        node.module
+        for node in parse_module(module).body
+        if isinstance(node, ast.ImportFrom) and node.module and "Recipe" in [alias.name for alias in node.names]
+    ]
+    [recipe] = [node for node in parse_module(source).body if isinstance(node, ast.ClassDef) and node.name == "Recipe"]
+    fields = [node for node in recipe.body if isinstance(node, ast.AnnAssign)]
+    return {ast.unparse(field.target): ast.unparse(field.annotation) for field in fields}
 
 
 def services(image: str) -> dict[str, Any]:
@@ -110,17 +137,15 @@ def test_run_takes_the_inputs_the_output_and_the_options(image: str, stage: Stag
     assert names[-1] == "out"
     assert not arguments.defaults
     options = set(stage.options) - {stage.repeat}
-    assert {argument.arg for argument in arguments.kwonlyargs} == options | set(stage.modules)
+    assert options_of_run(image, stage).keys() == options | set(stage.modules)
     assert not any(arguments.kw_defaults), "defaults stand in stages.toml, where the driver reads them"
 
 
 @per_stage
 def test_options_have_the_type_that_run_says(image: str, stage: Stage) -> None:
-    for argument in run_of(image, stage).kwonlyargs:
-        if argument.arg in stage.modules:
-            continue
-        assert argument.annotation is not None
-        assert type(stage.options[argument.arg].default) is TYPES[ast.unparse(argument.annotation)]
+    for name, annotation in options_of_run(image, stage).items():
+        if name not in stage.modules:
+            assert type(stage.options[name].default) is TYPES[annotation]
 
 
 PROTOCOLS = {"runtime": ("load", ["variant", "thread_count"]), "computed_bytes": ("per_sample", ["variant", "dataset"])}

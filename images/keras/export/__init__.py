@@ -20,6 +20,7 @@ from images.keras.export.reshape import drop_unused, make_reshapes_constant
 from images.keras.model.runtime import input_specs, open_model, trace_model
 from shared.data import signature
 from shared.errors import CrossquantError, Unsupported
+from shared.text import first_line
 
 NOTES = "notes.json"  # a list of lines that a reader of the results must know
 UNROLLED = "recurrent layers are written step by step: tf2onnx makes a loop of them, which no later framework follows"
@@ -79,8 +80,9 @@ def run_tf2onnx(source: keras.Model, batch: int | None, opset: int) -> onnx.Mode
             model, input_specs(model, batch), opset=opset, custom_op_handlers=handlers, optimizers=passes
         )[0]
     except (ValueError, TypeError, KeyError, AttributeError, AssertionError, tf.errors.OpError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-        raise Unsupported(f"tf2onnx {tf2onnx.__version__} can't convert this model: {first}") from error
+        raise Unsupported(
+            f"tf2onnx {tf2onnx.__version__} can't convert this model: {first_line(error, 300)}"
+        ) from error
     return converted
 
 
@@ -150,5 +152,4 @@ def check_model(model: onnx.ModelProto) -> None:
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise Unsupported(f"tf2onnx {tf2onnx.__version__} wrote an invalid ONNX file: {first}") from error
+        raise Unsupported(f"tf2onnx {tf2onnx.__version__} wrote an invalid ONNX file: {first_line(error)}") from error

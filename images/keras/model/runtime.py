@@ -1,7 +1,6 @@
 """A Keras model as a function of NumPy arrays."""
 
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from images.keras import framework_messages
 from images.keras.model import custom, saved_model, tf_ops
 from shared.data.samples import Batch
 from shared.data.signature import Signature, Tensor
@@ -19,7 +19,6 @@ from shared.runner import threads
 from shared.text import printable
 
 FILE = "model.keras"
-INVALID_NAME = re.compile(r"'(?P<name>[^\n]*)' is not a valid (?:root )?scope name")
 NAMING = "has a name that TensorFlow doesn't take: name it by letters, digits and _ . - alone, and save the model again"
 TRUST = "trust.json"  # beside the model, where the user lets it run its own Lambda code
 
@@ -122,7 +121,7 @@ def trace_function(model: keras.Model, batch: int | None) -> Any:
     try:
         return function.get_concrete_function()
     except ValueError as error:
-        if match := INVALID_NAME.search(str(error)):
+        if match := framework_messages.INVALID_SCOPE_NAME.search(str(error)):
             raise CrossquantError(f"layer '{printable(match['name'], 100)}' {NAMING}") from error
         raise
 

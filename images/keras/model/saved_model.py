@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from images.keras.safety import program
 from shared.errors import CrossquantError
+from shared.text import first_line
 
 FOLDER = "model.saved"  # its files begin with "model.": they are the variant's size
 SIGNATURE = "serving_default"
@@ -56,8 +57,9 @@ def wrap_saved_model(folder: Path) -> keras.Model:
     try:
         layer = SavedModelLayer(folder)
     except (OSError, ValueError, KeyError, RuntimeError, tf.errors.OpError) as error:
-        first = str(error).strip().splitlines()[0][:200]
-        raise CrossquantError(f"TensorFlow {tf.__version__} can't load the SavedModel: {first}") from error
+        raise CrossquantError(
+            f"TensorFlow {tf.__version__} can't load the SavedModel: {first_line(error, 200)}"
+        ) from error
     specs = layer.function.structured_input_signature[1]
     inputs = []
     for name in layer.input_order:

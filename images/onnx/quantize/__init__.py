@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import onnx
 from onnxruntime.quantization.calibrate import TensorsData
@@ -32,35 +33,28 @@ def run(
     calibration: Path,
     out: Path,
     *,
-    activation: str,
-    weight: str,
-    per_channel: bool,
-    symmetric_activation: bool,
-    symmetric_weight: bool,
-    reduce_range: bool,
-    calibrate: str,
-    percentile: float,
-    outliers: float,
     exclude: list[str],
     exclude_types: list[str],
     preprocess: bool,
+    **options: Any,
 ) -> None:
     """Write `model.onnx` and `quantized.json`, from the folded `model` or, without `preprocess`, from `exported`.
 
-    Unsupported if ONNX Runtime leaves most operators in float, or can't run the file that it wrote.
+    `options` are the fields of Recipe. Unsupported if ONNX Runtime leaves most operators in float, or can't run the
+    file that it wrote.
     """
-    recipe = Recipe(activation, weight, per_channel, symmetric_activation, symmetric_weight, reduce_range)
+    recipe = Recipe(**options)
     recipe.check_types()
     source = (model if preprocess else exported) / FILE
     excluded = select_excluded(onnx.load(source), exclude, exclude_types)
     with tempfile.TemporaryDirectory(dir=out) as scratch:
-        kept_samples = drop_outliers(source, calibration, outliers, Path(scratch))
-        tensor_ranges = compute_ranges(source, kept_samples, calibrate, percentile, Path(scratch))
+        kept_samples = drop_outliers(source, calibration, recipe.outliers, Path(scratch))
+        tensor_ranges = compute_ranges(source, kept_samples, recipe.calibrate, recipe.percentile, Path(scratch))
         write_quantized(source, tensor_ranges, recipe, excluded, out / FILE)
     check_loads(out / FILE)
     quantized = onnx.load(out / FILE)
     coverage.check_coverage(quantized, out)
-    check_dropped_activations(onnx.load(source), quantized, tensor_ranges, calibrate)
+    check_dropped_activations(onnx.load(source), quantized, tensor_ranges, recipe.calibrate)
 
 
 def write_quantized(

@@ -20,7 +20,10 @@ QUANTIZABLE = sorted({*QLinearOpsRegistry, *QDQRegistry})  # op types, the defau
 
 @dataclass(frozen=True)
 class Recipe:
-    """Without `symmetric_weight` the weight's type decides, as in ONNX Runtime: int8 is symmetric, uint8 isn't."""
+    """The options of the group `static` in stages.toml.
+
+    Without `symmetric_weight` the weight's type decides, as in ONNX Runtime: int8 is symmetric, uint8 isn't.
+    """
 
     activation: str
     weight: str
@@ -28,6 +31,9 @@ class Recipe:
     symmetric_activation: bool = False
     symmetric_weight: bool = False
     reduce_range: bool = False
+    calibrate: str = "minmax"
+    percentile: float = 99.99
+    outliers: float = 0.0
 
     def check_types(self) -> None:
         """Raise Unsupported, with ONNX Runtime's message, for types that can't be combined."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -25,18 +26,15 @@ def run(
     calibration: Path,
     out: Path,
     *,
-    backend: str,
-    observer: str,
-    percentile: float,
-    per_channel: bool,
-    activation: str,
-    weight: str,
-    reduce_range: str,
     exclude: list[str],
     exclude_types: list[str],
+    **options: Any,
 ) -> None:
-    """Write `model.pt`, or PT2E's `model.pt2`, and `quantized.json`. Unsupported if most layers are left in float."""
-    recipe = Recipe(backend, observer, percentile, per_channel, activation, weight, reduce_range)
+    """Write `model.pt`, or PT2E's `model.pt2`, and `quantized.json`; `options` are the fields of Recipe.
+
+    Unsupported if most layers are left in float.
+    """
+    recipe = Recipe(**options)
     excluded = [layer.name for layer in exclusion.select_excluded(exclusion.read_layers(model), exclude, exclude_types)]
     set_engine(recipe.backend)
     with torch.no_grad(), typed(calibration, input_types(model)) as calibration:

@@ -29,7 +29,10 @@ class PercentileObserver(quantization.HistogramObserver):
 
 @dataclass(frozen=True)
 class Recipe:
-    """`backend` is the engine that runs the model. "default" leaves a choice to PyTorch's qconfig of the backend."""
+    """The options of the group `static` in stages.toml.
+
+    `backend` is the engine that runs the model. "default" leaves a choice to PyTorch's qconfig of the backend.
+    """
 
     backend: str
     observer: str = "default"

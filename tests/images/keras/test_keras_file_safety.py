@@ -188,6 +188,21 @@ def test_a_layer_that_nothing_defines(source: Path, dataset: Path, out: Path):
     assert "(custom_objects.py, line 4)" in load_error(source, dataset, out)
 
 
+def test_a_layer_of_an_hdf5_file_that_nothing_defines(source: Path, dataset: Path, out: Path):
+    """Keras's reader of HDF5 files has a message of its own."""
+
+    class Thrice(layers.Layer):
+        def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+            return x * 3
+
+    inputs = keras.Input((3,))
+    keras.Model(inputs, Thrice()(inputs)).save(source / "model.h5")
+    assert load_error(source, dataset, out) == (
+        f"Keras {keras.__version__} can't load model.h5: Unknown layer: 'Thrice': "
+        "name the Python file that defines it in the experiment, model.code"
+    )
+
+
 def test_the_users_file_stays_beside_the_model(source: Path, dataset: Path, out: Path):
     plain().save(source / "model.keras")
     (source / "custom_objects.py").write_text("custom_objects = {}\n")

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
@@ -90,6 +91,17 @@ def test_int16_activations_are_closer_than_int8(tmp_path, out):
     exact = models.answers(model, inputs)[0]
     finer, coarser = (np.abs(load(folder, 1)(inputs)[0] - exact).mean() for folder in (out, tmp_path / "int8"))
     assert finer < coarser
+
+
+def test_an_operator_without_an_int16_form_is_named(tmp_path, out):
+    def build() -> keras.Model:
+        row = keras.Input((4,))
+        return keras.Model(row, keras.ops.sin(row))
+
+    with pytest.raises(
+        Unsupported, match=r"^LiteRT's converter \(.*\) refuses: [^\n]* not yet supported for op: 'SIN'"
+    ):
+        quantized(build, tmp_path, out, activation="int16")
 
 
 def test_types_that_do_not_go_together_are_refused(tmp_path, out):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from images.openvino import convert
-from images.openvino.session import FILE, ONNX_FILE, WEIGHTS, compile_model, load, read_model
+from images.openvino.session import FILE, ONNX_FILE, PREAMBLE, WEIGHTS, compile_model, load, read_model
 from shared.artifacts.store import ROOT
 from shared.errors import CrossquantError, Unsupported
 from tests.images.openvino.stages import answered, asked
@@ -90,6 +90,9 @@ def test_a_file_that_is_no_model_gives_one_clear_line(damage: bytes, tmp_path: P
     with pytest.raises(CrossquantError, match=rf"^OpenVINO can't read {FILE}: ") as caught:
         load(tmp_path, 1)
     assert len(str(caught.value).splitlines()) == 1
+    printed = str(caught.value.__cause__).strip().splitlines()
+    assert printed[0].startswith(PREAMBLE), "OpenVINO prints a place in its source before the reason"
+    assert not str(caught.value).removeprefix(f"OpenVINO can't read {FILE}: ").startswith(PREAMBLE)
 
 
 def test_importing_it_starts_no_thread_and_writes_nothing(tmp_path: Path):

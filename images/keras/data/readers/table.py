@@ -1,7 +1,6 @@
 """A CSV or Parquet table: features and labels by column. `train.csv` and `test.csv`, or one table to be split."""
 
 import csv
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pyarrow
 import pyarrow.csv
 import pyarrow.parquet
 
+from images.keras import framework_messages
 from images.keras.data.sample_sets import (
     ALL,
     TEST,
@@ -25,11 +25,11 @@ from images.keras.data.sample_sets import (
 from shared.data.samples import Array
 from shared.errors import CrossquantError
 from shared.quantization import layer_names
+from shared.text import first_line
 
 TEXT, PARQUET = (".csv", ".tsv"), (".parquet",)
 BATCH = 4096  # rows
 BLOCK = 1 << 20  # bytes of text
-INVALID = re.compile(r"In CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to double: invalid value '(.*)'")
 
 
 def read(files: Path, options: ReaderOptions) -> SampleSets:
@@ -106,9 +106,7 @@ def find_delimiter(path: Path) -> str:
 
 
 def make_read_error(path: Path, error: Exception) -> CrossquantError:
-    return CrossquantError(
-        f"{printable_name(path.name)} can't be read: {printable_name(str(error).strip().splitlines()[0])[:300]}"
-    )
+    return CrossquantError(f"{printable_name(path.name)} can't be read: {printable_name(first_line(error))[:300]}")
 
 
 Columns = tuple[list[Array], list[list[object]]]  # features by column, labels by column
@@ -126,11 +124,11 @@ def read_text(path: Path, names: list[str], features: list[str], labels: list[st
             for batch in batches:
                 yield convert_batch(batch, features, labels)
     except (pyarrow.ArrowException, OSError) as error:
-        match = INVALID.search(str(error))
+        match = framework_messages.INVALID_NUMBER.search(str(error))
         if not match:
             raise make_read_error(path, error) from None
-        row = f", row {int(match[2]) - 1}" if match[2] else ""
-        raise make_number_error(path, row, names[int(match[1])], match[3]) from None
+        row = f", row {int(match['row']) - 1}" if match["row"] else ""
+        raise make_number_error(path, row, names[int(match["column"])], match["value"]) from None
 
 
 def make_number_error(path: Path, row: str, column: str, value: str) -> CrossquantError:
