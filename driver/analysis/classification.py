@@ -37,6 +37,6 @@ def against(known: Variant, base: Answer, own: Answer) -> Variant:
     losing = statistics.classes_that_lose(base.right, own.right, own.classes, classes)
     return replace(
         known,
-        paired=statistics.paired(base.right, own.right),
+        paired=own.pair_with(base),
         losing=tuple(Losing(label, pairs) for label, pairs in losing if pairs.corrected_p_value < SIGNIFICANT),
     )

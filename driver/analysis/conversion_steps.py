@@ -1,6 +1,5 @@
 """The way of the model from variant to variant, and what was lost in each conversion step."""
 
-from driver.analysis import output_drift, statistics
 from driver.analysis.artifacts import Evidence, recipe, variants
 from driver.analysis.evaluation import Answer, Evaluation, compute_headline
 from driver.analysis.facts import FormatConversion, Quantization
@@ -31,11 +30,9 @@ def compare_answers(
     one: Answer, other: Answer, change: FormatConversion | Quantization, before: str, step: Step, tools: tuple[str, ...]
 ) -> ConversionStep:
     """What is lost from `one` to `other`, by the task."""
-    classes = one.truth.spec.has_classes
-    drift = output_drift.drift(one.outputs, other.outputs, classes)
-    if classes:
-        paired = statistics.paired(one.right, other.right)
-        return ConversionStep(change, before, step.output, tools, drift, paired)
+    drift = other.drift_from(one)
+    if one.truth.spec.has_classes:
+        return ConversionStep(change, before, step.output, tools, drift, other.pair_with(one))
     metric = compute_headline(other, one) if one.truth.judges else None
     return ConversionStep(change, before, step.output, tools, drift, None, metric)
 

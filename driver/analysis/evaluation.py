@@ -12,10 +12,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from driver.analysis import bootstrap, metric_specs, statistics
+from driver.analysis import bootstrap, metric_specs, output_drift, statistics
 from driver.analysis.artifacts import Evidence
 from driver.analysis.bootstrap import Doubles, Figure
-from driver.analysis.results import Interval, Metric, Paired
+from driver.analysis.results import Drift, Interval, Metric, Paired
 from driver.analysis.stage_outputs import judged
 from driver.analysis.tasks import CHECK, COMPUTE
 from driver.analysis.tasks.base import Computation, Flags
@@ -67,9 +67,12 @@ class Truth:
         return replace(self, labels=select(self.labels), inputs=select(self.inputs), reference=select(self.reference))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Answer:
-    """The judged output of one variant, (samples, …), mapped. What is computed from it is computed once."""
+    """The judged output of one variant, (samples, …), mapped. What is computed from it is computed once.
+
+    So is what follows from it and another variant's: two answers are equal if they are the same object.
+    """
 
     truth: Truth
     outputs: Array
@@ -126,6 +129,33 @@ class Answer:
     def computations(self) -> dict[str, Computation]:
         """Of each metric of the task, the headline first."""
         return COMPUTE[self.truth.task](self)
+
+    @cached_property
+    def _pairs(self) -> dict[tuple["Answer", str], Paired]:
+        return {}
+
+    def pair_with(self, base: "Answer", name: str = "") -> Paired:
+        """Compare the right answers with those of `base`, by a metric that is a share of right answers.
+
+        `name` is that metric's, "" for the headline. Both have answers to the same samples.
+        """
+        name = name or next(iter(self.computations))
+        if (base, name) not in self._pairs:
+            own, other = self.computations[name], base.computations[name]
+            assert isinstance(own, np.ndarray)
+            assert isinstance(other, np.ndarray)
+            self._pairs[base, name] = statistics.paired(other, own)
+        return self._pairs[base, name]
+
+    @cached_property
+    def _drifts(self) -> dict["Answer", Drift]:
+        return {}
+
+    def drift_from(self, base: "Answer") -> Drift:
+        """How far the outputs are from those of `base`. ValueError where they are of other samples or another shape."""
+        if base not in self._drifts:
+            self._drifts[base] = output_drift.drift(base.outputs, self.outputs, self.truth.spec.has_classes)
+        return self._drifts[base]
 
     @cached_property
     def figures(self) -> dict[str, Figure]:
@@ -241,7 +271,8 @@ def compute_metric(name: str, answer: Answer, base: Answer | None) -> Metric:
     computation = answer.computations[name]
     before = None if base is None or len(base.outputs) != len(answer.outputs) else base.computations.get(name)
     if isinstance(computation, np.ndarray):
-        return count_metric(name, computation, before if isinstance(before, np.ndarray) else None)
+        pairs = answer.pair_with(base, name) if base is not None and before is not None else None
+        return count_metric(name, computation, pairs)
     value, resampled = answer.values[name], answer.resampled[name]
     alone = Metric(
         name, value, bootstrap.interval(resampled), None, None, None, None, metric_specs.METRIC_SPECS[name].better
@@ -253,11 +284,14 @@ def compute_metric(name: str, answer: Answer, base: Answer | None) -> Metric:
     return replace(alone, delta=delta, delta_interval=bootstrap.interval(differences), p_value=p_value)
 
 
-def count_metric(name: str, right: Flags, base: Flags | None) -> Metric:
-    """A share of right answers: Wilson's interval, and of the difference Newcombe's and McNemar's test."""
+def count_metric(name: str, right: Flags, pairs: Paired | None) -> Metric:
+    """A share of right answers: Wilson's interval, and of the difference Newcombe's and McNemar's test.
+
+    `pairs` compares the same answers with those of the reference.
+    """
     interval = statistics.wilson(int(right.sum()), len(right))
     alone = Metric(name, float(right.mean()), interval, None, None, None, None, metric_specs.METRIC_SPECS[name].better)
-    return alone if base is None else with_pairs(alone, statistics.paired(base, right))
+    return alone if pairs is None else with_pairs(alone, pairs)
 
 
 def with_pairs(metric: Metric, pairs: Paired) -> Metric:

@@ -101,14 +101,6 @@ def correlation(both_right: int, only_reference: int, only_variant: int, both_wr
     return corrected / math.sqrt(margins)
 
 
-def holm(rows: Sequence[Paired]) -> list[Paired]:
-    """The same rows, in the same order, as one family: `p_holm` is held against the level of a single test."""
-    if not rows:
-        return []
-    corrected = holm_p_values([row.p_value for row in rows])
-    return [replace(row, p_holm=p) for row, p in zip(rows, corrected, strict=True)]
-
-
 def holm_p_values(p_values: Sequence[float]) -> list[float]:
     """Return the p-values corrected as one family, in the same order.
 

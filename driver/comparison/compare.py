@@ -13,12 +13,11 @@ from driver.analysis import (
     output_drift,
     saturation,
     siblings,
-    statistics,
     timing_summary,
 )
 from driver.analysis.artifacts import Evidence, recipe, variants
 from driver.analysis.evaluation import Answer, Evaluation, compute_metrics, correct_family
-from driver.analysis.results import SCHEMA, Cold, Comparison, Noise, OutputDrift, Timing, Variant
+from driver.analysis.results import SCHEMA, Cold, Comparison, Metric, Noise, OutputDrift, Timing, Variant
 from driver.decision import conversion_notes, decide, row_warnings
 from driver.experiment.model import Experiment
 from driver.host import facts
@@ -93,7 +92,7 @@ def judged(known: Variant, own: Answer, base: Answer | None) -> Variant:
     """The row with the figures of the task."""
     known = replace(known, metrics=compute_metrics(own, base))
     if base is not None:
-        known = replace(known, drift=output_drift.drift(base.outputs, own.outputs, own.truth.spec.has_classes))
+        known = replace(known, drift=own.drift_from(base))
     return classification.describe_classes(known, own, base) if own.truth.spec.has_classes else known
 
 
@@ -120,14 +119,14 @@ def quantization(evaluation: Evaluation, known: Variant) -> Variant:
 
 def corrected(rows: Sequence[Variant]) -> list[Variant]:
     """Holm's correction over the rows of quantized variants, which are many tests; float ones are held to be equal."""
-    family = [item for item in rows if item.paired is not None and item.quantized]
-    pairs = statistics.holm([item.paired for item in family if item.paired is not None])
-    found = {item.name: pair for item, pair in zip(family, pairs, strict=True)}
-    figures = correct_family({item.name: item.metrics for item in rows if item.quantized})
-    return [
-        replace(item, paired=found.get(item.name, item.paired), metrics=figures.get(item.name, item.metrics))
-        for item in rows
-    ]
+    family = correct_family({item.name: item.metrics for item in rows if item.quantized})
+    return [with_metrics(item, family[item.name]) if item.name in family else item for item in rows]
+
+
+def with_metrics(known: Variant, metrics: tuple[Metric, ...]) -> Variant:
+    """The row with corrected metrics. Its pairs are what the headline metric was tested by: one p-value, told twice."""
+    paired = known.paired and replace(known.paired, p_holm=metrics[0].p_holm)
+    return replace(known, metrics=metrics, paired=paired)
 
 
 def warned(evidence: Evidence, rows: Sequence[Variant], noise: Sequence[Noise]) -> list[Variant]:

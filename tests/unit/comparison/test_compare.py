@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from evidence_makers import LABELS, ORDER, Volume, answers, default_experiment, evaluate, versions
 
-from driver.analysis import artifacts
+from driver.analysis import artifacts, output_drift, statistics
 from driver.analysis.facts import BusyMachine, ComparedWith, NoCandidate, NotSignificantlyWorse, PairedDifference, Price
 from driver.analysis.results import Latency
 from driver.comparison import compare as comparing
@@ -368,6 +368,34 @@ def test_holm_corrects_over_the_quantized_rows_alone(volume):
     assert [found[name].paired.p_holm for name in ORDER[:3]] == [None] * 3
     assert found["torch.x86"].paired.p_holm == pytest.approx(5 * found["torch.x86"].paired.p_value)
     assert found["torch.x86"].paired.p_value == pytest.approx(2 / 2**8)
+
+
+def test_each_pair_of_variants_is_tested_once_and_its_outputs_are_compared_once(volume, monkeypatch):
+    """A row, its metric and the conversion step from the reference are of the same pair."""
+    calls = {"paired": [], "drift": []}
+
+    def count(name, function):
+        def counted(*arguments):
+            calls[name].append(tuple(map(id, arguments[:2])))
+            return function(*arguments)
+
+        return counted
+
+    monkeypatch.setattr(statistics, "paired", count("paired", statistics.paired))
+    monkeypatch.setattr(output_drift, "drift", count("drift", output_drift.drift))
+    found = compare(volume.whole())
+    for row in found.variants[:-1]:
+        assert (row.paired.p_value, row.paired.p_holm) == (row.metrics[0].p_value, row.metrics[0].p_holm)
+    steps = [step for step in found.conversion_steps if step.before != found.reference]
+    answered = len(found.variants) - 1
+    assert len(calls["paired"]) == 2 * answered + len(steps), "of accuracy and of top-5 accuracy"
+    assert len(calls["drift"]) == answered + len(steps)
+    rows_by_name = rows(found)
+    for step in found.conversion_steps:
+        if step.before != found.reference:
+            continue
+        assert step.drift == rows_by_name[step.after].drift
+        assert step.paired == replace(rows_by_name[step.after].paired, p_holm=None)
 
 
 def test_the_decision_is_of_these_rows(volume):
