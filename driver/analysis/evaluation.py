@@ -17,8 +17,9 @@ from driver.analysis.artifacts import Evidence
 from driver.analysis.bootstrap import Doubles, Figure
 from driver.analysis.results import Drift, Interval, Metric, Paired
 from driver.analysis.stage_outputs import judged
-from driver.analysis.tasks import CHECK, COMPUTE
+from driver.analysis.tasks import TASK_METRICS
 from driver.analysis.tasks.base import Computation, Flags
+from driver.analysis.tasks.classification import read_class_labels
 from driver.experiment.task_specs import TASKS, UNLABELLED, TaskSpec
 from shared import numerics
 from shared.data import samples
@@ -105,16 +106,8 @@ class Answer:
     @cached_property
     def classes(self) -> NDArray[np.intp]:
         """The labels of a classification, (samples,). CrossquantError where one is none of the model's classes."""
-        labels, classes = self.truth.labels, max(2, numerics.count_values(self.outputs))
-        assert labels is not None
-        if labels.size != len(labels):
-            raise CrossquantError(f"labels of {labels.shape}: a sample must have one class; see docs/your-data.md")
-        if labels.size and not 0 <= labels.min() <= labels.max() < classes:
-            raise CrossquantError(
-                f"labels from {labels.min()} to {labels.max()}, but the model answers {classes} classes: "
-                "number the classes from 0, and give the model that was trained on them"
-            )
-        return labels.ravel().astype(np.intp)
+        assert self.truth.labels is not None  # a classification without labels is another task: `load_truth`
+        return read_class_labels(self.outputs, self.truth.labels)
 
     @cached_property
     def top(self) -> NDArray[np.int64]:
@@ -128,7 +121,7 @@ class Answer:
     @cached_property
     def computations(self) -> dict[str, Computation]:
         """Of each metric of the task, the headline first."""
-        return COMPUTE[self.truth.task](self)
+        return TASK_METRICS[self.truth.task].compute(self)
 
     @cached_property
     def _pairs(self) -> dict[tuple["Answer", str], Paired]:
@@ -250,7 +243,7 @@ def find_misfit(truth: Truth, outputs: Array | None) -> str:
         same = truth.reference.shape == outputs.shape
         return "" if same else f"it answers {outputs.shape[1:]} a sample, the reference {truth.reference.shape[1:]}"
     try:
-        CHECK[truth.task](Answer(truth, outputs))
+        TASK_METRICS[truth.task].check(Answer(truth, outputs))
     except CrossquantError as error:
         return str(error)
     return ""

@@ -1,5 +1,7 @@
 """What a task's module gets to compute metrics from, and what it gives."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -14,8 +16,8 @@ Flags: TypeAlias = NDArray[np.bool_]
 Computation: TypeAlias = Flags | Figure
 
 
-class Judged(Protocol):
-    """The judged output of one variant with what it is held against; arrays have one entry a sample."""
+class EvaluatedOutput(Protocol):
+    """The evaluated output of one variant with what it is compared with; arrays have one entry a sample."""
 
     @property
     def about(self) -> About: ...
@@ -33,3 +35,15 @@ class Judged(Protocol):
     def classes(self) -> NDArray[np.intp]: ...
     @property
     def right(self) -> Flags: ...
+
+
+@dataclass(frozen=True)
+class TaskMetrics:
+    """What a task's module offers.
+
+    `compute` returns the computation of each metric by its name, the headline first. `check` raises CrossquantError
+    where the outputs don't fit the labels or inputs that they are compared with.
+    """
+
+    compute: Callable[[EvaluatedOutput], dict[str, Computation]]
+    check: Callable[[EvaluatedOutput], None]

@@ -309,7 +309,7 @@ def test_top_five_by_hand():
     """Of equal classes the first one comes first, as in argmax."""
     outputs = np.array([[6, 5, 4, 3, 2, 1], [6, 5, 4, 3, 2, 1], [1, 1, 1, 1, 1, 1]], np.float32)
     answer = Answer(Truth(About(), np.array([4, 5, 5], np.int64)), outputs)
-    assert classification.among_the_first(answer).tolist() == [True, False, False]
+    assert classification.flag_top_answers(answer).tolist() == [True, False, False]
 
 
 def test_a_thousand_classes_stay_bearable():
