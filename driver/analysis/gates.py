@@ -48,7 +48,7 @@ def check_figures(limits: Gates, task: str, rows: Sequence[Variant]) -> None:
     for kind in KINDS:
         for figure in getattr(limits, kind):
             if figure not in TASKS[task].gates:
-                why = " (there are no labels)" if task == "fidelity" else ""
+                why = " (there are no labels)" if TASKS[task].judged_by == "reference" else ""
                 raise CrossquantError(
                     f"gates.{kind}.{figure}: the task is {task}{why}, which has no such figure; "
                     f"its gates are {', '.join(TASKS[task].gates)}"
@@ -66,17 +66,16 @@ def measured(row: Variant, figure: str) -> float | None:
         return found.value
     if figure == "sqnr" and row.drift is not None:
         return metric_specs.EXACT_DB if row.drift.sqnr_db is None else row.drift.sqnr_db
-    return {"accuracy": row.accuracy, "agreement": row.agreement}.get(figure)
+    return row.agreement if figure == "agreement" else None
 
 
 def lost(row: Variant, figure: str) -> float | None:
     """By how much the headline is worse than the reference's: in points, or in percent of it."""
-    if row.delta_pp is not None:
-        return 0.0 - row.delta_pp
-    found = row.headline
-    if found is None or found.loss is None:
+    metric = row.headline
+    if metric is None or metric.loss is None:
         return None
-    return found.loss * per_unit(row, figure)
+    loss = metric.loss * per_unit(row, figure)
+    return 0.0 + round(loss, metric_specs.POINT_DIGITS) if metric_specs.spec_of(metric).counted else loss
 
 
 def per_unit(row: Variant, figure: str) -> float:
@@ -102,7 +101,7 @@ def interval(row: Variant, figure: str, confidence: float) -> tuple[float, float
     """Of the figure, at `confidence`."""
     from driver.analysis import statistics  # noqa: PLC0415 - SciPy takes half a second to import
 
-    if row.headline is not None and row.accuracy is None:
+    if not metric_specs.spec_of(row.headline).counted:
         return resampled(row, figure, confidence)
     if figure == "accuracy":
         right, total = (sum(getattr(count, name) for count in row.classes) for name in ("right", "total"))

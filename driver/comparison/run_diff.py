@@ -11,7 +11,7 @@ from driver.analysis.evaluation import Answer, Truth, compute_headline, find_mis
 from driver.analysis.results import Comparison, Metric
 from driver.analysis.stage_outputs import Unusable
 from driver.comparison import publication
-from driver.experiment.task_specs import TASKS
+from driver.experiment.task_specs import TASKS, UNLABELLED
 from shared.artifacts import store
 from shared.command import COMMAND
 from shared.data import samples
@@ -51,7 +51,7 @@ def read_run(name: str, folder: Path, comparison: Comparison) -> Run:
     if dataset is None:
         raise CrossquantError(f"'{name}' was compared without test samples: make them by `{COMMAND} run` first")
     about = samples.about(dataset)
-    about = replace(about, task="fidelity") if comparison.task == "fidelity" else about
+    about = replace(about, task=UNLABELLED) if comparison.task == UNLABELLED else about
     labelled = checked(folder / "keras", "labels", comparison) or dataset  # earlier versions kept them there
     for artifact in (dataset, labelled):
         check_samples(artifact)

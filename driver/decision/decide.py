@@ -47,8 +47,8 @@ from driver.analysis.results import Gate, Noise, Variant
 from driver.decision import caveats, fidelity_rule
 from driver.decision.judgements import goodness, milliseconds, negligibly_worse, paired_difference, price, worse
 from driver.experiment.model import Gates
+from driver.experiment.task_specs import DEFAULT_TASK, TASKS
 
-TASK = "classification"
 Unsound = Mapping[str, GateFails | NoFidelityGate | FloatTooFar]  # by variant
 
 
@@ -58,11 +58,12 @@ def decide(
     gates: Sequence[Gate],
     noise: Sequence[Noise],
     limits: Gates,
-    task: str = TASK,
+    task: str = DEFAULT_TASK,
 ) -> Decision:
     """The decision on `rows`; `limits` are the experiment's gates."""
+    only_fidelity = TASKS[task].judged_by == "reference"
     unsound: Unsound = {
-        **(fidelity_rule.missing_evidence(rows, reference, gates) if task == "fidelity" else {}),
+        **(fidelity_rule.missing_evidence(rows, reference, gates) if only_fidelity else {}),
         **{gate.variant: failure(gate) for gate in reversed(gates) if not gate.holds},
     }
     base = next((row for row in rows if row.name == reference and row.headline is not None), None)
@@ -74,7 +75,7 @@ def decide(
     timed = [row for row in candidates if row.latency_ms is not None]
     chosen = pick(timed or candidates, floor)
     found_caveats: tuple[Caveat, ...] = (
-        *([OnlyFidelityKnown(reference)] if task == "fidelity" else []),
+        *([OnlyFidelityKnown(reference)] if only_fidelity else []),
         *caveats.check_power(chosen, base, limits),
         *caveats.check_other_cpus(chosen, [row for row in rows if row.name not in unsound], floor),
     )

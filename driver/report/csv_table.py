@@ -29,7 +29,8 @@ def cell(value: object) -> object:
 
 
 def flat(row: Variant, unit: str) -> dict[str, object]:
-    interval, pairs, latency = row.interval, row.paired, row.latency_ms
+    accuracy, pairs, latency = row.metric("accuracy"), row.paired, row.latency_ms
+    interval = accuracy and accuracy.interval
     drift, cold, draws = row.drift, row.cold, row.draws
     return {
         "name": row.name,
@@ -37,10 +38,10 @@ def flat(row: Variant, unit: str) -> dict[str, object]:
         "recipe": row.recipe,
         "status": row.status,
         "reason": row.reason,
-        "accuracy": row.accuracy,
+        "accuracy": accuracy and accuracy.value,
         "accuracy_low": interval and interval.low,
         "accuracy_high": interval and interval.high,
-        "delta_pp": row.delta_pp,
+        "delta_pp": metric_specs.difference_in_points(accuracy),
         "delta_pp_low": pairs and pairs.interval_pp.low,
         "delta_pp_high": pairs and pairs.interval_pp.high,
         "p_value": pairs and pairs.p_value,
@@ -66,11 +67,8 @@ def flat(row: Variant, unit: str) -> dict[str, object]:
 
 
 def there(row: Variant, run: Emulated) -> str:
-    return (
-        f"{100 * run.accuracy:.1f}%"
-        if row.accuracy is not None
-        else metric_specs.spec_of(row.headline).text(run.accuracy)
-    )
+    spec = metric_specs.spec_of(row.headline)
+    return f"{100 * run.accuracy:.1f}%" if spec.counted else spec.text(run.accuracy)
 
 
 def figures(row: Variant, names: Sequence[str]) -> dict[str, object]:

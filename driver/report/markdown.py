@@ -83,7 +83,7 @@ def folded(comparison: Comparison) -> list[str]:
 
 def heads(comparison: Comparison) -> tuple[list[str], list[str]]:
     """Of the conversion steps' table and of the draws', by the task."""
-    if comparison.task == "classification":
+    if comparison.spec.has_classes:
         return STEP_HEAD, DRAW_HEAD
     first = metric_specs.spec_of(next((row.headline for row in comparison.variants if row.headline), None))
     named = {"label": first.heading, "difference": first.difference_heading}
@@ -113,7 +113,7 @@ def draw_lines(comparison: Comparison) -> list[str]:
     """A difference that is rounded to nothing has no minus."""
     rows = []
     for row in comparison.variants:
-        if (found := row.draws) is not None and row.accuracy is None:
+        if (found := row.draws) is not None and not metric_specs.spec_of(row.headline).counted:
             rows.append(other_draw_line(row, found))
         elif found is not None:
             values = [100 * value for value in found.accuracies]

@@ -369,8 +369,9 @@ def row_lines(comparison: Comparison) -> list[str]:
 def spread(row: Variant, draws: Draws) -> str:
     """`87.14 ± 0.04 %, 87.10…87.18 (−0.05 points)`: mean, standard deviation, range, difference of the mean."""
     low, high = 100 * min(draws.accuracies), 100 * max(draws.accuracies)
-    if row.accuracy is None:
-        return other_spread(metric_specs.spec_of(row.headline), draws)
+    spec = metric_specs.spec_of(row.headline)
+    if not spec.counted:
+        return other_spread(spec, draws)
     return f"{100 * draws.mean:.2f} ± {100 * draws.sd:.2f} %, {low:.2f}…{high:.2f} ({points(draws.delta_pp)} points)"
 
 
@@ -394,7 +395,7 @@ def notes(comparison: Comparison) -> list[str]:
     """What the reader must know before the metrics."""
     warnings = [run_warning_sentence(warning) for warning in comparison.warnings]
     images = comparison.dataset.get("test_images")
-    if not images or not comparison.dataset["sample"] or comparison.task != "classification":
+    if not images or not comparison.dataset["sample"] or not comparison.spec.has_classes:
         return warnings
     return [
         f"Embedded sample: {images:,} test images instead of 10,000. An accuracy is known to "
@@ -425,9 +426,9 @@ def cpu_text(cpu: AnsweringCpu) -> str:
 def direction(comparison: Comparison) -> str:
     """What the metrics are, where they are not the accuracy that everybody knows; "" for that."""
     names = columns.names(comparison.variants)
-    if comparison.task == "classification" or not names:
+    if comparison.spec.has_classes or not names:
         return ""
-    if comparison.task == "fidelity":
+    if not comparison.spec.has_differences:
         return f"No labels: how near each variant is to {comparison.reference}, not how often it is right."
     first = METRIC_SPECS[names[0]]
     return f"{first.label}, the {first.long}: {first.direction}."

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from variant_makers import change, make_variant
+from variant_makers import accuracy_of, change, difference_of, make_variant
 
 from driver.analysis import statistics
 from driver.analysis.facts import (
@@ -153,9 +153,9 @@ STEPS = (
 
 def gates(rows):
     for row in rows:
-        yield Gate(row.name, "accuracy", "min", 0.85, row.accuracy, row.accuracy >= 0.85)
+        yield Gate(row.name, "accuracy", "min", 0.85, accuracy_of(row), accuracy_of(row) >= 0.85)
         if row.quantized:
-            yield Gate(row.name, "drop_pp", "max", 2.0, -row.delta_pp, row.delta_pp >= -2, 0.95)
+            yield Gate(row.name, "drop_pp", "max", 2.0, -difference_of(row), difference_of(row) >= -2, 0.95)
         else:
             yield Gate(row.name, "changed", "max", 0.0001, 0.0, True)
 

@@ -43,5 +43,5 @@ def sentence(comparison: Comparison) -> str:
     if not losing:
         return f"None of these {len(found)} runs loses significantly." if len(found) > 1 else "It loses nothing there."
     verb = "loses" if losing == 1 else "lose"
-    test = "McNemar's exact test" if comparison.task == "classification" else "paired bootstrap"
+    test = "McNemar's exact test" if comparison.spec.has_classes else "paired bootstrap"
     return f"{losing} of {len(found)} runs {verb} significantly ({test}, p < 0.05)."

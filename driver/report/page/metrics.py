@@ -13,14 +13,14 @@ Cell = tuple[str, str]  # a figure, and what stands below it
 def headings(comparison: Comparison) -> list[str]:
     """Of the figures in the main table, of a task without classes."""
     found = columns.figure_headings(comparison)
-    return found if comparison.task == "fidelity" else [*found[:2], "p (Holm)", *found[2:]]
+    return found if not comparison.spec.has_differences else [*found[:2], "p (Holm)", *found[2:]]
 
 
 def cells(comparison: Comparison, row: Variant) -> list[Cell]:
     """The same figures, with the intervals of those that are compared."""
     plain = [(text, "") for text in columns.others(comparison, row)]
-    if comparison.task == "fidelity" or row.headline is None:
-        return plain if comparison.task == "fidelity" else [*plain[:2], ("–", ""), *plain[2:]]
+    if not comparison.spec.has_differences or row.headline is None:
+        return plain if not comparison.spec.has_differences else [*plain[:2], ("–", ""), *plain[2:]]
     found = row.headline
     measure = metric_specs.spec_of(found)
     value = (plain[0][0], measure.span(found.interval))
@@ -64,9 +64,9 @@ def decibels(value: float | None) -> str:
 def explained(comparison: Comparison) -> str:
     """What the metrics are, in words."""
     how = "the same samples through both, 1,000 times with replacement"
-    if comparison.task == "classification":
+    if comparison.spec.has_classes:
         return "Beyond the accuracy; intervals are Wilson's, differences Newcombe's, p is McNemar's exact one."
-    if comparison.task == "fidelity":
+    if not comparison.spec.has_differences:
         agrees = "agreement is the same top class, or values within a twentieth of the reference's standard deviation"
         return f"Against the outputs of the reference; {agrees}. Intervals are of the bootstrap over the samples."
     return f"Intervals and p are of the paired bootstrap: {how}. Holm's correction is over the quantized variants."

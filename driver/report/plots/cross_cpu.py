@@ -24,7 +24,7 @@ def draw(comparison: Comparison) -> tuple[str, int]:
         return "", 0
     worst = sorted(rows, key=lambda item: -item[1].lost)[:MOST]
     shown = [item for item in rows if item in worst] if len(rows) > MOST else rows
-    by = "Accuracy" if comparison.task == "classification" else columns.headline(comparison).label
+    by = columns.headline(comparison).title
     told = f"{by} of each variant here and on other CPUs; the table below has the figures"
     left = 24 + 7 * max(len(name(item)) for item in shown)
     paint = partial(dumbbells, comparison=comparison, rows=shown)

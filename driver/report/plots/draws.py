@@ -25,7 +25,7 @@ DODGE = 1.02  # by which factor two curves are apart, so that their intervals ar
 def strip(comparison: Comparison) -> str:
     """The accuracy of each draw, and mean and standard deviation over them; "" where each recipe was drawn once."""
     rows = [(row, row.draws) for row in comparison.variants if row.draws is not None and row.status == "ok"]
-    name = "Accuracy" if comparison.task == "classification" else columns.headline(comparison).label
+    name = columns.headline(comparison).title
     told = f"{name} of each recipe on several draws of the calibration set; the table below has the figures"
     paint = partial(dots, comparison=comparison, rows=rows)
     return by_row("draws", told, [row for row, _ in rows], 30, paint, height=ROW) if rows else ""
@@ -58,7 +58,7 @@ def curve(comparison: Comparison) -> str:
     rows = [row for row in comparison.variants if row.curve][: draws.CURVES]
     if not rows:
         return ""
-    name = "Accuracy" if comparison.task == "classification" else columns.headline(comparison).label
+    name = columns.headline(comparison).title
     told = (
         f"{name} of each variant against its number of calibration {comparison.unit}; the table below has the figures"
     )

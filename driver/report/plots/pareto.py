@@ -78,7 +78,7 @@ def against(
     front = pareto_front([cost.price for cost in costs], [sign * cost.accuracy for cost in costs])
     best = [costs[index] for index in front]
     paint = Painter(comparison, costs, best, label, measure)
-    by = "Top-1 accuracy" if comparison.task == "classification" else measure.label
+    by = measure.full_title
     told = f"{by} of each variant against the {label}; the table of all variants has the figures"
     more = LINE * (entries(costs) > A_LINE)  # the legend's second line
     return drawing.draw(name, told, (470, 410 + more), (40, 14, 66 + more, 26), paint), [cost.row.name for cost in best]

@@ -10,6 +10,7 @@ import task_makers
 from evidence_makers import LABELS, ORDER, Volume, answers, default_experiment, evaluate
 from pytest import approx
 from task_makers import CASES, TaskVolume, compared
+from variant_makers import accuracy_of, difference_of, interval_of
 
 from driver.analysis import evaluation, metric_specs
 from driver.analysis.evaluation import Answer, Truth
@@ -48,7 +49,7 @@ def test_each_task_has_its_metrics_and_none_of_another(task):
     assert (made.task, row.status) == (task, "ok")
     assert [metric.name for metric in row.metrics] == METRICS[task]
     assert row.headline is row.metrics[0]
-    assert (row.accuracy, row.paired, row.delta_pp, row.agreement, row.ece) == (None,) * 5
+    assert (accuracy_of(row), row.paired, difference_of(row), row.agreement, row.ece) == (None,) * 5
     assert (row.classes, row.confusion, row.losing) == ((), (), ())
     assert (row.drift.changed, row.drift.agreement, row.drift.kl) == (None, None, None)
     assert row.max_abs_diff == row.drift.max_abs > 0
@@ -83,7 +84,7 @@ def test_a_regression_of_whole_pictures():
     found = figures(rows(TaskVolume(case).whole().compare())["onnx.u8s8"])
     assert found["mae"].value == approx(0.1, rel=0.01)
     assert found["r2"].value == approx(0.99, abs=0.002)
-    assert found["r2"].interval.low < found["r2"].value < found["r2"].interval.high
+    assert interval_of(found["r2"]).low < found["r2"].value < interval_of(found["r2"]).high
 
 
 def test_the_reference_is_not_worse_than_itself():
@@ -328,7 +329,7 @@ def test_a_thousand_classes_stay_bearable():
     assert len(row.classes) == 1000
     assert len(row.confused) == 20
     assert [pair.images for pair in row.confused] == sorted((pair.images for pair in row.confused), reverse=True)
-    assert row.metric("top5").value > row.accuracy > 0.5
+    assert row.metric("top5").value > accuracy_of(row) > 0.5
 
 
 def test_logits_are_judged_by_their_probabilities():
@@ -339,7 +340,7 @@ def test_logits_are_judged_by_their_probabilities():
     truth = Truth(About(), LABELS, None, logits)
     known = compared("fidelity").variants[0]
     row = compare.judged(replace(known, metrics=()), Answer(truth, noisy), Answer(truth, logits))
-    assert (row.accuracy, row.max_abs_diff) == (0.9, approx(0.25, rel=1e-5))
+    assert (accuracy_of(row), row.max_abs_diff) == (0.9, approx(0.25, rel=1e-5))
     assert row.ece == approx(0.01, abs=1e-4), "91% sure, and right in 90%"
     assert row.drift.kl == approx(0, abs=1e-6), "a softmax doesn't see what is added to all"
     assert row.drift.changed == 0
