@@ -13,7 +13,6 @@ from driver.analysis.facts import (
 )
 from driver.experiment.task_specs import DEFAULT_TASK, TASKS, TaskSpec
 from shared.contract import Failure, Status
-from shared.errors import StageError
 
 SCHEMA: Final = 2  # of `comparison.json`
 SIGNIFICANT = 0.05  # a p-value below is
@@ -400,10 +399,3 @@ class Comparison:
             (row.name, row.status, row.reason) for row in self.variants if row.reason
         ]
         return rows + [(failure.name, failure.status, failure.reason) for failure in self.failures]
-
-    @property
-    def exit_code(self) -> int:
-        """3 where a row or another stage has failed, else 1 where a gate doesn't hold, else 0."""
-        if self.failures or any(row.status in ("failed", "skipped") for row in self.variants):
-            return StageError.exit_code
-        return 0 if all(gate.holds for gate in self.gates) else 1

@@ -9,6 +9,7 @@ from driver.cli.console import Output, make_output, print_line
 from driver.cli.workflow import compare_artifacts, load_experiment, make_artifacts, read_comparison_json
 from driver.comparison import selection
 from driver.decision import ranking
+from driver.decision.run_outcome import find_exit_code
 from driver.experiment import loader, yaml_source
 from driver.experiment.model import Experiment
 from driver.report import phrases
@@ -35,7 +36,7 @@ def run(arguments: Run) -> int:
     tested, final_experiment = compare_experiment(final, arguments, output)
     if output.json:
         print(read_comparison_json(final_experiment.name), end="")
-    return max(ranked.exit_code, tested.exit_code)
+    return max(map(find_exit_code, (ranked, tested)))
 
 
 def compare_experiment(file: Path, arguments: Run, output: Output) -> tuple[Comparison, Experiment]:

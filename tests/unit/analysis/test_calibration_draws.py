@@ -9,6 +9,7 @@ from driver.analysis.artifacts import Evidence
 from driver.analysis.evaluation import Evaluation
 from driver.analysis.results import Draws, Point
 from driver.comparison import compare
+from driver.decision.run_outcome import find_exit_code
 from driver.experiment.model import Curve
 from driver.report import phrases
 from shared.artifacts.freshness import Freshness
@@ -85,7 +86,7 @@ def test_a_draw_that_failed_is_told_with_the_failures(drawn):
     failed(drawn)
     found = compare.compare(evaluate(drawn), drawn.experiment)
     assert ("onnx.int8.d3", "failed", "killed") in found.reasons
-    assert found.exit_code == 3
+    assert find_exit_code(found) == 3
 
 
 def test_a_recipe_that_was_drawn_once_has_no_spread():
