@@ -6,7 +6,7 @@ from typing import Any
 from driver.analysis import statistics
 from driver.analysis.evaluation import Answer
 from driver.analysis.results import SIGNIFICANT, Losing, Variant
-from shared import numerics
+from shared import tasks
 
 IN_JSON = 100  # classes: a confusion of more is left out, since it has a cell for each pair
 IN_TABLE, PAIRS = 24, 20  # classes whose confusion the page shows whole; else so many pairs
@@ -20,11 +20,11 @@ def describe_classes(known: Variant, own: Answer, base: Answer | None) -> Varian
 
 def count_classes(own: Answer) -> dict[str, Any]:
     """What the answers say by themselves: calibration error, and a count for each class."""
-    probabilities, labels, top = own.probabilities, own.classes, own.top
-    classes = probabilities.shape[1]
+    labels, top = own.classes, own.top
+    classes = tasks.count_classes(own.outputs)
     table = statistics.confusion(top, labels, classes).tolist() if classes <= IN_JSON else []
     return {
-        "ece": statistics.calibration_error(probabilities, labels),
+        "ece": statistics.calibration_error(own.confidence, own.likeliest == labels),
         "classes": tuple(statistics.per_class(top, labels, classes)),
         "confusion": tuple(map(tuple, table)),
         "confused": tuple(statistics.confused(top, labels, PAIRS)) if classes > IN_TABLE else (),
@@ -33,7 +33,7 @@ def count_classes(own: Answer) -> dict[str, Any]:
 
 def against(known: Variant, base: Answer, own: Answer) -> Variant:
     """The row with its pairs and the classes that lose."""
-    classes = max(2, numerics.count_values(own.outputs))
+    classes = tasks.count_classes(own.outputs)
     losing = statistics.classes_that_lose(base.right, own.right, own.classes, classes)
     return replace(
         known,

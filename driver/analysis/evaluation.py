@@ -98,10 +98,38 @@ class Answer:
     def logits(self) -> bool | None:
         return self.truth.logits
 
+    def compute_probabilities(self, indices: NDArray[np.int64] | None = None) -> Array:
+        """Of a classification, (samples, classes): of all samples, or of those of these indices. It isn't kept.
+
+        Beside many variants with many classes there would be no memory for it: what is needed again is `confidence`.
+        """
+        outputs = self.outputs if indices is None else self.outputs[indices]
+        return numerics.class_probabilities(outputs, self._are_logits)
+
     @cached_property
-    def probabilities(self) -> Array:
-        """Of a classification, (samples, classes)."""
-        return numerics.class_probabilities(self.outputs, self.truth.logits)
+    def _likeliest(self) -> tuple[NDArray[np.int64], Array]:
+        probabilities = self.compute_probabilities()
+        same = numerics.count_values(self.outputs) > 1 and not self._are_logits
+        return self.top if same else probabilities.argmax(axis=1), probabilities.max(axis=1)
+
+    @property
+    def likeliest(self) -> NDArray[np.int64]:
+        """(samples,): the class of the highest probability. It is `top`, but where a softmax rounds two to the same."""
+        return self._likeliest[0]
+
+    @property
+    def confidence(self) -> Array:
+        """(samples,): the highest probability."""
+        return self._likeliest[1]
+
+    @cached_property
+    def gives_logits(self) -> bool:
+        """Are these outputs logits, by themselves?"""
+        return numerics.are_logits(self.outputs)
+
+    @property
+    def _are_logits(self) -> bool:
+        return self.gives_logits if self.truth.logits is None else self.truth.logits
 
     @cached_property
     def classes(self) -> NDArray[np.intp]:
@@ -147,7 +175,9 @@ class Answer:
     def drift_from(self, base: "Answer") -> Drift:
         """How far the outputs are from those of `base`. ValueError where they are of other samples or another shape."""
         if base not in self._drifts:
-            self._drifts[base] = output_drift.drift(base.outputs, self.outputs, self.truth.spec.has_classes)
+            classes = self.truth.spec.has_classes
+            logits = base.gives_logits if classes else None
+            self._drifts[base] = output_drift.drift(base.outputs, self.outputs, classes, logits)
         return self._drifts[base]
 
     @cached_property

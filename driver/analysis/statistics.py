@@ -140,16 +140,16 @@ def connor(discordant_share: float, drop: float, power: float, alpha: float) -> 
     return ((null + alternative) / drop) ** 2
 
 
-def calibration_error(probabilities: NDArray[np.floating[Any]], labels: Classes, bins: int = 15) -> float:
+def calibration_error(confidence: NDArray[np.floating[Any]], right: Right, bins: int = 15) -> float:
     """Expected calibration error, 0-1: how far confidence and accuracy are apart, over `bins` equal bins (low, high].
 
-    `probabilities` is (images, classes). Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
+    `confidence` is the probability of each sample's likeliest class, and `right` says whether that is its label. Guo et
+    al., "On Calibration of Modern Neural Networks", ICML 2017.
     """
-    confidence = probabilities.max(axis=1)
     edges = np.linspace(0, 1, bins + 1)[1:-1].astype(confidence.dtype)
-    gap = (probabilities.argmax(axis=1) == labels) - confidence.astype(np.float64)
+    gap: NDArray[np.float64] = right - confidence.astype(np.float64)
     per_bin = np.bincount(np.digitize(confidence, edges, right=True), weights=gap)
-    return float(np.abs(per_bin).sum() / len(labels))
+    return float(np.abs(per_bin).sum() / len(right))
 
 
 def confusion(top: Classes, labels: Classes, classes: int) -> NDArray[np.int64]:

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from driver.analysis import explanations, output_drift
 from driver.analysis.artifacts import Evidence, recipe, variants
-from driver.analysis.evaluation import Evaluation
+from driver.analysis.evaluation import Answer, Evaluation
 from driver.analysis.results import Changed
 from shared.data import samples
+from shared.data.samples import Array
 from shared.measure.timing import REPEAT_SUFFIX
 from shared.sensitivity.layer_errors import Sensitivity
 
@@ -55,10 +56,14 @@ def find_changed_samples(evaluation: Evaluation) -> dict[str, tuple[Changed, ...
         return {}
     names = [step.output for step in variants(evaluation.evidence.plan) if step.output != evaluation.reference]
     answers = {name: answer for name in names if (answer := evaluation.answer(name)) is not None}
-    return {
-        name: tuple(output_drift.changed_images(base.probabilities, answer.probabilities, base.labels))
-        for name, answer in answers.items()
-    }
+    return {name: tuple(describe_changes(base, answer, base.labels)) for name, answer in answers.items()}
+
+
+def describe_changes(base: Answer, answer: Answer, labels: Array) -> list[Changed]:
+    """Of the samples whose likeliest class is another one than in `base`."""
+    changed = np.flatnonzero(base.likeliest != answer.likeliest)
+    probabilities = base.compute_probabilities(changed), answer.compute_probabilities(changed)
+    return output_drift.describe_changes(changed, *probabilities, labels[changed])
 
 
 def collect_call_seconds(evidence: Evidence) -> dict[str, tuple[float, ...]]:

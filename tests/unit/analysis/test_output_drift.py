@@ -28,6 +28,12 @@ def pair(reference, variant):
     return output_drift.drift(np.array([reference], np.float32), np.array([variant], np.float32))
 
 
+def describe_changes(reference, variant, labels):
+    """Of all samples."""
+    changed = np.flatnonzero(reference.argmax(axis=1) != variant.argmax(axis=1))
+    return output_drift.describe_changes(changed, reference[changed], variant[changed], labels[changed])
+
+
 def test_drift_by_hand():
     found = output_drift.drift(REFERENCE, VARIANT)
     assert (found.images, found.changed, found.agreement) == (4, 2, 0.5)
@@ -142,7 +148,7 @@ def test_drift_goes_into_json():
     for found in (output_drift.drift(REFERENCE, VARIANT), output_drift.drift(REFERENCE, REFERENCE)):
         data = dataclasses.asdict(found)
         assert json.loads(json.dumps(data, allow_nan=False)) == data
-    changed = [dataclasses.asdict(one) for one in output_drift.changed_images(REFERENCE, VARIANT, LABELS)]
+    changed = [dataclasses.asdict(one) for one in describe_changes(REFERENCE, VARIANT, LABELS)]
     assert json.loads(json.dumps(changed)) == changed
 
 
@@ -164,7 +170,7 @@ def test_margin_of_a_tie_and_of_two_classes():
 
 
 def test_changed_images_with_the_surest_first():
-    assert output_drift.changed_images(REFERENCE, VARIANT, LABELS) == [
+    assert describe_changes(REFERENCE, VARIANT, LABELS) == [
         Changed(2, 2, 2, 1, pytest.approx(0.1), pytest.approx(0.7)),
         Changed(1, 1, 1, 0, pytest.approx(0.7), pytest.approx(0.1)),
     ]
@@ -173,7 +179,7 @@ def test_changed_images_with_the_surest_first():
 def test_changed_images_of_equal_margins_keep_their_order():
     """Every third one has the larger margin."""
     variant = np.tile(np.array([[0.75, 0.25], [0.625, 0.375], [0.625, 0.375]], np.float32), (300, 1))
-    found = output_drift.changed_images(variant[:, ::-1], variant, np.zeros(900, np.uint8))
+    found = describe_changes(variant[:, ::-1], variant, np.zeros(900, np.uint8))
     order = [one.index for one in found]
     assert order == [*range(0, 900, 3), *(index for index in range(900) if index % 3)]
 
@@ -181,7 +187,7 @@ def test_changed_images_of_equal_margins_keep_their_order():
 def test_changed_images_are_those_that_drift_counts():
     reference, variant = made(1000, 10)
     labels = np.random.default_rng(2).integers(0, 10, 1000)
-    found = output_drift.changed_images(reference, variant, labels)
+    found = describe_changes(reference, variant, labels)
     margins = [one.variant_margin for one in found]
     assert len(found) == output_drift.drift(reference, variant).changed > 0
     assert margins == sorted(margins, reverse=True)
@@ -192,5 +198,14 @@ def test_changed_images_are_those_that_drift_counts():
 
 
 def test_no_changed_images():
-    assert output_drift.changed_images(REFERENCE, REFERENCE, LABELS) == []
-    assert output_drift.changed_images(REFERENCE[:1], VARIANT[:1], LABELS[:1]) == []
+    assert describe_changes(REFERENCE, REFERENCE, LABELS) == []
+    assert describe_changes(REFERENCE[:1], VARIANT[:1], LABELS[:1]) == []
+
+
+def test_what_is_known_of_the_reference_is_not_found_out_again(monkeypatch):
+    reference, variant = np.array([[3.0, -1.0], [0.5, 0.2]], np.float32), np.array([[1.0, 2.0], [0.4, 0.3]], np.float32)
+    expected = output_drift.drift(reference, variant)
+    monkeypatch.setattr(output_drift.numerics, "are_logits", lambda _: pytest.fail("it was looked at again"))
+    assert output_drift.drift(reference, variant, True, True) == expected
+    monkeypatch.setattr(output_drift, "of_any", lambda *_: pytest.fail("the only output is in the drift already"))
+    assert output_drift.every([reference], [variant]) == ()

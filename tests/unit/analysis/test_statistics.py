@@ -21,6 +21,10 @@ def images(both_right, only_reference, only_variant, both_wrong):
     return np.repeat([True, True, False, False], counts), np.repeat([True, False, True, False], counts)
 
 
+def calibration_error(probabilities, labels, bins=15):
+    return statistics.calibration_error(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels, bins)
+
+
 @pytest.mark.parametrize(
     ("successes", "total", "low", "high"),
     [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
@@ -263,7 +267,7 @@ def test_calibration_error_by_hand():
     """Of ten bins two are used: 0.9 and 0.8 (one right of two), and 0.6 (right)."""
     probabilities = np.array([[0.85, 0.15], [0.15, 0.85], [0.4, 0.6]])
     expected = (2 * abs(0.5 - 0.85) + abs(1 - 0.6)) / 3
-    assert statistics.calibration_error(probabilities, np.array([0, 0, 1]), bins=10) == pytest.approx(expected)
+    assert calibration_error(probabilities, np.array([0, 0, 1]), bins=10) == pytest.approx(expected)
 
 
 def test_calibration_error_by_its_definition():
@@ -277,25 +281,25 @@ def test_calibration_error_by_its_definition():
         if inside:
             confidence, accuracy = np.mean([c for c, _ in inside]), np.mean([right for _, right in inside])
             expected += len(inside) / 500 * abs(accuracy - confidence)
-    assert statistics.calibration_error(probabilities, labels) == pytest.approx(expected)
+    assert calibration_error(probabilities, labels) == pytest.approx(expected)
 
 
 def test_confidence_at_an_edge_belongs_to_the_bin_below():
     """Float32 0.8 is above 4/5: apart from the 0.9 (wrong) it cancels nothing."""
     probabilities = np.array([[0.8, 0.2], [0.9, 0.1]], np.float32)
-    found = statistics.calibration_error(probabilities, np.array([0, 1]), bins=5)
+    found = calibration_error(probabilities, np.array([0, 1]), bins=5)
     assert found == pytest.approx((0.2 + 0.9) / 2)
 
 
 @pytest.mark.parametrize(("label", "expected"), [(0, 0.0), (1, 1.0)])
 def test_calibration_error_of_one_image_that_is_certain(label, expected):
-    assert statistics.calibration_error(np.array([[1.0, 0.0]], np.float32), np.array([label])) == expected
+    assert calibration_error(np.array([[1.0, 0.0]], np.float32), np.array([label])) == expected
 
 
 @pytest.mark.parametrize("certain", [0.99, 1.01])
 def test_rows_that_sum_to_nearly_one_have_a_calibration_error(certain):
     probabilities = np.array([[certain, 0.0]] * 3, np.float32)
-    assert statistics.calibration_error(probabilities, np.zeros(3, np.uint8)) == pytest.approx(0.01, abs=1e-6)
+    assert calibration_error(probabilities, np.zeros(3, np.uint8)) == pytest.approx(0.01, abs=1e-6)
 
 
 def test_confusion_as_in_the_manual_of_scikit_learn():
