@@ -18,10 +18,10 @@ def spread(evaluation: Evaluation, variant: str, reference: float | None) -> Dra
     answers = [answer for name in names if (answer := evaluation.judged_answer(name)) is not None]
     if len(names) == 1 or len(answers) != len(names):
         return None
-    found = [answer.value for answer in answers]
-    mean, scale = float(np.mean(found)), 100 if answers[0].truth.spec.has_classes else 1
+    values = [answer.value for answer in answers]
+    mean, scale = float(np.mean(values)), 100 if answers[0].truth.spec.has_classes else 1
     delta = 0.0 if reference is None else scale * (mean - reference)
-    return Draws(tuple(found), mean, float(np.std(found, ddof=1)), delta)
+    return Draws(tuple(values), mean, float(np.std(values, ddof=1)), delta)
 
 
 def curve(evaluation: Evaluation, variant: str) -> tuple[Point, ...]:
@@ -30,9 +30,9 @@ def curve(evaluation: Evaluation, variant: str) -> tuple[Point, ...]:
     for name, draw in further(evaluation.evidence, variant):
         answer = evaluation.judged_answer(name) if draw.startswith("n") else None
         if answer is not None:
-            found = compute_headline(answer)
-            span = found.interval or Interval(found.value, found.value)
-            points.append(Point(int(draw.removeprefix("n")), found.value, span))
+            metric = compute_headline(answer)
+            span = metric.interval or Interval(metric.value, metric.value)
+            points.append(Point(int(draw.removeprefix("n")), metric.value, span))
     return tuple(sorted(points, key=lambda point: point.images))
 
 
@@ -50,7 +50,7 @@ def equal(one: Sequence[float], other: Sequence[float]) -> bool:
     Beside several draws, a single accuracy is that of a recipe which needs no calibration: the same in each draw.
     """
     count = max(len(one), len(other))
-    one, other = (tuple(found) * count if len(found) == 1 else tuple(found) for found in (one, other))
+    one, other = (tuple(values) * count if len(values) == 1 else tuple(values) for values in (one, other))
     if one == other:
         return True
     if len(one) != len(other) or count < 2:

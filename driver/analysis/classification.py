@@ -12,10 +12,10 @@ IN_JSON = 100  # classes: a confusion of more is left out, since it has a cell f
 IN_TABLE, PAIRS = 24, 20  # classes whose confusion the page shows whole; else so many pairs
 
 
-def describe_classes(known: Variant, own: Answer, base: Answer | None) -> Variant:
+def describe_classes(row: Variant, own: Answer, base: Answer | None) -> Variant:
     """The row with what its answers say of each class, and against `base`."""
-    known = replace(known, **count_classes(own))
-    return known if base is None else against(known, base, own)
+    row = replace(row, **count_classes(own))
+    return row if base is None else against(row, base, own)
 
 
 def count_classes(own: Answer) -> dict[str, Any]:
@@ -31,12 +31,12 @@ def count_classes(own: Answer) -> dict[str, Any]:
     }
 
 
-def against(known: Variant, base: Answer, own: Answer) -> Variant:
+def against(row: Variant, base: Answer, own: Answer) -> Variant:
     """The row with its pairs and the classes that lose."""
     classes = tasks.count_classes(own.outputs)
     losing = statistics.classes_that_lose(base.right, own.right, own.classes, classes)
     return replace(
-        known,
+        row,
         paired=own.pair_with(base),
         losing=tuple(Losing(label, pairs) for label, pairs in losing if pairs.corrected_p_value < SIGNIFICANT),
     )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from driver.analysis import bootstrap, metric_specs, output_drift, statistics
 from driver.analysis.artifacts import Evidence
-from driver.analysis.bootstrap import Doubles, Figure
+from driver.analysis.bootstrap import Doubles, WeightedMetric
 from driver.analysis.results import Drift, Interval, Metric, Paired
 from driver.analysis.stage_outputs import judged
 from driver.analysis.tasks import TASK_METRICS
@@ -181,18 +181,18 @@ class Answer:
         return self._drifts[base]
 
     @cached_property
-    def figures(self) -> dict[str, Figure]:
+    def weighted_metrics(self) -> dict[str, WeightedMetric]:
         """The metrics that are resampled."""
         return {name: each for name, each in self.computations.items() if not isinstance(each, np.ndarray)}
 
     @cached_property
     def values(self) -> dict[str, float]:
-        return bootstrap.values(self.figures, len(self.outputs))
+        return bootstrap.values(self.weighted_metrics, len(self.outputs))
 
     @cached_property
     def resampled(self) -> dict[str, Doubles]:
         labels = numerics.count_values(self.outputs) if self.truth.spec.ranks_labels else 1
-        return bootstrap.resampled(self.figures, len(self.outputs), labels)
+        return bootstrap.resampled(self.weighted_metrics, len(self.outputs), labels)
 
     @property
     def value(self) -> float:

@@ -7,5 +7,5 @@ from shared.sensitivity.layer_errors import Sensitivity
 
 def find(evidence: Evidence, variant: str) -> Sensitivity | None:
     """What is known of `variant`, if it was explained."""
-    found: Sensitivity | None = evidence.content(f"explain.{variant}", layer_errors.FILE)
-    return found
+    sensitivity: Sensitivity | None = evidence.content(f"explain.{variant}", layer_errors.FILE)
+    return sensitivity

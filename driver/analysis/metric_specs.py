@@ -85,11 +85,11 @@ class MetricSpec:
             return format_significant(value, DIGITS - 1, "+")
         return number(value, self.form.replace("{:", "{:+"), self.scale)
 
-    def span(self, found: Interval | None, signed: bool = False) -> str:
-        if found is None:
+    def span(self, interval: Interval | None, signed: bool = False) -> str:
+        if interval is None:
             return ""
         write = self.signed if signed else self.bare
-        return f"{write(found.low)}…{write(found.high)}"
+        return f"{write(interval.low)}…{write(interval.high)}"
 
 
 def make_share_spec(label: str, long: str) -> MetricSpec:
@@ -137,14 +137,14 @@ def difference_in_points(metric: Metric | None) -> float | None:
 
 def format_short(metric: Metric | None, value: float) -> str:
     """Of the metric's kind: a share with one decimal, in percent."""
-    measure = spec_of(metric)
-    return f"{100 * value:.1f} %" if measure.unit == "%" else f"{measure.label} {measure.text(value)}"
+    spec = spec_of(metric)
+    return f"{100 * value:.1f} %" if spec.unit == "%" else f"{spec.label} {spec.text(value)}"
 
 
 def least_loss(name: str, reference: float) -> float:
     """The least loss that matters, where the reference has this figure."""
-    known = METRIC_SPECS[name]
-    return known.margin * (abs(reference) if known.relative else 1.0)
+    spec = METRIC_SPECS[name]
+    return spec.margin * (abs(reference) if spec.relative else 1.0)
 
 
 def is_significant_loss(metric: Metric, level: float) -> bool:

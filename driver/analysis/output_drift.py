@@ -67,12 +67,12 @@ def every(reference: Sequence[Floats], variant: Sequence[Floats]) -> tuple[Outpu
     """All outputs of a model that has several; nothing of a model that has one, which `drift` is of."""
     if len(reference) < 2:
         return ()
-    found = []
+    drifts = []
     for number, (one, other) in enumerate(zip(reference, variant, strict=False)):
         if one.shape == other.shape:
-            known = of_any(one, other)
-            found.append(OutputDrift(number, known.sqnr_db, known.cosine, known.max_abs))
-    return tuple(found)
+            drift_of_output = of_any(one, other)
+            drifts.append(OutputDrift(number, drift_of_output.sqnr_db, drift_of_output.cosine, drift_of_output.max_abs))
+    return tuple(drifts)
 
 
 def pair_blocks(reference: Floats, variant: Floats) -> Iterator[tuple[Floats, Floats]]:

@@ -22,16 +22,16 @@ def judged(evidence: Evidence, row: Variant) -> Variant:
     stage = recipes.maker(step)
     if stage is None:
         return row
-    cpu, made = answered_on(evidence, row.name), evidence.content(row.name, QUANTIZED) or Made()
-    as_asked = not made.reason  # else by another method, which has other products
+    cpu, quantized = answered_on(evidence, row.name), evidence.content(row.name, QUANTIZED) or Made()
+    as_asked = not quantized.reason  # else by another method, which has other products
     saturated = as_asked and recipes.saturates(stage, step.parameters) and cpu is not None and cpu.saturates
     return replace(row, cpu_invariant=recipes.is_cpu_invariant(stage, step.parameters), saturated=saturated)
 
 
 def answered_on(evidence: Evidence, variant: str) -> Cpu | None:
     """The CPU that gave the variant's answers; None where there are none, or they don't say."""
-    found: Cpu | None = evidence.content(PREDICTIONS + variant, FILE)
-    return found
+    cpu: Cpu | None = evidence.content(PREDICTIONS + variant, FILE)
+    return cpu
 
 
 def warnings(evidence: Evidence, rows: Sequence[Variant], here: Sequence[str]) -> tuple[AnswersOfOtherCpus, ...]:

@@ -87,21 +87,21 @@ def content(path: Path) -> Any:
         if path.stat().st_size > LARGEST:
             raise ValueError(f"it is larger than {LARGEST >> 20} MB")
         data = loads(path.read_bytes())
-        known = path.name in EXACT
-        found = decode(EXACT[path.name], data) if known else decode_known(IN_PART[path.name], data)
+        exact = path.name in EXACT
+        value = decode(EXACT[path.name], data) if exact else decode_known(IN_PART[path.name], data)
     except (OSError, ValueError, FieldError) as error:
         raise Unusable(f"{path.name}: {error}") from None
-    return shown(found)
+    return shown(value)
 
 
 def array(path: Path) -> Array:
     """The array of a `.npy` file, mapped."""
     try:
         with np.errstate(over="ignore"):  # of a shape whose product no integer holds
-            found: Array = np.lib.format.open_memmap(path, mode="r")
+            mapped: Array = np.lib.format.open_memmap(path, mode="r")
     except Exception:  # noqa: BLE001 - NumPy's parser passes on what it comes upon: TokenError, MemoryError, …
         raise Unusable(f"{path.name} has no valid .npy header, or is cut short") from None
-    return found
+    return mapped
 
 
 def numbered(folder: Path, files: Collection[str], name: str) -> list[Array]:
@@ -142,10 +142,10 @@ def check_answers(folder: Path, files: Collection[str], count: int | None) -> No
         check_answer(predictions.file(number), each, count)
 
 
-def check_answer(file: str, found: Array, count: int | None) -> None:
-    if found.dtype != np.float32 or not found.ndim or len(found) != count or not found.size:
-        raise Unusable(f"{file} is {found.dtype} {found.shape}, which are no answers to {count} samples")
-    if not all(np.isfinite(block).all() for block in iterate_blocks(found)):
+def check_answer(file: str, outputs: Array, count: int | None) -> None:
+    if outputs.dtype != np.float32 or not outputs.ndim or len(outputs) != count or not outputs.size:
+        raise Unusable(f"{file} is {outputs.dtype} {outputs.shape}, which are no answers to {count} samples")
+    if not all(np.isfinite(block).all() for block in iterate_blocks(outputs)):
         raise Unusable(f"{file} has NaN or infinity")
 
 
@@ -154,24 +154,24 @@ def check_notes(notes: Collection[str]) -> None:
         raise Unusable(f"{NOTES}: has {len(notes):,} lines, {MOST_NOTES} at most are read")
 
 
-def check_timings(found: Timings, own: Collection[str]) -> None:
+def check_timings(timings: Timings, own: Collection[str]) -> None:
     """Of the image's `own` variants alone, and of times that a clock can show."""
-    timed = {(each.variant, each.batch, each.threads) for each in found.samples}
+    timed = {(each.variant, each.batch, each.threads) for each in timings.samples}
     for name in sorted({name.removesuffix(REPEAT_SUFFIX) for name, _, _ in timed}):
         check_own(TIMINGS, name, own)
     for name, batch, threads in sorted(timed):
         if min(batch, threads) < 1 or (name.removesuffix(REPEAT_SUFFIX), batch, threads) not in timed:
             raise Unusable(f"{TIMINGS}: {name} was timed with batches of {batch} on {threads} threads")
-    for each in found.samples:
+    for each in timings.samples:
         if not each.seconds or not all(each.seconds):
             raise Unusable(f"{TIMINGS}: samples.seconds: {each.variant} has none")
         check_seconds(f"{TIMINGS}: samples.seconds", (second for calls in each.seconds for second in calls))
-    if not all(map(math.isfinite, vars(found.machine).values())):
+    if not all(map(math.isfinite, vars(timings.machine).values())):
         raise Unusable(f"{TIMINGS}: machine: must be of finite numbers")
 
 
-def check_starts(found: dict[str, tuple[Start, ...]], own: Collection[str]) -> None:
-    for name, starts in found.items():
+def check_starts(starts_by_variant: dict[str, tuple[Start, ...]], own: Collection[str]) -> None:
+    for name, starts in starts_by_variant.items():
         check_own(STARTS, name, own)
         if not starts:
             raise Unusable(f"{STARTS}: {name} has none")
@@ -181,10 +181,10 @@ def check_starts(found: dict[str, tuple[Start, ...]], own: Collection[str]) -> N
                 raise Unusable(f"{STARTS}: {name}.peak_bytes: is {start.peak_bytes}")
 
 
-def check_layers(found: Sensitivity) -> None:
+def check_layers(sensitivity: Sensitivity) -> None:
     """A distance is drawn on an axis."""
-    if not all(map(math.isfinite, (found.float_kl, *(layer.kept_kl for layer in found.layers)))):
-        raise Unusable(f"{layer_errors.FILE}: a {found.distance} is no finite number")
+    if not all(map(math.isfinite, (sensitivity.float_kl, *(layer.kept_kl for layer in sensitivity.layers)))):
+        raise Unusable(f"{layer_errors.FILE}: a {sensitivity.distance} is no finite number")
 
 
 def check_own(file: str, name: str, own: Collection[str]) -> None:
@@ -214,10 +214,10 @@ def check_emulated(folder: Path, files: Collection[str], summary: emulation.Summ
             continue
         if file not in files:
             raise Unusable(f"{file} is missing")
-        found = array(folder / file)
-        check_answer(file, found, len(indices))
-        if own is not None and found.shape[1:] != own.shape[1:]:
-            raise Unusable(f"{file} has answers of {found.shape[1:]}, here they are {own.shape[1:]}")
+        outputs = array(folder / file)
+        check_answer(file, outputs, len(indices))
+        if own is not None and outputs.shape[1:] != own.shape[1:]:
+            raise Unusable(f"{file} has answers of {outputs.shape[1:]}, here they are {own.shape[1:]}")
 
 
 def judged(outputs: Batch, about: About) -> Array | None:

@@ -18,8 +18,10 @@ BUSY_CORES, STOLEN, SLOWED = 0.1, 0.01, 0.8  # beyond which a machine was too bu
 def timings(passes: Sequence[Timings]) -> dict[str, tuple[Timing, ...]]:
     """The table of each variant, by batch size and threads: the median over the passes of each pass's figure."""
     grouped: dict[tuple[str, int, int], list[Samples]] = defaultdict(list)
-    for found in passes:
-        once = {(samples.variant, samples.batch, samples.threads): samples for samples in reversed(found.samples)}
+    for timings_of_pass in passes:
+        once = {
+            (samples.variant, samples.batch, samples.threads): samples for samples in reversed(timings_of_pass.samples)
+        }
         for key, samples in reversed(once.items()):  # a set of one image has one batch size
             grouped[key].append(samples)
     table: dict[str, tuple[Timing, ...]] = defaultdict(tuple)
@@ -43,11 +45,11 @@ def milliseconds(samples: Samples) -> NDArray[np.float64]:
 def row(table: Sequence[Timing]) -> dict[str, Any]:
     """The figures of the main table: a call at batch 1, and images a second at the larger batch; one thread each."""
     single = [timing for timing in table if timing.threads == 1]
-    found: dict[str, Any] = {"timings": tuple(table)}
+    columns: dict[str, Any] = {"timings": tuple(table)}
     for timing in sorted(single, key=lambda timing: timing.batch):
-        found.setdefault("latency_ms", Latency(timing.p50, timing.p90, timing.p99, timing.samples))
-        found["images_per_second"] = timing.images_per_second
-    return found
+        columns.setdefault("latency_ms", Latency(timing.p50, timing.p90, timing.p99, timing.samples))
+        columns["images_per_second"] = timing.images_per_second
+    return columns
 
 
 def middle(starts: Sequence[Start]) -> Cold:
@@ -76,7 +78,7 @@ def single(table: Sequence[Timing]) -> Timing | None:
 
 def warnings(passes: Mapping[str, Sequence[Timings]]) -> tuple[RunWarning, ...]:
     """What makes the timings doubtful; `passes` by image."""
-    seen = [found.machine for group in passes.values() for found in group]
+    seen = [timings_of_pass.machine for group in passes.values() for timings_of_pass in group]
     doubts: list[RunWarning] = []
     if seen and (others := max(machine.others for machine in seen)) > BUSY_CORES:
         doubts.append(BusyMachine(others))
@@ -91,6 +93,10 @@ def warnings(passes: Mapping[str, Sequence[Timings]]) -> tuple[RunWarning, ...]:
 
 def interleaved(passes: Mapping[str, Sequence[Timings]]) -> bool:
     """Was each image timed once before any was timed again, and so on?"""
-    starts = [(found.machine.started, turn) for group in passes.values() for turn, found in enumerate(group)]
+    starts = [
+        (timings_of_pass.machine.started, turn)
+        for group in passes.values()
+        for turn, timings_of_pass in enumerate(group)
+    ]
     turns = [turn for _, turn in sorted(starts)]
     return turns == sorted(turns)

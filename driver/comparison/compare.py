@@ -48,7 +48,7 @@ def compare(evaluation: Evaluation, experiment: Experiment) -> Comparison:
     not_held = tuple(gate for item in rows for gate in gates.not_held(experiment.gates, item))
     every, limits, described = (*checked, *not_held), experiment.gates, facts.describe()
     doubts = (*timing_summary.warnings(passes), *saturation.warnings(evidence, rows, described["int8_instructions"]))
-    made = Comparison(
+    comparison = Comparison(
         schema=SCHEMA,
         experiment=experiment.name,
         reference=experiment.reference,
@@ -66,7 +66,7 @@ def compare(evaluation: Evaluation, experiment: Experiment) -> Comparison:
         digests=evidence.digests(),
         evidence=evidence.fingerprint(experiment),
     )
-    return shown(made, sys.maxsize)  # what is read is safe to show already; so is then whatever is made of it
+    return shown(comparison, sys.maxsize)  # what is read is safe to show already; so is then whatever is made of it
 
 
 def row(evaluation: Evaluation, step: Step) -> Variant:
@@ -75,25 +75,25 @@ def row(evaluation: Evaluation, step: Step) -> Variant:
     status, reason = evidence.status(step)
     if status == "ok" and step.output in evaluation.misfits:
         status, reason = "failed", evaluation.misfits[step.output]
-    known = Variant(step.output, step.image, recipe(step), status, reason)
+    variant = Variant(step.output, step.image, recipe(step), status, reason)
     if manifest := evidence.manifest(step.output):
-        known = replace(known, size_bytes=size(manifest))
+        variant = replace(variant, size_bytes=size(manifest))
     own, base = evaluation.answer(step.output), evaluation.answer(evaluation.reference)
     if own is None or not own.truth.judges:
-        return known
-    known = judged(known, own, base)
+        return variant
+    variant = judged(variant, own, base)
     if base is not None:
-        known = replace(known, outputs=every_output(evidence, step.output, evaluation.reference))
+        variant = replace(variant, outputs=every_output(evidence, step.output, evaluation.reference))
     unsound = find_defect(own.truth.about, own.outputs, own.truth.labels)
-    return replace(known, status="failed", reason=unsound) if unsound else known
+    return replace(variant, status="failed", reason=unsound) if unsound else variant
 
 
-def judged(known: Variant, own: Answer, base: Answer | None) -> Variant:
+def judged(row: Variant, own: Answer, base: Answer | None) -> Variant:
     """The row with the figures of the task."""
-    known = replace(known, metrics=compute_metrics(own, base))
+    row = replace(row, metrics=compute_metrics(own, base))
     if base is not None:
-        known = replace(known, drift=own.drift_from(base))
-    return classification.describe_classes(known, own, base) if own.truth.spec.has_classes else known
+        row = replace(row, drift=own.drift_from(base))
+    return classification.describe_classes(row, own, base) if own.truth.spec.has_classes else row
 
 
 def every_output(evidence: Evidence, variant: str, reference: str) -> tuple[OutputDrift, ...]:
@@ -101,17 +101,17 @@ def every_output(evidence: Evidence, variant: str, reference: str) -> tuple[Outp
     return output_drift.every(evidence.outputs(reference) or (), evidence.outputs(variant) or ())
 
 
-def quantization(evaluation: Evaluation, known: Variant) -> Variant:
+def quantization(evaluation: Evaluation, row: Variant) -> Variant:
     """The row with what other calibration sets and other CPUs make of it, and this one."""
-    if not known.quantized or known.status != "ok" or (found := known.headline) is None:
-        return known
-    reference = None if found.delta is None else found.value - found.delta
-    in_float, limit_held = evaluation.evidence.in_float(known.name)
+    if not row.quantized or row.status != "ok" or (headline := row.headline) is None:
+        return row
+    reference = None if headline.delta is None else headline.value - headline.delta
+    in_float, limit_held = evaluation.evidence.in_float(row.name)
     return replace(
-        saturation.judged(evaluation.evidence, known),
-        draws=calibration_draws.spread(evaluation, known.name, reference),
-        curve=calibration_draws.curve(evaluation, known.name),
-        emulated=cross_cpu.runs(evaluation, known.name),
+        saturation.judged(evaluation.evidence, row),
+        draws=calibration_draws.spread(evaluation, row.name, reference),
+        curve=calibration_draws.curve(evaluation, row.name),
+        emulated=cross_cpu.runs(evaluation, row.name),
         in_float=in_float,
         limit_held=limit_held,
     )
@@ -123,10 +123,10 @@ def corrected(rows: Sequence[Variant]) -> list[Variant]:
     return [with_metrics(item, family[item.name]) if item.name in family else item for item in rows]
 
 
-def with_metrics(known: Variant, metrics: tuple[Metric, ...]) -> Variant:
+def with_metrics(row: Variant, metrics: tuple[Metric, ...]) -> Variant:
     """The row with corrected metrics. Its pairs are what the headline metric was tested by: one p-value, told twice."""
-    paired = known.paired and replace(known.paired, p_holm=metrics[0].p_holm)
-    return replace(known, metrics=metrics, paired=paired)
+    paired = row.paired and replace(row.paired, p_holm=metrics[0].p_holm)
+    return replace(row, metrics=metrics, paired=paired)
 
 
 def warned(evidence: Evidence, rows: Sequence[Variant], noise: Sequence[Noise]) -> list[Variant]:

@@ -31,7 +31,7 @@ class Run:
 
     @cached_property
     def answers(self) -> dict[str, Answer]:
-        return {name: Answer(self.truth, found) for name, found in self.outputs.items()}
+        return {name: Answer(self.truth, outputs) for name, outputs in self.outputs.items()}
 
 
 def load(name: str) -> Run:
@@ -59,7 +59,7 @@ def read_run(name: str, folder: Path, comparison: Comparison) -> Run:
     outputs = judged(folder, comparison, about.judged, samples.count(dataset))
     reference = outputs.get(comparison.reference)
     truth = Truth(about, labels, samples.mapped(inputs) if TASKS[about.task].judged_by == "inputs" else None, reference)
-    fitting = {name: found for name, found in outputs.items() if not find_misfit(truth, found)}
+    fitting = {name: answered for name, answered in outputs.items() if not find_misfit(truth, answered)}
     return Run(name, comparison, truth, fitting)
 
 
@@ -73,23 +73,23 @@ def check_samples(artifact: Path) -> None:
 
 def judged(folder: Path, comparison: Comparison, number: int, count: int) -> dict[str, Array]:
     """What each variant answered, of the output of this number."""
-    found = {}
+    outputs = {}
     for row in comparison.variants:
         path = checked(folder / row.image, f"predictions.{row.name}", comparison)
         files = predictions.outputs(path) if path else ()
         if number < len(files) and (answers := sound(files[number], count)) is not None:
-            found[row.name] = answers
-    return found
+            outputs[row.name] = answers
+    return outputs
 
 
 def sound(file: Path, count: int) -> Array | None:
     """The answers in `file` to `count` samples; None where they are none: their row says so."""
     try:
-        found = stage_outputs.array(file)
-        stage_outputs.check_answer(file.name, found, count)
+        outputs = stage_outputs.array(file)
+        stage_outputs.check_answer(file.name, outputs, count)
     except Unusable:
         return None
-    return found
+    return outputs
 
 
 def checked(folder: Path, artifact: str, comparison: Comparison) -> Path | None:
@@ -100,8 +100,10 @@ def checked(folder: Path, artifact: str, comparison: Comparison) -> Path | None:
     path = folder / artifact
     manifest = store.read_verified_manifest(path, artifact)
     if manifest is None or store.digest(manifest) != wanted:
-        found = "is missing" if manifest is None else "was made anew"
-        raise CrossquantError(f"{path} {found} since it was compared: make the comparison anew with `{COMMAND} report`")
+        problem = "is missing" if manifest is None else "was made anew"
+        raise CrossquantError(
+            f"{path} {problem} since it was compared: make the comparison anew with `{COMMAND} report`"
+        )
     return path
 
 
@@ -110,9 +112,9 @@ def tests(before: Run, after: Run) -> dict[str, Metric]:
     if not same_samples(before, after):
         return {}
     both = [name for name in before.outputs if name in after.outputs]
-    found = {name: compute_headline(after.answers[name], before.answers[name]) for name in both}
-    p_holm = statistics.holm_p_values([1.0 if each.p_value is None else each.p_value for each in found.values()])
-    return {name: replace(each, p_holm=p) for (name, each), p in zip(found.items(), p_holm, strict=True)}
+    headlines = {name: compute_headline(after.answers[name], before.answers[name]) for name in both}
+    p_holm = statistics.holm_p_values([1.0 if each.p_value is None else each.p_value for each in headlines.values()])
+    return {name: replace(each, p_holm=p) for (name, each), p in zip(headlines.items(), p_holm, strict=True)}
 
 
 def same_samples(before: Run, after: Run) -> bool:

@@ -22,11 +22,11 @@ WHY_TRIAL = "Made by `run --select`: many recipes, ranked on training images tha
 WHY_FINAL = "Made by `run --select`: the recipes that won, and their accuracy on the test set."
 
 
-def safe_variants(catalog: Catalog, found: dict[str, dict[str, dict[str, Any]]]) -> set[str]:
+def safe_variants(catalog: Catalog, recipes_by_image: dict[str, dict[str, dict[str, Any]]]) -> set[str]:
     """Of recipes by image and name, the variants that answer alike on every CPU."""
     return {
         f"{image}.{name}"
-        for image, named in found.items()
+        for image, named in recipes_by_image.items()
         for name, given in named.items()
         if recipes.is_cpu_invariant(recipes.stage_for(catalog[image], image, name, given), given)
     }
@@ -48,9 +48,9 @@ def trial(data: dict[str, Any], asked: Select, images: Collection[str] = ()) -> 
 
 
 def final(
-    data: dict[str, Any], asked: Select, choices: Sequence[Choice], found: dict[str, dict[str, dict[str, Any]]]
+    data: dict[str, Any], asked: Select, choices: Sequence[Choice], trial_recipes: dict[str, dict[str, dict[str, Any]]]
 ) -> dict[str, Any]:
-    """The experiment that tells the winners' test accuracy; `found` are the recipes of the trial, by image.
+    """The experiment that tells the winners' test accuracy; `trial_recipes` are the recipes of the trial, by image.
 
     A quantized reference takes part too. Of the curve there remains what is asked of winners.
     """
@@ -59,7 +59,7 @@ def final(
         "name": f"{data['name']}.{FINAL}",
         "split": "test",
         "draws": max(data.get("draws", 1), asked.draws),
-        "recipes": only(found, {*winners, data.get("reference", "")}),
+        "recipes": only(trial_recipes, {*winners, data.get("reference", "")}),
         "recommended": winners,
         "curve": curve(data.get("curve", {}), winners),
     }
@@ -67,11 +67,11 @@ def final(
 
 def only(every: dict[str, dict[str, dict[str, Any]]], variants: Container[str]) -> dict[str, dict[str, Any]]:
     """Those of `every` recipe that make `variants`."""
-    found = {
+    chosen = {
         image: {name: given for name, given in named.items() if f"{image}.{name}" in variants}
         for image, named in every.items()
     }
-    return {image: named for image, named in found.items() if named}
+    return {image: named for image, named in chosen.items() if named}
 
 
 def curve(asked: dict[str, Any], winners: Sequence[str]) -> dict[str, Any]:

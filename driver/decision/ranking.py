@@ -71,9 +71,11 @@ def sensible(rows: Sequence[Variant]) -> Variant:
 
 
 def tolerance(best: Variant) -> float:
-    found = best.headline
+    headline = best.headline
     return (
-        TOLERANCE if found is None or found.name == "accuracy" else metric_specs.least_loss(found.name, accuracy(best))
+        TOLERANCE
+        if headline is None or headline.name == "accuracy"
+        else metric_specs.least_loss(headline.name, accuracy(best))
     )
 
 
@@ -87,10 +89,10 @@ def select_front(rows: Sequence[Variant]) -> list[Variant]:
 
 def accuracy(row: Variant) -> float:
     """Or what the task has instead, such that higher is better: the mean over the draws, where there are several."""
-    found = row.headline
-    if found is None:
+    headline = row.headline
+    if headline is None:
         return NOTHING
-    return metric_specs.goodness(found if row.draws is None else replace(found, value=row.draws.mean))
+    return metric_specs.goodness(headline if row.draws is None else replace(headline, value=row.draws.mean))
 
 
 def accuracies(row: Variant) -> tuple[float, ...]:

@@ -58,15 +58,15 @@ def classes(row: Variant) -> list[str]:
 
 def others(comparison: Comparison, row: Variant) -> list[str]:
     """Of a task without classes."""
-    known = {metric.name: metric for metric in row.metrics}
+    metrics = {metric.name: metric for metric in row.metrics}
     first, *rest = of_task(comparison)
-    found = [value(known.get(first))]
+    cells = [value(metrics.get(first))]
     if comparison.spec.has_differences:
-        found.append(difference(known.get(first)))
-    found += [value(known.get(name)) for name in rest]
+        cells.append(difference(metrics.get(first)))
+    cells += [value(metrics.get(name)) for name in rest]
     if comparison.spec.has_differences:
-        found.append(sqnr(row))
-    return [*found, tiny(row.max_abs_diff)]
+        cells.append(sqnr(row))
+    return [*cells, tiny(row.max_abs_diff)]
 
 
 def value(metric: Metric | None) -> str:
@@ -102,5 +102,5 @@ def written(value: float | None, form: str) -> str:
 
 def headline(comparison: Comparison) -> MetricSpec:
     """What the variants are judged by."""
-    known = (row.headline.name for row in comparison.variants if row.headline is not None)
-    return metric_specs.METRIC_SPECS[next(known, comparison.spec.headline)]
+    names = (row.headline.name for row in comparison.variants if row.headline is not None)
+    return metric_specs.METRIC_SPECS[next(names, comparison.spec.headline)]

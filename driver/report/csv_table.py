@@ -73,12 +73,12 @@ def there(row: Variant, run: Emulated) -> str:
 
 def figures(row: Variant, names: Sequence[str]) -> dict[str, object]:
     """Each figure of the task, its interval, and the same of its difference to the reference."""
-    known = {metric.name: metric for metric in row.metrics}
-    found: dict[str, object] = {}
+    metrics = {metric.name: metric for metric in row.metrics}
+    cells: dict[str, object] = {}
     for name in names:
-        metric = known.get(name)
+        metric = metrics.get(name)
         span, change = (metric and metric.interval), (metric and metric.delta_interval)
-        found |= {
+        cells |= {
             name: metric and metric.value,
             f"{name}_low": span and span.low,
             f"{name}_high": span and span.high,
@@ -88,7 +88,7 @@ def figures(row: Variant, names: Sequence[str]) -> dict[str, object]:
             f"{name}_p_value": metric and metric.p_value,
             f"{name}_p_holm": metric and metric.p_holm,
         }
-    return found
+    return cells
 
 
 def changed_text(changed: Mapping[str, Sequence[Changed]]) -> str:

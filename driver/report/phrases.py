@@ -174,16 +174,16 @@ STANDINGS = {
 
 def fidelity_text(reason: NearEnough | NoFidelityGate | FloatTooFar) -> str:
     """With `SQNR 31.2 dB, cosine 0.99900, agree 98.20 %`."""
-    known = ", ".join(
+    distances = ", ".join(
         f"{METRIC_SPECS[each.metric].label} {METRIC_SPECS[each.metric].text(each.value)}" for each in reason.metrics
     )
     match reason:
         case NearEnough():
-            return f"near enough to the reference ({known})"
+            return f"near enough to the reference ({distances})"
         case NoFidelityGate():
-            return f"no gate says how near is near enough ({known}): set gates.quantized.sqnr or .agreement"
+            return f"no gate says how near is near enough ({distances}): set gates.quantized.sqnr or .agreement"
         case FloatTooFar():
-            return f"in float it should be nearer to the reference ({known})"
+            return f"in float it should be nearer to the reference ({distances})"
 
 
 def caveat_sentence(caveat: Caveat, variant: str, unit: str) -> str:
@@ -246,13 +246,13 @@ def difference_text(difference: PairedDifference | None) -> str:
 
 def change_text(change: MetricValue) -> str:
     """Of a difference: `−0.06 points`, `−0.06 points of mAP`, `MAE +0.012`."""
-    measure = METRIC_SPECS[change.metric]
+    spec = METRIC_SPECS[change.metric]
     text = signed(change.metric, change.value)
     if change.metric == "accuracy":
         return f"{text} points"
-    if measure.unit == "%":
-        return f"{text} points of {measure.label}"
-    return f"{measure.label} {text} {measure.unit}".rstrip()
+    if spec.unit == "%":
+        return f"{text} points of {spec.label}"
+    return f"{spec.label} {text} {spec.unit}".rstrip()
 
 
 def signed(metric: str, value: float) -> str:
@@ -270,8 +270,8 @@ def probability(p: float) -> str:
 
 def short(metric: str, value: float) -> str:
     """A share with one decimal, in percent; anything else with its label."""
-    measure = METRIC_SPECS[metric]
-    return f"{100 * value:.1f} %" if measure.unit == "%" else f"{measure.label} {measure.text(value)}"
+    spec = METRIC_SPECS[metric]
+    return f"{100 * value:.1f} %" if spec.unit == "%" else f"{spec.label} {spec.text(value)}"
 
 
 # Rows.
@@ -375,10 +375,10 @@ def spread(row: Variant, draws: Draws) -> str:
     return f"{100 * draws.mean:.2f} ± {100 * draws.sd:.2f} %, {low:.2f}…{high:.2f} ({points(draws.delta_pp)} points)"
 
 
-def other_spread(measure: MetricSpec, draws: Draws) -> str:
+def other_spread(spec: MetricSpec, draws: Draws) -> str:
     """The same of what another task is judged by."""
-    mean, sd, low, high = map(measure.bare, (draws.mean, draws.sd, min(draws.accuracies), max(draws.accuracies)))
-    return f"{measure.label} {mean} ± {sd}, {low}…{high} ({measure.signed(draws.delta_pp)})"
+    mean, sd, low, high = map(spec.bare, (draws.mean, draws.sd, min(draws.accuracies), max(draws.accuracies)))
+    return f"{spec.label} {mean} ± {sd}, {low}…{high} ({spec.signed(draws.delta_pp)})"
 
 
 # The run.

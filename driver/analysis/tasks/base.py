@@ -7,13 +7,13 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from driver.analysis.bootstrap import Figure
+from driver.analysis.bootstrap import WeightedMetric
 from shared.data.samples import About, Array
 
 Flags: TypeAlias = NDArray[np.bool_]
 # Of a metric that is a share of right answers, which answers are right, (samples,): its interval and test are exact. Of
 # any other, the metric as a function of resampling weights: driver/analysis/bootstrap.py.
-Computation: TypeAlias = Flags | Figure
+Computation: TypeAlias = Flags | WeightedMetric
 
 
 class EvaluatedOutput(Protocol):

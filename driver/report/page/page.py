@@ -20,9 +20,9 @@ PARTS = {
     "parts": tables,
     "classes": class_tables,
     "draws": draws,
-    "elsewhere": cross_cpu,
+    "cross_cpu": cross_cpu,
     "layers": layers,
-    "figures": metrics,
+    "metrics": metrics,
     "metric_specs": metric_specs,
     "columns": columns,
 }
@@ -60,7 +60,7 @@ def drawn(comparison: Comparison, material: PageData) -> dict[str, Any]:
         "strip": draws.strip(comparison),
         "curve": draws.curve(comparison),
         "cpus": cross_cpu.draw(comparison),
-        "sensitivity": {name: layers.draw(found) for name, found in material.explained.items()},
+        "sensitivity": {name: layers.draw(sensitivity) for name, sensitivity in material.explained.items()},
         "changed": galleries(comparison, material),
         "sheet": thumbnails.sheet(calibration) if calibration is not None and len(calibration) else None,
     }
@@ -85,11 +85,11 @@ class Shown:
 def galleries(comparison: Comparison, material: PageData) -> list[tuple[str, int, list[Shown]]]:
     """For each variant that changed answers its name, how many it changed, and the first of them."""
     names = comparison.dataset.get("classes", [])
-    found = [(row.name, material.changed.get(row.name, ())) for row in comparison.variants]
-    found = [(name, items) for name, items in found if items]
-    most = tables.pictures_each(len(found))
+    changed = [(row.name, material.changed.get(row.name, ())) for row in comparison.variants]
+    changed = [(name, items) for name, items in changed if items]
+    most = tables.pictures_each(len(changed))
     images, kind = material.test_images, metric_specs.singular_of(comparison.unit)
-    return [(name, len(items), [shown(item, names, images, kind) for item in items[:most]]) for name, items in found]
+    return [(name, len(items), [shown(item, names, images, kind) for item in items[:most]]) for name, items in changed]
 
 
 def shown(item: Changed, names: Sequence[str], images: NDArray[Any] | None, kind: str = "image") -> Shown:

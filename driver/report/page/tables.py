@@ -155,15 +155,15 @@ def ece_rows(comparison: Comparison) -> list[tuple[Variant, str, float | None]]:
 
 def host_rows(comparison: Comparison) -> list[tuple[str, str]]:
     """Whatever the host is known to be, in words."""
-    known: dict[str, Any] = comparison.host
-    memory = known.get("memory_bytes")
+    host: dict[str, Any] = comparison.host
+    memory = host.get("memory_bytes")
     named = {
-        "CPU": known.get("cpu"),
-        "cores": known.get("cores"),
-        "8-bit instructions": ", ".join(known.get("int8_instructions", [])) or "none",
+        "CPU": host.get("cpu"),
+        "cores": host.get("cores"),
+        "8-bit instructions": ", ".join(host.get("int8_instructions", [])) or "none",
         "memory": f"{memory / 1e9:.1f} GB" if memory else None,
-        "system": known.get("system"),
+        "system": host.get("system"),
     }
-    told = {"cpu", "cores", "int8_instructions", "memory_bytes", "system"}
-    others = {name.replace("_", " "): value for name, value in known.items() if name not in told}
+    named_keys = {"cpu", "cores", "int8_instructions", "memory_bytes", "system"}
+    others = {name.replace("_", " "): value for name, value in host.items() if name not in named_keys}
     return [(name, str(value)) for name, value in (named | others).items() if value not in (None, "")]

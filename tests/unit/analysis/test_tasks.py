@@ -85,7 +85,7 @@ def test_a_regression_of_whole_pictures():
     found = figures(rows(TaskVolume(case).whole().compare())["onnx.u8s8"])
     assert found["mae"].value == approx(0.1, rel=0.01)
     assert found["r2"].value == approx(0.99, abs=0.002)
-    assert interval_of(found["r2"]).low < found["r2"].value < interval_of(found["r2"]).high
+    assert found["r2"].interval.low < found["r2"].value < found["r2"].interval.high
 
 
 def test_the_reference_is_not_worse_than_itself():
