@@ -10,7 +10,7 @@ from typing import Any
 
 from driver.analysis import stage_outputs, timing_summary
 from driver.analysis.results import Cold
-from driver.analysis.stage_outputs import InFloat, Unusable
+from driver.analysis.stage_outputs import ExcludedLayers, Unusable
 from driver.experiment.model import SAMPLE_SUFFIX, Experiment
 from driver.host import facts
 from shared.artifacts import store
@@ -62,11 +62,11 @@ class Evidence:
         if manifest is not None and name not in self._problems:
             self._problems[name] = ""
             try:
-                self._contents[name] = stage_outputs.contents(store.artifact_path(self.plan, name), manifest.files)
+                self._contents[name] = stage_outputs.read_contents(store.artifact_path(self.plan, name), manifest.files)
                 self._check(name, manifest.files)
             except Unusable as error:
                 run = "predict" if name.startswith(PREDICTIONS) else self.steps[name].run if name in self.steps else ""
-                self._problems[name] = stage_outputs.told(run, error, self.command("--force", name))
+                self._problems[name] = stage_outputs.describe_problem(run, error, self.command("--force", name))
         return self._problems.get(name, "") if manifest is not None else ""
 
     def _check(self, name: str, files: Collection[str]) -> None:
@@ -90,7 +90,7 @@ class Evidence:
             stage_outputs.check_starts(contents[stage_outputs.STARTS], self._own(name))
         elif run == "emulate":
             here = self.outputs(self.steps[name].inputs[0])
-            own = None if here is None else stage_outputs.judged(here, self.about())
+            own = None if here is None else stage_outputs.select_evaluated_output(here, self.about())
             stage_outputs.check_emulated(folder, files, contents[emulation.SUMMARY], own)
 
     def _count(self, artifact: str) -> int | None:
@@ -235,7 +235,7 @@ class Evidence:
 
     def in_float(self, variant: str) -> tuple[tuple[str, ...], bool | None]:
         """The layers that `exclude: auto` left in float, and whether its limit holds."""
-        excluded: InFloat | None = self.content(variant, EXCLUDED)
+        excluded: ExcludedLayers | None = self.content(variant, EXCLUDED)
         return (excluded.layers, excluded.holds) if excluded else ((), None)
 
     def whole(self, variant: str) -> str:
@@ -268,7 +268,7 @@ class Evidence:
         by_variant: dict[str, Cold] = {}
         for step in self.plan.steps:
             starts = self.content(step.output, stage_outputs.STARTS) if step.run == "startup" else None
-            by_variant |= {name: timing_summary.middle(all_of) for name, all_of in (starts or {}).items()}
+            by_variant |= {name: timing_summary.pick_median_start(all_of) for name, all_of in (starts or {}).items()}
         return by_variant
 
     def fingerprint(self, experiment: Experiment) -> str:

@@ -26,43 +26,43 @@ SEED = 0
 ROUNDING = 1e-9  # a spread that is less of the difference is none
 
 
-def number(samples: int, labels: int = 1) -> int:
+def count_resamples(samples: int, labels: int = 1) -> int:
     """How many resamples there are of so many samples, which have so many labels to rank them by."""
     most = min(DRAWS // max(1, samples), RANKED // max(1, samples * labels))
     return max(FEWEST, min(RESAMPLES, most))
 
 
-def weights(samples: int, labels: int = 1) -> Iterator[Doubles]:
+def iterate_weights(samples: int, labels: int = 1) -> Iterator[Doubles]:
     """Blocks of (samples, some resamples): how often each was drawn, with replacement. Always the same ones."""
-    random, total = np.random.default_rng(SEED), number(samples, labels)
+    random, total = np.random.default_rng(SEED), count_resamples(samples, labels)
     size = max(1, min(total, BLOCK // max(1, samples)))
     for start in range(0, total, size):
-        yield drawn(random, samples, min(size, total - start))
+        yield draw_weights(random, samples, min(size, total - start))
 
 
-def drawn(random: np.random.Generator, samples: int, resamples: int) -> Doubles:
+def draw_weights(random: np.random.Generator, samples: int, resamples: int) -> Doubles:
     positions = random.integers(0, samples, (resamples, samples), np.int64)
     positions += samples * np.arange(resamples)[:, None]
     counts = np.bincount(positions.ravel(), minlength=resamples * samples).reshape(resamples, samples)
     return np.ascontiguousarray(counts.T, np.float64)
 
 
-def values(metrics: Mapping[str, WeightedMetric], samples: int) -> dict[str, float]:
+def compute_values(metrics: Mapping[str, WeightedMetric], samples: int) -> dict[str, float]:
     """Of all samples, each once."""
     once = np.ones((samples, 1))
     return {name: float(metric(once)[0]) for name, metric in metrics.items()}
 
 
-def resampled(metrics: Mapping[str, WeightedMetric], samples: int, labels: int = 1) -> dict[str, Doubles]:
+def resample(metrics: Mapping[str, WeightedMetric], samples: int, labels: int = 1) -> dict[str, Doubles]:
     """Each metric on every resample; NaN where a resample has nothing to tell it from."""
     blocks: dict[str, list[Doubles]] = {name: [] for name in metrics}
-    for block in weights(samples, labels):
+    for block in iterate_weights(samples, labels):
         for name, metric in metrics.items():
             blocks[name].append(metric(block))
     return {name: np.concatenate(values) for name, values in blocks.items()}
 
 
-def interval(replicates: Doubles, confidence: float = 0.95) -> Interval | None:
+def percentile_interval(replicates: Doubles, confidence: float = 0.95) -> Interval | None:
     """Percentile interval; None where no resample tells the metric."""
     defined = replicates[~np.isnan(replicates)]
     if not defined.size:
@@ -71,7 +71,7 @@ def interval(replicates: Doubles, confidence: float = 0.95) -> Interval | None:
     return Interval(float(low), float(high))
 
 
-def p_value(difference: float, replicates: Doubles) -> float:
+def compute_p_value(difference: float, replicates: Doubles) -> float:
     """Two-sided, for a difference of nothing: twice the share of the resamples on the other side of 0, which counts.
 
     Where no resample is there, that share is only known to be small: it is that of a normal distribution with the
@@ -90,6 +90,6 @@ def p_value(difference: float, replicates: Doubles) -> float:
 
 
 @lru_cache(maxsize=4)
-def scale(confidence: float) -> float:
+def interval_scale(confidence: float) -> float:
     """By what the half-width of a 95% interval is multiplied for another confidence, as a normal's is."""
     return float(norm.ppf(0.5 + confidence / 2) / norm.ppf(0.975))

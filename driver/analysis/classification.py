@@ -15,26 +15,26 @@ IN_TABLE, PAIRS = 24, 20  # classes whose confusion the page shows whole; else s
 def describe_classes(row: Variant, own: Answer, base: Answer | None) -> Variant:
     """The row with what its answers say of each class, and against `base`."""
     row = replace(row, **count_classes(own))
-    return row if base is None else against(row, base, own)
+    return row if base is None else compare_classes(row, base, own)
 
 
 def count_classes(own: Answer) -> dict[str, Any]:
     """What the answers say by themselves: calibration error, and a count for each class."""
     labels, top = own.classes, own.top
     classes = tasks.count_classes(own.outputs)
-    table = statistics.confusion(top, labels, classes).tolist() if classes <= IN_JSON else []
+    table = statistics.confusion_matrix(top, labels, classes).tolist() if classes <= IN_JSON else []
     return {
         "ece": statistics.calibration_error(own.confidence, own.likeliest == labels),
-        "classes": tuple(statistics.per_class(top, labels, classes)),
+        "classes": tuple(statistics.count_per_class(top, labels, classes)),
         "confusion": tuple(map(tuple, table)),
-        "confused": tuple(statistics.confused(top, labels, PAIRS)) if classes > IN_TABLE else (),
+        "confused": tuple(statistics.find_confused_pairs(top, labels, PAIRS)) if classes > IN_TABLE else (),
     }
 
 
-def against(row: Variant, base: Answer, own: Answer) -> Variant:
+def compare_classes(row: Variant, base: Answer, own: Answer) -> Variant:
     """The row with its pairs and the classes that lose."""
     classes = tasks.count_classes(own.outputs)
-    losing = statistics.classes_that_lose(base.right, own.right, own.classes, classes)
+    losing = statistics.find_losing_classes(base.right, own.right, own.classes, classes)
     return replace(
         row,
         paired=own.pair_with(base),

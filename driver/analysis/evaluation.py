@@ -16,7 +16,7 @@ from driver.analysis import bootstrap, metric_specs, output_drift, statistics
 from driver.analysis.artifacts import Evidence
 from driver.analysis.bootstrap import Doubles, WeightedMetric
 from driver.analysis.results import Drift, Interval, Metric, Paired
-from driver.analysis.stage_outputs import judged
+from driver.analysis.stage_outputs import select_evaluated_output
 from driver.analysis.tasks import TASK_METRICS
 from driver.analysis.tasks.base import Computation, Flags
 from driver.analysis.tasks.classification import read_class_labels
@@ -165,7 +165,7 @@ class Answer:
             own, other = self.computations[name], base.computations[name]
             assert isinstance(own, np.ndarray)
             assert isinstance(other, np.ndarray)
-            self._pairs[base, name] = statistics.paired(other, own)
+            self._pairs[base, name] = statistics.pair_answers(other, own)
         return self._pairs[base, name]
 
     @cached_property
@@ -177,7 +177,7 @@ class Answer:
         if base not in self._drifts:
             classes = self.truth.spec.has_classes
             logits = base.gives_logits if classes else None
-            self._drifts[base] = output_drift.drift(base.outputs, self.outputs, classes, logits)
+            self._drifts[base] = output_drift.compute_drift(base.outputs, self.outputs, classes, logits)
         return self._drifts[base]
 
     @cached_property
@@ -187,12 +187,12 @@ class Answer:
 
     @cached_property
     def values(self) -> dict[str, float]:
-        return bootstrap.values(self.weighted_metrics, len(self.outputs))
+        return bootstrap.compute_values(self.weighted_metrics, len(self.outputs))
 
     @cached_property
     def resampled(self) -> dict[str, Doubles]:
         labels = numerics.count_values(self.outputs) if self.truth.spec.ranks_labels else 1
-        return bootstrap.resampled(self.weighted_metrics, len(self.outputs), labels)
+        return bootstrap.resample(self.weighted_metrics, len(self.outputs), labels)
 
     @property
     def value(self) -> float:
@@ -200,7 +200,7 @@ class Answer:
         name, computation = next(iter(self.computations.items()))
         if isinstance(computation, np.ndarray):
             return float(computation.mean())
-        return bootstrap.values({name: computation}, len(self.outputs))[name]
+        return bootstrap.compute_values({name: computation}, len(self.outputs))[name]
 
 
 class Evaluation:
@@ -242,7 +242,7 @@ class Evaluation:
         truth, outputs = self.truth(artifact), self.evidence.outputs(variant)
         if truth is None or outputs is None:
             return None
-        if reason := find_misfit(truth, judged(outputs, truth.about)):
+        if reason := find_misfit(truth, select_evaluated_output(outputs, truth.about)):
             self.misfits[variant] = reason
             return None
         return Answer(truth, outputs[truth.about.judged])
@@ -261,7 +261,7 @@ def load_truth(evidence: Evidence, reference: str = "", artifact: str = "dataset
         about = replace(about, task=UNLABELLED)
     inputs = samples.mapped(samples.inputs(folder)[0]) if TASKS[about.task].judged_by == "inputs" else None
     alone = Truth(about, labels, inputs)
-    answered = None if outputs is None else judged(outputs, about)
+    answered = None if outputs is None else select_evaluated_output(outputs, about)
     return alone if find_misfit(alone, answered) else replace(alone, reference=answered)
 
 
@@ -298,13 +298,20 @@ def compute_metric(name: str, answer: Answer, base: Answer | None) -> Metric:
         return count_metric(name, computation, pairs)
     value, resampled = answer.values[name], answer.resampled[name]
     alone = Metric(
-        name, value, bootstrap.interval(resampled), None, None, None, None, metric_specs.METRIC_SPECS[name].better
+        name,
+        value,
+        bootstrap.percentile_interval(resampled),
+        None,
+        None,
+        None,
+        None,
+        metric_specs.METRIC_SPECS[name].better,
     )
     if base is None or before is None:
         return alone
     delta, differences = value - base.values[name], resampled - base.resampled[name]
-    p_value = bootstrap.p_value(delta, differences)
-    return replace(alone, delta=delta, delta_interval=bootstrap.interval(differences), p_value=p_value)
+    p_value = bootstrap.compute_p_value(delta, differences)
+    return replace(alone, delta=delta, delta_interval=bootstrap.percentile_interval(differences), p_value=p_value)
 
 
 def count_metric(name: str, right: Flags, pairs: Paired | None) -> Metric:
@@ -312,7 +319,7 @@ def count_metric(name: str, right: Flags, pairs: Paired | None) -> Metric:
 
     `pairs` compares the same answers with those of the reference.
     """
-    interval = statistics.wilson(int(right.sum()), len(right))
+    interval = statistics.wilson_interval(int(right.sum()), len(right))
     alone = Metric(name, float(right.mean()), interval, None, None, None, None, metric_specs.METRIC_SPECS[name].better)
     return alone if pairs is None else with_pairs(alone, pairs)
 

@@ -12,7 +12,7 @@ from shared.errors import CrossquantError
 NEEDS = {"auc": "labels of sound samples and of anomalies", "top5": "more than five classes"}
 
 
-def evaluate(limits: Gates, rows: Iterable[Variant], task: str = DEFAULT_TASK) -> Iterator[Gate]:
+def check_gates(limits: Gates, rows: Iterable[Variant], task: str = DEFAULT_TASK) -> Iterator[Gate]:
     """A gate for each bound on each row that has the metric; a row without metrics has a status that says why.
 
     CrossquantError for a metric that the task has not: a gate that is never checked would seem to hold.
@@ -20,27 +20,27 @@ def evaluate(limits: Gates, rows: Iterable[Variant], task: str = DEFAULT_TASK) -
     rows = list(rows)
     check_names(limits, task, rows)
     for row in rows:
-        if not_held(limits, row):
-            yield from on(row, limits.saturating)
+        if find_gates_not_held(limits, row):
+            yield from check_bounds(row, limits.saturating)
         else:
-            yield from on(row, limits.quantized if row.quantized else limits.float)
+            yield from check_bounds(row, limits.quantized if row.quantized else limits.float)
 
 
-def not_held(limits: Gates, row: Variant) -> tuple[Gate, ...]:
+def find_gates_not_held(limits: Gates, row: Variant) -> tuple[Gate, ...]:
     """The gates on quantized variants, where this one doesn't hold them all, its products saturated on the CPU that
     answered, and the experiment has other gates for that.
     """
-    if not row.saturated or not any(on(row, limits.saturating)):
+    if not row.saturated or not any(check_bounds(row, limits.saturating)):
         return ()
-    gates = tuple(on(row, limits.quantized))
+    gates = tuple(check_bounds(row, limits.quantized))
     return () if all(gate.holds for gate in gates) else gates
 
 
-def on(row: Variant, bounds: Mapping[str, Bound]) -> Iterator[Gate]:
+def check_bounds(row: Variant, bounds: Mapping[str, Bound]) -> Iterator[Gate]:
     for name, bound in bounds.items():
         value = read_value(row, name)
         if value is not None:
-            yield from check(row, name, bound, value)
+            yield from check_bound(row, name, bound, value)
 
 
 def check_names(limits: Gates, task: str, rows: Sequence[Variant]) -> None:
@@ -74,11 +74,11 @@ def compute_loss(row: Variant, name: str) -> float | None:
     metric = row.headline
     if metric is None or metric.loss is None:
         return None
-    loss = metric.loss * per_unit(row, name)
+    loss = metric.loss * compute_factor(row, name)
     return 0.0 + round(loss, metric_specs.POINT_DIGITS) if metric_specs.spec_of(metric).counted else loss
 
 
-def per_unit(row: Variant, name: str) -> float:
+def compute_factor(row: Variant, name: str) -> float:
     """What a loss is multiplied by: percent of the reference's metric, or points of a share."""
     headline = row.headline
     if name == "drop_pp" or headline is None or headline.delta is None:
@@ -86,7 +86,7 @@ def per_unit(row: Variant, name: str) -> float:
     return 100 / max(abs(headline.value - headline.delta), 1e-300)
 
 
-def check(row: Variant, name: str, bound: Bound, point: float) -> Iterator[Gate]:
+def check_bound(row: Variant, name: str, bound: Bound, point: float) -> Iterator[Gate]:
     """With a confidence, it is the worse end of the interval that must hold, not the point."""
     low = high = point
     if bound.confidence is not None:
@@ -105,19 +105,21 @@ def compute_interval(row: Variant, name: str, confidence: float) -> tuple[float,
         return scale_interval(row, name, confidence)
     if name == "accuracy":
         right, total = (sum(getattr(count, key) for count in row.classes) for key in ("right", "total"))
-        span = statistics.wilson(right, total, confidence)
+        span = statistics.wilson_interval(right, total, confidence)
         return span.low, span.high
     pairs, drift = row.paired, row.drift
     assert pairs is not None  # or there would be no point
     assert drift is not None
     if name in ("changed", "agreement"):
         changed = drift.changed or 0
-        span = statistics.wilson(changed if name == "changed" else drift.images - changed, drift.images, confidence)
+        span = statistics.wilson_interval(
+            changed if name == "changed" else drift.images - changed, drift.images, confidence
+        )
         return span.low, span.high
     if name in ("sqnr", "top5"):
         return scale_interval(row, name, confidence)
     counts = (pairs.both_right, pairs.only_reference, pairs.only_variant, pairs.both_wrong)
-    span = statistics.newcombe(*counts, confidence)
+    span = statistics.newcombe_interval(*counts, confidence)
     return 0.0 - span.high, 0.0 - span.low
 
 
@@ -128,7 +130,7 @@ def scale_interval(row: Variant, name: str, confidence: float) -> tuple[float, f
     point = read_value(row, name)
     assert point is not None  # or there would be no gate
     if name in ("drop_pp", "worse_percent"):
-        headline, factor = row.headline, per_unit(row, name)
+        headline, factor = row.headline, compute_factor(row, name)
         span = headline.delta_interval if headline else None
         signs = -1 if headline is not None and headline.better == "higher" else 1
         ends = sorted(signs * factor * end for end in (span.low, span.high)) if span else [point, point]
@@ -136,5 +138,5 @@ def scale_interval(row: Variant, name: str, confidence: float) -> tuple[float, f
         metric = row.metric(name)
         span = metric.interval if metric else None
         ends = [span.low, span.high] if span else [point, point]
-    scale = bootstrap.scale(confidence)
+    scale = bootstrap.interval_scale(confidence)
     return point - scale * (point - ends[0]), point + scale * (ends[1] - point)

@@ -38,7 +38,7 @@ class Unusable(CrossquantError):
 
 
 @dataclass(frozen=True)
-class Made:
+class ConversionReport:
     """Of `quantized.json` and `conversion.json` what is told: why another way was taken, what was rewritten for it, and
     how many operators of how many are quantized.
     """
@@ -50,7 +50,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class InFloat:
+class ExcludedLayers:
     """Of `excluded.json`: the layers that are left in float, and does the limit hold?"""
 
     layers: tuple[str, ...]
@@ -66,7 +66,11 @@ EXACT: dict[str, Any] = {
     layer_errors.FILE: Sensitivity,
     samples.ABOUT: About,
 }
-IN_PART: dict[str, Any] = {QUANTIZED: Made, CONVERSION: Made, EXCLUDED: InFloat}  # with keys that are for other readers
+IN_PART: dict[str, Any] = {
+    QUANTIZED: ConversionReport,
+    CONVERSION: ConversionReport,
+    EXCLUDED: ExcludedLayers,
+}  # with keys that are for other readers
 NEEDED = {"latency": TIMINGS, "startup": STARTS, "explain": layer_errors.FILE, "emulate": emulation.SUMMARY}
 WORDS = {
     "latency": "its timings",
@@ -77,12 +81,12 @@ WORDS = {
 }  # what of a stage can't be read, by its name; of any other "it"
 
 
-def contents(folder: Path, files: Collection[str]) -> dict[str, Any]:
+def read_contents(folder: Path, files: Collection[str]) -> dict[str, Any]:
     """Of the `files` in `folder` those that the driver reads as JSON: their content, by name, safe to show."""
-    return {name: content(folder / name) for name in (*EXACT, *IN_PART) if name in files}
+    return {name: read_content(folder / name) for name in (*EXACT, *IN_PART) if name in files}
 
 
-def content(path: Path) -> Any:
+def read_content(path: Path) -> Any:
     try:
         if path.stat().st_size > LARGEST:
             raise ValueError(f"it is larger than {LARGEST >> 20} MB")
@@ -94,7 +98,7 @@ def content(path: Path) -> Any:
     return shown(value)
 
 
-def array(path: Path) -> Array:
+def map_array(path: Path) -> Array:
     """The array of a `.npy` file, mapped."""
     try:
         with np.errstate(over="ignore"):  # of a shape whose product no integer holds
@@ -104,25 +108,25 @@ def array(path: Path) -> Array:
     return mapped
 
 
-def numbered(folder: Path, files: Collection[str], name: str) -> list[Array]:
+def map_numbered_arrays(folder: Path, files: Collection[str], name: str) -> list[Array]:
     """The arrays called so, with a number from 0: `input` or `output`. None may be left out."""
     count = sum(each.startswith(f"{name}_") and each.endswith(".npy") for each in files)
     wanted = [f"{name}_{number}.npy" for number in range(count)]
     if lacking := next((each for each in wanted if each not in files), ""):
         raise Unusable(f"{lacking} is missing")
-    return [array(folder / each) for each in wanted]
+    return [map_array(folder / each) for each in wanted]
 
 
 def check_samples(folder: Path, files: Collection[str], *, needed: bool = False) -> None:
     """Inputs of one length, and labels that are numbers; where there are any, or they are `needed`."""
-    arrays = numbered(folder, files, "input")
+    arrays = map_numbered_arrays(folder, files, "input")
     if needed and not arrays:
         raise Unusable(f"{samples.file(0)} is missing")
     for number, each in enumerate(arrays):
         if each.dtype.kind not in NUMBERS or not each.ndim or len(each) != len(arrays[0]) or not all(each.shape[1:]):
             raise Unusable(f"{samples.file(number)} is {each.dtype} {each.shape}, which are no samples")
     if samples.LABELS in files:
-        labels = array(folder / samples.LABELS)
+        labels = map_array(folder / samples.LABELS)
         if not labels.ndim or labels.dtype.kind not in NUMBERS or not all(labels.shape[1:]):
             raise Unusable(f"{samples.LABELS} is {labels.dtype} {labels.shape}")
 
@@ -135,7 +139,7 @@ def check_labels(labels: Array | None, count: int | None) -> None:
 
 def check_answers(folder: Path, files: Collection[str], count: int | None) -> None:
     """Are the outputs answers to `count` samples?"""
-    arrays = numbered(folder, files, "output")
+    arrays = map_numbered_arrays(folder, files, "output")
     if not arrays:
         raise Unusable(f"{predictions.file(0)} is missing")
     for number, each in enumerate(arrays):
@@ -203,7 +207,7 @@ def check_emulated(folder: Path, files: Collection[str], summary: emulation.Summ
     """Each CPU's answers are to the same samples, in the form of the variant's `own` here."""
     if emulation.INDICES not in files:
         raise Unusable(f"{emulation.INDICES} is missing")
-    indices = array(folder / emulation.INDICES)
+    indices = map_array(folder / emulation.INDICES)
     if indices.ndim != 1 or indices.dtype.kind not in "iu" or not len(indices):
         raise Unusable(f"{emulation.INDICES} is {indices.dtype} {indices.shape}")
     if own is not None and not 0 <= indices.min() <= indices.max() < len(own):
@@ -214,17 +218,17 @@ def check_emulated(folder: Path, files: Collection[str], summary: emulation.Summ
             continue
         if file not in files:
             raise Unusable(f"{file} is missing")
-        outputs = array(folder / file)
+        outputs = map_array(folder / file)
         check_answer(file, outputs, len(indices))
         if own is not None and outputs.shape[1:] != own.shape[1:]:
             raise Unusable(f"{file} has answers of {outputs.shape[1:]}, here they are {own.shape[1:]}")
 
 
-def judged(outputs: Batch, about: About) -> Array | None:
+def select_evaluated_output(outputs: Batch, about: About) -> Array | None:
     """The output that the task judges, if the model has it."""
     return outputs[about.judged] if 0 <= about.judged < len(outputs) else None
 
 
-def told(run: str, error: Unusable, command: str) -> str:
+def describe_problem(run: str, error: Unusable, command: str) -> str:
     """Why an artifact of the stage `run` is not used, and the command that makes it anew."""
     return f"{WORDS.get(run, 'it')} can't be read: {error}: run `{command}`"

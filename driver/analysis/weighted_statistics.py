@@ -52,7 +52,7 @@ def r_squared(outputs: Doubles, exact: Doubles) -> WeightedMetric:
     return of_means(columns, metric)
 
 
-def pooled(error: Doubles, spread: Doubles) -> WeightedMetric:
+def pooled_r_squared(error: Doubles, spread: Doubles) -> WeightedMetric:
     """The same of many values at once, from each sample's squared error and squared distance from the mean sample."""
     return of_means(np.stack([error, spread], axis=1), lambda means: 1 - means[:, 0] / np.maximum(means[:, 1], TINY))
 
@@ -116,8 +116,8 @@ def average_precision(scores: NDArray[np.floating], positive: Flags) -> Weighted
     order, ends = numerics.rank_thresholds(scores)
     hits = np.cumsum(positive[order])[ends - 1]
     bounds = np.concatenate([[0], ends[np.diff(hits, prepend=0) > 0]])
-    every = summing(np.ones(len(order), np.float64), order, bounds)
-    right = summing(np.asarray(positive[order], np.float64), order, bounds)
+    every = build_summing_matrix(np.ones(len(order), np.float64), order, bounds)
+    right = build_summing_matrix(np.asarray(positive[order], np.float64), order, bounds)
 
     def metric(weights: Doubles) -> Doubles:
         gains = right @ weights
@@ -134,8 +134,8 @@ def area_under_roc(scores: Doubles, positive: Flags) -> WeightedMetric:
     starts = np.concatenate([[0], ends[:-1]])
     has_positives = np.add.reduceat(positive[order].astype(np.int64), starts) > 0
     bounds = np.concatenate([[0], np.stack([starts[has_positives], ends[has_positives]], axis=1).ravel()])
-    negatives = summing(np.asarray(~positive[order], np.float64), order, bounds)
-    positives = summing(np.asarray(positive[order], np.float64), order, bounds)
+    negatives = build_summing_matrix(np.asarray(~positive[order], np.float64), order, bounds)
+    positives = build_summing_matrix(np.asarray(positive[order], np.float64), order, bounds)
     negative = (~positive).astype(np.float64)
 
     def metric(weights: Doubles) -> Doubles:
@@ -147,7 +147,7 @@ def area_under_roc(scores: Doubles, positive: Flags) -> WeightedMetric:
     return metric
 
 
-def summing(values: Doubles, order: NDArray[np.intp], bounds: NDArray[np.intp]) -> csr_array:
+def build_summing_matrix(values: Doubles, order: NDArray[np.intp], bounds: NDArray[np.intp]) -> csr_array:
     """A matrix that adds up, times `values`, the weights of the samples that `order` has between two bounds.
 
     Zeros are left out of it.

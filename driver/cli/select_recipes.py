@@ -24,15 +24,17 @@ def run(arguments: Run) -> int:
     first = load_experiment(arguments.experiment, arguments.engine_options)
     asked, images = first.select, first.images
     data, _ = yaml_source.load(loader.find(arguments.experiment))
-    trial = selection.write(selection.trial(data, asked, declarations.load(images)), selection.WHY_TRIAL)
+    trial = selection.write_experiment(
+        selection.make_trial(data, asked, declarations.load(images)), selection.WHY_TRIAL
+    )
     ranked, trial_experiment = compare_experiment(trial, arguments, output)
     recipes = trial_experiment.recipes
-    choices = ranking.choose(ranked, selection.safe_variants(declarations.load(images), recipes))
+    choices = ranking.choose(ranked, selection.find_cpu_invariant_variants(declarations.load(images), recipes))
     if not choices:
         raise StageError("nothing to choose from: no recipe has both answers and timings; the table above says why")
     for line in phrases.choice_lines(choices, ranked):
         print_line(output.progress if output.json else output.answer, line)
-    final = selection.write(selection.final(data, asked, choices, recipes), selection.WHY_FINAL)
+    final = selection.write_experiment(selection.make_final(data, asked, choices, recipes), selection.WHY_FINAL)
     tested, final_experiment = compare_experiment(final, arguments, output)
     if output.json:
         print(read_comparison_json(final_experiment.name), end="")

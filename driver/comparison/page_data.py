@@ -80,7 +80,11 @@ def collect_call_seconds(evidence: Evidence) -> dict[str, tuple[float, ...]]:
 def load_explanations(evidence: Evidence) -> dict[str, Sensitivity]:
     """Of the quantized variants those that `explain` was asked for, and that it could explain."""
     names = [step.output for step in variants(evidence.plan) if recipe(step) != "fp32"]
-    return {name: sensitivity for name in names if (sensitivity := explanations.find(evidence, name)) is not None}
+    return {
+        name: sensitivity
+        for name in names
+        if (sensitivity := explanations.read_explanation(evidence, name)) is not None
+    }
 
 
 def open_images(evidence: Evidence, artifact: str) -> Images | None:

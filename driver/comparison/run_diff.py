@@ -47,16 +47,16 @@ def load(name: str) -> Run:
 
 
 def read_run(name: str, folder: Path, comparison: Comparison) -> Run:
-    dataset = checked(folder / "keras", "dataset", comparison)
+    dataset = find_artifact(folder / "keras", "dataset", comparison)
     if dataset is None:
         raise CrossquantError(f"'{name}' was compared without test samples: make them by `{COMMAND} run` first")
     about = samples.about(dataset)
     about = replace(about, task=UNLABELLED) if comparison.task == UNLABELLED else about
-    labelled = checked(folder / "keras", "labels", comparison) or dataset  # earlier versions kept them there
+    labelled = find_artifact(folder / "keras", "labels", comparison) or dataset  # earlier versions kept them there
     for artifact in (dataset, labelled):
         check_samples(artifact)
     inputs, labels = samples.inputs(dataset)[0], samples.labels(labelled)
-    outputs = judged(folder, comparison, about.judged, samples.count(dataset))
+    outputs = read_outputs(folder, comparison, about.judged, samples.count(dataset))
     reference = outputs.get(comparison.reference)
     truth = Truth(about, labels, samples.mapped(inputs) if TASKS[about.task].judged_by == "inputs" else None, reference)
     fitting = {name: answered for name, answered in outputs.items() if not find_misfit(truth, answered)}
@@ -71,28 +71,28 @@ def check_samples(artifact: Path) -> None:
         raise CrossquantError(f"{artifact} can't be read: {error}: run that experiment again") from None
 
 
-def judged(folder: Path, comparison: Comparison, number: int, count: int) -> dict[str, Array]:
+def read_outputs(folder: Path, comparison: Comparison, number: int, count: int) -> dict[str, Array]:
     """What each variant answered, of the output of this number."""
     outputs = {}
     for row in comparison.variants:
-        path = checked(folder / row.image, f"predictions.{row.name}", comparison)
+        path = find_artifact(folder / row.image, f"predictions.{row.name}", comparison)
         files = predictions.outputs(path) if path else ()
-        if number < len(files) and (answers := sound(files[number], count)) is not None:
+        if number < len(files) and (answers := read_output(files[number], count)) is not None:
             outputs[row.name] = answers
     return outputs
 
 
-def sound(file: Path, count: int) -> Array | None:
+def read_output(file: Path, count: int) -> Array | None:
     """The answers in `file` to `count` samples; None where they are none: their row says so."""
     try:
-        outputs = stage_outputs.array(file)
+        outputs = stage_outputs.map_array(file)
         stage_outputs.check_answer(file.name, outputs, count)
     except Unusable:
         return None
     return outputs
 
 
-def checked(folder: Path, artifact: str, comparison: Comparison) -> Path | None:
+def find_artifact(folder: Path, artifact: str, comparison: Comparison) -> Path | None:
     """Where the artifact is that was compared, its files hashed again; None where the comparison had none."""
     wanted = (comparison.digests or {}).get(artifact)
     if wanted is None:
@@ -107,7 +107,7 @@ def checked(folder: Path, artifact: str, comparison: Comparison) -> Path | None:
     return path
 
 
-def tests(before: Run, after: Run) -> dict[str, Metric]:
+def compare_headlines(before: Run, after: Run) -> dict[str, Metric]:
     """Paired, where both runs answered the same samples, by the task's test; Holm's correction over the variants."""
     if not same_samples(before, after):
         return {}

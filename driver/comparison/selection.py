@@ -22,7 +22,7 @@ WHY_TRIAL = "Made by `run --select`: many recipes, ranked on training images tha
 WHY_FINAL = "Made by `run --select`: the recipes that won, and their accuracy on the test set."
 
 
-def safe_variants(catalog: Catalog, recipes_by_image: dict[str, dict[str, dict[str, Any]]]) -> set[str]:
+def find_cpu_invariant_variants(catalog: Catalog, recipes_by_image: dict[str, dict[str, dict[str, Any]]]) -> set[str]:
     """Of recipes by image and name, the variants that answer alike on every CPU."""
     return {
         f"{image}.{name}"
@@ -32,7 +32,7 @@ def safe_variants(catalog: Catalog, recipes_by_image: dict[str, dict[str, dict[s
     }
 
 
-def trial(data: dict[str, Any], asked: Select, images: Collection[str] = ()) -> dict[str, Any]:
+def make_trial(data: dict[str, Any], asked: Select, images: Collection[str] = ()) -> dict[str, Any]:
     """The experiment that ranks: `data` is the file of the one that was asked for. No gates, and no other CPUs yet.
 
     `images` are those that take part.
@@ -47,7 +47,7 @@ def trial(data: dict[str, Any], asked: Select, images: Collection[str] = ()) -> 
     }
 
 
-def final(
+def make_final(
     data: dict[str, Any], asked: Select, choices: Sequence[Choice], trial_recipes: dict[str, dict[str, dict[str, Any]]]
 ) -> dict[str, Any]:
     """The experiment that tells the winners' test accuracy; `trial_recipes` are the recipes of the trial, by image.
@@ -59,13 +59,13 @@ def final(
         "name": f"{data['name']}.{FINAL}",
         "split": "test",
         "draws": max(data.get("draws", 1), asked.draws),
-        "recipes": only(trial_recipes, {*winners, data.get("reference", "")}),
+        "recipes": select_recipes(trial_recipes, {*winners, data.get("reference", "")}),
         "recommended": winners,
-        "curve": curve(data.get("curve", {}), winners),
+        "curve": select_curve(data.get("curve", {}), winners),
     }
 
 
-def only(every: dict[str, dict[str, dict[str, Any]]], variants: Container[str]) -> dict[str, dict[str, Any]]:
+def select_recipes(every: dict[str, dict[str, dict[str, Any]]], variants: Container[str]) -> dict[str, dict[str, Any]]:
     """Those of `every` recipe that make `variants`."""
     chosen = {
         image: {name: given for name, given in named.items() if f"{image}.{name}" in variants}
@@ -74,21 +74,21 @@ def only(every: dict[str, dict[str, dict[str, Any]]], variants: Container[str]) 
     return {image: named for image, named in chosen.items() if named}
 
 
-def curve(asked: dict[str, Any], winners: Sequence[str]) -> dict[str, Any]:
+def select_curve(asked: dict[str, Any], winners: Sequence[str]) -> dict[str, Any]:
     variants = [name for name in asked.get("variants", ()) if name in winners]
     return asked | {"variants": variants} if variants else {}
 
 
-class Plain(yaml.SafeDumper):
+class PlainDumper(yaml.SafeDumper):
     """Says everything where it belongs, instead of referring to where it was said before."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
-def write(data: dict[str, Any], why: str) -> Path:
+def write_experiment(data: dict[str, Any], why: str) -> Path:
     """The experiment as a file in volumes/inputs/, where `--experiment` finds it by name."""
     path = store.volumes() / "inputs" / f"{data['name']}.yaml"
-    text = yaml.dump(data, Dumper=Plain, sort_keys=False, allow_unicode=True)
+    text = yaml.dump(data, Dumper=PlainDumper, sort_keys=False, allow_unicode=True)
     store.write_atomically(path, f"# {why}\n{text}")
     return path

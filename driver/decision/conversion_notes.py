@@ -2,7 +2,7 @@
 
 from driver.analysis.artifacts import Evidence
 from driver.analysis.facts import ConversionNote, MadeByPt2e, OperatorsInFloat, RewrittenGraph, StageNote
-from driver.analysis.stage_outputs import CONVERSION, NOTES, QUANTIZED, Made
+from driver.analysis.stage_outputs import CONVERSION, NOTES, QUANTIZED, ConversionReport
 
 
 def read_notes(evidence: Evidence, variant: str) -> tuple[ConversionNote, ...]:
@@ -11,11 +11,11 @@ def read_notes(evidence: Evidence, variant: str) -> tuple[ConversionNote, ...]:
         return ()
     exported = [name for name in evidence.plan.step(variant).inputs if name == "exported"]
     lines = [line for name in (*exported, variant) for line in evidence.content(name, NOTES) or ()]
-    conversion = evidence.content(variant, QUANTIZED) or evidence.content(variant, CONVERSION) or Made()
-    return (*map(StageNote, lines), *notes_of(conversion))
+    conversion = evidence.content(variant, QUANTIZED) or evidence.content(variant, CONVERSION) or ConversionReport()
+    return (*map(StageNote, lines), *list_notes(conversion))
 
 
-def notes_of(conversion: Made) -> list[ConversionNote]:
+def list_notes(conversion: ConversionReport) -> list[ConversionNote]:
     notes: list[ConversionNote] = []
     if conversion.reason:
         notes.append(MadeByPt2e(conversion.reason))

@@ -16,7 +16,7 @@ def names(rows: Sequence[Variant]) -> list[str]:
     return [name for name in dict.fromkeys(metric.name for row in rows for metric in row.metrics) if name != "accuracy"]
 
 
-def of_task(comparison: Comparison) -> list[str]:
+def task_names(comparison: Comparison) -> list[str]:
     """The same of a task without classes; where no row has any, the one it is judged by."""
     return names(comparison.variants) or [comparison.spec.headline]
 
@@ -26,12 +26,12 @@ def headings(comparison: Comparison) -> tuple[str, ...]:
     speed = f"{comparison.unit} /s"
     if comparison.spec.has_classes:
         return (*CLASSES, speed)
-    return ("variant", *figure_headings(comparison), *PRICE[:2], speed)
+    return ("variant", *metric_headings(comparison), *PRICE[:2], speed)
 
 
-def figure_headings(comparison: Comparison) -> list[str]:
+def metric_headings(comparison: Comparison) -> list[str]:
     """Of the figures of a task without classes."""
-    first, *others = [metric_specs.METRIC_SPECS[name] for name in of_task(comparison)]
+    first, *others = [metric_specs.METRIC_SPECS[name] for name in task_names(comparison)]
     fidelity = not comparison.spec.has_differences
     difference = [] if fidelity else [first.difference_heading]
     noise = [] if fidelity else ["SQNR dB"]
@@ -40,26 +40,26 @@ def figure_headings(comparison: Comparison) -> list[str]:
 
 def cells(comparison: Comparison, row: Variant) -> list[str]:
     """The row's figures as text, in the order of the headings; its status first where that is not `ok`."""
-    figures = classes(row) if comparison.spec.has_classes else others(comparison, row)
-    prices = price(row)
+    figures = class_cells(row) if comparison.spec.has_classes else metric_cells(comparison, row)
+    prices = price_cells(row)
     texts = [*figures, *(prices if comparison.spec.has_classes else [*prices[:2], prices[3]])]
     return texts if row.status == "ok" else [row.status, *texts[1:]]
 
 
-def classes(row: Variant) -> list[str]:
+def class_cells(row: Variant) -> list[str]:
     accuracy = row.headline
     return [
-        written(None if accuracy is None else 100 * accuracy.value, "{:.2f}"),
-        written(metric_specs.difference_in_points(accuracy), "{:+.2f}"),
-        written(None if row.agreement is None else 100 * row.agreement, "{:.2f}"),
-        written(row.max_abs_diff, "{:.1e}"),
+        format_value(None if accuracy is None else 100 * accuracy.value, "{:.2f}"),
+        format_value(metric_specs.difference_in_points(accuracy), "{:+.2f}"),
+        format_value(None if row.agreement is None else 100 * row.agreement, "{:.2f}"),
+        format_value(row.max_abs_diff, "{:.1e}"),
     ]
 
 
-def others(comparison: Comparison, row: Variant) -> list[str]:
+def metric_cells(comparison: Comparison, row: Variant) -> list[str]:
     """Of a task without classes."""
     metrics = {metric.name: metric for metric in row.metrics}
-    first, *rest = of_task(comparison)
+    first, *rest = task_names(comparison)
     cells = [value(metrics.get(first))]
     if comparison.spec.has_differences:
         cells.append(difference(metrics.get(first)))
@@ -86,17 +86,17 @@ def sqnr(row: Variant) -> str:
     return "exact" if row.drift.sqnr_db is None else f"{row.drift.sqnr_db:.1f}"
 
 
-def price(row: Variant) -> list[str]:
+def price_cells(row: Variant) -> list[str]:
     latency = row.latency_ms
     return [
-        written(None if row.size_bytes is None else row.size_bytes / 1000, "{:,.0f}"),
-        written(latency.p50 if latency else None, "{:.3f}"),
-        written(latency.p90 if latency else None, "{:.3f}"),
-        written(row.images_per_second, "{:,.0f}"),
+        format_value(None if row.size_bytes is None else row.size_bytes / 1000, "{:,.0f}"),
+        format_value(latency.p50 if latency else None, "{:.3f}"),
+        format_value(latency.p90 if latency else None, "{:.3f}"),
+        format_value(row.images_per_second, "{:,.0f}"),
     ]
 
 
-def written(value: float | None, form: str) -> str:
+def format_value(value: float | None, form: str) -> str:
     return NONE if value is None else form.format(value)
 
 

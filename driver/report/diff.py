@@ -7,7 +7,7 @@ from rich.text import Text
 
 from driver.analysis import metric_specs
 from driver.analysis.results import Comparison, Interval, Metric, Variant
-from driver.comparison.run_diff import Run, count_changed, same_data, tests
+from driver.comparison.run_diff import Run, compare_headlines, count_changed, same_data
 from driver.report import columns
 from driver.report.phrases import points
 
@@ -69,7 +69,7 @@ def describe_data(comparison: Comparison) -> str:
 def rows(before: Run, after: Run) -> list[list[str]]:
     old = {row.name: row for row in before.comparison.variants}
     new = {row.name: row for row in after.comparison.variants}
-    pairs = tests(before, after)
+    pairs = compare_headlines(before, after)
     return [
         cells(name, old.get(name), new.get(name), pairs.get(name), count_changed(name, before, after))
         for name in {**old, **new}

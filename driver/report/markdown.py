@@ -19,7 +19,7 @@ def markdown_text(comparison: Comparison) -> str:
 
 def beginning(comparison: Comparison) -> list[str]:
     first = phrases.first_sentence(comparison)
-    notes = [f"> **{comment_limits.escaped(note)}**" for note in phrases.notes(comparison)]
+    notes = [f"> **{comment_limits.escaped(note)}**" for note in phrases.run_warnings(comparison)]
     noted = [line for note in comment_limits.first(notes, comment_limits.NOTES) for line in (note, "")]
     directions = [line for line in (phrases.direction(comparison),) if line]
     return [
@@ -52,7 +52,7 @@ def rest(comparison: Comparison) -> list[str]:
     remarked = [
         f"- `{row.name}`: {comment_limits.escaped(remark)}"
         for row in comparison.variants
-        for remark in phrases.remarks(row, comparison.unit)
+        for remark in phrases.row_notes(row, comparison.unit)
     ]
     lines += ["", *comment_limits.first(remarked, comment_limits.REMARKS)] if remarked else []
     lines += folded(comparison)
@@ -114,7 +114,7 @@ def draw_lines(comparison: Comparison) -> list[str]:
     rows = []
     for row in comparison.variants:
         if (draws := row.draws) is not None and not metric_specs.spec_of(row.headline).counted:
-            rows.append(other_draw_line(row, draws))
+            rows.append(metric_draw_line(row, draws))
         elif draws is not None:
             values = [100 * value for value in draws.accuracies]
             mean = f"{100 * draws.mean:.2f} | {100 * draws.sd:.2f} | {min(values):.2f}…{max(values):.2f}"
@@ -122,7 +122,7 @@ def draw_lines(comparison: Comparison) -> list[str]:
     return rows
 
 
-def other_draw_line(row: Variant, draws: Draws) -> str:
+def metric_draw_line(row: Variant, draws: Draws) -> str:
     """Of a task without classes."""
     spec, values = metric_specs.spec_of(row.headline), draws.accuracies
     spread = f"{spec.bare(min(values))}…{spec.bare(max(values))}"

@@ -277,7 +277,7 @@ def short(metric: str, value: float) -> str:
 # Rows.
 
 
-def remarks(row: Variant, unit: str) -> list[str]:
+def row_notes(row: Variant, unit: str) -> list[str]:
     """What a reader must know of a row: what looks wrong with it, how it was made, and the rest."""
     wrong = [warning for warning in row.warnings if isinstance(warning, FarFromFloat)]
     others = [warning for warning in row.warnings if not isinstance(warning, FarFromFloat)]
@@ -363,7 +363,7 @@ def row_lines(comparison: Comparison) -> list[str]:
         for row in comparison.variants
         if row.draws
     ]
-    return drawn + [f"{row.name}: {line}" for row in comparison.variants for line in remarks(row, comparison.unit)]
+    return drawn + [f"{row.name}: {line}" for row in comparison.variants for line in row_notes(row, comparison.unit)]
 
 
 def spread(row: Variant, draws: Draws) -> str:
@@ -391,7 +391,7 @@ def title(comparison: Comparison) -> str:
     return f"{comparison.experiment}: {images:,} {split} {comparison.unit} of {name}, against {comparison.reference}"
 
 
-def notes(comparison: Comparison) -> list[str]:
+def run_warnings(comparison: Comparison) -> list[str]:
     """What the reader must know before the metrics."""
     warnings = [run_warning_sentence(warning) for warning in comparison.warnings]
     images = comparison.dataset.get("test_images")

@@ -11,7 +11,7 @@ from driver.report.styles import STYLES
 
 
 def show(comparison: Comparison, console: Console) -> None:
-    for line in phrases.notes(comparison):
+    for line in phrases.run_warnings(comparison):
         console.print(Text(line, "bold yellow"), soft_wrap=True)
     console.print(Text(phrases.title(comparison), "bold"), soft_wrap=True)
     if direction := phrases.direction(comparison):

@@ -29,14 +29,15 @@ def draws(row, sd, number=5):
 def curve(top):
     rights = [round(2000 * (top - 0.3 / images)) for images in SIZES]
     return tuple(
-        Point(images, right / 2000, statistics.wilson(right, 2000)) for images, right in zip(SIZES, rights, strict=True)
+        Point(images, right / 2000, statistics.wilson_interval(right, 2000))
+        for images, right in zip(SIZES, rights, strict=True)
     )
 
 
 def emulated(cpu, here, there, differing, images=500):
     """`here`, `there`: how many are right."""
-    interval = statistics.wilson(there, images)
-    p_value = statistics.paired(np.arange(images) < here, np.arange(images) < there).p_value
+    interval = statistics.wilson_interval(there, images)
+    p_value = statistics.pair_answers(np.arange(images) < here, np.arange(images) < there).p_value
     return Emulated(cpu, images, there / images, interval, here / images, 1 - differing / images, p_value)
 
 

@@ -13,7 +13,7 @@ def compute(output: EvaluatedOutput) -> dict[str, Computation]:
     outputs, exact = numerics.flatten_samples(output.outputs), tasks.match_labels(output.outputs, output.labels)
     absolute = [np.abs(answered - true).mean(axis=1) for answered, true in blocks_in_pairs(outputs, exact)]
     if numerics.count_values(exact) > numerics.MANY_VALUES:
-        r_squared = weighted_statistics.pooled(*numerics.squared_deviations(outputs, exact))
+        r_squared = weighted_statistics.pooled_r_squared(*numerics.squared_deviations(outputs, exact))
     else:
         r_squared = weighted_statistics.r_squared(outputs.astype(np.float64), exact.astype(np.float64))
     return {

@@ -33,7 +33,7 @@ def sentence(comparison: Comparison) -> str:
 
 def from_best(rows: Accuracies) -> str:
     best, *others = rows
-    near = [name for name in others if calibration_draws.equal(rows[best], rows[name])]
+    near = [name for name in others if calibration_draws.are_indistinguishable(rows[best], rows[name])]
     return (
         f"The draws tell all others from {best}, which has the best mean{f', but for {listed(near)}' if near else ''}."
     )
@@ -41,7 +41,9 @@ def from_best(rows: Accuracies) -> str:
 
 def alike(rows: Accuracies) -> list[list[str]]:
     """Groups of recipes of which no two can be told apart, in the order of `rows`; every such pair is in one."""
-    pairs = [pair for pair in combinations(rows, 2) if calibration_draws.equal(rows[pair[0]], rows[pair[1]])]
+    pairs = [
+        pair for pair in combinations(rows, 2) if calibration_draws.are_indistinguishable(rows[pair[0]], rows[pair[1]])
+    ]
     equal = set(pairs) | {(other, one) for one, other in pairs}
     groups = []
     while pairs:

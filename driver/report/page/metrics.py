@@ -12,13 +12,13 @@ Cell = tuple[str, str]  # a figure, and what stands below it
 
 def headings(comparison: Comparison) -> list[str]:
     """Of the figures in the main table, of a task without classes."""
-    names = columns.figure_headings(comparison)
+    names = columns.metric_headings(comparison)
     return names if not comparison.spec.has_differences else [*names[:2], "p (Holm)", *names[2:]]
 
 
 def cells(comparison: Comparison, row: Variant) -> list[Cell]:
     """The same figures, with the intervals of those that are compared."""
-    plain = [(text, "") for text in columns.others(comparison, row)]
+    plain = [(text, "") for text in columns.metric_cells(comparison, row)]
     if not comparison.spec.has_differences or row.headline is None:
         return plain if not comparison.spec.has_differences else [*plain[:2], ("–", ""), *plain[2:]]
     metric = row.headline
@@ -51,7 +51,7 @@ def names(comparison: Comparison) -> list[str]:
     return columns.names(comparison.variants)
 
 
-def several(comparison: Comparison) -> list[tuple[Variant, OutputDrift]]:
+def list_outputs(comparison: Comparison) -> list[tuple[Variant, OutputDrift]]:
     """Every output of every variant but the reference, where the model has more than one."""
     rows = [row for row in comparison.variants if row.name != comparison.reference]
     return [(row, output) for row in rows for output in row.outputs]
@@ -61,7 +61,7 @@ def decibels(value: float | None) -> str:
     return "exact" if value is None else f"{value:.1f}"
 
 
-def explained(comparison: Comparison) -> str:
+def explain_metrics(comparison: Comparison) -> str:
     """What the metrics are, in words."""
     how = "the same samples through both, 1,000 times with replacement"
     if comparison.spec.has_classes:
@@ -72,7 +72,7 @@ def explained(comparison: Comparison) -> str:
     return f"Intervals and p are of the paired bootstrap: {how}. Holm's correction is over the quantized variants."
 
 
-def matters(name: str) -> str:
+def margin_text(name: str) -> str:
     """How much of a loss is looked away from."""
     spec = metric_specs.METRIC_SPECS[name]
     if not spec.margin:

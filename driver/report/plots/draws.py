@@ -86,10 +86,10 @@ def lines(axes: Axes, comparison: Comparison, rows: Sequence[Variant]) -> list[s
         axes.plot(xs, ys, color=colour, linestyle="", zorder=4, gid=f"{drawing.MARK}{number}", **shape)
     numbers(axes, sorted({point.images for row in rows for point in row.curve}))
     names_at_ends(axes, comparison, rows)
-    return [f"{row.name}: {', '.join(told(comparison, point) for point in row.curve)}" for row in rows]
+    return [f"{row.name}: {', '.join(point_text(comparison, point) for point in row.curve)}" for row in rows]
 
 
-def told(comparison: Comparison, point: Point) -> str:
+def point_text(comparison: Comparison, point: Point) -> str:
     return f"{point.images:,} {comparison.unit} {columns.headline(comparison).text(point.accuracy)}"
 
 

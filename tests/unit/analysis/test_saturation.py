@@ -213,14 +213,14 @@ def test_what_pt2e_made_in_the_place_of_fx_has_other_products():
 def test_a_row_without_the_figure_of_its_own_gates_is_held_to_the_usual_ones():
     row = make_variant("onnx.u8s8", "onnx", "u8s8", "ok", accuracy=0.8, saturated=True)
     limits = replace(STRICT, saturating={"sqnr": Bound(min=5)})
-    assert [(gate.limit, gate.holds) for gate in gates.evaluate(limits, [row])] == [(0.85, False)]
-    assert gates.not_held(limits, row) == ()
+    assert [(gate.limit, gate.holds) for gate in gates.check_gates(limits, [row])] == [(0.85, False)]
+    assert gates.find_gates_not_held(limits, row) == ()
 
 
 def test_a_figure_that_the_task_has_not_is_refused_in_every_group():
     row = make_variant("onnx.u8s8", "onnx", "u8s8", "ok", accuracy=0.8)
     with pytest.raises(Exception, match=r"^gates\.saturating\.mae: the task is classification"):
-        list(gates.evaluate(Gates(saturating={"mae": Bound(max=1)}), [row]))
+        list(gates.check_gates(Gates(saturating={"mae": Bound(max=1)}), [row]))
 
 
 ALL = declarations.load(declarations.optional())
@@ -267,7 +267,7 @@ def test_markdown_names_them_too():
 
 def test_nothing_is_said_where_every_row_is_held():
     assert "Not held" not in markdown.markdown_text(comparisons.comparison())
-    assert "not held" not in page.html(comparisons.comparison(), comparisons.bare())
+    assert "not held" not in page.page_html(comparisons.comparison(), comparisons.bare())
 
 
 def test_junit_has_them_as_skipped_with_the_reason():
@@ -286,7 +286,7 @@ def test_junit_has_them_as_skipped_with_the_reason():
 
 
 def test_the_page_lists_them_with_their_limits():
-    made = page.html(spared(), comparisons.bare())
+    made = page.page_html(spared(), comparisons.bare())
     assert LINE in made
     assert made.count("○ not held</span>") == 2
     assert "Quantized variants that saturate on this CPU: top-1 ≥ 60 %" in made

@@ -166,7 +166,7 @@ def test_the_other_rows_and_the_report_go_on(volume):
     others = [[row for row in made.variants if row.name not in failed] for made in (before, after)]
     assert [accuracy_of(row) for row in others[0]] == [accuracy_of(row) for row in others[1]]
     assert find_exit_code(after) == 3
-    assert saturation.answered_on(found, "torch.int8") is None
+    assert saturation.read_answering_cpu(found, "torch.int8") is None
 
 
 def test_what_the_export_noted_wrongly_is_a_failure_of_its_own(volume):
@@ -361,7 +361,7 @@ def test_layers_that_can_not_be_drawn(monkeypatch, bad):
     volume.variant("onnx.int8", answers(15))
     volume.explain(dataclasses.replace(FOUND, float_kl=bad))
     found = evidence(volume)
-    assert explanations.find(found, "onnx.int8") is None
+    assert explanations.read_explanation(found, "onnx.int8") is None
     assert found.problem("explain.onnx.int8").startswith(
         "its layers can't be read: layers.json: a KL divergence is no "
     )

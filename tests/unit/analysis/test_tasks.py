@@ -10,7 +10,7 @@ import task_makers
 from evidence_makers import LABELS, ORDER, Volume, answers, default_experiment, evaluate
 from pytest import approx
 from task_makers import CASES, TaskVolume, compared
-from variant_makers import accuracy_of, difference_of, interval_of
+from variant_makers import accuracy_of, difference_of
 
 from driver.analysis import evaluation, metric_specs
 from driver.analysis.evaluation import Answer, Truth
@@ -198,9 +198,9 @@ def test_a_sure_loss_that_matters_to_nobody_is_none():
         volume.variant(name, (case.labels + np.float32(factor) * error, case.outputs[1]))
     made = rows(volume.compare())
     assert figures(made["onnx.u8s8"])["mae"].p_holm < 0.05
-    assert not judgements.worse(made["onnx.u8s8"])
-    assert judgements.negligibly_worse(made["onnx.u8s8"])
-    assert judgements.worse(made["onnx.uint8"])
+    assert not judgements.is_worse(made["onnx.u8s8"])
+    assert judgements.is_negligibly_worse(made["onnx.u8s8"])
+    assert judgements.is_worse(made["onnx.uint8"])
 
 
 def metric(value, delta, p_value, better="lower", name="mae"):
@@ -324,7 +324,7 @@ def test_a_thousand_classes_stay_bearable():
     noisy = outputs + random.normal(0, 0.5, outputs.shape).astype(np.float32)
     known = task_makers.compared("fidelity").variants[0]
     started = time.process_time()
-    row = compare.judged(replace(known, metrics=()), Answer(truth, noisy), Answer(truth, outputs))
+    row = compare.add_metrics(replace(known, metrics=()), Answer(truth, noisy), Answer(truth, outputs))
     assert time.process_time() - started < 4
     assert row.confusion == ()
     assert len(row.classes) == 1000
@@ -340,7 +340,7 @@ def test_logits_are_judged_by_their_probabilities():
     noisy = logits + np.float32(0.25)
     truth = Truth(About(), LABELS, None, logits)
     known = compared("fidelity").variants[0]
-    row = compare.judged(replace(known, metrics=()), Answer(truth, noisy), Answer(truth, logits))
+    row = compare.add_metrics(replace(known, metrics=()), Answer(truth, noisy), Answer(truth, logits))
     assert (accuracy_of(row), row.max_abs_diff) == (0.9, approx(0.25, rel=1e-5))
     assert row.ece == approx(0.01, abs=1e-4), "91% sure, and right in 90%"
     assert row.drift.kl == approx(0, abs=1e-6), "a softmax doesn't see what is added to all"
