@@ -10,7 +10,7 @@ from typing import Any
 
 from driver.analysis import stage_outputs, timing_summary
 from driver.analysis.results import Cold
-from driver.analysis.stage_outputs import InFloat, Unusable
+from driver.analysis.stage_outputs import ExcludedLayers, Unusable
 from driver.experiment.model import SAMPLE_SUFFIX, Experiment
 from driver.host import facts
 from shared.artifacts import store
@@ -62,20 +62,20 @@ class Evidence:
         if manifest is not None and name not in self._problems:
             self._problems[name] = ""
             try:
-                self._contents[name] = stage_outputs.contents(store.artifact_path(self.plan, name), manifest.files)
+                self._contents[name] = stage_outputs.read_contents(store.artifact_path(self.plan, name), manifest.files)
                 self._check(name, manifest.files)
             except Unusable as error:
                 run = "predict" if name.startswith(PREDICTIONS) else self.steps[name].run if name in self.steps else ""
-                self._problems[name] = stage_outputs.told(run, error, self.command("--force", name))
+                self._problems[name] = stage_outputs.describe_problem(run, error, self.command("--force", name))
         return self._problems.get(name, "") if manifest is not None else ""
 
     def _check(self, name: str, files: Collection[str]) -> None:
         """Unusable where the content of the artifact says what it can't say."""
-        folder, found = store.artifact_path(self.plan, name), self._contents[name]
+        folder, contents = store.artifact_path(self.plan, name), self._contents[name]
         run = self.steps[name].run if name in self.steps else ""
-        if (needed := stage_outputs.NEEDED.get(run)) and needed not in found:
+        if (needed := stage_outputs.NEEDED.get(run)) and needed not in contents:
             raise Unusable(f"{needed} is missing")
-        stage_outputs.check_notes(found.get(stage_outputs.NOTES, ()))
+        stage_outputs.check_notes(contents.get(stage_outputs.NOTES, ()))
         stage_outputs.check_samples(folder, files, needed=name in SAMPLES)
         if name in LABELS.values():
             labelled = next(samples_of for samples_of, labels in LABELS.items() if labels == name)
@@ -83,15 +83,15 @@ class Evidence:
         elif name.startswith(PREDICTIONS):
             stage_outputs.check_answers(folder, files, self._count(self.steps[name].inputs[1]))
         elif run == "latency":
-            stage_outputs.check_timings(found[stage_outputs.TIMINGS], self._own(name))
+            stage_outputs.check_timings(contents[stage_outputs.TIMINGS], self._own(name))
         elif run == "explain":
-            stage_outputs.check_layers(found[layer_errors.FILE])
+            stage_outputs.check_layers(contents[layer_errors.FILE])
         elif run == "startup":
-            stage_outputs.check_starts(found[stage_outputs.STARTS], self._own(name))
+            stage_outputs.check_starts(contents[stage_outputs.STARTS], self._own(name))
         elif run == "emulate":
             here = self.outputs(self.steps[name].inputs[0])
-            own = None if here is None else stage_outputs.judged(here, self.about())
-            stage_outputs.check_emulated(folder, files, found[emulation.SUMMARY], own)
+            own = None if here is None else stage_outputs.select_evaluated_output(here, self.about())
+            stage_outputs.check_emulated(folder, files, contents[emulation.SUMMARY], own)
 
     def _count(self, artifact: str) -> int | None:
         """Of the samples in it."""
@@ -177,8 +177,8 @@ class Evidence:
 
     def failures(self) -> tuple[Failure, ...]:
         """What no row tells: stages that make no variant and no predictions, such as latency, and have no result."""
-        told = {name for step in variants(self.plan) for name in (step.output, f"predictions.{step.output}")}
-        others = [step for step in self.plan.steps if step.output not in told]
+        shown_in_rows = {name for step in variants(self.plan) for name in (step.output, f"predictions.{step.output}")}
+        others = [step for step in self.plan.steps if step.output not in shown_in_rows]
         lacking = [
             step.output
             for step in others
@@ -219,14 +219,14 @@ class Evidence:
 
     def versions(self) -> dict[str, dict[str, str]]:
         """Per image, what its requirements name, as installed where its artifacts were made."""
-        found: dict[str, dict[str, str]] = {}
+        by_image: dict[str, dict[str, str]] = {}
         for step in variants(self.plan):
             manifest = self.freshness.current(step.output)
-            if manifest is not None and step.image not in found:
+            if manifest is not None and step.image not in by_image:
                 installed = self.installed(step.output)
                 named = sorted(direct_requirements(step.image))
-                found[step.image] = {name: installed.get(normalized(name), "unknown") for name in named}
-        return found
+                by_image[step.image] = {name: installed.get(normalized(name), "unknown") for name in named}
+        return by_image
 
     def installed(self, name: str) -> dict[str, str]:
         """Versions of the packages that `name` was made with, by their normalized names."""
@@ -235,8 +235,8 @@ class Evidence:
 
     def in_float(self, variant: str) -> tuple[tuple[str, ...], bool | None]:
         """The layers that `exclude: auto` left in float, and whether its limit holds."""
-        found: InFloat | None = self.content(variant, EXCLUDED)
-        return (found.layers, found.holds) if found else ((), None)
+        excluded: ExcludedLayers | None = self.content(variant, EXCLUDED)
+        return (excluded.layers, excluded.holds) if excluded else ((), None)
 
     def whole(self, variant: str) -> str:
         """The variant that is `variant` with no layer left in float by `exclude: auto`; "" where there is none."""
@@ -256,20 +256,20 @@ class Evidence:
 
     def passes(self) -> dict[str, list[Timings]]:
         """Of each image, what its latency stage wrote, in the order of the turns."""
-        found: dict[str, list[Timings]] = {}
+        by_image: dict[str, list[Timings]] = {}
         for step in self.plan.steps:
             timings = self.content(step.output, stage_outputs.TIMINGS) if step.run == "latency" else None
             if timings is not None:
-                found.setdefault(step.image, []).append(timings)
-        return found
+                by_image.setdefault(step.image, []).append(timings)
+        return by_image
 
     def cold(self) -> dict[str, Cold]:
         """Of each variant, the median cold start."""
-        found: dict[str, Cold] = {}
+        by_variant: dict[str, Cold] = {}
         for step in self.plan.steps:
             starts = self.content(step.output, stage_outputs.STARTS) if step.run == "startup" else None
-            found |= {name: timing_summary.middle(all_of) for name, all_of in (starts or {}).items()}
-        return found
+            by_variant |= {name: timing_summary.pick_median_start(all_of) for name, all_of in (starts or {}).items()}
+        return by_variant
 
     def fingerprint(self, experiment: Experiment) -> str:
         """One digest of all that a comparison is made from: what is on the volume, the experiment, our own code."""
@@ -289,8 +289,8 @@ class Evidence:
 def variants(plan: Plan) -> list[Step]:
     """The steps that make a variant: those whose predictions are made too. Float ones come first; no further draws."""
     outputs = {step.output for step in plan.steps}
-    found = [step for step in plan.steps if f"predictions.{step.output}" in outputs and not step.draw]
-    return sorted(found, key=lambda step: recipe(step) != "fp32")
+    steps = [step for step in plan.steps if f"predictions.{step.output}" in outputs and not step.draw]
+    return sorted(steps, key=lambda step: recipe(step) != "fp32")
 
 
 def recipe(step: Step) -> str:

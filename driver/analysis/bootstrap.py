@@ -1,9 +1,9 @@
-"""Intervals and paired tests for figures that are no counts: the bootstrap over the samples.
+"""Intervals and paired tests for metrics that are no counts: the bootstrap over the samples.
 
-A figure is a function of weights, (samples, resamples) -> (resamples,): how often each resample drew each sample; all
-ones give the figure itself. The resamples are the same for everything that has as many samples, so that a difference
-of two figures, resample by resample, is the paired one. Efron and Tibshirani, "An Introduction to the Bootstrap"
-(1993): chapter 13 for the percentile interval, section 13.3 for that of a transformed or skewed figure.
+A weighted metric is a function of weights, (samples, resamples) -> (resamples,): how often each resample drew each
+sample; all ones give the metric itself. The resamples are the same for everything that has as many samples, so that a
+difference of two metrics, resample by resample, is the paired one. Efron and Tibshirani, "An Introduction to the
+Bootstrap" (1993): chapter 13 for the percentile interval, section 13.3 for that of a transformed or skewed metric.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +16,7 @@ from scipy.stats import norm
 from driver.analysis.results import Interval
 
 Doubles = NDArray[np.float64]
-Figure = Callable[[Doubles], Doubles]
+WeightedMetric = Callable[[Doubles], Doubles]
 
 RESAMPLES, FEWEST = 1000, 200
 DRAWS = 100_000_000  # of samples in all: beyond 100,000 samples there are fewer resamples, since each tells more
@@ -26,70 +26,70 @@ SEED = 0
 ROUNDING = 1e-9  # a spread that is less of the difference is none
 
 
-def number(samples: int, labels: int = 1) -> int:
+def count_resamples(samples: int, labels: int = 1) -> int:
     """How many resamples there are of so many samples, which have so many labels to rank them by."""
     most = min(DRAWS // max(1, samples), RANKED // max(1, samples * labels))
     return max(FEWEST, min(RESAMPLES, most))
 
 
-def weights(samples: int, labels: int = 1) -> Iterator[Doubles]:
+def iterate_weights(samples: int, labels: int = 1) -> Iterator[Doubles]:
     """Blocks of (samples, some resamples): how often each was drawn, with replacement. Always the same ones."""
-    random, total = np.random.default_rng(SEED), number(samples, labels)
+    random, total = np.random.default_rng(SEED), count_resamples(samples, labels)
     size = max(1, min(total, BLOCK // max(1, samples)))
     for start in range(0, total, size):
-        yield drawn(random, samples, min(size, total - start))
+        yield draw_weights(random, samples, min(size, total - start))
 
 
-def drawn(random: np.random.Generator, samples: int, resamples: int) -> Doubles:
-    found = random.integers(0, samples, (resamples, samples), np.int64)
-    found += samples * np.arange(resamples)[:, None]
-    counts = np.bincount(found.ravel(), minlength=resamples * samples).reshape(resamples, samples)
+def draw_weights(random: np.random.Generator, samples: int, resamples: int) -> Doubles:
+    positions = random.integers(0, samples, (resamples, samples), np.int64)
+    positions += samples * np.arange(resamples)[:, None]
+    counts = np.bincount(positions.ravel(), minlength=resamples * samples).reshape(resamples, samples)
     return np.ascontiguousarray(counts.T, np.float64)
 
 
-def values(figures: Mapping[str, Figure], samples: int) -> dict[str, float]:
+def compute_values(metrics: Mapping[str, WeightedMetric], samples: int) -> dict[str, float]:
     """Of all samples, each once."""
     once = np.ones((samples, 1))
-    return {name: float(figure(once)[0]) for name, figure in figures.items()}
+    return {name: float(metric(once)[0]) for name, metric in metrics.items()}
 
 
-def resampled(figures: Mapping[str, Figure], samples: int, labels: int = 1) -> dict[str, Doubles]:
-    """Each figure on every resample; NaN where a resample has nothing to tell it from."""
-    blocks: dict[str, list[Doubles]] = {name: [] for name in figures}
-    for block in weights(samples, labels):
-        for name, figure in figures.items():
-            blocks[name].append(figure(block))
-    return {name: np.concatenate(found) for name, found in blocks.items()}
+def resample(metrics: Mapping[str, WeightedMetric], samples: int, labels: int = 1) -> dict[str, Doubles]:
+    """Each metric on every resample; NaN where a resample has nothing to tell it from."""
+    blocks: dict[str, list[Doubles]] = {name: [] for name in metrics}
+    for block in iterate_weights(samples, labels):
+        for name, metric in metrics.items():
+            blocks[name].append(metric(block))
+    return {name: np.concatenate(values) for name, values in blocks.items()}
 
 
-def interval(found: Doubles, confidence: float = 0.95) -> Interval | None:
-    """Percentile interval; None where no resample tells the figure."""
-    told = found[~np.isnan(found)]
-    if not told.size:
+def percentile_interval(replicates: Doubles, confidence: float = 0.95) -> Interval | None:
+    """Percentile interval; None where no resample tells the metric."""
+    defined = replicates[~np.isnan(replicates)]
+    if not defined.size:
         return None
-    low, high = np.quantile(told, (0.5 - confidence / 2, 0.5 + confidence / 2))
+    low, high = np.quantile(defined, (0.5 - confidence / 2, 0.5 + confidence / 2))
     return Interval(float(low), float(high))
 
 
-def p_value(difference: float, found: Doubles) -> float:
+def compute_p_value(difference: float, replicates: Doubles) -> float:
     """Two-sided, for a difference of nothing: twice the share of the resamples on the other side of 0, which counts.
 
     Where no resample is there, that share is only known to be small: it is that of a normal distribution with the
     resamples' spread, at most 1/(resamples + 1). A correction for many tests could find nothing otherwise.
     """
-    told = found[~np.isnan(found)]
-    if difference == 0 or not told.size:
+    defined = replicates[~np.isnan(replicates)]
+    if difference == 0 or not defined.size:
         return 1.0
-    beyond = int(np.count_nonzero(told <= 0 if difference > 0 else told >= 0))
-    floor = 1 / (told.size + 1)
+    beyond = int(np.count_nonzero(defined <= 0 if difference > 0 else defined >= 0))
+    floor = 1 / (defined.size + 1)
     if beyond:
-        return min(1.0, max(2 * beyond / told.size, floor))
-    spread = float(told.std(ddof=1)) if told.size > 1 else 0.0
+        return min(1.0, max(2 * beyond / defined.size, floor))
+    spread = float(defined.std(ddof=1)) if defined.size > 1 else 0.0
     alike = spread <= ROUNDING * abs(difference)
     return floor if alike else min(floor, 2 * float(norm.sf(abs(difference) / spread)))
 
 
 @lru_cache(maxsize=4)
-def scale(confidence: float) -> float:
+def interval_scale(confidence: float) -> float:
     """By what the half-width of a 95% interval is multiplied for another confidence, as a normal's is."""
     return float(norm.ppf(0.5 + confidence / 2) / norm.ppf(0.975))

@@ -10,47 +10,50 @@ from driver.analysis.evaluation import Evaluation, compute_headline
 from driver.analysis.results import SIGNIFICANT, Draws, Interval, Point
 
 
-def spread(evaluation: Evaluation, variant: str, reference: float | None) -> Draws | None:
+def summarize_draws(evaluation: Evaluation, variant: str, reference: float | None) -> Draws | None:
     """Of `variant` on all draws that have answers; None where it was drawn once. `reference` is its accuracy, 0-1, or
     its figure by the task.
     """
-    names = [variant, *(name for name, draw in further(evaluation.evidence, variant) if draw.startswith("d"))]
+    names = [
+        variant,
+        *(name for name, draw in iterate_further_draws(evaluation.evidence, variant) if draw.startswith("d")),
+    ]
     answers = [answer for name in names if (answer := evaluation.judged_answer(name)) is not None]
     if len(names) == 1 or len(answers) != len(names):
         return None
-    found = [answer.value for answer in answers]
-    mean, scale = float(np.mean(found)), 100 if answers[0].truth.spec.has_classes else 1
+    values = [answer.value for answer in answers]
+    mean, scale = float(np.mean(values)), 100 if answers[0].truth.spec.has_classes else 1
     delta = 0.0 if reference is None else scale * (mean - reference)
-    return Draws(tuple(found), mean, float(np.std(found, ddof=1)), delta)
+    return Draws(tuple(values), mean, float(np.std(values, ddof=1)), delta)
 
 
-def curve(evaluation: Evaluation, variant: str) -> tuple[Point, ...]:
+def collect_curve(evaluation: Evaluation, variant: str) -> tuple[Point, ...]:
     """Accuracy of `variant` against the size of its calibration set, as far as there are answers."""
     points = []
-    for name, draw in further(evaluation.evidence, variant):
+    for name, draw in iterate_further_draws(evaluation.evidence, variant):
         answer = evaluation.judged_answer(name) if draw.startswith("n") else None
         if answer is not None:
-            found = compute_headline(answer)
-            span = found.interval or Interval(found.value, found.value)
-            points.append(Point(int(draw.removeprefix("n")), found.value, span))
+            metric = compute_headline(answer)
+            span = metric.interval or Interval(metric.value, metric.value)
+            points.append(Point(int(draw.removeprefix("n")), metric.value, span))
     return tuple(sorted(points, key=lambda point: point.images))
 
 
-def further(evidence: Evidence, variant: str) -> Iterator[tuple[str, str]]:
+def iterate_further_draws(evidence: Evidence, variant: str) -> Iterator[tuple[str, str]]:
     """Name and draw of the variants that are `variant` on other calibration sets."""
     for step in evidence.plan.steps:
         if step.draw and step.output == f"{variant}.{step.draw}":
             yield step.output, step.draw
 
 
-def equal(one: Sequence[float], other: Sequence[float]) -> bool:
+def are_indistinguishable(one: Sequence[float], other: Sequence[float]) -> bool:
     """Do two recipes differ by no more than the draws' noise? `one` and `other` have an accuracy a draw, in one order.
 
     Student's t-test for pairs, since both saw the same draws. With a single draw each, only the same figure is equal.
     Beside several draws, a single accuracy is that of a recipe which needs no calibration: the same in each draw.
     """
     count = max(len(one), len(other))
-    one, other = (tuple(found) * count if len(found) == 1 else tuple(found) for found in (one, other))
+    one, other = (tuple(values) * count if len(values) == 1 else tuple(values) for values in (one, other))
     if one == other:
         return True
     if len(one) != len(other) or count < 2:

@@ -6,37 +6,37 @@ from typing import Any
 from driver.analysis import statistics
 from driver.analysis.evaluation import Answer
 from driver.analysis.results import SIGNIFICANT, Losing, Variant
-from shared import numerics
+from shared import tasks
 
 IN_JSON = 100  # classes: a confusion of more is left out, since it has a cell for each pair
 IN_TABLE, PAIRS = 24, 20  # classes whose confusion the page shows whole; else so many pairs
 
 
-def describe_classes(known: Variant, own: Answer, base: Answer | None) -> Variant:
+def describe_classes(row: Variant, own: Answer, base: Answer | None) -> Variant:
     """The row with what its answers say of each class, and against `base`."""
-    known = replace(known, **count_classes(own))
-    return known if base is None else against(known, base, own)
+    row = replace(row, **count_classes(own))
+    return row if base is None else compare_classes(row, base, own)
 
 
 def count_classes(own: Answer) -> dict[str, Any]:
     """What the answers say by themselves: calibration error, and a count for each class."""
-    probabilities, labels, top = own.probabilities, own.classes, own.top
-    classes = probabilities.shape[1]
-    table = statistics.confusion(top, labels, classes).tolist() if classes <= IN_JSON else []
+    labels, top = own.classes, own.top
+    classes = tasks.count_classes(own.outputs)
+    table = statistics.confusion_matrix(top, labels, classes).tolist() if classes <= IN_JSON else []
     return {
-        "ece": statistics.calibration_error(probabilities, labels),
-        "classes": tuple(statistics.per_class(top, labels, classes)),
+        "ece": statistics.calibration_error(own.confidence, own.likeliest == labels),
+        "classes": tuple(statistics.count_per_class(top, labels, classes)),
         "confusion": tuple(map(tuple, table)),
-        "confused": tuple(statistics.confused(top, labels, PAIRS)) if classes > IN_TABLE else (),
+        "confused": tuple(statistics.find_confused_pairs(top, labels, PAIRS)) if classes > IN_TABLE else (),
     }
 
 
-def against(known: Variant, base: Answer, own: Answer) -> Variant:
+def compare_classes(row: Variant, base: Answer, own: Answer) -> Variant:
     """The row with its pairs and the classes that lose."""
-    classes = max(2, numerics.count_values(own.outputs))
-    losing = statistics.classes_that_lose(base.right, own.right, own.classes, classes)
+    classes = tasks.count_classes(own.outputs)
+    losing = statistics.find_losing_classes(base.right, own.right, own.classes, classes)
     return replace(
-        known,
-        paired=statistics.paired(base.right, own.right),
+        row,
+        paired=own.pair_with(base),
         losing=tuple(Losing(label, pairs) for label, pairs in losing if pairs.corrected_p_value < SIGNIFICANT),
     )

@@ -1,6 +1,5 @@
 """The way of the model from variant to variant, and what was lost in each conversion step."""
 
-from driver.analysis import output_drift, statistics
 from driver.analysis.artifacts import Evidence, recipe, variants
 from driver.analysis.evaluation import Answer, Evaluation, compute_headline
 from driver.analysis.facts import FormatConversion, Quantization
@@ -13,12 +12,12 @@ NAMES = {"keras": "Keras", "onnx": "ONNX", "torch": "PyTorch"}  # of formats, by
 TYPES = {"qint8": "int8", "quint8": "uint8"}  # PyTorch's names for 8-bit types
 
 
-def compare(evaluation: Evaluation) -> tuple[ConversionStep, ...]:
+def compare_conversion_steps(evaluation: Evaluation) -> tuple[ConversionStep, ...]:
     """A conversion step for each variant that was made from another one, where both have answers."""
     conversions, evidence = [], evaluation.evidence
     names = {step.output for step in variants(evidence.plan)}
     for step in variants(evidence.plan):
-        before, tools = origin(evidence, step)
+        before, tools = find_origin(evidence, step)
         answer_before = evaluation.answer(before) if before in names else None
         answer_after = evaluation.answer(step.output)
         if answer_before is not None and answer_after is not None:
@@ -31,11 +30,9 @@ def compare_answers(
     one: Answer, other: Answer, change: FormatConversion | Quantization, before: str, step: Step, tools: tuple[str, ...]
 ) -> ConversionStep:
     """What is lost from `one` to `other`, by the task."""
-    classes = one.truth.spec.has_classes
-    drift = output_drift.drift(one.outputs, other.outputs, classes)
-    if classes:
-        paired = statistics.paired(one.right, other.right)
-        return ConversionStep(change, before, step.output, tools, drift, paired)
+    drift = other.drift_from(one)
+    if one.truth.spec.has_classes:
+        return ConversionStep(change, before, step.output, tools, drift, other.pair_with(one))
     metric = compute_headline(other, one) if one.truth.judges else None
     return ConversionStep(change, before, step.output, tools, drift, None, metric)
 
@@ -64,14 +61,14 @@ def describe_quantization(step: Step) -> Quantization:
     return Quantization(weights, "float32", "weights_only")
 
 
-def origin(evidence: Evidence, step: Step) -> tuple[str, tuple[str, ...]]:
+def find_origin(evidence: Evidence, step: Step) -> tuple[str, tuple[str, ...]]:
     """The variant before `step`'s, "" for the first, and the tools in between, each with its version.
 
     A quantized variant is held against the float one of its own framework: what its converter lost is another step.
     """
     steps = {item.output: item for item in evidence.plan.steps}
     names = {item.output for item in variants(evidence.plan)}
-    tools = [tool(evidence, step)]
+    tools = [describe_tool(evidence, step)]
     if recipe(step) != "fp32":
         return f"{step.image}.fp32", (tools[0],)
     while True:
@@ -81,9 +78,9 @@ def origin(evidence: Evidence, step: Step) -> tuple[str, tuple[str, ...]]:
         if before[0] in names:
             return before[0], tuple(reversed(tools))
         step = steps[before[0]]
-        tools.append(tool(evidence, step))
+        tools.append(describe_tool(evidence, step))
 
 
-def tool(evidence: Evidence, step: Step) -> str:
+def describe_tool(evidence: Evidence, step: Step) -> str:
     """The package that does the step's work, and its version."""
     return f"{step.tool} {evidence.installed(step.output).get(step.tool, '')}".strip()

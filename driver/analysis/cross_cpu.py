@@ -12,12 +12,12 @@ from shared.data import samples
 from shared.emulation import emulation
 
 
-def runs(evaluation: Evaluation, variant: str) -> tuple[Emulated, ...]:
+def compare_runs(evaluation: Evaluation, variant: str) -> tuple[Emulated, ...]:
     """One for each CPU that gave answers; of a task without labels these are held against the reference's."""
-    return tuple(compare_answers(evaluation, variant))
+    return tuple(iterate_runs(evaluation, variant))
 
 
-def compare_answers(evaluation: Evaluation, variant: str) -> Iterator[Emulated]:
+def iterate_runs(evaluation: Evaluation, variant: str) -> Iterator[Emulated]:
     evidence = evaluation.evidence
     folder, here = evidence.path(f"emulation.{variant}"), evaluation.judged_answer(variant)
     if folder is None or here is None:
@@ -27,31 +27,31 @@ def compare_answers(evaluation: Evaluation, variant: str) -> Iterator[Emulated]:
     for cpu, run in evidence.content(f"emulation.{variant}", emulation.SUMMARY).cpus.items():
         if not run.refused:
             there = Answer(own.truth, samples.mapped(folder / cpu / emulation.ANSWERS))
-            yield emulated(cpu, own, there)
+            yield compare_run(cpu, own, there)
 
 
-def emulated(cpu: str, here: Answer, there: Answer) -> Emulated:
+def compare_run(cpu: str, here: Answer, there: Answer) -> Emulated:
     """The same samples through the same file."""
-    found = compute_headline(there, here)
+    metric = compute_headline(there, here)
     agreement = float((here.top == there.top).mean()) if here.truth.spec.has_classes else None
     before = here.value
     return Emulated(
         cpu,
         len(here.outputs),
-        found.value,
-        found.interval or Interval(found.value, found.value),
+        metric.value,
+        metric.interval or Interval(metric.value, metric.value),
         before,
         agreement,
-        1.0 if found.p_value is None else found.p_value,
-        found.better,
-        metric_specs.least_loss(found.name, before),
+        1.0 if metric.p_value is None else metric.p_value,
+        metric.better,
+        metric_specs.least_loss(metric.name, before),
     )
 
 
-def refusals(evidence: Evidence, variant: str) -> dict[str, str]:
+def read_refusals(evidence: Evidence, variant: str) -> dict[str, str]:
     """The CPUs that can't run `variant`, with the reason."""
     name = f"emulation.{variant}"
-    if (found := evidence.content(name, emulation.SUMMARY)) is not None:
-        return {cpu: run.refused for cpu, run in found.cpus.items() if run.refused}
+    if (summary := evidence.content(name, emulation.SUMMARY)) is not None:
+        return {cpu: run.refused for cpu, run in summary.cpus.items() if run.refused}
     manifest = evidence.current(name)
     return {"other CPUs": manifest.reason} if manifest is not None and manifest.status == "unsupported" else {}

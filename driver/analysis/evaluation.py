@@ -12,13 +12,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from driver.analysis import bootstrap, metric_specs, statistics
+from driver.analysis import bootstrap, metric_specs, output_drift, statistics
 from driver.analysis.artifacts import Evidence
-from driver.analysis.bootstrap import Doubles, Figure
-from driver.analysis.results import Interval, Metric, Paired
-from driver.analysis.stage_outputs import judged
-from driver.analysis.tasks import CHECK, COMPUTE
+from driver.analysis.bootstrap import Doubles, WeightedMetric
+from driver.analysis.results import Drift, Interval, Metric, Paired
+from driver.analysis.stage_outputs import select_evaluated_output
+from driver.analysis.tasks import TASK_METRICS
 from driver.analysis.tasks.base import Computation, Flags
+from driver.analysis.tasks.classification import read_class_labels
 from driver.experiment.task_specs import TASKS, UNLABELLED, TaskSpec
 from shared import numerics
 from shared.data import samples
@@ -67,9 +68,12 @@ class Truth:
         return replace(self, labels=select(self.labels), inputs=select(self.inputs), reference=select(self.reference))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Answer:
-    """The judged output of one variant, (samples, …), mapped. What is computed from it is computed once."""
+    """The judged output of one variant, (samples, …), mapped. What is computed from it is computed once.
+
+    So is what follows from it and another variant's: two answers are equal if they are the same object.
+    """
 
     truth: Truth
     outputs: Array
@@ -94,24 +98,44 @@ class Answer:
     def logits(self) -> bool | None:
         return self.truth.logits
 
+    def compute_probabilities(self, indices: NDArray[np.int64] | None = None) -> Array:
+        """Of a classification, (samples, classes): of all samples, or of those of these indices. It isn't kept.
+
+        Beside many variants with many classes there would be no memory for it: what is needed again is `confidence`.
+        """
+        outputs = self.outputs if indices is None else self.outputs[indices]
+        return numerics.class_probabilities(outputs, self._are_logits)
+
     @cached_property
-    def probabilities(self) -> Array:
-        """Of a classification, (samples, classes)."""
-        return numerics.class_probabilities(self.outputs, self.truth.logits)
+    def _likeliest(self) -> tuple[NDArray[np.int64], Array]:
+        probabilities = self.compute_probabilities()
+        same = numerics.count_values(self.outputs) > 1 and not self._are_logits
+        return self.top if same else probabilities.argmax(axis=1), probabilities.max(axis=1)
+
+    @property
+    def likeliest(self) -> NDArray[np.int64]:
+        """(samples,): the class of the highest probability. It is `top`, but where a softmax rounds two to the same."""
+        return self._likeliest[0]
+
+    @property
+    def confidence(self) -> Array:
+        """(samples,): the highest probability."""
+        return self._likeliest[1]
+
+    @cached_property
+    def gives_logits(self) -> bool:
+        """Are these outputs logits, by themselves?"""
+        return numerics.are_logits(self.outputs)
+
+    @property
+    def _are_logits(self) -> bool:
+        return self.gives_logits if self.truth.logits is None else self.truth.logits
 
     @cached_property
     def classes(self) -> NDArray[np.intp]:
         """The labels of a classification, (samples,). CrossquantError where one is none of the model's classes."""
-        labels, classes = self.truth.labels, max(2, numerics.count_values(self.outputs))
-        assert labels is not None
-        if labels.size != len(labels):
-            raise CrossquantError(f"labels of {labels.shape}: a sample must have one class; see docs/your-data.md")
-        if labels.size and not 0 <= labels.min() <= labels.max() < classes:
-            raise CrossquantError(
-                f"labels from {labels.min()} to {labels.max()}, but the model answers {classes} classes: "
-                "number the classes from 0, and give the model that was trained on them"
-            )
-        return labels.ravel().astype(np.intp)
+        assert self.truth.labels is not None  # a classification without labels is another task: `load_truth`
+        return read_class_labels(self.outputs, self.truth.labels)
 
     @cached_property
     def top(self) -> NDArray[np.int64]:
@@ -125,21 +149,50 @@ class Answer:
     @cached_property
     def computations(self) -> dict[str, Computation]:
         """Of each metric of the task, the headline first."""
-        return COMPUTE[self.truth.task](self)
+        return TASK_METRICS[self.truth.task].compute(self)
 
     @cached_property
-    def figures(self) -> dict[str, Figure]:
+    def _pairs(self) -> dict[tuple["Answer", str], Paired]:
+        return {}
+
+    def pair_with(self, base: "Answer", name: str = "") -> Paired:
+        """Compare the right answers with those of `base`, by a metric that is a share of right answers.
+
+        `name` is that metric's, "" for the headline. Both have answers to the same samples.
+        """
+        name = name or next(iter(self.computations))
+        if (base, name) not in self._pairs:
+            own, other = self.computations[name], base.computations[name]
+            assert isinstance(own, np.ndarray)
+            assert isinstance(other, np.ndarray)
+            self._pairs[base, name] = statistics.pair_answers(other, own)
+        return self._pairs[base, name]
+
+    @cached_property
+    def _drifts(self) -> dict["Answer", Drift]:
+        return {}
+
+    def drift_from(self, base: "Answer") -> Drift:
+        """How far the outputs are from those of `base`. ValueError where they are of other samples or another shape."""
+        if base not in self._drifts:
+            classes = self.truth.spec.has_classes
+            logits = base.gives_logits if classes else None
+            self._drifts[base] = output_drift.compute_drift(base.outputs, self.outputs, classes, logits)
+        return self._drifts[base]
+
+    @cached_property
+    def weighted_metrics(self) -> dict[str, WeightedMetric]:
         """The metrics that are resampled."""
         return {name: each for name, each in self.computations.items() if not isinstance(each, np.ndarray)}
 
     @cached_property
     def values(self) -> dict[str, float]:
-        return bootstrap.values(self.figures, len(self.outputs))
+        return bootstrap.compute_values(self.weighted_metrics, len(self.outputs))
 
     @cached_property
     def resampled(self) -> dict[str, Doubles]:
         labels = numerics.count_values(self.outputs) if self.truth.spec.ranks_labels else 1
-        return bootstrap.resampled(self.figures, len(self.outputs), labels)
+        return bootstrap.resample(self.weighted_metrics, len(self.outputs), labels)
 
     @property
     def value(self) -> float:
@@ -147,7 +200,7 @@ class Answer:
         name, computation = next(iter(self.computations.items()))
         if isinstance(computation, np.ndarray):
             return float(computation.mean())
-        return bootstrap.values({name: computation}, len(self.outputs))[name]
+        return bootstrap.compute_values({name: computation}, len(self.outputs))[name]
 
 
 class Evaluation:
@@ -189,7 +242,7 @@ class Evaluation:
         truth, outputs = self.truth(artifact), self.evidence.outputs(variant)
         if truth is None or outputs is None:
             return None
-        if reason := find_misfit(truth, judged(outputs, truth.about)):
+        if reason := find_misfit(truth, select_evaluated_output(outputs, truth.about)):
             self.misfits[variant] = reason
             return None
         return Answer(truth, outputs[truth.about.judged])
@@ -208,7 +261,7 @@ def load_truth(evidence: Evidence, reference: str = "", artifact: str = "dataset
         about = replace(about, task=UNLABELLED)
     inputs = samples.mapped(samples.inputs(folder)[0]) if TASKS[about.task].judged_by == "inputs" else None
     alone = Truth(about, labels, inputs)
-    answered = None if outputs is None else judged(outputs, about)
+    answered = None if outputs is None else select_evaluated_output(outputs, about)
     return alone if find_misfit(alone, answered) else replace(alone, reference=answered)
 
 
@@ -220,7 +273,7 @@ def find_misfit(truth: Truth, outputs: Array | None) -> str:
         same = truth.reference.shape == outputs.shape
         return "" if same else f"it answers {outputs.shape[1:]} a sample, the reference {truth.reference.shape[1:]}"
     try:
-        CHECK[truth.task](Answer(truth, outputs))
+        TASK_METRICS[truth.task].check(Answer(truth, outputs))
     except CrossquantError as error:
         return str(error)
     return ""
@@ -241,23 +294,34 @@ def compute_metric(name: str, answer: Answer, base: Answer | None) -> Metric:
     computation = answer.computations[name]
     before = None if base is None or len(base.outputs) != len(answer.outputs) else base.computations.get(name)
     if isinstance(computation, np.ndarray):
-        return count_metric(name, computation, before if isinstance(before, np.ndarray) else None)
+        pairs = answer.pair_with(base, name) if base is not None and before is not None else None
+        return count_metric(name, computation, pairs)
     value, resampled = answer.values[name], answer.resampled[name]
     alone = Metric(
-        name, value, bootstrap.interval(resampled), None, None, None, None, metric_specs.METRIC_SPECS[name].better
+        name,
+        value,
+        bootstrap.percentile_interval(resampled),
+        None,
+        None,
+        None,
+        None,
+        metric_specs.METRIC_SPECS[name].better,
     )
     if base is None or before is None:
         return alone
     delta, differences = value - base.values[name], resampled - base.resampled[name]
-    p_value = bootstrap.p_value(delta, differences)
-    return replace(alone, delta=delta, delta_interval=bootstrap.interval(differences), p_value=p_value)
+    p_value = bootstrap.compute_p_value(delta, differences)
+    return replace(alone, delta=delta, delta_interval=bootstrap.percentile_interval(differences), p_value=p_value)
 
 
-def count_metric(name: str, right: Flags, base: Flags | None) -> Metric:
-    """A share of right answers: Wilson's interval, and of the difference Newcombe's and McNemar's test."""
-    interval = statistics.wilson(int(right.sum()), len(right))
+def count_metric(name: str, right: Flags, pairs: Paired | None) -> Metric:
+    """A share of right answers: Wilson's interval, and of the difference Newcombe's and McNemar's test.
+
+    `pairs` compares the same answers with those of the reference.
+    """
+    interval = statistics.wilson_interval(int(right.sum()), len(right))
     alone = Metric(name, float(right.mean()), interval, None, None, None, None, metric_specs.METRIC_SPECS[name].better)
-    return alone if base is None else with_pairs(alone, statistics.paired(base, right))
+    return alone if pairs is None else with_pairs(alone, pairs)
 
 
 def with_pairs(metric: Metric, pairs: Paired) -> Metric:

@@ -5,7 +5,7 @@ from shared.sensitivity import layer_errors
 from shared.sensitivity.layer_errors import Sensitivity
 
 
-def find(evidence: Evidence, variant: str) -> Sensitivity | None:
+def read_explanation(evidence: Evidence, variant: str) -> Sensitivity | None:
     """What is known of `variant`, if it was explained."""
-    found: Sensitivity | None = evidence.content(f"explain.{variant}", layer_errors.FILE)
-    return found
+    sensitivity: Sensitivity | None = evidence.content(f"explain.{variant}", layer_errors.FILE)
+    return sensitivity

@@ -6,6 +6,7 @@ from driver.analysis.numbers import number
 from driver.analysis.results import Better, Interval, Metric
 
 DIGITS = 4
+POINT_DIGITS = 6  # of a difference in points
 EXACT_DB = 150.0  # what an exact copy is given: float32 can tell no more
 UNITS = {"images": "image", "rows": "row", "samples": "sample", "texts": "text"}  # one of them
 
@@ -17,7 +18,8 @@ class MetricSpec:
 
     A loss of no more than `margin` matters to nobody: resampling tells differences of the last bit from nothing. It is
     in the figure's own unit, or where it is `relative` a share of the reference's figure. None for accuracy: there
-    only an answer that is another one counts.
+    only an answer that is another one counts. `counted`: it is a share of right answers, whose interval and test are
+    those of counts. `word` is what a sentence calls it, where that is not the label.
     """
 
     label: str
@@ -27,11 +29,23 @@ class MetricSpec:
     form: str = "{:.4f}"
     margin: float = 0.001
     relative: bool = False
+    counted: bool = False
+    word: str = ""
 
     @property
     def name(self) -> str:
         """In a sentence."""
-        return "accuracy" if self.label == "top-1" else self.label
+        return self.word or self.label
+
+    @property
+    def title(self) -> str:
+        """At the beginning of a sentence."""
+        return self.word.capitalize() or self.label
+
+    @property
+    def full_title(self) -> str:
+        """The label and the word."""
+        return f"{self.label.capitalize()} {self.word}" if self.word else self.label
 
     @property
     def scale(self) -> float:
@@ -71,15 +85,15 @@ class MetricSpec:
             return format_significant(value, DIGITS - 1, "+")
         return number(value, self.form.replace("{:", "{:+"), self.scale)
 
-    def span(self, found: Interval | None, signed: bool = False) -> str:
-        if found is None:
+    def span(self, interval: Interval | None, signed: bool = False) -> str:
+        if interval is None:
             return ""
         write = self.signed if signed else self.bare
-        return f"{write(found.low)}…{write(found.high)}"
+        return f"{write(interval.low)}…{write(interval.high)}"
 
 
-def make_share_spec(label: str, long: str, margin: float = 0.001) -> MetricSpec:
-    return MetricSpec(label, long, "higher", "%", "{:.2f}", margin)
+def make_share_spec(label: str, long: str) -> MetricSpec:
+    return MetricSpec(label, long, "higher", "%", "{:.2f}")
 
 
 def make_error_spec(label: str, long: str) -> MetricSpec:
@@ -96,8 +110,8 @@ def format_significant(value: float | None, digits: int, sign: str = "") -> str:
 
 
 METRIC_SPECS = {
-    "accuracy": make_share_spec("top-1", "accuracy", 0.0),
-    "top5": make_share_spec("top-5", "top-5 accuracy", 0.0),
+    "accuracy": MetricSpec("top-1", "accuracy", "higher", "%", "{:.2f}", 0.0, counted=True, word="accuracy"),
+    "top5": MetricSpec("top-5", "top-5 accuracy", "higher", "%", "{:.2f}", 0.0, counted=True),
     "map": make_share_spec("mAP", "mean average precision"),
     "f1": make_share_spec("F1", "F1 of all labels in one heap, at 0.5"),
     "f1_macro": make_share_spec("F1 macro", "mean of each label's F1, at 0.5"),
@@ -116,16 +130,21 @@ def spec_of(metric: Metric | None) -> MetricSpec:
     return METRIC_SPECS["accuracy" if metric is None else metric.name]
 
 
+def difference_in_points(metric: Metric | None) -> float | None:
+    """Of a share, to the reference's, in percentage points, rounded: a share is a quotient of counts."""
+    return None if metric is None or metric.delta is None else round(100 * metric.delta, POINT_DIGITS)
+
+
 def format_short(metric: Metric | None, value: float) -> str:
     """Of the metric's kind: a share with one decimal, in percent."""
-    measure = spec_of(metric)
-    return f"{100 * value:.1f} %" if measure.unit == "%" else f"{measure.label} {measure.text(value)}"
+    spec = spec_of(metric)
+    return f"{100 * value:.1f} %" if spec.unit == "%" else f"{spec.label} {spec.text(value)}"
 
 
 def least_loss(name: str, reference: float) -> float:
     """The least loss that matters, where the reference has this figure."""
-    known = METRIC_SPECS[name]
-    return known.margin * (abs(reference) if known.relative else 1.0)
+    spec = METRIC_SPECS[name]
+    return spec.margin * (abs(reference) if spec.relative else 1.0)
 
 
 def is_significant_loss(metric: Metric, level: float) -> bool:

@@ -15,21 +15,25 @@ from shared import numerics
 from shared.numerics import ErrorAccumulator
 
 Floats = NDArray[np.float32]
+Classes = NDArray[np.integer[Any]]
 
 
-def drift(reference: Floats, variant: Floats, classes: bool = True) -> Drift:
-    """Of outputs that are `classes`, by their top-1 too. ValueError where they are not of the same images and shape."""
+def compute_drift(reference: Floats, variant: Floats, classes: bool = True, logits: bool | None = None) -> Drift:
+    """Of outputs that are `classes`, by their top-1 too. ValueError where they are not of the same images and shape.
+
+    `logits`: is the reference of logits? None where that is still to be found out, which takes a look at all of it.
+    """
     if reference.shape != variant.shape:
         raise ValueError(f"outputs of {reference.shape} and {variant.shape}: give both of the same images and classes")
-    return of_classes(reference, variant) if classes else of_any(reference, variant)
+    return compute_class_drift(reference, variant, logits) if classes else compute_value_drift(reference, variant)
 
 
-def of_classes(reference: Floats, variant: Floats) -> Drift:
+def compute_class_drift(reference: Floats, variant: Floats, logits: bool | None = None) -> Drift:
     """KL, cosine and top-1 are of probabilities, all else is of what the model gave.
 
     Whether the outputs are logits the reference tells. `explain` has the same KL: `numerics.mean_kl_divergence`.
     """
-    images, logits = len(reference), numerics.are_logits(reference)
+    images, logits = len(reference), numerics.are_logits(reference) if logits is None else logits
     changed, kl, cosines, errors = 0, 0.0, 0.0, ErrorAccumulator()
     for reference_block, variant_block in pair_blocks(reference, variant):
         errors.add(reference_block, variant_block)
@@ -51,7 +55,7 @@ def of_classes(reference: Floats, variant: Floats) -> Drift:
     )
 
 
-def of_any(reference: Floats, variant: Floats) -> Drift:
+def compute_value_drift(reference: Floats, variant: Floats) -> Drift:
     """The cosine is of all outputs at once: a single value has a sign and no direction."""
     errors = ErrorAccumulator()
     for reference_block, variant_block in pair_blocks(reference, variant):
@@ -59,14 +63,16 @@ def of_any(reference: Floats, variant: Floats) -> Drift:
     return Drift(len(reference), None, None, errors.max_abs, errors.mean_abs, errors.sqnr_db, errors.cosine, None)
 
 
-def every(reference: Sequence[Floats], variant: Sequence[Floats]) -> tuple[OutputDrift, ...]:
-    """All outputs of a model that has several."""
-    found = []
+def compare_all_outputs(reference: Sequence[Floats], variant: Sequence[Floats]) -> tuple[OutputDrift, ...]:
+    """All outputs of a model that has several; nothing of a model that has one, which `drift` is of."""
+    if len(reference) < 2:
+        return ()
+    drifts = []
     for number, (one, other) in enumerate(zip(reference, variant, strict=False)):
         if one.shape == other.shape:
-            known = of_any(one, other)
-            found.append(OutputDrift(number, known.sqnr_db, known.cosine, known.max_abs))
-    return tuple(found) if len(reference) > 1 else ()
+            drift_of_output = compute_value_drift(one, other)
+            drifts.append(OutputDrift(number, drift_of_output.sqnr_db, drift_of_output.cosine, drift_of_output.max_abs))
+    return tuple(drifts)
 
 
 def pair_blocks(reference: Floats, variant: Floats) -> Iterator[tuple[Floats, Floats]]:
@@ -75,20 +81,19 @@ def pair_blocks(reference: Floats, variant: Floats) -> Iterator[tuple[Floats, Fl
     return zip(*map(numerics.iterate_blocks, rows), strict=True)
 
 
-def margin(probabilities: Floats) -> Floats:
+def compute_margins(probabilities: Floats) -> Floats:
     """(images,): by how much the best class beats the second; 0 where they tie."""
     second, best = np.partition(probabilities, -2, axis=1)[:, -2:].T
     return np.asarray(best - second)
 
 
-def changed_images(reference: Floats, variant: Floats, labels: NDArray[np.integer[Any]]) -> list[Changed]:
-    """Images whose top-1 changed, those that the variant is surest of first; of equals, the first in the set first.
+def describe_changes(indices: NDArray[np.int64], reference: Floats, variant: Floats, labels: Classes) -> list[Changed]:
+    """Samples whose likeliest class changed, those that the variant is surest of first; of equals, the first sample.
 
-    `reference` and `variant` are probabilities.
+    `indices` are the places of these samples in the test set. `reference` and `variant` are their probabilities alone,
+    (changed samples, classes), and `labels` their labels.
     """
-    before, after = reference.argmax(axis=1), variant.argmax(axis=1)
-    index = np.flatnonzero(before != after)
-    margin_before, margin_after = margin(reference[index]), margin(variant[index])
+    margin_before, margin_after = compute_margins(reference), compute_margins(variant)
     order = np.argsort(-margin_after, kind="stable")
-    columns = (index, labels[index], before[index], after[index], margin_before, margin_after)
+    columns = (indices, labels, reference.argmax(axis=1), variant.argmax(axis=1), margin_before, margin_after)
     return [Changed(*row) for row in zip(*(column[order].tolist() for column in columns), strict=True)]

@@ -11,8 +11,8 @@ from driver.analysis.facts import (
     RowWarning,
     RunWarning,
 )
+from driver.experiment.task_specs import DEFAULT_TASK, TASKS, TaskSpec
 from shared.contract import Failure, Status
-from shared.errors import StageError
 
 SCHEMA: Final = 2  # of `comparison.json`
 SIGNIFICANT = 0.05  # a p-value below is
@@ -290,24 +290,6 @@ class Variant:
         return next((metric for metric in self.metrics if metric.name == name), None)
 
     @property
-    def accuracy(self) -> float | None:
-        """0-1, where the task is a classification."""
-        metric = self.metric("accuracy")
-        return None if metric is None else metric.value
-
-    @property
-    def interval(self) -> Interval | None:
-        """Of the accuracy."""
-        metric = self.metric("accuracy")
-        return None if metric is None else metric.interval
-
-    @property
-    def delta_pp(self) -> float | None:
-        """Of the accuracy to the reference's, in percentage points."""
-        metric = self.metric("accuracy")
-        return None if metric is None or metric.delta is None else round(100 * metric.delta, 6)
-
-    @property
     def agreement(self) -> float | None:
         """The share of samples with the reference's top-1, 0-1."""
         return None if self.drift is None else self.drift.agreement
@@ -389,7 +371,11 @@ class Comparison:
 
     @property
     def task(self) -> str:
-        return str(self.dataset.get("task", "classification"))
+        return str(self.dataset.get("task", DEFAULT_TASK))
+
+    @property
+    def spec(self) -> TaskSpec:
+        return TASKS[self.task]
 
     @property
     def unit(self) -> str:
@@ -413,10 +399,3 @@ class Comparison:
             (row.name, row.status, row.reason) for row in self.variants if row.reason
         ]
         return rows + [(failure.name, failure.status, failure.reason) for failure in self.failures]
-
-    @property
-    def exit_code(self) -> int:
-        """3 where a row or another stage has failed, else 1 where a gate doesn't hold, else 0."""
-        if self.failures or any(row.status in ("failed", "skipped") for row in self.variants):
-            return StageError.exit_code
-        return 0 if all(gate.holds for gate in self.gates) else 1

@@ -11,32 +11,32 @@ from typing import Any
 from driver.analysis.artifacts import PREDICTIONS, Evidence
 from driver.analysis.facts import AnsweringCpu, AnswersOfOtherCpus
 from driver.analysis.results import Variant
-from driver.analysis.stage_outputs import QUANTIZED, Made
+from driver.analysis.stage_outputs import QUANTIZED, ConversionReport
 from driver.experiment import recipes
 from shared.measure.instructions import FILE, Cpu
 
 
-def judged(evidence: Evidence, row: Variant) -> Variant:
+def add_saturation(evidence: Evidence, row: Variant) -> Variant:
     """The quantized row with `cpu_invariant` and `saturated`."""
     step = evidence.plan.step(row.name)
     stage = recipes.maker(step)
     if stage is None:
         return row
-    cpu, made = answered_on(evidence, row.name), evidence.content(row.name, QUANTIZED) or Made()
-    as_asked = not made.reason  # else by another method, which has other products
+    cpu, quantized = read_answering_cpu(evidence, row.name), evidence.content(row.name, QUANTIZED) or ConversionReport()
+    as_asked = not quantized.reason  # else by another method, which has other products
     saturated = as_asked and recipes.saturates(stage, step.parameters) and cpu is not None and cpu.saturates
     return replace(row, cpu_invariant=recipes.is_cpu_invariant(stage, step.parameters), saturated=saturated)
 
 
-def answered_on(evidence: Evidence, variant: str) -> Cpu | None:
+def read_answering_cpu(evidence: Evidence, variant: str) -> Cpu | None:
     """The CPU that gave the variant's answers; None where there are none, or they don't say."""
-    found: Cpu | None = evidence.content(PREDICTIONS + variant, FILE)
-    return found
+    cpu: Cpu | None = evidence.content(PREDICTIONS + variant, FILE)
+    return cpu
 
 
-def warnings(evidence: Evidence, rows: Sequence[Variant], here: Sequence[str]) -> tuple[AnswersOfOtherCpus, ...]:
+def find_other_cpus(evidence: Evidence, rows: Sequence[Variant], here: Sequence[str]) -> tuple[AnswersOfOtherCpus, ...]:
     """Are there answers from a CPU with other 8-bit instructions than `here`, this host's?"""
-    seen = {cpu for row in rows if (cpu := answered_on(evidence, row.name)) is not None}
+    seen = {cpu for row in rows if (cpu := read_answering_cpu(evidence, row.name)) is not None}
     others = [
         AnsweringCpu(cpu.name, cpu.int8_instructions) for cpu in seen if list(cpu.int8_instructions) != list(here)
     ]
@@ -44,7 +44,7 @@ def warnings(evidence: Evidence, rows: Sequence[Variant], here: Sequence[str]) -
     return (AnswersOfOtherCpus(tuple(named)),) if named else ()
 
 
-def remedy(evidence: Evidence, variant: str) -> Mapping[str, Any]:
+def find_remedy(evidence: Evidence, variant: str) -> Mapping[str, Any]:
     """Settings with which the variant's recipe would answer alike on every CPU; empty where none are known."""
     stage = recipes.maker(evidence.plan.step(variant))
     return stage.cpu_invariant[0] if stage is not None and stage.cpu_invariant else {}

@@ -35,11 +35,11 @@ def find_far_rows(rows: Sequence[Variant], rounding: Mapping[str, bool]) -> dict
     for name, own in outputs.items():
         others = {other: outputs[other] for other in outputs if other != name and rounding.get(other)}
         for number, value in own.items():
-            known = {other: values[number] for other, values in others.items() if number in values}
-            best = max(known, key=known.__getitem__, default=None)
-            if best is not None and value < min(NEAR_ENOUGH, known[best] - FAR):
+            sqnr_of_others = {other: values[number] for other, values in others.items() if number in values}
+            best = max(sqnr_of_others, key=sqnr_of_others.__getitem__, default=None)
+            if best is not None and value < min(NEAR_ENOUGH, sqnr_of_others[best] - FAR):
                 output = number if len(own) > 1 else None
-                best_sqnr_db = None if math.isinf(known[best]) else known[best]
+                best_sqnr_db = None if math.isinf(sqnr_of_others[best]) else sqnr_of_others[best]
                 far.setdefault(name, []).append(FarFromFloat(output, value, best, best_sqnr_db))
     return far
 

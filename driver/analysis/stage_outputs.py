@@ -38,7 +38,7 @@ class Unusable(CrossquantError):
 
 
 @dataclass(frozen=True)
-class Made:
+class ConversionReport:
     """Of `quantized.json` and `conversion.json` what is told: why another way was taken, what was rewritten for it, and
     how many operators of how many are quantized.
     """
@@ -50,7 +50,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class InFloat:
+class ExcludedLayers:
     """Of `excluded.json`: the layers that are left in float, and does the limit hold?"""
 
     layers: tuple[str, ...]
@@ -66,7 +66,11 @@ EXACT: dict[str, Any] = {
     layer_errors.FILE: Sensitivity,
     samples.ABOUT: About,
 }
-IN_PART: dict[str, Any] = {QUANTIZED: Made, CONVERSION: Made, EXCLUDED: InFloat}  # with keys that are for other readers
+IN_PART: dict[str, Any] = {
+    QUANTIZED: ConversionReport,
+    CONVERSION: ConversionReport,
+    EXCLUDED: ExcludedLayers,
+}  # with keys that are for other readers
 NEEDED = {"latency": TIMINGS, "startup": STARTS, "explain": layer_errors.FILE, "emulate": emulation.SUMMARY}
 WORDS = {
     "latency": "its timings",
@@ -77,52 +81,52 @@ WORDS = {
 }  # what of a stage can't be read, by its name; of any other "it"
 
 
-def contents(folder: Path, files: Collection[str]) -> dict[str, Any]:
+def read_contents(folder: Path, files: Collection[str]) -> dict[str, Any]:
     """Of the `files` in `folder` those that the driver reads as JSON: their content, by name, safe to show."""
-    return {name: content(folder / name) for name in (*EXACT, *IN_PART) if name in files}
+    return {name: read_content(folder / name) for name in (*EXACT, *IN_PART) if name in files}
 
 
-def content(path: Path) -> Any:
+def read_content(path: Path) -> Any:
     try:
         if path.stat().st_size > LARGEST:
             raise ValueError(f"it is larger than {LARGEST >> 20} MB")
         data = loads(path.read_bytes())
-        known = path.name in EXACT
-        found = decode(EXACT[path.name], data) if known else decode_known(IN_PART[path.name], data)
+        exact = path.name in EXACT
+        value = decode(EXACT[path.name], data) if exact else decode_known(IN_PART[path.name], data)
     except (OSError, ValueError, FieldError) as error:
         raise Unusable(f"{path.name}: {error}") from None
-    return shown(found)
+    return shown(value)
 
 
-def array(path: Path) -> Array:
+def map_array(path: Path) -> Array:
     """The array of a `.npy` file, mapped."""
     try:
         with np.errstate(over="ignore"):  # of a shape whose product no integer holds
-            found: Array = np.lib.format.open_memmap(path, mode="r")
+            mapped: Array = np.lib.format.open_memmap(path, mode="r")
     except Exception:  # noqa: BLE001 - NumPy's parser passes on what it comes upon: TokenError, MemoryError, …
         raise Unusable(f"{path.name} has no valid .npy header, or is cut short") from None
-    return found
+    return mapped
 
 
-def numbered(folder: Path, files: Collection[str], name: str) -> list[Array]:
+def map_numbered_arrays(folder: Path, files: Collection[str], name: str) -> list[Array]:
     """The arrays called so, with a number from 0: `input` or `output`. None may be left out."""
     count = sum(each.startswith(f"{name}_") and each.endswith(".npy") for each in files)
     wanted = [f"{name}_{number}.npy" for number in range(count)]
     if lacking := next((each for each in wanted if each not in files), ""):
         raise Unusable(f"{lacking} is missing")
-    return [array(folder / each) for each in wanted]
+    return [map_array(folder / each) for each in wanted]
 
 
 def check_samples(folder: Path, files: Collection[str], *, needed: bool = False) -> None:
     """Inputs of one length, and labels that are numbers; where there are any, or they are `needed`."""
-    arrays = numbered(folder, files, "input")
+    arrays = map_numbered_arrays(folder, files, "input")
     if needed and not arrays:
         raise Unusable(f"{samples.file(0)} is missing")
     for number, each in enumerate(arrays):
         if each.dtype.kind not in NUMBERS or not each.ndim or len(each) != len(arrays[0]) or not all(each.shape[1:]):
             raise Unusable(f"{samples.file(number)} is {each.dtype} {each.shape}, which are no samples")
     if samples.LABELS in files:
-        labels = array(folder / samples.LABELS)
+        labels = map_array(folder / samples.LABELS)
         if not labels.ndim or labels.dtype.kind not in NUMBERS or not all(labels.shape[1:]):
             raise Unusable(f"{samples.LABELS} is {labels.dtype} {labels.shape}")
 
@@ -135,17 +139,17 @@ def check_labels(labels: Array | None, count: int | None) -> None:
 
 def check_answers(folder: Path, files: Collection[str], count: int | None) -> None:
     """Are the outputs answers to `count` samples?"""
-    arrays = numbered(folder, files, "output")
+    arrays = map_numbered_arrays(folder, files, "output")
     if not arrays:
         raise Unusable(f"{predictions.file(0)} is missing")
     for number, each in enumerate(arrays):
         check_answer(predictions.file(number), each, count)
 
 
-def check_answer(file: str, found: Array, count: int | None) -> None:
-    if found.dtype != np.float32 or not found.ndim or len(found) != count or not found.size:
-        raise Unusable(f"{file} is {found.dtype} {found.shape}, which are no answers to {count} samples")
-    if not all(np.isfinite(block).all() for block in iterate_blocks(found)):
+def check_answer(file: str, outputs: Array, count: int | None) -> None:
+    if outputs.dtype != np.float32 or not outputs.ndim or len(outputs) != count or not outputs.size:
+        raise Unusable(f"{file} is {outputs.dtype} {outputs.shape}, which are no answers to {count} samples")
+    if not all(np.isfinite(block).all() for block in iterate_blocks(outputs)):
         raise Unusable(f"{file} has NaN or infinity")
 
 
@@ -154,24 +158,24 @@ def check_notes(notes: Collection[str]) -> None:
         raise Unusable(f"{NOTES}: has {len(notes):,} lines, {MOST_NOTES} at most are read")
 
 
-def check_timings(found: Timings, own: Collection[str]) -> None:
+def check_timings(timings: Timings, own: Collection[str]) -> None:
     """Of the image's `own` variants alone, and of times that a clock can show."""
-    timed = {(each.variant, each.batch, each.threads) for each in found.samples}
+    timed = {(each.variant, each.batch, each.threads) for each in timings.samples}
     for name in sorted({name.removesuffix(REPEAT_SUFFIX) for name, _, _ in timed}):
         check_own(TIMINGS, name, own)
     for name, batch, threads in sorted(timed):
         if min(batch, threads) < 1 or (name.removesuffix(REPEAT_SUFFIX), batch, threads) not in timed:
             raise Unusable(f"{TIMINGS}: {name} was timed with batches of {batch} on {threads} threads")
-    for each in found.samples:
+    for each in timings.samples:
         if not each.seconds or not all(each.seconds):
             raise Unusable(f"{TIMINGS}: samples.seconds: {each.variant} has none")
         check_seconds(f"{TIMINGS}: samples.seconds", (second for calls in each.seconds for second in calls))
-    if not all(map(math.isfinite, vars(found.machine).values())):
+    if not all(map(math.isfinite, vars(timings.machine).values())):
         raise Unusable(f"{TIMINGS}: machine: must be of finite numbers")
 
 
-def check_starts(found: dict[str, tuple[Start, ...]], own: Collection[str]) -> None:
-    for name, starts in found.items():
+def check_starts(starts_by_variant: dict[str, tuple[Start, ...]], own: Collection[str]) -> None:
+    for name, starts in starts_by_variant.items():
         check_own(STARTS, name, own)
         if not starts:
             raise Unusable(f"{STARTS}: {name} has none")
@@ -181,10 +185,10 @@ def check_starts(found: dict[str, tuple[Start, ...]], own: Collection[str]) -> N
                 raise Unusable(f"{STARTS}: {name}.peak_bytes: is {start.peak_bytes}")
 
 
-def check_layers(found: Sensitivity) -> None:
+def check_layers(sensitivity: Sensitivity) -> None:
     """A distance is drawn on an axis."""
-    if not all(map(math.isfinite, (found.float_kl, *(layer.kept_kl for layer in found.layers)))):
-        raise Unusable(f"{layer_errors.FILE}: a {found.distance} is no finite number")
+    if not all(map(math.isfinite, (sensitivity.float_kl, *(layer.kept_kl for layer in sensitivity.layers)))):
+        raise Unusable(f"{layer_errors.FILE}: a {sensitivity.distance} is no finite number")
 
 
 def check_own(file: str, name: str, own: Collection[str]) -> None:
@@ -203,7 +207,7 @@ def check_emulated(folder: Path, files: Collection[str], summary: emulation.Summ
     """Each CPU's answers are to the same samples, in the form of the variant's `own` here."""
     if emulation.INDICES not in files:
         raise Unusable(f"{emulation.INDICES} is missing")
-    indices = array(folder / emulation.INDICES)
+    indices = map_array(folder / emulation.INDICES)
     if indices.ndim != 1 or indices.dtype.kind not in "iu" or not len(indices):
         raise Unusable(f"{emulation.INDICES} is {indices.dtype} {indices.shape}")
     if own is not None and not 0 <= indices.min() <= indices.max() < len(own):
@@ -214,17 +218,17 @@ def check_emulated(folder: Path, files: Collection[str], summary: emulation.Summ
             continue
         if file not in files:
             raise Unusable(f"{file} is missing")
-        found = array(folder / file)
-        check_answer(file, found, len(indices))
-        if own is not None and found.shape[1:] != own.shape[1:]:
-            raise Unusable(f"{file} has answers of {found.shape[1:]}, here they are {own.shape[1:]}")
+        outputs = map_array(folder / file)
+        check_answer(file, outputs, len(indices))
+        if own is not None and outputs.shape[1:] != own.shape[1:]:
+            raise Unusable(f"{file} has answers of {outputs.shape[1:]}, here they are {own.shape[1:]}")
 
 
-def judged(outputs: Batch, about: About) -> Array | None:
+def select_evaluated_output(outputs: Batch, about: About) -> Array | None:
     """The output that the task judges, if the model has it."""
     return outputs[about.judged] if 0 <= about.judged < len(outputs) else None
 
 
-def told(run: str, error: Unusable, command: str) -> str:
+def describe_problem(run: str, error: Unusable, command: str) -> str:
     """Why an artifact of the stage `run` is not used, and the command that makes it anew."""
     return f"{WORDS.get(run, 'it')} can't be read: {error}: run `{command}`"

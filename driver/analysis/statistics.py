@@ -20,7 +20,7 @@ Right = NDArray[np.bool_]
 Classes = NDArray[np.integer[Any]]
 
 
-def wilson(successes: int, total: int, confidence: float = 0.95) -> Interval:
+def wilson_interval(successes: int, total: int, confidence: float = 0.95) -> Interval:
     """Return Wilson's score interval of a share, 0-1; of no images, all of it.
 
     Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the American Statistical
@@ -40,28 +40,28 @@ def upper_quantile(share: float) -> float:
     return -float(ndtri(share))
 
 
-def paired(reference_right: Right, variant_right: Right, confidence: float = 0.95) -> Paired:
+def pair_answers(reference_right: Right, variant_right: Right, confidence: float = 0.95) -> Paired:
     """Which answers are right, of the reference and of the variant. Of no images, nothing is known."""
     both_right = int(np.count_nonzero(reference_right & variant_right))
     only_reference = int(np.count_nonzero(reference_right & ~variant_right))
     only_variant = int(np.count_nonzero(~reference_right & variant_right))
     both_wrong = len(reference_right) - both_right - only_reference - only_variant
     [p_value] = exact_mcnemar(np.array([only_reference]), np.array([only_variant]))
-    return with_statistics((both_right, only_reference, only_variant, both_wrong), p_value, confidence)
+    return make_paired((both_right, only_reference, only_variant, both_wrong), p_value, confidence)
 
 
-def with_statistics(table: tuple[int, int, int, int], p_value: float, confidence: float = 0.95) -> Paired:
+def make_paired(table: tuple[int, int, int, int], p_value: float, confidence: float = 0.95) -> Paired:
     """Return the counts, in the order of `newcombe`, with their difference, its interval and McNemar's p-value."""
     _, only_reference, only_variant, _ = table
     return Paired(
         *table,
         delta_pp=100 * (only_variant - only_reference) / max(sum(table), 1),
-        interval_pp=newcombe(*table, confidence),
+        interval_pp=newcombe_interval(*table, confidence),
         p_value=p_value,
     )
 
 
-def newcombe(
+def newcombe_interval(
     both_right: int, only_reference: int, only_variant: int, both_wrong: int, confidence: float = 0.95
 ) -> Interval:
     """Of the difference of two paired shares, in pp: Wilson's intervals, squared and added with their correlation.
@@ -74,8 +74,8 @@ def newcombe(
         return Interval(-100.0, 100.0)
     variant, reference = both_right + only_variant, both_right + only_reference
     share_v, share_r = variant / total, reference / total
-    around_v, around_r = wilson(variant, total, confidence), wilson(reference, total, confidence)
-    phi = correlation(both_right, only_reference, only_variant, both_wrong)
+    around_v, around_r = wilson_interval(variant, total, confidence), wilson_interval(reference, total, confidence)
+    phi = paired_correlation(both_right, only_reference, only_variant, both_wrong)
 
     def distance(one: float, other: float) -> float:
         return math.sqrt(one**2 - 2 * phi * one * other + other**2)
@@ -85,7 +85,7 @@ def newcombe(
     return Interval(100 * (share_v - share_r - down), 100 * (share_v - share_r + up))
 
 
-def correlation(both_right: int, only_reference: int, only_variant: int, both_wrong: int) -> float:
+def paired_correlation(both_right: int, only_reference: int, only_variant: int, both_wrong: int) -> float:
     """Newcombe's phi: a positive one is corrected for continuity by half an image; 0 where a margin is empty."""
     margins = (
         (both_right + only_variant)
@@ -99,14 +99,6 @@ def correlation(both_right: int, only_reference: int, only_variant: int, both_wr
     product = both_right * both_wrong - only_reference * only_variant
     corrected = max(product - total / 2, 0.0) if product > 0 else product
     return corrected / math.sqrt(margins)
-
-
-def holm(rows: Sequence[Paired]) -> list[Paired]:
-    """The same rows, in the same order, as one family: `p_holm` is held against the level of a single test."""
-    if not rows:
-        return []
-    corrected = holm_p_values([row.p_value for row in rows])
-    return [replace(row, p_holm=p) for row, p in zip(rows, corrected, strict=True)]
 
 
 def holm_p_values(p_values: Sequence[float]) -> list[float]:
@@ -148,25 +140,25 @@ def connor(discordant_share: float, drop: float, power: float, alpha: float) -> 
     return ((null + alternative) / drop) ** 2
 
 
-def calibration_error(probabilities: NDArray[np.floating[Any]], labels: Classes, bins: int = 15) -> float:
+def calibration_error(confidence: NDArray[np.floating[Any]], right: Right, bins: int = 15) -> float:
     """Expected calibration error, 0-1: how far confidence and accuracy are apart, over `bins` equal bins (low, high].
 
-    `probabilities` is (images, classes). Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
+    `confidence` is the probability of each sample's likeliest class, and `right` says whether that is its label. Guo et
+    al., "On Calibration of Modern Neural Networks", ICML 2017.
     """
-    confidence = probabilities.max(axis=1)
     edges = np.linspace(0, 1, bins + 1)[1:-1].astype(confidence.dtype)
-    gap = (probabilities.argmax(axis=1) == labels) - confidence.astype(np.float64)
+    gap: NDArray[np.float64] = right - confidence.astype(np.float64)
     per_bin = np.bincount(np.digitize(confidence, edges, right=True), weights=gap)
-    return float(np.abs(per_bin).sum() / len(labels))
+    return float(np.abs(per_bin).sum() / len(right))
 
 
-def confusion(top: Classes, labels: Classes, classes: int) -> NDArray[np.int64]:
+def confusion_matrix(top: Classes, labels: Classes, classes: int) -> NDArray[np.int64]:
     """How many images, (classes, classes): a row is a label, a column an answer (`top`), as scikit-learn has it."""
     cells = np.ravel_multi_index((labels.astype(np.intp), top.astype(np.intp)), (classes, classes))
     return np.bincount(cells, minlength=classes**2).reshape(classes, classes).astype(np.int64)
 
 
-def confused(top: Classes, labels: Classes, most: int) -> list[Confused]:
+def find_confused_pairs(top: Classes, labels: Classes, most: int) -> list[Confused]:
     """The pairs of a class and what it is taken for that occur most; of equals the first. No table is made."""
     wrong = top != labels
     pairs, counts = np.unique(np.stack([labels[wrong], top[wrong]]).astype(np.int64), axis=1, return_counts=True)
@@ -174,14 +166,14 @@ def confused(top: Classes, labels: Classes, most: int) -> list[Confused]:
     return [Confused(int(pairs[0, place]), int(pairs[1, place]), int(counts[place])) for place in order]
 
 
-def per_class(top: Classes, labels: Classes, classes: int) -> list[Count]:
+def count_per_class(top: Classes, labels: Classes, classes: int) -> list[Count]:
     """For each class, of its images those whose answer (`top`, a class an image) is right."""
     totals = np.bincount(labels.astype(np.intp), minlength=classes)
     rights = np.bincount(labels[top == labels].astype(np.intp), minlength=classes)
     return [Count(int(right), int(total)) for right, total in zip(rights, totals, strict=True)]
 
 
-def classes_that_lose(
+def find_losing_classes(
     reference_right: Right, variant_right: Right, labels: Classes, classes: int
 ) -> list[tuple[int, Paired]]:
     """Classes of which the variant gets fewer right than the reference, the surest loss first.
@@ -199,7 +191,7 @@ def classes_that_lose(
     for label, p_value, p_holm in zip(present.tolist(), p_values, holm_p_values(p_values), strict=True):
         both, only_reference, only_variant, neither = tables[label].tolist()
         if only_reference > only_variant:
-            pairs = with_statistics((both, only_reference, only_variant, neither), p_value)
+            pairs = make_paired((both, only_reference, only_variant, neither), p_value)
             losing.append((label, replace(pairs, p_holm=p_holm)))
     return sorted(losing, key=lambda item: (item[1].p_value, item[1].delta_pp))
 

@@ -1,4 +1,4 @@
-"""The figures of each task as functions of weights, (samples, resamples): see driver/analysis/bootstrap.py.
+"""The metrics of each task as functions of weights, (samples, resamples): see driver/analysis/bootstrap.py.
 
 Most are made of sums over the samples, so that a resample is one product of matrices. Average precision and the area
 under the ROC curve rank the samples: these are ranked once, and a sparse matrix adds up the weights between positives.
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from driver.analysis.bootstrap import Doubles, Figure
+from driver.analysis.bootstrap import Doubles, WeightedMetric
 from driver.analysis.metric_specs import EXACT_DB
 from shared import numerics
 
@@ -18,95 +18,97 @@ Flags = NDArray[np.bool_]
 TINY = float(np.finfo(np.float64).tiny)
 
 
-def of_means(columns: Doubles, figure: Callable[[Doubles], Doubles]) -> Figure:
-    """`figure` of the means, (resamples, columns), of `columns`, (samples, columns)."""
+def of_means(columns: Doubles, metric: Callable[[Doubles], Doubles]) -> WeightedMetric:
+    """`metric` of the means, (resamples, columns), of `columns`, (samples, columns)."""
 
-    def found(weights: Doubles) -> Doubles:
-        return figure(weights.T @ columns / len(columns))
+    def metric_of_weights(weights: Doubles) -> Doubles:
+        return metric(weights.T @ columns / len(columns))
 
-    return found
+    return metric_of_weights
 
 
-def mean(column: Doubles) -> Figure:
+def mean(column: Doubles) -> WeightedMetric:
     return of_means(column[:, None], lambda means: means[:, 0])
 
 
-def root_mean(column: Doubles) -> Figure:
+def root_mean(column: Doubles) -> WeightedMetric:
     return of_means(column[:, None], lambda means: np.sqrt(means[:, 0]))
 
 
-def r_squared(outputs: Doubles, exact: Doubles) -> Figure:
+def r_squared(outputs: Doubles, exact: Doubles) -> WeightedMetric:
     """`numerics.r_squared` of weighted samples, both (samples, values): the mean over the values that differ."""
-    told = np.ptp(exact, axis=0) > 0
-    centred = exact[:, told] - exact[:, told].mean(axis=0)
-    columns = np.concatenate([np.square(outputs - exact)[:, told], centred, np.square(centred)], axis=1)
-    if not told.any():
+    differs = np.ptp(exact, axis=0) > 0
+    centred = exact[:, differs] - exact[:, differs].mean(axis=0)
+    columns = np.concatenate([np.square(outputs - exact)[:, differs], centred, np.square(centred)], axis=1)
+    if not differs.any():
         return mean(np.full(len(exact), float(not (outputs - exact).any())))
 
-    def figure(means: Doubles) -> Doubles:
+    def metric(means: Doubles) -> Doubles:
         error, middle, square = np.split(means, 3, axis=1)
         spread = square - middle**2
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(np.mean(1 - error / np.where(spread > 0, spread, np.nan), axis=1))
 
-    return of_means(columns, figure)
+    return of_means(columns, metric)
 
 
-def pooled(error: Doubles, spread: Doubles) -> Figure:
+def pooled_r_squared(error: Doubles, spread: Doubles) -> WeightedMetric:
     """The same of many values at once, from each sample's squared error and squared distance from the mean sample."""
     return of_means(np.stack([error, spread], axis=1), lambda means: 1 - means[:, 0] / np.maximum(means[:, 1], TINY))
 
 
-def decibels(signal: Doubles, noise: Doubles) -> Figure:
+def decibels(signal: Doubles, noise: Doubles) -> WeightedMetric:
     """`numerics.sqnr_db` of weighted samples, from the power of signal and noise in each; at most EXACT_DB.
 
     The logarithms are subtracted: their quotient overflows where a resample has no noise.
     """
 
-    def figure(means: Doubles) -> Doubles:
+    def metric(means: Doubles) -> Doubles:
         powers = np.log10(np.maximum(means, TINY))
         return np.asarray(np.minimum(10 * (powers[:, 0] - powers[:, 1]), EXACT_DB))
 
-    return of_means(np.stack([signal, noise], axis=1), figure)
+    return of_means(np.stack([signal, noise], axis=1), metric)
 
 
-def cosine(signal: Doubles, power: Doubles, product: Doubles) -> Figure:
+def cosine(signal: Doubles, power: Doubles, product: Doubles) -> WeightedMetric:
     """Of the angle between all outputs and all of the reference's, from each sample's share; of two zeros 1."""
 
-    def figure(means: Doubles) -> Doubles:
+    def metric(means: Doubles) -> Doubles:
         return numerics.cosine_from_powers(means[:, 2], means[:, 0], means[:, 1])
 
-    return of_means(np.stack([signal, power, product], axis=1), figure)
+    return of_means(np.stack([signal, power, product], axis=1), metric)
 
 
-def f1(found: Flags, positive: Flags, macro: bool) -> Figure:
+def f1(predicted: Flags, positive: Flags, macro: bool) -> WeightedMetric:
     """2 TP / (found + positive): of all labels in one heap, or the mean of each label's; 0 where there is neither."""
-    hits, named = found & positive, found.astype(np.float64) + positive
+    hits, named = predicted & positive, predicted.astype(np.float64) + positive
 
-    def figure(means: Doubles) -> Doubles:
+    def metric(means: Doubles) -> Doubles:
         right, all_of = np.split(means, 2, axis=1)
         if not macro:
             right, all_of = right.sum(axis=1, keepdims=True), all_of.sum(axis=1, keepdims=True)
         return np.asarray((2 * right / np.where(all_of > 0, all_of, 1)).mean(axis=1))
 
-    return of_means(np.concatenate([hits.astype(np.float64), named], axis=1), figure)
+    return of_means(np.concatenate([hits.astype(np.float64), named], axis=1), metric)
 
 
-def mean_average_precision(scores: NDArray[np.floating], positive: Flags) -> Figure:
+def mean_average_precision(scores: NDArray[np.floating], positive: Flags) -> WeightedMetric:
     """Over the labels that have positives in the resample; NaN where none has. Both (samples, labels)."""
     each = [average_precision(*pair) for pair in zip(scores.T, positive.T, strict=True) if pair[1].any()]
 
-    def figure(weights: Doubles) -> Doubles:
+    def metric(weights: Doubles) -> Doubles:
         if not each:
             return np.zeros(weights.shape[1])
-        found = np.array([one(weights) for one in each])
-        told = ~np.isnan(found)
-        return np.asarray(np.where(told, found, 0).sum(axis=0) / np.where(told.any(axis=0), told.sum(axis=0), np.nan))
+        precisions = np.array([one(weights) for one in each])
+        defined = ~np.isnan(precisions)
+        return np.asarray(
+            np.where(defined, precisions, 0).sum(axis=0) / np.where(defined.any(axis=0), defined.sum(axis=0), np.nan)
+        )
 
-    return figure
+    return metric
 
 
-def average_precision(scores: NDArray[np.floating], positive: Flags) -> Figure:
+def average_precision(scores: NDArray[np.floating], positive: Flags) -> WeightedMetric:
     """`numerics.average_precision` of weighted samples.
 
     The samples of a threshold with positives, and all since the last one, are a row of the sparse matrix.
@@ -114,38 +116,38 @@ def average_precision(scores: NDArray[np.floating], positive: Flags) -> Figure:
     order, ends = numerics.rank_thresholds(scores)
     hits = np.cumsum(positive[order])[ends - 1]
     bounds = np.concatenate([[0], ends[np.diff(hits, prepend=0) > 0]])
-    every = summing(np.ones(len(order), np.float64), order, bounds)
-    right = summing(np.asarray(positive[order], np.float64), order, bounds)
+    every = build_summing_matrix(np.ones(len(order), np.float64), order, bounds)
+    right = build_summing_matrix(np.asarray(positive[order], np.float64), order, bounds)
 
-    def figure(weights: Doubles) -> Doubles:
+    def metric(weights: Doubles) -> Doubles:
         gains = right @ weights
         hits, seen = np.cumsum(gains, axis=0), np.cumsum(every @ weights, axis=0)
         total = np.where(hits[-1] > 0, hits[-1], np.nan)
         return np.asarray((gains * hits / np.maximum(seen, 1)).sum(axis=0) / total)
 
-    return figure
+    return metric
 
 
-def area_under_roc(scores: Doubles, positive: Flags) -> Figure:
+def area_under_roc(scores: Doubles, positive: Flags) -> WeightedMetric:
     """How often a positive has the higher score than a negative; equal scores count half (Mann and Whitney, 1947)."""
     order, ends = numerics.rank_thresholds(-scores)  # the lowest first
     starts = np.concatenate([[0], ends[:-1]])
-    told = np.add.reduceat(positive[order].astype(np.int64), starts) > 0
-    bounds = np.concatenate([[0], np.stack([starts[told], ends[told]], axis=1).ravel()])
-    negatives = summing(np.asarray(~positive[order], np.float64), order, bounds)
-    positives = summing(np.asarray(positive[order], np.float64), order, bounds)
+    has_positives = np.add.reduceat(positive[order].astype(np.int64), starts) > 0
+    bounds = np.concatenate([[0], np.stack([starts[has_positives], ends[has_positives]], axis=1).ravel()])
+    negatives = build_summing_matrix(np.asarray(~positive[order], np.float64), order, bounds)
+    positives = build_summing_matrix(np.asarray(positive[order], np.float64), order, bounds)
     negative = (~positive).astype(np.float64)
 
-    def figure(weights: Doubles) -> Doubles:
+    def metric(weights: Doubles) -> Doubles:
         below, gains = negatives @ weights, (positives @ weights)[1::2]
         lower = np.cumsum(below, axis=0)[1::2] - below[1::2] / 2
         pairs = gains.sum(axis=0) * (negative @ weights)
         return np.asarray((gains * lower).sum(axis=0) / np.where(pairs > 0, pairs, np.nan))
 
-    return figure
+    return metric
 
 
-def summing(values: Doubles, order: NDArray[np.intp], bounds: NDArray[np.intp]) -> csr_array:
+def build_summing_matrix(values: Doubles, order: NDArray[np.intp], bounds: NDArray[np.intp]) -> csr_array:
     """A matrix that adds up, times `values`, the weights of the samples that `order` has between two bounds.
 
     Zeros are left out of it.

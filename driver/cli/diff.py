@@ -25,7 +25,7 @@ def run(arguments: Diff) -> int:
 def describe(before: Run, after: Run) -> dict[str, Any]:
     """What `diff.show` shows, as data. `test` is the paired one of the later run against the earlier one."""
     rows = [{row.name: row for row in run.comparison.variants} for run in (before, after)]
-    tests = run_diff.tests(before, after)
+    tests = run_diff.compare_headlines(before, after)
     return {
         "runs": [describe_run(before), describe_run(after)],
         "same_samples": run_diff.same_samples(before, after),

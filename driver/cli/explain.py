@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from driver.analysis.artifacts import Evidence
-from driver.analysis.explanations import find
+from driver.analysis.explanations import read_explanation
 from driver.cli.arguments import Explain
 from driver.cli.console import Output, make_output, shorten_path
 from driver.cli.workflow import list_explainable, load_experiment, make_artifacts, make_current_plan
@@ -51,7 +51,7 @@ def find_target(variant: str, plan: Plan) -> str:
 def show_explanation(freshness: Freshness, variant: str, output: Output) -> None:
     """Show what was measured, and say where it is."""
     evidence = Evidence(freshness)
-    measured = find(evidence, variant)
+    measured = read_explanation(evidence, variant)
     if measured is None:  # the framework refused, in its own words
         manifest = evidence.current(f"explain.{variant}") or evidence.current(variant)
         why = evidence.problem(f"explain.{variant}") or (manifest.reason if manifest else "it was not made")

@@ -14,6 +14,7 @@ from driver.cli.arguments import New
 from driver.cli.console import make_output, shorten_path
 from driver.cli.fetch import fetch_inputs
 from driver.experiment import validation
+from driver.experiment.task_specs import DEFAULT_TASK, TASKS
 from shared.artifacts import store
 from shared.command import COMMAND
 from shared.errors import CrossquantError
@@ -45,8 +46,7 @@ limits: {{cpus: 2, memory: 4g, stage_seconds: 1800}}
 DROP = "    drop_pp: {max: 2.0}  # percentage points below the reference\n"
 WORSE = "    worse_percent: {max: 5}  # of the reference's error\n"
 NEAR = "    sqnr: {min: 15}  # decibels: without labels, this alone decides what may be shipped\n"
-GATES = dict.fromkeys(("classification", "multilabel"), DROP)
-GATES |= dict.fromkeys(("regression", "reconstruction"), WORSE) | {"fidelity": NEAR}
+GATES = {"drop_pp": DROP, "worse_percent": WORSE, "sqnr": NEAR}  # of these a task gets the first that it has
 
 
 def run(arguments: New) -> int:
@@ -103,7 +103,7 @@ def write_text(name: str, arguments: New) -> str:
     data |= dict(map(parse_setting, arguments.settings))
     if data["kind"] == "npz":
         refuse_pickles(arguments.data)
-    task = data.get("task") or ("classification" if data["kind"] == "folder" else "")
+    task = data.get("task") or (DEFAULT_TASK if data["kind"] == "folder" else "")
     dataset = {"name": f"{name}-data", "sources": [{"path": str(arguments.data.resolve())}]}
     return DOCUMENT.format(
         command=COMMAND,
@@ -111,8 +111,13 @@ def write_text(name: str, arguments: New) -> str:
         model=dump_section({"name": name, "model": model, "dataset": dataset}),
         data="# What the data are, and what is done to them once, before any framework sees them: docs/your-data.md\n"
         + dump_section({"data": data}),
-        gates=f"  quantized:\n{GATES[task]}" if task in GATES else "",
+        gates=f"  quantized:\n{suggest_gate(task)}" if task in TASKS else "",
     )
+
+
+def suggest_gate(task: str) -> str:
+    """A line for the gates on quantized variants."""
+    return next(text for metric, text in GATES.items() if metric in TASKS[task].gates)
 
 
 def dump_section(section: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from driver.cli.arguments import Report
 from driver.cli.console import make_output, print_line
 from driver.cli.workflow import compare_artifacts, load_experiment, make_current_plan, read_comparison_json
+from driver.decision.run_outcome import find_exit_code
 from driver.experiment import loader
 from driver.inputs import fetching
 from shared.artifacts import store
@@ -22,4 +23,4 @@ def run(arguments: Report) -> int:
         print(read_comparison_json(experiment.name), end="")
     for line in fetching.list_doubtful(experiment):
         print_line(output.errors if output.json else output.answer, line)
-    return result.exit_code
+    return find_exit_code(result)

@@ -3,6 +3,7 @@
 from driver.cli.arguments import Run
 from driver.cli.console import Output, make_output, shorten_path
 from driver.cli.workflow import compare_artifacts, load_experiment, make_artifacts, read_comparison_json
+from driver.decision.run_outcome import find_exit_code
 from driver.experiment import loader
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
@@ -27,7 +28,7 @@ def run(arguments: Run) -> int:
     result = compare_artifacts(freshness, experiment, file, output, junit=arguments.junit)
     if output.json:
         print(read_comparison_json(experiment.name), end="")
-    return result.exit_code
+    return find_exit_code(result)
 
 
 def show_paths(freshness: Freshness, targets: tuple[str, ...], output: Output) -> None:

@@ -9,6 +9,7 @@ from driver.cli.console import Output, make_output, print_line
 from driver.cli.workflow import compare_artifacts, load_experiment, make_artifacts, read_comparison_json
 from driver.comparison import selection
 from driver.decision import ranking
+from driver.decision.run_outcome import find_exit_code
 from driver.experiment import loader, yaml_source
 from driver.experiment.model import Experiment
 from driver.report import phrases
@@ -23,19 +24,21 @@ def run(arguments: Run) -> int:
     first = load_experiment(arguments.experiment, arguments.engine_options)
     asked, images = first.select, first.images
     data, _ = yaml_source.load(loader.find(arguments.experiment))
-    trial = selection.write(selection.trial(data, asked, declarations.load(images)), selection.WHY_TRIAL)
+    trial = selection.write_experiment(
+        selection.make_trial(data, asked, declarations.load(images)), selection.WHY_TRIAL
+    )
     ranked, trial_experiment = compare_experiment(trial, arguments, output)
     recipes = trial_experiment.recipes
-    choices = ranking.choose(ranked, selection.safe_variants(declarations.load(images), recipes))
+    choices = ranking.choose(ranked, selection.find_cpu_invariant_variants(declarations.load(images), recipes))
     if not choices:
         raise StageError("nothing to choose from: no recipe has both answers and timings; the table above says why")
     for line in phrases.choice_lines(choices, ranked):
         print_line(output.progress if output.json else output.answer, line)
-    final = selection.write(selection.final(data, asked, choices, recipes), selection.WHY_FINAL)
+    final = selection.write_experiment(selection.make_final(data, asked, choices, recipes), selection.WHY_FINAL)
     tested, final_experiment = compare_experiment(final, arguments, output)
     if output.json:
         print(read_comparison_json(final_experiment.name), end="")
-    return max(ranked.exit_code, tested.exit_code)
+    return max(map(find_exit_code, (ranked, tested)))
 
 
 def compare_experiment(file: Path, arguments: Run, output: Output) -> tuple[Comparison, Experiment]:

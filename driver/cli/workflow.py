@@ -237,5 +237,5 @@ def make_comparison(evidence: Evidence, experiment: Experiment, text: str) -> tu
     evaluation = Evaluation(evidence, experiment.reference)
     result = compare.compare(evaluation, experiment)
     raw = page_data.collect_page_data(evaluation, text)
-    pages = {"comparison.html": page.html(result, raw), "changed.csv": csv_table.changed_text(raw.changed)}
+    pages = {"comparison.html": page.page_html(result, raw), "changed.csv": csv_table.changed_text(raw.changed)}
     return result, files.texts(result) | pages

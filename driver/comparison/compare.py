@@ -13,12 +13,11 @@ from driver.analysis import (
     output_drift,
     saturation,
     siblings,
-    statistics,
     timing_summary,
 )
 from driver.analysis.artifacts import Evidence, recipe, variants
 from driver.analysis.evaluation import Answer, Evaluation, compute_metrics, correct_family
-from driver.analysis.results import SCHEMA, Cold, Comparison, Noise, OutputDrift, Timing, Variant
+from driver.analysis.results import SCHEMA, Cold, Comparison, Metric, Noise, OutputDrift, Timing, Variant
 from driver.decision import conversion_notes, decide, row_warnings
 from driver.experiment.model import Experiment
 from driver.host import facts
@@ -40,16 +39,19 @@ def compare(evaluation: Evaluation, experiment: Experiment) -> Comparison:
     if evaluation.misfits and not answered:  # then it isn't one variant that is wrong: another model's data, say
         raise CrossquantError(next(iter(evaluation.misfits.values())))
     passes = evidence.passes()
-    tables = {image: timing_summary.timings(group) for image, group in passes.items()}
-    rows = corrected([row(evaluation, step) for step in steps])
-    noise = tuple(floor for image, table in tables.items() if (floor := timing_summary.noise(image, table)))
-    rows = [quantization(evaluation, item) for item in timed(rows, tables, evidence.cold())]
-    rows = warned(evidence, rows, noise)
-    checked = tuple(gates.evaluate(experiment.gates, rows, about.task))
-    not_held = tuple(gate for item in rows for gate in gates.not_held(experiment.gates, item))
+    tables = {image: timing_summary.summarize_timings(group) for image, group in passes.items()}
+    rows = correct_p_values([build_row(evaluation, step) for step in steps])
+    noise = tuple(floor for image, table in tables.items() if (floor := timing_summary.compute_noise(image, table)))
+    rows = [add_quantization_results(evaluation, item) for item in add_timings(rows, tables, evidence.cold())]
+    rows = add_row_warnings(evidence, rows, noise)
+    checked = tuple(gates.check_gates(experiment.gates, rows, about.task))
+    not_held = tuple(gate for item in rows for gate in gates.find_gates_not_held(experiment.gates, item))
     every, limits, described = (*checked, *not_held), experiment.gates, facts.describe()
-    doubts = (*timing_summary.warnings(passes), *saturation.warnings(evidence, rows, described["int8_instructions"]))
-    made = Comparison(
+    doubts = (
+        *timing_summary.find_doubts(passes),
+        *saturation.find_other_cpus(evidence, rows, described["int8_instructions"]),
+    )
+    comparison = Comparison(
         schema=SCHEMA,
         experiment=experiment.name,
         reference=experiment.reference,
@@ -60,96 +62,100 @@ def compare(evaluation: Evaluation, experiment: Experiment) -> Comparison:
         gates=checked,
         not_held=not_held,
         failures=evidence.failures(),
-        conversion_steps=conversion_steps.compare(evaluation),
+        conversion_steps=conversion_steps.compare_conversion_steps(evaluation),
         noise=noise,
         warnings=doubts,
         decision=decide.decide(rows, experiment.reference, every, noise, limits, about.task),
         digests=evidence.digests(),
         evidence=evidence.fingerprint(experiment),
     )
-    return shown(made, sys.maxsize)  # what is read is safe to show already; so is then whatever is made of it
+    return shown(comparison, sys.maxsize)  # what is read is safe to show already; so is then whatever is made of it
 
 
-def row(evaluation: Evaluation, step: Step) -> Variant:
+def build_row(evaluation: Evaluation, step: Step) -> Variant:
     """All that is known of one variant but its timings; against the reference, where that has answers."""
     evidence = evaluation.evidence
     status, reason = evidence.status(step)
     if status == "ok" and step.output in evaluation.misfits:
         status, reason = "failed", evaluation.misfits[step.output]
-    known = Variant(step.output, step.image, recipe(step), status, reason)
+    variant = Variant(step.output, step.image, recipe(step), status, reason)
     if manifest := evidence.manifest(step.output):
-        known = replace(known, size_bytes=size(manifest))
+        variant = replace(variant, size_bytes=compute_size(manifest))
     own, base = evaluation.answer(step.output), evaluation.answer(evaluation.reference)
     if own is None or not own.truth.judges:
-        return known
-    known = judged(known, own, base)
+        return variant
+    variant = add_metrics(variant, own, base)
     if base is not None:
-        known = replace(known, outputs=every_output(evidence, step.output, evaluation.reference))
+        variant = replace(variant, outputs=compare_outputs(evidence, step.output, evaluation.reference))
     unsound = find_defect(own.truth.about, own.outputs, own.truth.labels)
-    return replace(known, status="failed", reason=unsound) if unsound else known
+    return replace(variant, status="failed", reason=unsound) if unsound else variant
 
 
-def judged(known: Variant, own: Answer, base: Answer | None) -> Variant:
+def add_metrics(row: Variant, own: Answer, base: Answer | None) -> Variant:
     """The row with the figures of the task."""
-    known = replace(known, metrics=compute_metrics(own, base))
+    row = replace(row, metrics=compute_metrics(own, base))
     if base is not None:
-        known = replace(known, drift=output_drift.drift(base.outputs, own.outputs, own.truth.spec.has_classes))
-    return classification.describe_classes(known, own, base) if own.truth.spec.has_classes else known
+        row = replace(row, drift=own.drift_from(base))
+    return classification.describe_classes(row, own, base) if own.truth.spec.has_classes else row
 
 
-def every_output(evidence: Evidence, variant: str, reference: str) -> tuple[OutputDrift, ...]:
+def compare_outputs(evidence: Evidence, variant: str, reference: str) -> tuple[OutputDrift, ...]:
     """Of a model that has several."""
-    return output_drift.every(evidence.outputs(reference) or (), evidence.outputs(variant) or ())
+    return output_drift.compare_all_outputs(evidence.outputs(reference) or (), evidence.outputs(variant) or ())
 
 
-def quantization(evaluation: Evaluation, known: Variant) -> Variant:
+def add_quantization_results(evaluation: Evaluation, row: Variant) -> Variant:
     """The row with what other calibration sets and other CPUs make of it, and this one."""
-    if not known.quantized or known.status != "ok" or (found := known.headline) is None:
-        return known
-    reference = None if found.delta is None else found.value - found.delta
-    in_float, limit_held = evaluation.evidence.in_float(known.name)
+    if not row.quantized or row.status != "ok" or (headline := row.headline) is None:
+        return row
+    reference = None if headline.delta is None else headline.value - headline.delta
+    in_float, limit_held = evaluation.evidence.in_float(row.name)
     return replace(
-        saturation.judged(evaluation.evidence, known),
-        draws=calibration_draws.spread(evaluation, known.name, reference),
-        curve=calibration_draws.curve(evaluation, known.name),
-        emulated=cross_cpu.runs(evaluation, known.name),
+        saturation.add_saturation(evaluation.evidence, row),
+        draws=calibration_draws.summarize_draws(evaluation, row.name, reference),
+        curve=calibration_draws.collect_curve(evaluation, row.name),
+        emulated=cross_cpu.compare_runs(evaluation, row.name),
         in_float=in_float,
         limit_held=limit_held,
     )
 
 
-def corrected(rows: Sequence[Variant]) -> list[Variant]:
+def correct_p_values(rows: Sequence[Variant]) -> list[Variant]:
     """Holm's correction over the rows of quantized variants, which are many tests; float ones are held to be equal."""
-    family = [item for item in rows if item.paired is not None and item.quantized]
-    pairs = statistics.holm([item.paired for item in family if item.paired is not None])
-    found = {item.name: pair for item, pair in zip(family, pairs, strict=True)}
-    figures = correct_family({item.name: item.metrics for item in rows if item.quantized})
-    return [
-        replace(item, paired=found.get(item.name, item.paired), metrics=figures.get(item.name, item.metrics))
-        for item in rows
-    ]
+    family = correct_family({item.name: item.metrics for item in rows if item.quantized})
+    return [with_metrics(item, family[item.name]) if item.name in family else item for item in rows]
 
 
-def warned(evidence: Evidence, rows: Sequence[Variant], noise: Sequence[Noise]) -> list[Variant]:
+def with_metrics(row: Variant, metrics: tuple[Metric, ...]) -> Variant:
+    """The row with corrected metrics. Its pairs are what the headline metric was tested by: one p-value, told twice."""
+    paired = row.paired and replace(row.paired, p_holm=metrics[0].p_holm)
+    return replace(row, metrics=metrics, paired=paired)
+
+
+def add_row_warnings(evidence: Evidence, rows: Sequence[Variant], noise: Sequence[Noise]) -> list[Variant]:
     """The rows with what a reader must know beside the metrics."""
-    refused = {item.name: cross_cpu.refusals(evidence, item.name) for item in rows}
+    refused = {item.name: cross_cpu.read_refusals(evidence, item.name) for item in rows}
     whole = {item.name: evidence.whole(item.name) for item in rows if item.in_float}
     notes = {item.name: conversion_notes.read_notes(evidence, item.name) for item in rows if item.status == "ok"}
-    remedies = {item.name: saturation.remedy(evidence, item.name) for item in rows if item.saturated}
+    remedies = {item.name: saturation.find_remedy(evidence, item.name) for item in rows if item.saturated}
     rounding = {item.name: siblings.rounds_all(evidence.plan.step(item.name)) for item in rows}
     return row_warnings.add_warnings(rows, noise, refused, whole, notes, remedies, rounding)
 
 
-def timed(rows: Sequence[Variant], tables: Mapping[str, Timings], cold: Mapping[str, Cold]) -> list[Variant]:
+def add_timings(rows: Sequence[Variant], tables: Mapping[str, Timings], cold: Mapping[str, Cold]) -> list[Variant]:
     """The rows with their timings: only those whose answers are sound were timed."""
     return [
-        replace(item, **timing_summary.row(tables.get(item.image, {}).get(item.name, ())), cold=cold.get(item.name))
+        replace(
+            item,
+            **timing_summary.select_columns(tables.get(item.image, {}).get(item.name, ())),
+            cold=cold.get(item.name),
+        )
         if item.status == "ok"
         else item
         for item in rows
     ]
 
 
-def size(manifest: Manifest) -> int:
+def compute_size(manifest: Manifest) -> int:
     """Bytes of the file that is shipped."""
     return sum(file.size for name, file in manifest.files.items() if name.startswith("model."))

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from driver.analysis import explanations, output_drift
 from driver.analysis.artifacts import Evidence, recipe, variants
-from driver.analysis.evaluation import Evaluation
+from driver.analysis.evaluation import Answer, Evaluation
 from driver.analysis.results import Changed
 from shared.data import samples
+from shared.data.samples import Array
 from shared.measure.timing import REPEAT_SUFFIX
 from shared.sensitivity.layer_errors import Sensitivity
 
@@ -55,27 +56,35 @@ def find_changed_samples(evaluation: Evaluation) -> dict[str, tuple[Changed, ...
         return {}
     names = [step.output for step in variants(evaluation.evidence.plan) if step.output != evaluation.reference]
     answers = {name: answer for name in names if (answer := evaluation.answer(name)) is not None}
-    return {
-        name: tuple(output_drift.changed_images(base.probabilities, answer.probabilities, base.labels))
-        for name, answer in answers.items()
-    }
+    return {name: tuple(describe_changes(base, answer, base.labels)) for name, answer in answers.items()}
+
+
+def describe_changes(base: Answer, answer: Answer, labels: Array) -> list[Changed]:
+    """Of the samples whose likeliest class is another one than in `base`."""
+    changed = np.flatnonzero(base.likeliest != answer.likeliest)
+    probabilities = base.compute_probabilities(changed), answer.compute_probabilities(changed)
+    return output_drift.describe_changes(changed, *probabilities, labels[changed])
 
 
 def collect_call_seconds(evidence: Evidence) -> dict[str, tuple[float, ...]]:
     """Of each variant, every call at batch 1 on one thread, of all passes."""
-    found: dict[str, tuple[float, ...]] = {}
+    seconds: dict[str, tuple[float, ...]] = {}
     samples = [each for group in evidence.passes().values() for once in group for each in once.samples]
     for each in samples:
         if (each.batch, each.threads) == (1, 1) and not each.variant.endswith(REPEAT_SUFFIX):
             calls = tuple(second for turn in each.seconds for second in turn)
-            found[each.variant] = found.get(each.variant, ()) + calls
-    return found
+            seconds[each.variant] = seconds.get(each.variant, ()) + calls
+    return seconds
 
 
 def load_explanations(evidence: Evidence) -> dict[str, Sensitivity]:
     """Of the quantized variants those that `explain` was asked for, and that it could explain."""
     names = [step.output for step in variants(evidence.plan) if recipe(step) != "fp32"]
-    return {name: found for name in names if (found := explanations.find(evidence, name)) is not None}
+    return {
+        name: sensitivity
+        for name in names
+        if (sensitivity := explanations.read_explanation(evidence, name)) is not None
+    }
 
 
 def open_images(evidence: Evidence, artifact: str) -> Images | None:
@@ -86,10 +95,10 @@ def open_images(evidence: Evidence, artifact: str) -> Images | None:
     path = evidence.path(artifact)
     if path is None:
         return None
-    found = samples.mapped(samples.inputs(path)[0])
-    if found.ndim == 3 and found.dtype == np.uint8 and evidence.about().unit == "images":
-        return found[..., None]
-    if found.ndim != 4:
+    images = samples.mapped(samples.inputs(path)[0])
+    if images.ndim == 3 and images.dtype == np.uint8 and evidence.about().unit == "images":
+        return images[..., None]
+    if images.ndim != 4:
         return None
-    first = found.shape[1] in CHANNELS and found.shape[3] not in CHANNELS
-    return np.moveaxis(found, 1, 3) if first else found
+    first = images.shape[1] in CHANNELS and images.shape[3] not in CHANNELS
+    return np.moveaxis(images, 1, 3) if first else images

@@ -74,7 +74,7 @@ def read_comparison(folder: Path, *, earlier: bool = False) -> Comparison | None
         data = loads(files[JSON])
         if earlier and isinstance(data, dict) and data.get("schema") == schema1.SCHEMA:
             data = schema1.convert_to_schema2(data)
-        found: Comparison = decode(Comparison, data)
+        comparison: Comparison = decode(Comparison, data)
     except ValueError as error:
         raise DamagedComparison(folder, JSON, f"can't be read ({error})") from None
     except FieldError as error:
@@ -82,7 +82,7 @@ def read_comparison(folder: Path, *, earlier: bool = False) -> Comparison | None
             f"{folder / JSON} was written by another version of crossquant ({error}): "
             f"make this comparison anew with `{COMMAND} report`"
         ) from None
-    return shown(found, sys.maxsize)
+    return shown(comparison, sys.maxsize)
 
 
 def read_files(folder: Path) -> dict[str, bytes] | None:
@@ -101,9 +101,9 @@ def read_files(folder: Path) -> dict[str, bytes] | None:
                 return None
             continue
         try:
-            found = check_files(folder, opened)
-            if found is not None or is_open_folder(folder, opened):
-                return found
+            contents = check_files(folder, opened)
+            if contents is not None or is_open_folder(folder, opened):
+                return contents
         except DamagedComparison:
             if is_open_folder(folder, opened):
                 raise

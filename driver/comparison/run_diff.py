@@ -11,7 +11,7 @@ from driver.analysis.evaluation import Answer, Truth, compute_headline, find_mis
 from driver.analysis.results import Comparison, Metric
 from driver.analysis.stage_outputs import Unusable
 from driver.comparison import publication
-from driver.experiment.task_specs import TASKS
+from driver.experiment.task_specs import TASKS, UNLABELLED
 from shared.artifacts import store
 from shared.command import COMMAND
 from shared.data import samples
@@ -31,7 +31,7 @@ class Run:
 
     @cached_property
     def answers(self) -> dict[str, Answer]:
-        return {name: Answer(self.truth, found) for name, found in self.outputs.items()}
+        return {name: Answer(self.truth, outputs) for name, outputs in self.outputs.items()}
 
 
 def load(name: str) -> Run:
@@ -47,19 +47,19 @@ def load(name: str) -> Run:
 
 
 def read_run(name: str, folder: Path, comparison: Comparison) -> Run:
-    dataset = checked(folder / "keras", "dataset", comparison)
+    dataset = find_artifact(folder / "keras", "dataset", comparison)
     if dataset is None:
         raise CrossquantError(f"'{name}' was compared without test samples: make them by `{COMMAND} run` first")
     about = samples.about(dataset)
-    about = replace(about, task="fidelity") if comparison.task == "fidelity" else about
-    labelled = checked(folder / "keras", "labels", comparison) or dataset  # earlier versions kept them there
+    about = replace(about, task=UNLABELLED) if comparison.task == UNLABELLED else about
+    labelled = find_artifact(folder / "keras", "labels", comparison) or dataset  # earlier versions kept them there
     for artifact in (dataset, labelled):
         check_samples(artifact)
     inputs, labels = samples.inputs(dataset)[0], samples.labels(labelled)
-    outputs = judged(folder, comparison, about.judged, samples.count(dataset))
+    outputs = read_outputs(folder, comparison, about.judged, samples.count(dataset))
     reference = outputs.get(comparison.reference)
     truth = Truth(about, labels, samples.mapped(inputs) if TASKS[about.task].judged_by == "inputs" else None, reference)
-    fitting = {name: found for name, found in outputs.items() if not find_misfit(truth, found)}
+    fitting = {name: answered for name, answered in outputs.items() if not find_misfit(truth, answered)}
     return Run(name, comparison, truth, fitting)
 
 
@@ -71,28 +71,28 @@ def check_samples(artifact: Path) -> None:
         raise CrossquantError(f"{artifact} can't be read: {error}: run that experiment again") from None
 
 
-def judged(folder: Path, comparison: Comparison, number: int, count: int) -> dict[str, Array]:
+def read_outputs(folder: Path, comparison: Comparison, number: int, count: int) -> dict[str, Array]:
     """What each variant answered, of the output of this number."""
-    found = {}
+    outputs = {}
     for row in comparison.variants:
-        path = checked(folder / row.image, f"predictions.{row.name}", comparison)
+        path = find_artifact(folder / row.image, f"predictions.{row.name}", comparison)
         files = predictions.outputs(path) if path else ()
-        if number < len(files) and (answers := sound(files[number], count)) is not None:
-            found[row.name] = answers
-    return found
+        if number < len(files) and (answers := read_output(files[number], count)) is not None:
+            outputs[row.name] = answers
+    return outputs
 
 
-def sound(file: Path, count: int) -> Array | None:
+def read_output(file: Path, count: int) -> Array | None:
     """The answers in `file` to `count` samples; None where they are none: their row says so."""
     try:
-        found = stage_outputs.array(file)
-        stage_outputs.check_answer(file.name, found, count)
+        outputs = stage_outputs.map_array(file)
+        stage_outputs.check_answer(file.name, outputs, count)
     except Unusable:
         return None
-    return found
+    return outputs
 
 
-def checked(folder: Path, artifact: str, comparison: Comparison) -> Path | None:
+def find_artifact(folder: Path, artifact: str, comparison: Comparison) -> Path | None:
     """Where the artifact is that was compared, its files hashed again; None where the comparison had none."""
     wanted = (comparison.digests or {}).get(artifact)
     if wanted is None:
@@ -100,19 +100,21 @@ def checked(folder: Path, artifact: str, comparison: Comparison) -> Path | None:
     path = folder / artifact
     manifest = store.read_verified_manifest(path, artifact)
     if manifest is None or store.digest(manifest) != wanted:
-        found = "is missing" if manifest is None else "was made anew"
-        raise CrossquantError(f"{path} {found} since it was compared: make the comparison anew with `{COMMAND} report`")
+        problem = "is missing" if manifest is None else "was made anew"
+        raise CrossquantError(
+            f"{path} {problem} since it was compared: make the comparison anew with `{COMMAND} report`"
+        )
     return path
 
 
-def tests(before: Run, after: Run) -> dict[str, Metric]:
+def compare_headlines(before: Run, after: Run) -> dict[str, Metric]:
     """Paired, where both runs answered the same samples, by the task's test; Holm's correction over the variants."""
     if not same_samples(before, after):
         return {}
     both = [name for name in before.outputs if name in after.outputs]
-    found = {name: compute_headline(after.answers[name], before.answers[name]) for name in both}
-    p_holm = statistics.holm_p_values([1.0 if each.p_value is None else each.p_value for each in found.values()])
-    return {name: replace(each, p_holm=p) for (name, each), p in zip(found.items(), p_holm, strict=True)}
+    headlines = {name: compute_headline(after.answers[name], before.answers[name]) for name in both}
+    p_holm = statistics.holm_p_values([1.0 if each.p_value is None else each.p_value for each in headlines.values()])
+    return {name: replace(each, p_holm=p) for (name, each), p in zip(headlines.items(), p_holm, strict=True)}
 
 
 def same_samples(before: Run, after: Run) -> bool:

@@ -25,12 +25,12 @@ def convert(data: dict[str, Any]) -> dict[str, Any]:
     return converted | {
         "schema": 2,
         "variants": [convert_variant(row) for row in data["variants"]],
-        "conversion_steps": [convert_leg(leg) for leg in data["legs"]],
+        "conversion_steps": [convert_conversion_step(leg) for leg in data["legs"]],
         "noise": [
             {"image": item["image"], "repeat_of": item["twin_of"], "share": item["share"]} for item in data["noise"]
         ],
         "warnings": [],
-        "decision": convert_verdict(data["verdict"], data["reference"]),
+        "decision": convert_decision(data["verdict"], data["reference"]),
     }
 
 
@@ -56,7 +56,7 @@ def convert_accuracy(row: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"name": "accuracy", "value": row["accuracy"], "interval": row["interval"], "better": "higher", **tested}]
 
 
-def convert_leg(leg: dict[str, Any]) -> dict[str, Any]:
+def convert_conversion_step(leg: dict[str, Any]) -> dict[str, Any]:
     """Its label `Keras→ONNX` names the two formats. Every quantization has the same one: int8 is assumed."""
     if leg["kind"] == QUANTIZATION:
         change = {"kind": "quantization", "weights": "int8", "activations": "int8", "method": "static"}
@@ -66,7 +66,7 @@ def convert_leg(leg: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in leg.items() if key != "kind"} | {"change": change}
 
 
-def convert_verdict(verdict: dict[str, Any], reference: str) -> dict[str, Any]:
+def convert_decision(verdict: dict[str, Any], reference: str) -> dict[str, Any]:
     """What was shipped; the reasons were sentences."""
     variant = verdict["ship"]
     outcome = "keep_reference" if variant == reference else "ship"

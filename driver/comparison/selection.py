@@ -22,17 +22,17 @@ WHY_TRIAL = "Made by `run --select`: many recipes, ranked on training images tha
 WHY_FINAL = "Made by `run --select`: the recipes that won, and their accuracy on the test set."
 
 
-def safe_variants(catalog: Catalog, found: dict[str, dict[str, dict[str, Any]]]) -> set[str]:
+def find_cpu_invariant_variants(catalog: Catalog, recipes_by_image: dict[str, dict[str, dict[str, Any]]]) -> set[str]:
     """Of recipes by image and name, the variants that answer alike on every CPU."""
     return {
         f"{image}.{name}"
-        for image, named in found.items()
+        for image, named in recipes_by_image.items()
         for name, given in named.items()
         if recipes.is_cpu_invariant(recipes.stage_for(catalog[image], image, name, given), given)
     }
 
 
-def trial(data: dict[str, Any], asked: Select, images: Collection[str] = ()) -> dict[str, Any]:
+def make_trial(data: dict[str, Any], asked: Select, images: Collection[str] = ()) -> dict[str, Any]:
     """The experiment that ranks: `data` is the file of the one that was asked for. No gates, and no other CPUs yet.
 
     `images` are those that take part.
@@ -47,10 +47,10 @@ def trial(data: dict[str, Any], asked: Select, images: Collection[str] = ()) -> 
     }
 
 
-def final(
-    data: dict[str, Any], asked: Select, choices: Sequence[Choice], found: dict[str, dict[str, dict[str, Any]]]
+def make_final(
+    data: dict[str, Any], asked: Select, choices: Sequence[Choice], trial_recipes: dict[str, dict[str, dict[str, Any]]]
 ) -> dict[str, Any]:
-    """The experiment that tells the winners' test accuracy; `found` are the recipes of the trial, by image.
+    """The experiment that tells the winners' test accuracy; `trial_recipes` are the recipes of the trial, by image.
 
     A quantized reference takes part too. Of the curve there remains what is asked of winners.
     """
@@ -59,36 +59,36 @@ def final(
         "name": f"{data['name']}.{FINAL}",
         "split": "test",
         "draws": max(data.get("draws", 1), asked.draws),
-        "recipes": only(found, {*winners, data.get("reference", "")}),
+        "recipes": select_recipes(trial_recipes, {*winners, data.get("reference", "")}),
         "recommended": winners,
-        "curve": curve(data.get("curve", {}), winners),
+        "curve": select_curve(data.get("curve", {}), winners),
     }
 
 
-def only(every: dict[str, dict[str, dict[str, Any]]], variants: Container[str]) -> dict[str, dict[str, Any]]:
+def select_recipes(every: dict[str, dict[str, dict[str, Any]]], variants: Container[str]) -> dict[str, dict[str, Any]]:
     """Those of `every` recipe that make `variants`."""
-    found = {
+    chosen = {
         image: {name: given for name, given in named.items() if f"{image}.{name}" in variants}
         for image, named in every.items()
     }
-    return {image: named for image, named in found.items() if named}
+    return {image: named for image, named in chosen.items() if named}
 
 
-def curve(asked: dict[str, Any], winners: Sequence[str]) -> dict[str, Any]:
+def select_curve(asked: dict[str, Any], winners: Sequence[str]) -> dict[str, Any]:
     variants = [name for name in asked.get("variants", ()) if name in winners]
     return asked | {"variants": variants} if variants else {}
 
 
-class Plain(yaml.SafeDumper):
+class PlainDumper(yaml.SafeDumper):
     """Says everything where it belongs, instead of referring to where it was said before."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
-def write(data: dict[str, Any], why: str) -> Path:
+def write_experiment(data: dict[str, Any], why: str) -> Path:
     """The experiment as a file in volumes/inputs/, where `--experiment` finds it by name."""
     path = store.volumes() / "inputs" / f"{data['name']}.yaml"
-    text = yaml.dump(data, Dumper=Plain, sort_keys=False, allow_unicode=True)
+    text = yaml.dump(data, Dumper=PlainDumper, sort_keys=False, allow_unicode=True)
     store.write_atomically(path, f"# {why}\n{text}")
     return path

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from driver.analysis import statistics
 from driver.analysis.facts import Alternative, HoldsOnCpu, LosesOnCpu, TooFewSamples
 from driver.analysis.results import SIGNIFICANT, Emulated, Variant
-from driver.decision.judgements import difference_between, milliseconds, price, worse
+from driver.decision.judgements import compute_price, difference_between, is_worse, milliseconds
 from driver.experiment.model import Gates
 
 POWER = 0.8
@@ -25,10 +25,10 @@ def check_power(chosen: Variant, base: Variant, limits: Gates) -> list[TooFewSam
 
 def check_other_cpus(chosen: Variant, rows: Sequence[Variant], noise: float) -> list[HoldsOnCpu | LosesOnCpu]:
     """Rule 6, for each CPU that the chosen variant was run on; `rows` are the sound ones."""
-    return [on_cpu(run, chosen, rows, noise) for run in chosen.emulated]
+    return [describe_cpu(run, chosen, rows, noise) for run in chosen.emulated]
 
 
-def on_cpu(run: Emulated, chosen: Variant, rows: Sequence[Variant], noise: float) -> HoldsOnCpu | LosesOnCpu:
+def describe_cpu(run: Emulated, chosen: Variant, rows: Sequence[Variant], noise: float) -> HoldsOnCpu | LosesOnCpu:
     metric = chosen.headline.name if chosen.headline else "accuracy"
     answers = (run.cpu, metric, run.accuracy, run.here, run.images)
     return LosesOnCpu(*answers, find_alternative(run.cpu, chosen, rows, noise)) if run.loses else HoldsOnCpu(*answers)
@@ -39,5 +39,5 @@ def find_alternative(cpu: str, chosen: Variant, rows: Sequence[Variant], noise: 
     holding = [row for row in rows if any(run.cpu == cpu and not run.loses for run in row.emulated)]
     if not holding:
         return None
-    best = min(holding, key=lambda row: (worse(row), milliseconds(row)))
-    return Alternative(best.name, price(best, chosen, noise), difference_between(best, chosen))
+    best = min(holding, key=lambda row: (is_worse(row), milliseconds(row)))
+    return Alternative(best.name, compute_price(best, chosen, noise), difference_between(best, chosen))

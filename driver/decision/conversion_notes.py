@@ -2,7 +2,7 @@
 
 from driver.analysis.artifacts import Evidence
 from driver.analysis.facts import ConversionNote, MadeByPt2e, OperatorsInFloat, RewrittenGraph, StageNote
-from driver.analysis.stage_outputs import CONVERSION, NOTES, QUANTIZED, Made
+from driver.analysis.stage_outputs import CONVERSION, NOTES, QUANTIZED, ConversionReport
 
 
 def read_notes(evidence: Evidence, variant: str) -> tuple[ConversionNote, ...]:
@@ -11,16 +11,16 @@ def read_notes(evidence: Evidence, variant: str) -> tuple[ConversionNote, ...]:
         return ()
     exported = [name for name in evidence.plan.step(variant).inputs if name == "exported"]
     lines = [line for name in (*exported, variant) for line in evidence.content(name, NOTES) or ()]
-    made = evidence.content(variant, QUANTIZED) or evidence.content(variant, CONVERSION) or Made()
-    return (*map(StageNote, lines), *notes_of(made))
+    conversion = evidence.content(variant, QUANTIZED) or evidence.content(variant, CONVERSION) or ConversionReport()
+    return (*map(StageNote, lines), *list_notes(conversion))
 
 
-def notes_of(made: Made) -> list[ConversionNote]:
+def list_notes(conversion: ConversionReport) -> list[ConversionNote]:
     notes: list[ConversionNote] = []
-    if made.reason:
-        notes.append(MadeByPt2e(made.reason))
-    if made.rewritten:
-        notes.append(RewrittenGraph(made.rewritten))
-    if made.operators > made.quantized:
-        notes.append(OperatorsInFloat(made.operators - made.quantized, made.operators))
+    if conversion.reason:
+        notes.append(MadeByPt2e(conversion.reason))
+    if conversion.rewritten:
+        notes.append(RewrittenGraph(conversion.rewritten))
+    if conversion.operators > conversion.quantized:
+        notes.append(OperatorsInFloat(conversion.operators - conversion.quantized, conversion.operators))
     return notes

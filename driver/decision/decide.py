@@ -45,10 +45,17 @@ from driver.analysis.facts import (
 )
 from driver.analysis.results import Gate, Noise, Variant
 from driver.decision import caveats, fidelity_rule
-from driver.decision.judgements import goodness, milliseconds, negligibly_worse, paired_difference, price, worse
+from driver.decision.judgements import (
+    compute_price,
+    goodness,
+    is_negligibly_worse,
+    is_worse,
+    milliseconds,
+    paired_difference,
+)
 from driver.experiment.model import Gates
+from driver.experiment.task_specs import DEFAULT_TASK, TASKS
 
-TASK = "classification"
 Unsound = Mapping[str, GateFails | NoFidelityGate | FloatTooFar]  # by variant
 
 
@@ -58,80 +65,83 @@ def decide(
     gates: Sequence[Gate],
     noise: Sequence[Noise],
     limits: Gates,
-    task: str = TASK,
+    task: str = DEFAULT_TASK,
 ) -> Decision:
     """The decision on `rows`; `limits` are the experiment's gates."""
+    only_fidelity = TASKS[task].judged_by == "reference"
     unsound: Unsound = {
-        **(fidelity_rule.missing_evidence(rows, reference, gates) if task == "fidelity" else {}),
-        **{gate.variant: failure(gate) for gate in reversed(gates) if not gate.holds},
+        **(fidelity_rule.find_missing_evidence(rows, reference, gates) if only_fidelity else {}),
+        **{gate.variant: describe_failure(gate) for gate in reversed(gates) if not gate.holds},
     }
     base = next((row for row in rows if row.name == reference and row.headline is not None), None)
-    candidates = [row for row in rows if row.status == "ok" and row.name not in unsound and not worse(row)]
+    candidates = [row for row in rows if row.status == "ok" and row.name not in unsound and not is_worse(row)]
     floor = max((item.share for item in noise), default=0.0)
     if base is None or not candidates:
         reason = ReferenceHasNoAnswers() if base is None else NoCandidate()
         return Decision("ship_nothing", "", (reason,), reject(rows, None, unsound, floor))
     timed = [row for row in candidates if row.latency_ms is not None]
-    chosen = pick(timed or candidates, floor)
+    chosen = pick_fastest(timed or candidates, floor)
     found_caveats: tuple[Caveat, ...] = (
-        *([OnlyFidelityKnown(reference)] if task == "fidelity" else []),
+        *([OnlyFidelityKnown(reference)] if only_fidelity else []),
         *caveats.check_power(chosen, base, limits),
         *caveats.check_other_cpus(chosen, [row for row in rows if row.name not in unsound], floor),
     )
     return Decision(
         "keep_reference" if chosen.name == base.name else "ship",
         chosen.name,
-        (*praise(chosen, base, floor), *too_slow(chosen)),
+        (*give_reasons(chosen, base, floor), *find_slowness(chosen)),
         reject([row for row in rows if row.name != chosen.name], chosen, unsound, floor),
         found_caveats,
     )
 
 
-def pick(candidates: Sequence[Variant], floor: float) -> Variant:
+def pick_fastest(candidates: Sequence[Variant], floor: float) -> Variant:
     """The fastest; of those within the noise the smallest, then the most accurate."""
     fastest = min(milliseconds(row) for row in candidates)
     equal = [row for row in candidates if milliseconds(row) <= fastest * (1 + floor)]
     return min(equal, key=lambda row: (row.size_bytes or 0, -goodness(row)))
 
 
-def praise(chosen: Variant, base: Variant, floor: float) -> tuple[Reason, ...]:
+def give_reasons(chosen: Variant, base: Variant, floor: float) -> tuple[Reason, ...]:
     """Why the chosen variant."""
     if chosen.name == base.name:
         return (NothingFaster(base.headline.name if base.headline else "accuracy"),)
-    return standing(chosen), ComparedWith(base.name, price(chosen, base, floor))
+    return describe_standing(chosen), ComparedWith(base.name, compute_price(chosen, base, floor))
 
 
-def standing(chosen: Variant) -> NearEnough | NegligiblyWorse | NotSignificantlyWorse:
+def describe_standing(chosen: Variant) -> NearEnough | NegligiblyWorse | NotSignificantlyWorse:
     """How the chosen variant is to the reference."""
     if chosen.headline is not None and chosen.headline.name in fidelity_rule.METRICS:
-        return NearEnough(fidelity_rule.fidelity(chosen))
+        return NearEnough(fidelity_rule.list_fidelity(chosen))
     difference = paired_difference(chosen)
-    return NegligiblyWorse(difference) if negligibly_worse(chosen) else NotSignificantlyWorse(difference)
+    return NegligiblyWorse(difference) if is_negligibly_worse(chosen) else NotSignificantlyWorse(difference)
 
 
-def too_slow(row: Variant) -> tuple[SlowerThanFloat, ...]:
+def find_slowness(row: Variant) -> tuple[SlowerThanFloat, ...]:
     """Rule 7."""
     return tuple(warning for warning in row.warnings if isinstance(warning, SlowerThanFloat))
 
 
-def failure(gate: Gate) -> GateFails:
+def describe_failure(gate: Gate) -> GateFails:
     return GateFails(gate.figure, gate.bound, gate.limit, gate.value)
 
 
 def reject(rows: Sequence[Variant], chosen: Variant | None, unsound: Unsound, floor: float) -> tuple[Rejection, ...]:
-    return tuple(Rejection(row.name, (why_not(row, chosen, unsound, floor), *too_slow(row))) for row in rows)
+    return tuple(
+        Rejection(row.name, (find_rejection(row, chosen, unsound, floor), *find_slowness(row))) for row in rows
+    )
 
 
-def why_not(row: Variant, chosen: Variant | None, unsound: Unsound, floor: float) -> Reason:
+def find_rejection(row: Variant, chosen: Variant | None, unsound: Unsound, floor: float) -> Reason:
     """Rule 4; `unsound` has the reason of those that aren't sound."""
     if row.status != "ok":
         return NoResult(row.status)
     if row.name in unsound:
         return unsound[row.name]
-    if worse(row):
+    if is_worse(row):
         return SignificantlyWorse(paired_difference(row))
     if chosen is None:
         return NothingToCompareWith()
     if row.latency_ms is None:
         return NotTimed()
-    return ComparedWith(chosen.name, price(row, chosen, floor))
+    return ComparedWith(chosen.name, compute_price(row, chosen, floor))

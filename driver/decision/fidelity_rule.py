@@ -9,25 +9,25 @@ FLOAT_DB = 40.0  # of a float variant: conversion keeps more than 100, and what 
 METRICS = ("sqnr", "cosine", "agreement")
 
 
-def missing_evidence(
+def find_missing_evidence(
     rows: Sequence[Variant], reference: str, gates: Sequence[Gate]
 ) -> dict[str, NoFidelityGate | FloatTooFar]:
     """By name, why nothing says that a variant is near enough to the reference."""
     held = {gate.variant for gate in gates if gate.figure in METRICS}
     others = [row for row in rows if row.name not in (reference, *held)]
-    return {row.name: reason for row in others if (reason := doubt(row)) is not None}
+    return {row.name: reason for row in others if (reason := find_doubt(row)) is not None}
 
 
-def doubt(row: Variant) -> NoFidelityGate | FloatTooFar | None:
+def find_doubt(row: Variant) -> NoFidelityGate | FloatTooFar | None:
     """Of a row without a gate on its fidelity."""
     sqnr = next((metric.value for metric in row.metrics if metric.name == "sqnr"), None)
     if sqnr is None:
         return None
     if row.quantized:
-        return NoFidelityGate(fidelity(row))
-    return FloatTooFar(fidelity(row)) if sqnr < FLOAT_DB else None
+        return NoFidelityGate(list_fidelity(row))
+    return FloatTooFar(list_fidelity(row)) if sqnr < FLOAT_DB else None
 
 
-def fidelity(row: Variant) -> tuple[MetricValue, ...]:
+def list_fidelity(row: Variant) -> tuple[MetricValue, ...]:
     """How near the row is to the reference, by every metric that it has."""
     return tuple(MetricValue(metric.name, metric.value) for metric in row.metrics)

@@ -9,12 +9,12 @@ from driver.analysis.results import SIGNIFICANT, Variant
 LEAST_FACTOR = 0.05  # a smaller difference of times is none, whatever the noise
 
 
-def worse(row: Variant) -> bool:
+def is_worse(row: Variant) -> bool:
     """By the task's paired test, and by more than matters."""
     return row.headline is not None and metric_specs.is_significant_loss(row.headline, SIGNIFICANT)
 
 
-def negligibly_worse(row: Variant) -> bool:
+def is_negligibly_worse(row: Variant) -> bool:
     """Of a row that is not `worse`: is it surely worse, by too little to matter?"""
     metric = row.headline
     return metric is not None and (metric.loss or 0.0) > 0 and metric.corrected_p_value < SIGNIFICANT
@@ -46,7 +46,7 @@ def difference_between(row: Variant, other: Variant) -> MetricValue | None:
     return MetricValue(row.headline.name, row.headline.value - other.headline.value)
 
 
-def price(row: Variant, other: Variant, noise: float) -> Price:
+def compute_price(row: Variant, other: Variant, noise: float) -> Price:
     """What `row` costs against `other`, where `noise` is the share by which timings of one file differ."""
     speed = size = None
     within_noise = False

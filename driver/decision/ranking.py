@@ -42,60 +42,70 @@ def choose(trial: Comparison, safe: Container[str] = ()) -> tuple[Choice, ...]:
     floats = {row.image: row for row in timed if not row.quantized}
     images = dict.fromkeys(row.image for row in timed if row.quantized)
     return tuple(
-        best(image, [row for row in timed if row.image == image and row.quantized], floats.get(image), floor, safe)
+        choose_of_image(
+            image, [row for row in timed if row.image == image and row.quantized], floats.get(image), floor, safe
+        )
         for image in images
     )
 
 
-def best(image: str, rows: Sequence[Variant], baseline: Variant | None, floor: float, safe: Container[str]) -> Choice:
-    most, fastest = max(rows, key=accuracy), min(rows, key=milliseconds)
-    from driver.analysis import calibration_draws  # noqa: PLC0415 - SciPy takes half a second, and to show a decision needs none
+def choose_of_image(
+    image: str, rows: Sequence[Variant], baseline: Variant | None, floor: float, safe: Container[str]
+) -> Choice:
+    from driver.analysis import calibration_draws  # noqa: PLC0415 - SciPy takes half a second: showing needs none
 
-    as_good = [row for row in rows if row is most or calibration_draws.equal(accuracies(row), accuracies(most))]
+    most, fastest = max(rows, key=rank_value), min(rows, key=milliseconds)
+    as_good = [
+        row
+        for row in rows
+        if row is most or calibration_draws.are_indistinguishable(list_values(row), list_values(most))
+    ]
     as_fast = [row for row in rows if milliseconds(row) <= milliseconds(fastest) * (1 + floor)]
     faster = [row for row in rows if baseline is None or milliseconds(row) < milliseconds(baseline)] or list(rows)
     everywhere = [row for row in faster if row.name in safe] or [row for row in rows if row.name in safe]
     return Choice(
         image,
         accuracy=min(as_good, key=milliseconds).name,
-        latency=max(as_fast, key=accuracy).name,
-        recommended=sensible(faster).name,
-        safe=sensible(everywhere).name if everywhere else "",
+        latency=max(as_fast, key=rank_value).name,
+        recommended=pick_sensible(faster).name,
+        safe=pick_sensible(everywhere).name if everywhere else "",
         front=tuple(row.name for row in select_front(rows)),
     )
 
 
-def sensible(rows: Sequence[Variant]) -> Variant:
+def pick_sensible(rows: Sequence[Variant]) -> Variant:
     """The fastest of those within TOLERANCE of the most accurate."""
-    best = max(rows, key=accuracy)
-    near = accuracy(best) - tolerance(best)
-    return min((row for row in rows if accuracy(row) >= near), key=milliseconds)
+    best = max(rows, key=rank_value)
+    near = rank_value(best) - find_tolerance(best)
+    return min((row for row in rows if rank_value(row) >= near), key=milliseconds)
 
 
-def tolerance(best: Variant) -> float:
-    found = best.headline
+def find_tolerance(best: Variant) -> float:
+    headline = best.headline
     return (
-        TOLERANCE if found is None or found.name == "accuracy" else metric_specs.least_loss(found.name, accuracy(best))
+        TOLERANCE
+        if headline is None or headline.name == "accuracy"
+        else metric_specs.least_loss(headline.name, rank_value(best))
     )
 
 
 def select_front(rows: Sequence[Variant]) -> list[Variant]:
     """Return the Pareto front of latency and accuracy, the fastest first; of rows that are equal in both, the first."""
-    points = [(milliseconds(row), accuracy(row)) for row in rows]
+    points = [(milliseconds(row), rank_value(row)) for row in rows]
     front = pareto_front(*zip(*points, strict=True)) if points else []
     first_at_point = {points[index]: rows[index] for index in reversed(front)}
     return list(reversed(first_at_point.values()))
 
 
-def accuracy(row: Variant) -> float:
+def rank_value(row: Variant) -> float:
     """Or what the task has instead, such that higher is better: the mean over the draws, where there are several."""
-    found = row.headline
-    if found is None:
+    headline = row.headline
+    if headline is None:
         return NOTHING
-    return metric_specs.goodness(found if row.draws is None else replace(found, value=row.draws.mean))
+    return metric_specs.goodness(headline if row.draws is None else replace(headline, value=row.draws.mean))
 
 
-def accuracies(row: Variant) -> tuple[float, ...]:
+def list_values(row: Variant) -> tuple[float, ...]:
     if row.draws is not None:
         return row.draws.accuracies
     return (0.0 if row.headline is None else row.headline.value,)

@@ -18,7 +18,7 @@ from driver.analysis.facts import (
 )
 from driver.analysis.results import Emulated, Noise, Variant
 from driver.decision import fidelity_rule
-from driver.decision.judgements import LEAST_FACTOR, difference_between, goodness, milliseconds, worse
+from driver.decision.judgements import LEAST_FACTOR, difference_between, goodness, is_worse, milliseconds
 
 LEAST = float("-inf")  # of a row that has no metric
 
@@ -45,55 +45,55 @@ def add_warnings(
         base = by_name.get((whole or {}).get(row.name, ""))
         warnings: list[RowWarning] = [
             *(() if row.saturated else far.get(row.name, ())),  # what saturates is told why it is far from float
-            *saturation(row, rows, (remedies or {}).get(row.name, {})),
-            *own_warnings(row, by_name.get(f"{row.image}.fp32"), noise, refused.get(row.name, {})),
-            *([cost_of_float_layers(row, base)] if base else []),
+            *warn_of_saturation(row, rows, (remedies or {}).get(row.name, {})),
+            *list_own_warnings(row, by_name.get(f"{row.image}.fp32"), noise, refused.get(row.name, {})),
+            *([compute_cost_of_float_layers(row, base)] if base else []),
         ]
         own_notes = tuple((notes or {}).get(row.name, ()))
         warned.append(replace(row, warnings=tuple(warnings), conversion_notes=own_notes))
     return warned
 
 
-def saturation(row: Variant, rows: Sequence[Variant], remedy: Mapping[str, Any]) -> list[SaturatingProducts]:
+def warn_of_saturation(row: Variant, rows: Sequence[Variant], remedy: Mapping[str, Any]) -> list[SaturatingProducts]:
     """Of a row that is worse than the reference, as far as that is known: why, and what to take instead."""
-    if not row.saturated or not (worse(row) or unjudged(row)):
+    if not row.saturated or not (is_worse(row) or has_fidelity_alone(row)):
         return []
     alike = [item for item in rows if item.image == row.image and item.cpu_invariant and item.status == "ok"]
     better = [item for item in alike if goodness(item, LEAST) > goodness(row, LEAST)]
     if better:  # the one that the decision would name for other CPUs
-        instead = min(better, key=lambda item: (worse(item), milliseconds(item)))
+        instead = min(better, key=lambda item: (is_worse(item), milliseconds(item)))
         return [SaturatingProducts(instead.name, {})]
     return [SaturatingProducts("", dict(remedy))]
 
 
-def unjudged(row: Variant) -> bool:
+def has_fidelity_alone(row: Variant) -> bool:
     """Without labels, is nothing known of the row but how near it is to the reference?"""
     return row.headline is not None and row.headline.name in fidelity_rule.METRICS
 
 
-def cost_of_float_layers(row: Variant, whole: Variant) -> CostOfFloatLayers:
+def compute_cost_of_float_layers(row: Variant, whole: Variant) -> CostOfFloatLayers:
     """What the layers in float cost, against the same recipe with none."""
     size = row.size_bytes / whole.size_bytes if row.size_bytes and whole.size_bytes else None
     latency = row.latency_ms.p50 / whole.latency_ms.p50 if row.latency_ms and whole.latency_ms else None
     return CostOfFloatLayers(whole.name, difference_between(row, whole), size, latency)
 
 
-def own_warnings(
+def list_own_warnings(
     row: Variant, baseline: Variant | None, noise: Sequence[Noise], refused: Mapping[str, str]
 ) -> list[RowWarning]:
     """`baseline` is the float variant of the row's framework."""
     warnings: list[RowWarning] = []
-    if row.quantized and baseline is not None and (slower := slower_than_float(row, baseline, noise)):
+    if row.quantized and baseline is not None and (slower := warn_of_slowness(row, baseline, noise)):
         warnings.append(slower)
     if row.in_float:
         warnings.append(LayersInFloat(row.in_float))
     if row.limit_held is False:
         warnings.append(LimitNotHeld())
-    warnings += [worse_on_cpu(run, row) for run in row.emulated if run.loses]
+    warnings += [warn_of_cpu(run, row) for run in row.emulated if run.loses]
     return warnings + [CannotRun(cpu, reason) for cpu, reason in refused.items()]
 
 
-def slower_than_float(row: Variant, baseline: Variant, noise: Sequence[Noise]) -> SlowerThanFloat | None:
+def warn_of_slowness(row: Variant, baseline: Variant, noise: Sequence[Noise]) -> SlowerThanFloat | None:
     """Is the quantized file slower than the float one of its framework, beyond the noise?"""
     if row.latency_ms is None or baseline.latency_ms is None:
         return None
@@ -102,6 +102,6 @@ def slower_than_float(row: Variant, baseline: Variant, noise: Sequence[Noise]) -
     return SlowerThanFloat(baseline.name, factor) if factor > 1 + max(floor, LEAST_FACTOR) else None
 
 
-def worse_on_cpu(run: Emulated, row: Variant) -> WorseOnCpu:
+def warn_of_cpu(run: Emulated, row: Variant) -> WorseOnCpu:
     metric = row.headline.name if row.headline else "accuracy"
     return WorseOnCpu(run.cpu, metric, run.accuracy, run.here, run.images, run.agreement)

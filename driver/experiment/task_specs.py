@@ -27,6 +27,11 @@ class TaskSpec:
     has_classes: bool = False
     ranks_labels: bool = False
 
+    @property
+    def has_differences(self) -> bool:
+        """Are metrics compared with the reference's? Not where each is a distance from its outputs already."""
+        return self.judged_by != "reference"
+
 
 TASKS = {
     "classification": TaskSpec(

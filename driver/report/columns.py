@@ -6,7 +6,6 @@ from driver.analysis import metric_specs
 from driver.analysis.metric_specs import MetricSpec
 from driver.analysis.numbers import NONE, tiny
 from driver.analysis.results import Comparison, Metric, Variant
-from driver.experiment.task_specs import TASKS
 
 PRICE = ("size KB", "p50 ms", "p90 ms")
 CLASSES = ("variant", "top-1 %", "Δ pp", "agree %", "max |Δp|", *PRICE)
@@ -17,23 +16,23 @@ def names(rows: Sequence[Variant]) -> list[str]:
     return [name for name in dict.fromkeys(metric.name for row in rows for metric in row.metrics) if name != "accuracy"]
 
 
-def of_task(comparison: Comparison) -> list[str]:
+def task_names(comparison: Comparison) -> list[str]:
     """The same of a task without classes; where no row has any, the one it is judged by."""
-    return names(comparison.variants) or [TASKS[comparison.task].headline]
+    return names(comparison.variants) or [comparison.spec.headline]
 
 
 def headings(comparison: Comparison) -> tuple[str, ...]:
     """Of the table on the terminal and in Markdown; eighty columns have no room for p90 beside three figures."""
     speed = f"{comparison.unit} /s"
-    if comparison.task == "classification":
+    if comparison.spec.has_classes:
         return (*CLASSES, speed)
-    return ("variant", *figure_headings(comparison), *PRICE[:2], speed)
+    return ("variant", *metric_headings(comparison), *PRICE[:2], speed)
 
 
-def figure_headings(comparison: Comparison) -> list[str]:
+def metric_headings(comparison: Comparison) -> list[str]:
     """Of the figures of a task without classes."""
-    first, *others = [metric_specs.METRIC_SPECS[name] for name in of_task(comparison)]
-    fidelity = comparison.task == "fidelity"
+    first, *others = [metric_specs.METRIC_SPECS[name] for name in task_names(comparison)]
+    fidelity = not comparison.spec.has_differences
     difference = [] if fidelity else [first.difference_heading]
     noise = [] if fidelity else ["SQNR dB"]
     return [first.heading, *difference, *(each.heading for each in others), *noise, "max |Δ|"]
@@ -41,32 +40,33 @@ def figure_headings(comparison: Comparison) -> list[str]:
 
 def cells(comparison: Comparison, row: Variant) -> list[str]:
     """The row's figures as text, in the order of the headings; its status first where that is not `ok`."""
-    figures = classes(row) if comparison.task == "classification" else others(comparison, row)
-    prices = price(row)
-    texts = [*figures, *(prices if comparison.task == "classification" else [*prices[:2], prices[3]])]
+    figures = class_cells(row) if comparison.spec.has_classes else metric_cells(comparison, row)
+    prices = price_cells(row)
+    texts = [*figures, *(prices if comparison.spec.has_classes else [*prices[:2], prices[3]])]
     return texts if row.status == "ok" else [row.status, *texts[1:]]
 
 
-def classes(row: Variant) -> list[str]:
+def class_cells(row: Variant) -> list[str]:
+    accuracy = row.headline
     return [
-        written(None if row.accuracy is None else 100 * row.accuracy, "{:.2f}"),
-        written(row.delta_pp, "{:+.2f}"),
-        written(None if row.agreement is None else 100 * row.agreement, "{:.2f}"),
-        written(row.max_abs_diff, "{:.1e}"),
+        format_value(None if accuracy is None else 100 * accuracy.value, "{:.2f}"),
+        format_value(metric_specs.difference_in_points(accuracy), "{:+.2f}"),
+        format_value(None if row.agreement is None else 100 * row.agreement, "{:.2f}"),
+        format_value(row.max_abs_diff, "{:.1e}"),
     ]
 
 
-def others(comparison: Comparison, row: Variant) -> list[str]:
+def metric_cells(comparison: Comparison, row: Variant) -> list[str]:
     """Of a task without classes."""
-    known = {metric.name: metric for metric in row.metrics}
-    first, *rest = of_task(comparison)
-    found = [value(known.get(first))]
-    if comparison.task != "fidelity":
-        found.append(difference(known.get(first)))
-    found += [value(known.get(name)) for name in rest]
-    if comparison.task != "fidelity":
-        found.append(sqnr(row))
-    return [*found, tiny(row.max_abs_diff)]
+    metrics = {metric.name: metric for metric in row.metrics}
+    first, *rest = task_names(comparison)
+    cells = [value(metrics.get(first))]
+    if comparison.spec.has_differences:
+        cells.append(difference(metrics.get(first)))
+    cells += [value(metrics.get(name)) for name in rest]
+    if comparison.spec.has_differences:
+        cells.append(sqnr(row))
+    return [*cells, tiny(row.max_abs_diff)]
 
 
 def value(metric: Metric | None) -> str:
@@ -86,22 +86,21 @@ def sqnr(row: Variant) -> str:
     return "exact" if row.drift.sqnr_db is None else f"{row.drift.sqnr_db:.1f}"
 
 
-def price(row: Variant) -> list[str]:
+def price_cells(row: Variant) -> list[str]:
     latency = row.latency_ms
     return [
-        written(None if row.size_bytes is None else row.size_bytes / 1000, "{:,.0f}"),
-        written(latency.p50 if latency else None, "{:.3f}"),
-        written(latency.p90 if latency else None, "{:.3f}"),
-        written(row.images_per_second, "{:,.0f}"),
+        format_value(None if row.size_bytes is None else row.size_bytes / 1000, "{:,.0f}"),
+        format_value(latency.p50 if latency else None, "{:.3f}"),
+        format_value(latency.p90 if latency else None, "{:.3f}"),
+        format_value(row.images_per_second, "{:,.0f}"),
     ]
 
 
-def written(value: float | None, form: str) -> str:
+def format_value(value: float | None, form: str) -> str:
     return NONE if value is None else form.format(value)
 
 
 def headline(comparison: Comparison) -> MetricSpec:
     """What the variants are judged by."""
-    if comparison.task == "classification":
-        return metric_specs.METRIC_SPECS["accuracy"]
-    return metric_specs.METRIC_SPECS[of_task(comparison)[0]]
+    names = (row.headline.name for row in comparison.variants if row.headline is not None)
+    return metric_specs.METRIC_SPECS[next(names, comparison.spec.headline)]

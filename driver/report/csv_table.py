@@ -15,7 +15,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a formula begins with, in one
 def csv_text(comparison: Comparison) -> str:
     """A line a variant, with every figure that is one number; what there is none of is empty."""
     names = columns.names(comparison.variants)
-    rows = [flat(row, comparison.unit) | figures(row, names) for row in comparison.variants]
+    rows = [row_cells(row, comparison.unit) | metric_cells(row, names) for row in comparison.variants]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]) if rows else ["name"], lineterminator="\n")
     writer.writeheader()
@@ -28,8 +28,9 @@ def cell(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
-def flat(row: Variant, unit: str) -> dict[str, object]:
-    interval, pairs, latency = row.interval, row.paired, row.latency_ms
+def row_cells(row: Variant, unit: str) -> dict[str, object]:
+    accuracy, pairs, latency = row.metric("accuracy"), row.paired, row.latency_ms
+    interval = accuracy and accuracy.interval
     drift, cold, draws = row.drift, row.cold, row.draws
     return {
         "name": row.name,
@@ -37,10 +38,10 @@ def flat(row: Variant, unit: str) -> dict[str, object]:
         "recipe": row.recipe,
         "status": row.status,
         "reason": row.reason,
-        "accuracy": row.accuracy,
+        "accuracy": accuracy and accuracy.value,
         "accuracy_low": interval and interval.low,
         "accuracy_high": interval and interval.high,
-        "delta_pp": row.delta_pp,
+        "delta_pp": metric_specs.difference_in_points(accuracy),
         "delta_pp_low": pairs and pairs.interval_pp.low,
         "delta_pp_high": pairs and pairs.interval_pp.high,
         "p_value": pairs and pairs.p_value,
@@ -59,28 +60,25 @@ def flat(row: Variant, unit: str) -> dict[str, object]:
         "draws": draws and len(draws.accuracies),
         "draws_mean": draws and draws.mean,
         "draws_sd": draws and draws.sd,
-        "emulated": "; ".join(f"{run.cpu} {there(row, run)} of {run.images}" for run in row.emulated),
+        "emulated": "; ".join(f"{run.cpu} {format_emulated(row, run)} of {run.images}" for run in row.emulated),
         "in_float": "; ".join(row.in_float),
-        "remarks": "; ".join(phrases.remarks(row, unit)),
+        "remarks": "; ".join(phrases.row_notes(row, unit)),
     }
 
 
-def there(row: Variant, run: Emulated) -> str:
-    return (
-        f"{100 * run.accuracy:.1f}%"
-        if row.accuracy is not None
-        else metric_specs.spec_of(row.headline).text(run.accuracy)
-    )
+def format_emulated(row: Variant, run: Emulated) -> str:
+    spec = metric_specs.spec_of(row.headline)
+    return f"{100 * run.accuracy:.1f}%" if spec.counted else spec.text(run.accuracy)
 
 
-def figures(row: Variant, names: Sequence[str]) -> dict[str, object]:
+def metric_cells(row: Variant, names: Sequence[str]) -> dict[str, object]:
     """Each figure of the task, its interval, and the same of its difference to the reference."""
-    known = {metric.name: metric for metric in row.metrics}
-    found: dict[str, object] = {}
+    metrics = {metric.name: metric for metric in row.metrics}
+    cells: dict[str, object] = {}
     for name in names:
-        metric = known.get(name)
+        metric = metrics.get(name)
         span, change = (metric and metric.interval), (metric and metric.delta_interval)
-        found |= {
+        cells |= {
             name: metric and metric.value,
             f"{name}_low": span and span.low,
             f"{name}_high": span and span.high,
@@ -90,7 +88,7 @@ def figures(row: Variant, names: Sequence[str]) -> dict[str, object]:
             f"{name}_p_value": metric and metric.p_value,
             f"{name}_p_holm": metric and metric.p_holm,
         }
-    return found
+    return cells
 
 
 def changed_text(changed: Mapping[str, Sequence[Changed]]) -> str:

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from driver.analysis import metric_specs
 from driver.analysis.results import Comparison, Interval, Metric, Variant
-from driver.comparison.run_diff import Run, count_changed, same_data, tests
+from driver.comparison.run_diff import Run, compare_headlines, count_changed, same_data
 from driver.report import columns
 from driver.report.phrases import points
 
@@ -21,8 +21,8 @@ def show(before: Run, after: Run, console: Console) -> None:
         *changed_data(before, after),
     ):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
-    measure = columns.headline(after.comparison)
-    figures = (measure.heading, "→", measure.difference_heading, "95%", "p (Holm)", "changed")
+    spec = columns.headline(after.comparison)
+    figures = (spec.heading, "→", spec.difference_heading, "95%", "p (Holm)", "changed")
     headings = ("variant", *figures, "size KB", "→", "p50 ms", "→")
     table = Table(*headings, box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0, collapse_padding=True)
     for column in table.columns[1:]:
@@ -69,7 +69,7 @@ def describe_data(comparison: Comparison) -> str:
 def rows(before: Run, after: Run) -> list[list[str]]:
     old = {row.name: row for row in before.comparison.variants}
     new = {row.name: row for row in after.comparison.variants}
-    pairs = tests(before, after)
+    pairs = compare_headlines(before, after)
     return [
         cells(name, old.get(name), new.get(name), pairs.get(name), count_changed(name, before, after))
         for name in {**old, **new}
@@ -94,12 +94,12 @@ def cells(name: str, old: Variant | None, new: Variant | None, test: Metric | No
 
 
 def signed(test: Metric, value: float) -> str:
-    measure = metric_specs.spec_of(test)
-    return points(100 * value) if measure.unit == "%" else measure.signed(value)
+    spec = metric_specs.spec_of(test)
+    return points(100 * value) if spec.unit == "%" else spec.signed(value)
 
 
-def span(test: Metric, found: Interval | None) -> str:
-    return "–" if found is None else f"{signed(test, found.low)}…{signed(test, found.high)}"
+def span(test: Metric, interval: Interval | None) -> str:
+    return "–" if interval is None else f"{signed(test, interval.low)}…{signed(test, interval.high)}"
 
 
 def judged_by(row: Variant | None) -> str:

@@ -33,12 +33,12 @@ def gate_limit(gate: Gate) -> str:
     """`≥ 85 %`, and how sure it must be."""
     sure = f" with {gate.confidence:.0%} confidence" if gate.confidence is not None else ""
     if gate.figure in METRIC_SPECS:
-        known = METRIC_SPECS[gate.figure]
-        limit = f"{known.scale * gate.limit:g} {known.unit}".strip()
+        spec = METRIC_SPECS[gate.figure]
+        limit = f"{spec.scale * gate.limit:g} {spec.unit}".strip()
     else:
         limit = f"{scale(gate) * gate.limit:g} {unit(gate)}"
     return f"{'≥' if gate.bound == 'min' else '≤'} {limit}{sure}"
 
 
-def gate_name(figure: str) -> str:
-    return NAMES.get(figure) or (METRIC_SPECS[figure].label if figure in METRIC_SPECS else figure)
+def gate_name(metric: str) -> str:
+    return NAMES.get(metric) or (METRIC_SPECS[metric].label if metric in METRIC_SPECS else metric)

@@ -19,13 +19,13 @@ def markdown_text(comparison: Comparison) -> str:
 
 def beginning(comparison: Comparison) -> list[str]:
     first = phrases.first_sentence(comparison)
-    notes = [f"> **{comment_limits.escaped(note)}**" for note in phrases.notes(comparison)]
+    notes = [f"> **{comment_limits.escaped(note)}**" for note in phrases.run_warnings(comparison)]
     noted = [line for note in comment_limits.first(notes, comment_limits.NOTES) for line in (note, "")]
-    said = [line for line in (phrases.direction(comparison),) if line]
+    directions = [line for line in (phrases.direction(comparison),) if line]
     return [
         f"# {comment_limits.escaped(phrases.title(comparison))}",
         "",
-        *(line for each in said for line in (each, "")),
+        *(line for each in directions for line in (each, "")),
         *noted,
         f"**{comment_limits.escaped(first)}**",
         "",
@@ -43,16 +43,16 @@ def table(comparison: Comparison, room: int) -> list[str]:
 
 def rest(comparison: Comparison) -> list[str]:
     """All that stands below the table."""
-    said = [f"- `{name}` {status}: {comment_limits.escaped(reason)}" for name, status, reason in comparison.reasons]
+    reasons = [f"- `{name}` {status}: {comment_limits.escaped(reason)}" for name, status, reason in comparison.reasons]
     broken = [f"- **gate fails**: {phrases.gate_sentence(gate)}" for gate in comparison.gates if not gate.holds]
-    lines = ["", *comment_limits.first(said, comment_limits.REASONS)] if said else []
+    lines = ["", *comment_limits.first(reasons, comment_limits.REASONS)] if reasons else []
     if sentence := phrases.not_held(comparison):
         lines += ["", f"- **{sentence}**"]
     lines += ["", *(comment_limits.first(broken, comment_limits.BROKEN) or [phrases.gates_hold(comparison)])]
     remarked = [
         f"- `{row.name}`: {comment_limits.escaped(remark)}"
         for row in comparison.variants
-        for remark in phrases.remarks(row, comparison.unit)
+        for remark in phrases.row_notes(row, comparison.unit)
     ]
     lines += ["", *comment_limits.first(remarked, comment_limits.REMARKS)] if remarked else []
     lines += folded(comparison)
@@ -83,7 +83,7 @@ def folded(comparison: Comparison) -> list[str]:
 
 def heads(comparison: Comparison) -> tuple[list[str], list[str]]:
     """Of the conversion steps' table and of the draws', by the task."""
-    if comparison.task == "classification":
+    if comparison.spec.has_classes:
         return STEP_HEAD, DRAW_HEAD
     first = metric_specs.spec_of(next((row.headline for row in comparison.variants if row.headline), None))
     named = {"label": first.heading, "difference": first.difference_heading}
@@ -113,18 +113,18 @@ def draw_lines(comparison: Comparison) -> list[str]:
     """A difference that is rounded to nothing has no minus."""
     rows = []
     for row in comparison.variants:
-        if (found := row.draws) is not None and row.accuracy is None:
-            rows.append(other_draw_line(row, found))
-        elif found is not None:
-            values = [100 * value for value in found.accuracies]
-            mean = f"{100 * found.mean:.2f} | {100 * found.sd:.2f} | {min(values):.2f}…{max(values):.2f}"
-            rows.append(f"| `{row.name}` | {len(values)} | {mean} | {round(found.delta_pp, 2) + 0.0:+.2f} |")
+        if (draws := row.draws) is not None and not metric_specs.spec_of(row.headline).counted:
+            rows.append(metric_draw_line(row, draws))
+        elif draws is not None:
+            values = [100 * value for value in draws.accuracies]
+            mean = f"{100 * draws.mean:.2f} | {100 * draws.sd:.2f} | {min(values):.2f}…{max(values):.2f}"
+            rows.append(f"| `{row.name}` | {len(values)} | {mean} | {round(draws.delta_pp, 2) + 0.0:+.2f} |")
     return rows
 
 
-def other_draw_line(row: Variant, found: Draws) -> str:
+def metric_draw_line(row: Variant, draws: Draws) -> str:
     """Of a task without classes."""
-    measure, values = metric_specs.spec_of(row.headline), found.accuracies
-    spread = f"{measure.bare(min(values))}…{measure.bare(max(values))}"
-    figures = (str(len(values)), measure.bare(found.mean), measure.bare(found.sd), spread)
-    return f"| `{row.name}` | {' | '.join(figures)} | {measure.signed(found.delta_pp)} |"
+    spec, values = metric_specs.spec_of(row.headline), draws.accuracies
+    spread = f"{spec.bare(min(values))}…{spec.bare(max(values))}"
+    figures = (str(len(values)), spec.bare(draws.mean), spec.bare(draws.sd), spread)
+    return f"| `{row.name}` | {' | '.join(figures)} | {spec.signed(draws.delta_pp)} |"

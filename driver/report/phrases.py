@@ -174,16 +174,16 @@ STANDINGS = {
 
 def fidelity_text(reason: NearEnough | NoFidelityGate | FloatTooFar) -> str:
     """With `SQNR 31.2 dB, cosine 0.99900, agree 98.20 %`."""
-    known = ", ".join(
+    distances = ", ".join(
         f"{METRIC_SPECS[each.metric].label} {METRIC_SPECS[each.metric].text(each.value)}" for each in reason.metrics
     )
     match reason:
         case NearEnough():
-            return f"near enough to the reference ({known})"
+            return f"near enough to the reference ({distances})"
         case NoFidelityGate():
-            return f"no gate says how near is near enough ({known}): set gates.quantized.sqnr or .agreement"
+            return f"no gate says how near is near enough ({distances}): set gates.quantized.sqnr or .agreement"
         case FloatTooFar():
-            return f"in float it should be nearer to the reference ({known})"
+            return f"in float it should be nearer to the reference ({distances})"
 
 
 def caveat_sentence(caveat: Caveat, variant: str, unit: str) -> str:
@@ -246,13 +246,13 @@ def difference_text(difference: PairedDifference | None) -> str:
 
 def change_text(change: MetricValue) -> str:
     """Of a difference: `−0.06 points`, `−0.06 points of mAP`, `MAE +0.012`."""
-    measure = METRIC_SPECS[change.metric]
+    spec = METRIC_SPECS[change.metric]
     text = signed(change.metric, change.value)
     if change.metric == "accuracy":
         return f"{text} points"
-    if measure.unit == "%":
-        return f"{text} points of {measure.label}"
-    return f"{measure.label} {text} {measure.unit}".rstrip()
+    if spec.unit == "%":
+        return f"{text} points of {spec.label}"
+    return f"{spec.label} {text} {spec.unit}".rstrip()
 
 
 def signed(metric: str, value: float) -> str:
@@ -270,14 +270,14 @@ def probability(p: float) -> str:
 
 def short(metric: str, value: float) -> str:
     """A share with one decimal, in percent; anything else with its label."""
-    measure = METRIC_SPECS[metric]
-    return f"{100 * value:.1f} %" if measure.unit == "%" else f"{measure.label} {measure.text(value)}"
+    spec = METRIC_SPECS[metric]
+    return f"{100 * value:.1f} %" if spec.unit == "%" else f"{spec.label} {spec.text(value)}"
 
 
 # Rows.
 
 
-def remarks(row: Variant, unit: str) -> list[str]:
+def row_notes(row: Variant, unit: str) -> list[str]:
     """What a reader must know of a row: what looks wrong with it, how it was made, and the rest."""
     wrong = [warning for warning in row.warnings if isinstance(warning, FarFromFloat)]
     others = [warning for warning in row.warnings if not isinstance(warning, FarFromFloat)]
@@ -363,21 +363,22 @@ def row_lines(comparison: Comparison) -> list[str]:
         for row in comparison.variants
         if row.draws
     ]
-    return drawn + [f"{row.name}: {line}" for row in comparison.variants for line in remarks(row, comparison.unit)]
+    return drawn + [f"{row.name}: {line}" for row in comparison.variants for line in row_notes(row, comparison.unit)]
 
 
 def spread(row: Variant, draws: Draws) -> str:
     """`87.14 ± 0.04 %, 87.10…87.18 (−0.05 points)`: mean, standard deviation, range, difference of the mean."""
     low, high = 100 * min(draws.accuracies), 100 * max(draws.accuracies)
-    if row.accuracy is None:
-        return other_spread(metric_specs.spec_of(row.headline), draws)
+    spec = metric_specs.spec_of(row.headline)
+    if not spec.counted:
+        return other_spread(spec, draws)
     return f"{100 * draws.mean:.2f} ± {100 * draws.sd:.2f} %, {low:.2f}…{high:.2f} ({points(draws.delta_pp)} points)"
 
 
-def other_spread(measure: MetricSpec, draws: Draws) -> str:
+def other_spread(spec: MetricSpec, draws: Draws) -> str:
     """The same of what another task is judged by."""
-    mean, sd, low, high = map(measure.bare, (draws.mean, draws.sd, min(draws.accuracies), max(draws.accuracies)))
-    return f"{measure.label} {mean} ± {sd}, {low}…{high} ({measure.signed(draws.delta_pp)})"
+    mean, sd, low, high = map(spec.bare, (draws.mean, draws.sd, min(draws.accuracies), max(draws.accuracies)))
+    return f"{spec.label} {mean} ± {sd}, {low}…{high} ({spec.signed(draws.delta_pp)})"
 
 
 # The run.
@@ -390,11 +391,11 @@ def title(comparison: Comparison) -> str:
     return f"{comparison.experiment}: {images:,} {split} {comparison.unit} of {name}, against {comparison.reference}"
 
 
-def notes(comparison: Comparison) -> list[str]:
+def run_warnings(comparison: Comparison) -> list[str]:
     """What the reader must know before the metrics."""
     warnings = [run_warning_sentence(warning) for warning in comparison.warnings]
     images = comparison.dataset.get("test_images")
-    if not images or not comparison.dataset["sample"] or comparison.task != "classification":
+    if not images or not comparison.dataset["sample"] or not comparison.spec.has_classes:
         return warnings
     return [
         f"Embedded sample: {images:,} test images instead of 10,000. An accuracy is known to "
@@ -425,9 +426,9 @@ def cpu_text(cpu: AnsweringCpu) -> str:
 def direction(comparison: Comparison) -> str:
     """What the metrics are, where they are not the accuracy that everybody knows; "" for that."""
     names = columns.names(comparison.variants)
-    if comparison.task == "classification" or not names:
+    if comparison.spec.has_classes or not names:
         return ""
-    if comparison.task == "fidelity":
+    if not comparison.spec.has_differences:
         return f"No labels: how near each variant is to {comparison.reference}, not how often it is right."
     first = METRIC_SPECS[names[0]]
     return f"{first.label}, the {first.long}: {first.direction}."

@@ -11,11 +11,11 @@ from driver.report.styles import STYLES
 
 
 def show(comparison: Comparison, console: Console) -> None:
-    for line in phrases.notes(comparison):
+    for line in phrases.run_warnings(comparison):
         console.print(Text(line, "bold yellow"), soft_wrap=True)
     console.print(Text(phrases.title(comparison), "bold"), soft_wrap=True)
-    if said := phrases.direction(comparison):
-        console.print(Text(said), soft_wrap=True)
+    if direction := phrases.direction(comparison):
+        console.print(Text(direction), soft_wrap=True)
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
     first, *headings = columns.headings(comparison)
     table.add_column(first, no_wrap=True)

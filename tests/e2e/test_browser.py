@@ -77,7 +77,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
             made = make()
         path = folder / f"{name}.html"
         material = (thorough if name in EXPLAINED else comparisons).material(made)
-        path.write_text(page.html(made, material), encoding="utf-8")
+        path.write_text(page.page_html(made, material), encoding="utf-8")
         found[name] = path.as_uri()
     return found
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from variant_makers import change, make_variant
+from variant_makers import accuracy_of, change, difference_of, make_variant
 
 from driver.analysis import statistics
 from driver.analysis.facts import (
@@ -75,7 +75,7 @@ REFUSED = "PyTorch quantized 0 of 10 layers: Weight observer must have a dtype o
 def pairs(only_reference, only_variant, right=8837, images=10_000):
     """Of a reference that gets `right` images right."""
     counts = (right - only_reference, only_reference, only_variant, images - right - only_variant)
-    low_high = statistics.newcombe(*counts)
+    low_high = statistics.newcombe_interval(*counts)
     [p_value] = statistics.exact_mcnemar(np.array([only_reference]), np.array([only_variant]))
     return Paired(*counts, 100 * (only_variant - only_reference) / images, low_high, p_value)
 
@@ -113,7 +113,7 @@ def variant(name):
         size_bytes=size,
         latency_ms=Latency(p50, 1.12 * p50, 1.9 * p50, 420),
         images_per_second=float(per_second),
-        interval=statistics.wilson(right, 10_000),
+        interval=statistics.wilson_interval(right, 10_000),
         paired=paired,
         drift=drift(changed, largest),
         ece=0.0237 + largest / 200,
@@ -153,9 +153,9 @@ STEPS = (
 
 def gates(rows):
     for row in rows:
-        yield Gate(row.name, "accuracy", "min", 0.85, row.accuracy, row.accuracy >= 0.85)
+        yield Gate(row.name, "accuracy", "min", 0.85, accuracy_of(row), accuracy_of(row) >= 0.85)
         if row.quantized:
-            yield Gate(row.name, "drop_pp", "max", 2.0, -row.delta_pp, row.delta_pp >= -2, 0.95)
+            yield Gate(row.name, "drop_pp", "max", 2.0, -difference_of(row), difference_of(row) >= -2, 0.95)
         else:
             yield Gate(row.name, "changed", "max", 0.0001, 0.0, True)
 
@@ -218,7 +218,7 @@ def hundred():
         right = paired.both_right + paired.only_variant
         latency = Latency(0.3 * factor, 0.34 * factor, 0.5 * factor, 420)
         known = change(base, name=f"onnx.r{number:02}", recipe=f"r{number:02}", accuracy=right / 10_000, paired=paired)
-        known = change(known, interval=statistics.wilson(right, 10_000), delta_pp=paired.delta_pp)
+        known = change(known, interval=statistics.wilson_interval(right, 10_000), delta_pp=paired.delta_pp)
         rows.append(replace(known, latency_ms=latency, timings=(), size_bytes=int(90_000 + 500 * number)))
     steps = (STEPS[0], *(replace(STEPS[2], after=row.name, paired=row.paired) for row in rows[2:]))
     rejections = tuple(Rejection(row.name, (GateFails("drop_pp", "max", 0.5, 0.6),)) for row in rows[1:])
@@ -230,7 +230,12 @@ def of(right, images):
     """All variants alike on a test set of `images`, of which each gets `right` right."""
     paired = pairs(0, 0, right, images)
     counts = tuple(Count(right if label == 0 else 0, images if label == 0 else 0) for label in range(10))
-    known = {"accuracy": right / images, "interval": statistics.wilson(right, images), "paired": paired, "losing": ()}
+    known = {
+        "accuracy": right / images,
+        "interval": statistics.wilson_interval(right, images),
+        "paired": paired,
+        "losing": (),
+    }
     known |= {"classes": counts, "drift": drift(0, 0.0, images), "delta_pp": 0.0, "agreement": 1.0, "ece": 0.0}
     rows = tuple(change(variant(name), **known) for name in FIGURES)
     steps = tuple(replace(item, drift=known["drift"], paired=paired) for item in STEPS)

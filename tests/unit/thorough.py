@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import comparisons
 import numpy as np
+from variant_makers import accuracy_of
 
 from driver.analysis import statistics
 from driver.analysis.results import Draws, Emulated, Point
@@ -19,23 +20,24 @@ EXCLUDED = ("model/conv2d_6/Conv2D", "model/dense/MatMul")
 def draws(row, sd, number=5):
     """As many accuracies around the row's own, which is the first; the same draws are good or bad for all recipes."""
     own = np.random.default_rng([*row.name.encode()]).normal(0, sd, number)
-    found = row.accuracy + own - own[0]
+    found = accuracy_of(row) + own - own[0]
     mean = float(found.mean())
-    delta = 100 * (mean - comparisons.variant("keras.fp32").accuracy)
+    delta = 100 * (mean - accuracy_of(comparisons.variant("keras.fp32")))
     return Draws(tuple(found.round(4).tolist()), mean, float(found.std(ddof=1)), delta)
 
 
 def curve(top):
     rights = [round(2000 * (top - 0.3 / images)) for images in SIZES]
     return tuple(
-        Point(images, right / 2000, statistics.wilson(right, 2000)) for images, right in zip(SIZES, rights, strict=True)
+        Point(images, right / 2000, statistics.wilson_interval(right, 2000))
+        for images, right in zip(SIZES, rights, strict=True)
     )
 
 
 def emulated(cpu, here, there, differing, images=500):
     """`here`, `there`: how many are right."""
-    interval = statistics.wilson(there, images)
-    p_value = statistics.paired(np.arange(images) < here, np.arange(images) < there).p_value
+    interval = statistics.wilson_interval(there, images)
+    p_value = statistics.pair_answers(np.arange(images) < here, np.arange(images) < there).p_value
     return Emulated(cpu, images, there / images, interval, here / images, 1 - differing / images, p_value)
 
 
@@ -48,7 +50,7 @@ RUNS = {
 def comparison():
     """The default experiment with all that can be told of its rows."""
     made = comparisons.comparison()
-    rows = [thorough(row) if row.quantized and row.accuracy else row for row in made.variants]
+    rows = [thorough(row) if row.quantized and accuracy_of(row) else row for row in made.variants]
     return replace(made, variants=tuple(row_warnings.add_warnings(rows, made.noise, REFUSED)))
 
 
@@ -68,7 +70,7 @@ def hundred():
     rows = []
     for number, row in enumerate(made.variants):
         runs = tuple(emulated(cpu, 440, 440 - number % 5 * 6, number % 7 * 6) for cpu in ("haswell", "cascadelake"))
-        known = replace(row, draws=draws(row, 0.001), curve=curve(row.accuracy), emulated=runs)
+        known = replace(row, draws=draws(row, 0.001), curve=curve(accuracy_of(row)), emulated=runs)
         rows.append(replace(known, in_float=EXCLUDED) if row.quantized else row)
     return replace(made, variants=tuple(row_warnings.add_warnings(rows, made.noise, {})))
 

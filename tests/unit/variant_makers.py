@@ -3,11 +3,37 @@
 from dataclasses import replace
 from typing import Any
 
+from driver.analysis.metric_specs import difference_in_points
 from driver.analysis.results import Drift, Interval, Metric, Paired, Variant
 from shared.contract import Status
 
 IMAGES = 10_000
-KEPT = ("accuracy", "delta_pp", "agreement", "max_abs_diff", "interval")  # as Variant tells them
+
+
+def accuracy_of(row: Variant) -> float | None:
+    """0-1; None of a row that has no accuracy."""
+    metric = row.metric("accuracy")
+    return metric and metric.value
+
+
+def interval_of(row: Variant) -> Interval | None:
+    """Of the accuracy."""
+    metric = row.metric("accuracy")
+    return metric and metric.interval
+
+
+def difference_of(row: Variant) -> float | None:
+    """Of the accuracy to the reference's, in percentage points."""
+    return difference_in_points(row.metric("accuracy"))
+
+
+KNOWN = {
+    "accuracy": accuracy_of,
+    "delta_pp": difference_of,
+    "agreement": lambda row: row.agreement,
+    "max_abs_diff": lambda row: row.max_abs_diff,
+    "interval": interval_of,
+}  # what a test gives of a row's accuracy and of its drift
 
 
 def make_variant(name: str, image: str, recipe: str, status: Status = "ok", **known: Any) -> Variant:
@@ -17,17 +43,17 @@ def make_variant(name: str, image: str, recipe: str, status: Status = "ok", **kn
 
 def change(row: Variant, **changes: Any) -> Variant:
     """`row` with other values of fields, or of what it tells of its accuracy and its drift."""
-    known = {name: changes.pop(name, getattr(row, name)) for name in KEPT}
+    known = {name: changes.pop(name, read(row)) for name, read in KNOWN.items()}
     row = replace(row, **changes)
     given_drift = row.drift if "drift" in changes else None
     return replace(
         row,
-        metrics=(*accuracy_of(known, row.paired), *(each for each in row.metrics if each.name != "accuracy")),
+        metrics=(*make_accuracy(known, row.paired), *(each for each in row.metrics if each.name != "accuracy")),
         drift=given_drift or drift_of(known, row.drift),
     )
 
 
-def accuracy_of(known: dict[str, Any], pairs: Paired | None) -> tuple[Metric, ...]:
+def make_accuracy(known: dict[str, Any], pairs: Paired | None) -> tuple[Metric, ...]:
     if known["accuracy"] is None and known["delta_pp"] is None:
         return ()
     accuracy = 0.9 if known["accuracy"] is None else known["accuracy"]

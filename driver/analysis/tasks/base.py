@@ -1,21 +1,23 @@
 """What a task's module gets to compute metrics from, and what it gives."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from driver.analysis.bootstrap import Figure
+from driver.analysis.bootstrap import WeightedMetric
 from shared.data.samples import About, Array
 
 Flags: TypeAlias = NDArray[np.bool_]
 # Of a metric that is a share of right answers, which answers are right, (samples,): its interval and test are exact. Of
 # any other, the metric as a function of resampling weights: driver/analysis/bootstrap.py.
-Computation: TypeAlias = Flags | Figure
+Computation: TypeAlias = Flags | WeightedMetric
 
 
-class Judged(Protocol):
-    """The judged output of one variant with what it is held against; arrays have one entry a sample."""
+class EvaluatedOutput(Protocol):
+    """The evaluated output of one variant with what it is compared with; arrays have one entry a sample."""
 
     @property
     def about(self) -> About: ...
@@ -33,3 +35,15 @@ class Judged(Protocol):
     def classes(self) -> NDArray[np.intp]: ...
     @property
     def right(self) -> Flags: ...
+
+
+@dataclass(frozen=True)
+class TaskMetrics:
+    """What a task's module offers.
+
+    `compute` returns the computation of each metric by its name, the headline first. `check` raises CrossquantError
+    where the outputs don't fit the labels or inputs that they are compared with.
+    """
+
+    compute: Callable[[EvaluatedOutput], dict[str, Computation]]
+    check: Callable[[EvaluatedOutput], None]

@@ -1,27 +1,46 @@
 """Classification: accuracy, and top-5 accuracy of more than five classes."""
 
 import numpy as np
+from numpy.typing import NDArray
 
-from driver.analysis.tasks.base import Computation, Flags, Judged
-from shared import numerics
+from driver.analysis.tasks.base import Computation, EvaluatedOutput, Flags, TaskMetrics
+from shared import numerics, tasks
+from shared.data.samples import Array
+from shared.errors import CrossquantError
 
 TOP = 5
 
 
-def compute(judged: Judged) -> dict[str, Computation]:
-    if numerics.count_values(judged.outputs) <= TOP:
-        return {"accuracy": judged.right}
-    return {"accuracy": judged.right, "top5": among_the_first(judged)}
+def compute(output: EvaluatedOutput) -> dict[str, Computation]:
+    if numerics.count_values(output.outputs) <= TOP:
+        return {"accuracy": output.right}
+    return {"accuracy": output.right, "top5": flag_top_answers(output)}
 
 
-def among_the_first(judged: Judged, most: int = TOP) -> Flags:
-    """(n,): are fewer than `most` classes better than the label's? Of equal classes the first one comes first."""
-    outputs, labels = numerics.flatten_samples(judged.outputs), judged.classes
+def flag_top_answers(output: EvaluatedOutput, most: int = TOP) -> Flags:
+    """(samples,): do fewer than `most` classes score higher than the label's? Of equal ones the first comes first."""
+    outputs, labels = numerics.flatten_samples(output.outputs), output.classes
     labelled = np.take_along_axis(outputs, labels[:, None], axis=1)
     comes_before = np.arange(outputs.shape[1]) < labels[:, None]
     return np.asarray(((outputs > labelled) | ((outputs == labelled) & comes_before)).sum(axis=1) < most)
 
 
-def check(judged: Judged) -> None:
-    if judged.labels is not None:
-        assert judged.classes is not None
+def check(output: EvaluatedOutput) -> None:
+    if output.labels is not None:
+        read_class_labels(output.outputs, output.labels)
+
+
+def read_class_labels(outputs: Array, labels: Array) -> NDArray[np.intp]:
+    """The class of each sample, (samples,). CrossquantError where a label is none of the model's classes."""
+    classes = tasks.count_classes(outputs)
+    if labels.size != len(labels):
+        raise CrossquantError(f"labels of {labels.shape}: a sample must have one class; see docs/your-data.md")
+    if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+        raise CrossquantError(
+            f"labels from {labels.min()} to {labels.max()}, but the model answers {classes} classes: "
+            "number the classes from 0, and give the model that was trained on them"
+        )
+    return labels.ravel().astype(np.intp)
+
+
+METRICS = TaskMetrics(compute, check)

@@ -6,23 +6,23 @@ import numpy as np
 
 from driver.analysis import weighted_statistics
 from driver.analysis.bootstrap import Doubles
-from driver.analysis.tasks.base import Computation, Judged
+from driver.analysis.tasks.base import Computation, EvaluatedOutput, TaskMetrics
 from shared import numerics, tasks
 from shared.data.samples import Array
 
 
-def compute(judged: Judged) -> dict[str, Computation]:
-    assert judged.inputs is not None
-    error, labels = squared_errors(judged.outputs, judged.inputs), judged.labels
+def compute(output: EvaluatedOutput) -> dict[str, Computation]:
+    assert output.inputs is not None
+    error, labels = squared_errors(output.outputs, output.inputs), output.labels
     mse = {"mse": weighted_statistics.mean(error)}
     if labels is None or len(np.unique(labels)) < 2:
         return dict(mse)
     return {"auc": weighted_statistics.area_under_roc(error, np.asarray(labels.ravel() > 0)), **mse}
 
 
-def check(judged: Judged) -> None:
-    if judged.inputs is not None:
-        tasks.match_inputs(judged.outputs, judged.inputs)
+def check(output: EvaluatedOutput) -> None:
+    if output.inputs is not None:
+        tasks.match_inputs(output.outputs, output.inputs)
 
 
 def squared_errors(outputs: Array, inputs: Array) -> Doubles:
@@ -36,3 +36,6 @@ def blocks_in_pairs(first: Array, second: Array) -> Iterator[tuple[Doubles, Doub
     """Both arrays in slices of the first axis that fit into memory."""
     for pair in zip(numerics.iterate_blocks(first), numerics.iterate_blocks(second), strict=True):
         yield pair[0].astype(np.float64), pair[1].astype(np.float64)
+
+
+METRICS = TaskMetrics(compute, check)

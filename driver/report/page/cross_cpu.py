@@ -38,10 +38,14 @@ def outcome(row: Variant, run: Emulated) -> Loss:
 
 def sentence(comparison: Comparison) -> str:
     """How many lose, of how many."""
-    found = runs(comparison)
-    losing = sum(run.loses for _, run in found)
+    emulated = runs(comparison)
+    losing = sum(run.loses for _, run in emulated)
     if not losing:
-        return f"None of these {len(found)} runs loses significantly." if len(found) > 1 else "It loses nothing there."
+        return (
+            f"None of these {len(emulated)} runs loses significantly."
+            if len(emulated) > 1
+            else "It loses nothing there."
+        )
     verb = "loses" if losing == 1 else "lose"
-    test = "McNemar's exact test" if comparison.task == "classification" else "paired bootstrap"
-    return f"{losing} of {len(found)} runs {verb} significantly ({test}, p < 0.05)."
+    test = "McNemar's exact test" if comparison.spec.has_classes else "paired bootstrap"
+    return f"{losing} of {len(emulated)} runs {verb} significantly ({test}, p < 0.05)."

@@ -18,22 +18,22 @@ def drawn(comparison: Comparison) -> list[tuple[Variant, Draws]]:
 
 def sentence(comparison: Comparison) -> str:
     """Which recipes can't be told apart; of many, which can't be told from the best."""
-    rows = {row.name: found.accuracies for row, found in sorted(drawn(comparison), key=lambda item: -item[1].mean)}
+    rows = {row.name: groups.accuracies for row, groups in sorted(drawn(comparison), key=lambda item: -item[1].mean)}
     if len(rows) < 2:
         return f"Only {next(iter(rows))} was drawn several times: there is nothing to tell it from."
-    found = alike(rows) if len(rows) <= MANY else []
-    if len(rows) > MANY or len(found) > GROUPS:
+    groups = alike(rows) if len(rows) <= MANY else []
+    if len(rows) > MANY or len(groups) > GROUPS:
         return from_best(rows)
-    if not found:
+    if not groups:
         return f"The draws tell each of these {len(rows)} recipes from every other."
-    if len(found[0]) == len(rows):
+    if len(groups[0]) == len(rows):
         return f"The draws tell none of these {len(rows)} recipes from another."
-    return f"The draws can't tell apart: {'; '.join(map(listed, found))}."
+    return f"The draws can't tell apart: {'; '.join(map(listed, groups))}."
 
 
 def from_best(rows: Accuracies) -> str:
     best, *others = rows
-    near = [name for name in others if calibration_draws.equal(rows[best], rows[name])]
+    near = [name for name in others if calibration_draws.are_indistinguishable(rows[best], rows[name])]
     return (
         f"The draws tell all others from {best}, which has the best mean{f', but for {listed(near)}' if near else ''}."
     )
@@ -41,7 +41,9 @@ def from_best(rows: Accuracies) -> str:
 
 def alike(rows: Accuracies) -> list[list[str]]:
     """Groups of recipes of which no two can be told apart, in the order of `rows`; every such pair is in one."""
-    pairs = [pair for pair in combinations(rows, 2) if calibration_draws.equal(rows[pair[0]], rows[pair[1]])]
+    pairs = [
+        pair for pair in combinations(rows, 2) if calibration_draws.are_indistinguishable(rows[pair[0]], rows[pair[1]])
+    ]
     equal = set(pairs) | {(other, one) for one, other in pairs}
     groups = []
     while pairs:
@@ -69,5 +71,5 @@ def curves(comparison: Comparison) -> list[tuple[str, list[Point | None]]]:
     """For each variant that has a curve its name, and a point or nothing for each size."""
     rows = [row for row in comparison.variants if row.curve]
     columns = sizes(comparison)
-    found = [(row.name, {point.images: point for point in row.curve}) for row in rows]
-    return [(name, [points.get(images) for images in columns]) for name, points in found]
+    points_by_variant = [(row.name, {point.images: point for point in row.curve}) for row in rows]
+    return [(name, [points.get(images) for images in columns]) for name, points in points_by_variant]

@@ -5,18 +5,19 @@ from driver.analysis.results import Comparison
 from shared.sensitivity.layer_errors import Error, Sensitivity
 
 
-def explained(comparison: Comparison, known: dict[str, Sensitivity]) -> list[Sensitivity]:
+def explained(comparison: Comparison, sensitivities: dict[str, Sensitivity]) -> list[Sensitivity]:
     """In the order of the rows."""
-    return [known[row.name] for row in comparison.variants if row.name in known]
+    return [sensitivities[row.name] for row in comparison.variants if row.name in sensitivities]
 
 
-def summary(found: Sensitivity, comparison: Comparison) -> str:
+def summary(sensitivity: Sensitivity, comparison: Comparison) -> str:
     """The whole model, and which half of it loses: weights or activations."""
     return (
-        f"On {found.images:,} calibration {comparison.unit} the {found.score} is "
-        f"{numbers.percent(found.quantized_accuracy)} % quantized, {numbers.percent(found.float_accuracy)} % in float; "
-        f"{numbers.percent(found.weights_only)} % with its weights alone quantized, "
-        f"{numbers.percent(found.activations_only)} % with its activations alone."
+        f"On {sensitivity.images:,} calibration {comparison.unit} the {sensitivity.score} is "
+        f"{numbers.percent(sensitivity.quantized_accuracy)} % quantized, "
+        f"{numbers.percent(sensitivity.float_accuracy)} % in float; "
+        f"{numbers.percent(sensitivity.weights_only)} % with its weights alone quantized, "
+        f"{numbers.percent(sensitivity.activations_only)} % with its activations alone."
     )
 
 

@@ -12,20 +12,20 @@ Cell = tuple[str, str]  # a figure, and what stands below it
 
 def headings(comparison: Comparison) -> list[str]:
     """Of the figures in the main table, of a task without classes."""
-    found = columns.figure_headings(comparison)
-    return found if comparison.task == "fidelity" else [*found[:2], "p (Holm)", *found[2:]]
+    names = columns.metric_headings(comparison)
+    return names if not comparison.spec.has_differences else [*names[:2], "p (Holm)", *names[2:]]
 
 
 def cells(comparison: Comparison, row: Variant) -> list[Cell]:
     """The same figures, with the intervals of those that are compared."""
-    plain = [(text, "") for text in columns.others(comparison, row)]
-    if comparison.task == "fidelity" or row.headline is None:
-        return plain if comparison.task == "fidelity" else [*plain[:2], ("–", ""), *plain[2:]]
-    found = row.headline
-    measure = metric_specs.spec_of(found)
-    value = (plain[0][0], measure.span(found.interval))
-    difference = (plain[1][0], measure.span(found.delta_interval, signed=True))
-    return [value, difference, (numbers.p_value(found.p_holm), ""), *plain[2:]]
+    plain = [(text, "") for text in columns.metric_cells(comparison, row)]
+    if not comparison.spec.has_differences or row.headline is None:
+        return plain if not comparison.spec.has_differences else [*plain[:2], ("–", ""), *plain[2:]]
+    metric = row.headline
+    spec = metric_specs.spec_of(metric)
+    value = (plain[0][0], spec.span(metric.interval))
+    difference = (plain[1][0], spec.span(metric.delta_interval, signed=True))
+    return [value, difference, (numbers.p_value(metric.p_holm), ""), *plain[2:]]
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,16 @@ class Line:
 
     row: Variant
     metric: Metric
-    measure: MetricSpec
+    spec: MetricSpec
     worse: bool
 
 
 def lines(comparison: Comparison, name: str) -> list[Line]:
     """Of every variant that has the metric of this name."""
-    found = [(row, metric) for row in comparison.variants for metric in row.metrics if metric.name == name]
+    pairs = [(row, metric) for row in comparison.variants for metric in row.metrics if metric.name == name]
     return [
         Line(row, metric, metric_specs.spec_of(metric), metric_specs.is_significant_loss(metric, SIGNIFICANT))
-        for row, metric in found
+        for row, metric in pairs
     ]
 
 
@@ -51,7 +51,7 @@ def names(comparison: Comparison) -> list[str]:
     return columns.names(comparison.variants)
 
 
-def several(comparison: Comparison) -> list[tuple[Variant, OutputDrift]]:
+def list_outputs(comparison: Comparison) -> list[tuple[Variant, OutputDrift]]:
     """Every output of every variant but the reference, where the model has more than one."""
     rows = [row for row in comparison.variants if row.name != comparison.reference]
     return [(row, output) for row in rows for output in row.outputs]
@@ -61,21 +61,21 @@ def decibels(value: float | None) -> str:
     return "exact" if value is None else f"{value:.1f}"
 
 
-def explained(comparison: Comparison) -> str:
+def explain_metrics(comparison: Comparison) -> str:
     """What the metrics are, in words."""
     how = "the same samples through both, 1,000 times with replacement"
-    if comparison.task == "classification":
+    if comparison.spec.has_classes:
         return "Beyond the accuracy; intervals are Wilson's, differences Newcombe's, p is McNemar's exact one."
-    if comparison.task == "fidelity":
+    if not comparison.spec.has_differences:
         agrees = "agreement is the same top class, or values within a twentieth of the reference's standard deviation"
         return f"Against the outputs of the reference; {agrees}. Intervals are of the bootstrap over the samples."
     return f"Intervals and p are of the paired bootstrap: {how}. Holm's correction is over the quantized variants."
 
 
-def matters(name: str) -> str:
+def margin_text(name: str) -> str:
     """How much of a loss is looked away from."""
-    known = metric_specs.METRIC_SPECS[name]
-    if not known.margin:
+    spec = metric_specs.METRIC_SPECS[name]
+    if not spec.margin:
         return ""
-    amount = f"{100 * known.margin:g} % of the reference's" if known.relative else known.text(known.margin)
+    amount = f"{100 * spec.margin:g} % of the reference's" if spec.relative else spec.text(spec.margin)
     return f"a loss of up to {amount} does not count"

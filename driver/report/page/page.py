@@ -20,18 +20,18 @@ PARTS = {
     "parts": tables,
     "classes": class_tables,
     "draws": draws,
-    "elsewhere": cross_cpu,
+    "cross_cpu": cross_cpu,
     "layers": layers,
-    "figures": metrics,
+    "metrics": metrics,
     "metric_specs": metric_specs,
     "columns": columns,
 }
 
 
-def html(comparison: Comparison, material: PageData) -> str:
+def page_html(comparison: Comparison, material: PageData) -> str:
     """The whole page: the same bytes for the same data."""
     style = (TEMPLATES / "style.css").read_text()
-    text: str = load_template().render(c=comparison, m=material, style=style, **drawn(comparison, material))
+    text: str = load_template().render(c=comparison, m=material, style=style, **draw_plots(comparison, material))
     return text
 
 
@@ -46,7 +46,7 @@ def load_template() -> Any:
     return environment.get_template("comparison.html.j2")
 
 
-def drawn(comparison: Comparison, material: PageData) -> dict[str, Any]:
+def draw_plots(comparison: Comparison, material: PageData) -> dict[str, Any]:
     """All that is not text: plots and pictures."""
     from driver.report.page import thumbnails  # noqa: PLC0415 - Matplotlib takes a second to import
     from driver.report.plots import cross_cpu, draws, layers, pareto, rows  # noqa: PLC0415
@@ -60,14 +60,14 @@ def drawn(comparison: Comparison, material: PageData) -> dict[str, Any]:
         "strip": draws.strip(comparison),
         "curve": draws.curve(comparison),
         "cpus": cross_cpu.draw(comparison),
-        "sensitivity": {name: layers.draw(found) for name, found in material.explained.items()},
+        "sensitivity": {name: layers.draw(sensitivity) for name, sensitivity in material.explained.items()},
         "changed": galleries(comparison, material),
         "sheet": thumbnails.sheet(calibration) if calibration is not None and len(calibration) else None,
     }
 
 
 @dataclass(frozen=True)
-class Shown:
+class ChangedSample:
     """A changed image: its picture, "" where the test images aren't there, and what is said of it."""
 
     item: Changed
@@ -82,21 +82,28 @@ class Shown:
         return "now wrong" if self.item.reference_answer == self.item.label else "still wrong"
 
 
-def galleries(comparison: Comparison, material: PageData) -> list[tuple[str, int, list[Shown]]]:
+def galleries(comparison: Comparison, material: PageData) -> list[tuple[str, int, list[ChangedSample]]]:
     """For each variant that changed answers its name, how many it changed, and the first of them."""
     names = comparison.dataset.get("classes", [])
-    found = [(row.name, material.changed.get(row.name, ())) for row in comparison.variants]
-    found = [(name, items) for name, items in found if items]
-    most = tables.pictures_each(len(found))
+    changed = [(row.name, material.changed.get(row.name, ())) for row in comparison.variants]
+    changed = [(name, items) for name, items in changed if items]
+    most = tables.thumbnails_each(len(changed))
     images, kind = material.test_images, metric_specs.singular_of(comparison.unit)
-    return [(name, len(items), [shown(item, names, images, kind) for item in items[:most]]) for name, items in found]
+    return [
+        (name, len(items), [describe_changed(item, names, images, kind) for item in items[:most]])
+        for name, items in changed
+    ]
 
 
-def shown(item: Changed, names: Sequence[str], images: NDArray[Any] | None, kind: str = "image") -> Shown:
+def describe_changed(
+    item: Changed, names: Sequence[str], images: NDArray[Any] | None, kind: str = "image"
+) -> ChangedSample:
     from driver.report.page import thumbnails  # noqa: PLC0415 - Pillow is for pictures alone
 
     label, before, after = (
         tables.class_name(names, answer) for answer in (item.label, item.reference_answer, item.variant_answer)
     )
     picture = thumbnails.single(images[item.index]) if images is not None and item.index < len(images) else ""
-    return Shown(item, picture, f"{kind} {item.index}: {label}, was {before}, now {after}", (label, before, after))
+    return ChangedSample(
+        item, picture, f"{kind} {item.index}: {label}, was {before}, now {after}", (label, before, after)
+    )

@@ -18,13 +18,13 @@ def class_name(names: Sequence[str], label: int) -> str:
     return str(names[label]) if label < len(names) else str(label)
 
 
-def pictures_each(variants: int) -> int:
+def thumbnails_each(variants: int) -> int:
     """So many that a hundred variants don't make a page of a hundred megabytes."""
     least, most = PICTURES_EACH
     return max(least, min(most, PICTURES // max(variants, 1)))
 
 
-def measured(row: Variant) -> bool:
+def has_metrics(row: Variant) -> bool:
     """Has it figures of its own?"""
     return row.headline is not None or row.latency_ms is not None
 
@@ -89,11 +89,11 @@ class Loss:
     text: str
 
 
-def loss(step: ConversionStep) -> Loss:
+def describe_loss(step: ConversionStep) -> Loss:
     """Lost: significantly fewer right answers, by McNemar's test in this step alone."""
     by, changed = ", ".join(step.tools) or "an unknown tool", step.drift.changed
     if step.paired is None:
-        return other_loss(step, by)
+        return describe_metric_loss(step, by)
     if step.paired.delta_pp < 0 and step.paired.p_value < SIGNIFICANT:
         return Loss("lost", f"{by} lost {-step.paired.delta_pp:.2f} points")
     if changed:
@@ -101,7 +101,7 @@ def loss(step: ConversionStep) -> Loss:
     return Loss("kept", "every answer kept")
 
 
-def other_loss(step: ConversionStep, by: str) -> Loss:
+def describe_metric_loss(step: ConversionStep, by: str) -> Loss:
     """Of a task without classes: lost is a worse figure, by the paired bootstrap and by more than matters."""
     if step.drift.sqnr_db is None:
         return Loss("kept", "every output kept, bit for bit")
@@ -155,15 +155,15 @@ def ece_rows(comparison: Comparison) -> list[tuple[Variant, str, float | None]]:
 
 def host_rows(comparison: Comparison) -> list[tuple[str, str]]:
     """Whatever the host is known to be, in words."""
-    known: dict[str, Any] = comparison.host
-    memory = known.get("memory_bytes")
+    host: dict[str, Any] = comparison.host
+    memory = host.get("memory_bytes")
     named = {
-        "CPU": known.get("cpu"),
-        "cores": known.get("cores"),
-        "8-bit instructions": ", ".join(known.get("int8_instructions", [])) or "none",
+        "CPU": host.get("cpu"),
+        "cores": host.get("cores"),
+        "8-bit instructions": ", ".join(host.get("int8_instructions", [])) or "none",
         "memory": f"{memory / 1e9:.1f} GB" if memory else None,
-        "system": known.get("system"),
+        "system": host.get("system"),
     }
-    told = {"cpu", "cores", "int8_instructions", "memory_bytes", "system"}
-    others = {name.replace("_", " "): value for name, value in known.items() if name not in told}
+    named_keys = {"cpu", "cores", "int8_instructions", "memory_bytes", "system"}
+    others = {name.replace("_", " "): value for name, value in host.items() if name not in named_keys}
     return [(name, str(value)) for name, value in (named | others).items() if value not in (None, "")]

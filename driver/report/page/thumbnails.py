@@ -39,11 +39,11 @@ def in_bytes(image: NDArray[Any]) -> Pixels:
     """0-255: as they are, from 0-1, or from whatever the values lie between."""
     if image.dtype == np.uint8:
         return image
-    known = np.asarray(image, np.float64)
-    least, greatest = float(known.min()), float(known.max())
+    values = np.asarray(image, np.float64)
+    least, greatest = float(values.min()), float(values.max())
     if least < 0 or greatest > 255:
-        known = (known - least) / (greatest - least)
-    return np.asarray(known * 255 if known.max() <= 1 else known).astype(np.uint8)
+        values = (values - least) / (greatest - least)
+    return np.asarray(values * 255 if values.max() <= 1 else values).astype(np.uint8)
 
 
 def sheet(images: NDArray[Any]) -> tuple[str, int, int, int]:

@@ -24,11 +24,11 @@ def draw(comparison: Comparison) -> tuple[str, int]:
         return "", 0
     worst = sorted(rows, key=lambda item: -item[1].lost)[:MOST]
     shown = [item for item in rows if item in worst] if len(rows) > MOST else rows
-    by = "Accuracy" if comparison.task == "classification" else columns.headline(comparison).label
-    told = f"{by} of each variant here and on other CPUs; the table below has the figures"
+    by = columns.headline(comparison).title
+    description = f"{by} of each variant here and on other CPUs; the table below has the figures"
     left = 24 + 7 * max(len(name(item)) for item in shown)
     paint = partial(dumbbells, comparison=comparison, rows=shown)
-    return drawing.draw("cpus", told, (WIDTH, len(shown) * ROW + 90), (left, 130, 64, 12), paint), len(shown)
+    return drawing.draw("cpus", description, (WIDTH, len(shown) * ROW + 90), (left, 130, 64, 12), paint), len(shown)
 
 
 def name(item: Run) -> str:
@@ -41,8 +41,8 @@ def dumbbells(axes: Axes, comparison: Comparison, rows: Sequence[Run]) -> list[s
     axes.set_ylim(len(rows) - 1 + 0.45, -0.7)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    titles, measure = [], columns.headline(comparison)
-    scale = measure.scale
+    titles, spec = [], columns.headline(comparison)
+    scale = spec.scale
     for number, (row, run) in enumerate(rows):
         here, there, colour = scale * run.here, scale * run.accuracy, colour_of(comparison, row)
         axes.plot(
@@ -51,11 +51,11 @@ def dumbbells(axes: Axes, comparison: Comparison, rows: Sequence[Run]) -> list[s
         axes.plot([here, there], [number] * 2, color=colour, linewidth=3, alpha=0.5)
         axes.plot([here], [number], "o", color=INK, markerfacecolor=CARD, markersize=8, markeredgewidth=1.4, zorder=3)
         axes.plot([there], [number], "o", color=colour, markersize=5.5, zorder=4, gid=f"{drawing.MARK}{number}")
-        lost = f"▼ loses {measure.bare(run.lost)} {measure.difference_unit}".rstrip()
+        lost = f"▼ loses {spec.bare(run.lost)} {spec.difference_unit}".rstrip()
         word, tone = (lost, INK) if run.loses else ("no loss", MUTED)
         axes.annotate(word, (1.02, number), xycoords=("axes fraction", "data"), fontsize=10, va="center", color=tone)
-        titles.append(f"{name((row, run))}: {measure.text(run.here)} here, {measure.text(run.accuracy)} there")
+        titles.append(f"{name((row, run))}: {spec.text(run.here)} here, {spec.text(run.accuracy)} there")
     drawing.linear(axes)
-    axes.set_xlabel(f"{measure.label} on the same {comparison.unit}{', %' if measure.unit == '%' else ''}")
+    axes.set_xlabel(f"{spec.label} on the same {comparison.unit}{', %' if spec.unit == '%' else ''}")
     legend(axes, [("o", CARD, "here"), ("o", INK, "there, line: 95 % interval")])
     return titles

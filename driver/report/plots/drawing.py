@@ -69,13 +69,13 @@ def draw(
 def inline(svg: str, name: str, label: str, titles: Sequence[str]) -> str:
     """The `<svg>` alone, without what a page doesn't need: prolog, comments, style, fonts, names nothing refers to."""
     svg = re.sub(r"<!--.*?-->|<style.*?</style>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
-    told = rf'<svg viewBox="\1" data-plot="{escape(name)}" role="img" aria-label="{escape(label)}">'
-    svg = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', told, svg)
+    opening = rf'<svg viewBox="\1" data-plot="{escape(name)}" role="img" aria-label="{escape(label)}">'
+    svg = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', opening, svg)
     for number, title in enumerate(titles):
         marked = f'<g class="mark"><title>{escape(title)}</title>'
         svg = svg.replace(f'<g id="{MARK}{number}">', marked)
     used = set(re.findall(r'(?:url\(|href=")#([^")]+)', svg))
-    svg = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", svg)
+    svg = re.sub(r' id="([^"]*)"', lambda match: match[0] if match[1] in used else "", svg)
     svg = re.sub(r"; font-family: [^;\"]*", "", svg).replace("xlink:href", "href")
     for colour, variable in VARIABLES.items():
         svg = svg.replace(colour, f"var({variable})")

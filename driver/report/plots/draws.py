@@ -25,30 +25,30 @@ DODGE = 1.02  # by which factor two curves are apart, so that their intervals ar
 def strip(comparison: Comparison) -> str:
     """The accuracy of each draw, and mean and standard deviation over them; "" where each recipe was drawn once."""
     rows = [(row, row.draws) for row in comparison.variants if row.draws is not None and row.status == "ok"]
-    name = "Accuracy" if comparison.task == "classification" else columns.headline(comparison).label
-    told = f"{name} of each recipe on several draws of the calibration set; the table below has the figures"
+    name = columns.headline(comparison).title
+    description = f"{name} of each recipe on several draws of the calibration set; the table below has the figures"
     paint = partial(dots, comparison=comparison, rows=rows)
-    return by_row("draws", told, [row for row, _ in rows], 30, paint, height=ROW) if rows else ""
+    return by_row("draws", description, [row for row, _ in rows], 30, paint, height=ROW) if rows else ""
 
 
 def dots(axes: Axes, comparison: Comparison, rows: Sequence[tuple[Variant, Draws]]) -> list[str]:
     set_rows(axes, [row for row, _ in rows], 0.7)
-    titles, measure = [], columns.headline(comparison)
-    scale = measure.scale
-    for number, (row, found) in enumerate(rows):
-        shipped, *others = [scale * value for value in found.accuracies]
-        mean, sd, colour = scale * found.mean, scale * found.sd, colour_of(comparison, row)
+    titles, spec = [], columns.headline(comparison)
+    scale = spec.scale
+    for number, (row, drawn) in enumerate(rows):
+        shipped, *others = [scale * value for value in drawn.accuracies]
+        mean, sd, colour = scale * drawn.mean, scale * drawn.sd, colour_of(comparison, row)
         axes.plot([mean - sd, mean + sd], [number] * 2, color=colour, linewidth=7, alpha=0.28, solid_capstyle="butt")
         axes.plot([mean], [number], "|", color=INK, markersize=15, markeredgewidth=1.8, gid=f"{drawing.MARK}{number}")
         axes.plot(others, [number] * len(others), "o", color=colour, markersize=5, alpha=0.8, zorder=5)
         axes.plot([shipped], [number], "D", color=INK, markersize=5.5, markerfacecolor=CARD, zorder=6)
-        spread = f"{measure.bare(found.mean)} ± {measure.bare(found.sd)} {measure.unit}".strip()
-        titles.append(f"{row.name}: {spread} over {len(found.accuracies)} draws")
+        spread = f"{spec.bare(drawn.mean)} ± {spec.bare(drawn.sd)} {spec.unit}".strip()
+        titles.append(f"{row.name}: {spread} over {len(drawn.accuracies)} draws")
     base = next((row.headline for row in comparison.variants if row.name == comparison.reference), None)
     if base is not None:
         axes.axvline(scale * base.value, color=MUTED, linewidth=1.2, linestyle=(0, (5, 3)), zorder=1)
     drawing.linear(axes)
-    axes.set_xlabel(f"{measure.axis}; dashed: {comparison.reference}")
+    axes.set_xlabel(f"{spec.axis}; dashed: {comparison.reference}")
     legend(axes, [("D", CARD, "the file in the table"), ("o", INK, "another draw"), ("|", INK, "mean, bar: ± sd")])
     return titles
 
@@ -58,20 +58,20 @@ def curve(comparison: Comparison) -> str:
     rows = [row for row in comparison.variants if row.curve][: draws.CURVES]
     if not rows:
         return ""
-    name = "Accuracy" if comparison.task == "classification" else columns.headline(comparison).label
-    told = (
+    name = columns.headline(comparison).title
+    description = (
         f"{name} of each variant against its number of calibration {comparison.unit}; the table below has the figures"
     )
     right = 24 + 7 * max(len(row.name) for row in rows)
     paint = partial(lines, comparison=comparison, rows=rows)
-    return drawing.draw("curve", told, (WIDTH, 420), (48, right, 52, 26), paint)
+    return drawing.draw("curve", description, (WIDTH, 420), (48, right, 52, 26), paint)
 
 
 def lines(axes: Axes, comparison: Comparison, rows: Sequence[Variant]) -> list[str]:
-    measure = columns.headline(comparison)
-    axes.set_title(measure.axis)
+    spec = columns.headline(comparison)
+    axes.set_title(spec.axis)
     axes.set_xlabel(f"calibration {comparison.unit}")
-    scale = measure.scale
+    scale = spec.scale
     for number, row in enumerate(rows):
         factor = DODGE ** (number - (len(rows) - 1) / 2)
         xs = [factor * point.images for point in row.curve]
@@ -86,10 +86,10 @@ def lines(axes: Axes, comparison: Comparison, rows: Sequence[Variant]) -> list[s
         axes.plot(xs, ys, color=colour, linestyle="", zorder=4, gid=f"{drawing.MARK}{number}", **shape)
     numbers(axes, sorted({point.images for row in rows for point in row.curve}))
     names_at_ends(axes, comparison, rows)
-    return [f"{row.name}: {', '.join(told(comparison, point) for point in row.curve)}" for row in rows]
+    return [f"{row.name}: {', '.join(point_text(comparison, point) for point in row.curve)}" for row in rows]
 
 
-def told(comparison: Comparison, point: Point) -> str:
+def point_text(comparison: Comparison, point: Point) -> str:
     return f"{point.images:,} {comparison.unit} {columns.headline(comparison).text(point.accuracy)}"
 
 

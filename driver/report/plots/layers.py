@@ -19,21 +19,23 @@ STYLE = "background:var(--card);font-family:var(--sans)"
 Layers = tuple[Layer, ...]
 
 
-def draw(found: Sensitivity) -> str:
+def draw(sensitivity: Sensitivity) -> str:
     """For each layer what of the distance from float is left with it alone in float, and the scores.
 
     "" where there are no layers. Of more than MOST layers, the most sensitive.
     """
-    layers = found.layers[:MOST]
+    layers = sensitivity.layers[:MOST]
     if not layers:
         return ""
     names = [short(layer.name) for layer in layers]
     left, above = 24 + 7 * max(map(len, names)), 52 if len(layers) > TALL else 34
-    told = f"What each layer of {found.variant} loses, the most sensitive first; the table below has the figures"
-    titles = f"{found.distance} from float that is left, {found.unit}", f"{found.score}, %"
-    paint = partial(panels, found=found, layers=layers, names=names, told=titles)
+    description = (
+        f"What each layer of {sensitivity.variant} loses, the most sensitive first; the table below has the figures"
+    )
+    titles = f"{sensitivity.distance} from float that is left, {sensitivity.unit}", f"{sensitivity.score}, %"
+    paint = partial(panels, sensitivity=sensitivity, layers=layers, names=names, headings=titles)
     size = (WIDTH, len(layers) * ROW + 84 + above)
-    return drawing.draw(f"layers-{found.variant}", told, size, (left, 24, 84, above), paint)
+    return drawing.draw(f"layers-{sensitivity.variant}", description, size, (left, 24, 84, above), paint)
 
 
 def short(name: str) -> str:
@@ -42,17 +44,19 @@ def short(name: str) -> str:
     return name if len(name) <= NAME else f"{name[:half]}…{name[-(NAME - 1 - half) :]}"
 
 
-def alone(found: Sensitivity) -> str:
+def alone(sensitivity: Sensitivity) -> str:
     """The plot as a file of its own, in light and dark like the page."""
     style = (Path(__file__).parents[1] / "page" / "templates" / "style.css").read_text()
     colours = style[: style.index("* {")]
-    svg = draw(found) or '<svg viewBox="0 0 1 1"></svg>'
+    svg = draw(sensitivity) or '<svg viewBox="0 0 1 1"></svg>'
     width, height = svg.split('viewBox="')[1].split('"')[0].split()[2:]
     own = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" style="{STYLE}" '
     return svg.replace("<svg ", own, 1).replace(">", f"><style>{colours}</style>", 1) + "\n"
 
 
-def panels(axes: Axes, found: Sensitivity, layers: Layers, names: list[str], told: tuple[str, str]) -> list[str]:
+def panels(
+    axes: Axes, sensitivity: Sensitivity, layers: Layers, names: list[str], headings: tuple[str, str]
+) -> list[str]:
     """The distance on the left, the scores on the right."""
     box = axes.get_position()
     width = (box.width - GAP / WIDTH) / 2
@@ -60,9 +64,9 @@ def panels(axes: Axes, found: Sensitivity, layers: Layers, names: list[str], tol
     right = axes.figure.add_axes((box.x1 - width, box.y0, width, box.height))
     axes.set_yticks(range(len(layers)), names)
     right.set_yticks(range(len(layers)), [""] * len(layers))
-    titles = distances(axes, found, layers)
-    scores(right, found, layers)
-    for panel, title in zip((axes, right), told, strict=True):
+    titles = distances(axes, sensitivity, layers)
+    scores(right, sensitivity, layers)
+    for panel, title in zip((axes, right), headings, strict=True):
         frame(panel, title, len(layers))
     legend(axes)
     return titles
@@ -78,21 +82,23 @@ def frame(axes: Axes, title: str, count: int) -> None:
     axes.tick_params(axis="x", labeltop=count > TALL)
 
 
-def distances(axes: Axes, found: Sensitivity, layers: Layers) -> list[str]:
+def distances(axes: Axes, sensitivity: Sensitivity, layers: Layers) -> list[str]:
     """From what the whole quantized model has, to what is left: the longer the line, the more the layer loses."""
-    axes.axvline(found.float_kl, color=INK, linewidth=1.2)
+    axes.axvline(sensitivity.float_kl, color=INK, linewidth=1.2)
     titles = []
     for number, layer in enumerate(layers):
-        axes.plot([found.float_kl, layer.kept_kl], [number] * 2, color=drawing.IMAGES[1], linewidth=3, alpha=0.45)
+        axes.plot([sensitivity.float_kl, layer.kept_kl], [number] * 2, color=drawing.IMAGES[1], linewidth=3, alpha=0.45)
         axes.plot([layer.kept_kl], [number], "o", color=INK, markersize=6, zorder=4, gid=f"{drawing.MARK}{number}")
-        titles.append(f"{layer.name}: {100 * layer.kept:.2f} % with it in float, {found.distance} {layer.kept_kl:.4f}")
-    axes.set_xlim(0, 1.08 * max(found.float_kl, *(layer.kept_kl for layer in layers), 1e-12))
+        titles.append(
+            f"{layer.name}: {100 * layer.kept:.2f} % with it in float, {sensitivity.distance} {layer.kept_kl:.4f}"
+        )
+    axes.set_xlim(0, 1.08 * max(sensitivity.float_kl, *(layer.kept_kl for layer in layers), 1e-12))
     return titles
 
 
-def scores(axes: Axes, found: Sensitivity, layers: Layers) -> None:
-    axes.axvline(100 * found.quantized_accuracy, color=INK, linewidth=1.2)
-    axes.axvline(100 * found.float_accuracy, color=MUTED, linewidth=1.2, linestyle=(0, (5, 3)))
+def scores(axes: Axes, sensitivity: Sensitivity, layers: Layers) -> None:
+    axes.axvline(100 * sensitivity.quantized_accuracy, color=INK, linewidth=1.2)
+    axes.axvline(100 * sensitivity.float_accuracy, color=MUTED, linewidth=1.2, linestyle=(0, (5, 3)))
     for number, layer in enumerate(layers):
         axes.plot([100 * layer.only_activations], [number], "D", **hollow(6))
         if layer.only_weights is not None:

@@ -68,20 +68,22 @@ def against(
 ) -> tuple[str, list[str]]:
     costs = []
     for row in comparison.variants:
-        found = price(row)
-        if row.status == "ok" and row.headline is not None and found is not None and found[1] > 0:
-            costs.append(at(row, row.headline, found))
+        costs_of_row = price(row)
+        if row.status == "ok" and row.headline is not None and costs_of_row is not None and costs_of_row[1] > 0:
+            costs.append(at(row, row.headline, costs_of_row))
     if not costs:
         return "", []
-    measure = columns.headline(comparison)
-    sign = 1 if measure.better == "higher" else -1
+    spec = columns.headline(comparison)
+    sign = 1 if spec.better == "higher" else -1
     front = pareto_front([cost.price for cost in costs], [sign * cost.accuracy for cost in costs])
     best = [costs[index] for index in front]
-    paint = Painter(comparison, costs, best, label, measure)
-    by = "Top-1 accuracy" if comparison.task == "classification" else measure.label
-    told = f"{by} of each variant against the {label}; the table of all variants has the figures"
+    paint = Painter(comparison, costs, best, label, spec)
+    by = spec.full_title
+    description = f"{by} of each variant against the {label}; the table of all variants has the figures"
     more = LINE * (entries(costs) > A_LINE)  # the legend's second line
-    return drawing.draw(name, told, (470, 410 + more), (40, 14, 66 + more, 26), paint), [cost.row.name for cost in best]
+    return drawing.draw(name, description, (470, 410 + more), (40, 14, 66 + more, 26), paint), [
+        cost.row.name for cost in best
+    ]
 
 
 def entries(costs: Sequence[Cost]) -> int:
@@ -89,10 +91,10 @@ def entries(costs: Sequence[Cost]) -> int:
     return len({cost.row.image for cost in costs}) + 3
 
 
-def at(row: Variant, found: Metric, price: tuple[float, float, float]) -> Cost:
-    scale = metric_specs.spec_of(found).scale
-    low, high = (found.interval.low, found.interval.high) if found.interval else (found.value, found.value)
-    return Cost(row, price[0], scale * found.value, scale * low, scale * high, *price[1:])
+def at(row: Variant, metric: Metric, price: tuple[float, float, float]) -> Cost:
+    scale = metric_specs.spec_of(metric).scale
+    low, high = (metric.interval.low, metric.interval.high) if metric.interval else (metric.value, metric.value)
+    return Cost(row, price[0], scale * metric.value, scale * low, scale * high, *price[1:])
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class Painter:
     costs: list[Cost]
     best: list[Cost]
     label: str
-    measure: MetricSpec
+    spec: MetricSpec
 
     def __call__(self, axes: Axes) -> list[str]:
         self.frame(axes)
@@ -110,14 +112,14 @@ class Painter:
             self.mark(axes, cost, f"{drawing.MARK}{number}")
         self.labels(axes)
         self.legend(axes)
-        scale, text = self.measure.scale, self.measure.text
+        scale, text = self.spec.scale, self.spec.text
         return [f"{cost.row.name}: {text(cost.accuracy / scale)} at {cost.price:.3g}" for cost in self.costs]
 
     def frame(self, axes: Axes) -> None:
-        axes.set_title(self.measure.axis)
+        axes.set_title(self.spec.axis)
         axes.set_xlabel(self.label)
         low, high = min(cost.low for cost in self.costs), max(cost.high for cost in self.costs)
-        room = max(0.12 * (high - low), 0.1 if self.measure.unit else 1e-3 * abs(high))
+        room = max(0.12 * (high - low), 0.1 if self.spec.unit else 1e-3 * abs(high))
         axes.set_ylim(low - room, high + room)
         axes.set_xlim(min(cost.least for cost in self.costs) / 1.35, max(cost.most for cost in self.costs) * 1.35)
         drawing.logarithmic(axes)

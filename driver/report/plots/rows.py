@@ -25,21 +25,21 @@ def latency(comparison: Comparison, seconds: Mapping[str, Sequence[float]]) -> s
     rows = [row for row in comparison.variants if len(seconds.get(row.name, ()))]
     calls = {row.name: 1000 * np.asarray(seconds[row.name], np.float64) for row in rows}
     paint = partial(densities, comparison=comparison, rows=rows, calls=calls)
-    told = "Distribution of the time of one call of each variant; the table below has the percentiles"
-    return by_row("latency", told, rows, 130, paint) if rows else ""
+    description = "Distribution of the time of one call of each variant; the table below has the percentiles"
+    return by_row("latency", description, rows, 130, paint) if rows else ""
 
 
 def calibration(comparison: Comparison) -> str:
     """Each variant's calibration error, from that of the variant that it was made from; "" where there are none."""
     rows = [row for row in comparison.variants if row.ece is not None]
     paint = partial(dumbbells, comparison=comparison, rows=rows)
-    told = "Expected calibration error of each variant, before and after; the table below has the figures"
-    return by_row("calibration", told, rows, 60, paint, height=24) if rows else ""
+    description = "Expected calibration error of each variant, before and after; the table below has the figures"
+    return by_row("calibration", description, rows, 60, paint, height=24) if rows else ""
 
 
-def by_row(name: str, told: str, rows: Sequence[Variant], right: int, paint: Any, height: int = ROW) -> str:
+def by_row(name: str, description: str, rows: Sequence[Variant], right: int, paint: Any, height: int = ROW) -> str:
     left = 24 + 7 * max(len(row.name) for row in rows)
-    return drawing.draw(name, told, (WIDTH, len(rows) * height + 90), (left, right, 64, 12), paint)
+    return drawing.draw(name, description, (WIDTH, len(rows) * height + 90), (left, right, 64, 12), paint)
 
 
 def set_rows(axes: Axes, rows: Sequence[Variant], above: float) -> None:
@@ -52,7 +52,7 @@ def set_rows(axes: Axes, rows: Sequence[Variant], above: float) -> None:
 def densities(axes: Axes, comparison: Comparison, rows: Sequence[Variant], calls: Mapping[str, Calls]) -> list[str]:
     set_rows(axes, rows, 1.0)
     every = [percentiles(row, calls[row.name]) for row in rows]
-    axes.set_xlim(min(found.min() for found in calls.values()) / 1.08, 1.25 * max(marks[2] for marks in every))
+    axes.set_xlim(min(seconds.min() for seconds in calls.values()) / 1.08, 1.25 * max(marks[2] for marks in every))
     drawing.logarithmic(axes)
     axes.set_xlabel(f"one {metric_specs.singular_of(comparison.unit)} on one thread, ms")
     for number, (row, marks) in enumerate(zip(rows, every, strict=True)):

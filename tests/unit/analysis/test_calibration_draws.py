@@ -9,6 +9,7 @@ from driver.analysis.artifacts import Evidence
 from driver.analysis.evaluation import Evaluation
 from driver.analysis.results import Draws, Point
 from driver.comparison import compare
+from driver.decision.run_outcome import find_exit_code
 from driver.experiment.model import Curve
 from driver.report import phrases
 from shared.artifacts.freshness import Freshness
@@ -40,19 +41,19 @@ def evidence(volume):
 
 
 def test_the_spread_has_the_shipped_file_first_and_the_deviation_of_a_sample(drawn):
-    found = calibration_draws.spread(Evaluation(evidence(drawn), ""), "onnx.int8", 0.9)
+    found = calibration_draws.summarize_draws(Evaluation(evidence(drawn), ""), "onnx.int8", 0.9)
     assert found.accuracies == (0.9, 0.85, 0.8)
     assert (found.mean, found.sd, found.delta_pp) == (pytest.approx(0.85), pytest.approx(0.05), pytest.approx(-5))
 
 
 def test_a_spread_without_a_reference_has_no_difference(drawn):
-    assert calibration_draws.spread(Evaluation(evidence(drawn), ""), "onnx.int8", None).delta_pp == 0.0
+    assert calibration_draws.summarize_draws(Evaluation(evidence(drawn), ""), "onnx.int8", None).delta_pp == 0.0
 
 
 def test_draws_that_agree_have_no_deviation(drawn):
     for name in ("onnx.int8.d2", "onnx.int8.d3"):
         drawn.variant(name, answers(10))
-    assert calibration_draws.spread(Evaluation(evidence(drawn), ""), "onnx.int8", 0.9) == Draws(
+    assert calibration_draws.summarize_draws(Evaluation(evidence(drawn), ""), "onnx.int8", 0.9) == Draws(
         (0.9, 0.9, 0.9), 0.9, 0.0, 0.0
     )
 
@@ -78,25 +79,25 @@ def stale(volume):
 def test_there_is_no_spread_of_some_of_the_draws(drawn, trouble):
     """A mean over those that worked would be that of a luckier recipe."""
     trouble(drawn)
-    assert calibration_draws.spread(Evaluation(evidence(drawn), ""), "onnx.int8", 0.9) is None
+    assert calibration_draws.summarize_draws(Evaluation(evidence(drawn), ""), "onnx.int8", 0.9) is None
 
 
 def test_a_draw_that_failed_is_told_with_the_failures(drawn):
     failed(drawn)
     found = compare.compare(evaluate(drawn), drawn.experiment)
     assert ("onnx.int8.d3", "failed", "killed") in found.reasons
-    assert found.exit_code == 3
+    assert find_exit_code(found) == 3
 
 
 def test_a_recipe_that_was_drawn_once_has_no_spread():
     volume = written(curve=SIZES)
     volume.variant("onnx.int8", answers(10))
     volume.variant("onnx.int8.n25", answers(30))
-    assert calibration_draws.spread(Evaluation(evidence(volume), ""), "onnx.int8", 0.9) is None
+    assert calibration_draws.summarize_draws(Evaluation(evidence(volume), ""), "onnx.int8", 0.9) is None
 
 
 def test_further_draws_are_of_the_recipe_itself_not_of_one_with_a_longer_name(drawn):
-    own = dict(calibration_draws.further(evidence(drawn), "onnx.int8"))
+    own = dict(calibration_draws.iterate_further_draws(evidence(drawn), "onnx.int8"))
     assert own == {"onnx.int8.d2": "d2", "onnx.int8.d3": "d3"}
 
 
@@ -106,11 +107,11 @@ def test_the_curve_is_judged_by_the_selection_set_and_goes_up_in_images():
     volume.variant("onnx.int8", answers(10))
     volume.variant("onnx.int8.n100", answers(40))
     volume.variant("onnx.int8.n25", answers(30))
-    assert calibration_draws.curve(Evaluation(evidence(volume), ""), "onnx.int8") == (
-        Point(25, 0.3, statistics.wilson(30, 100)),
-        Point(100, 0.4, statistics.wilson(40, 100)),
+    assert calibration_draws.collect_curve(Evaluation(evidence(volume), ""), "onnx.int8") == (
+        Point(25, 0.3, statistics.wilson_interval(30, 100)),
+        Point(100, 0.4, statistics.wilson_interval(40, 100)),
     )
-    assert calibration_draws.curve(Evaluation(evidence(volume), ""), "onnx.int8_b") == ()
+    assert calibration_draws.collect_curve(Evaluation(evidence(volume), ""), "onnx.int8_b") == ()
 
 
 def test_a_curve_has_the_points_that_there_are_and_draws_are_none():
@@ -119,7 +120,9 @@ def test_a_curve_has_the_points_that_there_are_and_draws_are_none():
     volume.variant("onnx.int8.n25", answers(30))
     volume.variant("onnx.int8.d2", answers(10))
     volume.publish("onnx.int8.n100", refused="QuantizationError")
-    assert [point.images for point in calibration_draws.curve(Evaluation(evidence(volume), ""), "onnx.int8")] == [25]
+    assert [
+        point.images for point in calibration_draws.collect_curve(Evaluation(evidence(volume), ""), "onnx.int8")
+    ] == [25]
 
 
 def test_draws_reach_the_row_and_the_reader(drawn):
@@ -137,7 +140,7 @@ def simulated(difference, runs=1000, count=5):
     random = np.random.default_rng(0)
     draw, one, other = random.normal(0, 0.001, (3, runs, count))
     pairs = zip(0.87 + draw + one, 0.87 - difference + draw + other, strict=True)
-    return np.mean([calibration_draws.equal(list(first), list(second)) for first, second in pairs])
+    return np.mean([calibration_draws.are_indistinguishable(list(first), list(second)) for first, second in pairs])
 
 
 def test_recipes_with_the_same_true_mean_are_called_equal_in_95_of_100_runs():
@@ -152,7 +155,7 @@ def test_what_all_draws_have_in_common_is_no_noise():
     """One recipe is better in each draw, by less than the draws differ from each other."""
     one = np.array([0.80, 0.84, 0.88, 0.82, 0.86])
     other = one - [0.002, 0.003, 0.002, 0.003, 0.002]
-    assert not calibration_draws.equal(one.tolist(), other.tolist())
+    assert not calibration_draws.are_indistinguishable(one.tolist(), other.tolist())
 
 
 @pytest.mark.parametrize(
@@ -185,5 +188,5 @@ def test_what_all_draws_have_in_common_is_no_noise():
     ],
 )
 def test_equality_at_the_edges(one, other, same):
-    assert calibration_draws.equal(one, other) is same
-    assert calibration_draws.equal(tuple(other), tuple(one)) is same
+    assert calibration_draws.are_indistinguishable(one, other) is same
+    assert calibration_draws.are_indistinguishable(tuple(other), tuple(one)) is same

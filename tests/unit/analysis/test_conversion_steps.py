@@ -42,7 +42,7 @@ def evidence(volume):
 
 
 def compare(volume, found):
-    return {step.after: step for step in conversion_steps.compare(evaluate(volume, found))}
+    return {step.after: step for step in conversion_steps.compare_conversion_steps(evaluate(volume, found))}
 
 
 def evaluate(volume, outputs):
@@ -58,14 +58,14 @@ def evaluate(volume, outputs):
 def test_where_each_variant_comes_from(volume):
     """onnx.fp32 from keras.fp32, over `exported`, which is no variant; a quantized one from its own framework's."""
     known = evidence(volume)
-    found = {step.output: conversion_steps.origin(known, step)[0] for step in variants_of(volume.plan)}
+    found = {step.output: conversion_steps.find_origin(known, step)[0] for step in variants_of(volume.plan)}
     assert found == ORIGINS
 
 
 def test_what_each_step_changes(volume):
     known = evidence(volume)
     found = {
-        step.output: conversion_steps.describe_change(conversion_steps.origin(known, step)[0], step)
+        step.output: conversion_steps.describe_change(conversion_steps.find_origin(known, step)[0], step)
         for step in variants_of(volume.plan)
     }
     del found["keras.fp32"]
@@ -108,7 +108,7 @@ def test_a_quantization_is_what_the_recipe_asks_for(image, given, expected):
 def test_the_tools_of_a_step_in_the_order_of_their_work_with_their_versions(volume):
     """As installed where the artifact was made, however the package spells its own name."""
     known = evidence(volume.whole())
-    found = {step.output: conversion_steps.origin(known, step)[1] for step in variants_of(volume.plan)}
+    found = {step.output: conversion_steps.find_origin(known, step)[1] for step in variants_of(volume.plan)}
     keras, onnx, torch = (versions(volume.plan.step(f"{image}.fp32")) for image in ("keras", "onnx", "torch"))
     assert found["onnx.fp32"] == (f"tf2onnx {keras['Tf2Onnx']}", f"onnxruntime {onnx['Onnxruntime']}")
     assert found["torch.fp32"] == (f"onnx2torch {torch['Onnx2Torch']}",)
@@ -117,11 +117,11 @@ def test_the_tools_of_a_step_in_the_order_of_their_work_with_their_versions(volu
 
 
 def test_a_tool_whose_artifact_is_not_there_has_no_version(volume):
-    assert conversion_steps.tool(evidence(volume), volume.plan.step("exported")) == "tf2onnx"
+    assert conversion_steps.describe_tool(evidence(volume), volume.plan.step("exported")) == "tf2onnx"
 
 
 def test_a_step_for_each_variant_but_the_first_in_the_order_of_the_rows(volume):
-    found = conversion_steps.compare(evaluate(volume, dict.fromkeys(ORDER, answers(10))))
+    found = conversion_steps.compare_conversion_steps(evaluate(volume, dict.fromkeys(ORDER, answers(10))))
     assert [step.after for step in found] == list(ORDER[1:])
     assert [(step.after, step.before) for step in found] == [pair for pair in ORIGINS.items() if pair[1]]
 
@@ -153,7 +153,7 @@ def test_the_inputs_that_are_no_models_lead_nowhere(volume):
         for step in volume.plan.steps
     ]
     volume.plan = replace(volume.plan, steps=tuple(steps))
-    assert conversion_steps.origin(evidence(volume), volume.plan.step("torch.fp32"))[0] == "onnx.fp32"
+    assert conversion_steps.find_origin(evidence(volume), volume.plan.step("torch.fp32"))[0] == "onnx.fp32"
 
 
 def test_an_arrow_leads_only_to_what_was_made_of_it():

@@ -13,6 +13,7 @@ from driver.analysis.evaluation import Evaluation
 from driver.analysis.facts import CannotRun, LosesOnCpu, WorseOnCpu
 from driver.catalog import declarations
 from driver.comparison import compare
+from driver.decision.run_outcome import find_exit_code
 from shared.artifacts.freshness import Freshness
 
 pytestmark = pytest.mark.usefixtures("volumes")
@@ -33,14 +34,14 @@ def evidence(volume):
 
 
 def runs(volume, name="onnx.int8"):
-    return cross_cpu.runs(Evaluation(evidence(volume), ""), name)
+    return cross_cpu.compare_runs(Evaluation(evidence(volume), ""), name)
 
 
 def test_each_cpu_is_held_against_this_one_on_the_same_images(volume):
     volume.emulate("onnx.int8", EVEN, {"haswell": answers(40)[EVEN], "nehalem": answers(10)[EVEN]})
     there, same = runs(volume)
     assert (there.cpu, there.images, there.accuracy, there.here) == ("haswell", 50, 0.6, 0.9)
-    assert there.interval == statistics.wilson(30, 50)
+    assert there.interval == statistics.wilson_interval(30, 50)
     assert there.agreement == 0.7
     assert there.p_value == pytest.approx(binomtest(15, 15, 0.5).pvalue)
     assert there.loses
@@ -65,20 +66,20 @@ def test_a_gain_is_no_loss_however_sure(volume):
 def test_a_cpu_that_refuses_gives_its_reason_and_no_figures(volume):
     volume.emulate("onnx.int8", EVEN, {"haswell": answers(10)[EVEN], "nehalem": "killed by SIGILL"})
     assert [run.cpu for run in runs(volume)] == ["haswell"]
-    assert cross_cpu.refusals(evidence(volume), "onnx.int8") == {"nehalem": "killed by SIGILL"}
+    assert cross_cpu.read_refusals(evidence(volume), "onnx.int8") == {"nehalem": "killed by SIGILL"}
 
 
 def test_where_every_cpu_refuses_the_stage_gave_the_reasons(volume):
     reason = "haswell: killed by SIGILL; nehalem: killed by SIGILL"
     volume.publish("emulation.onnx.int8", refused=reason)
     assert runs(volume) == ()
-    assert cross_cpu.refusals(evidence(volume), "onnx.int8") == {"other CPUs": reason}
+    assert cross_cpu.read_refusals(evidence(volume), "onnx.int8") == {"other CPUs": reason}
 
 
 @pytest.mark.parametrize("name", ["onnx.int8", "onnx.uint8", "onnx.fp32", "keras.fp32"])
 def test_what_was_not_run_elsewhere_has_nothing_to_tell(volume, name):
     assert runs(volume, name) == ()
-    assert cross_cpu.refusals(evidence(volume), name) == {}
+    assert cross_cpu.read_refusals(evidence(volume), name) == {}
 
 
 def test_answers_of_a_file_that_has_changed_since_are_not_used(volume):
@@ -114,4 +115,4 @@ def test_an_emulation_that_failed_is_told(volume):
     assert [failure.reason for failure in found.failures if failure.name == "emulation.onnx.int8"] == [
         "QEMU was killed"
     ]
-    assert found.exit_code == 3
+    assert find_exit_code(found) == 3

@@ -17,7 +17,7 @@ def row(name="onnx.int8", **figures):
 
 
 def only(limits, *rows):
-    (gate,) = gates.evaluate(limits, rows)
+    (gate,) = gates.check_gates(limits, rows)
     return gate
 
 
@@ -48,7 +48,7 @@ def test_no_drop_is_nought_without_a_sign():
 
 
 def test_both_bounds_of_a_figure_are_gates():
-    found = list(gates.evaluate(Gates(quantized={"accuracy": Bound(min=0.5, max=0.8)}), [row(accuracy=0.9)]))
+    found = list(gates.check_gates(Gates(quantized={"accuracy": Bound(min=0.5, max=0.8)}), [row(accuracy=0.9)]))
     assert [(gate.bound, gate.holds) for gate in found] == [("min", True), ("max", False)]
 
 
@@ -60,13 +60,13 @@ def test_a_limit_of_nought_is_a_limit():
 def test_float_and_quantized_rows_have_their_own_bounds():
     limits = Gates(float={"accuracy": Bound(min=0.9)}, quantized={"accuracy": Bound(min=0.8)})
     rows = [row("keras.fp32", accuracy=0.85), row("onnx.fp32", accuracy=0.85), row("onnx.int8", accuracy=0.85)]
-    found = [(gate.variant, gate.limit, gate.holds) for gate in gates.evaluate(limits, rows)]
+    found = [(gate.variant, gate.limit, gate.holds) for gate in gates.check_gates(limits, rows)]
     assert found == [("keras.fp32", 0.9, False), ("onnx.fp32", 0.9, False), ("onnx.int8", 0.8, True)]
 
 
 def test_a_row_without_the_figure_has_no_gate():
     limits = Gates(quantized={figure: Bound(min=0.0) for figure in ("accuracy", "drop_pp", "changed")})
-    assert list(gates.evaluate(limits, [row()])) == []
+    assert list(gates.check_gates(limits, [row()])) == []
     assert only(limits, row(accuracy=0.5)).figure == "accuracy"
 
 
@@ -103,7 +103,7 @@ def test_with_a_confidence_the_worse_end_of_an_accuracy_must_hold(confidence, bo
 
 def test_with_a_confidence_the_larger_drop_must_hold():
     """Newcombe's interval of 20 against 10 discordant images in 1000, method 10: from -0.1 to 2.1 points lost."""
-    (least, most) = gates.evaluate(Gates(quantized={"drop_pp": Bound(min=-1, max=2, confidence=0.95)}), [counted()])
+    (least, most) = gates.check_gates(Gates(quantized={"drop_pp": Bound(min=-1, max=2, confidence=0.95)}), [counted()])
     assert (least.bound, least.value, least.holds) == ("min", pytest.approx(-0.09, abs=0.03), True)
     assert (most.bound, most.value, most.holds) == ("max", pytest.approx(2.13, abs=0.03), False)
     assert only(Gates(quantized={"drop_pp": Bound(max=2)}), counted()).holds, "the point alone would hold"
@@ -112,7 +112,7 @@ def test_with_a_confidence_the_larger_drop_must_hold():
 def test_a_drop_mirrors_a_gain():
     lost, gained = counted(), counted(only_reference=10, only_variant=20)
     limits = Gates(quantized={"drop_pp": Bound(min=-9, max=9, confidence=0.95)})
-    (low, high), (other_low, other_high) = (list(gates.evaluate(limits, [each])) for each in (lost, gained))
+    (low, high), (other_low, other_high) = (list(gates.check_gates(limits, [each])) for each in (lost, gained))
     assert (low.value, high.value) == (pytest.approx(-other_high.value), pytest.approx(-other_low.value))
 
 

@@ -25,11 +25,17 @@ def made(images, classes, seed=1, noise=0.05):
 
 
 def pair(reference, variant):
-    return output_drift.drift(np.array([reference], np.float32), np.array([variant], np.float32))
+    return output_drift.compute_drift(np.array([reference], np.float32), np.array([variant], np.float32))
+
+
+def describe_changes(reference, variant, labels):
+    """Of all samples."""
+    changed = np.flatnonzero(reference.argmax(axis=1) != variant.argmax(axis=1))
+    return output_drift.describe_changes(changed, reference[changed], variant[changed], labels[changed])
 
 
 def test_drift_by_hand():
-    found = output_drift.drift(REFERENCE, VARIANT)
+    found = output_drift.compute_drift(REFERENCE, VARIANT)
     assert (found.images, found.changed, found.agreement) == (4, 2, 0.5)
     assert found.max_abs == pytest.approx(0.5)
     assert found.mean_abs == pytest.approx((0.2 + 0.8 + 1.0 + 0.1) / 12)
@@ -46,7 +52,7 @@ def test_drift_by_its_definitions(images, classes):
     rows = list(zip(p, q, strict=True))
     cosines = [sum(x * y for x, y in zip(a, b, strict=True)) / math.hypot(*a) / math.hypot(*b) for a, b in rows]
     kl = [sum(x / sum(a) * math.log(x * sum(b) / sum(a) / y) for x, y in zip(a, b, strict=True) if x) for a, b in rows]
-    found = output_drift.drift(reference, variant)
+    found = output_drift.compute_drift(reference, variant)
     signal = sum(x * x for one in p for x in one)
     assert (found.images, found.changed) == (images, changed)
     assert found.agreement == pytest.approx(1 - changed / images)
@@ -59,7 +65,7 @@ def test_drift_by_its_definitions(images, classes):
 
 @pytest.mark.parametrize("reference", [REFERENCE, REFERENCE[:1], made(500, 10)[0], made(500, 2)[0]])
 def test_identical_outputs_have_no_drift(reference):
-    found = output_drift.drift(reference, reference.copy())
+    found = output_drift.compute_drift(reference, reference.copy())
     assert (found.changed, found.agreement, found.max_abs, found.mean_abs, found.kl) == (0, 1.0, 0.0, 0.0, 0.0)
     assert found.sqnr_db is None
     assert found.cosine == pytest.approx(1.0)
@@ -77,7 +83,7 @@ NOISE = np.random.default_rng(21).normal(0, 0.01, (40, 7)).astype(np.float32)
 )
 def test_kl_is_that_of_scipy(reference):
     """`scipy.stats.entropy` of what class_probabilities and clip_to_positive give."""
-    found = output_drift.drift(reference, reference + NOISE)
+    found = output_drift.compute_drift(reference, reference + NOISE)
     is_logits = numerics.are_logits(reference)
     rows = [
         numerics.clip_to_positive(numerics.class_probabilities(outputs, is_logits))
@@ -131,7 +137,7 @@ def test_small_differences_of_float32_are_not_lost():
     reference, _ = made(10_000, 10)
     variant = reference.copy()
     variant[5000, 3] = np.nextafter(variant[5000, 3], np.float32(2))
-    found = output_drift.drift(reference, variant)
+    found = output_drift.compute_drift(reference, variant)
     assert found.max_abs == float(variant[5000, 3]) - float(reference[5000, 3]) > 0
     assert found.mean_abs == pytest.approx(found.max_abs / 100_000, rel=1e-12, abs=0)
     assert found.sqnr_db is not None
@@ -139,32 +145,32 @@ def test_small_differences_of_float32_are_not_lost():
 
 def test_drift_goes_into_json():
     """Plain numbers: no numpy scalar, no infinity."""
-    for found in (output_drift.drift(REFERENCE, VARIANT), output_drift.drift(REFERENCE, REFERENCE)):
+    for found in (output_drift.compute_drift(REFERENCE, VARIANT), output_drift.compute_drift(REFERENCE, REFERENCE)):
         data = dataclasses.asdict(found)
         assert json.loads(json.dumps(data, allow_nan=False)) == data
-    changed = [dataclasses.asdict(one) for one in output_drift.changed_images(REFERENCE, VARIANT, LABELS)]
+    changed = [dataclasses.asdict(one) for one in describe_changes(REFERENCE, VARIANT, LABELS)]
     assert json.loads(json.dumps(changed)) == changed
 
 
 def test_outputs_of_other_images_are_refused():
     """Numpy would compare one image with all."""
     with pytest.raises(ValueError) as error:
-        output_drift.drift(REFERENCE, VARIANT[:1])
+        output_drift.compute_drift(REFERENCE, VARIANT[:1])
     assert str(error.value) == "outputs of (4, 3) and (1, 3): give both of the same images and classes"
 
 
 def test_margin_is_best_less_second():
-    assert output_drift.margin(REFERENCE) == pytest.approx([0.5, 0.7, 0.1, 0.25])
+    assert output_drift.compute_margins(REFERENCE) == pytest.approx([0.5, 0.7, 0.1, 0.25])
 
 
 def test_margin_of_a_tie_and_of_two_classes():
     probabilities = np.array([[0.5, 0.5], [0.25, 0.75]], np.float32)
-    assert output_drift.margin(probabilities).tolist() == [0.0, 0.5]
-    assert output_drift.margin(probabilities[:1]).tolist() == [0.0]
+    assert output_drift.compute_margins(probabilities).tolist() == [0.0, 0.5]
+    assert output_drift.compute_margins(probabilities[:1]).tolist() == [0.0]
 
 
 def test_changed_images_with_the_surest_first():
-    assert output_drift.changed_images(REFERENCE, VARIANT, LABELS) == [
+    assert describe_changes(REFERENCE, VARIANT, LABELS) == [
         Changed(2, 2, 2, 1, pytest.approx(0.1), pytest.approx(0.7)),
         Changed(1, 1, 1, 0, pytest.approx(0.7), pytest.approx(0.1)),
     ]
@@ -173,7 +179,7 @@ def test_changed_images_with_the_surest_first():
 def test_changed_images_of_equal_margins_keep_their_order():
     """Every third one has the larger margin."""
     variant = np.tile(np.array([[0.75, 0.25], [0.625, 0.375], [0.625, 0.375]], np.float32), (300, 1))
-    found = output_drift.changed_images(variant[:, ::-1], variant, np.zeros(900, np.uint8))
+    found = describe_changes(variant[:, ::-1], variant, np.zeros(900, np.uint8))
     order = [one.index for one in found]
     assert order == [*range(0, 900, 3), *(index for index in range(900) if index % 3)]
 
@@ -181,9 +187,9 @@ def test_changed_images_of_equal_margins_keep_their_order():
 def test_changed_images_are_those_that_drift_counts():
     reference, variant = made(1000, 10)
     labels = np.random.default_rng(2).integers(0, 10, 1000)
-    found = output_drift.changed_images(reference, variant, labels)
+    found = describe_changes(reference, variant, labels)
     margins = [one.variant_margin for one in found]
-    assert len(found) == output_drift.drift(reference, variant).changed > 0
+    assert len(found) == output_drift.compute_drift(reference, variant).changed > 0
     assert margins == sorted(margins, reverse=True)
     for one in found:
         assert one.label == labels[one.index]
@@ -192,5 +198,16 @@ def test_changed_images_are_those_that_drift_counts():
 
 
 def test_no_changed_images():
-    assert output_drift.changed_images(REFERENCE, REFERENCE, LABELS) == []
-    assert output_drift.changed_images(REFERENCE[:1], VARIANT[:1], LABELS[:1]) == []
+    assert describe_changes(REFERENCE, REFERENCE, LABELS) == []
+    assert describe_changes(REFERENCE[:1], VARIANT[:1], LABELS[:1]) == []
+
+
+def test_what_is_known_of_the_reference_is_not_found_out_again(monkeypatch):
+    reference, variant = np.array([[3.0, -1.0], [0.5, 0.2]], np.float32), np.array([[1.0, 2.0], [0.4, 0.3]], np.float32)
+    expected = output_drift.compute_drift(reference, variant)
+    monkeypatch.setattr(output_drift.numerics, "are_logits", lambda _: pytest.fail("it was looked at again"))
+    assert output_drift.compute_drift(reference, variant, True, True) == expected
+    monkeypatch.setattr(
+        output_drift, "compute_value_drift", lambda *_: pytest.fail("the only output is in the drift already")
+    )
+    assert output_drift.compare_all_outputs([reference], [variant]) == ()

@@ -19,6 +19,7 @@ from driver.analysis.results import Gate, Latency, Metric, Paired
 from driver.catalog import declarations
 from driver.comparison import compare
 from driver.decision import row_warnings
+from driver.decision.run_outcome import find_exit_code
 from driver.experiment import loader, recipes
 from driver.experiment.model import Bound, Gates
 from driver.report import junit, markdown, terminal
@@ -159,7 +160,7 @@ def test_every_other_cpu_is_held_to_the_gates_on_quantized_ones(flags):
     made = compared(flags, {SATURATING: 20})
     assert made.not_held == ()
     assert [gate.variant for gate in made.gates if not gate.holds] == [SATURATING]
-    assert made.exit_code == 1
+    assert find_exit_code(made) == 1
 
 
 def test_where_products_saturate_the_row_is_held_to_the_gates_for_that():
@@ -167,7 +168,7 @@ def test_where_products_saturate_the_row_is_held_to_the_gates_for_that():
     assert made.not_held == (Gate(SATURATING, "accuracy", "min", 0.85, 0.8, False),)
     assert Gate(SATURATING, "accuracy", "min", 0.6, 0.8, True) in made.gates
     assert {gate.limit for gate in made.gates if gate.variant != SATURATING} == {0.85}
-    assert made.exit_code == 0
+    assert find_exit_code(made) == 0
     (rejection,) = [each for each in made.decision.rejections if each.variant == SATURATING]
     assert rejection.reasons[0] == GateFails("accuracy", "min", 0.85, 0.8)
 
@@ -175,7 +176,7 @@ def test_where_products_saturate_the_row_is_held_to_the_gates_for_that():
 def test_a_row_that_is_broken_beyond_saturation_fails_there_too():
     made = compared(AVX2, {SATURATING: 45})
     assert [gate for gate in made.gates if not gate.holds] == [Gate(SATURATING, "accuracy", "min", 0.6, 0.55, False)]
-    assert made.exit_code == 1
+    assert find_exit_code(made) == 1
 
 
 def test_a_row_that_holds_all_gates_is_held_to_them_wherever_it_ran():
@@ -188,12 +189,12 @@ def test_a_row_that_holds_all_gates_is_held_to_them_wherever_it_ran():
 def test_no_gate_is_weaker_for_a_recipe_that_holds_everywhere(name):
     made = compared(AVX2, {name: 20})
     assert [gate.variant for gate in made.gates if not gate.holds] == [name]
-    assert (made.not_held, made.exit_code) == ((), 1)
+    assert (made.not_held, find_exit_code(made)) == ((), 1)
 
 
 def test_an_experiment_that_says_nothing_of_it_is_strict():
     made = compared(AVX2, {SATURATING: 20}, STRICT)
-    assert (made.not_held, made.exit_code) == ((), 1)
+    assert (made.not_held, find_exit_code(made)) == ((), 1)
     assert rows(made)[SATURATING].warnings, "but the reason is told"
 
 
@@ -212,14 +213,14 @@ def test_what_pt2e_made_in_the_place_of_fx_has_other_products():
 def test_a_row_without_the_figure_of_its_own_gates_is_held_to_the_usual_ones():
     row = make_variant("onnx.u8s8", "onnx", "u8s8", "ok", accuracy=0.8, saturated=True)
     limits = replace(STRICT, saturating={"sqnr": Bound(min=5)})
-    assert [(gate.limit, gate.holds) for gate in gates.evaluate(limits, [row])] == [(0.85, False)]
-    assert gates.not_held(limits, row) == ()
+    assert [(gate.limit, gate.holds) for gate in gates.check_gates(limits, [row])] == [(0.85, False)]
+    assert gates.find_gates_not_held(limits, row) == ()
 
 
 def test_a_figure_that_the_task_has_not_is_refused_in_every_group():
     row = make_variant("onnx.u8s8", "onnx", "u8s8", "ok", accuracy=0.8)
     with pytest.raises(Exception, match=r"^gates\.saturating\.mae: the task is classification"):
-        list(gates.evaluate(Gates(saturating={"mae": Bound(max=1)}), [row]))
+        list(gates.check_gates(Gates(saturating={"mae": Bound(max=1)}), [row]))
 
 
 ALL = declarations.load(declarations.optional())
@@ -266,7 +267,7 @@ def test_markdown_names_them_too():
 
 def test_nothing_is_said_where_every_row_is_held():
     assert "Not held" not in markdown.markdown_text(comparisons.comparison())
-    assert "not held" not in page.html(comparisons.comparison(), comparisons.bare())
+    assert "not held" not in page.page_html(comparisons.comparison(), comparisons.bare())
 
 
 def test_junit_has_them_as_skipped_with_the_reason():
@@ -285,7 +286,7 @@ def test_junit_has_them_as_skipped_with_the_reason():
 
 
 def test_the_page_lists_them_with_their_limits():
-    made = page.html(spared(), comparisons.bare())
+    made = page.page_html(spared(), comparisons.bare())
     assert LINE in made
     assert made.count("○ not held</span>") == 2
     assert "Quantized variants that saturate on this CPU: top-1 ≥ 60 %" in made

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from evidence_makers import LABELS, RECIPES, START, Volume, answers, default_experiment, evaluate, timings, with_extra
 from thorough import FOUND
+from variant_makers import accuracy_of
 
 from driver.analysis import explanations, saturation
 from driver.analysis.artifacts import Evidence
@@ -19,6 +20,7 @@ from driver.cli import explain
 from driver.cli.arguments import Display
 from driver.cli.console import make_output
 from driver.comparison import compare, page_data
+from driver.decision.run_outcome import find_exit_code
 from driver.report import files, junit, markdown
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
@@ -93,8 +95,8 @@ def test_answers_of_another_form_than_the_references_are_one_rows_failure(volume
     rows = {row.name: row for row in compare.compare(evaluate(volume), volume.experiment).variants}
     wanted = f"it answers {shape[1:]} a sample, the reference (10,)"
     assert (rows["onnx.int8"].status, rows["onnx.int8"].reason) == ("failed", wanted)
-    assert rows["onnx.int8"].accuracy is None
-    assert rows["onnx.uint8"].accuracy == 0.9
+    assert accuracy_of(rows["onnx.int8"]) is None
+    assert accuracy_of(rows["onnx.uint8"]) == 0.9
     page_data.collect_page_data(Evaluation(evidence(volume), "keras.fp32"), "")
 
 
@@ -103,7 +105,7 @@ def test_answers_that_fit_no_label_fail_alone_where_the_reference_has_none(volum
     replaced(volume, "predictions.onnx.int8", **{"output_0.npy": np.zeros((100, 3), np.float32)})
     rows = {row.name: row for row in compare.compare(evaluate(volume), volume.experiment).variants}
     assert rows["onnx.int8"].reason.startswith("labels from 0 to 9, but the model answers 3 classes")
-    assert rows["onnx.uint8"].accuracy == 0.9
+    assert accuracy_of(rows["onnx.uint8"]) == 0.9
 
 
 def test_an_output_that_is_left_out(volume):
@@ -162,9 +164,9 @@ def test_the_other_rows_and_the_report_go_on(volume):
     assert set(failed) == {"onnx.int8", "torch.int8"}
     assert failed["torch.int8"].startswith("its predictions can't be read: cpu.json: must be a mapping, not []")
     others = [[row for row in made.variants if row.name not in failed] for made in (before, after)]
-    assert [row.accuracy for row in others[0]] == [row.accuracy for row in others[1]]
-    assert after.exit_code == 3
-    assert saturation.answered_on(found, "torch.int8") is None
+    assert [accuracy_of(row) for row in others[0]] == [accuracy_of(row) for row in others[1]]
+    assert find_exit_code(after) == 3
+    assert saturation.read_answering_cpu(found, "torch.int8") is None
 
 
 def test_what_the_export_noted_wrongly_is_a_failure_of_its_own(volume):
@@ -206,7 +208,7 @@ def test_timings_that_are_none_are_told_and_the_other_passes_used(volume, conten
     assert failure.reason.endswith(": run `./crossquant run --force latency.keras`")
     assert len(found.passes()["keras"]) == 2
     made = compare.compare(Evaluation(found, volume.experiment.reference), volume.experiment)
-    assert (made.exit_code, made.variants[0].latency_ms is not None) == (3, True)
+    assert (find_exit_code(made), made.variants[0].latency_ms is not None) == (3, True)
     assert made.variants[1].latency_ms is not None
 
 
@@ -244,7 +246,7 @@ def test_samples_that_are_none_leave_rows_without_figures(volume, files):
     found = evidence(volume)
     assert "dataset" in [failure.name for failure in found.failures()]
     made = compare.compare(Evaluation(found, volume.experiment.reference), volume.experiment)
-    assert all(row.accuracy is None for row in made.variants)
+    assert all(accuracy_of(row) is None for row in made.variants)
 
 
 @pytest.mark.parametrize("labels", [LABELS[:50], header(b"(" * 5000), np.array(["a"] * 100), np.zeros((100, 0))])
@@ -331,7 +333,7 @@ def test_a_reference_that_fits_no_label_fails_alone(volume, shape):
     volume.publish("predictions.keras.fp32", {"output_0.npy": np.zeros(shape, np.float32)})
     rows = {row.name: row for row in compare.compare(evaluate(volume), volume.experiment).variants}
     assert rows["keras.fp32"].reason.startswith("labels from 0 to 9, but the model answers ")
-    assert (rows["onnx.int8"].status, rows["onnx.int8"].accuracy) == ("ok", 0.9)
+    assert (rows["onnx.int8"].status, accuracy_of(rows["onnx.int8"])) == ("ok", 0.9)
 
 
 @pytest.mark.parametrize(
@@ -359,7 +361,7 @@ def test_layers_that_can_not_be_drawn(monkeypatch, bad):
     volume.variant("onnx.int8", answers(15))
     volume.explain(dataclasses.replace(FOUND, float_kl=bad))
     found = evidence(volume)
-    assert explanations.find(found, "onnx.int8") is None
+    assert explanations.read_explanation(found, "onnx.int8") is None
     assert found.problem("explain.onnx.int8").startswith(
         "its layers can't be read: layers.json: a KL divergence is no "
     )

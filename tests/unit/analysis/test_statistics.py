@@ -21,12 +21,8 @@ def images(both_right, only_reference, only_variant, both_wrong):
     return np.repeat([True, True, False, False], counts), np.repeat([True, False, True, False], counts)
 
 
-def row(p_value):
-    return replace(statistics.paired(*images(1, 0, 0, 0)), p_value=p_value)
-
-
-def holm(*p_values):
-    return [found.p_holm for found in statistics.holm([row(p) for p in p_values])]
+def calibration_error(probabilities, labels, bins=15):
+    return statistics.calibration_error(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels, bins)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +31,7 @@ def holm(*p_values):
 )
 def test_wilson_as_published(successes, total, low, high):
     """Newcombe, Statistics in Medicine 17 (1998), 857-872, table I, method 3."""
-    found = statistics.wilson(successes, total)
+    found = statistics.wilson_interval(successes, total)
     assert (found.low, found.high) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
 
 
@@ -44,7 +40,7 @@ def test_wilson_is_where_the_score_test_turns(confidence):
     """At each end of it the observed share is z standard errors of that end away."""
     z = norm.isf((1 - confidence) / 2)
     for total, successes in ((n, k) for n in (1, 2, 12) for k in range(n + 1)):
-        found = statistics.wilson(successes, total, confidence)
+        found = statistics.wilson_interval(successes, total, confidence)
         for end in (found.low, found.high):
             distance = abs(successes / total - end)
             assert distance == pytest.approx(z * math.sqrt(max(end * (1 - end), 0) / total), abs=1e-7)
@@ -64,12 +60,12 @@ def test_wilson_is_where_the_score_test_turns(confidence):
 )
 def test_wilson_is_that_of_statsmodels(successes, total, confidence, low, high):
     """Of statsmodels 0.15.0, `proportion_confint(..., method="wilson")`."""
-    found = statistics.wilson(successes, total, confidence)
+    found = statistics.wilson_interval(successes, total, confidence)
     assert (found.low, found.high) == (pytest.approx(low, rel=1e-15), pytest.approx(high, rel=1e-15))
 
 
 def test_wilson_of_no_images_is_everything():
-    assert statistics.wilson(0, 0) == Interval(0.0, 1.0)
+    assert statistics.wilson_interval(0, 0) == Interval(0.0, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -82,13 +78,13 @@ def test_wilson_of_no_images_is_everything():
     ],
 )
 def test_the_interval_of_a_paired_difference_as_published(table, low, high, digits):
-    found = statistics.paired(*images(*table)).interval_pp
+    found = statistics.pair_answers(*images(*table)).interval_pp
     assert (round(found.low, digits), round(found.high, digits)) == (low, high)
 
 
 def test_where_all_are_right_the_interval_is_that_of_wilson():
     """The variant can be no better than all right, and no worse than Wilson's z²/(n + z²)."""
-    found = statistics.paired(*images(54, 0, 0, 0))
+    found = statistics.pair_answers(*images(54, 0, 0, 0))
     width = 100 * norm.isf(0.025) ** 2 / (54 + norm.isf(0.025) ** 2)
     assert found.interval_pp == Interval(pytest.approx(-width), pytest.approx(width))
 
@@ -96,12 +92,12 @@ def test_where_all_are_right_the_interval_is_that_of_wilson():
 def test_a_wider_confidence_reaches_wilson_and_the_paired_interval():
     """At 99 % and all right: z²/(n + z²) of that z."""
     z = norm.isf(0.005)
-    found = statistics.paired(*images(54, 0, 0, 0), confidence=0.99)
+    found = statistics.pair_answers(*images(54, 0, 0, 0), confidence=0.99)
     assert found.interval_pp.high == pytest.approx(100 * z**2 / (54 + z**2))
 
 
 def test_the_variant_and_the_reference_in_each_others_place():
-    one, other = statistics.paired(*images(60, 9, 2, 29)), statistics.paired(*images(60, 2, 9, 29))
+    one, other = statistics.pair_answers(*images(60, 9, 2, 29)), statistics.pair_answers(*images(60, 2, 9, 29))
     assert one.delta_pp == -7.0
     assert other.delta_pp == 7.0
     assert one.interval_pp == Interval(pytest.approx(-other.interval_pp.high), pytest.approx(-other.interval_pp.low))
@@ -110,7 +106,7 @@ def test_the_variant_and_the_reference_in_each_others_place():
 
 def test_images_that_agree_narrow_the_interval():
     """The same two accuracies, 80 and 90 %: beyond doubt with 10 discordant images, not with 30."""
-    close, apart = statistics.paired(*images(80, 0, 10, 10)), statistics.paired(*images(70, 10, 20, 0))
+    close, apart = statistics.pair_answers(*images(80, 0, 10, 10)), statistics.pair_answers(*images(70, 10, 20, 0))
     assert close.interval_pp.low > 0 > apart.interval_pp.low
     assert close.delta_pp == apart.delta_pp == 10.0
 
@@ -118,7 +114,7 @@ def test_images_that_agree_narrow_the_interval():
 def test_counts_are_of_the_right_images():
     reference = np.array([True, True, True, False, False, True])
     variant = np.array([True, False, False, True, False, True])
-    found = statistics.paired(reference, variant)
+    found = statistics.pair_answers(reference, variant)
     assert (found.both_right, found.only_reference, found.only_variant, found.both_wrong) == (2, 2, 1, 1)
     assert all(type(count) is int for count in (found.both_right, found.both_wrong))
     assert found.p_holm is None
@@ -126,7 +122,7 @@ def test_counts_are_of_the_right_images():
 
 def test_a_difference_is_not_spoilt_by_rounding():
     """8837 against 8777 of 10,000 is 0.6 points, not 0.5999999999999894."""
-    assert statistics.paired(*images(8777, 60, 0, 1163)).delta_pp == -0.6
+    assert statistics.pair_answers(*images(8777, 60, 0, 1163)).delta_pp == -0.6
 
 
 @pytest.mark.parametrize(
@@ -135,7 +131,7 @@ def test_a_difference_is_not_spoilt_by_rounding():
 )
 def test_mcnemar_exact_as_published(table, published):
     """Fagerland, Lydersen, Laake, BMC Medical Research Methodology 13:91 (2013): the exact conditional test."""
-    assert statistics.paired(*images(*table)).p_value == pytest.approx(published, abs=5e-5)
+    assert statistics.pair_answers(*images(*table)).p_value == pytest.approx(published, abs=5e-5)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +149,7 @@ def test_mcnemar_exact_as_published(table, published):
 def test_mcnemar_exact_is_that_of_statsmodels(lost, won, p_value):
     """Of statsmodels 0.15.0, `mcnemar(..., exact=True)`."""
     assert statistics.exact_mcnemar(np.array([lost]), np.array([won])) == [pytest.approx(p_value, rel=1e-12)]
-    assert statistics.paired(*images(5, lost, won, 6)).p_value == pytest.approx(p_value, rel=1e-12)
+    assert statistics.pair_answers(*images(5, lost, won, 6)).p_value == pytest.approx(p_value, rel=1e-12)
 
 
 def test_mcnemar_exact_by_enumeration():
@@ -161,17 +157,20 @@ def test_mcnemar_exact_by_enumeration():
     for worse, better in itertools.product(range(6), repeat=2):
         falls = list(itertools.product((-1, 1), repeat=worse + better))
         lopsided = sum(abs(sum(fall)) >= abs(better - worse) for fall in falls)
-        found = statistics.paired(*images(10, worse, better, 3))
+        found = statistics.pair_answers(*images(10, worse, better, 3))
         assert found.p_value == pytest.approx(lopsided / len(falls)), (worse, better)
 
 
 def test_images_on_which_both_agree_are_no_evidence_for_the_test():
-    assert statistics.paired(*images(9000, 9, 2, 989)).p_value == statistics.paired(*images(0, 9, 2, 0)).p_value
+    assert (
+        statistics.pair_answers(*images(9000, 9, 2, 989)).p_value
+        == statistics.pair_answers(*images(0, 9, 2, 0)).p_value
+    )
 
 
 @pytest.mark.parametrize("table", ODD_TABLES)
 def test_an_extreme_table_has_sensible_figures(table):
-    found = statistics.paired(*images(*table))
+    found = statistics.pair_answers(*images(*table))
     assert -100 - 1e-9 <= found.interval_pp.low <= found.delta_pp <= found.interval_pp.high <= 100 + 1e-9
     assert found.interval_pp.low < found.interval_pp.high
     assert 0 < found.p_value <= 1
@@ -182,27 +181,27 @@ def test_no_table_of_few_images_has_an_interval_beyond_a_hundred_points():
     for total in (1, 2, 3, 9):
         for table in itertools.product(range(total + 1), repeat=4):
             if sum(table) == total:
-                found = statistics.newcombe(*table)
+                found = statistics.newcombe_interval(*table)
                 delta = 100 * (table[2] - table[1]) / total
                 assert -100 - 1e-9 <= found.low <= delta + 1e-9, table
                 assert delta - 1e-9 <= found.high <= 100 + 1e-9, table
 
 
 def test_identical_answers_differ_by_nothing():
-    found = statistics.paired(*images(8719, 0, 0, 1281))
+    found = statistics.pair_answers(*images(8719, 0, 0, 1281))
     assert (found.delta_pp, found.p_value) == (0.0, 1.0)
     assert found.interval_pp.high == pytest.approx(-found.interval_pp.low)
     assert 0 < found.interval_pp.high < 0.05
 
 
 def test_of_no_images_nothing_is_known():
-    found = statistics.paired(*images(0, 0, 0, 0))
+    found = statistics.pair_answers(*images(0, 0, 0, 0))
     assert (found.delta_pp, found.interval_pp, found.p_value) == (0.0, Interval(-100.0, 100.0), 1.0)
 
 
 def test_holm_as_published():
     """The usual example, alpha 0.05: the fourth and the first are rejected, the third and the second aren't."""
-    assert holm(0.01, 0.04, 0.03, 0.005) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert statistics.holm_p_values([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
 
 
 def test_holm_is_that_of_statsmodels():
@@ -218,19 +217,12 @@ def test_holm_is_closed_testing_with_bonferroni():
     sets = [chosen for size in range(1, 7) for chosen in itertools.combinations(range(6), size)]
     by_set = {chosen: min(1.0, len(chosen) * min(p[i] for i in chosen)) for chosen in sets}
     expected = [max(value for chosen, value in by_set.items() if i in chosen) for i in range(6)]
-    assert holm(*p) == pytest.approx(expected)
-
-
-def test_holm_changes_nothing_else():
-    rows = [statistics.paired(*images(80, 9, 1, 10)), statistics.paired(*images(80, 5, 5, 10))]
-    found = statistics.holm(rows)
-    assert [replace(one, p_holm=None) for one in found] == rows
-    assert [type(one.p_holm) for one in found] == [float, float]
+    assert statistics.holm_p_values(p) == pytest.approx(expected)
 
 
 def test_holm_of_one_and_of_none():
-    assert holm(0.04) == pytest.approx([0.04])
-    assert statistics.holm([]) == []
+    assert statistics.holm_p_values([0.04]) == pytest.approx([0.04])
+    assert statistics.holm_p_values([]) == []
 
 
 def test_connor_as_published():
@@ -249,7 +241,7 @@ def test_images_needed_solves_the_corrected_test():
 
 
 def test_a_drop_of_everything_takes_the_fewest_images_that_can_be_significant():
-    fewest = next(n for n in itertools.count(1) if statistics.paired(*images(0, n, 0, 0)).p_value <= 0.05)
+    fewest = next(n for n in itertools.count(1) if statistics.pair_answers(*images(0, n, 0, 0)).p_value <= 0.05)
     assert statistics.images_needed(1.0, 100.0) == fewest == 6
 
 
@@ -278,7 +270,7 @@ def test_calibration_error_by_hand():
     """Of ten bins two are used: 0.9 and 0.8 (one right of two), and 0.6 (right)."""
     probabilities = np.array([[0.85, 0.15], [0.15, 0.85], [0.4, 0.6]])
     expected = (2 * abs(0.5 - 0.85) + abs(1 - 0.6)) / 3
-    assert statistics.calibration_error(probabilities, np.array([0, 0, 1]), bins=10) == pytest.approx(expected)
+    assert calibration_error(probabilities, np.array([0, 0, 1]), bins=10) == pytest.approx(expected)
 
 
 def test_calibration_error_by_its_definition():
@@ -292,37 +284,37 @@ def test_calibration_error_by_its_definition():
         if inside:
             confidence, accuracy = np.mean([c for c, _ in inside]), np.mean([right for _, right in inside])
             expected += len(inside) / 500 * abs(accuracy - confidence)
-    assert statistics.calibration_error(probabilities, labels) == pytest.approx(expected)
+    assert calibration_error(probabilities, labels) == pytest.approx(expected)
 
 
 def test_confidence_at_an_edge_belongs_to_the_bin_below():
     """Float32 0.8 is above 4/5: apart from the 0.9 (wrong) it cancels nothing."""
     probabilities = np.array([[0.8, 0.2], [0.9, 0.1]], np.float32)
-    found = statistics.calibration_error(probabilities, np.array([0, 1]), bins=5)
+    found = calibration_error(probabilities, np.array([0, 1]), bins=5)
     assert found == pytest.approx((0.2 + 0.9) / 2)
 
 
 @pytest.mark.parametrize(("label", "expected"), [(0, 0.0), (1, 1.0)])
 def test_calibration_error_of_one_image_that_is_certain(label, expected):
-    assert statistics.calibration_error(np.array([[1.0, 0.0]], np.float32), np.array([label])) == expected
+    assert calibration_error(np.array([[1.0, 0.0]], np.float32), np.array([label])) == expected
 
 
 @pytest.mark.parametrize("certain", [0.99, 1.01])
 def test_rows_that_sum_to_nearly_one_have_a_calibration_error(certain):
     probabilities = np.array([[certain, 0.0]] * 3, np.float32)
-    assert statistics.calibration_error(probabilities, np.zeros(3, np.uint8)) == pytest.approx(0.01, abs=1e-6)
+    assert calibration_error(probabilities, np.zeros(3, np.uint8)) == pytest.approx(0.01, abs=1e-6)
 
 
 def test_confusion_as_in_the_manual_of_scikit_learn():
     labels, top = np.array([2, 0, 2, 2, 0, 1], np.uint8), np.array([0, 0, 2, 2, 0, 2])
-    found = statistics.confusion(top, labels, 3)
+    found = statistics.confusion_matrix(top, labels, 3)
     assert found.tolist() == [[2, 0, 0], [0, 0, 1], [1, 0, 2]]
     assert found.dtype == np.int64
 
 
 def test_a_hundred_classes_fit_in_bytes():
     """99 times 100 classes is more than a uint8 holds."""
-    found = statistics.confusion(np.array([98, 99], np.uint8), np.array([99, 99], np.uint8), 100)
+    found = statistics.confusion_matrix(np.array([98, 99], np.uint8), np.array([99, 99], np.uint8), 100)
     assert found.shape == (100, 100)
     assert found.sum() == 2
     assert found[99, 98] == found[99, 99] == 1
@@ -330,12 +322,12 @@ def test_a_hundred_classes_fit_in_bytes():
 
 def test_an_answer_that_is_no_class_is_refused():
     with pytest.raises(ValueError):
-        statistics.confusion(np.array([2]), np.array([0]), 2)
+        statistics.confusion_matrix(np.array([2]), np.array([0]), 2)
 
 
 def test_each_class_has_its_count():
     top = np.array([0, 0, 1, 2, 1, 1, 0, 0])
-    assert statistics.per_class(top, LABELS, 4) == [Count(2, 4), Count(2, 2), Count(0, 2), Count(0, 0)]
+    assert statistics.count_per_class(top, LABELS, 4) == [Count(2, 4), Count(2, 2), Count(0, 2), Count(0, 0)]
 
 
 def test_classes_that_lose_with_the_surest_first():
@@ -343,7 +335,7 @@ def test_classes_that_lose_with_the_surest_first():
     tables = [(10, 0, 9, 11), (20, 2, 0, 8), (20, 3, 3, 4), (10, 9, 0, 11)]
     reference, variant = (np.concatenate(part) for part in zip(*(images(*table) for table in tables), strict=True))
     labels = np.repeat(np.arange(4, dtype=np.uint8), 30)
-    found = statistics.classes_that_lose(reference, variant, labels, 5)
+    found = statistics.find_losing_classes(reference, variant, labels, 5)
     assert [label for label, _ in found] == [3, 1]
     assert [lost.delta_pp for _, lost in found] == [-30.0, pytest.approx(-100 * 2 / 30)]
     assert found[0][1].p_value == pytest.approx(2 / 2**9)
@@ -355,8 +347,8 @@ def test_images_in_any_order_make_the_same_classes():
     order = np.array([7, 0, 3, 5, 1, 6, 2, 4])
     reference = np.array([1, 1, 1, 0, 1, 1, 0, 0], bool)
     variant = np.array([0, 0, 1, 0, 1, 1, 1, 0], bool)
-    found = statistics.classes_that_lose(reference[order], variant[order], LABELS[order], 3)
-    assert found == statistics.classes_that_lose(reference, variant, LABELS, 3)
+    found = statistics.find_losing_classes(reference[order], variant[order], LABELS[order], 3)
+    assert found == statistics.find_losing_classes(reference, variant, LABELS, 3)
     assert [(label, lost.only_reference) for label, lost in found] == [(0, 2)]
 
 
@@ -364,14 +356,14 @@ def test_a_class_that_loses_has_the_statistics_of_its_images():
     random = np.random.default_rng(5)
     labels = random.integers(0, 6, 900)
     reference, variant = random.random(900) < 0.9, random.random(900) < 0.7
-    found = statistics.classes_that_lose(reference, variant, labels, 7)
+    found = statistics.find_losing_classes(reference, variant, labels, 7)
     assert len(found) == 6
     for label, pairs in found:
-        expected = statistics.paired(reference[labels == label], variant[labels == label])
+        expected = statistics.pair_answers(reference[labels == label], variant[labels == label])
         assert replace(pairs, p_holm=None) == expected
         assert type(pairs.both_right) is int
 
 
 def test_where_nothing_changed_no_class_loses():
     right = np.array([1, 0, 1, 1, 0, 0, 1, 1], bool)
-    assert statistics.classes_that_lose(right, right, LABELS, 3) == []
+    assert statistics.find_losing_classes(right, right, LABELS, 3) == []

@@ -32,13 +32,13 @@ def tables(draws, images, discordant, drop, seed=1):
     return np.random.default_rng(seed).multinomial(images, shares, draws).tolist()
 
 
-wilson, newcombe = functools.cache(statistics.wilson), functools.cache(statistics.newcombe)
+wilson, newcombe = functools.cache(statistics.wilson_interval), functools.cache(statistics.newcombe_interval)
 
 
 @functools.cache
 def p_value(only_reference, only_variant):
     counts = (only_reference, only_variant)
-    return statistics.paired(np.repeat([True, False], counts), np.repeat([False, True], counts)).p_value
+    return statistics.pair_answers(np.repeat([True, False], counts), np.repeat([False, True], counts)).p_value
 
 
 def found(draws, images, discordant, drop, alpha=0.05):

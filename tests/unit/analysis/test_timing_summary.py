@@ -11,7 +11,7 @@ from driver.analysis import timing_summary
 from driver.analysis.evaluation import Answer, Truth
 from driver.analysis.facts import BusyMachine, NotInterleaved, SharedMachine, ThrottledMachine
 from driver.analysis.results import Cold, Latency, Noise, Timing, Variant
-from driver.comparison.compare import judged as judge
+from driver.comparison.compare import add_metrics as judge
 from shared.data.samples import About
 from shared.measure.startup import Start
 from shared.measure.timing import REPEAT_SUFFIX, Samples, Timings
@@ -79,8 +79,8 @@ def test_a_difference_in_either_direction_counts():
 def test_timings_over_all_rounds():
     """Eleven calls of 1 to 11 ms; of three batches of 50, the median takes 0.1 s."""
     rounds = [[0.011, 0.001, 0.002, 0.003, 0.004], [0.005, 0.006, 0.007, 0.008, 0.009, 0.010]]
-    table = timing_summary.timings([timings("a", single=rounds, many=[[0.1], [0.05], [0.9]])])
-    found = timing_summary.row(table["a"])
+    table = timing_summary.summarize_timings([timings("a", single=rounds, many=[[0.1], [0.05], [0.9]])])
+    found = timing_summary.select_columns(table["a"])
     assert found["latency_ms"] == Latency(approx(6.0), approx(10.0), approx(10.9), 11)
     assert found["images_per_second"] == approx(500.0)
     assert found["timings"] == table["a"]
@@ -88,7 +88,7 @@ def test_timings_over_all_rounds():
 
 
 def test_a_table_has_each_batch_size_and_number_of_threads():
-    table = timing_summary.timings([timings("a", "b")])
+    table = timing_summary.summarize_timings([timings("a", "b")])
     assert list(table) == ["a", "b", "a" + REPEAT_SUFFIX]
     for each in table.values():
         assert [(timing.threads, timing.batch) for timing in each] == [(1, 1), (1, BATCH), (2, 1), (2, BATCH)]
@@ -104,7 +104,7 @@ def passes(*milliseconds, **machine):
 
 def test_a_figure_is_the_median_over_the_passes_of_that_of_each():
     """All calls in one heap would give 5 ms as well, yet 42 ms for p90."""
-    (found, *_) = timing_summary.timings(passes(4, 50, 5))["a"]
+    (found, *_) = timing_summary.summarize_timings(passes(4, 50, 5))["a"]
     assert found == Timing(
         batch=1, threads=1, p50=approx(5.0), p90=approx(5.8), p99=approx(5.98), samples=9,
         images_per_second=approx(200.0), passes=(approx(4.0), approx(50.0), approx(5.0)),
@@ -112,50 +112,52 @@ def test_a_figure_is_the_median_over_the_passes_of_that_of_each():
 
 
 def test_a_variant_that_one_pass_lacks_has_the_figures_of_the_others():
-    table = timing_summary.timings([timings("a", "b"), timings("a")])
+    table = timing_summary.summarize_timings([timings("a", "b"), timings("a")])
     assert [table[name][0].samples for name in ("a", "b")] == [4, 2]
 
 
 def test_the_main_table_is_of_one_thread():
     one, two = Timing(1, 1, 5, 6, 7, 9, 200, (5,)), Timing(1, 2, 3, 4, 5, 9, 333, (3,))
     many, more = Timing(64, 1, 100, 0, 0, 9, 640, (100,)), Timing(64, 2, 50, 0, 0, 9, 1280, (50,))
-    found = timing_summary.row((one, many, two, more))
+    found = timing_summary.select_columns((one, many, two, more))
     assert (found["latency_ms"], found["images_per_second"]) == (Latency(5, 6, 7, 9), 640)
-    assert timing_summary.row(()) == {"timings": ()}
+    assert timing_summary.select_columns(()) == {"timings": ()}
 
 
 def test_images_a_second_where_the_larger_batch_is_one_image_too():
     """`batch_size: 1` is allowed, and so is a test set of a single image."""
     single, many = (Samples("a", 1, 1, (calls,)) for calls in ((0.001, 0.003), (0.002,)))
-    table = timing_summary.timings([Timings(QUIET, (single, many))])["a"]
+    table = timing_summary.summarize_timings([Timings(QUIET, (single, many))])["a"]
     assert [each.passes for each in table] == [(approx(2.0),)], "one p50 a pass"
-    assert timing_summary.row(table)["images_per_second"] == approx(500.0)
+    assert timing_summary.select_columns(table)["images_per_second"] == approx(500.0)
 
 
 def noisy(*shares):
     """Passes in which the twin is slower by these shares."""
-    return timing_summary.timings([timings("a", "b", single=[[0.01]], twin=[[0.01 * (1 + share)]]) for share in shares])
+    return timing_summary.summarize_timings(
+        [timings("a", "b", single=[[0.01]], twin=[[0.01 * (1 + share)]]) for share in shares]
+    )
 
 
 def test_noise_is_by_what_the_twin_differs_at_most():
-    assert timing_summary.noise("onnx", noisy(0.01, -0.04, 0.02)) == Noise("onnx", "a", approx(0.04))
+    assert timing_summary.compute_noise("onnx", noisy(0.01, -0.04, 0.02)) == Noise("onnx", "a", approx(0.04))
 
 
 def test_noise_of_larger_batches_does_not_count():
     one, other = (Timing(batch, 1, 5, 5, 5, 1, 1, (5.0,)) for batch in (1, 50))
     table = {"a": (one, other), "a" + REPEAT_SUFFIX: (one, replace(other, passes=(9.0,)))}
-    assert timing_summary.noise("onnx", table) == Noise("onnx", "a", 0.0)
+    assert timing_summary.compute_noise("onnx", table) == Noise("onnx", "a", 0.0)
 
 
 def test_noise_of_more_threads_than_one_does_not_count():
     """The verdict is on one thread."""
     one, two = (Timing(1, threads, 5, 5, 5, 1, 1, (5.0,)) for threads in (1, 2))
     table = {"a": (one, two), "a" + REPEAT_SUFFIX: (replace(one, passes=(5.1,)), replace(two, passes=(6.0,)))}
-    assert timing_summary.noise("onnx", table) == Noise("onnx", "a", approx(0.02))
+    assert timing_summary.compute_noise("onnx", table) == Noise("onnx", "a", approx(0.02))
 
 
 def test_without_a_repeat_nothing_is_known_of_the_noise():
-    assert timing_summary.noise("onnx", {}) is None
+    assert timing_summary.compute_noise("onnx", {}) is None
 
 
 STARTS = [Start(0.1, 0.2, answered, int(1000 * answered)) for answered in (3.0, 1.0, 2.0)]
@@ -163,7 +165,7 @@ STARTS = [Start(0.1, 0.2, answered, int(1000 * answered)) for answered in (3.0, 
 
 @pytest.mark.parametrize(("count", "answered"), [(1, 3.0), (2, 3.0), (3, 2.0)])
 def test_of_several_cold_starts_the_one_in_the_middle_is_told_whole(count, answered):
-    assert timing_summary.middle(STARTS[:count]) == Cold(0.1, 0.2, answered, int(1000 * answered))
+    assert timing_summary.pick_median_start(STARTS[:count]) == Cold(0.1, 0.2, answered, int(1000 * answered))
 
 
 def machines(**changes):
@@ -183,7 +185,7 @@ def machines(**changes):
     ],
 )
 def test_what_makes_timings_doubtful_is_one_warning(changes, warning):
-    assert timing_summary.warnings(machines(**changes)) == (warning,)
+    assert timing_summary.find_doubts(machines(**changes)) == (warning,)
 
 
 @pytest.mark.parametrize(
@@ -191,12 +193,12 @@ def test_what_makes_timings_doubtful_is_one_warning(changes, warning):
     [{}, {"others": 0.1}, {"steal": 0.01}, {"slowest_mhz": 2400.0, "fastest_mhz": 3000.0}, {"fastest_mhz": 3000.0}],
 )
 def test_a_quiet_machine_needs_no_warning(changes):
-    assert timing_summary.warnings(machines(**changes)) == ()
+    assert timing_summary.find_doubts(machines(**changes)) == ()
 
 
 def test_every_warning_is_given():
     loud = machines(others=1.0, steal=0.5, slowest_mhz=1.0, fastest_mhz=2.0)
-    kinds = [warning.kind for warning in timing_summary.warnings(loud)]
+    kinds = [warning.kind for warning in timing_summary.find_doubts(loud)]
     assert kinds == ["busy_machine", "shared_machine", "throttled_machine"]
 
 
@@ -215,4 +217,4 @@ def test_every_warning_is_given():
 )
 def test_images_that_were_not_timed_in_turn_are_told(starts, expected):
     passes = {image: [timings("a", started=float(each)) for each in times] for image, times in starts.items()}
-    assert timing_summary.warnings(passes) == expected
+    assert timing_summary.find_doubts(passes) == expected

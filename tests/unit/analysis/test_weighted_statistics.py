@@ -12,7 +12,7 @@ NORMAL, ABNORMAL = (33, 6, 6, 11, 2), (3, 2, 2, 11, 33)
 
 
 def once(figure, samples):
-    return bootstrap.values({"x": figure}, samples)["x"]
+    return bootstrap.compute_values({"x": figure}, samples)["x"]
 
 
 def drawn(figure, arrays, of):
@@ -29,7 +29,7 @@ def test_the_area_under_the_curve_of_hanley_and_mcneil():
     positive = np.arange(109) >= 58
     figure = weighted_statistics.area_under_roc(scores, positive)
     assert once(figure, 109) == pytest.approx(0.893, abs=5e-4)
-    assert bootstrap.resampled({"x": figure}, 109)["x"].std() == pytest.approx(0.032, abs=0.003)
+    assert bootstrap.resample({"x": figure}, 109)["x"].std() == pytest.approx(0.032, abs=0.003)
 
 
 def area(scores, positive):
@@ -119,7 +119,9 @@ def test_many_values_have_one_r_squared():
     outputs = exact + random.normal(0, 0.3, exact.shape)
     expected = 1 - np.square(outputs - exact).sum() / np.square(exact).sum()
     assert numerics.r_squared(outputs, exact) == pytest.approx(expected)
-    assert once(weighted_statistics.pooled(*numerics.squared_deviations(outputs, exact)), 60) == pytest.approx(expected)
+    assert once(
+        weighted_statistics.pooled_r_squared(*numerics.squared_deviations(outputs, exact)), 60
+    ) == pytest.approx(expected)
 
 
 def test_r_squared_by_hand():

@@ -53,10 +53,10 @@ def test_only_a_quantized_variant_of_the_experiment_can_be_explained(volume):
 
 
 def test_what_was_explained_is_read_back(volume):
-    assert explanations.find(Evidence(Freshness(volume.plan)), "onnx.int8") is None
+    assert explanations.read_explanation(Evidence(Freshness(volume.plan)), "onnx.int8") is None
     volume.explain(FOUND)
-    assert explanations.find(Evidence(Freshness(volume.plan)), "onnx.int8") == FOUND
-    assert explanations.find(Evidence(Freshness(volume.plan)), "onnx.uint8") is None
+    assert explanations.read_explanation(Evidence(Freshness(volume.plan)), "onnx.int8") == FOUND
+    assert explanations.read_explanation(Evidence(Freshness(volume.plan)), "onnx.uint8") is None
 
 
 def test_the_summary_says_what_the_quantization_of_each_kind_loses():

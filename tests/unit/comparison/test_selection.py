@@ -166,7 +166,7 @@ def given(**changes):
 
 
 def loaded(data):
-    return loader.load(selection.write(data, selection.WHY_TRIAL), declarations.load())
+    return loader.load(selection.write_experiment(data, selection.WHY_TRIAL), declarations.load())
 
 
 def steps(chosen):
@@ -175,7 +175,7 @@ def steps(chosen):
 
 @pytest.mark.usefixtures("volumes")
 def test_in_the_trial_nothing_reads_the_test_images():
-    made = steps(loaded(selection.trial(given(), FEW)))
+    made = steps(loaded(selection.make_trial(given(), FEW)))
     assert made.step("dataset").run == "selection"
     assert not [step.output for step in made.steps if step.run == "dataset"]
     judged = [step for step in made.steps if step.output.startswith("predictions.")]
@@ -184,7 +184,7 @@ def test_in_the_trial_nothing_reads_the_test_images():
 
 @pytest.mark.usefixtures("volumes")
 def test_the_judge_of_the_trial_shares_no_image_with_any_draw_and_no_draw_has_anothers_seed():
-    made = steps(loaded(selection.trial(given(), FEW)))
+    made = steps(loaded(selection.make_trial(given(), FEW)))
     drawn = [step for step in made.steps if step.run == "calibration"]
     assert set(made.step("dataset").optional) == {step.output for step in drawn}
     assert [step.parameters["seed"] for step in drawn] == [0, 1, 2, 3, 4]
@@ -194,7 +194,7 @@ def test_the_judge_of_the_trial_shares_no_image_with_any_draw_and_no_draw_has_an
 def test_the_trial_asks_for_nothing_that_does_not_rank():
     data = given()
     before = yaml.safe_dump(data)
-    made = loaded(selection.trial(data, FEW))
+    made = loaded(selection.make_trial(data, FEW))
     assert made.name == "resnet8-cifar10.select"
     assert (made.gates, made.curve, made.recommended, made.other_cpus) == (
         model.Gates(),
@@ -208,8 +208,8 @@ def test_the_trial_asks_for_nothing_that_does_not_rank():
 
 @pytest.mark.parametrize(("asked", "draws"), [({}, 5), ({"draws": 2}, 5), ({"draws": 9}, 9)])
 def test_both_have_five_draws_at_least(asked, draws):
-    assert selection.trial(given(**asked), FEW)["draws"] == draws
-    assert selection.final(given(**asked), FEW, (), {})["draws"] == draws
+    assert selection.make_trial(given(**asked), FEW)["draws"] == draws
+    assert selection.make_final(given(**asked), FEW, (), {})["draws"] == draws
 
 
 MINE = {"onnx": {"base": {}, "mine": {"recipe": "base", "per_channel": True}}}
@@ -226,7 +226,7 @@ MINE = {"onnx": {"base": {}, "mine": {"recipe": "base", "per_channel": True}}}
     ],
 )
 def test_the_trial_has_the_preset_and_the_experiments_own_recipes(recipes, own):
-    made = loaded(selection.trial(given(recipes=recipes), FEW))
+    made = loaded(selection.make_trial(given(recipes=recipes), FEW))
     preset = resolve("default")
     assert set(made.recipes["onnx"]) == {*preset["onnx"], *own}
     assert set(made.recipes["torch"]) == set(preset["torch"])
@@ -243,7 +243,7 @@ TRIED = resolve("default")
 
 @pytest.mark.usefixtures("volumes")
 def test_the_final_has_the_winners_alone_and_the_test_set_as_its_judge():
-    made = loaded(selection.final(given(), FEW, CHOICES, TRIED))
+    made = loaded(selection.make_final(given(), FEW, CHOICES, TRIED))
     assert made.name == "resnet8-cifar10.selected"
     assert made.recipes == {
         "onnx": {"int8": TRIED["onnx"]["int8"], "u8s8": TRIED["onnx"]["u8s8"]},
@@ -257,7 +257,7 @@ def test_the_final_has_the_winners_alone_and_the_test_set_as_its_judge():
 
 @pytest.mark.usefixtures("volumes")
 def test_the_final_of_an_experiment_that_chooses_is_judged_by_the_test_set_too():
-    assert loaded(selection.final(given(split="selection"), FEW, CHOICES, TRIED)).split == "test"
+    assert loaded(selection.make_final(given(split="selection"), FEW, CHOICES, TRIED)).split == "test"
 
 
 @pytest.mark.usefixtures("volumes")
@@ -267,14 +267,14 @@ def test_the_final_of_an_experiment_that_chooses_is_judged_by_the_test_set_too()
 )
 def test_a_curve_of_what_did_not_win_is_left_out(variants, left):
     """It names a variant that the final doesn't have; a curve of nothing would draw calibration sets for nobody."""
-    made = loaded(selection.final(given(curve={"images": [25], "variants": variants}), FEW, CHOICES, TRIED))
+    made = loaded(selection.make_final(given(curve={"images": [25], "variants": variants}), FEW, CHOICES, TRIED))
     assert made.curve.variants == left
     assert made.curve.images == ((25,) if left else ())
 
 
 @pytest.mark.usefixtures("volumes")
 def test_a_quantized_reference_stays_though_it_did_not_win():
-    made = loaded(selection.final(given(reference="torch.int8"), FEW, CHOICES, TRIED))
+    made = loaded(selection.make_final(given(reference="torch.int8"), FEW, CHOICES, TRIED))
     assert set(made.recipes["torch"]) == {"int8", "x86"}
     assert made.recommended == ("onnx.u8s8", "onnx.int8", "torch.x86")
 
@@ -282,7 +282,7 @@ def test_a_quantized_reference_stays_though_it_did_not_win():
 def test_every_setting_is_read_back_from_the_file_as_it_was(volumes):
     settings = {"a": 99.99, "b": 1e-05, "c": True, "d": "1e5", "e": [], "f": ["x: y", "no"], "g": None, "h": "0123"}
     data = {"name": "größe", "recipes": {"onnx": {"int8": settings}}}
-    path = selection.write(data, "Why: because.")
+    path = selection.write_experiment(data, "Why: because.")
     assert path == volumes / "inputs" / "größe.yaml"
     assert path.read_text().startswith("# Why: because.\nname: größe\n")
     read = yaml.safe_load(path.read_text())
@@ -310,7 +310,9 @@ def test_the_command_ranks_then_tests_the_winners(ran, volumes, capsys):
     trial, final = found
     assert (trial.name, trial.split) == ("resnet8-cifar10.select", "selection")
     assert (final.name, final.split) == ("resnet8-cifar10.selected", "test")
-    choices = ranking.choose(comparisons.comparison(), selection.safe_variants(declarations.load(), trial.recipes))
+    choices = ranking.choose(
+        comparisons.comparison(), selection.find_cpu_invariant_variants(declarations.load(), trial.recipes)
+    )
     assert final.recommended == tuple(name for choice in choices for name in choice.winners)
     out = capsys.readouterr().out
     assert all(f"{choice.image}: {choice.recommended} is recommended" in out for choice in choices)

@@ -28,7 +28,7 @@ def row(name, milliseconds=1.0, size=100_000, pairs=A_LITTLE_LESS, accuracy=0.87
 
 def on(cpu, accuracy=0.88, p_value=1.0):
     right = round(2000 * accuracy)
-    return Emulated(cpu, 2000, accuracy, statistics.wilson(right, 2000), 0.88, 0.914, p_value)
+    return Emulated(cpu, 2000, accuracy, statistics.wilson_interval(right, 2000), 0.88, 0.914, p_value)
 
 
 def loses(cpu="haswell"):

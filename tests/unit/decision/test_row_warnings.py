@@ -19,7 +19,7 @@ def row(name, milliseconds=1.0, **changes):
 
 
 def there(cpu="haswell", accuracy=0.842, p_value=1e-6):
-    return Emulated(cpu, 2000, accuracy, statistics.wilson(1684, 2000), 0.8805, 0.914, p_value)
+    return Emulated(cpu, 2000, accuracy, statistics.wilson_interval(1684, 2000), 0.8805, 0.914, p_value)
 
 
 def warnings(*rows, noise=NOISE, refused=None):

@@ -6,6 +6,7 @@ from dataclasses import replace
 import comparisons
 import pytest
 import thorough
+from variant_makers import accuracy_of
 
 from driver.analysis.facts import AnsweringCpu, AnswersOfOtherCpus, GateFails, Rejection
 from driver.analysis.results import Gate
@@ -21,7 +22,7 @@ def crowd(count=100, words="no kernel for this"):
     base = comparisons.hundred().variants
     rows = [*base[:2], *(troubled(base[2 + number % 98], number, words) for number in range(count - 2))]
     gates = tuple(
-        Gate(row.name, "accuracy", "min", 0.85, 0.84, row.recipe[-1] not in "38") for row in rows if row.accuracy
+        Gate(row.name, "accuracy", "min", 0.85, 0.84, row.recipe[-1] not in "38") for row in rows if accuracy_of(row)
     )
     failures = tuple(Failure(f"latency.{number}", "failed", words) for number in range(count))
     warnings = tuple(AnswersOfOtherCpus((AnsweringCpu(f"{words} {number}", ("avx2",)),)) for number in range(count))

@@ -51,7 +51,7 @@ SECTIONS = [
 
 
 def made(comparison, **changes):
-    return page.html(comparison, comparisons.material(comparison, **changes))
+    return page.page_html(comparison, comparisons.material(comparison, **changes))
 
 
 @cache
@@ -232,7 +232,7 @@ def decoded(uri):
 )
 def test_a_change_says_whether_it_is_for_the_better(label, before, after, outcome):
     item = Changed(4, label, before, after, 0.1, 0.2)
-    assert page.shown(item, comparisons.CLASSES, None).outcome == outcome
+    assert page.describe_changed(item, comparisons.CLASSES, None).outcome == outcome
 
 
 def test_a_changed_image_without_its_picture_is_told_all_the_same():
@@ -348,7 +348,7 @@ def test_every_table_scrolls_in_a_box_of_its_own(default):
 
 def test_bare_material_is_enough():
     comparison = comparisons.comparison()
-    text = Reader(page.html(comparison, comparisons.bare())).text
+    text = Reader(page.page_html(comparison, comparisons.bare())).text
     for sentence in (
         "No single calls were kept.",
         "No answer changed.",
@@ -415,7 +415,7 @@ def test_a_confusion_of_many_classes_is_left_to_the_json():
 @pytest.fixture(scope="module")
 def whole():
     made = thorough.comparison()
-    return page.html(made, thorough.material(made))
+    return page.page_html(made, thorough.material(made))
 
 
 def rows_of(text, name):
@@ -445,7 +445,7 @@ def test_remarks_stand_right_below_their_row(whole):
 def test_a_row_without_figures_has_its_remarks_too():
     made = comparisons.comparison()
     refused = replace(made.variants[-1], warnings=(CannotRun("haswell", "<no>"),))
-    text = page.html(replace(made, variants=(*made.variants[:-1], refused)), comparisons.bare())
+    text = page.page_html(replace(made, variants=(*made.variants[:-1], refused)), comparisons.bare())
     shown = cells(section(text, "verdict"))
     assert shown[-2:] == [
         ["torch.uint8", "∅ unsupported", comparisons.REFUSED],
@@ -523,7 +523,7 @@ def test_other_cpus_say_in_words_what_loses(whole):
 def test_refusals_alone_are_told():
     made = comparisons.comparison()
     only = (replace(made.variants[3], warnings=(CannotRun("other CPUs", "no QEMU"),)),)
-    text = page.html(replace(made, variants=only), comparisons.bare())
+    text = page.page_html(replace(made, variants=only), comparisons.bare())
     assert "onnx.int8 can't run on other CPUs: no QEMU" in Reader(section(text, "cpus")).text
     assert "No variant was run on another CPU" not in text
 
@@ -569,14 +569,14 @@ def test_many_explained_variants_are_folded():
     made = thorough.comparison()
     one = thorough.explained()["onnx.u8s8"]
     known = {row.name: replace(one, variant=row.name) for row in made.variants if row.quantized}
-    text = page.html(made, comparisons.material(made, explained=known))
+    text = page.page_html(made, comparisons.material(made, explained=known))
     assert section(text, "layers").count("<summary>Layers of ") == len(known)
 
 
 def test_an_explained_variant_without_layers_says_so():
     made = thorough.comparison()
     found = replace(thorough.explained()["onnx.u8s8"], layers=())
-    text = page.html(made, comparisons.material(made, explained={"onnx.u8s8": found}))
+    text = page.page_html(made, comparisons.material(made, explained={"onnx.u8s8": found}))
     assert "no layers that could be looked at" in section(text, "layers")
 
 
@@ -594,7 +594,7 @@ def test_what_is_clipped_a_little_is_not_nothing():
 
 def test_a_hundred_thorough_variants_make_no_huge_page():
     made = thorough.hundred()
-    text = page.html(made, thorough.material(made))
+    text = page.page_html(made, thorough.material(made))
     assert len(text.encode()) < 4_500_000
     assert "Drawn are the 60 of 196 runs that lose most." in text
     assert "Drawn are the first 12 of 98 variants." in text

@@ -324,7 +324,7 @@ def test_the_remarks_on_a_row_in_one_order():
         warnings=(FarFromFloat(None, 15.0, "onnx.int8", 40.3), LimitNotHeld()),
         conversion_notes=(StageNote("a note"),),
     )
-    wrong, note, limit = phrases.remarks(row, "images")
+    wrong, note, limit = phrases.row_notes(row, "images")
     assert (wrong, note, limit) == (ROW_WARNINGS[0][1], "a note", ROW_WARNINGS[7][1])
 
 

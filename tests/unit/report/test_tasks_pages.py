@@ -44,7 +44,7 @@ def material(task):
 
 @cache
 def drawn(task):
-    return page.html(compared(task), material(task))
+    return page.page_html(compared(task), material(task))
 
 
 @pytest.fixture(params=CASES)
@@ -153,7 +153,7 @@ def emulated(**known):
 
 
 def test_draws_sizes_and_other_cpus_of_a_regression():
-    text = page.html(extended("regression"), material("regression"))
+    text = page.page_html(extended("regression"), material("regression"))
     words = unescape(Reader(text).text)
     assert "MAE on each draw" in words
     assert "MAE against the number of calibration rows" in words
@@ -206,14 +206,14 @@ def test_pixels_of_any_range(values, pixels):
 def test_many_classes_have_pairs_in_the_place_of_a_table():
     made = comparisons.comparison()
     first = replace(made.variants[0], confused=(Confused(3, 5, 41), Confused(5, 3, 38)))
-    text = page.html(replace(made, variants=(first, *made.variants[1:])), comparisons.material(made))
+    text = page.page_html(replace(made, variants=(first, *made.variants[1:])), comparisons.material(made))
     assert ["cat", "dog", "41"] in cells(section(text, "classes"))
 
 
 def test_top_five_stands_beside_the_accuracy():
     volume = Volume(default_experiment()).whole()
     made = compare.compare(evaluate(volume), volume.experiment)
-    text = page.html(made, raw(volume))
+    text = page.page_html(made, raw(volume))
     assert [attributes["id"] for attributes in Reader(text).of("section")].count("classes") == 1
     rows = {row[0]: row for row in cells(section(text, "metrics"))}
     assert rows["variant"][1] == "top-5 %"
@@ -223,7 +223,7 @@ def test_top_five_stands_beside_the_accuracy():
 
 def test_changed_rows_are_called_rows():
     item = Changed(4, 1, 1, 2, 0.1, 0.2)
-    assert page.shown(item, ["a", "b", "c"], None, "row").alt == "row 4: b, was b, now c"
+    assert page.describe_changed(item, ["a", "b", "c"], None, "row").alt == "row 4: b, was b, now c"
 
 
 def regression_run(name, noise, **changes):
@@ -263,4 +263,4 @@ def test_without_labels_the_digest_of_the_data_tells_whether_samples_are_the_sam
     ]
     assert run_diff.same_samples(runs[0], runs[1])
     assert not run_diff.same_samples(runs[0], runs[2])
-    assert run_diff.tests(runs[0], runs[1])["onnx.int8"].delta == 0.0
+    assert run_diff.compare_headlines(runs[0], runs[1])["onnx.int8"].delta == 0.0

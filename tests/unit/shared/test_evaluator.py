@@ -51,7 +51,7 @@ SOFTMAX = np.exp(LOGITS) / np.exp(LOGITS).sum(axis=1, keepdims=True)
 def test_explain_and_the_report_have_the_same_divergence(exact: np.ndarray, quantized: np.ndarray, tmp_path: Path):
     """Of the same arrays, whatever a classifier answers: a sigmoid for each class is no logit."""
     known = judge(tmp_path, "classification", exact)
-    assert known.distance(quantized) == output_drift.drift(exact, quantized).kl
+    assert known.distance(quantized) == output_drift.compute_drift(exact, quantized).kl
 
 
 def test_sigmoids_are_normalised_and_no_logits(tmp_path: Path):
