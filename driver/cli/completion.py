@@ -43,14 +43,14 @@ def _list_names(_: argparse.Namespace) -> list[str]:
 def list_images(_: argparse.Namespace) -> list[str]:
     from driver.catalog import declarations
 
-    return [*declarations.load(declarations.optional()), "driver"]
+    return [*declarations.load(declarations.list_optional()), "driver"]
 
 
 @offer
 def list_optional_images(_: argparse.Namespace) -> list[str]:
     from driver.catalog import declarations
 
-    return list(declarations.optional())
+    return list(declarations.list_optional())
 
 
 @offer

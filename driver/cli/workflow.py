@@ -47,11 +47,11 @@ def load_experiment(
         make_console(stderr=True).print(line, soft_wrap=True, highlight=False, markup=False, style="yellow")
     data, _ = yaml_source.load(path)
     data = data if isinstance(data, dict) else {}
-    images = available_images.included(options.images, data.get("recipes"), options.engine)
+    images = available_images.select_optional(options.images, data.get("recipes"), options.engine)
     if looks_back:
-        images = tuple(dict.fromkeys((*images, *available_images.planned(str(data.get("name", ""))))))
+        images = tuple(dict.fromkeys((*images, *available_images.list_planned(str(data.get("name", ""))))))
     experiment = replace(loader.load(path, declarations.load(images)), images=images)
-    return loader.trusting(experiment) if options.trust else experiment
+    return loader.trust_model(experiment) if options.trust else experiment
 
 
 def make_artifacts(
@@ -102,7 +102,7 @@ def write_plan(experiment: Experiment, freshness: Freshness) -> None:
 def make_current_plan(experiment: Experiment) -> Plan:
     """The plan of today's code and experiment on the inputs that the last `fetch` left, or is going to leave."""
     before = read_if_whole(Plan, store.plan_path(experiment.name))
-    written = before.locations if before else fetching.locations(experiment, sample=False)
+    written = before.locations if before else fetching.list_locations(experiment, sample=False)
     return make_plan(experiment, {key: folder for key, folder in written.items() if key.startswith("input.")})
 
 
@@ -145,7 +145,7 @@ def choose_venv_engine(experiment: Experiment, own: bool, no_sandbox: bool, term
                 f"warning: --no-sandbox: code in the model or the data of '{experiment.name}' can do all you can"
             )
         return VenvEngine(experiment.limits, terminal.say, None)
-    trial = bubblewrap.trial()
+    trial = bubblewrap.try_sandbox()
     if trial.command:
         return VenvEngine(experiment.limits, terminal.say, trial)
     if not own:

@@ -198,12 +198,12 @@ def stop(process: "subprocess.Popen[str]") -> None:
 
 def choose_services(names: Collection[str]) -> tuple[list[str], dict[str, str]]:
     """The Compose files, and the image's name of each service in them that builds one of the images."""
-    optional = declarations.optional()
-    known = (*declarations.load(optional), "driver")
+    optional = declarations.list_optional()
+    names = (*declarations.load(optional), "driver")
     for name in names:
-        if name not in known:
-            raise CrossquantError(f"no image '{name}': known are {', '.join(known)}")
-    tags = available_images.docker_tags() or set()
+        if name not in names:
+            raise CrossquantError(f"no image '{name}': known are {', '.join(names)}")
+    tags = available_images.read_docker_tags() or set()
     taken = names or [name for name in optional if f"{PREFIX}{name}:latest" in tags]
     files = [COMPOSE, *(f"images/{name}/{COMPOSE}" for name in optional if name in taken)]
     services = {name: image for file in files for name, image in read_services(ROOT / file).items()}

@@ -101,9 +101,9 @@ class DockerEngine:
     def create(self, image: str, arguments: Sequence[str], options: Mapping[str, Any]) -> Container:
         name = f"crossquant-{image}"
         try:
-            found = self.client.images.get(name)
-            labels = {**dict.fromkeys(compose_labels(found.labels), ""), **options["labels"]}
-            environment = {**options["environment"], "CROSSQUANT_IMAGE_ID": found.id or ""}
+            built = self.client.images.get(name)
+            labels = {**dict.fromkeys(compose_labels(built.labels), ""), **options["labels"]}
+            environment = {**options["environment"], "CROSSQUANT_IMAGE_ID": built.id or ""}
             changed = {**options, "labels": labels, "environment": environment}
             log.debug("%s", format_command(name, arguments, changed))
             return self.client.containers.create(name, list(arguments), **changed)

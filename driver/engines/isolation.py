@@ -46,7 +46,7 @@ def make(plan: Plan, step: Step, inputs: Inputs, engine: Engine, display: Displa
     def waiting(message: str) -> None:
         display.event(Event("note", step.output, message=message))
 
-    with locks.exclusive(final, waiting, plan.stage_seconds), staging(plan) as folder:
+    with locks.exclusive(final, waiting, plan.stage_seconds), make_staging_folder(plan) as folder:
         try:
             end = attempt(plan, step, inputs, engine, folder, display)
         except StageError as error:  # it has ended its own runner, which is all that it can reach
@@ -85,21 +85,21 @@ def keep_log(written: Path, to: Path) -> None:
     to.write_bytes(text)
 
 
-def publish(plan: Plan, step: Step, inputs: Inputs, made: Path, end: Event) -> Event:
+def publish(plan: Plan, step: Step, inputs: Inputs, output: Path, end: Event) -> Event:
     """Put what the container made into its place, if it was made from what it should have been."""
     try:
-        manifest = None if made.is_symlink() else store.read_verified_manifest(made, step.output)
+        manifest = None if output.is_symlink() else store.read_verified_manifest(output, step.output)
     except store.Damaged:
         manifest = None
-    wanted = (step.output, step.code, inputs.digests, step.parameters, end.status)
+    expected = (step.output, step.code, inputs.digests, step.parameters, end.status)
     if (
         manifest is None
-        or (manifest.name, manifest.code, manifest.inputs, manifest.parameters, manifest.status) != wanted
+        or (manifest.name, manifest.code, manifest.inputs, manifest.parameters, manifest.status) != expected
     ):
         return replace(end, status="failed", reason="what the stage left is not what its runner was to make")
     final = store.artifact_path(plan, step.output)
     store.remove(final)
-    made.rename(final)
+    output.rename(final)
     return end
 
 
@@ -114,7 +114,7 @@ def record(plan: Plan, end: Event) -> Event:
 
 
 @contextmanager
-def staging(plan: Plan) -> Iterator[Path]:
+def make_staging_folder(plan: Plan) -> Iterator[Path]:
     """An empty folder, gone afterwards."""
     place = store.volumes().resolve() / plan.experiment / FOLDER
     place.mkdir(parents=True, exist_ok=True)

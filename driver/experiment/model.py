@@ -143,5 +143,5 @@ class Experiment:
     @property
     def emulated(self) -> tuple[str, ...]:
         """The variants to run on other CPUs: those that are recommended; all quantized ones where none is."""
-        every = tuple(f"{image}.{recipe}" for image, found in self.recipes.items() for recipe in found)
+        every = tuple(f"{image}.{recipe}" for image, recipes in self.recipes.items() for recipe in recipes)
         return (self.recommended or every) if self.other_cpus else ()

@@ -47,7 +47,7 @@ def make(full: Path, folder: Path) -> None:
         train_indices=train,
         test_indices=test,
     )
-    (folder / "sha256.json").write_text(json.dumps(cifar10.sums(load(folder)), indent=1) + "\n")
+    (folder / "sha256.json").write_text(json.dumps(cifar10.hash_arrays(load(folder)), indent=1) + "\n")
 
 
 def pack(images: NDArray[np.uint8], path: Path) -> None:

@@ -32,7 +32,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(lack)
     if item.get_closest_marker("mounts") and os.geteuid() != 0:
         pytest.skip("mounting a small or read-only disk needs root")
-    if item.get_closest_marker("sandbox") and (lack := bubblewrap.trial().lack):
+    if item.get_closest_marker("sandbox") and (lack := bubblewrap.try_sandbox().lack):
         pytest.skip(lack)
 
 
@@ -133,7 +133,7 @@ def here_alone() -> dict[str, Any]:
     """The default experiment with its recipes written out, and without other CPUs."""
     content: dict[str, Any] = yaml.safe_load(DEFAULT.read_text())
     left = {key: value for key, value in content.items() if key not in ("other_cpus", "recommended")}
-    return left | {"recipes": recipes.resolve(content["recipes"])}
+    return left | {"recipes": recipes.resolve_recipes(content["recipes"])}
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The source of axe-core, from the registry of npm packages."""
     archive = tmp_path_factory.mktemp("axe") / "axe.tgz"
     try:
-        download.by_npm(AXE, archive, lambda *_: None)
+        download.download_npm(AXE, archive, lambda *_: None)
     except CrossquantError as error:
         pytest.skip(f"no axe-core: {error}")
     with tarfile.open(archive) as tar:

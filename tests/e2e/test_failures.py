@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from conftest import Driver, Edit, Finish, containers, end, read_until
 
-from driver.engines.venv import ensure
+from driver.engines.venv import ensure_environment
 from driver.host import probes
 
 Write = Callable[[Edit], str]
@@ -66,7 +66,7 @@ def test_a_model_for_other_images(driver: Driver, experiment: Write, tmp_path: P
         "import keras, sys; i = keras.Input((28, 28, 1)); x = keras.layers.Flatten()(i);"
         "keras.Model(i, keras.layers.Dense(10)(x)).save(sys.argv[1])"
     )
-    subprocess.run([ensure("keras"), "-c", code, tmp_path / "mnist.keras"], check=True, capture_output=True)
+    subprocess.run([ensure_environment("keras"), "-c", code, tmp_path / "mnist.keras"], check=True, capture_output=True)
     done = driver.run("keras.fp32", "--experiment", experiment(model_from(tmp_path / "mnist.keras")))
     assert done.exit_code == 3
     assert "failed" in done.stdout

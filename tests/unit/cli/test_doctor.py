@@ -64,7 +64,7 @@ def bare(monkeypatch, checkout):
     for name, answer in {"connect": None, "compose_version": None, "npm": None}.items():
         monkeypatch.setattr(probes, name, lambda answer=answer: answer)
     none = Trial((), "bubblewrap is not on this host", "apt install bubblewrap")
-    monkeypatch.setattr(bubblewrap, "trial", lambda: none)
+    monkeypatch.setattr(bubblewrap, "try_sandbox", lambda: none)
     monkeypatch.setattr(probes, "bubblewrap_version", lambda: "")
     monkeypatch.setattr(instructions, "int8_instructions", list)
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=3_000_000_000))
@@ -76,7 +76,7 @@ def test_a_host_that_has_nothing_is_told_what_mends_it():
     wheel = "none here: it comes from PyTorch's CPU wheel index"
     sandbox = "bubblewrap is not on this host: without Docker, only the project's own models run"
     int8 = "no 8-bit instructions known: int8 may be slower than float here"
-    assert list(doctor.findings()) == [
+    assert list(doctor.list_findings()) == [
         Finding("Docker", False, "no daemon answers", "make docker-host"),
         Finding("Compose", False, "no Compose v2", "make docker-host"),
         Finding("sandbox", False, sandbox, "apt install bubblewrap"),
@@ -92,12 +92,12 @@ def test_a_host_that_has_all_needs_no_mending(bare, monkeypatch):
     monkeypatch.setattr(probes, "connect", lambda: daemon(probes.BASE, *built))
     monkeypatch.setattr(probes, "compose_version", lambda: "2.40.3")
     monkeypatch.setattr(probes, "npm", lambda: "/bin/npm")
-    monkeypatch.setattr(bubblewrap, "trial", lambda: Trial(("bwrap",)))
+    monkeypatch.setattr(bubblewrap, "try_sandbox", lambda: Trial(("bwrap",)))
     monkeypatch.setattr(probes, "bubblewrap_version", lambda: "bubblewrap 0.8.0")
     monkeypatch.setattr(instructions, "int8_instructions", lambda: ["avx2", "avx512_vnni"])
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=20_000_000_000))
     (bare / "wheels" / WHEEL).touch()
-    found = {finding.name: finding for finding in doctor.findings()}
+    found = {finding.name: finding for finding in doctor.list_findings()}
     assert all(finding.good and not finding.mend for finding in found.values())
     assert {name: finding.text for name, finding in found.items()} == {
         "Docker": "a daemon answers",
@@ -116,7 +116,7 @@ def test_a_host_that_has_all_needs_no_mending(bare, monkeypatch):
 @pytest.mark.parametrize(("flags", "told"), [(["avx2"], True), (["avx2", "avx_vnni"], False), (["asimddp"], False)])
 def test_a_cpu_where_products_saturate_is_told(bare, monkeypatch, flags, told):  # noqa: ARG001 - it replaces the probes
     monkeypatch.setattr(instructions, "int8_instructions", lambda: flags)
-    (found,) = [finding for finding in doctor.findings() if finding.name == "int8"]
+    (found,) = [finding for finding in doctor.list_findings() if finding.name == "int8"]
     assert ("products of uint8 and int8 saturate" in found.text) is told
     assert found.text.startswith(", ".join(flags)) and found.good
 
@@ -133,7 +133,7 @@ def test_a_daemon_without_images():
 @pytest.mark.usefixtures("bare")
 def test_findings_are_printed_with_what_mends_them():
     console = Console(file=StringIO(), width=20)
-    doctor.show(doctor.findings(), console)
+    doctor.show(doctor.list_findings(), console)
     lines = console.file.getvalue().splitlines()
     assert lines[:2] == ["lacks Docker          no daemon answers", "      mend: make docker-host"]
     assert "lacks disk            3 GB free, 10 GB are needed" in lines
@@ -141,20 +141,20 @@ def test_findings_are_printed_with_what_mends_them():
 
 @pytest.mark.usefixtures("bare")
 def test_without_fix_nothing_is_mended(monkeypatch):
-    monkeypatch.setattr(fixes, "everything", lambda: pytest.fail("something was mended"))
+    monkeypatch.setattr(fixes, "apply_all", lambda: pytest.fail("something was mended"))
     assert main(["doctor"]) == 0
 
 
 @pytest.mark.usefixtures("bare")
 def test_fix_says_what_it_did_first(monkeypatch, capsys):
-    monkeypatch.setattr(fixes, "everything", lambda: iter(["wrote [.env]"]))
+    monkeypatch.setattr(fixes, "apply_all", lambda: iter(["wrote [.env]"]))
     assert main(["doctor", "--fix"]) == 0
     assert capsys.readouterr().out.startswith("wrote [.env]\nlacks Docker")
 
 
 @pytest.mark.usefixtures("bare")
 def test_a_program_gets_the_findings_alone(monkeypatch, capsys):
-    monkeypatch.setattr(fixes, "everything", lambda: iter(["wrote .env"]))
+    monkeypatch.setattr(fixes, "apply_all", lambda: iter(["wrote .env"]))
     assert main(["doctor", "--fix", "--json"]) == 0
     said = capsys.readouterr()
     first = {"name": "Docker", "good": False, "text": "no daemon answers", "mend": "make docker-host"}
@@ -307,6 +307,6 @@ def test_all_that_can_be_mended(monkeypatch, names, pulled):
     written = []
     monkeypatch.setattr(fixes, "write_env", lambda values: written.append(values) or True)
     said = ["wrote .env: what Compose must know of this host"]
-    assert list(fixes.everything()) == said + ["pulled base:1" for _ in pulled]
+    assert list(fixes.apply_all()) == said + ["pulled base:1" for _ in pulled]
     assert written == [OWNER | {"BASE_IMAGE": "base:1"}]
     assert client.images.pulled == pulled

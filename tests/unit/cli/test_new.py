@@ -229,7 +229,7 @@ def test_data_that_went_away_are_taken_from_the_volume(volumes, model, data):
 )
 def test_without_docker_and_bubblewrap_no_code_of_the_users_runs(model, data, monkeypatch, capsys):
     lack = bubblewrap.Trial((), "bubblewrap is not on this host", "apt install bubblewrap")
-    monkeypatch.setattr(bubblewrap, "trial", lambda: lack)
+    monkeypatch.setattr(bubblewrap, "try_sandbox", lambda: lack)
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
     assert make("--model", model, "--data", data, "--name", "mine", "--trust") == 0
     for engine in ("auto", "venv"):

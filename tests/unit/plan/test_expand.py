@@ -6,7 +6,7 @@ from evidence_makers import INPUTS, default_experiment
 from driver.catalog import declarations
 from driver.experiment.model import Curve, Model, Source
 from driver.plan import schedule
-from driver.plan.expand import needed
+from driver.plan.expand import mark_needed_steps
 from shared.contract import Step
 
 RECIPES = {"onnx": {"a": {}, "b": {}}}
@@ -70,7 +70,7 @@ def test_what_a_default_step_needs_is_made_by_default(default):
         Step("c", "onnx", "run", ("b",), (), {}, default),
         Step("d", "onnx", "run", ("a",), (), {}, False),
     ]
-    assert [step.output for step in needed(chain) if step.default] == (["a", "b", "c"] if default else [])
+    assert [step.output for step in mark_needed_steps(chain) if step.default] == (["a", "b", "c"] if default else [])
 
 
 def test_ones_own_data_are_read_first_and_cifar10_is_not():
