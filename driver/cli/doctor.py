@@ -1,4 +1,4 @@
-"""`doctor`: what this host has and lacks for the job, and the command that mends each lack."""
+"""`doctor`: what this host has and lacks for the job, and the command that fixes each lack."""
 
 import shutil
 from collections.abc import Iterable, Iterator
@@ -22,7 +22,7 @@ DISK_BYTES = 10 * 10**9  # the images, their build cache and the volume
 
 @dataclass(frozen=True)
 class Finding:
-    """`mend` is the command that helps, "" where nothing is lacking or nothing helps."""
+    """`mend` is the command that fixes what is lacking, "" where there is none. The JSON answer has these names."""
 
     name: str
     good: bool
@@ -31,7 +31,7 @@ class Finding:
 
 
 def run(arguments: Doctor) -> int:
-    """Show the findings. With `--fix`, first mend what can be mended without asking."""
+    """Show the findings. With `--fix`, first fix what can be fixed without asking."""
     output = make_output(arguments.display)
     if arguments.fix:
         for line in fixes.apply_all():
@@ -48,7 +48,7 @@ def show(listed: Iterable[Finding], console: Console) -> None:
         mark = Text("has   ", "green") if finding.good else Text("lacks ", "bold yellow")
         console.print(mark.append(f"{finding.name:<16}", "bold").append(finding.text, "default"), soft_wrap=True)
         if finding.mend:
-            console.print(Text(f"      mend: {finding.mend}", "cyan"), soft_wrap=True)
+            console.print(Text(f"      fix: {finding.mend}", "cyan"), soft_wrap=True)
 
 
 def list_findings() -> Iterator[Finding]:
@@ -70,8 +70,8 @@ def list_findings() -> Iterator[Finding]:
     )
 
 
-def make_finding(name: str, good: bool, text: str, lack: str, mend: str) -> Finding:
-    return Finding(name, good, text if good else lack, "" if good else mend)
+def make_finding(name: str, good: bool, text: str, lack: str, fix: str) -> Finding:
+    return Finding(name, good, text if good else lack, "" if good else fix)
 
 
 def image_findings(client: docker.DockerClient) -> Iterator[Finding]:
@@ -88,7 +88,7 @@ def image_findings(client: docker.DockerClient) -> Iterator[Finding]:
 def sandbox_finding() -> Finding:
     trial = bubblewrap.try_sandbox()
     lack = f"{trial.lack}: without Docker, only the project's own models run"
-    return make_finding("sandbox", bool(trial.command), probes.bubblewrap_version(), lack, trial.mend)
+    return make_finding("sandbox", bool(trial.command), probes.bubblewrap_version(), lack, trial.fix)
 
 
 def wheel_finding() -> Finding:

@@ -57,7 +57,7 @@ def load_experiment(
 def make_artifacts(
     experiment: Experiment, targets: Sequence[str], options: EngineOptions, output: Output, *, sample: bool
 ) -> tuple[Freshness, bool]:
-    """Carry out the plan. True with it if a stage failed, or was skipped because one did."""
+    """Run the plan. The second value is True if a stage failed, or was skipped because one did."""
     message = older_volume.set_aside(experiment.name)
     with execute.lock(experiment.name), output.open_terminal() as terminal:
         if message:
@@ -86,7 +86,7 @@ def prepare_inputs(experiment: Experiment, sample: bool, terminal: Terminal) -> 
 
 
 def make_plan(experiment: Experiment, inputs: dict[str, str]) -> Plan:
-    """`inputs` has the folder of each input artifact below the volumes' root."""
+    """The plan of the experiment. `inputs` has the folder of each input artifact below the volumes' root."""
     return schedule.make(experiment, declarations.load(experiment.images), inputs, facts.cores())
 
 
@@ -133,8 +133,8 @@ def choose_engine(options: EngineOptions, experiment: Experiment, own: bool, ter
 
 
 def choose_venv_engine(experiment: Experiment, own: bool, no_sandbox: bool, terminal: Terminal) -> Engine:
-    """In bubblewrap, unless the user says otherwise. Without it, none but the project's own model and data: any other
-    may be hostile, and CrossquantError says what it takes.
+    """The venv engine, in bubblewrap unless the user says otherwise. Without bubblewrap it runs the project's own model
+    and data only: others may be hostile, and CrossquantError says what they need.
     """
     from driver.engines import bubblewrap  # neither is needed where all is fresh
     from driver.engines.venv import VenvEngine
@@ -149,10 +149,10 @@ def choose_venv_engine(experiment: Experiment, own: bool, no_sandbox: bool, term
     if trial.command:
         return VenvEngine(experiment.limits, terminal.say, trial)
     if not own:
-        mend = f"`{trial.mend}`, or start Docker" if trial.mend else "start Docker"
+        fix = f"`{trial.fix}`, or start Docker" if trial.fix else "start Docker"
         raise CrossquantError(
             f"'{experiment.name}' has a model or data that are not the project's own, which run in a sandbox alone, "
-            f"and {trial.lack}: {mend}"
+            f"and {trial.lack}: {fix}"
         )
     terminal.say(f"{trial.lack}: the project's own model and data run without a sandbox")
     return VenvEngine(experiment.limits, terminal.say, None)
@@ -161,7 +161,7 @@ def choose_venv_engine(experiment: Experiment, own: bool, no_sandbox: bool, term
 def compare_artifacts(
     freshness: Freshness, experiment: Experiment, file: Path, output: Output, *, junit: str = ""
 ) -> Comparison:
-    """Judge and show. What was judged before, and is undamaged, is not judged again.
+    """Compare and show. An undamaged comparison of the same evidence is shown again.
 
     `file` is the experiment's; `junit` the path of a file for the gates, "" for none.
     """
@@ -192,7 +192,7 @@ def read_comparison_json(experiment: str) -> str:
 
 
 def read_earlier_comparison(folder: Path, output: Output) -> Comparison | None:
-    """What an earlier command left; None where it has to be made anew. That it is damaged is told."""
+    """The comparison of an earlier command; None where it has to be made anew. A damaged one is reported."""
     try:
         return publication.read_comparison(folder)
     except publication.DamagedComparison as error:
@@ -203,7 +203,7 @@ def read_earlier_comparison(folder: Path, output: Output) -> Comparison | None:
 
 
 def compare_unchanged_evidence(freshness: Freshness, compare: Callable[[Evidence], T]) -> T:
-    """What `compare` makes of evidence that no other command replaced meanwhile: figures of two runs must not be mixed.
+    """The result of `compare` on evidence that no other command replaced meanwhile: metrics of two runs must not mix.
 
     CrossquantError where it is replaced all the time.
     """
@@ -227,7 +227,7 @@ def compare_unchanged_evidence(freshness: Freshness, compare: Callable[[Evidence
 
 
 def make_comparison(evidence: Evidence, experiment: Experiment, text: str) -> tuple[Comparison, dict[str, str]]:
-    """Compare; with it, the texts of all files of the comparison. `text` is the experiment's file."""
+    """The comparison, and the texts of all its files by name. `text` is the experiment's file."""
     # SciPy and Matplotlib take two seconds to import.
     from driver.analysis.evaluation import Evaluation
     from driver.comparison import compare, page_data

@@ -20,7 +20,7 @@ SECONDS = 5
 
 
 def select_optional(asked: Collection[str], recipes: Any, engine: str) -> tuple[str, ...]:
-    """Of the optional images those `asked` for, those that the `recipes` name, and those that are built."""
+    """The optional images that are `asked` for, named by the `recipes`, or built on this host."""
     names = declarations.list_optional()
     switches = {name: os.environ.get(PREFIX + name.upper(), "") for name in names}
     named = set(recipes) if isinstance(recipes, Mapping) else set()
@@ -30,7 +30,7 @@ def select_optional(asked: Collection[str], recipes: Any, engine: str) -> tuple[
 
 
 def list_planned(experiment: str) -> tuple[str, ...]:
-    """Those that the plan on the volume has."""
+    """The optional images that the plan on the volume has."""
     path = store.plan_path(experiment)
     plan = read_if_whole(Plan, path)
     images = plan.images if plan else ()
@@ -38,7 +38,7 @@ def list_planned(experiment: str) -> tuple[str, ...]:
 
 
 def find_built(names: Collection[str], engine: str) -> set[str]:
-    """Of these images those that `engine` could start now."""
+    """The images of `names` that `engine` could start now."""
     if not names:
         return set()
     tags = None if engine == "venv" else read_docker_tags()

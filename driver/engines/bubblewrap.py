@@ -63,12 +63,12 @@ BASE = "import sys; print(sys.base_prefix, sys.base_exec_prefix, sys._base_execu
 class Trial:
     """`command` is bubblewrap with the namespaces that it can make here; empty where it can make none.
 
-    Then `lack` says why not, and `mend` is the command that helps, "" where none is known.
+    Then `lack` says why not, and `fix` is the command that helps, "" where there is none.
     """
 
     command: tuple[str, ...]
     lack: str = ""
-    mend: str = ""
+    fix: str = ""
 
 
 @cache
@@ -134,19 +134,19 @@ def find_remedy(proc: Path = Path("/proc/sys")) -> str:
 
 
 def select_variables(given: Mapping[str, str]) -> dict[str, str]:
-    """Of the driver's environment what a runner may know."""
+    """The variables of the driver's environment that a runner may know."""
     return {name: value for name, value in given.items() if any(fnmatchcase(name, pattern) for pattern in PASSED)}
 
 
 @dataclass(frozen=True)
 class Sandbox:
-    """`command` is bubblewrap with all that it is told for one image, `variables` the environment inside."""
+    """`command` is bubblewrap with all its arguments for one image, `variables` the environment inside."""
 
     command: tuple[str, ...]
     variables: dict[str, str]
 
     @contextmanager
-    def running(self, program: Sequence[str]) -> Iterator["subprocess.Popen[str]"]:
+    def run(self, program: Sequence[str]) -> Iterator["subprocess.Popen[str]"]:
         """`program` in the sandbox, its stdout a pipe; stderr has what bubblewrap says and nothing of the program's.
 
         However the block is left, all that ran in the sandbox has ended then: it ends with its first process.
@@ -184,7 +184,7 @@ class Sandbox:
 
 
 def make_sandbox(of: Trial, plan: Plan, image: str, environment: Path) -> Sandbox:
-    """For the stages of one image, whose virtual environment is `environment`."""
+    """The sandbox for the stages of one image, whose virtual environment is `environment`."""
     return Sandbox((*of.command, *list_view_arguments(plan, image, environment)), make_variables(plan))
 
 
@@ -236,19 +236,19 @@ def list_system_arguments() -> list[str]:
 
 
 def list_closing_arguments() -> list[str]:
-    """To be said after all else: the folders in between, which bubblewrap makes, are no place to write either."""
+    """The last arguments: the folders in between, which bubblewrap makes, are read-only too."""
     return ["--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/"]
 
 
 def list_readable(*paths: str | Path) -> Iterator[str]:
-    """Each of `paths` where it lies on the host, read-only, as far as it is there."""
+    """The arguments that mount each existing path of `paths` read-only in its place."""
     for path in paths:
         yield from ("--ro-bind-try", str(path), str(path))
 
 
 @cache
 def list_python_folders(environment: Path) -> tuple[Path, ...]:
-    """Where the Python lies that the virtual environment was made from, as far as it isn't the system's.
+    """The folders of the Python that the virtual environment was made from, without the system's.
 
     The folders that Python reads, and not all of its prefix: that may be somebody's home.
     """
@@ -264,7 +264,7 @@ def list_python_folders(environment: Path) -> tuple[Path, ...]:
 
 
 def open_first_process(status: str) -> int | None:
-    """A file descriptor of the first process in the sandbox, by what bubblewrap says of it; None where it made none."""
+    """A descriptor of the first process in the sandbox, by bubblewrap's status line; None where it started none."""
     with suppress(ValueError, OSError):
         return os.pidfd_open(json.loads(status)["child-pid"])
     return None

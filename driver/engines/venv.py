@@ -47,7 +47,7 @@ class VenvEngine:
         sandbox = bubblewrap.make_sandbox(self.trial, plan, image, python.parents[1]) if self.trial else None
         with ExitStack() as stack:
             with pin_cpus(plan.threads):
-                process = stack.enter_context(sandbox.running(program) if sandbox else start_unprotected(plan, program))
+                process = stack.enter_context(sandbox.run(program) if sandbox else start_unprotected(plan, program))
             assert process.stdout is not None
             for line in process.stdout:
                 if (event := progress.parse_event(line)) is not None:

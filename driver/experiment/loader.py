@@ -71,7 +71,7 @@ def list_deprecations(path: Path) -> list[str]:
 
 
 def complete_experiment(experiment: Experiment, options: dict[str, dict[str, Any]]) -> Experiment:
-    """With what follows from other sections of the file."""
+    """The experiment with what follows from other sections of the file."""
     if experiment.other_cpus:
         options["emulate"] = options.get("emulate", {}) | {"cpus": list(experiment.other_cpus)}
     start = experiment.model.start if experiment.model.sources else "keras"
@@ -80,7 +80,7 @@ def complete_experiment(experiment: Experiment, options: dict[str, dict[str, Any
 
 
 def trust_model(experiment: Experiment) -> Experiment:
-    """The experiment with code inside of the model file allowed: the stage `load` is told so."""
+    """The experiment with code inside of the model file allowed: an option of the stage `load`."""
     options = experiment.options | {"load": experiment.options.get("load", {}) | {"trust": True}}
     return replace(experiment, model=replace(experiment.model, trust=True), options=options)
 

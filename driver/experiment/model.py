@@ -115,7 +115,7 @@ class Experiment:
     """`options` holds what the file says for stages by the name of their `run`: `{"latency": {"rounds": 20}}`.
     `reference` is the first float variant, where nothing is said; `images` the optional images that take part.
 
-    `draws`: on how many calibration sets each recipe is quantized. `split`: the images that judge: those of the test
+    `draws`: on how many calibration sets each recipe is quantized. `split`: the images that evaluate: those of the test
     set or, to choose recipes, those of the selection set. `recommended`: the variants to run on `other_cpus` too.
     """
 

@@ -31,7 +31,7 @@ def load(path: Path) -> tuple[Any, Lines]:
 
 @lru_cache(maxsize=4)
 def parse(text: str, path: Path) -> tuple[Any, Lines]:
-    """As `load`, of the text of the file `path`. A command asks for one file several times."""
+    """What `load` returns, from the text of the file `path`. Cached: a command loads one file several times."""
     refuse_bomb(text, path)
     root, data = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
     if root is None:
@@ -87,7 +87,7 @@ class Measure:
 def refuse_bomb(text: str, path: Path) -> None:
     """CrossquantError with the line where the file is too deep or too large to be read, before anything is made of it.
 
-    A few lines of aliases to one another stand for billions of values. The parser's events are told one by one.
+    A few lines of aliases to one another stand for billions of values. The parser's events come one by one.
     """
     measure = Measure()
     for event in yaml.parse(text, yaml.SafeLoader):

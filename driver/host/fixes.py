@@ -1,4 +1,4 @@
-"""What can be mended on this host without asking: .env for Compose, wheels for the builds, the base image."""
+"""What can be fixed on this host without asking: .env for Compose, wheels for the builds, the base image."""
 
 import os
 import shutil

@@ -22,7 +22,7 @@ Report = Callable[[int, int], None]  # bytes so far, bytes in all (0: unknown)
 
 
 def download_https(url: str, target: Path, report: Report) -> None:
-    """Download `url` to `target`. What an interrupted download left beside it is gone on with, not fetched again.
+    """Download `url` to `target`. It continues an interrupted download that lies beside it.
 
     CrossquantError also where what came is a web page, a Git LFS pointer or nothing: `target` is left as it was.
     """
@@ -72,7 +72,7 @@ def _stream(url: str, partial: Path, report: Report) -> None:
 
 
 def _reason(error: Any) -> str:
-    """Of a `requests.RequestException`: the status of the answer, that there was none, or its own words."""
+    """The reason of a `requests.RequestException`: the answer's status, no connection, or its own text."""
     from urllib3.exceptions import MaxRetryError  # noqa: PLC0415 - with Requests, which takes a tenth of a second
 
     if error.response is not None:

@@ -23,7 +23,7 @@ COLUMNS = 50  # images side by side in a picture
 
 
 def load(folder: Path = FOLDER) -> cifar10.Arrays:
-    """As `cifar10.decode`, with fewer images: `train_indices` and `test_indices` say which.
+    """The arrays of `cifar10.decode`, with fewer images: `train_indices` and `test_indices` say which.
 
     `y_train` has all 50,000 labels: the calibration draw looks at them all, and so draws the same images.
     """

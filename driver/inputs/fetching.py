@@ -176,7 +176,7 @@ def list_recorded_failures(experiment: Experiment, name: str) -> Iterator[tuple[
 
 
 def has_failed(record: Path) -> bool:
-    """Not skipped because something before it failed; so it is, too, where the record is damaged."""
+    """Does the record say that the stage itself failed, and was not skipped? A damaged record counts as a failure."""
     try:
         return read(Failure, record).status == "failed"
     except CrossquantError:
@@ -215,7 +215,7 @@ def forget_failures(experiment: Experiment, name: str, before: Manifest | None, 
 
 
 def obtain_undoubted(source: Source, final: Path, failed: str, say: Say, report: download.Report) -> Path:
-    """As `obtain`; a download that the stage `failed` could not load is forgotten as soon as another one has come."""
+    """The file of `source`, as `obtain` gives it; a download that the stage `failed` could not load is replaced."""
     doubtful = is_doubtful(source, final, failed)
     if doubtful:
         say(f"{failed} could not load what {source} gave: downloading it again")
@@ -269,7 +269,7 @@ def download_path(source: Source) -> Path:
 
 
 def is_kept(final: Path) -> bool:
-    """Is the data set there, in the form of today?"""
+    """Is the data set there, in today's form?"""
     return (final / store.MANIFEST).exists() and (final / "x_test_0.npy").exists()
 
 
@@ -303,7 +303,7 @@ def replace_input(final: Path) -> Iterator[Path]:
 
 
 def publish(folder: Path, final: Path, origin: str) -> None:
-    """Manifest an input: it has no inputs of its own, only an origin."""
+    """Put an input in its place with a manifest: it has no inputs of its own, only an origin."""
     manifest = Manifest(
         schema=MANIFEST_SCHEMA,
         name=final.name,

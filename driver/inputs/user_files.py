@@ -108,7 +108,7 @@ def hash_files(files: dict[str, Path]) -> dict[str, File]:
 
 
 def copy(files: dict[str, Path], folder: Path) -> None:
-    """Readable by everyone: the containers run as another user."""
+    """Copy files so that everyone can read them: the containers run as another user."""
     for name, path in files.items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -348,7 +348,7 @@ def test_a_python_that_does_not_start_in_the_sandbox(host: Host, monkeypatch: py
         bubblewrap.make_sandbox(bubblewrap.try_sandbox(), plan, "keras", FOLDER / "keras"),
         Path("/nowhere/python"),
     )
-    with sandbox.running([str(python), "-m", "shared.stage"]) as process:
+    with sandbox.run([str(python), "-m", "shared.stage"]) as process:
         assert process.wait() == 127
         error = venv.find_sandbox_error(process, sandbox, python, "keras")
     assert str(error) == (

@@ -38,7 +38,7 @@ def test_everything_is_told():
     told = text(found(warnings=("[b]look here",), wrong=("[i]leakage",)))
     assert "train 0 1,234 32 × 32 × 3 uint8 0 255 120.7 0" in " ".join(told.split())
     assert "duplicates: 2 within the training set, 1 within the test set, 0 in both" in told
-    assert told.index("0 to 255") < told.index("BGR"), "the best twin first"
+    assert told.index("0 to 255") < told.index("BGR"), "the best variant first"
     assert "87.00 % better" in " ".join(told.split())
     assert told.index("wrong: [i]leakage") < told.index("look at: [b]look here")
 
@@ -59,6 +59,6 @@ def test_many_classes_are_cut_in_the_middle():
 
 def test_nothing_wrong_is_said_too():
     assert "nothing to complain of" in text(found())
-    assert "no twins of the preprocessing: no input" in text(
+    assert "no variants of the preprocessing: no input" in text(
         found(twins=PreprocessingVariants(skipped="no input is a picture"))
     )

@@ -1,4 +1,4 @@
-"""What this host has and lacks, and what is mended: as far as no process is started for it."""
+"""What this host has and lacks, and what is fixed, as far as this starts no process."""
 
 import json
 import stat
@@ -135,13 +135,13 @@ def test_findings_are_printed_with_what_mends_them():
     console = Console(file=StringIO(), width=20)
     doctor.show(doctor.list_findings(), console)
     lines = console.file.getvalue().splitlines()
-    assert lines[:2] == ["lacks Docker          no daemon answers", "      mend: make docker-host"]
+    assert lines[:2] == ["lacks Docker          no daemon answers", "      fix: make docker-host"]
     assert "lacks disk            3 GB free, 10 GB are needed" in lines
 
 
 @pytest.mark.usefixtures("bare")
 def test_without_fix_nothing_is_mended(monkeypatch):
-    monkeypatch.setattr(fixes, "apply_all", lambda: pytest.fail("something was mended"))
+    monkeypatch.setattr(fixes, "apply_all", lambda: pytest.fail("something was fixed"))
     assert main(["doctor"]) == 0
 
 
