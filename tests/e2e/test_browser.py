@@ -177,7 +177,7 @@ def test_labels_of_a_plot_do_not_overlap(browser: Browser, pages: dict[str, str]
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-def test_remarks_are_in_sight_at_their_row_however_far_it_is_scrolled(
+def test_row_warnings_are_in_sight_at_their_row_however_far_it_is_scrolled(
     browser: Browser, pages: dict[str, str], screen: str
 ):
     look(browser, pages["thorough"], screen=screen)

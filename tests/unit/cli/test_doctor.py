@@ -72,7 +72,7 @@ def bare(monkeypatch, checkout):
 
 
 @pytest.mark.usefixtures("bare")
-def test_a_host_that_has_nothing_is_told_what_mends_it():
+def test_a_host_that_has_nothing_is_shown_what_fixes_it():
     wheel = "none here: it comes from PyTorch's CPU wheel index"
     sandbox = "bubblewrap is not on this host: without Docker, only the project's own models run"
     int8 = "no 8-bit instructions known: int8 may be slower than float here"
@@ -87,7 +87,7 @@ def test_a_host_that_has_nothing_is_told_what_mends_it():
     ]
 
 
-def test_a_host_that_has_all_needs_no_mending(bare, monkeypatch):
+def test_a_host_that_has_all_needs_no_fix(bare, monkeypatch):
     built = [f"crossquant-{name}" for name in ("keras", "onnx", "torch", "driver")]
     monkeypatch.setattr(probes, "connect", lambda: daemon(probes.BASE, *built))
     monkeypatch.setattr(probes, "compose_version", lambda: "2.40.3")
@@ -113,11 +113,11 @@ def test_a_host_that_has_all_needs_no_mending(bare, monkeypatch):
     }
 
 
-@pytest.mark.parametrize(("flags", "told"), [(["avx2"], True), (["avx2", "avx_vnni"], False), (["asimddp"], False)])
-def test_a_cpu_where_products_saturate_is_told(bare, monkeypatch, flags, told):  # noqa: ARG001 - it replaces the probes
+@pytest.mark.parametrize(("flags", "expected"), [(["avx2"], True), (["avx2", "avx_vnni"], False), (["asimddp"], False)])
+def test_a_cpu_where_products_saturate_is_named(bare, monkeypatch, flags, expected):  # noqa: ARG001 - it replaces the probes
     monkeypatch.setattr(instructions, "int8_instructions", lambda: flags)
     (found,) = [finding for finding in doctor.list_findings() if finding.name == "int8"]
-    assert ("products of uint8 and int8 saturate" in found.text) is told
+    assert ("products of uint8 and int8 saturate" in found.text) is expected
     assert found.text.startswith(", ".join(flags)) and found.good
 
 
@@ -131,7 +131,7 @@ def test_a_daemon_without_images():
 
 
 @pytest.mark.usefixtures("bare")
-def test_findings_are_printed_with_what_mends_them():
+def test_findings_are_printed_with_what_fixes_them():
     console = Console(file=StringIO(), width=20)
     doctor.show(doctor.list_findings(), console)
     lines = console.file.getvalue().splitlines()
@@ -140,7 +140,7 @@ def test_findings_are_printed_with_what_mends_them():
 
 
 @pytest.mark.usefixtures("bare")
-def test_without_fix_nothing_is_mended(monkeypatch):
+def test_without_the_option_nothing_is_fixed(monkeypatch):
     monkeypatch.setattr(fixes, "apply_all", lambda: pytest.fail("something was fixed"))
     assert main(["doctor"]) == 0
 
@@ -273,10 +273,10 @@ def test_a_bundle_that_is_gone_is_not_passed_on(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("plain_host")
-@pytest.mark.parametrize(("cpus", "told"), [([0, 1], None), ([0], "0"), ([2, 3, 5], "2,3"), ([0, 2], "0,2")])
-def test_cpus_are_told_where_compose_could_not_guess_them(monkeypatch, cpus, told):
+@pytest.mark.parametrize(("cpus", "expected"), [([0, 1], None), ([0], "0"), ([2, 3, 5], "2,3"), ([0, 2], "0,2")])
+def test_cpus_are_written_where_compose_could_not_guess_them(monkeypatch, cpus, expected):
     monkeypatch.setattr(facts, "cpus", lambda: cpus)
-    assert fixes.environment().get("CROSSQUANT_CPUS") == told
+    assert fixes.environment().get("CROSSQUANT_CPUS") == expected
 
 
 def test_the_base_image_is_pulled_where_a_registry_answers(monkeypatch):
@@ -300,7 +300,7 @@ def test_a_base_image_that_can_not_be_had(monkeypatch):
 
 @pytest.mark.usefixtures("checkout", "plain_host")
 @pytest.mark.parametrize(("names", "pulled"), [((), ["base:1"]), (("base:1",), [])])
-def test_all_that_can_be_mended(monkeypatch, names, pulled):
+def test_all_that_can_be_fixed(monkeypatch, names, pulled):
     client = daemon(*names)
     monkeypatch.setenv("BASE_IMAGE", "base:1")
     monkeypatch.setattr(probes, "connect", lambda: client)

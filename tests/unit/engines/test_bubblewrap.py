@@ -1,4 +1,4 @@
-"""What the sandbox of the venv engine is told: which folders, in which order, which variables, which system calls."""
+"""The arguments of the venv engine's sandbox: which folders, in which order, which variables, which system calls."""
 
 import errno
 import struct
@@ -83,7 +83,7 @@ def test_a_runner_knows_what_changes_numbers_and_no_secret(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    ("setting", "value", "mended"),
+    ("setting", "value", "fix"),
     [
         ("kernel/unprivileged_userns_clone", "0", "sysctl -w kernel.unprivileged_userns_clone=1"),
         (
@@ -95,10 +95,10 @@ def test_a_runner_knows_what_changes_numbers_and_no_secret(monkeypatch: pytest.M
         ("user/max_user_namespaces", "31000", ""),
     ],
 )
-def test_what_allows_user_namespaces(tmp_path: Path, setting: str, value: str, mended: str) -> None:
+def test_what_allows_user_namespaces(tmp_path: Path, setting: str, value: str, fix: str) -> None:
     (tmp_path / setting).parent.mkdir()
     (tmp_path / setting).write_text(f"{value}\n")
-    assert bubblewrap.find_remedy(tmp_path) == mended
+    assert bubblewrap.find_remedy(tmp_path) == fix
 
 
 def test_without_bubblewrap_its_installation_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +106,7 @@ def test_without_bubblewrap_its_installation_is_named(monkeypatch: pytest.Monkey
     assert bubblewrap.try_sandbox.__wrapped__() == Trial((), "bubblewrap is not on this host", "apt install bubblewrap")
 
 
-def test_older_namespaces_are_tried_and_the_last_refusal_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_older_namespaces_are_tried_and_the_last_refusal_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bubblewrap.shutil, "which", lambda _: "/bin/bwrap")
     monkeypatch.setattr(bubblewrap, "find_remedy", lambda: "sysctl")
     monkeypatch.setattr(

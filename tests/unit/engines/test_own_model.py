@@ -82,7 +82,7 @@ Say = Callable[[str], None]
 
 
 class Terminal:
-    """Remembers what it was told."""
+    """Remembers the messages."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -114,8 +114,8 @@ def test_without_it_the_projects_own_alone_runs(monkeypatch, ours: tuple[Experim
     assert terminal.lines == [f"{trial.lack}: the project's own model and data run without a sandbox"]
     with pytest.raises(CrossquantError) as caught:
         workflow.choose_venv_engine(ours[0], False, False, Terminal())
-    mend = "`apt install bubblewrap`, or start Docker" if trial is MISSING else "start Docker"
-    assert str(caught.value).endswith(f"{trial.lack}: {mend}")
+    fix = "`apt install bubblewrap`, or start Docker" if trial is MISSING else "start Docker"
+    assert str(caught.value).endswith(f"{trial.lack}: {fix}")
 
 
 @pytest.mark.parametrize("own", [True, False])

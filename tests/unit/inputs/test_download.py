@@ -92,7 +92,7 @@ def test_bytes_are_asked_for_as_they_are(server, target):
 
 
 @pytest.mark.parametrize("status", [403, 404, 503])
-def test_a_refusal_is_told_by_its_number(server, target, part, status):
+def test_a_refusal_is_named_by_its_number(server, target, part, status):
     server.status = status
     begun(part)
     assert refused(server, target) == f"HTTP {status}"

@@ -36,7 +36,7 @@ def test_further_draws_are_predicted_with_and_nothing_else():
     assert [step.output for step in reading] == ["predictions.onnx.a.d2"]
 
 
-def test_calibration_sets_of_other_sizes_are_judged_by_training_images():
+def test_calibration_sets_of_other_sizes_are_evaluated_on_training_images():
     made = make(curve=Curve((25, 100), ("onnx.a",)))
     assert made.step("calibration.n25").parameters["images"] == 25
     assert made.step("predictions.onnx.a.n100").inputs == ("onnx.a.n100", "selection")
@@ -50,7 +50,7 @@ def test_the_selection_set_shares_no_image_with_any_draw():
     assert set(made.step("holdout").optional) == set(made.step("selection").optional)
 
 
-def test_where_the_selection_set_judges_nothing_reads_the_test_images():
+def test_where_the_selection_set_evaluates_nothing_reads_the_test_images():
     made = make(split="selection")
     assert made.step("dataset").run == "selection"
     assert "dataset" in by_default(made)
