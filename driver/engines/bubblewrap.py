@@ -115,7 +115,7 @@ def list_filter_arguments(filters: Sequence[int]) -> Iterator[str]:
 
 
 def read_last_line(text: str) -> str:
-    """The last line of what a program said, as far as it can be printed."""
+    """The last line of a program's output, without control characters."""
     line = (text.strip().splitlines() or [""])[-1]
     return "".join(char if char.isprintable() else "?" for char in line[:LONGEST])
 
@@ -147,7 +147,7 @@ class Sandbox:
 
     @contextmanager
     def run(self, program: Sequence[str]) -> Iterator["subprocess.Popen[str]"]:
-        """`program` in the sandbox, its stdout a pipe; stderr has what bubblewrap says and nothing of the program's.
+        """Run `program` in the sandbox: stdout is a pipe; stderr has bubblewrap's messages only.
 
         However the block is left, all that ran in the sandbox has ended then: it ends with its first process.
         """
@@ -189,7 +189,7 @@ def make_sandbox(of: Trial, plan: Plan, image: str, environment: Path) -> Sandbo
 
 
 def make_variables(plan: Plan) -> dict[str, str]:
-    """The environment of a runner: what it must know, and of the driver's what changes how numbers are computed."""
+    """The environment of a runner: its own variables, and those of the driver that change how numbers are computed."""
     own = {"EXPERIMENT": plan.experiment, "PROGRESS": "json", "CROSSQUANT_VOLUMES": str(volumes().resolve())}
     holder = {locks.HOLDER: f"the driver, {locks.describe_self()}"}
     return {**select_variables(os.environ), **FIXED, **own, **holder}
@@ -221,7 +221,7 @@ def make_own_folder(plan: Plan, image: str) -> Path:
 
 
 def list_system_arguments() -> list[str]:
-    """What every program needs: the system's programs and libraries, devices, processes, an empty `/tmp`."""
+    """The arguments for what every program needs: the system's programs and libraries, devices, an empty `/tmp`."""
     there = [Path(name) for name in SYSTEM if Path(name).exists()]
     links = [("--symlink", str(path.readlink()), str(path)) for path in there if path.is_symlink()]
     masks = [("--ro-bind", "/dev/null", f"/proc/{name}") for name in MASKED if Path("/proc", name).exists()]

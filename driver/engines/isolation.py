@@ -37,7 +37,7 @@ def run(freshness: Freshness, steps: Sequence[Step], engine: Engine, display: Di
 
 
 def make(plan: Plan, step: Step, inputs: Inputs, engine: Engine, display: Display) -> Event:
-    """Make one artifact, and record what became of it. The event of its end."""
+    """Make one artifact, record its outcome, and return the event of its end."""
     if inputs.missing:
         reason = f"its input {inputs.missing} is missing or out of date"
         return record(plan, Event("end", step.output, status="skipped", reason=reason))
@@ -75,7 +75,7 @@ def attempt(plan: Plan, step: Step, inputs: Inputs, engine: Engine, folder: Path
 
 
 def keep_log(written: Path, to: Path) -> None:
-    """What the stage said, for people: the first bytes of it, if it is a file."""
+    """Keep the first bytes of the stage's log, if it is a file."""
     try:
         with os.fdopen(os.open(written, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
             text = file.read(LARGEST_LOG) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
@@ -86,7 +86,7 @@ def keep_log(written: Path, to: Path) -> None:
 
 
 def publish(plan: Plan, step: Step, inputs: Inputs, output: Path, end: Event) -> Event:
-    """Put what the container made into its place, if it was made from what it should have been."""
+    """Put the container's output into its place, if its manifest has the expected name, code, inputs and parameters."""
     try:
         manifest = None if output.is_symlink() else store.read_verified_manifest(output, step.output)
     except store.Damaged:

@@ -82,7 +82,7 @@ def pin_cpus(count: int) -> Iterator[None]:
 
 @contextmanager
 def start_unprotected(plan: Plan, program: Sequence[str]) -> Iterator["subprocess.Popen[str]"]:
-    """`program` on the host itself; it and its stages have ended when the block is left."""
+    """Run `program` without a sandbox; it and its stages have ended when the block is left."""
     passed_on = {name: os.environ[name] for name in UNPROTECTED if name in os.environ}
     process = subprocess.Popen(
         program,
@@ -118,7 +118,7 @@ def stop(process: "subprocess.Popen[str]") -> None:
 def find_sandbox_error(
     process: "subprocess.Popen[str]", sandbox: Sandbox | None, python: Path, image: str
 ) -> CrossquantError | None:
-    """What kept the runner that has ended from starting in its sandbox; None where it had started, or has none."""
+    """Why the runner did not start in its sandbox; None where it started, or has no sandbox."""
     if sandbox is None:
         return None
     assert process.stderr is not None

@@ -45,7 +45,7 @@ class Model:
 
     @property
     def start(self) -> str:
-        """Where the way of the model begins: `keras` or `onnx`."""
+        """The framework that the model starts from: `keras` or `onnx`."""
         return "onnx" if str(self.sources[0]).endswith(".onnx") else "keras"
 
 

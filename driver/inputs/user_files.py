@@ -28,7 +28,7 @@ def find(source: Source) -> Path:
 
 
 def model_files(path: Path, model: Model) -> dict[str, Path]:
-    """What is copied for a model, by its name in the artifact. CrossquantError where it is none that is known."""
+    """What is copied for a model, by its name in the artifact. CrossquantError for an unknown kind of model."""
     if path.is_dir():
         if not (path / SAVED_MODEL).exists():
             raise CrossquantError(f"{path} is a folder without {SAVED_MODEL}: give a SavedModel, or a model file")
