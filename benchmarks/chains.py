@@ -46,7 +46,7 @@ class Setting:
         return self.volumes / self.chosen.name
 
     def input(self, name: str) -> Path:
-        return self.volumes / fetching.locations(self.chosen, sample=False)[name]
+        return self.volumes / fetching.list_locations(self.chosen, sample=False)[name]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Compared:
 
 
 def planned(chosen: Experiment) -> Plan:
-    return schedule.make(chosen, declarations.load(), fetching.locations(chosen, sample=False), facts.cores())
+    return schedule.make(chosen, declarations.load(), fetching.list_locations(chosen, sample=False), facts.cores())
 
 
 def check(chosen: Experiment, engines: Sequence[str], source: Path) -> None:
@@ -79,7 +79,7 @@ def check(chosen: Experiment, engines: Sequence[str], source: Path) -> None:
     for image in ("onnx", "torch"):
         if not chosen.recipes.get(image):
             raise CrossquantError(f"'{chosen.name}' has no recipe of {image}: there is nothing to compare")
-    for place in fetching.locations(chosen, sample=False).values():
+    for place in fetching.list_locations(chosen, sample=False).values():
         if not (source / place / store.MANIFEST).exists():
             raise CrossquantError(
                 f"{source / place} is missing: run `{COMMAND} fetch --experiment {chosen.name}` first"
@@ -142,7 +142,7 @@ def same_targets(setting: Setting) -> list[str]:
 
 def copy_inputs(setting: Setting, source: Path) -> None:
     """The fetched inputs, on a volume that holds nothing else. Links where both lie on one disk."""
-    for place in fetching.locations(setting.chosen, sample=False).values():
+    for place in fetching.list_locations(setting.chosen, sample=False).values():
         for path in (source / place).iterdir():
             target = setting.volumes / place / path.name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -165,7 +165,7 @@ def drive(setting: Setting, targets: Sequence[str] = ()) -> float:
     chosen = ["--engine", setting.engine, "--experiment", str(setting.file)]
     command = [sys.executable, "-m", "driver", "run", *targets, *chosen]
     variables = {"CROSSQUANT_VOLUMES": str(setting.volumes), "TMPDIR": str(setting.volumes.parent)}
-    variables |= {available_images.PREFIX + name.upper(): "0" for name in declarations.optional()}
+    variables |= {available_images.PREFIX + name.upper(): "0" for name in declarations.list_optional()}
     started = time.perf_counter()
     done = subprocess.run(
         command, cwd=store.ROOT, env={**os.environ, **variables}, capture_output=True, text=True, check=False

@@ -177,7 +177,7 @@ def write(setting: Setting) -> None:
     script.write_text(MODELS)
     file = setting.root / "model.keras"
     quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
-    command = [venv.ensure("keras"), script, model.name, file, *map(str, model.sizes)]
+    command = [venv.ensure_environment("keras"), script, model.name, file, *map(str, model.sizes)]
     subprocess.run(command, check=True, env=quiet)
     random = np.random.default_rng(1)
     for split, count in (("train", TRAIN), ("test", TEST)):

@@ -50,7 +50,7 @@ def measure(folder: Path, tiny: bool) -> None:
 
 def part(image: str, name: str, *arguments: str | Path) -> str:
     """What a part prints, in the environment of this image. CrossquantError with its last line where it fails."""
-    command = [venv.ensure(image, lambda text: print(text, file=sys.stderr)), "-m", f"benchmarks.{name}"]
+    command = [venv.ensure_environment(image, lambda text: print(text, file=sys.stderr)), "-m", f"benchmarks.{name}"]
     done = subprocess.run([*command, *arguments], cwd=store.ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines() or ["no word"]

@@ -42,7 +42,7 @@ def ensure(peer: Peer, folder: Path) -> Path:
     python = folder / "bin" / "python"
     if not is_made(peer, folder):
         shutil.rmtree(folder, ignore_errors=True)
-        call([venv.interpreter(), "-m", "venv", folder], "can't make an environment")
+        call([venv.find_interpreter(), "-m", "venv", folder], "can't make an environment")
         install = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--find-links", WHEELS]
         call([*install, "-r", peer.requirements], "can't be installed")
         (folder / STAMP).write_text(file_sha256(peer.requirements))

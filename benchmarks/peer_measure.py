@@ -90,7 +90,7 @@ def measure(rows: Sequence[Row], dataset: Path, work: Path, rounds: int, calls: 
 def judge(job: Path) -> None:
     """Run the judge in the onnx image's environment, on one CPU: nothing there has more than one thread."""
     process = subprocess.Popen(
-        [venv.ensure("onnx", say=tell), "-m", "benchmarks.peer_judge", job],
+        [venv.ensure_environment("onnx", say=tell), "-m", "benchmarks.peer_judge", job],
         cwd=store.ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,

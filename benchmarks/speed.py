@@ -73,7 +73,7 @@ def prepare(folder: Path, engines: Sequence[str], arguments: argparse.Namespace)
     """Look first whether the two chains do the same work, then measure."""
     source, name = store.volumes(), arguments.experiment or loader.DEFAULT
     for image in chains.IMAGES:
-        venv.ensure(image)
+        venv.ensure_environment(image)
     chosen = loader.load(loader.find(name), declarations.load())
     chains.check_recipes(chosen, folder)  # of all rows of the default experiment, with --small too
     if arguments.small:

@@ -125,7 +125,7 @@ def write(setting: Setting) -> None:
         script = setting.folder / "model.py"
         script.write_text(MODEL)
         quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        subprocess.run([venv.ensure("keras"), script, model, str(SIDE)], check=True, env=quiet)
+        subprocess.run([venv.ensure_environment("keras"), script, model, str(SIDE)], check=True, env=quiet)
     data = setting.folder / "data"
     data.mkdir()
     text = SAMPLES.format(train=TRAIN, test=setting.images, side=SIDE)
@@ -159,7 +159,7 @@ def generate(text: str, data: Path) -> None:
 
 def measure(setting: Setting) -> int:
     chosen = loader.load(setting.file, declarations.load())
-    inputs = fetching.locations(chosen, sample=False)
+    inputs = fetching.list_locations(chosen, sample=False)
     steps = schedule.make(chosen, declarations.load(), inputs, facts.cores()).steps
     targets = [step.output for step in steps if step.run == "predict"]
     started = time.monotonic()

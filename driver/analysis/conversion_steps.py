@@ -41,14 +41,14 @@ def describe_change(before: str, step: Step) -> FormatConversion | Quantization:
     """What the step that made a variant from the variant `before` changed."""
     if recipe(step) != "fp32":
         return describe_quantization(step)
-    names = declarations.titles() | NAMES
+    names = declarations.list_titles() | NAMES
     source, target = (names.get(image, image) for image in (before.partition(".")[0], step.image))
     return FormatConversion(source, target)
 
 
 def describe_quantization(step: Step) -> Quantization:
     """By the recipe's parameters, and by `method`, with which its stage is chosen. What neither names is int8."""
-    stage = recipes.maker(step)
+    stage = recipes.find_maker(step)
     method = stage.when.get("method", step.run) if stage else step.run
     weights, activations = (step.parameters.get(key, "int8") for key in ("weight", "activation"))
     weights, activations = TYPES.get(weights, weights), TYPES.get(activations, activations)

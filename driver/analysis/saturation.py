@@ -19,7 +19,7 @@ from shared.measure.instructions import FILE, Cpu
 def add_saturation(evidence: Evidence, row: Variant) -> Variant:
     """The quantized row with `cpu_invariant` and `saturated`."""
     step = evidence.plan.step(row.name)
-    stage = recipes.maker(step)
+    stage = recipes.find_maker(step)
     if stage is None:
         return row
     cpu, quantized = read_answering_cpu(evidence, row.name), evidence.content(row.name, QUANTIZED) or ConversionReport()
@@ -46,5 +46,5 @@ def find_other_cpus(evidence: Evidence, rows: Sequence[Variant], here: Sequence[
 
 def find_remedy(evidence: Evidence, variant: str) -> Mapping[str, Any]:
     """Settings with which the variant's recipe would answer alike on every CPU; empty where none are known."""
-    stage = recipes.maker(evidence.plan.step(variant))
+    stage = recipes.find_maker(evidence.plan.step(variant))
     return stage.cpu_invariant[0] if stage is not None and stage.cpu_invariant else {}

@@ -115,31 +115,31 @@ Catalog = dict[str, tuple[Stage, ...]]
 
 def load(wanted: Collection[str] = (), root: Path = ROOT) -> Catalog:
     """The stages of each image by the name of its folder: those of all that aren't optional, and of those `wanted`."""
-    found = files(root)
+    images = read_all(root)
     for name in wanted:
-        if name not in found:
-            raise CrossquantError(f"no image '{name}': known are {', '.join(found)}")
-    return {name: image.stage for name, image in found.items() if not image.optional or name in wanted}
+        if name not in images:
+            raise CrossquantError(f"no image '{name}': known are {', '.join(images)}")
+    return {name: image.stage for name, image in images.items() if not image.optional or name in wanted}
 
 
-def optional(root: Path = ROOT) -> tuple[str, ...]:
+def list_optional(root: Path = ROOT) -> tuple[str, ...]:
     """The names of the optional images."""
-    return tuple(name for name, image in files(root).items() if image.optional)
+    return tuple(name for name, image in read_all(root).items() if image.optional)
 
 
-def presets(preset: str, images: Collection[str], root: Path = ROOT) -> dict[str, dict[str, dict[str, Any]]]:
+def list_presets(preset: str, images: Collection[str], root: Path = ROOT) -> dict[str, dict[str, dict[str, Any]]]:
     """The recipes, by image, that these images' own files have in a preset."""
-    found = {name: image.presets.get(preset, {}) for name, image in files(root).items() if name in images}
-    return {name: recipes for name, recipes in found.items() if recipes}
+    by_image = {name: image.presets.get(preset, {}) for name, image in read_all(root).items() if name in images}
+    return {name: recipes for name, recipes in by_image.items() if recipes}
 
 
-def titles(root: Path = ROOT) -> dict[str, str]:
+def list_titles(root: Path = ROOT) -> dict[str, str]:
     """What each image's framework is called."""
-    return {name: image.title or name for name, image in files(root).items()}
+    return {name: image.title or name for name, image in read_all(root).items()}
 
 
 @cache
-def files(root: Path = ROOT) -> dict[str, Image]:
+def read_all(root: Path = ROOT) -> dict[str, Image]:
     """Every image's file, by the name of its folder."""
     return {path.parent.name: read(path) for path in sorted((root / "images").glob("*/stages.toml"))}
 
@@ -148,21 +148,21 @@ def read(path: Path) -> Image:
     """The image's file, with what each stage has by its groups."""
     try:
         image: Image = decode(Image, tomllib.loads(path.read_text()))
-        groups = {**shared_groups(), **image.group}
-        stages = [with_groups(stage, groups, ("stage", str(number))) for number, stage in enumerate(image.stage)]
+        groups = {**read_shared_groups(), **image.group}
+        stages = [add_groups(stage, groups, ("stage", str(number))) for number, stage in enumerate(image.stage)]
     except (tomllib.TOMLDecodeError, FieldError) as error:
         raise CrossquantError(f"{path}: {error}") from None
     return replace(image, stage=tuple(stages))
 
 
 @cache
-def shared_groups() -> dict[str, Group]:
+def read_shared_groups() -> dict[str, Group]:
     """The groups that the stages of every image can name."""
     groups: dict[str, Group] = decode(dict[str, Group], tomllib.loads(SHARED_GROUPS.read_text()))
     return groups
 
 
-def with_groups(stage: Stage, groups: Mapping[str, Group], path: tuple[str, ...]) -> Stage:
+def add_groups(stage: Stage, groups: Mapping[str, Group], path: tuple[str, ...]) -> Stage:
     """The stage with all that its groups have before its own. FieldError for an option that is there twice."""
     for name in stage.groups:
         if name not in groups:

@@ -112,7 +112,7 @@ def render_value(value: Any) -> str:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="driver.catalog.reference", description="The reference page of all stages.")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)} instead of printing it")
-    page = render_page(declarations.files())
+    page = render_page(declarations.read_all())
     if parser.parse_args(arguments).write:
         PAGE.parent.mkdir(exist_ok=True)
         PAGE.write_text(page)

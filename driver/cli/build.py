@@ -15,7 +15,7 @@ def run(arguments: Build) -> int:
     output = make_output(arguments.display)
     if probes.connect() is None:
         raise CrossquantError("no Docker daemon answers: start it, or `make docker-host`")
-    for line in fixes.everything():
+    for line in fixes.apply_all():
         print_line(output.progress, line)
     with output.open_terminal() as terminal:
         for event in build.build_images(arguments.images):

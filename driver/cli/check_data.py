@@ -61,7 +61,7 @@ def show(examination: DataReport, console: Console) -> None:
         f"{examination.repeated_test:,} within the test set, {examination.leaking:,} in both",
     )
     if examination.twins.skipped:
-        print_line(console, f"no twins of the preprocessing: {examination.twins.skipped}")
+        print_line(console, f"no variants of the preprocessing: {examination.twins.skipped}")
     else:
         console.print(tabulate_preprocessing(examination.twins))
     for kind, style, lines in (("wrong", "bold red", examination.wrong), ("look at", "yellow", examination.warnings)):
@@ -101,15 +101,15 @@ def tabulate_classes(examination: DataReport) -> Table:
 
 
 def printable(name: str) -> str:
-    """In one line, without what a terminal would obey."""
+    """`name` in one line, without control characters."""
     return "".join(char if char.isprintable() else "�" for char in name)
 
 
-def tabulate_preprocessing(twins: PreprocessingVariants) -> Table:
-    table = make_table(f"prepared ({twins.samples} test samples)", "score", "")
-    table.add_row("as declared", percent(twins.declared or 0.0), "")
-    for twin in sorted(twins.twins, key=lambda one: -one.score):
-        table.add_row(Text(twin.name), percent(twin.score), Text("better", "yellow") if twin.better else "")
+def tabulate_preprocessing(variants: PreprocessingVariants) -> Table:
+    table = make_table(f"prepared ({variants.samples} test samples)", "score", "")
+    table.add_row("as declared", percent(variants.declared or 0.0), "")
+    for variant in sorted(variants.twins, key=lambda one: -one.score):
+        table.add_row(Text(variant.name), percent(variant.score), Text("better", "yellow") if variant.better else "")
     return table
 
 

@@ -12,7 +12,7 @@ Completer = Callable[..., list[str]]
 
 
 def offer(complete: Callable[[argparse.Namespace], list[str]]) -> Completer:
-    """As argcomplete calls it. An error can't be shown while a user types."""
+    """Called by argcomplete. An error can't be shown while a user types."""
 
     @wraps(complete)
     def completer(prefix: str = "", parsed_args: argparse.Namespace | None = None, **_: object) -> list[str]:
@@ -26,7 +26,7 @@ def offer(complete: Callable[[argparse.Namespace], list[str]]) -> Completer:
 
 
 def list_experiments(prefix: str = "", **_: object) -> list[str]:
-    """Those that `--experiment` finds by name, and files."""
+    """The experiments that `--experiment` finds by name, and files."""
     from argcomplete.completers import FilesCompleter
 
     return [*_list_names(prefix), *FilesCompleter(("yaml", "yml"))(prefix)]
@@ -43,14 +43,14 @@ def _list_names(_: argparse.Namespace) -> list[str]:
 def list_images(_: argparse.Namespace) -> list[str]:
     from driver.catalog import declarations
 
-    return [*declarations.load(declarations.optional()), "driver"]
+    return [*declarations.load(declarations.list_optional()), "driver"]
 
 
 @offer
 def list_optional_images(_: argparse.Namespace) -> list[str]:
     from driver.catalog import declarations
 
-    return list(declarations.optional())
+    return list(declarations.list_optional())
 
 
 @offer
@@ -63,7 +63,7 @@ def list_runs(_: argparse.Namespace) -> list[str]:
 
 @offer
 def list_artifacts(arguments: argparse.Namespace) -> list[str]:
-    """What `run` can make of the experiment that is typed."""
+    """The artifacts that `run` can make of the experiment on the command line."""
     return [step.output for step in _make_plan(arguments).steps]
 
 

@@ -34,7 +34,7 @@ class SafeConsole(Console):
     """A console that shows names and messages of foreign files, and obeys nothing in them."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
-        """As Rich does, without the characters that a terminal would obey."""
+        """Render as Rich does, without control characters."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(OBEYED.sub("", segment.text), segment.style)
 
@@ -98,12 +98,12 @@ class Terminal:
         self._advance("download", done >> 10, total >> 10 or None)
 
     def say(self, line: str | Text) -> None:
-        """A line of text: markup in it is no markup."""
+        """Print a line of text; markup in it is not interpreted."""
         self._end("download")
         print_line(self.console, line)
 
     def warn(self, line: str | Text) -> None:
-        """A line that is shown with `--quiet`, too."""
+        """Print a line that `--quiet` doesn't hide."""
         if self.console.quiet:
             print_line(self.errors, line)
         else:
@@ -190,10 +190,10 @@ def make_console(*, stderr: bool = False, quiet: bool = False) -> Console:
 
 
 def print_line(console: Console, line: str | Text) -> None:
-    """A line of text, as long as it is: markup in it is no markup."""
+    """Print a line of text unwrapped; markup in it is not interpreted."""
     console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def shorten_path(path: Path) -> Path:
-    """Relative to the working directory, where it lies below it."""
+    """`path` relative to the working directory, where it lies below it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

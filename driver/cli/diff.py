@@ -12,7 +12,7 @@ from driver.report import diff
 
 
 def run(arguments: Diff) -> int:
-    """0, whatever the difference is: it is for the reader to judge."""
+    """Return 0, whatever the difference is: the reader decides."""
     output = make_output(arguments.display)
     before, after = run_diff.load(arguments.before), run_diff.load(arguments.after)
     if output.json:
@@ -53,7 +53,7 @@ def describe_run(run: Run) -> dict[str, Any]:
 
 
 def describe_variant(row: Variant | None) -> dict[str, Any] | None:
-    """None where the run has no such variant."""
+    """The variant's values as data; None where the run has no such variant."""
     if row is None:
         return None
     return {

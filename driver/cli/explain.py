@@ -67,7 +67,7 @@ def show_explanation(freshness: Freshness, variant: str, output: Output) -> None
 
 
 def draw(measured: Sensitivity, path: Path) -> Path:
-    """A plot of the layers as a file."""
+    """Write a plot of the layers to a file."""
     from driver.report.plots import layers
 
     store.write_atomically(path, layers.alone(measured))

@@ -12,7 +12,7 @@ def run(arguments: Fetch) -> int:
 
 
 def fetch_inputs(name: str, output: Output, *, sample: bool) -> None:
-    """Bring those of the experiment of this name or file."""
+    """Fetch the inputs of the experiment with this name or file."""
     experiment = load_experiment(name)
     with execute.lock(experiment.name), output.open_terminal() as terminal:
         prepare_inputs(experiment, sample, terminal)

@@ -47,7 +47,7 @@ def run(arguments: Inspect) -> int:
 
 
 def make_experiment(arguments: Inspect) -> Experiment:
-    """One without data or recipes: it needs no more than the model."""
+    """An experiment without data or recipes: it needs only the model."""
     path = Path(arguments.model).expanduser().absolute()
     code = str(Path(arguments.code).expanduser().absolute()) if arguments.code else ""
     trust = arguments.engine_options.trust
@@ -61,7 +61,7 @@ def prepare_model(experiment: Experiment, terminal: Terminal) -> Freshness:
     user_files.model_files(  # `fetch_model` would go on with the model of the last time
         user_files.find(experiment.model.sources[0]), experiment.model
     )
-    locations = fetching.locations(experiment, sample=False)
+    locations = fetching.list_locations(experiment, sample=False)
     fetching.fetch_model(experiment, store.volumes() / locations["input.model"], terminal.say, terminal.download)
     freshness = Freshness(make_plan(experiment, locations))
     write_plan(experiment, freshness)
@@ -73,7 +73,7 @@ def list_targets(plan: Plan) -> list[str]:
 
 
 def merge_inspections(freshness: Freshness) -> Compatibility:
-    """What the images found, in one: of each fact the first image's that knows it, and all of their legs."""
+    """The images' reports merged: each fact from the first image that has it, and the conversion steps of all."""
     inspections = []
     for name in list_targets(freshness.plan):
         folder = store.artifact_path(freshness.plan, name)
@@ -86,8 +86,8 @@ def merge_inspections(freshness: Freshness) -> Compatibility:
     facts["operators"] = next(
         (each.operators for each in reversed(inspections) if each.operators), {}
     )  # the last graph's
-    legs = tuple(leg for each in inspections for leg in each.legs)
-    return Compatibility(**{key: value for key, value in facts.items() if value is not None}, legs=legs)
+    steps = tuple(step for each in inspections for step in each.legs)
+    return Compatibility(**{key: value for key, value in facts.items() if value is not None}, legs=steps)
 
 
 def show(inspection: Compatibility, model: str, console: Console) -> None:
@@ -105,9 +105,9 @@ def show(inspection: Compatibility, model: str, console: Console) -> None:
     if inspection.operators:
         say("")
         console.print(tabulate_operators(inspection))
-    for leg in inspection.legs:
-        if leg.reason:
-            say(f"{leg.name}: {leg.reason}")
+    for step in inspection.legs:
+        if step.reason:
+            say(f"{step.name}: {step.reason}")
 
 
 def format_tensor(tensor: Tensor) -> str:
@@ -116,10 +116,12 @@ def format_tensor(tensor: Tensor) -> str:
 
 
 def tabulate_operators(inspection: Compatibility) -> Table:
-    """A row an operator: how many there are, and how many of them each leg carries."""
+    """A table with a row for each operator: its nodes, and how many of them each conversion step supports."""
     table = Table("operator", box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for name in ("nodes", *(leg.name for leg in inspection.legs)):
+    for name in ("nodes", *(step.name for step in inspection.legs)):
         table.add_column(Text(name), justify="right")
     for operator, count in sorted(inspection.operators.items(), key=lambda item: (-item[1], item[0])):
-        table.add_row(Text(operator), str(count), *(str(leg.nodes(operator, count) or "-") for leg in inspection.legs))
+        table.add_row(
+            Text(operator), str(count), *(str(step.nodes(operator, count) or "-") for step in inspection.legs)
+        )
     return table

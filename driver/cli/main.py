@@ -43,7 +43,7 @@ GROUPS = {
     "look": (
         Command(
             "doctor",
-            "what this host has and lacks, and what mends it",
+            "what this host has and lacks, and what fixes it",
             "doctor",
             arguments.Doctor,
             options.add_doctor,
@@ -57,7 +57,7 @@ GROUPS = {
         ),
         Command(
             "check-data",
-            "ranges, classes, duplicates, and twins of the declared preprocessing",
+            "ranges, classes, duplicates, and variants of the declared preprocessing",
             "check_data",
             arguments.CheckData,
             options.add_check_data,
@@ -135,7 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run_command(command: Command, namespace: argparse.Namespace) -> int:
-    """Run it. Every error that the user can mend becomes one line and an exit code here, and nowhere else."""
+    """Run the command. An error that the user can fix becomes one line and an exit code here, and nowhere else."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         command_arguments = arguments.read_arguments(command.kind, namespace)
@@ -150,7 +150,7 @@ def run_command(command: Command, namespace: argparse.Namespace) -> int:
 
 
 def find_problem() -> str:
-    """Why no command can run with this Python, or where the driver lies; "" where one can."""
+    """Why no command can run, because of this Python or of the driver's folder; "" where one can."""
     if any(find_spec(name) is None for name in NEEDS):
         return f"{sys.executable} lacks what the driver needs: use {COMMAND}, which makes .venv"
     if not (CHECKOUT / "images").is_dir():

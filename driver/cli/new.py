@@ -125,7 +125,7 @@ def dump_section(section: dict[str, Any]) -> str:
 
 
 def derive_name(model: Path) -> str:
-    """A name for the experiment: the file's, as far as its letters may be in one."""
+    """A name for the experiment: the file's, without characters that a name can't have."""
     plain = re.sub(r"[^a-z0-9._-]+", "-", model.name.removesuffix(model.suffix).lower()).strip("-._")
     return f"{plain or 'model'}{'-own' if plain in validation.RESERVED else ''}"
 
@@ -142,7 +142,7 @@ def parse_setting(given: str) -> tuple[str, Any]:
 
 
 def find_kind(data: Path) -> str:
-    """What reads it, by the names of the files. CrossquantError where none says it."""
+    """The kind of reader for the data, from the names of the files. CrossquantError where no kind matches."""
     kinds = {KINDS.get(path.suffix.lower()) for path in list_files(data)}
     for candidate in RANKED:
         if candidate in kinds:

@@ -1,4 +1,4 @@
-"""What another version of crossquant has left on the volume is set aside, and never deleted."""
+"""Sets aside what another version of crossquant left on the volume; it is never deleted."""
 
 from pathlib import Path
 

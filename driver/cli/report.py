@@ -12,7 +12,7 @@ from shared.contract import Plan, read
 
 
 def run(arguments: Report) -> int:
-    """The exit code is that of the comparison. CrossquantError where nothing was fetched yet."""
+    """Return the comparison's exit code. CrossquantError where nothing was fetched yet."""
     output = make_output(arguments.display)
     experiment = load_experiment(arguments.experiment, looks_back=True)
     read(Plan, store.plan_path(experiment.name))

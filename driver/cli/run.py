@@ -11,7 +11,7 @@ from shared.errors import StageError
 
 
 def run(arguments: Run) -> int:
-    """Make the targets; or make all and compare; or choose recipes first, and compare those."""
+    """Make the targets; without targets, make all and compare; with `--select`, choose recipes first."""
     if arguments.select:
         from driver.cli import select_recipes  # SciPy takes half a second to import
 
@@ -32,7 +32,7 @@ def run(arguments: Run) -> int:
 
 
 def show_paths(freshness: Freshness, targets: tuple[str, ...], output: Output) -> None:
-    """Where each target is that was made."""
+    """Print the folder of each target that was made."""
     paths = {name: store.artifact_path(freshness.plan, name) for name in targets if freshness.current(name)}
     if output.json:
         output.print_json({name: str(path) for name, path in paths.items()})

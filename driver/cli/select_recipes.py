@@ -1,4 +1,4 @@
-"""`run --select`: rank recipes on training images that calibrate nothing, then tell the winners' test accuracy."""
+"""`run --select`: rank recipes on training images that calibrate nothing, then measure the winners on the test set."""
 
 from pathlib import Path
 

@@ -47,17 +47,17 @@ def load_experiment(
         make_console(stderr=True).print(line, soft_wrap=True, highlight=False, markup=False, style="yellow")
     data, _ = yaml_source.load(path)
     data = data if isinstance(data, dict) else {}
-    images = available_images.included(options.images, data.get("recipes"), options.engine)
+    images = available_images.select_optional(options.images, data.get("recipes"), options.engine)
     if looks_back:
-        images = tuple(dict.fromkeys((*images, *available_images.planned(str(data.get("name", ""))))))
+        images = tuple(dict.fromkeys((*images, *available_images.list_planned(str(data.get("name", ""))))))
     experiment = replace(loader.load(path, declarations.load(images)), images=images)
-    return loader.trusting(experiment) if options.trust else experiment
+    return loader.trust_model(experiment) if options.trust else experiment
 
 
 def make_artifacts(
     experiment: Experiment, targets: Sequence[str], options: EngineOptions, output: Output, *, sample: bool
 ) -> tuple[Freshness, bool]:
-    """Carry out the plan. True with it if a stage failed, or was skipped because one did."""
+    """Run the plan. The second value is True if a stage failed, or was skipped because one did."""
     message = older_volume.set_aside(experiment.name)
     with execute.lock(experiment.name), output.open_terminal() as terminal:
         if message:
@@ -86,7 +86,7 @@ def prepare_inputs(experiment: Experiment, sample: bool, terminal: Terminal) -> 
 
 
 def make_plan(experiment: Experiment, inputs: dict[str, str]) -> Plan:
-    """`inputs` has the folder of each input artifact below the volumes' root."""
+    """The plan of the experiment. `inputs` has the folder of each input artifact below the volumes' root."""
     return schedule.make(experiment, declarations.load(experiment.images), inputs, facts.cores())
 
 
@@ -102,7 +102,7 @@ def write_plan(experiment: Experiment, freshness: Freshness) -> None:
 def make_current_plan(experiment: Experiment) -> Plan:
     """The plan of today's code and experiment on the inputs that the last `fetch` left, or is going to leave."""
     before = read_if_whole(Plan, store.plan_path(experiment.name))
-    written = before.locations if before else fetching.locations(experiment, sample=False)
+    written = before.locations if before else fetching.list_locations(experiment, sample=False)
     return make_plan(experiment, {key: folder for key, folder in written.items() if key.startswith("input.")})
 
 
@@ -133,8 +133,8 @@ def choose_engine(options: EngineOptions, experiment: Experiment, own: bool, ter
 
 
 def choose_venv_engine(experiment: Experiment, own: bool, no_sandbox: bool, terminal: Terminal) -> Engine:
-    """In bubblewrap, unless the user says otherwise. Without it, none but the project's own model and data: any other
-    may be hostile, and CrossquantError says what it takes.
+    """The venv engine, in bubblewrap unless the user says otherwise. Without bubblewrap it runs the project's own model
+    and data only: others may be hostile, and CrossquantError says what they need.
     """
     from driver.engines import bubblewrap  # neither is needed where all is fresh
     from driver.engines.venv import VenvEngine
@@ -145,14 +145,14 @@ def choose_venv_engine(experiment: Experiment, own: bool, no_sandbox: bool, term
                 f"warning: --no-sandbox: code in the model or the data of '{experiment.name}' can do all you can"
             )
         return VenvEngine(experiment.limits, terminal.say, None)
-    trial = bubblewrap.trial()
+    trial = bubblewrap.try_sandbox()
     if trial.command:
         return VenvEngine(experiment.limits, terminal.say, trial)
     if not own:
-        mend = f"`{trial.mend}`, or start Docker" if trial.mend else "start Docker"
+        fix = f"`{trial.fix}`, or start Docker" if trial.fix else "start Docker"
         raise CrossquantError(
             f"'{experiment.name}' has a model or data that are not the project's own, which run in a sandbox alone, "
-            f"and {trial.lack}: {mend}"
+            f"and {trial.lack}: {fix}"
         )
     terminal.say(f"{trial.lack}: the project's own model and data run without a sandbox")
     return VenvEngine(experiment.limits, terminal.say, None)
@@ -161,7 +161,7 @@ def choose_venv_engine(experiment: Experiment, own: bool, no_sandbox: bool, term
 def compare_artifacts(
     freshness: Freshness, experiment: Experiment, file: Path, output: Output, *, junit: str = ""
 ) -> Comparison:
-    """Judge and show. What was judged before, and is undamaged, is not judged again.
+    """Compare and show. An undamaged comparison of the same evidence is shown again.
 
     `file` is the experiment's; `junit` the path of a file for the gates, "" for none.
     """
@@ -192,7 +192,7 @@ def read_comparison_json(experiment: str) -> str:
 
 
 def read_earlier_comparison(folder: Path, output: Output) -> Comparison | None:
-    """What an earlier command left; None where it has to be made anew. That it is damaged is told."""
+    """The comparison of an earlier command; None where it has to be made anew. A damaged one is reported."""
     try:
         return publication.read_comparison(folder)
     except publication.DamagedComparison as error:
@@ -203,7 +203,7 @@ def read_earlier_comparison(folder: Path, output: Output) -> Comparison | None:
 
 
 def compare_unchanged_evidence(freshness: Freshness, compare: Callable[[Evidence], T]) -> T:
-    """What `compare` makes of evidence that no other command replaced meanwhile: figures of two runs must not be mixed.
+    """The result of `compare` on evidence that no other command replaced meanwhile: metrics of two runs must not mix.
 
     CrossquantError where it is replaced all the time.
     """
@@ -227,7 +227,7 @@ def compare_unchanged_evidence(freshness: Freshness, compare: Callable[[Evidence
 
 
 def make_comparison(evidence: Evidence, experiment: Experiment, text: str) -> tuple[Comparison, dict[str, str]]:
-    """Compare; with it, the texts of all files of the comparison. `text` is the experiment's file."""
+    """The comparison, and the texts of all its files by name. `text` is the experiment's file."""
     # SciPy and Matplotlib take two seconds to import.
     from driver.analysis.evaluation import Evaluation
     from driver.comparison import compare, page_data

@@ -43,7 +43,7 @@ def make_trial(data: dict[str, Any], asked: Select, images: Collection[str] = ()
         "name": f"{data['name']}.{TRIAL}",
         "split": "selection",
         "draws": max(data.get("draws", 1), asked.draws),
-        "recipes": {"preset": asked.preset, **recipes.resolve(data.get("recipes", {}), images)},
+        "recipes": {"preset": asked.preset, **recipes.resolve_recipes(data.get("recipes", {}), images)},
     }
 
 

@@ -19,35 +19,35 @@ PREFIX = "CROSSQUANT_WITH_"  # and the image's name: 1 where it is to take part,
 SECONDS = 5
 
 
-def included(asked: Collection[str], recipes: Any, engine: str) -> tuple[str, ...]:
-    """Of the optional images those `asked` for, those that the `recipes` name, and those that are built."""
-    known = declarations.optional()
-    said = {name: os.environ.get(PREFIX + name.upper(), "") for name in known}
+def select_optional(asked: Collection[str], recipes: Any, engine: str) -> tuple[str, ...]:
+    """The optional images that are `asked` for, named by the `recipes`, or built on this host."""
+    names = declarations.list_optional()
+    switches = {name: os.environ.get(PREFIX + name.upper(), "") for name in names}
     named = set(recipes) if isinstance(recipes, Mapping) else set()
-    there = built([name for name in known if not said[name]], engine)
-    taken = [name for name in known if name in named or name in there or said[name] not in ("", "0")]
-    return tuple(dict.fromkeys((*asked, *taken)))
+    built = find_built([name for name in names if not switches[name]], engine)
+    chosen = [name for name in names if name in named or name in built or switches[name] not in ("", "0")]
+    return tuple(dict.fromkeys((*asked, *chosen)))
 
 
-def planned(experiment: str) -> tuple[str, ...]:
-    """Those that the plan on the volume has."""
+def list_planned(experiment: str) -> tuple[str, ...]:
+    """The optional images that the plan on the volume has."""
     path = store.plan_path(experiment)
     plan = read_if_whole(Plan, path)
     images = plan.images if plan else ()
-    return tuple(name for name in declarations.optional() if name in images)
+    return tuple(name for name in declarations.list_optional() if name in images)
 
 
-def built(names: Collection[str], engine: str) -> set[str]:
-    """Of these images those that `engine` could start now."""
+def find_built(names: Collection[str], engine: str) -> set[str]:
+    """The images of `names` that `engine` could start now."""
     if not names:
         return set()
-    tags = None if engine == "venv" else docker_tags()
+    tags = None if engine == "venv" else read_docker_tags()
     if tags is None:
         return {name for name in names if (FOLDER / name / "lock.sha256").exists()}
     return {name for name in names if f"crossquant-{name}:latest" in tags}
 
 
-def docker_tags() -> set[str] | None:
+def read_docker_tags() -> set[str] | None:
     """The tags of all images that the local Docker daemon has; None where none answers.
 
     Asked without the SDK, which takes a quarter of a second to import.
@@ -55,10 +55,10 @@ def docker_tags() -> set[str] | None:
     try:
         with closing(connect()) as connection:
             connection.request("GET", "/images/json")
-            found = json.loads(connection.getresponse().read())
+            images = json.loads(connection.getresponse().read())
     except (OSError, http.client.HTTPException, ValueError):
         return None
-    return {tag for image in found for tag in image.get("RepoTags") or ()}
+    return {tag for image in images for tag in image.get("RepoTags") or ()}
 
 
 def connect() -> http.client.HTTPConnection:

@@ -63,16 +63,16 @@ BASE = "import sys; print(sys.base_prefix, sys.base_exec_prefix, sys._base_execu
 class Trial:
     """`command` is bubblewrap with the namespaces that it can make here; empty where it can make none.
 
-    Then `lack` says why not, and `mend` is the command that helps, "" where none is known.
+    Then `lack` says why not, and `fix` is the command that helps, "" where there is none.
     """
 
     command: tuple[str, ...]
     lack: str = ""
-    mend: str = ""
+    fix: str = ""
 
 
 @cache
-def trial() -> Trial:
+def try_sandbox() -> Trial:
     """Try bubblewrap with all that a sandbox needs: that it is there says nothing on a host without user namespaces."""
     program = shutil.which(PROGRAM)
     if program is None:
@@ -80,18 +80,18 @@ def trial() -> Trial:
     refused = ""
     for namespaces in NAMESPACES:
         command = (program, *namespaces, *LOCKED)
-        refused = refusal([*command, *system(), *closed()], ["/bin/sh", "-c", ":"])
+        refused = find_refusal([*command, *list_system_arguments(), *list_closing_arguments()], ["/bin/sh", "-c", ":"])
         if not refused:
             return Trial(command)
-    return Trial((), f"bubblewrap does not work on this host ({refused})", remedy())
+    return Trial((), f"bubblewrap does not work on this host ({refused})", find_remedy())
 
 
-def refusal(command: Sequence[str], program: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+def find_refusal(command: Sequence[str], program: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
     """Why `program` fails in bubblewrap's `command`, in their own words; "" where it doesn't."""
-    with seccomp.opened() as filters:
+    with seccomp.open_filters() as filters:
         try:
             done = subprocess.run(
-                [*command, *filtered(filters), *program],
+                [*command, *list_filter_arguments(filters), *program],
                 env=environment,
                 pass_fds=filters,
                 stdin=subprocess.DEVNULL,
@@ -105,22 +105,22 @@ def refusal(command: Sequence[str], program: Sequence[str], environment: Mapping
             return f"{command[0]}: {error.strerror}"
         except subprocess.TimeoutExpired:
             return f"no answer in {SECONDS} s"
-    return (last_line(done.stderr) or f"exit code {done.returncode}") if done.returncode else ""
+    return (read_last_line(done.stderr) or f"exit code {done.returncode}") if done.returncode else ""
 
 
-def filtered(filters: Sequence[int]) -> Iterator[str]:
+def list_filter_arguments(filters: Sequence[int]) -> Iterator[str]:
     """The arguments for a filter of system calls that lies in a file descriptor."""
     for descriptor in filters:
         yield from ("--seccomp", str(descriptor))
 
 
-def last_line(text: str) -> str:
-    """The last line of what a program said, as far as it can be printed."""
+def read_last_line(text: str) -> str:
+    """The last line of a program's output, without control characters."""
     line = (text.strip().splitlines() or [""])[-1]
     return "".join(char if char.isprintable() else "?" for char in line[:LONGEST])
 
 
-def remedy(proc: Path = Path("/proc/sys")) -> str:
+def find_remedy(proc: Path = Path("/proc/sys")) -> str:
     """The command that allows bubblewrap the user namespaces that it needs; "" where nothing forbids them here."""
     for name, bad, good in (
         ("kernel/unprivileged_userns_clone", "0", "1"),
@@ -133,21 +133,21 @@ def remedy(proc: Path = Path("/proc/sys")) -> str:
     return ""
 
 
-def passed(given: Mapping[str, str]) -> dict[str, str]:
-    """Of the driver's environment what a runner may know."""
+def select_variables(given: Mapping[str, str]) -> dict[str, str]:
+    """The variables of the driver's environment that a runner may know."""
     return {name: value for name, value in given.items() if any(fnmatchcase(name, pattern) for pattern in PASSED)}
 
 
 @dataclass(frozen=True)
 class Sandbox:
-    """`command` is bubblewrap with all that it is told for one image, `variables` the environment inside."""
+    """`command` is bubblewrap with all its arguments for one image, `variables` the environment inside."""
 
     command: tuple[str, ...]
     variables: dict[str, str]
 
     @contextmanager
-    def running(self, program: Sequence[str]) -> Iterator["subprocess.Popen[str]"]:
-        """`program` in the sandbox, its stdout a pipe; stderr has what bubblewrap says and nothing of the program's.
+    def run(self, program: Sequence[str]) -> Iterator["subprocess.Popen[str]"]:
+        """Run `program` in the sandbox: stdout is a pipe; stderr has bubblewrap's messages only.
 
         However the block is left, all that ran in the sandbox has ended then: it ends with its first process.
         """
@@ -160,15 +160,15 @@ class Sandbox:
             first = None
             with process:  # closes its pipes
                 try:
-                    first = first_process(status.readline())
+                    first = open_first_process(status.readline())
                     yield process
                 finally:
                     end(process, first)
 
     def _start(self, program: Sequence[str], status: int) -> "subprocess.Popen[str]":
-        with seccomp.opened() as filters:
+        with seccomp.open_filters() as filters:
             return subprocess.Popen(
-                [*self.command, *filtered(filters), "--json-status-fd", str(status), *QUIETLY, *program],
+                [*self.command, *list_filter_arguments(filters), "--json-status-fd", str(status), *QUIETLY, *program],
                 env=self.variables,
                 pass_fds=[status, *filters],
                 stdin=subprocess.DEVNULL,
@@ -179,39 +179,39 @@ class Sandbox:
                 start_new_session=True,  # Ctrl-C comes to the driver alone, which then stops the runner
             )
 
-    def refusal(self, program: Sequence[str]) -> str:
+    def find_refusal(self, program: Sequence[str]) -> str:
         """Why `program` does not run in this sandbox, "" where it does."""
-        return refusal(self.command, program, self.variables)
+        return find_refusal(self.command, program, self.variables)
 
 
-def sandbox(of: Trial, plan: Plan, image: str, environment: Path) -> Sandbox:
-    """For the stages of one image, whose virtual environment is `environment`."""
-    return Sandbox((*of.command, *view(plan, image, environment)), variables(plan))
+def make_sandbox(of: Trial, plan: Plan, image: str, environment: Path) -> Sandbox:
+    """The sandbox for the stages of one image, whose virtual environment is `environment`."""
+    return Sandbox((*of.command, *list_view_arguments(plan, image, environment)), make_variables(plan))
 
 
-def variables(plan: Plan) -> dict[str, str]:
-    """The environment of a runner: what it must know, and of the driver's what changes how numbers are computed."""
+def make_variables(plan: Plan) -> dict[str, str]:
+    """The environment of a runner: its own variables, and those of the driver that change how numbers are computed."""
     own = {"EXPERIMENT": plan.experiment, "PROGRESS": "json", "CROSSQUANT_VOLUMES": str(volumes().resolve())}
     holder = {locks.HOLDER: f"the driver, {locks.describe_self()}"}
-    return {**passed(os.environ), **FIXED, **own, **holder}
+    return {**select_variables(os.environ), **FIXED, **own, **holder}
 
 
-def view(plan: Plan, image: str, environment: Path) -> list[str]:
+def list_view_arguments(plan: Plan, image: str, environment: Path) -> list[str]:
     """The arguments that build what the runner sees. Later ones lie over earlier ones."""
-    own = own_folder(plan, image)
+    own = make_own_folder(plan, image)
     code = (ROOT / "shared", ROOT / "images" / image)
     inputs = {name: volumes().resolve() / place for name, place in plan.locations.items() if name.startswith("input.")}
     return [
-        *system(),
-        *readable(*python_folders(environment), environment, *code),
-        *readable(own.parent, *inputs.values()),
+        *list_system_arguments(),
+        *list_readable(*list_python_folders(environment), environment, *code),
+        *list_readable(own.parent, *inputs.values()),
         *("--bind", str(own), str(own)),
-        *closed(),
+        *list_closing_arguments(),
         *("--chdir", str(ROOT)),
     ]
 
 
-def own_folder(plan: Plan, image: str) -> Path:
+def make_own_folder(plan: Plan, image: str) -> Path:
     """The one folder that the image's stages may write. CrossquantError where it can't be made."""
     own = volumes().resolve() / plan.experiment / image
     try:
@@ -221,35 +221,35 @@ def own_folder(plan: Plan, image: str) -> Path:
     return own
 
 
-def system() -> list[str]:
-    """What every program needs: the system's programs and libraries, devices, processes, an empty `/tmp`."""
+def list_system_arguments() -> list[str]:
+    """The arguments for what every program needs: the system's programs and libraries, devices, an empty `/tmp`."""
     there = [Path(name) for name in SYSTEM if Path(name).exists()]
     links = [("--symlink", str(path.readlink()), str(path)) for path in there if path.is_symlink()]
     masks = [("--ro-bind", "/dev/null", f"/proc/{name}") for name in MASKED if Path("/proc", name).exists()]
     return [
-        *readable(*(path for path in there if not path.is_symlink())),
+        *list_readable(*(path for path in there if not path.is_symlink())),
         *chain.from_iterable(links),
-        *readable(*SETTINGS, *HARDWARE, ARM64),
+        *list_readable(*SETTINGS, *HARDWARE, ARM64),
         *("--proc", "/proc"),
         *chain.from_iterable(masks),
         *("--dev", "/dev", "--tmpfs", "/dev/shm", "--tmpfs", "/tmp"),
     ]
 
 
-def closed() -> list[str]:
-    """To be said after all else: the folders in between, which bubblewrap makes, are no place to write either."""
+def list_closing_arguments() -> list[str]:
+    """The last arguments: the folders in between, which bubblewrap makes, are read-only too."""
     return ["--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/"]
 
 
-def readable(*paths: str | Path) -> Iterator[str]:
-    """Each of `paths` where it lies on the host, read-only, as far as it is there."""
+def list_readable(*paths: str | Path) -> Iterator[str]:
+    """The arguments that mount each existing path of `paths` read-only in its place."""
     for path in paths:
         yield from ("--ro-bind-try", str(path), str(path))
 
 
 @cache
-def python_folders(environment: Path) -> tuple[Path, ...]:
-    """Where the Python lies that the virtual environment was made from, as far as it isn't the system's.
+def list_python_folders(environment: Path) -> tuple[Path, ...]:
+    """The folders of the Python that the virtual environment was made from, without the system's.
 
     The folders that Python reads, and not all of its prefix: that may be somebody's home.
     """
@@ -260,12 +260,12 @@ def python_folders(environment: Path) -> tuple[Path, ...]:
         raise CrossquantError(f"{environment} has no Python that runs: delete it and run again")
     *prefixes, executable = map(Path, done.stdout.splitlines())
     prefixes += [executable.parents[1], executable.resolve().parents[1]]
-    found = [prefix / name for prefix in dict.fromkeys(prefixes) for name in PYTHON_FOLDERS]
-    return tuple(path for path in found if path.is_dir() and not any(path.is_relative_to(name) for name in SYSTEM))
+    folders = [prefix / name for prefix in dict.fromkeys(prefixes) for name in PYTHON_FOLDERS]
+    return tuple(path for path in folders if path.is_dir() and not any(path.is_relative_to(name) for name in SYSTEM))
 
 
-def first_process(status: str) -> int | None:
-    """A file descriptor of the first process in the sandbox, by what bubblewrap says of it; None where it made none."""
+def open_first_process(status: str) -> int | None:
+    """A descriptor of the first process in the sandbox, by bubblewrap's status line; None where it started none."""
     with suppress(ValueError, OSError):
         return os.pidfd_open(json.loads(status)["child-pid"])
     return None

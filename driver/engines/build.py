@@ -1,4 +1,4 @@
-"""Build the images by Docker Compose. BuildKit's log goes to a file; how far it is, is told as events."""
+"""Build the images by Docker Compose. BuildKit's log goes to a file; its progress comes as events."""
 
 import logging
 import os
@@ -35,7 +35,7 @@ Outcome = Literal["built", "cached"]
 
 @dataclass(frozen=True)
 class Advanced:
-    """`step` of the `steps` that are known of an image have ended."""
+    """`step` of an image's `steps` have ended."""
 
     image: str
     step: int
@@ -64,7 +64,7 @@ Event = Advanced | Built | Ended
 
 @dataclass
 class Progress:
-    """What the log has told so far of one image: `stages` has the number of steps of each stage of its Dockerfile."""
+    """The progress of one image by the log so far: `stages` has the number of steps of each stage of its Dockerfile."""
 
     started: float | None = None
     stages: dict[str, int] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Vertex:
-    """What a number in the log stands for. Another image's vertex may have the same number later."""
+    """The step that a number in the log stands for. Another image's vertex may have the same number later."""
 
     service: str
     step: str  # such as "stage-0 2/5", "" where it is none
@@ -157,7 +157,7 @@ def build_images(names: Collection[str] = ()) -> Iterator[Event]:
 
 
 def run_compose(command: list[str], reader: LogReader, path: Path) -> Iterator[Event]:
-    """The events of the build. Compose has ended when this is left, however it is left."""
+    """The events of the build. Compose has ended when this generator is closed."""
     environment = {**os.environ, **PLAIN}
     try:
         process = subprocess.Popen(
@@ -198,12 +198,12 @@ def stop(process: "subprocess.Popen[str]") -> None:
 
 def choose_services(names: Collection[str]) -> tuple[list[str], dict[str, str]]:
     """The Compose files, and the image's name of each service in them that builds one of the images."""
-    optional = declarations.optional()
-    known = (*declarations.load(optional), "driver")
+    optional = declarations.list_optional()
+    names = (*declarations.load(optional), "driver")
     for name in names:
-        if name not in known:
-            raise CrossquantError(f"no image '{name}': known are {', '.join(known)}")
-    tags = available_images.docker_tags() or set()
+        if name not in names:
+            raise CrossquantError(f"no image '{name}': known are {', '.join(names)}")
+    tags = available_images.read_docker_tags() or set()
     taken = names or [name for name in optional if f"{PREFIX}{name}:latest" in tags]
     files = [COMPOSE, *(f"images/{name}/{COMPOSE}" for name in optional if name in taken)]
     services = {name: image for file in files for name, image in read_services(ROOT / file).items()}

@@ -60,7 +60,7 @@ class DockerEngine:
     def run(
         self, plan: Plan, image: str, arguments: Sequence[str], options: Mapping[str, Any]
     ) -> Generator[Event, None, None]:
-        """One container, or another one where the first is killed, as often as the limits have it."""
+        """Run a container, and another one where it is killed, as often as `limits.retries` allows."""
         self.clear(plan)
         with lease(plan) as name:
             for left in reversed(range(self.limits.retries + 1)):
@@ -73,7 +73,7 @@ class DockerEngine:
                 yield Event("note", message=f"the container of image '{image}' was killed: starting it again")
 
     def attempt(self, container: Container, image: str) -> Generator[Event, None, int]:
-        """One container's whole life; returns its exit code."""
+        """Run one container to its end, and return its exit code."""
         try:
             yield from follow(container)
             ended = wait(container)
@@ -101,9 +101,9 @@ class DockerEngine:
     def create(self, image: str, arguments: Sequence[str], options: Mapping[str, Any]) -> Container:
         name = f"crossquant-{image}"
         try:
-            found = self.client.images.get(name)
-            labels = {**dict.fromkeys(compose_labels(found.labels), ""), **options["labels"]}
-            environment = {**options["environment"], "CROSSQUANT_IMAGE_ID": found.id or ""}
+            built = self.client.images.get(name)
+            labels = {**dict.fromkeys(compose_labels(built.labels), ""), **options["labels"]}
+            environment = {**options["environment"], "CROSSQUANT_IMAGE_ID": built.id or ""}
             changed = {**options, "labels": labels, "environment": environment}
             log.debug("%s", format_command(name, arguments, changed))
             return self.client.containers.create(name, list(arguments), **changed)
@@ -114,7 +114,7 @@ class DockerEngine:
 
 
 def settings(plan: Plan, image: str, limits: Limits) -> dict[str, Any]:
-    """What the container may do: read the volume, write its own folder, and nothing else."""
+    """The container's settings: it can read the volume and write its own folder, and nothing else."""
     own = folder(plan) / image
     own.mkdir(parents=True, exist_ok=True)
     return {
@@ -136,7 +136,7 @@ def settings(plan: Plan, image: str, limits: Limits) -> dict[str, Any]:
 
 
 def isolated_settings(plan: Plan, image: str, limits: Limits, inputs: Mapping[str, Path], own: Path) -> dict[str, Any]:
-    """The same for a container that sees one step's `inputs` and the plan, and writes `own` in its folder's place."""
+    """The settings of a container that reads one step's `inputs` and the plan, and writes `own`."""
     usual = settings(plan, image, limits)
     seen = {f"{plan.experiment}/{PLAN}": folder(plan) / PLAN, **inputs}
     mounts = [Mount(f"{APP}/{place}", str(path.resolve()), type="bind", read_only=True) for place, path in seen.items()]
@@ -181,7 +181,7 @@ def lease(plan: Plan) -> Iterator[str]:
 
 
 def is_held(path: Path) -> bool:
-    """Does a living process hold the lease? One that nobody holds is removed."""
+    """Does a living process hold the lease? A lease that no process holds is removed."""
     if not path.is_file():
         return False
     with locks.unless_held(path) as free:
@@ -196,7 +196,7 @@ def folder(plan: Plan) -> Path:
 
 
 def follow(container: Container) -> Iterator[Event]:
-    """The events of a container's whole life. A line that is none is not the runner's, and is dropped."""
+    """The events of a container's whole life. A line that is no event is not the runner's, and is dropped."""
     output = container.attach(stdout=True, stderr=False, stream=True, logs=True)
     container.start()
     lines = progress.Lines()
@@ -219,7 +219,7 @@ def wait(container: Container) -> Ended:
 
 
 def remove(container: Container) -> None:
-    """Whatever happened, no container stays. A daemon that is away keeps it; it is removed by the next run."""
+    """Remove the container, whatever happened. Where the daemon is away, the next run removes it."""
     try:
         container.remove(force=True)
     except (NotFound, APIError, requests.RequestException):

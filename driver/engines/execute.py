@@ -1,4 +1,4 @@
-"""Carry out a plan: image after image, each started only if it has something to do."""
+"""Run a plan: image after image, each started only if it has something to do."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -68,7 +68,7 @@ def remove_partials(plan: Plan, image: str) -> None:
 
 @contextmanager
 def lock(experiment: str) -> Iterator[None]:
-    """Held while a driver works on an experiment's folder. CrossquantError if another one does, and which."""
+    """Lock the experiment's folder for this driver. CrossquantError names the other driver that holds it."""
     folder = store.volumes() / experiment
     try:
         folder.mkdir(parents=True, exist_ok=True)

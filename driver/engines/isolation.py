@@ -37,7 +37,7 @@ def run(freshness: Freshness, steps: Sequence[Step], engine: Engine, display: Di
 
 
 def make(plan: Plan, step: Step, inputs: Inputs, engine: Engine, display: Display) -> Event:
-    """Make one artifact, and record what became of it. The event of its end."""
+    """Make one artifact, record its outcome, and return the event of its end."""
     if inputs.missing:
         reason = f"its input {inputs.missing} is missing or out of date"
         return record(plan, Event("end", step.output, status="skipped", reason=reason))
@@ -46,7 +46,7 @@ def make(plan: Plan, step: Step, inputs: Inputs, engine: Engine, display: Displa
     def waiting(message: str) -> None:
         display.event(Event("note", step.output, message=message))
 
-    with locks.exclusive(final, waiting, plan.stage_seconds), staging(plan) as folder:
+    with locks.exclusive(final, waiting, plan.stage_seconds), make_staging_folder(plan) as folder:
         try:
             end = attempt(plan, step, inputs, engine, folder, display)
         except StageError as error:  # it has ended its own runner, which is all that it can reach
@@ -75,7 +75,7 @@ def attempt(plan: Plan, step: Step, inputs: Inputs, engine: Engine, folder: Path
 
 
 def keep_log(written: Path, to: Path) -> None:
-    """What the stage said, for people: the first bytes of it, if it is a file."""
+    """Keep the first bytes of the stage's log, if it is a file."""
     try:
         with os.fdopen(os.open(written, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
             text = file.read(LARGEST_LOG) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
@@ -85,21 +85,21 @@ def keep_log(written: Path, to: Path) -> None:
     to.write_bytes(text)
 
 
-def publish(plan: Plan, step: Step, inputs: Inputs, made: Path, end: Event) -> Event:
-    """Put what the container made into its place, if it was made from what it should have been."""
+def publish(plan: Plan, step: Step, inputs: Inputs, output: Path, end: Event) -> Event:
+    """Put the container's output into its place, if its manifest has the expected name, code, inputs and parameters."""
     try:
-        manifest = None if made.is_symlink() else store.read_verified_manifest(made, step.output)
+        manifest = None if output.is_symlink() else store.read_verified_manifest(output, step.output)
     except store.Damaged:
         manifest = None
-    wanted = (step.output, step.code, inputs.digests, step.parameters, end.status)
+    expected = (step.output, step.code, inputs.digests, step.parameters, end.status)
     if (
         manifest is None
-        or (manifest.name, manifest.code, manifest.inputs, manifest.parameters, manifest.status) != wanted
+        or (manifest.name, manifest.code, manifest.inputs, manifest.parameters, manifest.status) != expected
     ):
         return replace(end, status="failed", reason="what the stage left is not what its runner was to make")
     final = store.artifact_path(plan, step.output)
     store.remove(final)
-    made.rename(final)
+    output.rename(final)
     return end
 
 
@@ -114,7 +114,7 @@ def record(plan: Plan, end: Event) -> Event:
 
 
 @contextmanager
-def staging(plan: Plan) -> Iterator[Path]:
+def make_staging_folder(plan: Plan) -> Iterator[Path]:
     """An empty folder, gone afterwards."""
     place = store.volumes().resolve() / plan.experiment / FOLDER
     place.mkdir(parents=True, exist_ok=True)

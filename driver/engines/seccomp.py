@@ -63,7 +63,7 @@ def refuse(error: int) -> tuple[int, int, int, int]:
 
 
 @contextmanager
-def opened() -> Iterator[Sequence[int]]:
+def open_filters() -> Iterator[Sequence[int]]:
     """A file descriptor of the filter for this machine; none where there is none."""
     content = program(platform.machine())
     if not content:

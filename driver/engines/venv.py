@@ -41,19 +41,19 @@ class VenvEngine:
         self.limits, self.say, self.trial = limits, say, trial
 
     def start(self, plan: Plan, image: str, arguments: Sequence[str]) -> Generator[Event, None, None]:
-        python = ensure(image, self.say)
+        python = ensure_environment(image, self.say)
         program = [str(python), "-m", "shared.stage", image, *arguments]
         log.debug("%s", shlex.join(program))
-        sandbox = bubblewrap.sandbox(self.trial, plan, image, python.parents[1]) if self.trial else None
+        sandbox = bubblewrap.make_sandbox(self.trial, plan, image, python.parents[1]) if self.trial else None
         with ExitStack() as stack:
-            with pinned(plan.threads):
-                process = stack.enter_context(sandbox.running(program) if sandbox else unprotected(plan, program))
+            with pin_cpus(plan.threads):
+                process = stack.enter_context(sandbox.run(program) if sandbox else start_unprotected(plan, program))
             assert process.stdout is not None
             for line in process.stdout:
                 if (event := progress.parse_event(line)) is not None:
                     yield event
             if process.wait() not in ENDED:
-                raise sandbox_error(process, sandbox, python, image) or StageError(
+                raise find_sandbox_error(process, sandbox, python, image) or StageError(
                     f"the stages of image '{image}' were killed: run again"
                 )
 
@@ -70,7 +70,7 @@ class VenvEngine:
 
 
 @contextmanager
-def pinned(count: int) -> Iterator[None]:
+def pin_cpus(count: int) -> Iterator[None]:
     """Start processes on the first `count` CPUs: a process that is pinned later has had children by then."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, facts.cpus()[:count])  # of this thread
@@ -81,13 +81,13 @@ def pinned(count: int) -> Iterator[None]:
 
 
 @contextmanager
-def unprotected(plan: Plan, program: Sequence[str]) -> Iterator["subprocess.Popen[str]"]:
-    """`program` on the host itself; it and its stages have ended when the block is left."""
-    known = {name: os.environ[name] for name in UNPROTECTED if name in os.environ}
+def start_unprotected(plan: Plan, program: Sequence[str]) -> Iterator["subprocess.Popen[str]"]:
+    """Run `program` without a sandbox; it and its stages have ended when the block is left."""
+    passed_on = {name: os.environ[name] for name in UNPROTECTED if name in os.environ}
     process = subprocess.Popen(
         program,
         cwd=ROOT,
-        env={**bubblewrap.variables(plan), **known, stage.UNPROTECTED: "1"},
+        env={**bubblewrap.make_variables(plan), **passed_on, stage.UNPROTECTED: "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -116,19 +116,23 @@ def stop(process: "subprocess.Popen[str]") -> None:
             process.wait()
 
 
-def sandbox_error(
+def find_sandbox_error(
     process: "subprocess.Popen[str]", sandbox: Sandbox | None, python: Path, image: str
 ) -> CrossquantError | None:
-    """What kept the runner that has ended from starting in its sandbox; None where it had started, or has none."""
+    """Why the runner did not start in its sandbox; None where it started, or has no sandbox."""
     if sandbox is None:
         return None
     assert process.stderr is not None
-    said = process.stderr.read(bubblewrap.LONGEST)
-    refused = bubblewrap.last_line(said) if said else sandbox.refusal([str(python), "-c", "import shared.stage"])
+    errors = process.stderr.read(bubblewrap.LONGEST)
+    refused = (
+        bubblewrap.read_last_line(errors)
+        if errors
+        else sandbox.find_refusal([str(python), "-c", "import shared.stage"])
+    )
     return CrossquantError(f"image '{image}' does not start in bubblewrap: {refused}") if refused else None
 
 
-def ensure(image: str, say: Callable[[str], None] = print) -> Path:
+def ensure_environment(image: str, say: Callable[[str], None] = print) -> Path:
     """The interpreter of the image's environment, which is made if it is missing or its lock has changed."""
     lock = ROOT / "images" / image / "requirements.lock"
     folder = FOLDER / image
@@ -142,21 +146,21 @@ def ensure(image: str, say: Callable[[str], None] = print) -> Path:
     return folder / "bin" / "python"
 
 
-def interpreter() -> str:
+def find_interpreter() -> str:
     """The Python that the images' locks are made for: this one, or another on this host."""
     if sys.version_info[:2] == PYTHON:
         return sys.executable
     name = "python" + ".".join(map(str, PYTHON))
-    found = shutil.which(name)
-    if found is None:
+    path = shutil.which(name)
+    if path is None:
         raise CrossquantError(f"the venv engine needs {name}, which is not on this host: install it, or use Docker")
-    return found
+    return path
 
 
 def install(lock: Path, folder: Path) -> None:
     """Run the script that the images use, so that both engines install in one way."""
     command = ["sh", str(ROOT / "images" / "base" / "install"), str(lock), str(folder)]
-    environment = {**os.environ, "PYTHON": interpreter()}
+    environment = {**os.environ, "PYTHON": find_interpreter()}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         shutil.rmtree(folder, ignore_errors=True)

@@ -31,7 +31,7 @@ def load(path: Path, catalog: Catalog) -> Experiment:
     try:
         return parse(data, catalog)
     except FieldError as error:
-        raise yaml_source.located(path, lines, error) from None
+        raise yaml_source.locate_error(path, lines, error) from None
 
 
 def parse(data: Any, catalog: Catalog) -> Experiment:
@@ -46,11 +46,11 @@ def parse(data: Any, catalog: Catalog) -> Experiment:
         if key in rest:
             raise FieldError((key,), f"unknown key; {instead}")
     if "recipes" in rest:
-        rest["recipes"] = recipes.resolve(rest["recipes"], catalog)
+        rest["recipes"] = recipes.resolve_recipes(rest["recipes"], catalog)
     check_keys(rest, stages)
     experiment: Experiment = decode(Experiment, rest)
-    experiment = completed(experiment, options)
-    validation.check(experiment, catalog)
+    experiment = complete_experiment(experiment, options)
+    validation.check_experiment(experiment, catalog)
     validation.check_options(experiment, catalog)
     return experiment
 
@@ -70,27 +70,27 @@ def list_deprecations(path: Path) -> list[str]:
     return [f"{path}:{lines[(old,)]}: `{old}` is now called `{new}`" for old, new in RENAMED.items() if old in keys]
 
 
-def completed(experiment: Experiment, options: dict[str, dict[str, Any]]) -> Experiment:
-    """With what follows from other sections of the file."""
+def complete_experiment(experiment: Experiment, options: dict[str, dict[str, Any]]) -> Experiment:
+    """The experiment with what follows from other sections of the file."""
     if experiment.other_cpus:
         options["emulate"] = options.get("emulate", {}) | {"cpus": list(experiment.other_cpus)}
     start = experiment.model.start if experiment.model.sources else "keras"
     whole = replace(experiment, options=options, reference=experiment.reference or f"{start}.fp32")
-    return trusting(whole) if experiment.model.trust else whole
+    return trust_model(whole) if experiment.model.trust else whole
 
 
-def trusting(experiment: Experiment) -> Experiment:
-    """The experiment with code inside of the model file allowed: the stage `load` is told so."""
+def trust_model(experiment: Experiment) -> Experiment:
+    """The experiment with code inside of the model file allowed: an option of the stage `load`."""
     options = experiment.options | {"load": experiment.options.get("load", {}) | {"trust": True}}
     return replace(experiment, model=replace(experiment.model, trust=True), options=options)
 
 
 def check_keys(data: dict[str, Any], stages: set[str]) -> None:
     """FieldError for a key of the experiment that is neither a field nor the name of a stage."""
-    known = [field.name for field in fields(Experiment) if field.name not in NO_KEYS]
+    keys = [field.name for field in fields(Experiment) if field.name not in NO_KEYS]
     for key in data:
-        if key not in known:
-            raise FieldError((str(key),), f"unknown key; known are {', '.join([*known, *sorted(stages)])}")
+        if key not in keys:
+            raise FieldError((str(key),), f"unknown key; known are {', '.join([*keys, *sorted(stages)])}")
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Own:
 
 
 @cache
-def own_sums() -> Own:
+def read_own_sums() -> Own:
     """The sums that the project itself vouches for."""
     sums: Own = decode(Own, tomllib.loads(OWN.read_text()))
     return sums
@@ -114,16 +114,16 @@ def is_own(experiment: Experiment, model: Manifest | None) -> bool:
     `model` is the verified manifest of `input.model`, with every file that the stages read of the model, its code among
     them. What counts is the content: a sum in the user's experiment is the user's word, and so is a name.
     """
-    known = set(own_sums().models.values())
+    own_models = set(read_own_sums().models.values())
     files = model.files.values() if model else ()
-    return bool(files) and all(file.sha256 in known for file in files) and has_own_data(experiment)
+    return bool(files) and all(file.sha256 in own_models for file in files) and has_own_data(experiment)
 
 
 def has_own_data(experiment: Experiment) -> bool:
     """Are its data the project's own, or has it none, as `inspect`? The arrays' sums are held when they are fetched."""
     if experiment.own_data:
         return False
-    return not experiment.dataset.sources or experiment.dataset.sha256 in own_sums().datasets.values()
+    return not experiment.dataset.sources or experiment.dataset.sha256 in read_own_sums().datasets.values()
 
 
 def find(name: str) -> Path:

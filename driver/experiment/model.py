@@ -45,7 +45,7 @@ class Model:
 
     @property
     def start(self) -> str:
-        """Where the way of the model begins: `keras` or `onnx`."""
+        """The framework that the model starts from: `keras` or `onnx`."""
         return "onnx" if str(self.sources[0]).endswith(".onnx") else "keras"
 
 
@@ -115,7 +115,7 @@ class Experiment:
     """`options` holds what the file says for stages by the name of their `run`: `{"latency": {"rounds": 20}}`.
     `reference` is the first float variant, where nothing is said; `images` the optional images that take part.
 
-    `draws`: on how many calibration sets each recipe is quantized. `split`: the images that judge: those of the test
+    `draws`: on how many calibration sets each recipe is quantized. `split`: the images that evaluate: those of the test
     set or, to choose recipes, those of the selection set. `recommended`: the variants to run on `other_cpus` too.
     """
 
@@ -143,5 +143,5 @@ class Experiment:
     @property
     def emulated(self) -> tuple[str, ...]:
         """The variants to run on other CPUs: those that are recommended; all quantized ones where none is."""
-        every = tuple(f"{image}.{recipe}" for image, found in self.recipes.items() for recipe in found)
+        every = tuple(f"{image}.{recipe}" for image, recipes in self.recipes.items() for recipe in recipes)
         return (self.recommended or every) if self.other_cpus else ()

@@ -16,41 +16,41 @@ PRESET, BASE = "preset", "recipe"
 At = tuple[str, ...]
 
 
-def resolve(given: Any, known: Collection[str] = ()) -> Any:
+def resolve_recipes(given: Any, catalog: Collection[str] = ()) -> Any:
     """What an experiment's `recipes` stand for: a preset's name, or recipes by image with `preset` beside them.
 
-    Of the images in `known`, a preset also has what their own files say. A recipe
-    may name another one of its image under `recipe`, and says only what it does otherwise.
+    A preset also has the recipes that the files of the images in `catalog` add to it. A recipe may name another one of
+    its image under `recipe`; it then has that one's settings, but for its own.
     """
     if isinstance(given, str):
         given = {PRESET: given}
     if not isinstance(given, Mapping):
         return given  # decode says what it must be
     own = {image: value for image, value in given.items() if image != PRESET}
-    images = preset(given[PRESET], ("recipes",), known) if PRESET in given else {}
+    images = load_preset(given[PRESET], ("recipes",), catalog) if PRESET in given else {}
     for image, recipes in own.items():
         images[image] = {**images.get(image, {}), **recipes} if isinstance(recipes, Mapping) else recipes
-    return {image: inherit(image, recipes) for image, recipes in images.items()}
+    return {image: merge_bases(image, recipes) for image, recipes in images.items()}
 
 
-def preset(name: Any, at: At, images: Collection[str] = ()) -> dict[str, Any]:
+def load_preset(name: Any, at: At, images: Collection[str] = ()) -> dict[str, Any]:
     """The recipes of a preset by image, with those of `images` own files. FieldError at `at` for an unknown preset."""
-    known = sorted(path.stem for path in PRESETS.glob("*.yaml"))
-    if name not in known:
-        raise FieldError(at, f"no preset '{name}'; known are {', '.join(known)}")
-    found: dict[str, Any] = yaml.safe_load((PRESETS / f"{name}.yaml").read_text())
-    return {**(found or {}), **declarations.presets(name, images)}
+    presets = sorted(path.stem for path in PRESETS.glob("*.yaml"))
+    if name not in presets:
+        raise FieldError(at, f"no preset '{name}'; known are {', '.join(presets)}")
+    recipes: dict[str, Any] = yaml.safe_load((PRESETS / f"{name}.yaml").read_text())
+    return {**(recipes or {}), **declarations.list_presets(name, images)}
 
 
-def inherit(image: str, recipes: Any) -> Any:
+def merge_bases(image: str, recipes: Any) -> Any:
     """The recipes of an image with those they are built upon merged in."""
     if not isinstance(recipes, Mapping):
         return recipes
     named = {str(name): settings for name, settings in recipes.items()}
-    return {name: merged(image, name, named, ()) for name in named}
+    return {name: merge_recipe(image, name, named, ()) for name in named}
 
 
-def merged(image: str, name: str, recipes: Mapping[str, Any], above: At) -> Any:
+def merge_recipe(image: str, name: str, recipes: Mapping[str, Any], above: At) -> Any:
     settings = recipes[name]
     if not isinstance(settings, Mapping) or BASE not in settings:
         return settings
@@ -60,7 +60,7 @@ def merged(image: str, name: str, recipes: Mapping[str, Any], above: At) -> Any:
     if base in (*above, name):
         raise FieldError(at, f"'{name}' is built upon itself")
     own = {key: value for key, value in settings.items() if key != BASE}
-    return {**merged(image, base, recipes, (*above, name)), **own}
+    return {**merge_recipe(image, base, recipes, (*above, name)), **own}
 
 
 def stage_for(stages: Sequence[Stage], image: str, name: str, given: Mapping[str, Any]) -> Stage:
@@ -74,29 +74,29 @@ def stage_for(stages: Sequence[Stage], image: str, name: str, given: Mapping[str
     if fitting:
         return max(fitting, key=lambda stage: len(stage.when))
     key = next(key for key in makers[0].when if not any(stage.when.get(key) == asked[key] for stage in makers))
-    known = dict.fromkeys(str(stage.when[key]) for stage in makers if key in stage.when)
-    raise FieldError(("recipes", image, name, key), f"must be one of {', '.join(known)}, not {asked[key]}")
+    allowed = dict.fromkeys(str(stage.when[key]) for stage in makers if key in stage.when)
+    raise FieldError(("recipes", image, name, key), f"must be one of {', '.join(allowed)}, not {asked[key]}")
 
 
 def is_cpu_invariant(stage: Stage, given: Mapping[str, Any]) -> bool:
     """Does the recipe give the same answers on every CPU, by what its stage declares?"""
-    return fits(stage, given, stage.cpu_invariant)
+    return has_all_settings(stage, given, stage.cpu_invariant)
 
 
 def saturates(stage: Stage, given: Mapping[str, Any]) -> bool:
     """Does it multiply uint8 by int8 in all their bits, by what its stage declares?"""
-    return fits(stage, given, stage.saturates)
+    return has_all_settings(stage, given, stage.saturates)
 
 
-def fits(stage: Stage, given: Mapping[str, Any], choices: Sequence[Mapping[str, Any]]) -> bool:
+def has_all_settings(stage: Stage, given: Mapping[str, Any], choices: Sequence[Mapping[str, Any]]) -> bool:
     """Has the recipe all settings of one of the `choices`? A setting that it doesn't have is the stage's default."""
     settings = {name: given.get(name, option.default) for name, option in stage.options.items()}
     return any(all(settings.get(key) == value for key, value in wanted.items()) for wanted in choices)
 
 
-def maker(step: Step) -> Stage | None:
+def find_maker(step: Step) -> Stage | None:
     """The stage that makes the recipe of this step; None for any other step."""
-    stages = declarations.files()[step.image].stage if step.image in declarations.files() else ()
+    stages = declarations.read_all()[step.image].stage if step.image in declarations.read_all() else ()
     return next((stage for stage in stages if stage.takes_recipe and stage.run == step.run), None)
 
 

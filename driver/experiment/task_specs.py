@@ -1,4 +1,4 @@
-"""The table of tasks: what each is judged by, and which of its metrics gates may be on.
+"""The table of tasks: the headline metric of each, and the metrics that gates may be on.
 
 A new task is a line here, a module in driver/analysis/tasks/ that computes its metrics, and its score in
 shared/tasks.py, by which stages choose layers. Nothing else branches on a task's name.
@@ -14,7 +14,7 @@ from shared.data.samples import Task
 class TaskSpec:
     """One task.
 
-    `headline` is the metric that a variant is judged by; where it can't be computed, the first one that can is.
+    `headline` is the metric that variants are compared by; where it can't be computed, the first one that can is.
     `judged_by` says what the outputs are held against: labels, the model's own inputs, or the outputs of the reference.
     `has_classes`: is an answer the class with the highest value, so that answers are right or wrong and can change?
     `gates` names the metrics that gates may be on. `ranks_labels`: are the samples ranked once for each label, which
@@ -45,4 +45,4 @@ TASKS = {
     "fidelity": TaskSpec("sqnr", "reference", ("sqnr", "cosine", "agreement")),
 }
 DEFAULT_TASK = "classification"  # of data that say nothing else
-UNLABELLED: Task = "fidelity"  # what is left to judge where labels are needed and there are none
+UNLABELLED: Task = "fidelity"  # the task that is left where others need labels and there are none

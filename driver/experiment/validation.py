@@ -18,7 +18,7 @@ DEFAULT_PRESET = "thorough"  # ours: it is there
 KINDS = ("float", "quantized", "saturating")  # of gates
 
 
-def check(experiment: Experiment, catalog: Catalog) -> None:
+def check_experiment(experiment: Experiment, catalog: Catalog) -> None:
     if not re.fullmatch(NAME, experiment.name) or experiment.name in RESERVED:
         raise FieldError(("name",), NAME_RULE)
     check_sources(("model", "sources"), experiment.model.sources)
@@ -33,8 +33,8 @@ def check(experiment: Experiment, catalog: Catalog) -> None:
 def check_recipes(experiment: Experiment, catalog: Catalog) -> None:
     for image, named in experiment.recipes.items():
         if image not in catalog or not any(stage.takes_recipe for stage in catalog[image]):
-            known = [name for name in catalog if any(s.takes_recipe for s in catalog[name])]
-            raise FieldError(("recipes", image), f"no such image; known are {', '.join(known)}")
+            names = [name for name in catalog if any(s.takes_recipe for s in catalog[name])]
+            raise FieldError(("recipes", image), f"no such image; known are {', '.join(names)}")
         for recipe in named:
             if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", recipe) or recipe == "fp32":
                 raise FieldError(("recipes", image, recipe), "is not a name for a recipe")
@@ -42,9 +42,9 @@ def check_recipes(experiment: Experiment, catalog: Catalog) -> None:
 
 def check_reference(experiment: Experiment, catalog: Catalog) -> None:
     images = [image for image in catalog if image != "keras" or experiment.model.start == "keras"]
-    known = [f"{image}.{recipe}" for image in images for recipe in ("fp32", *experiment.recipes.get(image, {}))]
-    if experiment.reference not in known:
-        raise FieldError(("reference",), f"must be one of {', '.join(known)}, not {experiment.reference}")
+    variants = [f"{image}.{recipe}" for image in images for recipe in ("fp32", *experiment.recipes.get(image, {}))]
+    if experiment.reference not in variants:
+        raise FieldError(("reference",), f"must be one of {', '.join(variants)}, not {experiment.reference}")
 
 
 def check_options(experiment: Experiment, catalog: Catalog) -> None:
@@ -72,15 +72,15 @@ def check_dataset(dataset: Dataset, *, own: bool) -> None:
 def check_gates(gates: Gates, task: str) -> None:
     """`task` is `auto` where the labels are going to tell it."""
     specs = [TASKS[task]] if task in TASKS else TASKS.values()
-    known = tuple(dict.fromkeys(name for spec in specs for name in spec.gates))
+    metrics = tuple(dict.fromkeys(name for spec in specs for name in spec.gates))
     for kind in KINDS:
-        for figure, bound in getattr(gates, kind).items():
-            if figure not in known:
-                raise FieldError(("gates", kind, figure), f"unknown key; known are {', '.join(known)}")
+        for metric, bound in getattr(gates, kind).items():
+            if metric not in metrics:
+                raise FieldError(("gates", kind, metric), f"unknown key; known are {', '.join(metrics)}")
             if bound.min is None and bound.max is None:
-                raise FieldError(("gates", kind, figure), "must have min, max or both")
+                raise FieldError(("gates", kind, metric), "must have min, max or both")
             if bound.confidence is not None and not 0 < bound.confidence < 1:
-                raise FieldError(("gates", kind, figure, "confidence"), "must be between 0 and 1, such as 0.95")
+                raise FieldError(("gates", kind, metric, "confidence"), "must be between 0 and 1, such as 0.95")
 
 
 def check_draws(experiment: Experiment) -> None:
@@ -92,10 +92,10 @@ def check_draws(experiment: Experiment) -> None:
     if experiment.select.draws < 1:
         raise FieldError(("select", "draws"), "must be at least 1")
     if experiment.select.preset != DEFAULT_PRESET:
-        recipes.preset(experiment.select.preset, ("select", "preset"))
+        recipes.load_preset(experiment.select.preset, ("select", "preset"))
     if experiment.curve.images and not experiment.curve.variants:
         raise FieldError(("curve", "variants"), "must name the variants to draw the curve of")
-    quantized = [f"{image}.{recipe}" for image, found in experiment.recipes.items() for recipe in found]
+    quantized = [f"{image}.{recipe}" for image, names in experiment.recipes.items() for recipe in names]
     check_known(("curve", "variants"), experiment.curve.variants, quantized, "quantized variant")
     check_known(("recommended",), experiment.recommended, quantized, "quantized variant")
     check_known(("other_cpus",), experiment.other_cpus, cpus.CPUS, "CPU to emulate")

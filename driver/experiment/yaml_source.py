@@ -31,7 +31,7 @@ def load(path: Path) -> tuple[Any, Lines]:
 
 @lru_cache(maxsize=4)
 def parse(text: str, path: Path) -> tuple[Any, Lines]:
-    """As `load`, of the text of the file `path`. A command asks for one file several times."""
+    """What `load` returns, from the text of the file `path`. Cached: a command loads one file several times."""
     refuse_bomb(text, path)
     root, data = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
     if root is None:
@@ -58,7 +58,7 @@ class Measure:
 
     def __init__(self) -> None:
         self.opened = [Size()]
-        self.known: dict[str | None, Size] = {}
+        self.anchors: dict[str | None, Size] = {}
 
     def see(self, event: yaml.Event) -> None:
         """ValueError for an alias of what it is in."""
@@ -67,11 +67,11 @@ class Measure:
         elif isinstance(event, yaml.CollectionEndEvent):
             ended = self.opened.pop()
             self.opened[-1].add(ended)
-            self.known[ended.anchor] = ended
+            self.anchors[ended.anchor] = ended
         elif isinstance(event, yaml.AliasEvent):
             if any(each.anchor == event.anchor for each in self.opened[1:]):
                 raise ValueError("it refers to itself")
-            self.opened[-1].add(self.known.get(event.anchor, Size(depth=0)))
+            self.opened[-1].add(self.anchors.get(event.anchor, Size(depth=0)))
         elif isinstance(event, yaml.ScalarEvent):
             self.opened[-1].add(Size(depth=0))
 
@@ -87,7 +87,7 @@ class Measure:
 def refuse_bomb(text: str, path: Path) -> None:
     """CrossquantError with the line where the file is too deep or too large to be read, before anything is made of it.
 
-    A few lines of aliases to one another stand for billions of values. The parser's events are told one by one.
+    A few lines of aliases to one another stand for billions of values. The parser's events come one by one.
     """
     measure = Measure()
     for event in yaml.parse(text, yaml.SafeLoader):
@@ -116,7 +116,7 @@ def walk(node: yaml.Node, at: tuple[str, ...], lines: Lines, path: Path) -> None
             walk(value, child, lines, path)
 
 
-def located(path: Path, lines: Lines, error: FieldError) -> CrossquantError:
+def locate_error(path: Path, lines: Lines, error: FieldError) -> CrossquantError:
     """`error` with the file and the line of the field, or of the nearest one around it that is there."""
     at = error.path
     while at not in lines:

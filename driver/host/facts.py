@@ -1,4 +1,4 @@
-"""What this machine is: figures mean little without it."""
+"""A description of this machine: metrics mean little without it."""
 
 import os
 import platform
@@ -24,5 +24,5 @@ def cpus() -> list[int]:
 
 
 def cores() -> int:
-    """How many they are."""
+    """The number of these CPUs."""
     return len(cpus())

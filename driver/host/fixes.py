@@ -1,4 +1,4 @@
-"""What can be mended on this host without asking: .env for Compose, wheels for the builds, the base image."""
+"""What can be fixed on this host without asking: .env for Compose, wheels for the builds, the base image."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ COMPOSE_CPUS = 2  # what compose.yaml gives a container
 PASSED_ON = ("BASE_IMAGE", "TORCH_INDEX", "HTTPS_PROXY")
 
 
-def everything() -> Iterator[str]:
+def apply_all() -> Iterator[str]:
     """Do what makes `docker compose build` work here; a line for each thing done."""
     yield from copy_wheels()
     if write_env(environment()):

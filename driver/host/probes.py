@@ -29,7 +29,7 @@ def connect() -> docker.DockerClient | None:
 
 
 def compose_version() -> str | None:
-    """Of Compose v2 or later, None where there is none."""
+    """The version of Compose, v2 or later; None where there is none."""
     if shutil.which("docker") is None:
         return None
     command = ["docker", "compose", "version", "--short"]
@@ -39,7 +39,7 @@ def compose_version() -> str | None:
 
 
 def bubblewrap_version() -> str:
-    """Such as `bubblewrap 0.8.0`, "" where it is not on this host."""
+    """The version, such as `bubblewrap 0.8.0`; "" where it is not on this host."""
     if shutil.which("bwrap") is None:
         return ""
     return subprocess.run(["bwrap", "--version"], capture_output=True, text=True, check=False).stdout.strip()

@@ -39,19 +39,19 @@ def decode(archive: Path) -> Arrays:
     )
 
 
-def sums(arrays: Arrays) -> dict[str, str]:
+def hash_arrays(arrays: Arrays) -> dict[str, str]:
     """SHA-256 of each array's raw bytes, in C order."""
     return {name: hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest() for name, array in arrays.items()}
 
 
-def check(arrays: Arrays, expected: Mapping[str, str], origin: str) -> None:
+def check_arrays(arrays: Arrays, expected: Mapping[str, str], origin: str) -> None:
     """CrossquantError for the first array whose raw bytes don't have their SHA-256 sum."""
-    found = sums(arrays)
-    for name, wanted in expected.items():
-        if found.get(name) != wanted:
+    sums = hash_arrays(arrays)
+    for name, sum_expected in expected.items():
+        if sums.get(name) != sum_expected:
             raise CrossquantError(
-                f"{origin}: {name} has the SHA-256 {found.get(name, 'of nothing')[:12]}, "
-                f"{wanted[:12]} is expected: it is another data set, or damaged; delete it and run again"
+                f"{origin}: {name} has the SHA-256 {sums.get(name, 'of nothing')[:12]}, "
+                f"{sum_expected[:12]} is expected: it is another data set, or damaged; delete it and run again"
             )
 
 

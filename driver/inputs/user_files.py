@@ -1,4 +1,4 @@
-"""The user's own model and data, copied to the volume and sealed: every file of them is part of the hash."""
+"""The user's own model and data, copied to the volume with a manifest: every file of them is part of the hash."""
 
 import os
 import shutil
@@ -28,11 +28,11 @@ def find(source: Source) -> Path:
 
 
 def model_files(path: Path, model: Model) -> dict[str, Path]:
-    """What is copied for a model, by its name in the artifact. CrossquantError where it is none that is known."""
+    """What is copied for a model, by its name in the artifact. CrossquantError for an unknown kind of model."""
     if path.is_dir():
         if not (path / SAVED_MODEL).exists():
             raise CrossquantError(f"{path} is a folder without {SAVED_MODEL}: give a SavedModel, or a model file")
-        files = {f"{path.name}/{name}": path / name for name in below(path)}
+        files = {f"{path.name}/{name}": path / name for name in list_below(path)}
     elif path.suffix.lower() in MODELS:
         refuse_wrong_kind(path, "a model")
         files = {path.name: path}
@@ -48,7 +48,7 @@ def model_files(path: Path, model: Model) -> dict[str, Path]:
 
 def data_files(path: Path) -> dict[str, Path]:
     """What is copied of the data, by its name in the artifact. CrossquantError where there is nothing."""
-    names = below(path) if path.is_dir() else [path.name]
+    names = list_below(path) if path.is_dir() else [path.name]
     if not names:
         raise CrossquantError(f"{path} is empty: put the data there")
     if path.is_file():
@@ -62,13 +62,13 @@ def refuse_wrong_kind(path: Path, wanted: str) -> None:
         raise CrossquantError(f"{path} is {wrong}, not {wanted}: get the file itself")
 
 
-def below(folder: Path) -> list[str]:
+def list_below(folder: Path) -> list[str]:
     """Relative names of all files in `folder`; caches and hidden files left out.
 
     Links are followed within the folder. CrossquantError for one that leads out of it: who made the folder may not be
     who copies it, and could have any file of this host put where a stage reads it. Also for what is no file.
     """
-    found, linked = [], 0
+    relative, linked = [], 0
     resolve = cache(real_path)  # else each link resolves all links on the way to it once more
     for place, folders, names in os.walk(folder, followlinks=True):
         linked += Path(place).is_symlink() and place != str(folder)
@@ -81,8 +81,8 @@ def below(folder: Path) -> list[str]:
         for path in (Path(place) / name for name in shown):
             if not path.is_file():  # a pipe would be waited for without end
                 raise CrossquantError(f"{path} is no file: take it away, or put a file there")
-            found.append(path.relative_to(folder).as_posix())
-    return found
+            relative.append(path.relative_to(folder).as_posix())
+    return relative
 
 
 def real_path(path: Path) -> Path:
@@ -103,12 +103,12 @@ def refuse_link(path: Path, folder: Path, resolve: Callable[[Path], Path]) -> No
         raise CrossquantError(f"{path} is a link {where}: take it away")
 
 
-def hashed(files: dict[str, Path]) -> dict[str, File]:
+def hash_files(files: dict[str, Path]) -> dict[str, File]:
     return {name: File(store.file_sha256(path), path.stat().st_size) for name, path in sorted(files.items())}
 
 
 def copy(files: dict[str, Path], folder: Path) -> None:
-    """Readable by everyone: the containers run as another user."""
+    """Copy files so that everyone can read them: the containers run as another user."""
     for name, path in files.items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)

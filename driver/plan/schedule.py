@@ -22,8 +22,8 @@ def make(
     code = CodeHasher()
     steps = add_code_hashes(expand(experiment, catalog), code)
     locations = {step.output: f"{experiment.name}/{step.image}/{step.output}" for step in steps}
-    first = [step for batch in batches([step for step in steps if step.turn == 1], set(inputs)) for step in batch]
-    ordered = first + in_turn(steps, first)
+    first = [step for batch in cut_batches([step for step in steps if step.turn == 1], set(inputs)) for step in batch]
+    ordered = first + order_later_turns(steps, first)
     return Plan(
         schema=PLAN_SCHEMA,
         experiment=experiment.name,
@@ -49,7 +49,7 @@ def add_code_hashes(steps: Iterable[Step], code: CodeHasher) -> list[Step]:
     return hashed
 
 
-def batches(steps: Iterable[Step], there: set[str]) -> Iterator[list[Step]]:
+def cut_batches(steps: Iterable[Step], there: set[str]) -> Iterator[list[Step]]:
     """Cut `steps` into batches of one image each; every step comes after those it needs.
 
     Of the images that can go on, the one goes first that can do all it has left to do; else the one that can do most.
@@ -60,7 +60,7 @@ def batches(steps: Iterable[Step], there: set[str]) -> Iterator[list[Step]]:
         best: list[Step] = []
         for image in dict.fromkeys(step.image for step in left):
             mine = [step for step in left if step.image == image]
-            batch = possible(mine, there, everything)
+            batch = select_possible(mine, there, everything)
             if len(batch) == len(mine):
                 best = batch
                 break
@@ -74,24 +74,24 @@ def batches(steps: Iterable[Step], there: set[str]) -> Iterator[list[Step]]:
         left = [step for step in left if step not in best]
 
 
-def in_turn(steps: Iterable[Step], first: Sequence[Step]) -> list[Step]:
+def order_later_turns(steps: Iterable[Step], first: Sequence[Step]) -> list[Step]:
     """The later turns of what is repeated: turn after turn, in each the images in the order of `first`."""
     images = list(dict.fromkeys(step.image for step in first))
     later = [step for step in steps if step.turn > 1]
     return sorted(later, key=lambda step: (step.turn, images.index(step.image)))
 
 
-def possible(steps: list[Step], there: set[str], everything: set[str]) -> list[Step]:
+def select_possible(steps: list[Step], there: set[str], everything: set[str]) -> list[Step]:
     """Those of `steps` (of one image) that can be made in a row from what is `there`, in order."""
     there, batch, waiting = set(there), [], list(steps)
-    while ready := [s for s in waiting if needs(s, everything) <= there]:
+    while ready := [s for s in waiting if list_needs(s, everything) <= there]:
         batch.append(ready[0])
         there.add(ready[0].output)
         waiting.remove(ready[0])
     return batch
 
 
-def needs(step: Step, everything: set[str]) -> set[str]:
+def list_needs(step: Step, everything: set[str]) -> set[str]:
     return set(step.inputs) | (set(step.optional) & everything)
 
 

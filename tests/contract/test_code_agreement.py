@@ -11,7 +11,7 @@ from driver.plan import expand
 from shared.artifacts.code_hash import CodeHasher
 from shared.artifacts.store import ROOT
 
-IMAGES = declarations.load(declarations.optional())
+IMAGES = declarations.load(declarations.list_optional())
 HASHES = """
 import json, sys
 from pathlib import Path
@@ -32,7 +32,7 @@ def test_the_image_s_own_python_computes_what_the_driver_does(image: str, tmp_pa
     (tmp_path / "images").mkdir()
     (tmp_path / "shared").symlink_to(ROOT / "shared")
     (tmp_path / "images" / image).symlink_to(ROOT / "images" / image)
-    steps = [expand.made_by(stage, image, stage.output, {}) for stage in IMAGES[image]]
+    steps = [expand.make_step(stage, image, stage.output, {}) for stage in IMAGES[image]]
     given = [
         {
             "output": step.output,

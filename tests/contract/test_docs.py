@@ -49,7 +49,7 @@ RUN_BY = {
     "./crossquant list": "e2e/test_run.py::test_list_shows_every_stage_and_that_it_is_fresh",
     "./crossquant diff mlperf-tiny.selected resnet8-cifar10": "e2e/test_run.py::test_two_runs_side_by_side",
     "./crossquant fetch": "e2e/test_readme.py::test_fetch_brings_what_a_run_needs",
-    "./crossquant doctor": "e2e/test_run.py::test_doctor_tells_what_this_host_has",
+    "./crossquant doctor": "e2e/test_run.py::test_doctor_shows_what_this_host_has",
     "./crossquant run --select --experiment mlperf-tiny": (
         "e2e/test_quantization.py::test_recipes_are_chosen_on_training_images_and_the_winners_tested_once"
     ),

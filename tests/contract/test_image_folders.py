@@ -16,7 +16,7 @@ from shared.artifacts import code_hash
 from shared.artifacts.store import ROOT
 
 IMAGES = sorted(path.parent.name for path in ROOT.glob("images/*/stages.toml"))
-CATALOG = declarations.load(declarations.optional())
+CATALOG = declarations.load(declarations.list_optional())
 STAGES = [pytest.param(image, stage, id=f"{image}-{stage.run}") for image in IMAGES for stage in CATALOG[image]]
 TYPES = {
     "bool": bool,
@@ -80,7 +80,7 @@ def recipe_fields(module: str) -> dict[str, str]:
 
 def services(image: str) -> dict[str, Any]:
     """Of the Compose file that has the image's service: an optional image brings its own."""
-    path = folder(image) / "compose.yaml" if image in declarations.optional() else ROOT / "compose.yaml"
+    path = folder(image) / "compose.yaml" if image in declarations.list_optional() else ROOT / "compose.yaml"
     found: dict[str, Any] = yaml.safe_load(path.read_text())["services"]
     return found
 
@@ -193,7 +193,7 @@ def test_the_image_has_a_compose_service_that_builds_it(image: str) -> None:
     assert service["network_mode"] == "none"
 
 
-@pytest.mark.parametrize("image", declarations.optional())
+@pytest.mark.parametrize("image", declarations.list_optional())
 def test_an_optional_service_is_as_locked_down_as_the_others(image: str) -> None:
     own, other = services(image)[image], services("onnx")["onnx"]
     for key in ("user", "read_only", "tmpfs", "cap_drop", "security_opt", "network_mode", "cpuset", "mem_limit"):

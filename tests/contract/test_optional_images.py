@@ -10,7 +10,7 @@ import yaml
 from driver.catalog import declarations
 from shared.artifacts.store import ROOT
 
-OPTIONAL = [name for name in declarations.optional() if (ROOT / f"images/{name}/compose.yaml").exists()]
+OPTIONAL = [name for name in declarations.list_optional() if (ROOT / f"images/{name}/compose.yaml").exists()]
 
 per_image = pytest.mark.parametrize("image", OPTIONAL)
 
@@ -24,7 +24,7 @@ def own(image: str) -> dict[str, Any]:
 
 
 def test_every_optional_image_has_a_compose_file() -> None:
-    assert tuple(OPTIONAL) == declarations.optional()
+    assert tuple(OPTIONAL) == declarations.list_optional()
 
 
 @per_image
@@ -47,7 +47,7 @@ def test_it_waits_for_its_folder_and_the_comparison_for_it(image: str) -> None:
 def test_the_comparison_can_write_to_no_evidence() -> None:
     """Its service mounts the experiment's folder, in which it renames, and each image's folder read-only upon that."""
     folder = "${EXPERIMENT:-resnet8-cifar10}"
-    for image in declarations.load(declarations.optional()):
+    for image in declarations.load(declarations.list_optional()):
         path = f"images/{image}/compose.yaml" if image in OPTIONAL else "compose.yaml"
         mounts = services(ROOT / path)["compare"]["volumes"]
         assert f"${{CROSSQUANT_VOLUMES:-./volumes}}/{folder}/{image}:/app/volumes/{folder}/{image}:ro" in mounts

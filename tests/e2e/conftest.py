@@ -32,7 +32,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(lack)
     if item.get_closest_marker("mounts") and os.geteuid() != 0:
         pytest.skip("mounting a small or read-only disk needs root")
-    if item.get_closest_marker("sandbox") and (lack := bubblewrap.trial().lack):
+    if item.get_closest_marker("sandbox") and (lack := bubblewrap.try_sandbox().lack):
         pytest.skip(lack)
 
 
@@ -43,8 +43,8 @@ def docker_lack() -> str:
     return "" if probes.compose_version() else "no Compose v2: `make docker-host` installs it"
 
 
-def told_by(row: dict[str, Any]) -> dict[str, Any]:
-    """What a row tells of its accuracy and its drift, as `Variant` has it."""
+def summarize_row(row: dict[str, Any]) -> dict[str, Any]:
+    """The accuracy and the drift of a row, by the names of `Variant`."""
     accuracy = next((metric for metric in row["metrics"] if metric["name"] == "accuracy"), {})
     delta, drift = accuracy.get("delta"), row["drift"] or {}
     return {
@@ -112,7 +112,7 @@ class Driver:
         return content
 
     def rows(self, experiment: str = "resnet8-cifar10") -> dict[str, dict[str, Any]]:
-        return {row["name"]: row | told_by(row) for row in self.comparison(experiment)["variants"]}
+        return {row["name"]: row | summarize_row(row) for row in self.comparison(experiment)["variants"]}
 
     def manifest(self, artifact: str, image: str, experiment: str = "resnet8-cifar10") -> dict[str, Any]:
         content: dict[str, Any] = json.loads((self.folder(artifact, image, experiment) / "artifact.json").read_text())
@@ -133,7 +133,7 @@ def here_alone() -> dict[str, Any]:
     """The default experiment with its recipes written out, and without other CPUs."""
     content: dict[str, Any] = yaml.safe_load(DEFAULT.read_text())
     left = {key: value for key, value in content.items() if key not in ("other_cpus", "recommended")}
-    return left | {"recipes": recipes.resolve(content["recipes"])}
+    return left | {"recipes": recipes.resolve_recipes(content["recipes"])}
 
 
 @pytest.fixture

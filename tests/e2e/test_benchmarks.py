@@ -87,7 +87,7 @@ def test_each_peer_has_a_row_beside_ours() -> None:
     assert all(re.fullmatch(r"\d+\.\d\d%", row[3]) for row in table[2:5])
 
 
-def test_8_bits_are_judged_with_and_without_outliers() -> None:
+def test_8_bits_are_evaluated_with_and_without_outliers() -> None:
     [table] = tables(small("ordinary").stdout)
     assert first_column(table) == ["float", "all", "scores up to 20", "scores up to 10", "scores up to 5"]
 

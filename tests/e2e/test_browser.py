@@ -87,7 +87,7 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The source of axe-core, from the registry of npm packages."""
     archive = tmp_path_factory.mktemp("axe") / "axe.tgz"
     try:
-        download.by_npm(AXE, archive, lambda *_: None)
+        download.download_npm(AXE, archive, lambda *_: None)
     except CrossquantError as error:
         pytest.skip(f"no axe-core: {error}")
     with tarfile.open(archive) as tar:
@@ -177,7 +177,7 @@ def test_labels_of_a_plot_do_not_overlap(browser: Browser, pages: dict[str, str]
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-def test_remarks_are_in_sight_at_their_row_however_far_it_is_scrolled(
+def test_row_warnings_are_in_sight_at_their_row_however_far_it_is_scrolled(
     browser: Browser, pages: dict[str, str], screen: str
 ):
     look(browser, pages["thorough"], screen=screen)

@@ -33,7 +33,7 @@ def docker(tmp_path, monkeypatch):
 
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
     monkeypatch.setattr(logs, "LOGS", tmp_path / "logs")
-    monkeypatch.setattr(fixes, "everything", lambda: iter(()))
+    monkeypatch.setattr(fixes, "apply_all", lambda: iter(()))
     monkeypatch.setattr(probes, "connect", object)
     return put
 

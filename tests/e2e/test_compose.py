@@ -85,7 +85,7 @@ def test_the_service_of_the_comparison_can_write_to_no_evidence(compose: Compose
     ], done.stderr
 
 
-def test_files_belong_to_the_user_that_compose_is_told(compose: Compose, up: Done) -> None:
+def test_files_belong_to_the_user_that_compose_is_given(compose: Compose, up: Done) -> None:
     assert up.exit_code == 0
     paths = (compose.driver.volumes / "resnet8-cifar10").rglob("*")
     assert {(path.stat().st_uid, path.stat().st_gid) for path in paths} == {(os.getuid(), os.getgid())}

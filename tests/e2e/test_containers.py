@@ -50,7 +50,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
     for image in IMAGES:
         (tmp_path / CHOSEN.name / image).mkdir(parents=True)
     (tmp_path / "inputs").mkdir()
-    return schedule.make(CHOSEN, declarations.load(), fetching.locations(CHOSEN, sample=True), facts.cores())
+    return schedule.make(CHOSEN, declarations.load(), fetching.list_locations(CHOSEN, sample=True), facts.cores())
 
 
 def inspect(name: str) -> dict[str, Any]:

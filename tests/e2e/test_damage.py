@@ -56,7 +56,7 @@ DAMAGES: tuple[tuple[str, Damage], ...] = (
     ("engine", "command"),
     [("venv", ["report"]), pytest.param("docker", ["run", "--sample", "--engine", "docker"], marks=pytest.mark.docker)],
 )
-def test_a_damaged_comparison_is_told_and_made_anew(
+def test_a_damaged_comparison_is_reported_and_made_anew(
     finish: Finish, tmp_path: Path, engine: str, command: list[str]
 ) -> None:
     driver, arguments = copied(finish(engine), tmp_path), command
@@ -66,10 +66,12 @@ def test_a_damaged_comparison_is_told_and_made_anew(
         damage(folder / name)
         done = driver(*arguments)
         assert done.exit_code == 0, done.stderr
-        told = [line for line in done.stdout.splitlines() if line.startswith("the comparison was damaged: made anew")]
-        assert len(told) == 1 and name in told[0], done.stdout
+        reports = [
+            line for line in done.stdout.splitlines() if line.startswith("the comparison was damaged: made anew")
+        ]
+        assert len(reports) == 1 and name in reports[0], done.stdout
         assert "99.99" not in done.stdout
-        assert done.stdout.replace(told[0] + "\n", "") == first.stdout
+        assert done.stdout.replace(reports[0] + "\n", "") == first.stdout
         assert contents(folder) == whole, name
     assert driver(*arguments).stdout == first.stdout
 

@@ -12,7 +12,7 @@ import pytest
 from composing import Compose
 from conftest import DEFAULT, Done, Driver, Finish, Finished
 
-from driver.engines.venv import ensure
+from driver.engines.venv import ensure_environment
 from driver.inputs import fetching
 from shared.artifacts.store import MANIFEST, ROOT, volumes
 
@@ -147,7 +147,7 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of Keras 2.8 with what Keras 3 refuses, and data of which it knows every label."""
     folder = tmp_path_factory.mktemp("old")
     done = subprocess.run(
-        [ensure("keras"), "-c", KERAS_2, folder], cwd=ROOT, capture_output=True, text=True, check=False
+        [ensure_environment("keras"), "-c", KERAS_2, folder], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     return folder
@@ -209,7 +209,7 @@ hostile.archive(Path(sys.argv[1]), hostile.calling("keras.utils", "plot_model", 
 def test_a_file_that_calls_what_it_should_not(command: str, docker_driver: Driver, tmp_path: Path) -> None:
     """Refused in one line by both commands, unless it is trusted: then Keras itself is asked."""
     path = tmp_path / "odd.keras"
-    subprocess.run([ensure("keras"), "-c", HOSTILE, path], cwd=ROOT, capture_output=True, check=True)
+    subprocess.run([ensure_environment("keras"), "-c", HOSTILE, path], cwd=ROOT, capture_output=True, check=True)
     np.savez(tmp_path / "data.npz", x=np.random.default_rng(0).normal(size=(60, 3)).astype("f"))
     if command == "run":
         made = docker_driver("new", "--model", str(path), "--data", str(tmp_path / "data.npz"))

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from conftest import Driver, Edit, Finish, containers, end, read_until
 
-from driver.engines.venv import ensure
+from driver.engines.venv import ensure_environment
 from driver.host import probes
 
 Write = Callable[[Edit], str]
@@ -40,7 +40,7 @@ def mounted(folder: Path, options: str) -> Iterator[None]:
         subprocess.run(["umount", folder], check=True)
 
 
-def sealed(driver: Driver) -> set[str]:
+def list_finished(driver: Driver) -> set[str]:
     return {path.parent.name for path in driver.volumes.rglob("artifact.json")}
 
 
@@ -57,7 +57,7 @@ def test_a_file_that_is_no_model(driver: Driver, experiment: Write, tmp_path: Pa
     assert done.exit_code == 3
     assert "keras.fp32 failed: keras.fp32: Keras 3.15.1 can't load my.keras: " in done.stdout
     assert driver.rows()["torch.int8"]["status"] == "skipped"
-    assert "calibration" in sealed(driver)
+    assert "calibration" in list_finished(driver)
     assert driver.leftovers() == []
 
 
@@ -66,7 +66,7 @@ def test_a_model_for_other_images(driver: Driver, experiment: Write, tmp_path: P
         "import keras, sys; i = keras.Input((28, 28, 1)); x = keras.layers.Flatten()(i);"
         "keras.Model(i, keras.layers.Dense(10)(x)).save(sys.argv[1])"
     )
-    subprocess.run([ensure("keras"), "-c", code, tmp_path / "mnist.keras"], check=True, capture_output=True)
+    subprocess.run([ensure_environment("keras"), "-c", code, tmp_path / "mnist.keras"], check=True, capture_output=True)
     done = driver.run("keras.fp32", "--experiment", experiment(model_from(tmp_path / "mnist.keras")))
     assert done.exit_code == 3
     assert "failed" in done.stdout
@@ -136,7 +136,7 @@ def test_a_full_disk(driver: Driver) -> None:
         assert done.exit_code == 3
         assert "the disk is full: free some space and run again; what is finished is kept" in done.stdout + done.stderr
         assert driver.leftovers() == []
-        assert "dataset" in sealed(driver)
+        assert "dataset" in list_finished(driver)
 
 
 @pytest.mark.mounts
@@ -231,7 +231,7 @@ def test_stopped_by_hand(driver: Driver, started: Start, endless: str, with_sign
     done = end(process)
     assert done.exit_code == 130
     assert done.stderr == "stopped: finished artifacts are kept, run again to go on\n"
-    assert {"dataset", "keras.fp32", "predictions.keras.fp32"} <= sealed(driver)
+    assert {"dataset", "keras.fp32", "predictions.keras.fp32"} <= list_finished(driver)
     assert driver.leftovers() == []
     if driver.engine == "docker":
         assert containers(driver) == []
@@ -313,7 +313,7 @@ def test_a_stage_that_takes_longer_than_it_may(driver: Driver, experiment: Write
     done = driver.run("latency.keras", "--experiment", experiment(edit))
     assert done.exit_code == 3
     assert "not ready after 10 s: raise limits.stage_seconds" in done.stdout
-    assert "latency.keras" not in sealed(driver)
+    assert "latency.keras" not in list_finished(driver)
     assert driver.leftovers() == []
 
 
@@ -376,7 +376,7 @@ def test_a_daemon_that_goes_away_in_mid_run(docker_driver: Driver, endless: str,
     assert done.stderr.startswith(
         "error: the Docker daemon went away while image 'keras' ran: start it and run again; "
     )
-    assert "predictions.keras.fp32" in sealed(docker_driver)
+    assert "predictions.keras.fp32" in list_finished(docker_driver)
     assert docker_driver.run("exported", "--force").exit_code == 0, "the daemon is back: the next run cleans up"
     assert containers(docker_driver) == []
     assert docker_driver.leftovers() == []

@@ -11,7 +11,7 @@ from conftest import Done, Driver
 
 from driver.cli import main as command_line
 from driver.engines import docker
-from driver.engines.venv import ensure
+from driver.engines.venv import ensure_environment
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
 from shared.artifacts.store import ROOT
@@ -33,7 +33,9 @@ NO_LANDLOCK = {
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hostile")
-    subprocess.run([ensure("keras"), "tests/e2e/hostile_files.py", folder], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(
+        [ensure_environment("keras"), "tests/e2e/hostile_files.py", folder], cwd=ROOT, check=True, capture_output=True
+    )
     return folder
 
 
@@ -113,7 +115,7 @@ onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], 
 def test_the_name_of_a_node_is_no_code(command: str, files: Path, tmp_path: Path) -> None:
     """PyTorch writes the names of modules into Python source. The model is sound, and needs no --trust."""
     path = tmp_path / "named.onnx"
-    subprocess.run([ensure("onnx"), "-c", NAMED, path], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run([ensure_environment("onnx"), "-c", NAMED, path], cwd=ROOT, check=True, capture_output=True)
     driver = Driver(tmp_path / "volumes", "docker")
     if command == "run":
         arrays = np.load(files / "data.npz")

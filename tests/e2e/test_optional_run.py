@@ -18,7 +18,7 @@ from driver.host import probes
 
 pytestmark = pytest.mark.docker
 
-IMAGES = declarations.optional()
+IMAGES = declarations.list_optional()
 NAMES = {f"{image}.{name}" for image in IMAGES for name in ("fp32", "int8")}
 FILES = ("compose.yaml", *(f"images/{image}/compose.yaml" for image in IMAGES))
 QUICK = {"passes": 1, "rounds": 1, "calls": 5}

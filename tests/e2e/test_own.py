@@ -13,7 +13,7 @@ import pytest
 from conftest import Done, Driver
 from PIL import Image
 
-from driver.engines.venv import ensure
+from driver.engines.venv import ensure_environment
 from driver.inputs import embedded_sample
 from driver.inputs.cifar10 import CLASSES
 from shared.artifacts.store import ROOT
@@ -28,7 +28,7 @@ FLOATS = ("keras.fp32", "onnx.fp32", "torch.fp32")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `own_files.py` makes."""
     folder = tmp_path_factory.mktemp("own files")
-    command = [ensure("keras"), "tests/e2e/own_files.py", folder]
+    command = [ensure_environment("keras"), "tests/e2e/own_files.py", folder]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder

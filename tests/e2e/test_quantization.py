@@ -149,5 +149,5 @@ def test_what_other_cpus_answer_is_on_the_row_and_in_the_decision(finished: Fini
 
 def test_the_presets_are_in_the_documents() -> None:
     text = (ROOT / "docs" / "quantization.md").read_text()
-    for path in (ROOT / "driver" / "presets").glob("*.yaml"):
+    for path in (ROOT / "driver" / "experiment" / "presets").glob("*.yaml"):
         assert f"`{path.stem}`" in text

@@ -40,12 +40,12 @@ def test_inspect_shows_the_default_model(driver: Driver) -> None:
     command = "driver/models/resnet8-cifar10.keras"
     done = driver("inspect", command, "--engine", driver.engine)
     assert done.exit_code == 0, done.stdout + done.stderr
-    told = [line.split() for line in done.stdout.splitlines()]
+    printed = [line.split() for line in done.stdout.splitlines()]
     lines = [line.split() for line in shown(f"./crossquant inspect {command}")]
     facts = [line for line in lines if line and (line[0] in ("inputs", "outputs", "layers", "operator"))]
     rows = [line for line in lines if len(line) == 8 and line[1].isdigit()]
     assert len(facts) == 4 and len(rows) == 3
-    assert [line for line in (*facts, *rows) if line not in told] == []
+    assert [line for line in (*facts, *rows) if line not in printed] == []
 
 
 def test_one_target_with_all_it_needs(finished: Finished) -> None:

@@ -63,7 +63,7 @@ def test_float_variants_answer_as_keras_does(finished: Finished, variant: str) -
 
 
 @pytest.mark.parametrize("variant", LOST)
-def test_what_saturates_on_this_cpu_loses_and_is_told_why(finished: Finished, variant: str) -> None:
+def test_what_saturates_on_this_cpu_loses_and_its_row_says_why(finished: Finished, variant: str) -> None:
     rows = finished.driver.rows()
     row = rows[variant]
     assert (row["status"], row["saturated"]) == ("ok", True)
@@ -145,7 +145,7 @@ def test_conversion_steps_say_what_each_tool_lost(finished: Finished) -> None:
     assert 10 < steps["onnx.fp32", "onnx.int8"]["drift"]["sqnr_db"] < 30
 
 
-def test_the_decision_names_a_variant_and_tells_every_other_one_why_not(finished: Finished) -> None:
+def test_the_decision_names_a_variant_and_why_each_other_one_is_not_chosen(finished: Finished) -> None:
     decision = finished.driver.comparison()["decision"]
     assert (decision["outcome"], decision["variant"] in QUANTIZED) == ("ship", True)
     assert decision["reasons"][0]["kind"] == "not_significantly_worse"
@@ -215,7 +215,7 @@ def test_onnx_runtime_and_pytorch_start_from_the_same_file(finished: Finished) -
     assert len({finished.driver.manifest(name, image_of(name))["inputs"]["onnx.fp32"] for name in names}) == 1
 
 
-def test_seals_say_what_made_them(finished: Finished) -> None:
+def test_manifests_say_what_made_them(finished: Finished) -> None:
     manifest = finished.driver.manifest("onnx.u8s8", "onnx")
     assert manifest["parameters"]["per_channel"] is True
     assert manifest["versions"]["onnxruntime"] == finished.driver.comparison()["versions"]["onnx"]["onnxruntime"]
@@ -324,7 +324,7 @@ def test_files_belong_to_the_caller(finished: Finished) -> None:
     assert {path.stat().st_uid for path in finished.driver.volumes.rglob("*")} == {owner}
 
 
-def test_doctor_tells_what_this_host_has(tmp_path: Path) -> None:
+def test_doctor_shows_what_this_host_has(tmp_path: Path) -> None:
     done = Driver(tmp_path)("doctor")
     assert done.exit_code == 0
     found = {line[6:22].strip() for line in done.stdout.splitlines() if line.startswith(("has", "lacks"))}

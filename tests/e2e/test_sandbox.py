@@ -20,7 +20,7 @@ import pytest
 from conftest import Done, Driver
 
 from driver.engines import bubblewrap, seccomp, venv
-from driver.engines.venv import FOLDER, ensure
+from driver.engines.venv import FOLDER, ensure_environment
 from shared.artifacts.store import ROOT
 from shared.contract import Plan
 
@@ -221,7 +221,7 @@ def made_models(host: Host) -> tuple[Path, Path]:
     code, attacks = host.folder / "my_layers.py", host.folder / "attack.py"
     code.write_text(LAYER)
     attacks.write_text(host.source())
-    command = [ensure("keras"), "-c", MODELS, str(host.folder), str(code), str(attacks)]
+    command = [ensure_environment("keras"), "-c", MODELS, str(host.folder), str(code), str(attacks)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return host.folder, code
@@ -344,10 +344,13 @@ def test_a_python_that_does_not_start_in_the_sandbox(host: Host, monkeypatch: py
     """As one with a library in a place that is not shown: what keeps it from starting is told."""
     monkeypatch.setenv("CROSSQUANT_VOLUMES", str(host.driver.volumes))
     plan = Plan(2, "mine", 1, 1, (), "", {}, (), own_model=False)
-    sandbox, python = bubblewrap.sandbox(bubblewrap.trial(), plan, "keras", FOLDER / "keras"), Path("/nowhere/python")
-    with sandbox.running([str(python), "-m", "shared.stage"]) as process:
+    sandbox, python = (
+        bubblewrap.make_sandbox(bubblewrap.try_sandbox(), plan, "keras", FOLDER / "keras"),
+        Path("/nowhere/python"),
+    )
+    with sandbox.run([str(python), "-m", "shared.stage"]) as process:
         assert process.wait() == 127
-        error = venv.sandbox_error(process, sandbox, python, "keras")
+        error = venv.find_sandbox_error(process, sandbox, python, "keras")
     assert str(error) == (
         "image 'keras' does not start in bubblewrap: bwrap: execvp /nowhere/python: No such file or directory"
     )
@@ -362,16 +365,16 @@ def test_an_ordinary_user_is_as_safe(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip("an ordinary user runs all of these tests")
     if not SYSTEM_PYTHON.exists() or not reachable(ROOT):
         pytest.skip(f"{SYSTEM_PYTHON} or {ROOT} can't be read by everyone")
-    with folder_outside_tmp() as folder, laid_out(folder) as host, seccomp.opened() as filters:
+    with folder_outside_tmp() as folder, laid_out(folder) as host, seccomp.open_filters() as filters:
         subprocess.run([SYSTEM_PYTHON, "-m", "venv", "--without-pip", folder / "venv"], check=True)
         monkeypatch.setenv("CROSSQUANT_VOLUMES", str(host.driver.volumes))
         monkeypatch.setenv("SECRET_TOKEN", SECRET)
         plan = Plan(2, "mine", 1, 1, (), "", {"input.model": "inputs/models/mine"}, (), own_model=False)
-        sandbox = bubblewrap.sandbox(bubblewrap.trial(), plan, "keras", folder / "venv")
+        sandbox = bubblewrap.make_sandbox(bubblewrap.try_sandbox(), plan, "keras", folder / "venv")
         (host.driver.volumes / "mine" / "keras").chmod(0o777)
         program = [folder / "venv" / "bin" / "python", "-c", host.source()]
         done = subprocess.run(
-            [*sandbox.command, *bubblewrap.filtered(filters), *program],
+            [*sandbox.command, *bubblewrap.list_filter_arguments(filters), *program],
             env=sandbox.variables,
             pass_fds=filters,
             user=NOBODY,

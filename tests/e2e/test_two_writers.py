@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import Driver
 
-from driver.engines.venv import ensure
+from driver.engines.venv import ensure_environment
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
 from shared.artifacts.store import ROOT
@@ -23,7 +23,7 @@ PATIENCE = 300  # seconds
 @pytest.fixture
 def driver(tmp_path: Path) -> Driver:
     """An experiment of one's own on an empty volume."""
-    command = [ensure("keras"), "tests/e2e/own_files.py", tmp_path]
+    command = [ensure_environment("keras"), "tests/e2e/own_files.py", tmp_path]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     own = Driver(tmp_path / "volumes", "docker")
     model, data = tmp_path / "mein modell ü.keras", tmp_path / "données à moi"

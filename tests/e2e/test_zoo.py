@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import docker_lack
 
-from driver.engines.venv import ensure
+from driver.engines.venv import ensure_environment
 from shared.artifacts.store import ROOT
 from tests.zoo.names import NAMES, TRAINED
 
@@ -83,7 +83,7 @@ def chained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Chained]:
 
 
 def in_environment(image: str, folder: Path, chain: str = CHAIN) -> list[str]:
-    return [str(ensure(image)), "-m", chain, image, str(folder)]
+    return [str(ensure_environment(image)), "-m", chain, image, str(folder)]
 
 
 def in_container(image: str, folder: Path, chain: str = CHAIN) -> list[str]:

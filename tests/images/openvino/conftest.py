@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from driver.engines.venv import ensure
+from driver.engines.venv import ensure_environment
 from shared.artifacts.store import ROOT
 
 
@@ -17,7 +17,7 @@ from shared.artifacts.store import ROOT
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `tests/images/openvino/graphs.py` makes: a folder a model, and the sets of a task that some can do."""
     folder = tmp_path_factory.mktemp("models")
-    command = [ensure("onnx"), "-m", "tests.images.openvino.graphs", str(folder)]
+    command = [ensure_environment("onnx"), "-m", "tests.images.openvino.graphs", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder

@@ -99,8 +99,8 @@ def test_what_each_step_changes(volume):
 )
 def test_a_quantization_is_what_the_recipe_asks_for(image, given, expected):
     """In every image, of the steps that a plan makes of such a recipe."""
-    catalog = declarations.load(declarations.optional())
-    chosen = default_experiment(recipes={image: {"own": given}}, images=declarations.optional())
+    catalog = declarations.load(declarations.list_optional())
+    chosen = default_experiment(recipes={image: {"own": given}}, images=declarations.list_optional())
     plan = schedule.make(chosen, catalog, INPUTS, 2)
     assert conversion_steps.describe_change(f"{image}.fp32", plan.step(f"{image}.own")) == expected
 

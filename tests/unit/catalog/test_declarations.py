@@ -43,7 +43,7 @@ def test_an_optional_image_is_left_out_unless_it_is_wanted(tmp_path):
     written(tmp_path, OPTIONAL, "zebra")
     assert list(declarations.load(root=tmp_path)) == ["ant"]
     assert list(declarations.load(["zebra"], tmp_path)) == ["ant", "zebra"]
-    assert declarations.optional(tmp_path) == ("zebra",)
+    assert declarations.list_optional(tmp_path) == ("zebra",)
     with pytest.raises(CrossquantError, match="no image 'lion': known are ant, zebra"):
         declarations.load(["lion"], tmp_path)
 
@@ -51,10 +51,10 @@ def test_an_optional_image_is_left_out_unless_it_is_wanted(tmp_path):
 def test_an_image_brings_its_title_and_its_recipes(tmp_path):
     written(tmp_path, GOOD, "ant")
     written(tmp_path, OPTIONAL, "zebra")
-    assert declarations.titles(tmp_path) == {"ant": "ant", "zebra": "Zebra"}
-    assert declarations.presets("default", ["ant", "zebra"], tmp_path) == {"zebra": {"int8": {"share": 0.1}}}
-    assert declarations.presets("default", ["ant"], tmp_path) == {}
-    assert declarations.presets("thorough", ["zebra"], tmp_path) == {}
+    assert declarations.list_titles(tmp_path) == {"ant": "ant", "zebra": "Zebra"}
+    assert declarations.list_presets("default", ["ant", "zebra"], tmp_path) == {"zebra": {"int8": {"share": 0.1}}}
+    assert declarations.list_presets("default", ["ant"], tmp_path) == {}
+    assert declarations.list_presets("thorough", ["zebra"], tmp_path) == {}
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_a_stage_has_what_its_groups_have(tmp_path):
     (stage,) = declarations.read(written(tmp_path, GROUPED)).stage
     assert list(stage.options) == ["bits", "batch_size", "share"], "a group of the file, one that all images can name"
     assert stage.options["bits"] == Option(8, (4, 8), help="The size of a weight.")
-    assert stage.options["batch_size"] == declarations.shared_groups()["predict"].options["batch_size"]
+    assert stage.options["batch_size"] == declarations.read_shared_groups()["predict"].options["batch_size"]
     assert stage.saturates == ({"bits": 8}, {"share": 1.0})
 
 
@@ -220,7 +220,7 @@ def test_a_wrong_group_is_named_with_its_file(tmp_path, old, new, message):
 
 
 def test_every_option_of_ours_is_explained_in_one_sentence():
-    for image, stages in declarations.load(declarations.optional()).items():
+    for image, stages in declarations.load(declarations.list_optional()).items():
         for stage in stages:
             for name, option in stage.options.items():
                 where = f"{image}.{stage.run}.{name}"
@@ -229,7 +229,7 @@ def test_every_option_of_ours_is_explained_in_one_sentence():
 
 def test_stages_that_make_recipes_declare_no_option_twice_with_another_meaning():
     """Recipes move between `quantize` and its accuracy-aware form: what both have, both have alike."""
-    for stages in declarations.load(declarations.optional()).values():
+    for stages in declarations.load(declarations.list_optional()).values():
         by_run = {stage.run: stage for stage in stages}
         if "accuracy_aware" in by_run:
             plain, searched = by_run["quantize"], by_run["accuracy_aware"]

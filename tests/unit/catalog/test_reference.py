@@ -7,13 +7,13 @@ from driver.catalog.declarations import Option
 
 
 def test_the_page_that_ships_is_what_is_generated():
-    page = reference.render_page(declarations.files())
+    page = reference.render_page(declarations.read_all())
     assert reference.PAGE.read_text() == page, "run `python -m driver.catalog.reference --write`"
 
 
 def test_every_option_of_every_image_is_on_it():
     page = reference.PAGE.read_text()
-    for image in declarations.files().values():
+    for image in declarations.read_all().values():
         for stage in image.stage:
             for name, option in stage.options.items():
                 row = f"| `{name}` | {reference.render_value(option.default)} | {reference.render_limits(option)} |"

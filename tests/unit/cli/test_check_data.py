@@ -11,7 +11,7 @@ from shared.data.preprocessing_variants import PreprocessingVariants, ScoredVari
 SCORED = PreprocessingVariants(300, 0.098, (ScoredVariant("BGR", 0.1, False), ScoredVariant("0 to 255", 0.87, True)))
 
 
-def found(**change: object) -> DataReport:
+def make_report(**change: object) -> DataReport:
     base: dict[str, object] = {
         "name": "my-data",
         "task": "classification",
@@ -34,31 +34,31 @@ def text(examination: DataReport) -> str:
     return file.getvalue()
 
 
-def test_everything_is_told():
-    told = text(found(warnings=("[b]look here",), wrong=("[i]leakage",)))
-    assert "train 0 1,234 32 × 32 × 3 uint8 0 255 120.7 0" in " ".join(told.split())
-    assert "duplicates: 2 within the training set, 1 within the test set, 0 in both" in told
-    assert told.index("0 to 255") < told.index("BGR"), "the best twin first"
-    assert "87.00 % better" in " ".join(told.split())
-    assert told.index("wrong: [i]leakage") < told.index("look at: [b]look here")
+def test_everything_is_shown():
+    shown = text(make_report(warnings=("[b]look here",), wrong=("[i]leakage",)))
+    assert "train 0 1,234 32 × 32 × 3 uint8 0 255 120.7 0" in " ".join(shown.split())
+    assert "duplicates: 2 within the training set, 1 within the test set, 0 in both" in shown
+    assert shown.index("0 to 255") < shown.index("BGR"), "the best variant first"
+    assert "87.00 % better" in " ".join(shown.split())
+    assert shown.index("wrong: [i]leakage") < shown.index("look at: [b]look here")
 
 
 def test_names_of_classes_are_neither_markup_nor_orders_to_the_terminal():
-    assert "[red]cat[/red] �[2J" in text(found())
-    assert "\x1b" not in text(found())
+    assert "[red]cat[/red] �[2J" in text(make_report())
+    assert "\x1b" not in text(make_report())
 
 
 def test_many_classes_are_cut_in_the_middle():
     many = tuple(ClassCount(f"class {number}", 1000 - number, 5) for number in range(50))
-    told = text(found(classes=many))
-    assert "… 30 more" in told
-    assert "class 0 " in told
-    assert "class 49" in told
-    assert "class 25" not in told
+    shown = text(make_report(classes=many))
+    assert "… 30 more" in shown
+    assert "class 0 " in shown
+    assert "class 49" in shown
+    assert "class 25" not in shown
 
 
-def test_nothing_wrong_is_said_too():
-    assert "nothing to complain of" in text(found())
-    assert "no twins of the preprocessing: no input" in text(
-        found(twins=PreprocessingVariants(skipped="no input is a picture"))
+def test_nothing_wrong_is_shown_too():
+    assert "nothing to complain of" in text(make_report())
+    assert "no variants of the preprocessing: no input" in text(
+        make_report(twins=PreprocessingVariants(skipped="no input is a picture"))
     )

@@ -1,4 +1,4 @@
-"""What this host has and lacks, and what is mended: as far as no process is started for it."""
+"""What this host has and lacks, and what is fixed, as far as this starts no process."""
 
 import json
 import stat
@@ -64,7 +64,7 @@ def bare(monkeypatch, checkout):
     for name, answer in {"connect": None, "compose_version": None, "npm": None}.items():
         monkeypatch.setattr(probes, name, lambda answer=answer: answer)
     none = Trial((), "bubblewrap is not on this host", "apt install bubblewrap")
-    monkeypatch.setattr(bubblewrap, "trial", lambda: none)
+    monkeypatch.setattr(bubblewrap, "try_sandbox", lambda: none)
     monkeypatch.setattr(probes, "bubblewrap_version", lambda: "")
     monkeypatch.setattr(instructions, "int8_instructions", list)
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=3_000_000_000))
@@ -72,11 +72,11 @@ def bare(monkeypatch, checkout):
 
 
 @pytest.mark.usefixtures("bare")
-def test_a_host_that_has_nothing_is_told_what_mends_it():
+def test_a_host_that_has_nothing_is_shown_what_fixes_it():
     wheel = "none here: it comes from PyTorch's CPU wheel index"
     sandbox = "bubblewrap is not on this host: without Docker, only the project's own models run"
     int8 = "no 8-bit instructions known: int8 may be slower than float here"
-    assert list(doctor.findings()) == [
+    assert list(doctor.list_findings()) == [
         Finding("Docker", False, "no daemon answers", "make docker-host"),
         Finding("Compose", False, "no Compose v2", "make docker-host"),
         Finding("sandbox", False, sandbox, "apt install bubblewrap"),
@@ -87,17 +87,17 @@ def test_a_host_that_has_nothing_is_told_what_mends_it():
     ]
 
 
-def test_a_host_that_has_all_needs_no_mending(bare, monkeypatch):
+def test_a_host_that_has_all_needs_no_fix(bare, monkeypatch):
     built = [f"crossquant-{name}" for name in ("keras", "onnx", "torch", "driver")]
     monkeypatch.setattr(probes, "connect", lambda: daemon(probes.BASE, *built))
     monkeypatch.setattr(probes, "compose_version", lambda: "2.40.3")
     monkeypatch.setattr(probes, "npm", lambda: "/bin/npm")
-    monkeypatch.setattr(bubblewrap, "trial", lambda: Trial(("bwrap",)))
+    monkeypatch.setattr(bubblewrap, "try_sandbox", lambda: Trial(("bwrap",)))
     monkeypatch.setattr(probes, "bubblewrap_version", lambda: "bubblewrap 0.8.0")
     monkeypatch.setattr(instructions, "int8_instructions", lambda: ["avx2", "avx512_vnni"])
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=20_000_000_000))
     (bare / "wheels" / WHEEL).touch()
-    found = {finding.name: finding for finding in doctor.findings()}
+    found = {finding.name: finding for finding in doctor.list_findings()}
     assert all(finding.good and not finding.mend for finding in found.values())
     assert {name: finding.text for name, finding in found.items()} == {
         "Docker": "a daemon answers",
@@ -113,11 +113,11 @@ def test_a_host_that_has_all_needs_no_mending(bare, monkeypatch):
     }
 
 
-@pytest.mark.parametrize(("flags", "told"), [(["avx2"], True), (["avx2", "avx_vnni"], False), (["asimddp"], False)])
-def test_a_cpu_where_products_saturate_is_told(bare, monkeypatch, flags, told):  # noqa: ARG001 - it replaces the probes
+@pytest.mark.parametrize(("flags", "expected"), [(["avx2"], True), (["avx2", "avx_vnni"], False), (["asimddp"], False)])
+def test_a_cpu_where_products_saturate_is_named(bare, monkeypatch, flags, expected):  # noqa: ARG001 - it replaces the probes
     monkeypatch.setattr(instructions, "int8_instructions", lambda: flags)
-    (found,) = [finding for finding in doctor.findings() if finding.name == "int8"]
-    assert ("products of uint8 and int8 saturate" in found.text) is told
+    (found,) = [finding for finding in doctor.list_findings() if finding.name == "int8"]
+    assert ("products of uint8 and int8 saturate" in found.text) is expected
     assert found.text.startswith(", ".join(flags)) and found.good
 
 
@@ -131,30 +131,30 @@ def test_a_daemon_without_images():
 
 
 @pytest.mark.usefixtures("bare")
-def test_findings_are_printed_with_what_mends_them():
+def test_findings_are_printed_with_what_fixes_them():
     console = Console(file=StringIO(), width=20)
-    doctor.show(doctor.findings(), console)
+    doctor.show(doctor.list_findings(), console)
     lines = console.file.getvalue().splitlines()
-    assert lines[:2] == ["lacks Docker          no daemon answers", "      mend: make docker-host"]
+    assert lines[:2] == ["lacks Docker          no daemon answers", "      fix: make docker-host"]
     assert "lacks disk            3 GB free, 10 GB are needed" in lines
 
 
 @pytest.mark.usefixtures("bare")
-def test_without_fix_nothing_is_mended(monkeypatch):
-    monkeypatch.setattr(fixes, "everything", lambda: pytest.fail("something was mended"))
+def test_without_the_option_nothing_is_fixed(monkeypatch):
+    monkeypatch.setattr(fixes, "apply_all", lambda: pytest.fail("something was fixed"))
     assert main(["doctor"]) == 0
 
 
 @pytest.mark.usefixtures("bare")
 def test_fix_says_what_it_did_first(monkeypatch, capsys):
-    monkeypatch.setattr(fixes, "everything", lambda: iter(["wrote [.env]"]))
+    monkeypatch.setattr(fixes, "apply_all", lambda: iter(["wrote [.env]"]))
     assert main(["doctor", "--fix"]) == 0
     assert capsys.readouterr().out.startswith("wrote [.env]\nlacks Docker")
 
 
 @pytest.mark.usefixtures("bare")
 def test_a_program_gets_the_findings_alone(monkeypatch, capsys):
-    monkeypatch.setattr(fixes, "everything", lambda: iter(["wrote .env"]))
+    monkeypatch.setattr(fixes, "apply_all", lambda: iter(["wrote .env"]))
     assert main(["doctor", "--fix", "--json"]) == 0
     said = capsys.readouterr()
     first = {"name": "Docker", "good": False, "text": "no daemon answers", "mend": "make docker-host"}
@@ -273,10 +273,10 @@ def test_a_bundle_that_is_gone_is_not_passed_on(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("plain_host")
-@pytest.mark.parametrize(("cpus", "told"), [([0, 1], None), ([0], "0"), ([2, 3, 5], "2,3"), ([0, 2], "0,2")])
-def test_cpus_are_told_where_compose_could_not_guess_them(monkeypatch, cpus, told):
+@pytest.mark.parametrize(("cpus", "expected"), [([0, 1], None), ([0], "0"), ([2, 3, 5], "2,3"), ([0, 2], "0,2")])
+def test_cpus_are_written_where_compose_could_not_guess_them(monkeypatch, cpus, expected):
     monkeypatch.setattr(facts, "cpus", lambda: cpus)
-    assert fixes.environment().get("CROSSQUANT_CPUS") == told
+    assert fixes.environment().get("CROSSQUANT_CPUS") == expected
 
 
 def test_the_base_image_is_pulled_where_a_registry_answers(monkeypatch):
@@ -300,13 +300,13 @@ def test_a_base_image_that_can_not_be_had(monkeypatch):
 
 @pytest.mark.usefixtures("checkout", "plain_host")
 @pytest.mark.parametrize(("names", "pulled"), [((), ["base:1"]), (("base:1",), [])])
-def test_all_that_can_be_mended(monkeypatch, names, pulled):
+def test_all_that_can_be_fixed(monkeypatch, names, pulled):
     client = daemon(*names)
     monkeypatch.setenv("BASE_IMAGE", "base:1")
     monkeypatch.setattr(probes, "connect", lambda: client)
     written = []
     monkeypatch.setattr(fixes, "write_env", lambda values: written.append(values) or True)
     said = ["wrote .env: what Compose must know of this host"]
-    assert list(fixes.everything()) == said + ["pulled base:1" for _ in pulled]
+    assert list(fixes.apply_all()) == said + ["pulled base:1" for _ in pulled]
     assert written == [OWNER | {"BASE_IMAGE": "base:1"}]
     assert client.images.pulled == pulled

@@ -143,7 +143,7 @@ def test_the_command_shows_and_says_where_it_is(volume, volumes, explain):
     assert not (folder / "comparison").exists(), "which is put into place whole"
 
 
-def test_a_stage_that_failed_is_told_by_the_exit_code(volume, explain):
+def test_a_stage_that_failed_sets_the_exit_code(volume, explain):
     assert explain(volume, "onnx.int8", failed=True)[0] == 3
 
 

@@ -39,7 +39,7 @@ def test_an_onnx_file_needs_no_keras():
 
 
 @pytest.mark.parametrize("trust", [True, False])
-def test_the_stage_is_told_whether_code_may_run(trust: bool):
+def test_the_stage_has_an_option_whether_code_may_run(trust: bool):
     chosen = inspect.make_experiment(arguments(Path("my.keras"), trust=trust, code="own.py"))
     assert (chosen.model.trust, chosen.options) == (trust, {"describe": {"trust": trust}})
     assert chosen.model.code == str(Path("own.py").absolute())

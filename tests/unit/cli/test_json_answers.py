@@ -133,7 +133,7 @@ def test_verbose_says_more_and_only_then(say, volumes):
 
 
 @pytest.mark.usefixtures("volumes")
-def test_a_key_that_has_a_new_name_is_told_on_stderr(tmp_path, capsys):
+def test_a_key_that_has_a_new_name_is_reported_on_stderr(tmp_path, capsys):
     path = tmp_path / "mine.yaml"
     text = (loader.FOLDER / "unfolded.yaml").read_text()
     assert "fold_batchnorm:" in text

@@ -50,8 +50,8 @@ def test_one_command_leaves_an_experiment_its_inputs_and_a_plan(volumes, model, 
     assert make("--model", model, "--data", data) == 0
     found = load(volumes, "mein-modell-v2")
     assert (found.reference, found.options["data"]) == ("keras.fp32", {"kind": "folder"})
-    sealed = read(Manifest, volumes / "inputs" / "mein-modell-v2-data" / store.MANIFEST)
-    assert sorted(sealed.files) == ["files/test/a b/3.png", "files/train/a b/1.png", "files/train/ü/2.PNG"]
+    manifest = read(Manifest, volumes / "inputs" / "mein-modell-v2-data" / store.MANIFEST)
+    assert sorted(manifest.files) == ["files/test/a b/3.png", "files/train/a b/1.png", "files/train/ü/2.PNG"]
     assert (volumes / "inputs" / "models" / "mein-modell-v2" / model.name).read_bytes() == b"weights"
     steps = [step.output for step in read(Plan, volumes / "mein-modell-v2" / "plan.json").steps]
     assert {"data", "dataset", "keras.fp32", "torch.int8"} <= set(steps)
@@ -170,8 +170,8 @@ def test_a_saved_model_is_a_folder_with_all_its_files(tmp_path, volumes, data):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)
     assert make("--model", tmp_path / "served", "--data", data) == 0
-    sealed = read(Manifest, volumes / "inputs" / "models" / "served" / store.MANIFEST)
-    assert sorted(sealed.files) == [
+    manifest = read(Manifest, volumes / "inputs" / "models" / "served" / store.MANIFEST)
+    assert sorted(manifest.files) == [
         f"served/{name}" for name in ("assets/words.txt", "saved_model.pb", "variables/variables.index")
     ]
     with pytest.raises(CrossquantError, match=r"is a folder without saved_model\.pb"):
@@ -229,7 +229,7 @@ def test_data_that_went_away_are_taken_from_the_volume(volumes, model, data):
 )
 def test_without_docker_and_bubblewrap_no_code_of_the_users_runs(model, data, monkeypatch, capsys):
     lack = bubblewrap.Trial((), "bubblewrap is not on this host", "apt install bubblewrap")
-    monkeypatch.setattr(bubblewrap, "trial", lambda: lack)
+    monkeypatch.setattr(bubblewrap, "try_sandbox", lambda: lack)
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
     assert make("--model", model, "--data", data, "--name", "mine", "--trust") == 0
     for engine in ("auto", "venv"):
@@ -245,10 +245,10 @@ def test_trust_is_an_option_of_the_run_too(model, data):
     assert (plain.model.trust, trusted.model.trust, trusted.options["load"]) == (False, True, {"trust": True})
 
 
-def test_the_source_of_the_data_is_told(volumes, model, data):
+def test_the_source_of_the_data_is_recorded(volumes, model, data):
     assert make("--model", model, "--data", data, "--name", "mine") == 0
-    sealed = json.loads((volumes / "inputs" / "mine-data" / store.MANIFEST).read_text())
-    assert sealed["parameters"] == {"origin": str(data.resolve())}
+    manifest = json.loads((volumes / "inputs" / "mine-data" / store.MANIFEST).read_text())
+    assert manifest["parameters"] == {"origin": str(data.resolve())}
 
 
 def save_npz(folder: Path, **arrays: np.ndarray) -> Path:

@@ -17,7 +17,7 @@ from driver.decision import ranking
 from driver.decision.ranking import Choice
 from driver.experiment import loader, model
 from driver.experiment.model import Select
-from driver.experiment.recipes import resolve
+from driver.experiment.recipes import resolve_recipes
 from driver.plan import schedule
 from shared.artifacts import store
 
@@ -227,7 +227,7 @@ MINE = {"onnx": {"base": {}, "mine": {"recipe": "base", "per_channel": True}}}
 )
 def test_the_trial_has_the_preset_and_the_experiments_own_recipes(recipes, own):
     made = loaded(selection.make_trial(given(recipes=recipes), FEW))
-    preset = resolve("default")
+    preset = resolve_recipes("default")
     assert set(made.recipes["onnx"]) == {*preset["onnx"], *own}
     assert set(made.recipes["torch"]) == set(preset["torch"])
     if own:
@@ -238,7 +238,7 @@ CHOICES = (
     Choice("onnx", "onnx.int8", "onnx.u8s8", "onnx.u8s8", "", ("onnx.u8s8", "onnx.int8")),
     Choice("torch", "torch.x86", "torch.x86", "torch.x86", "", ("torch.x86",)),
 )
-TRIED = resolve("default")
+TRIED = resolve_recipes("default")
 
 
 @pytest.mark.usefixtures("volumes")

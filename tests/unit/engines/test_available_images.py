@@ -26,10 +26,10 @@ TAGS = [{"RepoTags": ["crossquant-zebra:latest"]}, {"RepoTags": None}, {"RepoTag
 @pytest.fixture(autouse=True)
 def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Images `lion` and `zebra` beside ours; no daemon answers, and nothing is built."""
-    found = declarations.files()
+    found = declarations.read_all()
     own = {name: declarations.read(written(tmp_path, name)) for name in ("lion", "zebra")}
     required = {name: image for name, image in found.items() if not image.optional}
-    monkeypatch.setattr(declarations, "files", lambda *_: required | own)
+    monkeypatch.setattr(declarations, "read_all", lambda *_: required | own)
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
     monkeypatch.setattr(available_images, "FOLDER", tmp_path / "venvs")
     for name in ("LION", "ZEBRA", "LITERT", "OPENVINO"):
@@ -73,44 +73,44 @@ def make_environment(tmp_path: Path, name: str) -> None:
 
 
 def test_by_default_there_is_none():
-    assert available_images.included([], "default", "auto") == ()
+    assert available_images.select_optional([], "default", "auto") == ()
 
 
 def test_what_is_asked_for_or_has_a_recipe_takes_part_built_or_not():
-    assert available_images.included(["zebra"], "default", "auto") == ("zebra",)
-    assert available_images.included([], {"lion": {}, "onnx": {}}, "auto") == ("lion",)
+    assert available_images.select_optional(["zebra"], "default", "auto") == ("zebra",)
+    assert available_images.select_optional([], {"lion": {}, "onnx": {}}, "auto") == ("lion",)
 
 
 def test_what_is_built_takes_part(daemon, tmp_path):  # noqa: ARG001
     make_environment(tmp_path, "lion")
-    assert available_images.included([], "default", "auto") == ("zebra",), "another tag is another build"
-    assert available_images.included([], "default", "docker") == ("zebra",)
-    assert available_images.included([], "default", "venv") == ("lion",)
+    assert available_images.select_optional([], "default", "auto") == ("zebra",), "another tag is another build"
+    assert available_images.select_optional([], "default", "docker") == ("zebra",)
+    assert available_images.select_optional([], "default", "venv") == ("lion",)
 
 
 def test_without_a_daemon_the_environments_count(tmp_path):
     make_environment(tmp_path, "lion")
-    assert available_images.included([], None, "auto") == ("lion",)
+    assert available_images.select_optional([], None, "auto") == ("lion",)
 
 
 def test_compose_says_so_by_the_environment(monkeypatch):
     monkeypatch.setenv("CROSSQUANT_WITH_ZEBRA", "1")
     monkeypatch.setenv("CROSSQUANT_WITH_LION", "")
-    assert available_images.included([], "default", "auto") == ("zebra",)
+    assert available_images.select_optional([], "default", "auto") == ("zebra",)
 
 
 def test_what_is_built_can_be_left_out(monkeypatch, tmp_path):
     make_environment(tmp_path, "lion")
     monkeypatch.setenv("CROSSQUANT_WITH_LION", "0")
-    assert available_images.included([], "default", "auto") == ()
-    assert available_images.included(["lion"], "default", "auto") == ("lion",)
+    assert available_images.select_optional([], "default", "auto") == ()
+    assert available_images.select_optional(["lion"], "default", "auto") == ("lion",)
 
 
 def test_a_report_knows_it_by_the_plan():
-    assert available_images.planned("resnet8-cifar10") == ()
+    assert available_images.list_planned("resnet8-cifar10") == ()
     made = schedule.make(default_experiment(), declarations.load(["lion"]), INPUTS, 2)
     store.write_atomically(store.plan_path("resnet8-cifar10"), encode(made))
-    assert available_images.planned("resnet8-cifar10") == ("lion",)
+    assert available_images.list_planned("resnet8-cifar10") == ("lion",)
 
 
 def test_its_variant_is_made_and_the_others_are_as_without_it():
@@ -125,7 +125,7 @@ def test_only_what_looks_back_takes_the_images_of_the_plan(monkeypatch):
     """Else a plan that was made where they are built would hold where they aren't."""
     made = schedule.make(default_experiment(), declarations.load(["lion"]), INPUTS, 2)
     store.write_atomically(store.plan_path("resnet8-cifar10"), encode(made))
-    monkeypatch.setattr(recipes.declarations, "presets", lambda *_: {})
+    monkeypatch.setattr(recipes.declarations, "list_presets", lambda *_: {})
     seen = []
     load = loader.load
     monkeypatch.setattr(loader, "load", lambda path, catalog: seen.append(tuple(catalog)) or load(path, catalog))

@@ -1,4 +1,4 @@
-"""What the sandbox of the venv engine is told: which folders, in which order, which variables, which system calls."""
+"""The arguments of the venv engine's sandbox: which folders, in which order, which variables, which system calls."""
 
 import errno
 import struct
@@ -19,8 +19,8 @@ PLAN = Plan(2, "mine", 1, 1, ("keras",), "", LOCATIONS, (), False)
 
 @pytest.fixture
 def view(monkeypatch: pytest.MonkeyPatch, volumes: Path) -> list[str]:  # noqa: ARG001 - the fixture
-    monkeypatch.setattr(bubblewrap, "python_folders", lambda _: [Path("/somewhere/python/lib")])
-    return bubblewrap.view(PLAN, "keras", ROOT / ".venvs" / "keras")
+    monkeypatch.setattr(bubblewrap, "list_python_folders", lambda _: [Path("/somewhere/python/lib")])
+    return bubblewrap.list_view_arguments(PLAN, "keras", ROOT / ".venvs" / "keras")
 
 
 def mounts(arguments: list[str], option: str) -> list[str]:
@@ -59,13 +59,13 @@ def test_the_sandboxs_own_tmp_lies_below_a_volume_in_tmp(view: list[str], volume
 def test_a_volume_of_a_relative_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CROSSQUANT_VOLUMES", "here")
-    assert bubblewrap.variables(PLAN)["CROSSQUANT_VOLUMES"] == str(tmp_path / "here")
+    assert bubblewrap.make_variables(PLAN)["CROSSQUANT_VOLUMES"] == str(tmp_path / "here")
 
 
 def test_an_own_folder_that_can_not_be_made(volumes: Path) -> None:
     (volumes / "mine").touch()
     with pytest.raises(CrossquantError, match=r"mine/keras can't be made: "):
-        bubblewrap.own_folder(PLAN, "keras")
+        bubblewrap.make_own_folder(PLAN, "keras")
 
 
 def test_a_runner_knows_what_changes_numbers_and_no_secret(monkeypatch: pytest.MonkeyPatch, volumes: Path) -> None:
@@ -79,11 +79,11 @@ def test_a_runner_knows_what_changes_numbers_and_no_secret(monkeypatch: pytest.M
         monkeypatch.setenv(name, value)
     fixed = {"EXPERIMENT": "mine", "PROGRESS": "json", "CROSSQUANT_VOLUMES": str(volumes.resolve())}
     fixed["CROSSQUANT_HOLDER"] = f"the driver, {locks.describe_self()}"
-    assert bubblewrap.variables(PLAN) == numbers | bubblewrap.FIXED | fixed
+    assert bubblewrap.make_variables(PLAN) == numbers | bubblewrap.FIXED | fixed
 
 
 @pytest.mark.parametrize(
-    ("setting", "value", "mended"),
+    ("setting", "value", "fix"),
     [
         ("kernel/unprivileged_userns_clone", "0", "sysctl -w kernel.unprivileged_userns_clone=1"),
         (
@@ -95,30 +95,34 @@ def test_a_runner_knows_what_changes_numbers_and_no_secret(monkeypatch: pytest.M
         ("user/max_user_namespaces", "31000", ""),
     ],
 )
-def test_what_allows_user_namespaces(tmp_path: Path, setting: str, value: str, mended: str) -> None:
+def test_what_allows_user_namespaces(tmp_path: Path, setting: str, value: str, fix: str) -> None:
     (tmp_path / setting).parent.mkdir()
     (tmp_path / setting).write_text(f"{value}\n")
-    assert bubblewrap.remedy(tmp_path) == mended
+    assert bubblewrap.find_remedy(tmp_path) == fix
 
 
 def test_without_bubblewrap_its_installation_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bubblewrap.shutil, "which", lambda _: None)
-    assert bubblewrap.trial.__wrapped__() == Trial((), "bubblewrap is not on this host", "apt install bubblewrap")
+    assert bubblewrap.try_sandbox.__wrapped__() == Trial((), "bubblewrap is not on this host", "apt install bubblewrap")
 
 
-def test_older_namespaces_are_tried_and_the_last_refusal_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_older_namespaces_are_tried_and_the_last_refusal_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bubblewrap.shutil, "which", lambda _: "/bin/bwrap")
-    monkeypatch.setattr(bubblewrap, "remedy", lambda: "sysctl")
-    monkeypatch.setattr(bubblewrap, "refusal", lambda command, _: "" if "--disable-userns" not in command else "old")
-    assert bubblewrap.trial.__wrapped__().command[:2] == ("/bin/bwrap", "--unshare-all")
-    monkeypatch.setattr(bubblewrap, "refusal", lambda *_: "bwrap: no")
-    assert bubblewrap.trial.__wrapped__() == Trial((), "bubblewrap does not work on this host (bwrap: no)", "sysctl")
+    monkeypatch.setattr(bubblewrap, "find_remedy", lambda: "sysctl")
+    monkeypatch.setattr(
+        bubblewrap, "find_refusal", lambda command, _: "" if "--disable-userns" not in command else "old"
+    )
+    assert bubblewrap.try_sandbox.__wrapped__().command[:2] == ("/bin/bwrap", "--unshare-all")
+    monkeypatch.setattr(bubblewrap, "find_refusal", lambda *_: "bwrap: no")
+    assert bubblewrap.try_sandbox.__wrapped__() == Trial(
+        (), "bubblewrap does not work on this host (bwrap: no)", "sysctl"
+    )
 
 
 def test_the_last_line_is_printable_and_short() -> None:
-    assert bubblewrap.last_line("first\nbwrap: \x1b[2Jno\n") == "bwrap: ?[2Jno"
-    assert bubblewrap.last_line("") == ""
-    assert len(bubblewrap.last_line("x" * 1000)) == bubblewrap.LONGEST
+    assert bubblewrap.read_last_line("first\nbwrap: \x1b[2Jno\n") == "bwrap: ?[2Jno"
+    assert bubblewrap.read_last_line("") == ""
+    assert len(bubblewrap.read_last_line("x" * 1000)) == bubblewrap.LONGEST
 
 
 # The filter of system calls

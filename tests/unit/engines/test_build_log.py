@@ -1,4 +1,4 @@
-"""What is told of BuildKit's log, line by line."""
+"""What is shown of BuildKit's log, line by line."""
 
 from build_logs import BUILT
 
@@ -29,7 +29,7 @@ def test_the_steps_of_all_stages_of_a_dockerfile_are_counted():
     assert [event for event in steps if event.image == "keras"][-1] == Advanced("keras", 4, 5)
 
 
-def test_images_whose_lines_are_mixed_are_told_apart():
+def test_images_whose_lines_are_mixed_are_kept_apart():
     """As Bake builds them: at the same time."""
     mixed = """\
 #1 [keras 2/2] RUN a
@@ -51,7 +51,7 @@ def test_one_image_alone_is_not_named_in_the_log():
     assert [(event.image, event.outcome) for event in ends] == [("driver", "built")]
 
 
-def test_an_image_whose_end_is_not_in_the_log_is_told_at_the_end():
+def test_an_image_whose_end_is_not_in_the_log_is_reported_at_the_end():
     log = BUILT.replace("exporting to", "shipping as")
     ends = [event for event in read(log, TWO) if isinstance(event, Built)]
     assert [(event.image, event.outcome) for event in ends] == [("driver", "built"), ("keras", "cached")]

@@ -23,7 +23,7 @@ class Engine:
     name = "none"
 
     def __init__(self, volume, events=None, manifest=True):
-        self.volume, self.events, self.seal = volume, events or {}, manifest
+        self.volume, self.events, self.manifest = volume, events or {}, manifest
         self.started, self.closed = [], []
 
     def start(self, plan, image, arguments):
@@ -36,7 +36,7 @@ class Engine:
         try:
             yield from self.events.get(image, [])
             outputs = [name for name in arguments if name != "--force"]
-            for output in outputs if self.seal else ():
+            for output in outputs if self.manifest else ():
                 self.volume.publish(output)
                 yield Event("end", output, "ok", seconds=1.0)
         finally:

@@ -45,8 +45,8 @@ def test_all_that_ships_is_the_projects_own(path: Path) -> None:
 
 def test_every_sum_is_of_something_that_ships() -> None:
     shipped = [load(path) for path in SHIPPED]
-    assert set(loader.own_sums().models.values()) == {model_sum(chosen) for chosen in shipped}
-    assert all(chosen.dataset.sha256 in loader.own_sums().datasets.values() for chosen in shipped)
+    assert set(loader.read_own_sums().models.values()) == {model_sum(chosen) for chosen in shipped}
+    assert all(chosen.dataset.sha256 in loader.read_own_sums().datasets.values() for chosen in shipped)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ Say = Callable[[str], None]
 
 
 class Terminal:
-    """Remembers what it was told."""
+    """Remembers the messages."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -99,7 +99,7 @@ BROKEN = Trial((), "bubblewrap does not work on this host (bwrap: no)")
 
 @pytest.mark.parametrize("own", [True, False])
 def test_where_bubblewrap_works_it_is_used_always(monkeypatch, ours: tuple[Experiment, str], own: bool) -> None:
-    monkeypatch.setattr(bubblewrap, "trial", lambda: WORKS)
+    monkeypatch.setattr(bubblewrap, "try_sandbox", lambda: WORKS)
     engine = workflow.choose_venv_engine(ours[0], own, False, terminal := Terminal())
     assert isinstance(engine, VenvEngine)
     assert (engine.trial, terminal.lines) == (WORKS, [])
@@ -107,20 +107,20 @@ def test_where_bubblewrap_works_it_is_used_always(monkeypatch, ours: tuple[Exper
 
 @pytest.mark.parametrize("trial", [MISSING, BROKEN])
 def test_without_it_the_projects_own_alone_runs(monkeypatch, ours: tuple[Experiment, str], trial: Trial) -> None:
-    monkeypatch.setattr(bubblewrap, "trial", lambda: trial)
+    monkeypatch.setattr(bubblewrap, "try_sandbox", lambda: trial)
     engine = workflow.choose_venv_engine(ours[0], True, False, terminal := Terminal())
     assert isinstance(engine, VenvEngine)
     assert engine.trial is None
     assert terminal.lines == [f"{trial.lack}: the project's own model and data run without a sandbox"]
     with pytest.raises(CrossquantError) as caught:
         workflow.choose_venv_engine(ours[0], False, False, Terminal())
-    mend = "`apt install bubblewrap`, or start Docker" if trial is MISSING else "start Docker"
-    assert str(caught.value).endswith(f"{trial.lack}: {mend}")
+    fix = "`apt install bubblewrap`, or start Docker" if trial is MISSING else "start Docker"
+    assert str(caught.value).endswith(f"{trial.lack}: {fix}")
 
 
 @pytest.mark.parametrize("own", [True, False])
 def test_without_a_sandbox_by_the_users_wish(monkeypatch, ours: tuple[Experiment, str], own: bool) -> None:
-    monkeypatch.setattr(bubblewrap, "trial", lambda: pytest.fail("nothing is to be tried"))
+    monkeypatch.setattr(bubblewrap, "try_sandbox", lambda: pytest.fail("nothing is to be tried"))
     engine = workflow.choose_venv_engine(ours[0], own, True, terminal := Terminal())
     assert isinstance(engine, VenvEngine)
     assert engine.trial is None

@@ -391,14 +391,14 @@ def test_files_that_are_no_mapping_of_single_keys(tmp_path, text, message):
         "{[1]: 2}: 3\n",
     ],
 )
-def test_what_is_not_yaml_is_said_in_one_line(tmp_path, text):
+def test_what_is_not_yaml_is_one_line_of_error(tmp_path, text):
     message = refused(tmp_path, text)
     assert message.startswith("tiny.yaml is not YAML: ")
     assert "\n" not in message
     assert re.search(r"line \d+, column \d+", message)
 
 
-def test_a_date_that_is_none_is_said_in_one_line(tmp_path):
+def test_a_date_that_is_none_is_one_line_of_error(tmp_path):
     assert refused(tmp_path, "name: 2026-13-45\n").startswith("tiny.yaml is not YAML: ")
 
 
@@ -499,7 +499,7 @@ def test_a_value_that_is_not_of_its_tag(tmp_path, text):
 
 
 @pytest.mark.parametrize(("old", "new"), loader.RENAMED.items())
-def test_a_section_by_its_former_name_is_read_and_told(tmp_path, old, new):
+def test_a_section_by_its_former_name_is_read_and_reported(tmp_path, old, new):
     text = (loader.FOLDER / f"{loader.DEFAULT}.yaml").read_text()
     path = tmp_path / "tiny.yaml"
     section = {"fold": "{enabled: false}", "emulated": "{images: 400}"}[old]

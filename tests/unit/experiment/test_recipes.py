@@ -19,12 +19,12 @@ STAGES = (
 
 def test_a_recipe_may_be_built_upon_another():
     given = {"onnx": {"a": {"weight": "int8", "per_channel": True}, "b": {"recipe": "a", "weight": "uint8"}}}
-    assert recipes.resolve(given)["onnx"]["b"] == {"weight": "uint8", "per_channel": True}
+    assert recipes.resolve_recipes(given)["onnx"]["b"] == {"weight": "uint8", "per_channel": True}
 
 
 def test_a_chain_of_recipes_ends_at_its_first():
     given = {"onnx": {"c": {"recipe": "b"}, "b": {"recipe": "a", "x": 2}, "a": {"x": 1, "y": 1}}}
-    assert recipes.resolve(given)["onnx"]["c"] == {"x": 2, "y": 1}
+    assert recipes.resolve_recipes(given)["onnx"]["c"] == {"x": 2, "y": 1}
 
 
 @pytest.mark.parametrize(
@@ -41,21 +41,21 @@ def test_a_chain_of_recipes_ends_at_its_first():
 )
 def test_a_base_that_can_not_be(given, path, problem):
     with pytest.raises(FieldError) as caught:
-        recipes.resolve({"onnx": given})
+        recipes.resolve_recipes({"onnx": given})
     assert (caught.value.path, caught.value.problem) == (path, problem)
 
 
 def test_a_preset_by_name_and_with_recipes_beside_it():
-    preset = recipes.resolve("default")
+    preset = recipes.resolve_recipes("default")
     assert preset["onnx"]["int8"] == {"activation": "int8", "weight": "int8"}
-    more = recipes.resolve({"preset": "default", "onnx": {"mine": {"recipe": "int8", "weight": "uint8"}}})
+    more = recipes.resolve_recipes({"preset": "default", "onnx": {"mine": {"recipe": "int8", "weight": "uint8"}}})
     assert more["onnx"] == {**preset["onnx"], "mine": {"activation": "int8", "weight": "uint8"}}
     assert more["torch"] == preset["torch"]
 
 
 def test_an_unknown_preset_names_the_known():
     with pytest.raises(FieldError) as caught:
-        recipes.resolve("best")
+        recipes.resolve_recipes("best")
     assert caught.value.problem.startswith("no preset 'best'; known are default")
 
 
@@ -88,14 +88,14 @@ def test_what_chose_the_stage_is_not_passed_on_unless_it_is_an_option():
 
 @pytest.mark.parametrize("path", sorted(recipes.PRESETS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_preset_has_recipes_that_the_images_know(path):
-    for image, found in recipes.resolve(path.stem).items():
+    for image, found in recipes.resolve_recipes(path.stem).items():
         stages = declarations.load()[image]
         for name, given in found.items():
             stage = recipes.stage_for(stages, image, name, given)
             recipes.parameters(stage, given, ("recipes", image, name))
 
 
-ALL = declarations.load(declarations.optional())
+ALL = declarations.load(declarations.list_optional())
 MAKERS = [(image, stage) for image in ALL for stage in ALL[image] if stage.takes_recipe]
 
 

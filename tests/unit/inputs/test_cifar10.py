@@ -39,22 +39,22 @@ def test_each_form_gives_the_same_arrays(tmp_path, arrays, form):
     for name, wanted in arrays.items():
         assert found[name].dtype == np.uint8
         np.testing.assert_array_equal(found[name], wanted)
-    cifar10.check(found, cifar10.sums(arrays), "archive")
+    cifar10.check_arrays(found, cifar10.hash_arrays(arrays), "archive")
 
 
 def test_sums_are_of_the_bytes_in_c_order():
     array = np.arange(6, dtype=np.uint8).reshape(2, 3)
     wanted = {"a": "17e88db187afd62c16e5debf3e6527cd006bc012bc90b51a810cd80c2d511f43"}
-    assert cifar10.sums({"a": array}) == wanted
-    assert cifar10.sums({"a": np.asfortranarray(array)}) == wanted
+    assert cifar10.hash_arrays({"a": array}) == wanted
+    assert cifar10.hash_arrays({"a": np.asfortranarray(array)}) == wanted
 
 
 def test_another_data_set_is_named(arrays):
-    wanted = cifar10.sums(arrays)
+    wanted = cifar10.hash_arrays(arrays)
     arrays["x_test"][0, 0, 0, 0] ^= 1
     with pytest.raises(CrossquantError) as caught:
-        cifar10.check(arrays, wanted, "a.tar.gz")
-    found = cifar10.sums(arrays)["x_test"]
+        cifar10.check_arrays(arrays, wanted, "a.tar.gz")
+    found = cifar10.hash_arrays(arrays)["x_test"]
     assert str(caught.value) == (
         f"a.tar.gz: x_test has the SHA-256 {found[:12]}, {wanted['x_test'][:12]} is expected: "
         "it is another data set, or damaged; delete it and run again"
@@ -63,7 +63,7 @@ def test_another_data_set_is_named(arrays):
 
 def test_a_sum_without_an_array_is_refused(arrays):
     with pytest.raises(CrossquantError, match="z_test has the SHA-256 of nothing, abc is expected"):
-        cifar10.check(arrays, {"z_test": "abc"}, "a.tar.gz")
+        cifar10.check_arrays(arrays, {"z_test": "abc"}, "a.tar.gz")
 
 
 def test_an_archive_of_something_else(tmp_path):
@@ -113,7 +113,7 @@ def test_a_damaged_archive_never_passes(tmp_path, arrays, form, share):
     damaged[start : start + 64] = b"\xff" * 64
     path.write_bytes(damaged)
     with pytest.raises(CrossquantError):
-        cifar10.check(cifar10.decode(path), cifar10.sums(arrays), str(path))
+        cifar10.check_arrays(cifar10.decode(path), cifar10.hash_arrays(arrays), str(path))
 
 
 @FORMS

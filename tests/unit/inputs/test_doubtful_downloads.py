@@ -317,7 +317,7 @@ def test_a_damaged_record_and_a_damaged_plan_stop_nothing(server, model):
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"schema": 1}'])
-def test_a_copy_with_a_damaged_seal_is_made_anew(model, text):
+def test_a_copy_with_a_damaged_manifest_is_made_anew(model, text):
     fetch(model)
     manifest = store.volumes() / "inputs" / "models" / "tiny" / store.MANIFEST
     manifest.write_text(text)

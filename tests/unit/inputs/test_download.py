@@ -22,7 +22,7 @@ def part(target):
 def fetch(server, target):
     """The progress that was reported."""
     reports = []
-    download.over_https(server.url, target, lambda done, total: reports.append((done, total)))
+    download.download_https(server.url, target, lambda done, total: reports.append((done, total)))
     return reports
 
 
@@ -92,7 +92,7 @@ def test_bytes_are_asked_for_as_they_are(server, target):
 
 
 @pytest.mark.parametrize("status", [403, 404, 503])
-def test_a_refusal_is_told_by_its_number(server, target, part, status):
+def test_a_refusal_is_named_by_its_number(server, target, part, status):
     server.status = status
     begun(part)
     assert refused(server, target) == f"HTTP {status}"
@@ -119,7 +119,7 @@ def test_no_connection(server, target):
 def test_no_npm_client(tmp_path, monkeypatch):
     monkeypatch.setattr(download.shutil, "which", lambda *_, **__: None)
     with pytest.raises(CrossquantError) as caught:
-        download.by_npm("some@1.0", tmp_path / "some.tgz", lambda *_: None)
+        download.download_npm("some@1.0", tmp_path / "some.tgz", lambda *_: None)
     assert str(caught.value) == "some@1.0: no npm client; `make setup` installs one"
 
 

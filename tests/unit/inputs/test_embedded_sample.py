@@ -44,7 +44,7 @@ def save(folder, arrays):
 
 
 def test_the_committed_files_decode_to_their_sums(embedded):
-    assert cifar10.sums(embedded) == SUMS
+    assert cifar10.hash_arrays(embedded) == SUMS
 
 
 @pytest.mark.parametrize(("part", "per_class", "full"), [("test", 200, 10_000), ("train", 100, 50_000)])
@@ -83,7 +83,7 @@ def test_what_is_made_is_loaded_bit_for_bit(tmp_path, monkeypatch):
     np.testing.assert_array_equal(made["x_test"], full["x_test"][made["test_indices"]])
     np.testing.assert_array_equal(made["y_test"], full["y_test"][made["test_indices"]])
     np.testing.assert_array_equal(made["y_train"], full["y_train"])
-    assert json.loads((tmp_path / "made" / "sha256.json").read_text()) == cifar10.sums(made)
+    assert json.loads((tmp_path / "made" / "sha256.json").read_text()) == cifar10.hash_arrays(made)
 
 
 def test_a_picture_of_images_is_unpacked_in_their_order(tmp_path):

@@ -34,8 +34,8 @@ def never(*_):
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch):
     """Each test puts its own in the place of what it lets through; the embedded sample is a small one."""
-    monkeypatch.setattr(fetching.download, "over_https", never)
-    monkeypatch.setattr(fetching.download, "by_npm", never)
+    monkeypatch.setattr(fetching.download, "download_https", never)
+    monkeypatch.setattr(fetching.download, "download_npm", never)
     monkeypatch.setattr(fetching.embedded_sample, "load", lambda: PART)
 
 
@@ -57,7 +57,7 @@ def tiny(model):
     """An experiment whose data set comes from `sources`."""
 
     def make(*sources, model_sources=None, model_sum=""):
-        dataset = Dataset("cifar10", sources, cifar10.sums(ARRAYS))
+        dataset = Dataset("cifar10", sources, cifar10.hash_arrays(ARRAYS))
         return Experiment("tiny", Model(tuple(model_sources or [Source(path=str(model))]), model_sum), dataset, {})
 
     return make
@@ -76,8 +76,8 @@ def online(monkeypatch):
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(known[address])
 
-        monkeypatch.setattr(fetching.download, "over_https", get)
-        monkeypatch.setattr(fetching.download, "by_npm", get)
+        monkeypatch.setattr(fetching.download, "download_https", get)
+        monkeypatch.setattr(fetching.download, "download_npm", get)
         return asked
 
     return serve
@@ -200,8 +200,8 @@ def test_a_sample_on_the_volume_does_not_pass_for_the_full_set(tiny, online, arc
 
 
 def other_data(origin):
-    found = cifar10.sums({"y": ARRAYS["y_test"] + 1})["y"]
-    wanted = cifar10.sums(ARRAYS)["y_test"]
+    found = cifar10.hash_arrays({"y": ARRAYS["y_test"] + 1})["y"]
+    wanted = cifar10.hash_arrays(ARRAYS)["y_test"]
     return (
         f"{origin}: y_test has the SHA-256 {found[:12]}, {wanted[:12]} is expected: "
         "it is another data set, or damaged; delete it and run again"

@@ -6,7 +6,7 @@ from evidence_makers import INPUTS, default_experiment
 from driver.catalog import declarations
 from driver.experiment.model import Curve, Model, Source
 from driver.plan import schedule
-from driver.plan.expand import needed
+from driver.plan.expand import mark_needed_steps
 from shared.contract import Step
 
 RECIPES = {"onnx": {"a": {}, "b": {}}}
@@ -36,7 +36,7 @@ def test_further_draws_are_predicted_with_and_nothing_else():
     assert [step.output for step in reading] == ["predictions.onnx.a.d2"]
 
 
-def test_calibration_sets_of_other_sizes_are_judged_by_training_images():
+def test_calibration_sets_of_other_sizes_are_evaluated_on_training_images():
     made = make(curve=Curve((25, 100), ("onnx.a",)))
     assert made.step("calibration.n25").parameters["images"] == 25
     assert made.step("predictions.onnx.a.n100").inputs == ("onnx.a.n100", "selection")
@@ -50,7 +50,7 @@ def test_the_selection_set_shares_no_image_with_any_draw():
     assert set(made.step("holdout").optional) == set(made.step("selection").optional)
 
 
-def test_where_the_selection_set_judges_nothing_reads_the_test_images():
+def test_where_the_selection_set_evaluates_nothing_reads_the_test_images():
     made = make(split="selection")
     assert made.step("dataset").run == "selection"
     assert "dataset" in by_default(made)
@@ -70,7 +70,7 @@ def test_what_a_default_step_needs_is_made_by_default(default):
         Step("c", "onnx", "run", ("b",), (), {}, default),
         Step("d", "onnx", "run", ("a",), (), {}, False),
     ]
-    assert [step.output for step in needed(chain) if step.default] == (["a", "b", "c"] if default else [])
+    assert [step.output for step in mark_needed_steps(chain) if step.default] == (["a", "b", "c"] if default else [])
 
 
 def test_ones_own_data_are_read_first_and_cifar10_is_not():

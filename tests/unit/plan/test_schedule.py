@@ -172,25 +172,25 @@ def test_an_optional_input_that_nobody_makes_is_no_obstacle():
 
 def test_steps_that_wait_for_each_other_are_refused():
     with pytest.raises(CrossquantError, match=r"^'a' needs "):
-        list(schedule.batches([step("a", "one", "b"), step("b", "one", "a")], set()))
+        list(schedule.cut_batches([step("a", "one", "b"), step("b", "one", "a")], set()))
 
 
 def test_an_image_that_can_do_all_it_has_left_goes_first():
     """`two` can do more at once, yet would have to be started again after `one`."""
     steps = [step("b", "two"), step("c", "two"), step("d", "two", "a"), step("a", "one")]
-    found = list(schedule.batches(steps, set()))
+    found = list(schedule.cut_batches(steps, set()))
     assert [outputs(batch) for batch in found] == [["a"], ["b", "c", "d"]]
 
 
 def test_where_two_starts_are_needed_the_image_that_can_do_most_goes_first():
     steps = [step("a", "one"), step("b", "one", "d"), step("c", "two"), step("d", "two"), step("e", "two", "a")]
-    found = list(schedule.batches(steps, set()))
+    found = list(schedule.cut_batches(steps, set()))
     assert [outputs(batch) for batch in found] == [["c", "d"], ["a", "b"], ["e"]]
 
 
 def test_optional_inputs_are_made_first():
     steps = [step("timed", "one", optional=("model",)), step("model", "one")]
-    assert outputs(next(schedule.batches(steps, set()))) == ["model", "timed"]
+    assert outputs(next(schedule.cut_batches(steps, set()))) == ["model", "timed"]
 
 
 def test_a_fourth_image_enters_the_plan_by_its_folder(tmp_path):
@@ -263,7 +263,7 @@ def test_a_cold_start_needs_no_timings():
 
 def test_later_turns_follow_the_images_of_the_first():
     steps = [replace(step(f"{image}.{turn}", image), turn=turn) for image in ("one", "two") for turn in (2, 3)]
-    found = schedule.in_turn(steps, [step("x", "two"), step("y", "one"), step("z", "two")])
+    found = schedule.order_later_turns(steps, [step("x", "two"), step("y", "one"), step("z", "two")])
     assert outputs(found) == ["two.2", "one.2", "two.3", "one.3"]
 
 

@@ -177,9 +177,9 @@ def test_the_imports_of_every_file_of_ours_are_seen(part: str):
 @pytest.fixture(scope="module")
 def steps() -> dict[str, Step]:
     """A step of every stage, by image and run."""
-    catalog = declarations.load(declarations.optional())
+    catalog = declarations.load(declarations.list_optional())
     return {
-        f"{image}.{stage.run}": expand.made_by(stage, image, stage.output, {})
+        f"{image}.{stage.run}": expand.make_step(stage, image, stage.output, {})
         for image, stages in catalog.items()
         for stage in stages
     }
