@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,11 @@ from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 
 from images.torch.convert import OnnxGemm, OnnxMatMul
 from images.torch.runtime import computed_bytes
-from images.torch.runtime.formats import several
+from images.torch.runtime.formats import as_sequence
 from images.torch.runtime.script import Tensors
 from shared.data import calibration_batches, samples
 from shared.errors import CrossquantError, Unsupported
-from shared.refusals import words
+from shared.refusals import describe_error
 from shared.runner.progress import report
 
 torch.fx.config.do_not_emit_stack_traces = (
@@ -60,7 +61,7 @@ def prepare(
         where = describe_failed_layer(error, module)
         raise Unsupported(f"PyTorch's FX graph mode can't trace this model{where}: {error}") from error
     remove_integer_observers(prepared, example_batch(calibration))
-    for batch in calibration_tensors(calibration, computed_bytes.of(module, calibration)):
+    for batch in calibration_tensors(calibration, computed_bytes.per_sample_of_call(module, calibration)):
         observe_batch(prepared, batch)
     return prepared
 
@@ -96,14 +97,42 @@ def remove_integer_observers(prepared: torch.fx.GraphModule, batch: Tensors) -> 
 def observe_batch(prepared: torch.fx.GraphModule, batch: Tensors) -> None:
     """Run a batch through the observers. CrossquantError if the float model gives NaN or infinity."""
     try:
-        sound = all(bool(torch.isfinite(answer).all()) for answer in several(prepared(*batch)))
+        finite = are_finite(as_sequence(prepared(*batch)))
     except REFUSALS as error:
-        if "finite" not in str(error):  # a histogram's, of what is not a number
+        if not fails_on_finite_values(prepared, batch):  # a histogram refuses NaN and infinity
+            finite = False
+        else:
             where = describe_failed_layer(error, prepared)
-            raise Unsupported(f"PyTorch can't calibrate this model{where}: {words(error)}") from error
-        sound = False
-    if not sound:
+            raise Unsupported(f"PyTorch can't calibrate this model{where}: {describe_error(error)}") from error
+    if not finite:
         raise CrossquantError("the float model gives NaN or infinity for a calibration sample: check its weights")
+
+
+class FailingNode(torch.fx.Interpreter):
+    """Runs the graph, and records whether the arguments of the node that raises an exception are finite."""
+
+    finite = True
+
+    def run_node(self, n: torch.fx.Node) -> Any:
+        try:
+            return super().run_node(n)
+        except REFUSALS:
+            arguments, _ = self.fetch_args_kwargs_from_env(n)
+            self.finite = are_finite([value for value in arguments if isinstance(value, torch.Tensor)])
+            raise
+
+
+def fails_on_finite_values(prepared: torch.fx.GraphModule, batch: Tensors) -> bool:
+    """Is the batch finite at the node that can't compute it?"""
+    failing = FailingNode(prepared)
+    with suppress(*REFUSALS):
+        failing.run(*batch)
+    return failing.finite
+
+
+def are_finite(tensors: Iterable[torch.Tensor]) -> bool:
+    """Is every value of the tensors a finite number?"""
+    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)
 
 
 def exclude_modules(mapping: quantization.QConfigMapping, modules: Iterable[str]) -> quantization.QConfigMapping:

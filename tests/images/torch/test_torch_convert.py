@@ -102,7 +102,7 @@ def test_an_operator_without_converter_is_unsupported_by_name(tmp_path: Path, ou
     with pytest.raises(Unsupported) as caught:
         convert.run(models.only("LpPool", tmp_path, kernel_shape=[8, 8]), out)
     assert str(caught.value) == (
-        "onnx2torch can't convert this model: Converter is not implemented "
+        "onnx2torch can't convert this model at LpPool 'LpPool_6': Converter is not implemented "
         "(OperationDescription(domain='', operation_type='LpPool', version=11))"
     )
     assert not list(out.iterdir())

@@ -180,7 +180,7 @@ def test_what_pt2e_made_is_not_explained(tmp_path: Path, out: Path, monkeypatch:
 
 def test_the_paths_are_named_by_what_was_done():
     direct, changed = fallback.Source(Path()), fallback.Source(Path(), ("a change",))
-    assert [source.method_name(way) for source in (direct, changed) for way in (quantize.METHOD, pt2e.WAY)] == [
+    assert [source.method_name(way) for source in (direct, changed) for way in (quantize.METHOD, pt2e.METHOD)] == [
         "fx",
         "pt2e",
         "fx-rewritten",

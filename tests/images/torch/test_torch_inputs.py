@@ -75,7 +75,7 @@ def test_pt2e_quantizes_all_layers_and_gives_both_outputs(second, model, samples
 
 def check(model: Path, calibration: Path, second: str, out: Path) -> None:
     """All layers are quantized, and both outputs of every sample are near those of the float model."""
-    written, layers = formats.read(out), 4 + (second == "float32")
+    written, layers = formats.read_json(out), 4 + (second == "float32")
     assert (written["quantized"], written["operators"]) == (layers, layers)
     declared.call("torch", "predict", out, calibration, out, batch_size=50)
     for number, exact in enumerate(two.reference(model, two.inputs(130, second, 1))):

@@ -24,7 +24,7 @@ GEMM = SimpleNamespace(op_type="Gemm", name="dense")
     ("error", "said"),
     [
         (ValueError("scale of c0 is missing"), "T at Gemm 'dense': scale of c0 is missing"),
-        (ValueError("no scale for Gemm here"), "T: no scale for Gemm here"),
+        (ValueError("no scale for Gemm here"), "T at Gemm 'dense': no scale for Gemm here"),
         (KeyError("c0"), "T at Gemm 'dense': KeyError: 'c0'"),
         (AssertionError(), "T at Gemm 'dense': AssertionError"),
     ],
