@@ -78,8 +78,8 @@ class Plan:
         for step in self.steps:
             if step.output == output:
                 return step
-        known = ", ".join(step.output for step in self.steps)
-        raise CrossquantError(f"unknown artifact '{output}': this experiment makes {known}")
+        outputs = ", ".join(step.output for step in self.steps)
+        raise CrossquantError(f"unknown artifact '{output}': this experiment makes {outputs}")
 
 
 @dataclass(frozen=True)
@@ -188,8 +188,8 @@ def _shown(value: Any, longest: int) -> Any:
 
 def decode_known(kind: type[T], data: Any) -> T:
     """As `decode`, of a mapping that may have more keys than `kind`: these are nobody's concern."""
-    known = {field.name for field in dataclasses.fields(typing.cast(Any, kind))}
-    some = {key: data[key] for key in data if key in known} if isinstance(data, dict) else data
+    names = {field.name for field in dataclasses.fields(typing.cast(Any, kind))}
+    some = {key: data[key] for key in data if key in names} if isinstance(data, dict) else data
     return typing.cast(T, decode(kind, some))
 
 

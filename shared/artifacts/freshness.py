@@ -46,13 +46,13 @@ class Freshness:
 
     def _look(self, name: str) -> Manifest | None:
         path = store.artifact_path(self.plan, name)
-        found = store.identity(path)
-        if name not in self._hashed or self._hashed[name][0] != found:
+        identity = store.identity(path)
+        if name not in self._hashed or self._hashed[name][0] != identity:
             self._damaged.discard(name)
             try:
-                self._hashed[name] = found, store.read_verified_manifest(path, name)
+                self._hashed[name] = identity, store.read_verified_manifest(path, name)
             except store.Damaged:
-                self._hashed[name] = found, None
+                self._hashed[name] = identity, None
                 self._damaged.add(name)
         return self._hashed[name][1]
 

@@ -74,11 +74,11 @@ def list_files(folder: Path, deadline: float = math.inf) -> dict[str, File]:
     CrossquantError for what is no plain file: a link would have its target read in its place. TimeoutError where they
     are not all hashed at `deadline`, by time.monotonic(): a file with holes may be longer than the disk.
     """
-    found = {}
+    files = {}
     for path in sorted(_walk(folder)):
         if path != folder / MANIFEST:
-            found[path.relative_to(folder).as_posix()] = File(file_sha256(path, deadline), path.stat().st_size)
-    return found
+            files[path.relative_to(folder).as_posix()] = File(file_sha256(path, deadline), path.stat().st_size)
+    return files
 
 
 def restore_access(folder: Path) -> None:
@@ -122,7 +122,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def digest(manifest: Manifest) -> str:
-    """What a later stage records of this artifact: the content, not when or where it was made."""
+    """Return what a later stage records of this artifact: a hash of its content, not of when or where it was made."""
     lines = [f"{manifest.status} {manifest.reason}"]
     lines += [f"{name} {file.sha256}" for name, file in sorted(manifest.files.items())]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
@@ -201,7 +201,7 @@ def publish(folder: Path, final: Path, manifest: Manifest) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder, if it is there, whatever a stage has made of it: unreadable, or nested without end."""
+    """Remove a file or a folder, if it exists, even if a stage left it unreadable or nested too deep for `rmtree`."""
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
         return
@@ -244,5 +244,5 @@ def is_full(folder: Path) -> bool:
 
 
 def parameters(path: Path) -> dict[str, Any]:
-    """What the artifact in `path` was made with."""
+    """Return the parameters that the artifact in `path` was made with."""
     return read(Manifest, path / MANIFEST).parameters

@@ -63,7 +63,7 @@ def check_fits(signature: Signature, about: samples.About, folder: Path) -> None
         check_input(tensor, samples.mapped(file), about.declared(number))
     if not 0 <= about.judged < len(signature.outputs):
         gives = _listed(signature.outputs)
-        raise CrossquantError(f"output {about.judged} is to be judged, the model has {gives}: mend `judged`")
+        raise CrossquantError(f"output {about.judged} is to be judged, the model has {gives}: fix `judged`")
     check_output(signature.outputs[about.judged], signature, about)
 
 
@@ -101,7 +101,7 @@ def check_type(tensor: Tensor, stored: samples.Array) -> None:
     if least < low or greatest > high:
         raise CrossquantError(
             f"input '{tensor.name}' of the model takes {tensor.dtype}, the data set has {stored.dtype} "
-            f"from {least} to {greatest}: mend the data"
+            f"from {least} to {greatest}: fix the data"
         )
 
 

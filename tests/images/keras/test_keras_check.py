@@ -109,7 +109,7 @@ def test_calibration_reads_the_digests_that_were_made_with_the_arrays(user: User
     cifar["x_test"][7] = cifar["x_train"][5]
     user.npz(**cifar)
     prepared, out = user.run("npz"), user.source.parent / "calibration"
-    digests = leakage.computed([prepared / "x_train_0.npy"])
+    digests = leakage.compute_digests([prepared / "x_train_0.npy"])
     assert (np.load(prepared / leakage.file("train")) == digests).all()
     out.mkdir()
     with pytest.raises(CrossquantError, match=r"1 of the 600 training samples of calibration .*: 5 = 7\)"):
