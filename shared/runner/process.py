@@ -248,11 +248,11 @@ def _clear_semaphores() -> None:
 
 def _children() -> set[int]:
     """The processes whose parent this process is."""
-    found: set[int] = set()
+    children: set[int] = set()
     for thread in Path("/proc/self/task").iterdir():
         with suppress(OSError):  # a thread may end meanwhile
-            found.update(map(int, (thread / "children").read_text().split()))
-    return found
+            children.update(map(int, (thread / "children").read_text().split()))
+    return children
 
 
 @contextmanager

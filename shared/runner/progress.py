@@ -133,9 +133,9 @@ class Lines:
 
 def parse_event(line: bytes | str) -> Event | None:
     """The event in a line, its texts safe to show; None where it is none of ours."""
-    found: Event | None = _decoded(Event, line)
-    return found and dataclasses.replace(
-        found, output=printable(found.output), reason=printable(found.reason), message=printable(found.message)
+    event: Event | None = _decoded(Event, line)
+    return event and dataclasses.replace(
+        event, output=printable(event.output), reason=printable(event.reason), message=printable(event.message)
     )
 
 

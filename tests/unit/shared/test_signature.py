@@ -20,7 +20,7 @@ def given(folder: Path, *arrays: np.ndarray, labels: list | np.ndarray | None = 
     folder.mkdir(exist_ok=True)
     for number, array in enumerate(arrays):
         np.save(folder / samples.file(number), array)
-    facts = samples.facts(None if labels is None else np.asarray(labels))
+    facts = samples.summarize_labels(None if labels is None else np.asarray(labels))
     (folder / samples.ABOUT).write_text(json.dumps(about | {"labels": facts and asdict(facts)}))
     return folder
 
