@@ -129,7 +129,7 @@ def digest(manifest: Manifest) -> str:
 
 
 def build_command(image: str) -> str:
-    """What builds the image: an optional one has a Compose file of its own."""
+    """Return the Compose file that builds the image: an optional image has its own."""
     own = f"images/{image}/compose.yaml"
     more = f" -f compose.yaml -f {own}" if (ROOT / own).exists() else ""
     return f"docker compose{more} build {image}"
@@ -171,7 +171,7 @@ Identity = tuple[int, ...]
 
 
 def identity(path: Path) -> Identity | None:
-    """What tells an artifact's folder from the one that takes its place; None where there is no sealed artifact."""
+    """Return what distinguishes an artifact's folder from one that replaces it; None if there is no artifact."""
     try:
         folder, manifest = path.stat(), (path / MANIFEST).stat()
     except OSError:
@@ -239,7 +239,7 @@ def remove_partials(final: Path) -> None:
 
 
 def is_full(folder: Path) -> bool:
-    """Is the disk that holds `folder` as good as full?"""
+    """Return whether the disk that holds `folder` has less than LEAST_FREE bytes."""
     return shutil.disk_usage(folder).free < LEAST_FREE
 
 

@@ -54,7 +54,7 @@ class PreprocessingVariants:
 
 @dataclass(frozen=True)
 class Declared:
-    """How pixels from 0 to 255 became what is stored: (pixels * scale - mean) / std, by channel."""
+    """The declared preprocessing of pixels from 0 to 255: (pixels * scale - mean) / std, by channel."""
 
     scale: float = 1.0
     mean: tuple[float, ...] = ()

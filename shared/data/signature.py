@@ -29,7 +29,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Signature:
-    """In the model's own order. `batch` is the one number of samples that the model takes, where it takes no other."""
+    """Inputs and outputs in the model's own order. `batch` is its fixed batch size, None if it takes any."""
 
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]

@@ -1,4 +1,4 @@
-"""Was the machine quiet while something was timed? Read from the kernel before and after."""
+"""Measures whether the machine was quiet while something was timed, by the kernel's counters before and after."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""Latency and throughput: all variants of an image interleaved, so that a drift of the machine meets them all."""
+"""Measures latency and throughput, all variants of an image interleaved: a drift of the machine affects all alike."""
 
 import json
 import time
@@ -122,7 +122,7 @@ def warm_up(name: str, model: Model, one: Batch, batch: Batch, count: int) -> No
 
 
 def calls_in(wanted: float, seconds: float) -> int:
-    """How many calls take so long, if one takes `seconds`; two at least."""
+    """Return the number of calls that take `wanted` seconds if one takes `seconds`; at least two."""
     return max(2, int(wanted / max(seconds, 1e-6)))
 
 

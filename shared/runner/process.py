@@ -52,7 +52,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Task:
-    """What a fork is to do: run `step`, whose inputs have these `digests`, into `folder`, with `scratch` for its
+    """The task of a fork: run `step`, whose inputs have these `digests`, with `folder` for its output and `scratch` for
     temporary files.
     """
 

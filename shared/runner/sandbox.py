@@ -63,7 +63,7 @@ def available() -> bool:
 
 
 def rules(hidden: Path, inputs: Iterable[Path], output: Path, scratch: Path) -> list[Rule]:
-    """What a stage may do: read everything outside of `hidden`, the volume, and of the volume its `inputs` alone.
+    """Return the rules of a stage: it reads everything outside of `hidden`, the volume, and its `inputs` there.
 
     It writes `output` and `scratch`, and what multiprocessing needs. The folders that contain the volume can't be
     listed, since a rule holds for all below it: names of files can be as telling as what is in them.
