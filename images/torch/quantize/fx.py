@@ -47,14 +47,17 @@ BATCH = 100  # samples
 def quantize(
     module: torch.fx.GraphModule, mapping: quantization.QConfigMapping, calibration: Path
 ) -> torch.fx.GraphModule:
-    """`module` in 8 bits, its ranges observed over the samples in `calibration`."""
+    """Quantize `module` to 8 bits, with ranges observed over the samples in `calibration`."""
     return convert_fx(prepare(module, mapping, calibration))
 
 
 def prepare(
     module: torch.fx.GraphModule, mapping: quantization.QConfigMapping, calibration: Path
 ) -> torch.fx.GraphModule:
-    """`module` with observers that have seen the samples in `calibration`. Unsupported names what can't be traced."""
+    """Insert observers into `module`, and run the samples in `calibration` through them.
+
+    Unsupported, with the layer's name, if the module can't be traced.
+    """
     try:
         prepared = prepare_fx(module, mapping, example_inputs=example_batch(calibration))
     except REFUSALS as error:
@@ -67,7 +70,7 @@ def prepare(
 
 
 class IntegerObservers(torch.fx.Interpreter):
-    """Runs the graph without observing, and collects the observers whose input is not of floats."""
+    """Runs the graph without observing, and collects the observers whose input has no floats."""
 
     def __init__(self, prepared: torch.fx.GraphModule) -> None:
         super().__init__(prepared)
@@ -76,19 +79,19 @@ class IntegerObservers(torch.fx.Interpreter):
     def run_node(self, n: torch.fx.Node) -> Any:
         if n.op != "call_module" or not isinstance(self.fetch_attr(n.target), quantization.ObserverBase):
             return super().run_node(n)
-        [given], _ = self.fetch_args_kwargs_from_env(n)
-        if isinstance(given, torch.Tensor) and not given.is_floating_point():
+        [tensor], _ = self.fetch_args_kwargs_from_env(n)
+        if isinstance(tensor, torch.Tensor) and not tensor.is_floating_point():
             self.integers.append(n)
-        return given
+        return tensor
 
 
 def remove_integer_observers(prepared: torch.fx.GraphModule, batch: Tensors) -> None:
     """Remove the observers of integer tensors, such as token ids: integers have no range, and a histogram refuses them
     ("histogram_cpu" not implemented for 'Int').
     """
-    kinds = IntegerObservers(prepared)
-    kinds.run(*batch)
-    for node in kinds.integers:
+    observers = IntegerObservers(prepared)
+    observers.run(*batch)
+    for node in observers.integers:
         node.replace_all_uses_with(node.args[0])
         prepared.graph.erase_node(node)
     prepared.recompile()
@@ -145,7 +148,7 @@ def exclude_modules(mapping: quantization.QConfigMapping, modules: Iterable[str]
 def calibration_tensors(calibration: Path, sample_bytes: int) -> Iterator[Tensors]:
     """Yield the checked samples in batches, one tensor per input; memory doesn't grow with their number.
 
-    `each` is the number of bytes that the model computes for a sample. PyTorch's histograms stretch their bins as they
+    `sample_bytes` is what the model computes for a sample. PyTorch's histograms stretch their bins as they
     go and so depend on the batches. A batch depends on the model alone, so that a recipe gives the same file
     everywhere.
     """
@@ -157,7 +160,7 @@ def calibration_tensors(calibration: Path, sample_bytes: int) -> Iterator[Tensor
 
 
 def example_batch(calibration: Path) -> Tensors:
-    """The first two samples. CrossquantError where there are none."""
+    """Return the first two samples. CrossquantError if there are none."""
     batch = samples.take(calibration, slice(2))
     if not len(batch[0]):
         raise CrossquantError(calibration_batches.EMPTY)
