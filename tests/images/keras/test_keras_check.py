@@ -1,4 +1,4 @@
-"""The look at the data with a real model: a preprocessing that the model wasn't trained on is warnings."""
+"""The data check with a real model: a preprocessing that the model wasn't trained on gives a warning."""
 
 import json
 import os
@@ -74,15 +74,15 @@ def test_pixels_that_the_model_was_not_trained_on(
     user: User, model: Path, cifar: dict, options: dict, flagged: str | None
 ):
     user.npz(**cifar)
-    examination = check_data(user, model, **options)
-    assert examination.wrong == ()
-    assert (examination.twins.samples, len(examination.classes)) == (300, 10)
-    warnings = [text for text in examination.warnings if text.startswith("prepared as ")]
+    data_summary = check_data(user, model, **options)
+    assert data_summary.wrong == ()
+    assert (data_summary.twins.samples, len(data_summary.classes)) == (300, 10)
+    warnings = [text for text in data_summary.warnings if text.startswith("prepared as ")]
     if flagged is None:
-        assert examination.twins.declared > 0.8
+        assert data_summary.twins.declared > 0.8
         assert warnings == []
     else:
-        assert examination.twins.declared < 0.3
+        assert data_summary.twins.declared < 0.3
         [text] = warnings
         assert text.startswith(f"prepared as '{flagged}' the data scores 8")
 

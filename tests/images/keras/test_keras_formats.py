@@ -1,4 +1,4 @@
-"""Every form in which a user may bring a model: what it answers, in what order, to how many samples."""
+"""Every form in which a user may bring a model: its answers, their order, and the batch sizes that it takes."""
 
 import json
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""Operators that onnx2torch lacks, or follows only as data: they answer as ONNX's reference, traced and exported."""
+"""Converters for operators that onnx2torch lacks or can't trace: they answer as ONNX's reference does."""
 
 import io
 from pathlib import Path

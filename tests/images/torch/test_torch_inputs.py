@@ -1,4 +1,4 @@
-"""Models of several inputs and outputs, and tasks other than classes, through every stage of the image."""
+"""Models with several inputs and outputs, and tasks other than classification, through every stage of the image."""
 
 import json
 from pathlib import Path
@@ -127,7 +127,7 @@ def test_explain_scores_by_the_task(model, samples, task, tmp_path, out, monkeyp
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("second", ["int64", "float32"])
-def test_recover_holds_the_tasks_score(model, samples, out):
+def test_accuracy_aware_quantization_holds_the_score_of_the_task(model, samples, out):
     settings = {**defaults("accuracy_aware"), **BACKEND, "max_drop_pp": 0.001, "trials": 6}
     accuracy_aware.run(model, *samples, out, **settings)
     found = json.loads((out / "excluded.json").read_text())

@@ -1,4 +1,4 @@
-"""PyTorch's stages take batches that leave room for what is computed of their samples."""
+"""PyTorch's stages use batches that fit in memory together with what is computed of their samples."""
 
 import gc
 import json

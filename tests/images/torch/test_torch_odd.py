@@ -1,4 +1,4 @@
-"""Odd but valid graphs in PyTorch: the same answers to batches of any size, or a refusal, and never other answers."""
+"""Unusual but valid graphs in PyTorch: the same answers for batches of any size, or a refusal."""
 
 from pathlib import Path
 

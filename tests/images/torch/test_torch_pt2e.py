@@ -1,4 +1,4 @@
-"""torchao's PT2E in its three forms, each as it is shipped: loaded in a fresh process, on the threads asked for."""
+"""torchao's PT2E in its three forms, each loaded in a fresh process on the given number of threads."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What a recipe asks for is what the model gets: observers, weights, layers in float; and what can't be, says so."""
+"""The options of a recipe reach the model: observers, weights, layers in float; impossible ones are refused."""
 
 import subprocess
 import sys
@@ -149,7 +149,7 @@ def test_an_empty_calibration_set_is_refused(source: Path, tmp_path: Path, out: 
 
 
 @pytest.mark.parametrize("observer", ["histogram", "minmax", "percentile"])
-def test_weights_that_overflow_are_told(observer: str, tmp_path: Path, out: Path):
+def test_weights_that_overflow_are_reported(observer: str, tmp_path: Path, out: Path):
     graph = models.Graph()
     graph.add("Flatten")
     graph.add("Gemm", graph.given(np.full((192, 4), 3e38, np.float32)), graph.weight(4))

@@ -1,4 +1,4 @@
-"""A text's words are integers: they are looked up and not rounded, and what is computed of them is quantized."""
+"""Token ids are looked up and never rounded, and what is computed from their embeddings is quantized."""
 
 from pathlib import Path
 

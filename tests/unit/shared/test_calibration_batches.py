@@ -1,4 +1,4 @@
-"""A calibration set is sound and not empty before a quantizer sees it, in batches that memory holds."""
+"""A calibration set is checked before a quantizer reads it: finite, not empty, in batches that fit in memory."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What calibrates or chooses is never among what judges."""
+"""No sample that calibrates or chooses is in the test set."""
 
 import json
 from pathlib import Path
@@ -83,7 +83,7 @@ def test_every_draw_is_looked_at(source: Path):
 
 
 @pytest.mark.parametrize("stage", [selection, holdout])
-def test_what_chooses_is_looked_at_too(source: Path, stage):
+def test_selection_and_holdout_are_checked_too(source: Path, stage):
     for number in range(30):
         put(source, number, number)
     out = source.parent / "other"

@@ -1,4 +1,4 @@
-"""A framework's exception is its refusal; one of ours stays a failure."""
+"""A framework's exception is its refusal of the model; an exception of our own code stays a failure."""
 
 import json
 from types import SimpleNamespace

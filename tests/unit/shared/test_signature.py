@@ -1,4 +1,4 @@
-"""A model and a data set: what doesn't fit is told by both sides' names."""
+"""A model and a data set that don't fit: the error names both sides."""
 
 import json
 from dataclasses import asdict
