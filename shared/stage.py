@@ -168,7 +168,7 @@ class Runner:
         started = time.monotonic()
         with store.temporary(final) as folder:
             outcome = process.run(self.plan, step, inputs.digests, folder, partial(self.advance, step))
-            if outcome.sealable:
+            if outcome.gets_manifest:
                 manifest = process.make_manifest(step, inputs.digests, outcome, folder)
                 store.publish(folder, final, manifest)
                 self.freshness.published(step.output, manifest)

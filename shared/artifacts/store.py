@@ -1,4 +1,4 @@
-"""Artifacts on the volume: hashed, sealed, and believed only after they have been read again."""
+"""Artifacts on the volume: hashed, described by a manifest, and verified before they are used."""
 
 import hashlib
 import math
@@ -146,13 +146,13 @@ def tree_hash(*folders: str) -> str:
 
 
 class Damaged(CrossquantError):
-    """An artifact is not what was sealed: changed by hand, emptied by a power cut, or hit by a bad disk."""
+    """An artifact differs from its manifest: changed by hand, emptied by a power cut, or hit by a bad disk."""
 
 
 def read_verified_manifest(path: Path, name: str) -> Manifest | None:
     """The manifest of a finished artifact, its files hashed again; None where there is none.
 
-    Damaged where the manifest can't be read or a file is not what was sealed: a trusted manifest would show an old
+    Damaged where the manifest can't be read or a file differs from it: a trusted manifest would show an old
     result as new.
     """
     if not (path / MANIFEST).exists():

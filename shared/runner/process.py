@@ -39,10 +39,10 @@ class Outcome:
     reason: str = ""
     seconds: float = 0.0
     peak_bytes: int = 0
-    files: dict[str, File] = field(default_factory=dict)  # of an output that can be sealed
+    files: dict[str, File] = field(default_factory=dict)  # of an output that gets a manifest
 
     @property
-    def sealable(self) -> bool:
+    def gets_manifest(self) -> bool:
         return self.status in ("ok", "unsupported")
 
     @property

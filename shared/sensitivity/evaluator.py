@@ -19,7 +19,7 @@ class Evaluator:
         self.about, self.labels, self.exact = samples.about(subset.folder), subset.labels, exact
         self.name = tasks.describe_score(self.about, self.labels)
         self.classes = self.about.task == "classification" and numerics.count_values(exact) > 1
-        self.measure: Distance = "KL divergence" if self.classes else "noise"
+        self.distance_name: Distance = "KL divergence" if self.classes else "noise"
         self.reference = load_inputs(subset) if self.about.task == "reconstruction" else exact
 
     def score(self, outputs: Array) -> float:

@@ -86,7 +86,7 @@ def test_score_and_distance_have_names(task, columns, labelled, named, tmp_path:
     exact = np.full((4, columns), 0.25)
     labels = np.ones((4,) if task == "classification" else (4, columns)) if labelled else None
     evaluator = make_evaluator(tmp_path, task, exact, labels)
-    assert (evaluator.name, evaluator.measure) == named
+    assert (evaluator.name, evaluator.distance_name) == named
 
 
 @pytest.mark.parametrize(("columns", "chance"), [(1, 0.5), (2, 0.5), (4, 0.25)])
