@@ -1,1 +1,1 @@
-"""What every image imports: the stage contract, the artifact store, timing. Standard library and numpy only."""
+"""Code that every image imports: the stage contract, artifacts, samples, timing. Standard library and numpy only."""

@@ -1,4 +1,4 @@
-"""What `inspect` learns of a model before anything long is run: each image adds what its framework makes of it."""
+"""Describes a model for `inspect`, before anything long is run: each image adds what its framework supports."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -13,12 +13,14 @@ from shared.data.signature import Signature
 
 FILE = "compatibility.json"
 SAMPLES = 8  # random ones: enough for a quantizer to go through all of its steps
-OPEN = 16  # for a size that the model leaves open, where none was found that it takes
+OPEN = 16  # for a size that the model leaves open, if no accepted size was determined
 
 
 @dataclass(frozen=True)
 class FrameworkSupport:
-    """A step of the way. It carries all of the model, or by ONNX operator so many nodes; `reason` is why it stopped."""
+    """One conversion step. It supports all of the model, or `carried` nodes by ONNX operator; `reason` is why it
+    failed.
+    """
 
     name: str
     all: bool = False
@@ -26,7 +28,7 @@ class FrameworkSupport:
     reason: str = ""
 
     def nodes(self, operator: str, there: int) -> int:
-        """How many of the `there` nodes of this operator it carries."""
+        """Return how many of the `there` nodes of this operator are supported."""
         return there if self.all else self.carried.get(operator, 0)
 
 
@@ -56,7 +58,7 @@ def count_names(names: Iterable[str]) -> dict[str, int]:
 
 
 def write_random_samples(signature: Signature, folder: Path) -> Path:
-    """A few samples as the model takes them, for a quantizer to be tried on; of whole numbers there are 0 and 1."""
+    """Write a few random samples as the model takes them, to try a quantizer on; whole numbers are 0 or 1."""
     random = np.random.default_rng(0)
     for number, tensor in enumerate(signature.inputs):
         shape = (SAMPLES, *(tensor.seen or (size or OPEN for size in tensor.shape)))

@@ -1,4 +1,4 @@
-"""What crosses a process: frozen dataclasses in JSON. A missing, unknown or mistyped field is a named error."""
+"""Frozen dataclasses that cross a process boundary as JSON. A missing, unknown or mistyped field is a named error."""
 
 import dataclasses
 import json
@@ -78,8 +78,8 @@ class Plan:
         for step in self.steps:
             if step.output == output:
                 return step
-        known = ", ".join(step.output for step in self.steps)
-        raise CrossquantError(f"unknown artifact '{output}': this experiment makes {known}")
+        outputs = ", ".join(step.output for step in self.steps)
+        raise CrossquantError(f"unknown artifact '{output}': this experiment makes {outputs}")
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def read(kind: type[T], path: Path) -> T:
 
 
 def loads(text: str | bytes) -> Any:
-    """What JSON holds. ValueError where it is none, or so deep or large that nobody wrote it for us."""
+    """Parse JSON. ValueError if it is invalid, or nested deeper or with larger integers than any file of ours."""
     try:
         data = json.loads(text)
     except RecursionError:
@@ -187,9 +187,9 @@ def _shown(value: Any, longest: int) -> Any:
 
 
 def decode_known(kind: type[T], data: Any) -> T:
-    """As `decode`, of a mapping that may have more keys than `kind`: these are nobody's concern."""
-    known = {field.name for field in dataclasses.fields(typing.cast(Any, kind))}
-    some = {key: data[key] for key in data if key in known} if isinstance(data, dict) else data
+    """Decode a mapping that may have more keys than `kind`, which are ignored."""
+    names = {field.name for field in dataclasses.fields(typing.cast(Any, kind))}
+    some = {key: data[key] for key in data if key in names} if isinstance(data, dict) else data
     return typing.cast(T, decode(kind, some))
 
 
@@ -241,7 +241,7 @@ def _required(field: dataclasses.Field[Any]) -> bool:
 
 
 def _decode_union(kinds: tuple[Any, ...], data: Any, path: tuple[str, ...]) -> Any:
-    """As one of `kinds`. Dataclasses that each have a `kind` of their own are told apart by it."""
+    """Decode as one of `kinds`. Dataclasses that each have a `kind` of their own are distinguished by it."""
     if isinstance(data, dict) and (tagged := tagged_kinds(kinds)):
         if "kind" not in data:
             raise FieldError((*path, "kind"), "is missing")

@@ -6,7 +6,7 @@ DISK_FULL = "the disk is full: free some space and run again; what is finished i
 
 
 class CrossquantError(Exception):
-    """Something the user can mend: its text is one line that names the thing and the fix."""
+    """Something the user can fix: its text is one line that names the thing and the fix."""
 
     exit_code = 2  # wrong use or a broken contract
 
@@ -42,4 +42,4 @@ def explain(error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         return DISK_FULL
     where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{error.strerror or error}: mend that and run again"
+    return f"{where}{error.strerror or error}: fix that and run again"

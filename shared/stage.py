@@ -129,7 +129,7 @@ class Runner:
         self.plan, self.force = plan, force
         self.freshness = Freshness(plan, isolated=bool(os.environ.get(ISOLATED)))
         self.imported = False
-        self.told = 0.0
+        self.last_report = 0.0
 
     def run(self, steps: Sequence[Step]) -> bool:
         """True if a step failed, or was skipped because one did."""
@@ -168,7 +168,7 @@ class Runner:
         started = time.monotonic()
         with store.temporary(final) as folder:
             outcome = process.run(self.plan, step, inputs.digests, folder, partial(self.advance, step))
-            if outcome.sealable:
+            if outcome.gets_manifest:
                 manifest = process.make_manifest(step, inputs.digests, outcome, folder)
                 store.publish(folder, final, manifest)
                 self.freshness.published(step.output, manifest)
@@ -185,8 +185,8 @@ class Runner:
     def advance(self, step: Step, news: Progress) -> None:
         """Pass on how far a stage is, as often as a person can read it, whatever the stage sends."""
         now = time.monotonic()
-        if now - self.told >= progress.interval():
-            self.told = now
+        if now - self.last_report >= progress.interval():
+            self.last_report = now
             progress.emit(Event("progress", step.output, done=news.done, total=news.total))
 
     def tell(self, step: Step, message: str) -> None:

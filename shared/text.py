@@ -26,7 +26,7 @@ def is_unprintable(char: str) -> bool:
 
 
 def tell_apart(cleaned: str, name: str) -> str:
-    """What was made of `name`, and a sum by which it differs from what is made of any other name."""
+    """Return `cleaned`, a form of `name`, with a hash of `name`, so that the result is different for each name."""
     return f"{cleaned}_{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 

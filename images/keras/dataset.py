@@ -21,4 +21,4 @@ def run(source: Path, out: Path) -> None:
 
 def write_about(out: Path, about: samples.About, labels: samples.Array | None) -> None:
     """Write `about.json`: `about` with the shape and range of these labels, and nothing else of them."""
-    (out / samples.ABOUT).write_text(json.dumps(asdict(replace(about, labels=samples.facts(labels)))))
+    (out / samples.ABOUT).write_text(json.dumps(asdict(replace(about, labels=samples.summarize_labels(labels)))))

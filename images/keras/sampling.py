@@ -113,7 +113,7 @@ def refuse_leakage(source: Path, indices: Indices, rows: Indices, out: Path) -> 
     if (source / leakage.file("train")).exists():
         digests = np.load(source / leakage.file("train"))[rows]
     else:
-        digests = leakage.computed(train, rows)
+        digests = leakage.compute_digests(train, rows)
     leakage.refuse(artifact_name(out), indices, digests, leakage.digests(source, "test", test))
 
 

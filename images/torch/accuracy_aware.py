@@ -52,7 +52,9 @@ def run(
             sources, lambda source: quantize.quantize_source(source, recipe, always_excluded, calibration)
         )
         source, trial_models = initial.source, initial.trial_models
-        scorer = Scorer(holdout, wrap_module(trial_models.float), computed_bytes.of(trial_models.float, holdout))
+        scorer = Scorer(
+            holdout, wrap_module(trial_models.float), computed_bytes.per_sample_of_call(trial_models.float, holdout)
+        )
         search = Search(least(scorer.exact, max_drop_pp), trials)
         best = search.run(
             lambda names: scorer.score(wrap_module(trial_models.quantize(names))),

@@ -32,7 +32,7 @@ def run(variant: Path, model: Path, calibration: Path, out: Path, *, images: int
     if "observer" not in settings:
         raise Unsupported(f"only what PyTorch's FX graph mode quantized can be explained, and {variant.name} is not")
     recipe = Recipe(**{name: settings[name] for name in Recipe.__dataclass_fields__})
-    path = formats.read(variant).get("path", quantize.METHOD)
+    path = formats.read_json(variant).get("path", quantize.METHOD)
     if not path.startswith(quantize.METHOD):
         raise Unsupported(f"{variant.name} was made by PT2E, which FX graph mode's layers don't explain")
     with (

@@ -1,4 +1,4 @@
-"""Static quantization after training, by torchao's PT2E, for PyTorch's compiler Inductor on x86."""
+"""Static post-training quantization by torchao's PT2E, for PyTorch's compiler Inductor on x86."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from shared.measure import fixed_batch
 from shared.quantization.guards import check_quantized
 from shared.refusals import refusals
 
-WAY = "pt2e"
+METHOD = "pt2e"
 COMPUTING = ("conv1d", "conv2d", "conv3d", "conv_transpose2d", "linear", "matmul", "mm", "bmm", "addmm")
 
 
@@ -32,15 +32,15 @@ def run(
     exclude: list[str],
     exclude_types: list[str],
 ) -> None:
-    """Write `model.pt2` and `quantized.json`. Unsupported where PyTorch leaves layers in float."""
+    """Write `model.pt2` and `quantized.json`. Unsupported if PyTorch leaves most layers in float."""
     excluded = [layer.name for layer in exclusion.select_excluded(exclusion.read_layers(model), exclude, exclude_types)]
     with torch.no_grad(), typed(calibration, input_types(model)) as calibration:
-        write(best(model, calibration, reduce_range, excluded), form, out)
+        write_variant(quantize_model(model, calibration, reduce_range, excluded), form, out)
 
 
 @dataclass(frozen=True)
-class Made:
-    """A quantized program, with the graph that it was made of, and a batch as it takes it."""
+class QuantizedProgram:
+    """A quantized program, with its source and a batch of the inputs that it takes."""
 
     source: Source
     program: torch.export.ExportedProgram
@@ -49,38 +49,43 @@ class Made:
     batch: Tensors
 
 
-def best(model: Path, calibration: Path, reduce_range: str, excluded: Sequence[str]) -> Made:
-    with fallback.open_sources(model) as graphs:
-        return fallback.choose_best(graphs, lambda source: make(source, calibration, reduce_range, excluded))
+def quantize_model(model: Path, calibration: Path, reduce_range: str, excluded: Sequence[str]) -> QuantizedProgram:
+    """Quantize the model, except the layers in `excluded`: the given graph or, if that is better, the rewritten one."""
+    with fallback.open_sources(model) as sources:
+        return fallback.choose_best(
+            sources, lambda source: quantize_source(source, calibration, reduce_range, excluded)
+        )
 
 
-def make(source: Source, calibration: Path, reduce_range: str, excluded: Sequence[str]) -> Made:
-    """Unsupported where the graph can't be followed, or fewer than half of its layers are quantized."""
+def quantize_source(source: Source, calibration: Path, reduce_range: str, excluded: Sequence[str]) -> QuantizedProgram:
+    """Quantize the graph. Unsupported if it can't be exported, or fewer than half of its layers are quantized."""
     fixed_batch.refuse(fixed_batch_size(source.folder))
-    module, known = to_module(source.folder), exclusion.read_layers(source.folder)
-    left_out = exclusion.include_fused([layer for layer in known if layer.name in excluded], module)
-    total, example = fx.count_products(module, fx.COMPUTING, left_out), fx.example_batch(calibration)
-    traced = exported.export(plain(module), example).module()
-    made = quantize(traced, quantizer(reduce_range, left_out), calibration)
-    program = exported.export(made, example)
-    tried = example_batches(source.folder)
-    script.check(program.module(), made, tried)
-    quantized = count(program.graph)
-    check_quantized("PT2E", quantized, total, left=fx.describe_layers_in_float(module, fx.RECURRENT, left_out))
-    return Made(source, program, quantized, total, tried[0])
+    module, layers = to_module(source.folder), exclusion.read_layers(source.folder)
+    excluded_modules = exclusion.include_fused([layer for layer in layers if layer.name in excluded], module)
+    total, example = fx.count_products(module, fx.COMPUTING, excluded_modules), fx.example_batch(calibration)
+    traced = exported.export_module(retrace_module(module), example).module()
+    quantized_module = quantize_graph(traced, make_quantizer(reduce_range, excluded_modules), calibration)
+    program = exported.export_module(quantized_module, example)
+    batches = example_batches(source.folder)
+    script.check_answers(program.module(), quantized_module, batches)
+    quantized = count_quantized(program.graph)
+    in_float = fx.describe_layers_in_float(module, fx.RECURRENT, excluded_modules)
+    check_quantized("PT2E", quantized, total, left=in_float)
+    return QuantizedProgram(source, program, quantized, total, batches[0])
 
 
-def write(made: Made, form: str, out: Path, reason: str = "") -> None:
-    """`reason` is why FX graph mode, which was asked for, didn't make it."""
-    save(made.program, made.quantized, form, out)
-    formats.write_types(out, made.batch)
-    counts = {"form": form, "quantized": made.quantized, "operators": made.total}
-    formats.write(out, counts | fallback.describe_source(made.source, WAY, reason))
+def write_variant(quantized: QuantizedProgram, form: str, out: Path, reason: str = "") -> None:
+    """Write the file to ship and `quantized.json`; `reason` is why FX graph mode, which was asked for, failed."""
+    save_program(quantized.program, quantized.quantized, form, out)
+    formats.write_input_types(out, quantized.batch)
+    counts = {"form": form, "quantized": quantized.quantized, "operators": quantized.total}
+    formats.write_json(out, counts | fallback.describe_source(quantized.source, METHOD, reason))
 
 
-def plain(module: torch.fx.GraphModule) -> torch.fx.GraphModule:
-    """`module` without onnx2torch's own modules, whose checks of data torch.export can't follow; `module` itself where
-    only torch.export can follow it.
+def retrace_module(module: torch.fx.GraphModule) -> torch.fx.GraphModule:
+    """Trace `module` into onnx2torch's own modules, whose checks of data torch.export can't follow.
+
+    Returns `module` itself if only torch.export can follow it.
     """
     try:
         return torch.fx.symbolic_trace(module)
@@ -89,40 +94,44 @@ def plain(module: torch.fx.GraphModule) -> torch.fx.GraphModule:
         return module
 
 
-def quantizer(reduce_range: str, excluded: Sequence[str]) -> x86.X86InductorQuantizer:
-    chosen = x86.X86InductorQuantizer()
-    chosen.set_global(x86.get_default_x86_inductor_quantization_config(reduce_range=reduce_range == "always"))
+def make_quantizer(reduce_range: str, excluded: Sequence[str]) -> x86.X86InductorQuantizer:
+    """Make the quantizer for Inductor on x86, which leaves the modules in `excluded` in float."""
+    quantizer = x86.X86InductorQuantizer()
+    quantizer.set_global(x86.get_default_x86_inductor_quantization_config(reduce_range=reduce_range == "always"))
     for name in excluded:
-        chosen.set_module_name_qconfig(name, None)
-    return chosen
+        quantizer.set_module_name_qconfig(name, None)
+    return quantizer
 
 
-def quantize(module: torch.fx.GraphModule, chosen: x86.X86InductorQuantizer, calibration: Path) -> torch.fx.GraphModule:
-    """`module`, exported, with QuantizeLinear and DequantizeLinear around what Inductor computes in 8 bits."""
+def quantize_graph(
+    module: torch.fx.GraphModule, quantizer: x86.X86InductorQuantizer, calibration: Path
+) -> torch.fx.GraphModule:
+    """Quantize the exported `module`: QuantizeLinear and DequantizeLinear around what Inductor computes in 8 bits."""
     with refusals("torchao's PT2E refuses this model", "torch", "torchao"):
-        each = computed_bytes.of(module, calibration)
-        prepared = prepare_pt2e(module, chosen)
-        for batch in fx.calibration_tensors(calibration, each):
+        sample_bytes = computed_bytes.per_sample_of_call(module, calibration)
+        prepared = prepare_pt2e(module, quantizer)
+        for batch in fx.calibration_tensors(calibration, sample_bytes):
             fx.observe_batch(prepared, batch)
         return convert_pt2e(prepared)
 
 
-def save(program: torch.export.ExportedProgram, quantized: int, form: str, out: Path) -> None:
+def save_program(program: torch.export.ExportedProgram, quantized: int, form: str, out: Path) -> None:
+    """Write the program, which has `quantized` quantized layers, in this form."""
     if form == formats.AOT:
-        from images.torch.runtime import aot  # noqa: PLC0415 - it brings Inductor, a second that the other forms spare
+        from images.torch.runtime import aot  # noqa: PLC0415 - it imports Inductor: a second that only this form needs
 
-        aot.save(program, quantized, out)
+        aot.save_program(program, quantized, out)
     else:
-        exported.save(program, out)
+        exported.save_program(program, out)
 
 
-def count(graph: torch.fx.Graph) -> int:
-    """Convolutions and linear layers that read both image and weights from a dequantization."""
-    computing = [node for node in graph.nodes if node.op == "call_function" and kind(node) in COMPUTING]
-    return sum(all("dequantize" in kind(source) for source in node.args[:2]) for node in computing)
+def count_quantized(graph: torch.fx.Graph) -> int:
+    """Count the convolutions and matrix products that read both operands from a dequantization."""
+    computing = [node for node in graph.nodes if operator_name(node) in COMPUTING]
+    return sum(all("dequantize" in operator_name(source) for source in node.args[:2]) for node in computing)
 
 
-def kind(node: torch.fx.Node) -> str:
-    """The operator's name without package and overload: `conv2d` of `aten.conv2d.default`."""
+def operator_name(node: torch.fx.Node) -> str:
+    """Return an operator's name without package and overload: `conv2d` of `aten.conv2d.default`; "" of other nodes."""
     name = getattr(node.target, "_opname", "")
     return name if node.op == "call_function" else ""

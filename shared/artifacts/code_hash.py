@@ -35,8 +35,8 @@ BLOCKS, BRANCHES = ("body", "orelse", "finalbody"), ("handlers", "cases")  # fie
 
 @dataclass(frozen=True)
 class Imports:
-    """What the source of one module imports: names, of which some may be functions or other projects' modules, relative
-    ones with their dots; and the declared patterns.
+    """The imports of one module: names, of which some may be functions or other projects' modules, relative ones with
+    their dots; and the declared patterns.
     """
 
     names: frozenset[str]
@@ -61,18 +61,18 @@ class CodeHasher:
         self._direct: dict[str, frozenset[str]] = {}
 
     def of_step(self, step: Step) -> str:
-        """The hash of the code that makes the artifact of `step`."""
+        """Return the hash of the code that makes the artifact of `step`."""
         modules = self.closure((step.entry, *step.modules.values(), *STAGE_PROCESS))
         environment = [f"{name} {self._hash_file(f'images/{step.image}/{name}')}" for name in ENVIRONMENT]
         call = [step.entry, *(f"{name}={module}" for name, module in sorted(step.modules.items()))]
         return _hash_lines([*call, *environment, *self._describe(modules)])
 
     def of_runner(self) -> str:
-        """The hash of the stage runner's own code."""
+        """Return the hash of the stage runner's own code."""
         return _hash_lines(self._describe(self.closure((RUNNER,))))
 
     def closure(self, roots: Iterable[str]) -> set[str]:
-        """The names of all modules of ours that importing `roots` can import, and of the packages that they lie in."""
+        """Return the names of all our modules that importing `roots` can import, and of their packages."""
         modules: set[str] = set()
         waiting = [module for root in roots for module in self._existing(root)]
         while waiting:
@@ -83,7 +83,7 @@ class CodeHasher:
         return modules
 
     def _imported(self, name: str) -> frozenset[str]:
-        """The modules of ours that this one imports itself, with their packages."""
+        """Return our modules that this one imports itself, with their packages."""
         if name not in self._direct:
             source = self._source(name)
             assert source is not None
@@ -94,14 +94,14 @@ class CodeHasher:
         return self._direct[name]
 
     def match(self, pattern: str) -> list[str]:
-        """The modules whose names a declared pattern stands for."""
+        """Return the modules whose names match a declared pattern."""
         folder = pattern.partition("*")[0].rpartition(".")[0].replace(".", "/")
         paths = [path.relative_to(self.root).with_suffix("") for path in sorted((self.root / folder).rglob("*.py"))]
         names = [path.as_posix().replace("/", ".").removesuffix(".__init__") for path in paths]
         return [name for name in names if fnmatchcase(name, pattern)]
 
     def _existing(self, name: str) -> list[str]:
-        """The module and the packages that it lies in: importing it runs theirs first. Those that are files of ours."""
+        """Return the module and its packages, which are imported first, as far as they are our files."""
         parts = name.split(".")
         if parts[0] not in OURS:
             return []
@@ -109,7 +109,7 @@ class CodeHasher:
         return [each for each in names if self._source(each)]
 
     def _source(self, name: str) -> Source | None:
-        """None for what is no module: a name in one, or a folder without `__init__.py`."""
+        """Return the source of a module; None for a name inside of a module, or a folder without `__init__.py`."""
         if name not in self._sources:
             place = name.replace(".", "/")
             read = (_read_source(self.root, path) for path in (f"{place}.py", f"{place}/__init__.py"))
@@ -169,7 +169,7 @@ def _declared(node: ast.stmt) -> tuple[str, ...]:
 
 
 def _absolute(name: str, package: str) -> str:
-    """The full name of what a module of `package` imports as `name`, which may begin with dots."""
+    """Return the full name of what a module of `package` imports as `name`, which may begin with dots."""
     dots = len(name) - len(name.lstrip("."))
     if not dots:
         return name

@@ -1,4 +1,4 @@
-"""Is an artifact what a run would make now? Decided by content alone: inputs, code, parameters."""
+"""Decides whether an artifact is what a run would make now, by content alone: inputs, code, parameters."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,10 +11,10 @@ State = Literal["fresh", "stale", "absent", "damaged", "not applicable"]
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a step would read now.
+    """The inputs that a step would read now.
 
     `digests` has each input's digest, "" where it has none; `missing` names the first required input that is not up
-    to date, `not_applicable` the first that is sealed `unsupported`: then the step has nothing to do, and that is no
+    to date, `not_applicable` the first whose manifest says `unsupported`: then the step has nothing to do, which is no
     failure.
     """
 
@@ -24,10 +24,10 @@ class Inputs:
 
 
 class Freshness:
-    """What is on the volume, as it was when it was first looked at; `forget` looks again.
+    """The states of artifacts on the volume when they were first read; after `forget` they are read again.
 
-    Each artifact is hashed once, and again only where another one has taken its place. `isolated`: only the inputs of
-    one step are there, and whoever put them there has checked them.
+    Each artifact is hashed once, and again only if another one has replaced it. `isolated`: the volume has only the
+    inputs of one step, which the driver has checked.
     """
 
     def __init__(self, plan: Plan, *, isolated: bool = False) -> None:
@@ -39,36 +39,36 @@ class Freshness:
         self._states: dict[str, State] = {}
 
     def manifest(self, name: str) -> Manifest | None:
-        """The verified manifest of `name`, up to date or not; None where it is absent or damaged."""
+        """Return the verified manifest of `name`, up to date or not; None if it is absent or damaged."""
         if name not in self._seals:
             self._seals[name] = self._look(name)
         return self._seals[name]
 
     def _look(self, name: str) -> Manifest | None:
         path = store.artifact_path(self.plan, name)
-        found = store.identity(path)
-        if name not in self._hashed or self._hashed[name][0] != found:
+        identity = store.identity(path)
+        if name not in self._hashed or self._hashed[name][0] != identity:
             self._damaged.discard(name)
             try:
-                self._hashed[name] = found, store.read_verified_manifest(path, name)
+                self._hashed[name] = identity, store.read_verified_manifest(path, name)
             except store.Damaged:
-                self._hashed[name] = found, None
+                self._hashed[name] = identity, None
                 self._damaged.add(name)
         return self._hashed[name][1]
 
     def current(self, name: str) -> Manifest | None:
-        """The manifest of `name` if it is what a run would make now, all the way up to the experiment's own inputs."""
+        """Return the manifest of `name` if it and all that it depends on are what a run would make now, or None."""
         if name in self.steps and not self.isolated and self.state(self.steps[name]) != "fresh":
             return None
         return self.manifest(name)
 
     def forget(self) -> None:
-        """Look again at what is on the volume."""
+        """Read the artifacts again when they are next asked for."""
         self._seals.clear()
         self._states.clear()
 
     def published(self, name: str, manifest: Manifest) -> None:
-        """The artifact was just sealed with `seal`, by this process: its files need not be hashed again."""
+        """Record that this process has just written the artifact: its files need not be hashed again."""
         self._hashed[name] = store.identity(store.artifact_path(self.plan, name)), manifest
         self._damaged.discard(name)
         self.forget()
@@ -109,5 +109,5 @@ class Freshness:
         return "fresh" if same and not inputs.missing else "stale"
 
     def done(self, step: Step) -> bool:
-        """Nothing to run: the artifact is fresh, or its input is `unsupported`."""
+        """Return whether there is nothing to run: the artifact is fresh, or its input is `unsupported`."""
         return self.state(step) in ("fresh", "not applicable")

@@ -17,7 +17,7 @@ from shared.errors import CrossquantError, StageError
 from shared.text import printable
 
 FOLDER = ".locks"
-HOLDER = "CROSSQUANT_HOLDER"  # environment variable: what another process is told of who works here
+HOLDER = "CROSSQUANT_HOLDER"  # environment variable: who works here, for other processes to read
 INTERVAL = 0.1  # seconds between two tries
 
 Waiting = Callable[[str], None]
@@ -92,8 +92,8 @@ def whole_folder(place: Path, folder: Path) -> Iterator[None]:
 def holder(place: Path) -> str:
     """Who holds, or last held, the lock file `place`; "another process" where that can't be read."""
     try:
-        found = json.loads(place.read_text())
-        return printable(f"{found['who']} since {found['since']}", 200)
+        contents = json.loads(place.read_text())
+        return printable(f"{contents['who']} since {contents['since']}", 200)
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"
 

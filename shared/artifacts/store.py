@@ -1,4 +1,4 @@
-"""Artifacts on the volume: hashed, sealed, and believed only after they have been read again."""
+"""Artifacts on the volume: hashed, described by a manifest, and verified before they are used."""
 
 import hashlib
 import math
@@ -74,11 +74,11 @@ def list_files(folder: Path, deadline: float = math.inf) -> dict[str, File]:
     CrossquantError for what is no plain file: a link would have its target read in its place. TimeoutError where they
     are not all hashed at `deadline`, by time.monotonic(): a file with holes may be longer than the disk.
     """
-    found = {}
+    files = {}
     for path in sorted(_walk(folder)):
         if path != folder / MANIFEST:
-            found[path.relative_to(folder).as_posix()] = File(file_sha256(path, deadline), path.stat().st_size)
-    return found
+            files[path.relative_to(folder).as_posix()] = File(file_sha256(path, deadline), path.stat().st_size)
+    return files
 
 
 def restore_access(folder: Path) -> None:
@@ -122,14 +122,14 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def digest(manifest: Manifest) -> str:
-    """What a later stage records of this artifact: the content, not when or where it was made."""
+    """Return what a later stage records of this artifact: a hash of its content, not of when or where it was made."""
     lines = [f"{manifest.status} {manifest.reason}"]
     lines += [f"{name} {file.sha256}" for name, file in sorted(manifest.files.items())]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def build_command(image: str) -> str:
-    """What builds the image: an optional one has a Compose file of its own."""
+    """Return the Compose file that builds the image: an optional image has its own."""
     own = f"images/{image}/compose.yaml"
     more = f" -f compose.yaml -f {own}" if (ROOT / own).exists() else ""
     return f"docker compose{more} build {image}"
@@ -146,13 +146,13 @@ def tree_hash(*folders: str) -> str:
 
 
 class Damaged(CrossquantError):
-    """An artifact is not what was sealed: changed by hand, emptied by a power cut, or hit by a bad disk."""
+    """An artifact differs from its manifest: changed by hand, emptied by a power cut, or hit by a bad disk."""
 
 
 def read_verified_manifest(path: Path, name: str) -> Manifest | None:
     """The manifest of a finished artifact, its files hashed again; None where there is none.
 
-    Damaged where the manifest can't be read or a file is not what was sealed: a trusted manifest would show an old
+    Damaged where the manifest can't be read or a file differs from it: a trusted manifest would show an old
     result as new.
     """
     if not (path / MANIFEST).exists():
@@ -171,7 +171,7 @@ Identity = tuple[int, ...]
 
 
 def identity(path: Path) -> Identity | None:
-    """What tells an artifact's folder from the one that takes its place; None where there is no sealed artifact."""
+    """Return what distinguishes an artifact's folder from one that replaces it; None if there is no artifact."""
     try:
         folder, manifest = path.stat(), (path / MANIFEST).stat()
     except OSError:
@@ -201,7 +201,7 @@ def publish(folder: Path, final: Path, manifest: Manifest) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder, if it is there, whatever a stage has made of it: unreadable, or nested without end."""
+    """Remove a file or a folder, if it exists, even if a stage left it unreadable or nested too deep for `rmtree`."""
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
         return
@@ -239,10 +239,10 @@ def remove_partials(final: Path) -> None:
 
 
 def is_full(folder: Path) -> bool:
-    """Is the disk that holds `folder` as good as full?"""
+    """Return whether the disk that holds `folder` has less than LEAST_FREE bytes."""
     return shutil.disk_usage(folder).free < LEAST_FREE
 
 
 def parameters(path: Path) -> dict[str, Any]:
-    """What the artifact in `path` was made with."""
+    """Return the parameters that the artifact in `path` was made with."""
     return read(Manifest, path / MANIFEST).parameters

@@ -1,4 +1,4 @@
-"""The samples that a quantizer takes its ranges from: each of them must be sound, and there must be some."""
+"""Reads the samples that a quantizer takes its ranges from, and checks that there are some and that all are finite."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,20 +14,20 @@ EMPTY = "the calibration set is empty: raise calibration.images"
 
 
 def check(folder: Path) -> None:
-    """Before a quantizer that takes NaN for a range without a word. CrossquantError as `batches` has it."""
+    """Check all samples before a quantizer that accepts NaN without an error. CrossquantError as in `batches`."""
     for _ in batches(folder, BATCH):
         pass
 
 
 def batches(folder: Path, size: int, largest: int = LARGEST, each: int = 0) -> Iterator[Batch]:
-    """All samples, in batches that memory holds (as `samples.fitting` has it). CrossquantError names the first that has
-    NaN or infinity.
+    """Yield all samples in batches that fit in memory, as `samples.fitting` counts. CrossquantError names the first
+    that has NaN or infinity, or says that there are none.
     """
     done = 0
     for batch in samples.batches(folder, samples.fitting(folder, size, largest, each)):
         bad = np.flatnonzero(~samples.finite(batch))
         if bad.size:
-            raise CrossquantError(f"calibration sample {done + bad[0]} has NaN or infinity: mend it or leave it out")
+            raise CrossquantError(f"calibration sample {done + bad[0]} has NaN or infinity: fix it or leave it out")
         yield batch
         done += len(batch[0])
     if not done:

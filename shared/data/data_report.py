@@ -1,4 +1,4 @@
-"""What is in a data set, and what may be wrong with it: ranges, classes, duplicates, and twins of its preprocessing."""
+"""Reports what is in a data set, and what may be wrong with it: ranges, classes, duplicates, preprocessing."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,7 +44,10 @@ class ClassCount:
 
 @dataclass(frozen=True)
 class DataReport:
-    """`wrong` must be mended, `warnings` should be looked at. `leaks`: (train, test) of the first pairs."""
+    """`wrong` must be fixed, `warnings` should be read. `leaks`: (train, test) of the first pairs.
+
+    `twins` has the scores of other preprocessings.
+    """
 
     name: str
     task: str
@@ -59,57 +62,77 @@ class DataReport:
     wrong: tuple[str, ...] = ()
 
 
-def make_data_report(source: Path, twins: PreprocessingVariants) -> DataReport:
-    """All of it, of the data set whose arrays lie in `source`; reads each array once."""
+def make_data_report(source: Path, variants: PreprocessingVariants) -> DataReport:
+    """Report on the data set whose arrays are in `source`, with the scores of `variants`; reads each array once."""
     about = samples.about(source)
-    arrays = {split: files(source, split) for split in ("train", "test")}
+    arrays = {split: list_arrays(source, split) for split in ("train", "test")}
     ranges = tuple(
         measure_range(split, number, path) for split, paths in arrays.items() for number, path in enumerate(paths)
     )
     train, test = (leakage.digests(source, split, paths) for split, paths in arrays.items())
     pairs = leakage.pairs(train, test)
     classes = tuple(count_classes(source, about.classes)) if about.task in ("classification", "multilabel") else ()
-    repeated = leakage.repeated(train), leakage.repeated(test)
-    found = (about.name, about.task, ranges, classes, *repeated, len(pairs), tuple(pairs[:NAMED]), twins)
-    wrong, warnings = (
-        tuple(list_faults(ranges, pairs)),
-        tuple(list_doubts(ranges, classes, repeated[1], twins, about.unit)),
+    repeated_test = leakage.count_repeated(test)
+    return DataReport(
+        name=about.name,
+        task=about.task,
+        ranges=ranges,
+        classes=classes,
+        repeated_train=leakage.count_repeated(train),
+        repeated_test=repeated_test,
+        leaking=len(pairs),
+        leaks=tuple(pairs[:NAMED]),
+        twins=variants,
+        warnings=tuple(list_warnings(ranges, classes, repeated_test, variants, about.unit)),
+        wrong=tuple(list_faults(ranges, pairs)),
     )
-    return DataReport(*found, warnings=warnings, wrong=wrong)
 
 
-def files(source: Path, split: str) -> list[Path]:
+def list_arrays(source: Path, split: str) -> list[Path]:
+    """Return the arrays of `train` or `test`, in the order of the model's inputs."""
     return [source / f"x_{split}_{number}.npy" for number in range(len(list(source.glob(f"x_{split}_*.npy"))))]
 
 
 def measure_range(split: str, number: int, path: Path) -> ValueRange:
-    like = samples.mapped(path)
-    low, high, total, sound = math.inf, -math.inf, 0.0, 0
-    for block in blocks(path, like):
+    """Measure the values of one array, which is input `number` of the split."""
+    array = samples.mapped(path)
+    low, high, total, finite = math.inf, -math.inf, 0.0, 0
+    for block in iterate_blocks(path, array):
         values = block[np.isfinite(block)] if block.dtype.kind == "f" else block
         if values.size:
             low, high = min(low, float(values.min())), max(high, float(values.max()))
             total += float(values.sum(dtype=np.float64))
-            sound += values.size
-    mean = total / max(1, sound)
-    return ValueRange(split, number, str(like.dtype), like.shape[1:], len(like), low, high, mean, like.size - sound)
+            finite += values.size
+    return ValueRange(
+        split=split,
+        input=number,
+        dtype=str(array.dtype),
+        shape=array.shape[1:],
+        samples=len(array),
+        low=low,
+        high=high,
+        mean=total / max(1, finite),
+        unsound=array.size - finite,
+    )
 
 
-def blocks(path: Path, like: Array) -> Iterator[Array]:
-    step = max(1, BLOCK // max(1, like[:1].nbytes))
-    for start in range(0, len(like), step):
+def iterate_blocks(path: Path, array: Array) -> Iterator[Array]:
+    """Yield the array at `path` in blocks of about BLOCK bytes, each with a mapping of its own."""
+    step = max(1, BLOCK // max(1, array[:1].nbytes))
+    for start in range(0, len(array), step):
         yield samples.mapped(path)[start : start + step]
 
 
 def count_classes(source: Path, names: Sequence[str]) -> Iterator[ClassCount]:
-    """The samples of each class, also of those that have none."""
-    found = {split: read_labels(source / f"y_{split}.npy") for split in ("train", "test")}
-    for number in range(max(len(names), *(len(counts) for counts in found.values()))):
-        train, test = (int(counts[number]) if number < len(counts) else 0 for counts in found.values())
+    """Yield the number of samples of each class, also of classes without samples."""
+    label_counts = {split: count_labels(source / f"y_{split}.npy") for split in ("train", "test")}
+    for number in range(max(len(names), *map(len, label_counts.values()))):
+        train, test = (int(counts[number]) if number < len(counts) else 0 for counts in label_counts.values())
         yield ClassCount(names[number] if number < len(names) else str(number), train, test)
 
 
-def read_labels(path: Path) -> Array:
+def count_labels(path: Path) -> Array:
+    """Count the samples by class, or by label of a multi-label task: (classes,); empty without labels."""
     if not path.exists():
         return np.zeros(0, np.int64)
     labels = np.load(path)
@@ -117,9 +140,10 @@ def read_labels(path: Path) -> Array:
 
 
 def list_faults(ranges: Sequence[ValueRange], pairs: Sequence[tuple[int, int]]) -> Iterator[str]:
-    for found in ranges:
-        if found.unsound:
-            yield f"input {found.input} of the {found.split} set has {found.unsound} values that are NaN or infinite"
+    """Describe what must be fixed: values that are not finite, and samples in both sets, given as (train, test)."""
+    for values in ranges:
+        if values.unsound:
+            yield f"input {values.input} of the {values.split} set has {values.unsound} values that are NaN or infinite"
     if pairs:
         named = ", ".join(f"{train} = {test}" for train, test in pairs[: leakage.SHOWN])
         yield (
@@ -128,40 +152,46 @@ def list_faults(ranges: Sequence[ValueRange], pairs: Sequence[tuple[int, int]]) 
         )
 
 
-def list_doubts(
-    ranges: Sequence[ValueRange], classes: Sequence[ClassCount], repeated: int, twins: PreprocessingVariants, unit: str
+def list_warnings(
+    ranges: Sequence[ValueRange],
+    classes: Sequence[ClassCount],
+    repeated: int,
+    variants: PreprocessingVariants,
+    unit: str,
 ) -> Iterator[str]:
+    """Describe what may be wrong; `repeated` counts repeated test samples, `unit` is what samples are called."""
     yield from list_unlike_ranges(ranges)
     for split in ("train", "test"):
-        yield from describe_imbalance(split, {found.name: getattr(found, split) for found in classes}, unit)
+        yield from describe_imbalance(split, {count.name: getattr(count, split) for count in classes}, unit)
     if repeated:
         yield f"{repeated} test {unit} are there more than once: each counts as often"
-    better = [twin for twin in twins.twins if twin.better]
+    better = [variant for variant in variants.twins if variant.better]
     if better:
-        best = max(better, key=lambda twin: twin.score)
+        best = max(better, key=lambda variant: variant.score)
         yield (
-            f"prepared as '{best.name}' the data scores {best.score:.2%} instead of {twins.declared:.2%} on "
-            f"{twins.samples} test {unit}: the model seems to be trained so; look at what `data` declares"
+            f"prepared as '{best.name}' the data scores {best.score:.2%} instead of {variants.declared:.2%} on "
+            f"{variants.samples} test {unit}: the model seems to be trained so; look at what `data` declares"
         )
 
 
 def list_unlike_ranges(ranges: Sequence[ValueRange]) -> Iterator[str]:
-    """Inputs that have another range in one set than in the other, or no range."""
-    for number in sorted({found.input for found in ranges}):
-        sets = [found for found in ranges if found.input == number]
-        widths = [max(abs(found.low), abs(found.high)) for found in sets]
+    """Describe the inputs whose range differs between the sets, or that have a single value."""
+    for number in sorted({values.input for values in ranges}):
+        sets = [values for values in ranges if values.input == number]
+        widths = [max(abs(values.low), abs(values.high)) for values in sets]
         if max(widths) > UNLIKE * min(widths):
-            told = " and ".join(f"{found.low:.4g} to {found.high:.4g} in the {found.split} set" for found in sets)
-            yield f"input {number} is {told}: are both prepared alike?"
-        if any(found.low == found.high for found in sets):
+            limits = " and ".join(f"{values.low:.4g} to {values.high:.4g} in the {values.split} set" for values in sets)
+            yield f"input {number} is {limits}: are both prepared alike?"
+        if any(values.low == values.high for values in sets):
             yield f"input {number} has one value everywhere"
 
 
 def describe_imbalance(split: str, counts: Mapping[str, int], unit: str) -> Iterator[str]:
+    """Describe classes without samples, and classes of very different size; `counts` has the samples by class."""
     absent = [name for name, count in counts.items() if not count]
-    there = [count for count in counts.values() if count]
-    if absent and there:
+    present = [count for count in counts.values() if count]
+    if absent and present:
         yield f"the {split} set has no {unit} of {len(absent)} classes: {', '.join(absent[:5])}"
-    if there and max(there) > UNEVEN * min(there):
-        each = f"from {min(there):,} to {max(there):,} {unit}"
-        yield f"the {split} set has {each} a class: look at each class by itself"
+    if present and max(present) > UNEVEN * min(present):
+        sizes = f"from {min(present):,} to {max(present):,} {unit}"
+        yield f"the {split} set has {sizes} a class: look at each class by itself"

@@ -1,6 +1,6 @@
-"""A few samples with the answers that ONNX Runtime gives to them, which every converted file is held against.
+"""A few samples with ONNX Runtime's answers, which those of every converted file are compared with.
 
-The answers are to two batches of different sizes: what holds the size of one batch fails at the other.
+The samples are two batches of different sizes: a conversion that holds the size of one fails at the other.
 """
 
 import io
@@ -15,14 +15,14 @@ from shared.data.samples import Array, Batch
 
 FILE = "example.npz"
 FIRST, SECOND = 3, 2  # samples of the two batches, where the model takes any number
-TOLERANCE = 1e-3  # of the largest answer: frameworks sum in other orders, and a deep model makes much of it
+TOLERANCE = 1e-3  # of the largest answer: frameworks sum in different orders, which a deep model amplifies
 
 
 @dataclass(frozen=True)
 class Example:
-    """`inputs` has an array an input, of FIRST + SECOND samples, or of twice the model's one batch.
+    """`inputs` has an array per input, of FIRST + SECOND samples, or of two batches of the model's fixed size.
 
-    `outputs` has an array an output for the same samples; there are none where ONNX Runtime gave none that is finite.
+    `outputs` has an array per output for the same samples, or is empty if ONNX Runtime's answers were not finite.
     """
 
     inputs: Batch
@@ -35,13 +35,13 @@ class Example:
         return slice(first), slice(first, total)
 
     def batches(self) -> Iterator[tuple[Batch, Batch]]:
-        """Each batch with the answers to it."""
+        """Yield each batch with the answers to it."""
         for part in self.parts:
             yield tuple(array[part] for array in self.inputs), tuple(array[part] for array in self.outputs)
 
 
 def write(example: Example, folder: Path) -> None:
-    """The same bytes from every Python: the headers that `np.savez` writes differ between patch releases."""
+    """Write `example.npz`, the same bytes with any Python: headers of `np.savez` differ between patch releases."""
     arrays = {f"input_{number}": array for number, array in enumerate(example.inputs)}
     arrays |= {f"output_{number}": array for number, array in enumerate(example.outputs)}
     with zipfile.ZipFile(folder / FILE, "w") as archive:
@@ -52,7 +52,7 @@ def write(example: Example, folder: Path) -> None:
 
 
 def read(folder: Path) -> Example | None:
-    """None where there is none: a file that no stage of ours folded."""
+    """Read the example beside a file, or None if no stage of ours folded the file."""
     if not (folder / FILE).exists():
         return None
     with np.load(folder / FILE) as arrays:
@@ -64,29 +64,30 @@ def read(folder: Path) -> Example | None:
 
 
 def difference(example: Example, model: Callable[[Batch], Batch]) -> str:
-    """How the answers of `model` differ from those of the example; "" where they don't, or where there are none.
+    """Describe how the answers of `model` differ from the example's; "" if they don't, or if it has none.
 
-    What the model raises is left to the caller.
+    Exceptions of the model are passed on.
     """
-    for inputs, wanted in example.batches():
-        if not wanted:
+    for inputs, expected in example.batches():
+        if not expected:
             continue
-        found = model(inputs)
-        if len(found) != len(wanted):
-            return f"it gives {len(found)} outputs in the place of {len(wanted)}"
-        for number, pair in enumerate(zip(found, wanted, strict=True)):
-            if said := unlike(*pair):
-                return f"output {number} for {len(inputs[0])} samples {said}"
+        outputs = model(inputs)
+        if len(outputs) != len(expected):
+            return f"it gives {len(outputs)} outputs in the place of {len(expected)}"
+        for number, pair in enumerate(zip(outputs, expected, strict=True)):
+            if problem := describe_difference(*pair):
+                return f"output {number} for {len(inputs[0])} samples {problem}"
     return ""
 
 
-def unlike(found: Array, wanted: Array) -> str:
-    if found.shape != wanted.shape:
-        return f"has the shape {found.shape} in the place of {wanted.shape}"
-    if not wanted.size:
+def describe_difference(output: Array, expected: Array) -> str:
+    """Describe how an output differs from the expected one by more than the tolerance; "" if it doesn't."""
+    if output.shape != expected.shape:
+        return f"has the shape {output.shape} in the place of {expected.shape}"
+    if not expected.size:
         return ""
-    exact = wanted.astype(np.float64)
-    worst, largest = float(np.abs(found.astype(np.float64) - exact).max()), float(np.abs(exact).max())
-    if worst <= TOLERANCE * max(largest, 1e-6):  # NaN isn't
+    exact = expected.astype(np.float64)
+    worst, largest = float(np.abs(output.astype(np.float64) - exact).max()), float(np.abs(exact).max())
+    if worst <= TOLERANCE * max(largest, 1e-6):  # false for NaN
         return ""
     return f"is off by {worst:.3g}, where the largest value is {largest:.3g}"

@@ -1,4 +1,4 @@
-"""Samples that are in two places: what calibrates or chooses must not be among what judges."""
+"""Finds samples that are in two sets: those that calibrate or choose must not be in the test set."""
 
 import hashlib
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ SHOWN = 5  # pairs that a message names
 Digests = NDArray[np.uint64]  # (n, 2)
 
 
-def of_sample(inputs: Sequence[Array]) -> bytes:
-    """A digest of the bytes of all inputs of one sample."""
+def digest_sample(inputs: Sequence[Array]) -> bytes:
+    """Return a digest of the bytes of all inputs of one sample."""
     total = hashlib.blake2b(digest_size=SIZE)
     for array in inputs:
         total.update(np.ascontiguousarray(array).data)
@@ -27,52 +27,54 @@ def of_sample(inputs: Sequence[Array]) -> bytes:
 
 
 def file(split: str) -> str:
-    """What a data set may have of `train` or `test`, so that it needn't be read again."""
+    """Return the name of the file with the digests of `train` or `test`, which a data set may have."""
     return f"digests_{split}.npy"
 
 
-def as_array(found: Sequence[bytes]) -> Digests:
-    return np.frombuffer(b"".join(found), "<u8").reshape(-1, SIZE // 8)
+def as_array(sample_digests: Sequence[bytes]) -> Digests:
+    """Return digests of samples as an array, (n, 2)."""
+    return np.frombuffer(b"".join(sample_digests), "<u8").reshape(-1, SIZE // 8)
 
 
 def digests(folder: Path, split: str, arrays: Sequence[Path]) -> Digests:
-    """Of each sample: as the data set has them, or computed from its arrays."""
-    known = folder / file(split)
-    return np.load(known) if known.exists() else computed(arrays)
+    """Return the digest of each sample: read from the data set if it has them, or computed from its arrays."""
+    path = folder / file(split)
+    return np.load(path) if path.exists() else compute_digests(arrays)
 
 
-def computed(arrays: Sequence[Path], where: Indices | None = None) -> Digests:
-    """Of all samples of the arrays, or of those at `where`."""
-    found: list[bytes] = []
-    places = np.arange(len(samples.mapped(arrays[0])) if arrays else 0) if where is None else where
-    for start in range(0, len(places), BLOCK):
-        blocks = [samples.mapped(path)[places[start : start + BLOCK]] for path in arrays]
-        found += [of_sample(sample) for sample in zip(*blocks, strict=True)]
-    return as_array(found)
+def compute_digests(arrays: Sequence[Path], indices: Indices | None = None) -> Digests:
+    """Compute the digests of all samples of the arrays, or of those at `indices`."""
+    sample_digests: list[bytes] = []
+    if indices is None:
+        indices = np.arange(len(samples.mapped(arrays[0])) if arrays else 0)
+    for start in range(0, len(indices), BLOCK):
+        blocks = [samples.mapped(path)[indices[start : start + BLOCK]] for path in arrays]
+        sample_digests += [digest_sample(sample) for sample in zip(*blocks, strict=True)]
+    return as_array(sample_digests)
 
 
 def pairs(one: Digests, other: Digests) -> list[tuple[int, int]]:
-    """(i, j) for each sample of `one` that is the sample j of `other`, the first one if there are several."""
-    places: dict[tuple[int, int], int] = {}
-    for number, digest in enumerate(map(tuple, other.tolist())):
-        places.setdefault(digest, number)
-    found = ((number, places.get(digest)) for number, digest in enumerate(map(tuple, one.tolist())))
-    return [(number, place) for number, place in found if place is not None]
+    """Return (i, j) for each sample i of `one` that equals the sample j of `other`, the first of several."""
+    indices: dict[tuple[int, int], int] = {}
+    for index, digest in enumerate(map(tuple, other.tolist())):
+        indices.setdefault(digest, index)
+    matches = ((index, indices.get(digest)) for index, digest in enumerate(map(tuple, one.tolist())))
+    return [(index, match) for index, match in matches if match is not None]
 
 
-def groups(found: Digests) -> Indices:
-    """(n,): equal samples have equal numbers."""
-    return np.unique(found, axis=0, return_inverse=True)[1].reshape(-1)
+def group_equal(sample_digests: Digests) -> Indices:
+    """Return a number for each sample, (n,): equal samples have equal numbers."""
+    return np.unique(sample_digests, axis=0, return_inverse=True)[1].reshape(-1)
 
 
-def repeated(found: Digests) -> int:
-    """How many samples are there a second time."""
-    return len(found) - len(np.unique(found, axis=0))
+def count_repeated(sample_digests: Digests) -> int:
+    """Count the samples that equal an earlier one."""
+    return len(sample_digests) - len(np.unique(sample_digests, axis=0))
 
 
-def refuse(what: str, drawn: Indices, found: Digests, test: Digests) -> None:
-    """CrossquantError where a training sample is a test sample too: `found` are the digests of those `drawn`."""
-    both = pairs(found, test)
+def refuse(what: str, drawn: Indices, drawn_digests: Digests, test: Digests) -> None:
+    """Raise CrossquantError if one of the training samples `drawn`, which `what` names, is a test sample too."""
+    both = pairs(drawn_digests, test)
     if both:
         named = ", ".join(f"{drawn[one]} = {other}" for one, other in both[:SHOWN])
         more = f" and {len(both) - SHOWN} more" if len(both) > SHOWN else ""

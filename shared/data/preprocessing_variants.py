@@ -1,6 +1,6 @@
-"""The classic mistake with a user's data: the model was trained on pixels that were prepared in another way.
+"""Checks for a frequent mistake: the model was trained on pixels that were prepared in another way than declared.
 
-The score with the declared preprocessing is held against those of its likely wrong twins, on a few test samples.
+The score with the declared preprocessing is compared with those of likely others, on a few test samples.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,9 +23,9 @@ from shared.runner.forks import run_in_fork
 from shared.runner.progress import report
 
 BATCH = 50  # samples
-SURE = 0.01  # a twin is better if chance alone would make one of them look so in fewer cases (Bonferroni)
+SURE = 0.01  # level: the probability that chance alone makes any variant look better (Bonferroni)
 RESAMPLES, SEED = 400, 0
-ALIKE = 1e-3  # of the range: twins that differ by less are the same
+ALIKE = 1e-3  # of the range: variants that differ by less are the same
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and standard deviation, RGB, of pixels from 0 to 1
 CAFFE = (103.939, 116.779, 123.68)  # mean, BGR, of pixels from 0 to 255
 
@@ -41,7 +41,10 @@ class ScoredVariant:
 
 @dataclass(frozen=True)
 class PreprocessingVariants:
-    """What came of it on so many `samples`; `skipped` says why there are none."""
+    """The scores on `samples` test samples: with the `declared` preprocessing, and in `twins` with each variant of it.
+
+    `skipped` says why there are none.
+    """
 
     samples: int = 0
     declared: float | None = None
@@ -51,7 +54,7 @@ class PreprocessingVariants:
 
 @dataclass(frozen=True)
 class Declared:
-    """How pixels from 0 to 255 became what is stored: (pixels * scale - mean) / std, by channel."""
+    """The declared preprocessing of pixels from 0 to 255: (pixels * scale - mean) / std, by channel."""
 
     scale: float = 1.0
     mean: tuple[float, ...] = ()
@@ -85,11 +88,11 @@ def along(values: tuple[float, ...], ndim: int, axis: int) -> Array:
 def compare(
     load: Callable[[], tuple[Model, int]], source: Path, dataset: Path, labels: Path, count: int
 ) -> PreprocessingVariants:
-    """The model on `count` of the samples in `dataset`, as `source` prepared them and as its twins.
+    """Score the model on `count` samples of `dataset`, as `source` prepared them and in variants of that.
 
-    `load` gives the model and how many bytes it computes of a sample (shared/measure/sample_bytes.py). It is called in
-    a process that can read neither labels nor `source`, and in which nobody has read them: code in a model could learn
-    them by heart.
+    `load` returns the model and the bytes that it computes of a sample (shared/measure/sample_bytes.py). It is called
+    in a process that can read neither labels nor `source`, and that hasn't read them before: code in a model could
+    memorize them.
     """
     if skipped := find_obstacle(dataset, labels):
         return PreprocessingVariants(skipped=skipped)
@@ -109,47 +112,50 @@ def compare(
 
 @dataclass(frozen=True)
 class PreparedSamples:
-    """Some samples as they are stored, and the same by the name of each twin. A `Batch` has an array an input."""
+    """Samples as they are stored, and the same samples in each variant, by name; a `Batch` has an array per input."""
 
     about: About
     positions: Indices
     stored: Batch
-    twins: dict[str, Batch]
+    variants: dict[str, Batch]
 
 
 def prepare_samples(dataset: Path, parameters: Mapping[str, Any], count: int) -> PreparedSamples:
-    """`count` of the samples in `dataset`, prepared by `parameters`. No twins where no input is a picture."""
+    """Read `count` samples of `dataset`, which `parameters` prepared. No variants if no input is a picture."""
     about, subset = samples.about(dataset), Subset(dataset, count)
-    given = tuple(np.concatenate(parts) for parts in zip(*subset.batches(BATCH), strict=True))
-    given = tuple(
+    arrays = (np.concatenate(parts) for parts in zip(*subset.batches(BATCH), strict=True))
+    stored = tuple(
         array if about.declared(number) else array.astype(samples.FLOAT, copy=False)
-        for number, array in enumerate(given)
+        for number, array in enumerate(arrays)
     )
-    place = next((number for number, array in enumerate(given) if find_channel_axis(array) is not None), None)
-    if place is None:
-        return PreparedSamples(about, subset.positions, given, {})
-    others = iterate_distinct_variants(given[place], Declared.of(parameters))
-    twins = {name: (*given[:place], form, *given[place + 1 :]) for name, form in others}
-    return PreparedSamples(about, subset.positions, given, twins)
+    picture = next((number for number, array in enumerate(stored) if find_channel_axis(array) is not None), None)
+    if picture is None:
+        return PreparedSamples(about, subset.positions, stored, {})
+    variants = {
+        name: (*stored[:picture], variant, *stored[picture + 1 :])
+        for name, variant in iterate_distinct_variants(stored[picture], Declared.of(parameters))
+    }
+    return PreparedSamples(about, subset.positions, stored, variants)
 
 
 def answer_variants(
     model: Model, dataset: Path, parameters: Mapping[str, Any], count: int, each: int = 0
 ) -> list[Array]:
-    """What is judged of the answers of `model` to the samples as they are stored, and then to each twin. It computes
-    `each` bytes of a sample (shared/measure/sample_bytes.py).
+    """Return the judged output of `model` for the samples as they are stored, and then for each variant of them.
+
+    `each` is the number of bytes that the model computes of a sample (shared/measure/sample_bytes.py).
     """
-    tried, size = prepare_samples(dataset, parameters, count), samples.fitting(dataset, BATCH, each=each)
-    found = []
-    for number, inputs in enumerate((tried.stored, *tried.twins.values())):
+    prepared, size = prepare_samples(dataset, parameters, count), samples.fitting(dataset, BATCH, each=each)
+    answers = []
+    for number, inputs in enumerate((prepared.stored, *prepared.variants.values())):
         batches = (tuple(array[start : start + size] for array in inputs) for start in range(0, len(inputs[0]), size))
-        found.append(np.concatenate([model(batch)[tried.about.judged] for batch in batches]))
-        report(number + 1, len(tried.twins) + 1)
-    return found
+        answers.append(np.concatenate([model(batch)[prepared.about.judged] for batch in batches]))
+        report(number + 1, len(prepared.variants) + 1)
+    return answers
 
 
 def find_obstacle(dataset: Path, labels: Path) -> str:
-    """Why no twins can be judged; "" where they can. The labels are not read."""
+    """Return why variants can't be scored, "" if they can. The labels are not read."""
     about = samples.about(dataset)
     if not any(find_channel_axis(samples.mapped(path)[:1]) is not None for path in samples.inputs(dataset)):
         return "no input is a picture (height, width and 1 or 3 channels)"
@@ -161,18 +167,19 @@ def find_obstacle(dataset: Path, labels: Path) -> str:
 def score_variants(
     answers: Sequence[Array], dataset: Path, labels: Path, parameters: Mapping[str, Any], count: int
 ) -> PreprocessingVariants:
-    """What the `answers` that `answer` gave are worth. CrossquantError where some are not there."""
-    tried, every_label = prepare_samples(dataset, parameters, count), samples.labels(labels)
-    score = Scored(tried.about, None if every_label is None else every_label[tried.positions])
-    if len(answers) != len(tried.twins) + 1:
-        raise CrossquantError(f"the model answered {len(answers)} of {len(tried.twins) + 1} preparations")
+    """Score the answers that `answer_variants` returned. CrossquantError if some are missing."""
+    prepared, all_labels = prepare_samples(dataset, parameters, count), samples.labels(labels)
+    scorer = VariantScorer(prepared.about, None if all_labels is None else all_labels[prepared.positions])
+    if len(answers) != len(prepared.variants) + 1:
+        raise CrossquantError(f"the model answered {len(answers)} of {len(prepared.variants) + 1} preparations")
     declared, *others = answers
-    reference = declared, tried.stored[0]
-    found = []
-    for (name, inputs), outputs in zip(tried.twins.items(), others, strict=True):
+    reference = declared, prepared.stored[0]
+    scores = []
+    for (name, inputs), outputs in zip(prepared.variants.items(), others, strict=True):
         answered = outputs, inputs[0]
-        found.append(ScoredVariant(name, score.of(answered), score.better(answered, reference, SURE / len(others))))
-    return PreprocessingVariants(len(tried.positions), score.of(reference), tuple(found))
+        is_better = scorer.is_better(answered, reference, SURE / len(others))
+        scores.append(ScoredVariant(name, scorer.score(answered), is_better))
+    return PreprocessingVariants(len(prepared.positions), scorer.score(reference), tuple(scores))
 
 
 def find_channel_axis(batch: Array) -> int | None:
@@ -183,27 +190,27 @@ def find_channel_axis(batch: Array) -> int | None:
 
 
 def iterate_distinct_variants(stored: Array, declared: Declared) -> Iterator[tuple[str, Array]]:
-    """The twins that are unlike what is stored, and unlike each other, in the type of what is stored."""
+    """Yield the variants that differ from `stored` and from each other, in the type of `stored`."""
     seen = [stored.astype(np.float64)]
-    for name, form in iterate_variants(stored, declared):
-        if not holds(stored.dtype, form):
+    for name, variant in iterate_variants(stored, declared):
+        if not is_representable(stored.dtype, variant):
             continue
-        wide = max(float(np.ptp(form)), float(np.finfo(np.float32).tiny))
-        if all(np.abs(form - other).max() > ALIKE * wide for other in seen):
-            seen.append(form)
-            yield name, form.astype(stored.dtype)
+        width = max(float(np.ptp(variant)), float(np.finfo(np.float32).tiny))
+        if all(np.abs(variant - other).max() > ALIKE * width for other in seen):
+            seen.append(variant)
+            yield name, variant.astype(stored.dtype)
 
 
-def holds(dtype: np.dtype[Any], form: Array) -> bool:
-    """A model that takes whole numbers takes no others, and none that its type hasn't."""
+def is_representable(dtype: np.dtype[Any], values: Array) -> bool:
+    """Can the type hold the values? One of whole numbers holds no fractions, and none beyond its limits."""
     if dtype.kind == "f":
         return True
     low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
-    return bool((form == np.round(form)).all() and form.min() >= low and form.max() <= high)
+    return bool((values == np.round(values)).all() and values.min() >= low and values.max() <= high)
 
 
 def iterate_variants(stored: Array, declared: Declared) -> Iterator[tuple[str, Array]]:
-    """Each likely preparation by a name for people."""
+    """Yield each likely preprocessing of the samples, with a name for people."""
     exact = stored.astype(np.float64)
     axis = find_channel_axis(stored)
     assert axis is not None
@@ -222,7 +229,7 @@ Way = Callable[[Array], Array]
 
 
 def conversions_to_pixels(exact: Array, declared: Declared, axis: int) -> tuple[Way | None, Way | None]:
-    """To pixels from 0 to 255 and back: as declared or, if nothing is, as the range suggests."""
+    """Return the conversions to pixels from 0 to 255 and back: as declared or, if nothing is, as the range suggests."""
     if not declared.silent:
         return (lambda x: declared.undone(x, axis)), (lambda x: declared.applied(x, axis))
     low, high = float(exact.min()), float(exact.max())
@@ -236,7 +243,7 @@ def conversions_to_pixels(exact: Array, declared: Declared, axis: int) -> tuple[
 
 
 def iterate_pixel_variants(pixels: Array, declared: Declared, axis: int) -> Iterator[tuple[str, Array]]:
-    """`pixels` has its channels in the declared order."""
+    """Yield the variants of `pixels`, from 0 to 255, whose channels are in the declared order."""
     yield from iterate_scalings(pixels, ", BGR" if declared.bgr else "")
     if pixels.shape[axis] != 3:
         return
@@ -256,33 +263,39 @@ def iterate_scalings(pixels: Array, order: str) -> Iterator[tuple[str, Array]]:
 
 
 @dataclass(frozen=True)
-class Scored:
-    """How the task judges answers to some samples: pairs of what is judged of them, and the first input, to which an
-    autoencoder is held.
+class VariantScorer:
+    """Scores answers to some samples by the task. Answers are pairs of the judged output and the first input, which an
+    autoencoder's output is compared with.
     """
 
     about: About
     labels: Array | None
 
-    def of(self, answers: Batch, where: Array | slice = slice(None)) -> float:
+    def score(self, answers: Batch, where: Array | slice = slice(None)) -> float:
+        """Return the score of the samples at `where`; 1 is perfect."""
         outputs, reference = answers
         labels = None if self.labels is None else self.labels[where]
         return tasks.score_outputs(self.about, outputs[where], labels, reference[where])
 
-    def better(self, answers: Batch, declared: Batch, level: float) -> bool:
-        """By an exact sign test on the samples of which one is right; else by a paired bootstrap of the score."""
+    def is_better(self, answers: Batch, declared: Batch, level: float) -> bool:
+        """Are the answers better than those with the declared preprocessing, at this level?
+
+        By an exact sign test on the samples that only one of them classifies correctly, or for other tasks by a paired
+        bootstrap of the score.
+        """
         if self.about.task == "classification":
             one, other = (
-                numerics.class_probabilities(found[0]).argmax(axis=1) == self.labels for found in (answers, declared)
+                numerics.class_probabilities(outputs).argmax(axis=1) == self.labels
+                for outputs, _ in (answers, declared)
             )
-            return chance(int((one & ~other).sum()), int((other & ~one).sum())) < level
+            return sign_test(int((one & ~other).sum()), int((other & ~one).sum())) < level
         random, count = np.random.default_rng(SEED), len(answers[0])
         draws = (random.integers(0, count, count) for _ in range(RESAMPLES))
-        worse = sum(self.of(answers, where) <= self.of(declared, where) for where in draws)
+        worse = sum(self.score(answers, where) <= self.score(declared, where) for where in draws)
         return worse / RESAMPLES < level
 
 
-def chance(wins: int, losses: int) -> float:
-    """How likely at least so many wins are if each is as likely as a loss."""
+def sign_test(wins: int, losses: int) -> float:
+    """Return the probability of at least so many wins if each is as likely as a loss."""
     total = wins + losses
     return float(sum(comb(total, number) for number in range(wins, total + 1)) / 2**total)

@@ -1,4 +1,4 @@
-"""Samples as every framework sees them: one array an input of the model, one way to batch, one way to draw."""
+"""Reads, batches and draws samples in the same way for every framework: one array per input of the model."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Labels:
-    """What is known of labels without them: the shape of one sample's, the lowest and the highest value.
+    """A summary of labels: the shape of one sample's, the lowest and the highest value.
 
     A stage that runs the model sees no more of the test labels than this.
     """
@@ -65,86 +65,86 @@ class About:
 
 
 def file(number: int) -> str:
-    """The array of the model's input, or output, of this number."""
+    """Return the file name of the array of this input."""
     return f"input_{number}.npy"
 
 
 def inputs(folder: Path) -> tuple[Path, ...]:
-    """The arrays in `folder`, in the order of the model's inputs."""
-    found = tuple(folder / file(number) for number in range(len(list(folder.glob("input_*.npy")))))
-    if not found:
+    """Return the arrays in `folder`, in the order of the model's inputs."""
+    arrays = tuple(folder / file(number) for number in range(len(list(folder.glob("input_*.npy")))))
+    if not arrays:
         raise CrossquantError(f"{folder.name} holds no samples: delete {folder} and run again")
-    return found
+    return arrays
 
 
 def count(folder: Path) -> int:
-    """How many samples there are."""
+    """Return the number of samples."""
     return len(mapped(inputs(folder)[0]))
 
 
 def about(folder: Path) -> About:
-    """What the samples are. CrossquantError names the field that is wrong."""
+    """Return what the samples are. CrossquantError names a field that is wrong."""
     return read_shown(About, folder / ABOUT) if (folder / ABOUT).exists() else About()
 
 
 def labels(folder: Path) -> Array | None:
-    """(n,) or (n, values); None where the samples have none."""
+    """Return the labels, (samples,) or (samples, values), or None if the samples have none."""
     return np.load(folder / LABELS) if (folder / LABELS).exists() else None
 
 
-def facts(known: Array | None) -> Labels | None:
-    """What may be told of labels; None of none."""
-    if known is None or not len(known):
+def summarize_labels(labels: Array | None) -> Labels | None:
+    """Return what a stage that runs the model may see of the labels; None without labels."""
+    if labels is None or not len(labels):
         return None
-    return Labels(tuple(known.shape[1:]), float(known.min()), float(known.max()))
+    return Labels(tuple(labels.shape[1:]), float(labels.min()), float(labels.max()))
 
 
 def mapped(path: Path) -> Array:
-    """The array of a `.npy` file, read as it is needed."""
-    found: Array = np.load(path, mmap_mode="r")
-    return found
+    """Return the array of a `.npy` file, mapped: it is read as it is needed."""
+    array: Array = np.load(path, mmap_mode="r")
+    return array
 
 
 def take(folder: Path, where: slice | Indices) -> Batch:
-    """The samples there, as the model takes them: cast, in C order, and in memory."""
-    known = about(folder)
+    """Return the samples at `where` as the model takes them: cast, in C order, and in memory."""
+    described = about(folder)
     arrays = []
     for number, path in enumerate(inputs(folder)):
         stored = mapped(path)
-        dtype = known.declared(number) or natural(stored.dtype)
+        dtype = described.declared(number) or natural_type(stored.dtype)
         arrays.append(np.array(stored[where], dtype=dtype, order="C"))
     return tuple(arrays)
 
 
-def natural(stored: np.dtype[Any]) -> str:
-    """What samples of this type are read as, where nothing is declared: no value of theirs is changed by it."""
+def natural_type(stored: np.dtype[Any]) -> str:
+    """Return the type that samples are read as if none is declared: one that holds every value of `stored`."""
     return FLOAT if stored.kind == "f" or np.can_cast(stored, FLOAT) else stored.name
 
 
 @contextmanager
 def typed(folder: Path, types: Sequence[str]) -> Iterator[Path]:
-    """`folder`, read in the types that a model takes: itself, or one of links to its arrays, for as long as this lasts.
+    """Yield a folder whose samples are read in the types that a model takes: `folder` itself, or one of links to its
+    arrays, which exists until the context ends.
 
-    For quantizers that are given samples, and not a model that casts them.
+    It is for quantizers, which take samples and not a model that casts them.
     """
     if [str(array.dtype) for array in take(folder, slice(1))] == list(types):
         yield folder
         return
-    known = about(folder)
     with TemporaryDirectory() as scratch:
         for path in folder.resolve().iterdir():
             if path.name != ABOUT:
                 (Path(scratch) / path.name).symlink_to(path)
-        fields = {**asdict(known), "dtypes": list(types)}
+        fields = {**asdict(about(folder)), "dtypes": list(types)}
         (Path(scratch) / ABOUT).write_text(json.dumps(fields))
         yield Path(scratch)
 
 
 def batches(folder: Path, size: int) -> Iterator[Batch]:
-    """All samples, in order; the last batch may be short.
+    """Yield all samples, in order; the last batch may be short.
 
-    Memory doesn't grow with the number of samples: each batch has a mapping of its own, gone with the batch, since the
-    pages of one that stays would count as this process's as long as nothing else asks for them.
+    Memory doesn't grow with the number of samples: each batch has a mapping of its own, which is closed with the batch.
+    The pages of a mapping that stays open would count as memory of this process.
     """
     total = count(folder)
     for start in range(0, total, size):
@@ -152,29 +152,33 @@ def batches(folder: Path, size: int) -> Iterator[Batch]:
 
 
 def fitting(folder: Path, size: int, largest: int = LARGEST, each: int = 0) -> int:
-    """`size` samples for a batch, or fewer, one at least, where they are larger than `largest` bytes together.
+    """Return the number of samples for a batch: `size`, or as many as have at most `largest` bytes, and at least one.
 
-    So are their tensors, `each` bytes a sample (shared/measure/sample_bytes.py), limited to COMPUTED times `largest`.
+    The tensors that a model computes of them, `each` bytes per sample (shared/measure/sample_bytes.py), are limited to
+    COMPUTED times `largest`.
     """
     one = sum(array.nbytes for array in take(folder, slice(1)))
     return min(size, max(1, largest // max(1, one)), max(1, int(COMPUTED * largest / max(1, each))))
 
 
 def finite(batch: Batch) -> NDArray[np.bool_]:
-    """(n,): has the sample neither NaN nor infinity?"""
-    sound = np.ones(len(batch[0]), np.bool_)
+    """Return whether each sample has only finite values, (samples,)."""
+    finite_samples = np.ones(len(batch[0]), np.bool_)
     for array in batch:
-        sound &= np.isfinite(array).reshape(len(array), -1).all(axis=1)
-    return sound
+        finite_samples &= np.isfinite(array).reshape(len(array), -1).all(axis=1)
+    return finite_samples
 
 
 def draw_by_class(labels: Array, per_class: int, random: np.random.Generator) -> Indices:
-    """Indices of `per_class` samples of each class, sorted. ValueError where a class has too few."""
+    """Draw `per_class` samples of each class; return sorted indices. ValueError if a class has too few."""
     return draw_stratified(labels, per_class * len(np.unique(labels)), random)
 
 
 def draw_stratified(labels: Array, samples: int, random: np.random.Generator) -> Indices:
-    """Indices of `samples` samples, sorted; as many of each class, or one more of the first. ValueError as above."""
+    """Draw `samples` samples, as many of each class or one more of the first; return sorted indices.
+
+    ValueError if a class has too few.
+    """
     classes = np.unique(labels)
     each, more = divmod(samples, len(classes))
     counts = [each + (number < more) for number in range(len(classes))]

@@ -1,4 +1,4 @@
-"""What a model takes and gives, and whether a data set is one for it."""
+"""Describes the inputs and outputs of a model, and checks that a data set fits them."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +29,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Signature:
-    """In the model's own order. `batch` is the one number of samples that the model takes, where it takes no other."""
+    """Inputs and outputs in the model's own order. `batch` is its fixed batch size, None if it takes any."""
 
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
@@ -45,7 +45,7 @@ def load(folder: Path) -> Signature:
 
 
 def with_sizes(signature: Signature, folder: Path) -> Signature:
-    """The signature with the sizes that the samples in `folder` have, for what the model leaves open."""
+    """Return the signature with the shapes of the samples in `folder`, for sizes that the model leaves open."""
     pairs = zip(signature.inputs, samples.inputs(folder), strict=True)
     return replace(
         signature,
@@ -54,7 +54,7 @@ def with_sizes(signature: Signature, folder: Path) -> Signature:
 
 
 def check_fits(signature: Signature, about: samples.About, folder: Path) -> None:
-    """CrossquantError where the samples in `folder` are not what the model takes, or their labels not what it gives."""
+    """Raise CrossquantError if the samples in `folder` don't fit the model's inputs, or their labels its outputs."""
     files = samples.inputs(folder)
     if len(files) != len(signature.inputs):
         takes = _listed(signature.inputs)
@@ -63,17 +63,17 @@ def check_fits(signature: Signature, about: samples.About, folder: Path) -> None
         check_input(tensor, samples.mapped(file), about.declared(number))
     if not 0 <= about.judged < len(signature.outputs):
         gives = _listed(signature.outputs)
-        raise CrossquantError(f"output {about.judged} is to be judged, the model has {gives}: mend `judged`")
+        raise CrossquantError(f"output {about.judged} is to be judged, the model has {gives}: fix `judged`")
     check_output(signature.outputs[about.judged], signature, about)
 
 
 def check_input(tensor: Tensor, stored: samples.Array, declared: str) -> None:
-    """`declared` is the type that the user says, or ""."""
-    found = stored.shape[1:]
-    if not fits(tensor.shape, found):
-        hint = layout_hint(tensor.shape, found)
+    """Raise CrossquantError if an array doesn't fit the input; `declared` is the type that the user declares, or ""."""
+    shape = stored.shape[1:]
+    if not fits(tensor.shape, shape):
+        hint = layout_hint(tensor.shape, shape)
         raise CrossquantError(
-            f"input '{tensor.name}' of the model takes {_shown(tensor.shape)}, the data set has {_shown(found)}{hint}"
+            f"input '{tensor.name}' of the model takes {_shown(tensor.shape)}, the data set has {_shown(shape)}{hint}"
         )
     if declared and tensor.dtype != declared:
         raise CrossquantError(
@@ -85,10 +85,10 @@ def check_input(tensor: Tensor, stored: samples.Array, declared: str) -> None:
 
 
 def check_type(tensor: Tensor, stored: samples.Array) -> None:
-    """CrossquantError for values that the model's type doesn't have: a fraction, or a number beyond its limits."""
+    """Raise CrossquantError for values that the input's type can't hold: fractions, or numbers beyond its limits."""
     wanted = np.dtype(tensor.dtype) if tensor.dtype in WHOLE else None
     if wanted is None:
-        return  # of a float model: whatever number there is
+        return  # a float input takes any number
     if stored.dtype.kind == "f":
         raise CrossquantError(
             f"input '{tensor.name}' of the model takes {tensor.dtype}, the data set has {stored.dtype}: "
@@ -101,25 +101,26 @@ def check_type(tensor: Tensor, stored: samples.Array) -> None:
     if least < low or greatest > high:
         raise CrossquantError(
             f"input '{tensor.name}' of the model takes {tensor.dtype}, the data set has {stored.dtype} "
-            f"from {least} to {greatest}: mend the data"
+            f"from {least} to {greatest}: fix the data"
         )
 
 
-def fits(wanted: Shape, found: tuple[int, ...]) -> bool:
-    return len(wanted) == len(found) and all(a in (None, b) for a, b in zip(wanted, found, strict=True))
+def fits(declared: Shape, actual: tuple[int, ...]) -> bool:
+    """Can samples of the shape `actual` be given to an input of the shape `declared`?"""
+    return len(declared) == len(actual) and all(a in (None, b) for a, b in zip(declared, actual, strict=True))
 
 
-def layout_hint(wanted: Shape, found: tuple[int, ...]) -> str:
-    """The mistake that is made most often: channels on the other end."""
-    if len(found) < 2:
+def layout_hint(declared: Shape, actual: tuple[int, ...]) -> str:
+    """Describe the most frequent mistake, channels on the other end; "" if it isn't that."""
+    if len(actual) < 2:
         return ""
-    if fits(wanted, (found[-1], *found[:-1])) or fits(wanted, (*found[1:], found[0])):
+    if fits(declared, (actual[-1], *actual[:-1])) or fits(declared, (*actual[1:], actual[0])):
         return ": channels first and last are swapped, set the data's layout"
     return ""
 
 
 def check_output(output: Tensor, signature: Signature, about: samples.About) -> None:
-    """As the task has it: classes, a value for each label, or the input itself."""
+    """Raise CrossquantError if the output doesn't fit the task: classes, a value per label, or the input's shape."""
     if about.task == "reconstruction" and output.shape != signature.inputs[0].shape:
         inputs = _shown(signature.inputs[0].shape)
         raise CrossquantError(

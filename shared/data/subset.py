@@ -1,4 +1,4 @@
-"""Some samples of a set, enough to look at a model by."""
+"""Evenly spaced samples of a set."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,11 +24,11 @@ class Subset:
 
     @property
     def labels(self) -> Array | None:
-        found = samples.labels(self.folder)
-        return None if found is None else found[self.positions]
+        labels = samples.labels(self.folder)
+        return None if labels is None else labels[self.positions]
 
     def batches(self, size: int, largest: int = LARGEST, each: int = 0) -> Iterator[Batch]:
-        """In order, `size` samples each, or as many as memory holds (as `samples.fitting` has it)."""
+        """Yield them in order, `size` at a time or as many as fit in memory, as `samples.fitting` counts."""
         positions, size = self.positions, samples.fitting(self.folder, size, largest, each)
         for start in range(0, len(positions), size):
             yield samples.take(self.folder, positions[start : start + size])

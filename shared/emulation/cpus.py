@@ -64,8 +64,8 @@ def emulator(name: str) -> str:
     if kind == "aarch64" and not ARM64.exists():
         raise Unsupported(f"{name} needs the framework for arm64 in {ARM64}, which this image has not")
     for program in (KINDS[kind], f"{KINDS[kind]}-static"):
-        if found := shutil.which(program):
-            return found
+        if path := shutil.which(program):
+            return path
     raise Unsupported(f"{KINDS[kind]} is not on this host: apt-get install qemu-user, and run with --force")
 
 

@@ -62,23 +62,23 @@ def answer(
     the image's `load(variant, threads)`. Unsupported where none of the CPUs can run the variant.
     """
     check(cpus)
-    run_in_fork(lambda: np.save(out / INDICES, chosen(dataset, labels, images)))
+    run_in_fork(lambda: np.save(out / INDICES, choose_samples(dataset, labels, images)))
     sandbox.hide(labels)
-    found = {}
+    runs = {}
     for turn, cpu in enumerate(cpus):
         (out / cpu).mkdir()
         files = (variant, dataset, out / INDICES, out / cpu / ANSWERS)
-        found[cpu] = emulate(cpu, [module, *map(str, files)], (turn, len(cpus)))
-    if all(one.refused for one in found.values()):
-        raise Unsupported("; ".join(f"{cpu}: {one.refused}" for cpu, one in found.items()))
-    (out / SUMMARY).write_text(json.dumps(asdict(Summary(found))))
+        runs[cpu] = emulate(cpu, [module, *map(str, files)], (turn, len(cpus)))
+    if all(run.refused for run in runs.values()):
+        raise Unsupported("; ".join(f"{cpu}: {run.refused}" for cpu, run in runs.items()))
+    (out / SUMMARY).write_text(json.dumps(asdict(Summary(runs))))
 
 
-def chosen(dataset: Path, labels: Path, images: int) -> Indices:
-    """By class where there are classes, else evenly spaced."""
-    known = samples.labels(labels)
-    if known is not None and samples.about(dataset).task == "classification":
-        return subset(known, images)
+def choose_samples(dataset: Path, labels: Path, images: int) -> Indices:
+    """Return sorted indices of about `images` samples: the same number of each class, or evenly spaced."""
+    classes = samples.labels(labels)
+    if classes is not None and samples.about(dataset).task == "classification":
+        return subset(classes, images)
     return Subset(dataset, images).positions
 
 
@@ -100,28 +100,28 @@ def emulate(cpu: str, task: Sequence[str], turn: tuple[int, int]) -> Emulation:
             command = python(cpu, Path(scratch))
         except Unsupported as error:
             return Emulation(str(error), (), 0.0)
-        told, code = follow([*command, "-m", guest.__name__, *task], turn)
-    refused = told.get("refused") or refusal(code, cpu)
+        reported, code = follow([*command, "-m", guest.__name__, *task], turn)
+    refused = reported.get("refused") or refusal(code, cpu)
     seconds = round(time.monotonic() - started, 3)
-    return Emulation(refused, checked_instructions(cpu, told.get("int8_instructions")), seconds)
+    return Emulation(refused, checked_instructions(cpu, reported.get("int8_instructions")), seconds)
 
 
 def follow(command: Sequence[str], turn: tuple[int, int]) -> tuple[dict[str, Any], int]:
-    """The last that the process told of each thing, and its exit code."""
+    """Run the process; return the last value that it reported under each name, and its exit code."""
     reading, writing = os.pipe()
     process = subprocess.Popen([*command, str(writing)], pass_fds=[writing])
     os.close(writing)
-    told: dict[str, Any] = {}
+    reported: dict[str, Any] = {}
     with os.fdopen(reading) as lines:
         for line in lines:
-            told |= json.loads(line)
-            if "done" in told:
-                report(turn[0] * told["total"] + told["done"], turn[1] * told["total"])
-    return told, process.wait()
+            reported |= json.loads(line)
+            if "done" in reported:
+                report(turn[0] * reported["total"] + reported["done"], turn[1] * reported["total"])
+    return reported, process.wait()
 
 
 def refusal(code: int, cpu: str) -> str:
-    """Why a process that didn't say so itself ended with this exit code; StageError where it is not the CPU's doing."""
+    """Return why a process that gave no reason ended with this exit code; StageError if it isn't the CPU."""
     if code == -signal.SIGKILL:
         raise StageError(f"QEMU was killed as '{cpu}': out of memory? raise limits.memory")
     if code > 0:
@@ -130,7 +130,7 @@ def refusal(code: int, cpu: str) -> str:
 
 
 def checked_instructions(cpu: str, seen: Sequence[str] | None) -> tuple[str, ...]:
-    """`seen`, if it is what `cpu` has; QEMU before 7.2 leaves out AVX2 with no more than a warning."""
+    """Return `seen` if `cpu` has just those instructions: QEMU before 7.2 only warns that it leaves out AVX2."""
     wanted = CPUS[cpu].int8
     if seen is not None and tuple(seen) != wanted:
         shown, lacks = (", ".join(names) or "none" for names in (seen, wanted))

@@ -1,4 +1,4 @@
-"""The emulated process: it answers chosen test images, and says in lines of JSON what CPU it sees and how far it is."""
+"""The emulated process: it answers chosen test images, and reports its CPU and its progress in lines of JSON."""
 
 import importlib
 import json
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> None:
 
 
 class Teller:
-    """Speaks to the process that started this one."""
+    """Reports to the process that started this one."""
 
     def __init__(self, pipe: int) -> None:
         self.pipe = pipe
@@ -52,7 +52,7 @@ class Teller:
         os.write(self.pipe, (json.dumps(news) + "\n").encode())
 
     def last_words(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        """Of an exception: the framework's refusal, unless it is the system's."""
+        """Report an uncaught exception as the framework's refusal, unless the system raised it."""
         traceback.print_exception(kind, error, trace)
         name = [] if isinstance(error, CrossquantError) else [kind.__name__]
         if not isinstance(error, OSError | MemoryError):
@@ -60,7 +60,7 @@ class Teller:
 
 
 def int8_instructions() -> list[str]:
-    """By CPUID, as numpy.show_runtime() prints them: /proc/cpuinfo is the host's under emulation."""
+    """Return the 8-bit instructions by CPUID, as numpy.show_runtime() does: /proc/cpuinfo is the host's."""
     features = importlib.import_module("numpy._core._multiarray_umath").__cpu_features__  # it has no types
     return [name for key, name in NAMES.items() if features.get(key)]
 

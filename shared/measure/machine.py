@@ -1,4 +1,4 @@
-"""Was the machine quiet while something was timed? Read from the kernel before and after."""
+"""Measures whether the machine was quiet while something was timed, by the kernel's counters before and after."""
 
 import os
 import time
@@ -60,5 +60,5 @@ def own_seconds() -> float:
 
 def frequencies() -> tuple[float, float]:
     """(slowest, fastest) clock of the CPUs in MHz; zeros where the kernel doesn't say, as in most virtual machines."""
-    found = [int(path.read_text()) / 1000 for path in Path("/").glob(FREQUENCIES.lstrip("/"))]
-    return (min(found), max(found)) if found else (0.0, 0.0)
+    frequencies = [int(path.read_text()) / 1000 for path in Path("/").glob(FREQUENCIES.lstrip("/"))]
+    return (min(frequencies), max(frequencies)) if frequencies else (0.0, 0.0)

@@ -1,4 +1,4 @@
-"""Every variant's answer to every test sample, written as it is computed."""
+"""Writes a variant's answer to every test sample as it is computed."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ class BatchSize:
 
 
 def file(number: int) -> str:
-    """What a predictions artifact has of the model's output of this number."""
+    """Return the file name of the array of this output."""
     return f"output_{number}.npy"
 
 
@@ -38,7 +38,7 @@ def outputs(folder: Path) -> tuple[Path, ...]:
 
 
 def batch_size(folder: Path) -> BatchSize:
-    """Of the predictions in `folder`."""
+    """Read the batch size of the predictions in `folder`."""
     return read(BatchSize, folder / BATCH_FILE)
 
 

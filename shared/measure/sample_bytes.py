@@ -1,4 +1,4 @@
-"""How much a model computes of one sample: what the number of samples in a batch is chosen by.
+"""Counts the bytes that a model computes for one sample, which determine the batch size.
 
 The inputs say little of it: a sentence of 1 KB may have attention matrices of 300 MB. Each image counts the bytes of
 the tensors that its framework computes, and `samples.fitting` makes batches that leave room for them.
@@ -20,8 +20,8 @@ from shared.data.samples import Batch
 def per_sample(total: Callable[[Batch], int], dataset: Path) -> int:
     """Bytes that one more sample of `dataset` adds; `total` counts those of all tensors for a batch.
 
-    What is computed of weights alone is the same for two samples and for three, and is not counted. A single sample is
-    no measure: a graph may drop an axis of size one, that of the samples among them.
+    What is computed of weights alone is the same for two samples and for three, and is not counted. Two and three are
+    compared, not one and two: a graph may drop an axis of size one, the batch among them.
     """
     sample = samples.take(dataset, slice(1))
     if not len(sample[0]):

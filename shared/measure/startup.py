@@ -1,5 +1,5 @@
-"""Cold start: a fresh process imports the framework, loads one file and answers once. How long that takes, and its
-memory.
+"""Measures cold starts: how long a fresh process takes to import the framework, load one file and answer once, and
+its memory.
 """
 
 import importlib
@@ -40,12 +40,12 @@ def measure(available: Mapping[str, Path], dataset: Path, out: Path, module: str
         for number, name in enumerate(names):
             starts[name].append(start(module, available[name], dataset))
             report(turn * len(names) + number + 1, repeats * len(names))
-    found = {name: [asdict(item) for item in items] for name, items in starts.items()}
-    (out / "starts.json").write_text(json.dumps(found))
+    contents = {name: [asdict(item) for item in items] for name, items in starts.items()}
+    (out / "starts.json").write_text(json.dumps(contents))
 
 
 def start(module: str, variant: Path, dataset: Path) -> Start:
-    """One fresh process. StageError where it doesn't answer."""
+    """Start one fresh process. StageError if it doesn't answer."""
     reading, writing = os.pipe()
     command = [
         sys.executable,
@@ -59,10 +59,10 @@ def start(module: str, variant: Path, dataset: Path) -> Start:
     process = subprocess.Popen([*command, str(writing)], pass_fds=[writing])
     os.close(writing)
     with os.fdopen(reading) as answer:
-        told = answer.read()
-    if process.wait() or not told:
+        text = answer.read()
+    if process.wait() or not text:
         raise StageError(f"{variant.name} does not answer in a fresh process (exit code {process.returncode})")
-    return Start(**json.loads(told))
+    return Start(**json.loads(text))
 
 
 def main(arguments: list[str]) -> None:

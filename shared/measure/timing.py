@@ -1,4 +1,4 @@
-"""Latency and throughput: all variants of an image interleaved, so that a drift of the machine meets them all."""
+"""Measures latency and throughput, all variants of an image interleaved: a drift of the machine affects all alike."""
 
 import json
 import time
@@ -65,8 +65,8 @@ def measure(available: Mapping[str, Path], dataset: Path, out: Path, load: Load,
     many = samples.take(dataset, slice(together(available, models, dataset, size.batch)))
     counts = sorted({1, threads.allowed()})
     with machine.watch() as watch:
-        found = [each for count in counts for each in apart(models, load, many, size, count)]
-    (out / "samples.json").write_text(json.dumps(asdict(Timings(watch.seen, tuple(found)))))
+        timings = [each for count in counts for each in apart(models, load, many, size, count)]
+    (out / "samples.json").write_text(json.dumps(asdict(Timings(watch.seen, tuple(timings)))))
 
 
 def together(available: Mapping[str, Path], models: Iterable[str], dataset: Path, size: int) -> int:
@@ -106,7 +106,7 @@ def interleaved(paths: Mapping[str, Path], load: Load, batch: Batch, size: Size,
             many[name].append(timed(model, batch, 1))
         report(turn + 1, size.rounds)
     sizes = ((1, single), (len(batch[0]), many))
-    return [Samples(name, number, count, tuple(found[name])) for number, found in sizes for name in models]
+    return [Samples(name, number, count, tuple(seconds[name])) for number, seconds in sizes for name in models]
 
 
 def warm_up(name: str, model: Model, one: Batch, batch: Batch, count: int) -> None:
@@ -122,7 +122,7 @@ def warm_up(name: str, model: Model, one: Batch, batch: Batch, count: int) -> No
 
 
 def calls_in(wanted: float, seconds: float) -> int:
-    """How many calls take so long, if one takes `seconds`; two at least."""
+    """Return the number of calls that take `wanted` seconds if one takes `seconds`; at least two."""
     return max(2, int(wanted / max(seconds, 1e-6)))
 
 

@@ -1,4 +1,4 @@
-"""What a quantizer says it did is checked: some accept a recipe in silence and leave the model in float."""
+"""Checks that a model was quantized: some quantizers accept a recipe and leave the model in float, without an error."""
 
 from collections.abc import Sequence
 
@@ -9,13 +9,13 @@ NAMED = 3
 
 
 def check_quantized(framework: str, quantized: int, total: int, own_words: str = "", left: Sequence[str] = ()) -> None:
-    """Raise Unsupported where fewer than half of the operators that compute were quantized.
+    """Raise Unsupported if fewer than half of the operators that compute were quantized.
 
-    `own_words` is what the framework's own check says of the recipe, `left` what it left in float.
+    `own_words` is the message of the framework's own check of the recipe, `left` names the layers in float.
     """
     if quantized >= max(1, LEAST_SHARE * total):
         return
-    found = f"{framework} quantized {quantized} of {total} convolutions and linear layers, without an error"
+    counts = f"{framework} quantized {quantized} of {total} convolutions and linear layers, without an error"
     more = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
     named = f"{', '.join(left[:NAMED])}{more} stayed in float" if left else ""
-    raise Unsupported("; ".join(filter(None, (found, own_words or named))))
+    raise Unsupported("; ".join(filter(None, (counts, own_words or named))))

@@ -1,4 +1,4 @@
-"""Names that a recipe asks for, held against those that there are: a typing error would be obeyed in silence."""
+"""Checks the names in a recipe against those of the model: a typing error would otherwise have no effect."""
 
 import difflib
 from collections.abc import Collection, Iterable
@@ -8,19 +8,19 @@ from shared.errors import CrossquantError
 SHOWN, CLOSE = 30, 5  # names in a message
 
 
-def check(option: str, what: str, asked: Iterable[str], known: Collection[str]) -> None:
-    """CrossquantError for the first name that is asked for and not known."""
-    for name in asked:
-        if name not in known:
-            raise CrossquantError(f"{option}: this model has no {what} '{name}'; {suggestion(name, known)}")
+def check(option: str, what: str, names: Iterable[str], existing: Collection[str]) -> None:
+    """Raise CrossquantError for the first of `names` that is not in `existing`; `what` says what they name."""
+    for name in names:
+        if name not in existing:
+            raise CrossquantError(f"{option}: this model has no {what} '{name}'; {suggest_names(name, existing)}")
 
 
-def suggestion(name: str, known: Collection[str]) -> str:
-    """The names that are like it, else those that there are."""
-    lowered = {item.lower(): item for item in known}
+def suggest_names(name: str, existing: Collection[str]) -> str:
+    """Suggest similar names, or list the existing ones."""
+    lowered = {item.lower(): item for item in existing}
     close = [item for key, item in lowered.items() if name and (name.lower() in key)]
     close += [lowered[key] for key in difflib.get_close_matches(name.lower(), lowered, CLOSE)]
     if close:
         return "did you mean " + ", ".join(list(dict.fromkeys(close))[:CLOSE]) + "?"
-    more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
-    return "known are " + ", ".join(list(known)[:SHOWN]) + more
+    more = f" and {len(existing) - SHOWN} more" if len(existing) > SHOWN else ""
+    return "known are " + ", ".join(list(existing)[:SHOWN]) + more

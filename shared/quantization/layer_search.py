@@ -1,4 +1,4 @@
-"""Which layers to leave in float so that a limit holds: as few as can be found within a number of trials."""
+"""Searches for the layers to leave in float so that a limit holds: as few as a number of trials finds."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ class Search:
     trials: list[Trial] = field(default_factory=list)
 
     def run(self, evaluate: Callable[[Excluded], float], order: Callable[[], Excluded]) -> Trial:
-        """The trial with the fewest layers that holds; where none does, the best there was.
+        """Return the trial with the fewest layers that holds or, if none does, the best one.
 
         `evaluate` gives the accuracy with these layers left out, `order` the layers, the most sensitive first; it is
         not called where nothing need be left out. First 1, 2, 4 … of the first layers until `least` holds, then by
@@ -48,7 +48,7 @@ class Search:
         return [trial for trial in self.trials if trial.accuracy >= self.least]
 
     def holds(self, excluded: Sequence[str]) -> bool:
-        """Try it, if a trial is left; what was not tried doesn't hold."""
+        """Evaluate the model with these layers in float. If no trial is left, it counts as not holding."""
         wanted = tuple(excluded)
         if len(self.trials) >= self.limit:
             return False
@@ -69,7 +69,7 @@ class Search:
             low, high = (low, middle) if self.holds(layers[:middle]) else (middle, high)
 
     def prune(self, excluded: Excluded) -> None:
-        """Take back one after the other, the least sensitive first."""
+        """Quantize the layers again one after the other, the least sensitive first, as long as the limit holds."""
         for name in reversed(excluded):
             fewer = tuple(item for item in excluded if item != name)
             excluded = fewer if self.holds(fewer) else excluded
@@ -82,10 +82,10 @@ def least(exact: float, max_drop_pp: float) -> float:
 
 def record(search: Search, best: Trial, exact: float, layers: Sequence[str], out: Path) -> None:
     """Write `excluded.json`: `layers` in float, all trials, the float model's accuracy, and whether the limit holds."""
-    found = {
+    contents = {
         "layers": list(layers),
         "trials": [asdict(trial) for trial in search.trials],
         "float_accuracy": exact,
         "holds": best.accuracy >= search.least,
     }
-    (out / EXCLUDED).write_text(json.dumps(found, indent=1))
+    (out / EXCLUDED).write_text(json.dumps(contents, indent=1))

@@ -1,4 +1,4 @@
-"""How good a model's answers to a set of samples are, by the set's task: it decides which layers stay in float."""
+"""Scores a model's answers by the task of a set of samples; the score decides which layers stay in float."""
 
 from pathlib import Path
 
@@ -32,12 +32,12 @@ class Scorer:
         return tasks.score_outputs(self.about, answers, self.labels, self.reference)
 
     def answers(self, model: Model) -> Array:
-        """(samples, …), of the output that the task judges."""
-        found = [
+        """Return the judged output for all samples, (samples, …)."""
+        outputs = [
             model(batch)[self.about.judged]
             for batch in samples.batches(self.folder, samples.fitting(self.folder, BATCH, each=self.each))
         ]
-        return np.concatenate(found)
+        return np.concatenate(outputs)
 
     def inputs(self) -> Array:
         return np.concatenate([batch[0] for batch in samples.batches(self.folder, samples.fitting(self.folder, BATCH))])

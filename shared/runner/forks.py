@@ -1,4 +1,4 @@
-"""A part of a stage in a process of its own, so that what it reads and what the model does never meet in one memory."""
+"""Runs a part of a stage in its own process, so that what it reads and the model's code never share a memory."""
 
 import json
 import os
@@ -84,7 +84,7 @@ def _work(work: Callable[[], None], hidden: Sequence[Path], pipe: int) -> None:
 
 
 def _parse(said: bytes) -> tuple[type[CrossquantError], str]:
-    """What the fork said of its end; it may be the model that wrote it."""
+    """Parse the fork's message about its end, which code in the model may have written."""
     try:
         status, reason = json.loads(said)
         return (Unsupported if status == "unsupported" else StageError), str(reason)

@@ -39,10 +39,10 @@ class Outcome:
     reason: str = ""
     seconds: float = 0.0
     peak_bytes: int = 0
-    files: dict[str, File] = field(default_factory=dict)  # of an output that can be sealed
+    files: dict[str, File] = field(default_factory=dict)  # of an output that gets a manifest
 
     @property
-    def sealable(self) -> bool:
+    def gets_manifest(self) -> bool:
         return self.status in ("ok", "unsupported")
 
     @property
@@ -52,7 +52,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Task:
-    """What a fork is to do: run `step`, whose inputs have these `digests`, into `folder`, with `scratch` for its
+    """The task of a fork: run `step`, whose inputs have these `digests`, with `folder` for its output and `scratch` for
     temporary files.
     """
 
@@ -248,11 +248,11 @@ def _clear_semaphores() -> None:
 
 def _children() -> set[int]:
     """The processes whose parent this process is."""
-    found: set[int] = set()
+    children: set[int] = set()
     for thread in Path("/proc/self/task").iterdir():
         with suppress(OSError):  # a thread may end meanwhile
-            found.update(map(int, (thread / "children").read_text().split()))
-    return found
+            children.update(map(int, (thread / "children").read_text().split()))
+    return children
 
 
 @contextmanager

@@ -26,7 +26,7 @@ Kind = Literal["start", "progress", "end", "fresh", "note", "error", "unconfined
 
 @dataclass(frozen=True)
 class Event:
-    """What happened to the artifact `output`.
+    """An event of the artifact `output`.
 
     start, fresh · progress: `done` of `total` · end: `status`, `reason`, `seconds` · note: `message` · error: `message`
     and the runner's `exit_code` · unconfined: nothing was run, since the kernel can't confine a stage.
@@ -45,7 +45,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a stage tells its runner while it works: `done` of `total` images, rounds or epochs are ready."""
+    """A stage's message to its runner while it works: `done` of `total` images, rounds or epochs are ready."""
 
     done: int
     total: int
@@ -53,7 +53,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a stage tells its runner at its end."""
+    """A stage's message to its runner at its end."""
 
     status: Literal["ok", "unsupported", "failed"]
     reason: str
@@ -133,14 +133,14 @@ class Lines:
 
 def parse_event(line: bytes | str) -> Event | None:
     """The event in a line, its texts safe to show; None where it is none of ours."""
-    found: Event | None = _decoded(Event, line)
-    return found and dataclasses.replace(
-        found, output=printable(found.output), reason=printable(found.reason), message=printable(found.message)
+    event: Event | None = _decoded(Event, line)
+    return event and dataclasses.replace(
+        event, output=printable(event.output), reason=printable(event.reason), message=printable(event.message)
     )
 
 
 def parse_message(line: bytes) -> Progress | Reply | None:
-    """What a stage says in a line, its texts safe to show; None where it is none of ours."""
+    """Parse a stage's message, with texts made safe to show; None if it is none of ours."""
     message: Progress | Reply | None = _decoded(Progress | Reply, line)
     if isinstance(message, Progress):
         return message if 0 <= message.done <= MOST and 0 <= message.total <= MOST else None

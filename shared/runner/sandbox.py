@@ -63,15 +63,15 @@ def available() -> bool:
 
 
 def rules(hidden: Path, inputs: Iterable[Path], output: Path, scratch: Path) -> list[Rule]:
-    """What a stage may do: read everything outside of `hidden`, the volume, and of the volume its `inputs` alone.
+    """Return the rules of a stage: it reads everything outside of `hidden`, the volume, and its `inputs` there.
 
     It writes `output` and `scratch`, and what multiprocessing needs. The folders that contain the volume can't be
     listed, since a rule holds for all below it: names of files can be as telling as what is in them.
     """
-    found = [Rule(path, PROGRAMS) for path in beside(hidden.resolve())]
-    found += [Rule(str(path), READ) for path in inputs]
-    found += [Rule(str(output), FILES), Rule(str(scratch), SCRATCH), Rule(SEMAPHORES, FILES)]
-    return found + [Rule(path, READ_FILE | WRITE_FILE | TRUNCATE) for path in DEVICES]
+    allowed = [Rule(path, PROGRAMS) for path in beside(hidden.resolve())]
+    allowed += [Rule(str(path), READ) for path in inputs]
+    allowed += [Rule(str(output), FILES), Rule(str(scratch), SCRATCH), Rule(SEMAPHORES, FILES)]
+    return allowed + [Rule(path, READ_FILE | WRITE_FILE | TRUNCATE) for path in DEVICES]
 
 
 def beside(hidden: Path) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""How many threads a framework may use, and the proof that it does."""
+"""Limits the threads of a framework, and checks that it keeps to the limit."""
 
 import os
 import time

@@ -1,26 +1,26 @@
-"""Why a quantized variant loses much: the layer to blame, and what of it."""
+"""Diagnoses why a quantized variant loses much: the layer that causes the loss, and what of it."""
 
 from dataclasses import replace
 
 from shared.sensitivity.layer_errors import Diagnosis, Layer, Sensitivity
 
-LARGE_DROP = 0.05  # of the score: more than this is diagnosed
-SHARE = 0.25  # of the loss: a layer with less of it is not to blame alone
-CLIPPED = 0.01  # of a layer's outputs: more than this is named as the reason
+LARGE_DROP = 0.05  # of the score: a larger loss is diagnosed
+SHARE = 0.25  # of the loss: a layer that causes less of it is not its only cause
+CLIPPED = 0.01  # of a layer's outputs: if more are clipped, clipping is named as the reason
 
 
 def with_diagnosis(sensitivity: Sensitivity, chance: float) -> Sensitivity:
-    """With the layer to blame where the loss is large, or nothing but the score of guessing, `chance`, is left."""
-    lost = sensitivity.float_accuracy - sensitivity.quantized_accuracy
-    large = lost > LARGE_DROP or sensitivity.quantized_accuracy <= chance < sensitivity.float_accuracy
-    if not large or not sensitivity.layers:
+    """Add a diagnosis if the loss is large, or if the score is no better than that of guessing, `chance`."""
+    loss = sensitivity.float_accuracy - sensitivity.quantized_accuracy
+    is_large = loss > LARGE_DROP or sensitivity.quantized_accuracy <= chance < sensitivity.float_accuracy
+    if not is_large or not sensitivity.layers:
         return sensitivity
-    worst = max(sensitivity.layers, key=lambda layer: blame(layer, sensitivity))
-    return replace(sensitivity, diagnosis=diagnose(worst, sensitivity))
+    worst = max(sensitivity.layers, key=lambda layer: attribute_loss(layer, sensitivity))
+    return replace(sensitivity, diagnosis=diagnose_layer(worst, sensitivity))
 
 
-def diagnose(worst: Layer, sensitivity: Sensitivity) -> Diagnosis:
-    """What of the layer is to blame: of weights and activations, those that cost more when they alone are quantized."""
+def diagnose_layer(worst: Layer, sensitivity: Sensitivity) -> Diagnosis:
+    """Diagnose the layer: the cause is its weights or its activations, whichever cost more quantized alone."""
     if is_everywhere(worst, sensitivity):
         return Diagnosis("everywhere")
     if worst.only_weights is not None and worst.only_weights <= worst.only_activations:
@@ -29,16 +29,16 @@ def diagnose(worst: Layer, sensitivity: Sensitivity) -> Diagnosis:
 
 
 def is_everywhere(worst: Layer, sensitivity: Sensitivity) -> bool:
-    """Do the activations lose, and no layer much of it, alone or kept in float? Then there is none to blame."""
-    lost = sensitivity.float_accuracy - sensitivity.quantized_accuracy
-    by_activations = sensitivity.float_accuracy - sensitivity.activations_only
-    return by_activations > lost / 2 and blame(worst, sensitivity) < SHARE * lost
+    """Do the activations cause the loss, and no layer much of it, alone or kept in float?"""
+    loss = sensitivity.float_accuracy - sensitivity.quantized_accuracy
+    loss_by_activations = sensitivity.float_accuracy - sensitivity.activations_only
+    return loss_by_activations > loss / 2 and attribute_loss(worst, sensitivity) < SHARE * loss
 
 
-def blame(layer: Layer, sensitivity: Sensitivity) -> float:
-    """What the layer wins when it alone is kept in float, and loses when it alone is quantized.
+def attribute_loss(layer: Layer, sensitivity: Sensitivity) -> float:
+    """Return what the score gains if the layer alone is in float, plus what it loses if the layer alone is quantized.
 
-    Where two layers each break a model, the first is nothing; where errors only add up, the second is.
+    If two layers each break a model, the first is zero; if errors only add up, the second is.
     """
     alone = layer.only_activations if layer.only_weights is None else min(layer.only_activations, layer.only_weights)
     return layer.kept - sensitivity.quantized_accuracy + sensitivity.float_accuracy - alone

@@ -1,6 +1,4 @@
-"""What `explain` holds the outputs of some samples against: their labels, and what the float model answers."""
-
-from collections.abc import Sequence
+"""Scores outputs for `explain`, and measures their distance from the float model's."""
 
 import numpy as np
 
@@ -21,19 +19,19 @@ class Evaluator:
         self.about, self.labels, self.exact = samples.about(subset.folder), subset.labels, exact
         self.name = tasks.describe_score(self.about, self.labels)
         self.classes = self.about.task == "classification" and numerics.count_values(exact) > 1
-        self.measure: Distance = "KL divergence" if self.classes else "noise"
+        self.distance_name: Distance = "KL divergence" if self.classes else "noise"
         self.reference = load_inputs(subset) if self.about.task == "reconstruction" else exact
 
     def score(self, outputs: Array) -> float:
-        """By the task, what `name` says; 1 is perfect."""
+        """Return the score of the task, which `name` names; 1 is perfect."""
         return tasks.score_outputs(self.about, outputs, self.labels, self.reference)
 
     def distance(self, outputs: Array) -> float:
-        """Return how far they are from the float model's: by KL divergence (nats), or the noise's share of the power.
+        """Return the distance of outputs from the float model's: KL divergence (nats), or the noise's share of the
+        power.
 
-        The divergence is that of driver/analysis/output_drift.py, so that `explain` and the report say the same.
-
-        One column, of two classes, sums to 1 only with the other: alone it would diverge nowhere.
+        The divergence is computed as in driver/analysis/output_drift.py, so that `explain` and the report agree. A
+        single column, of two classes, has no divergence: normalized to a sum of 1, it would always be 1.
         """
         if self.classes:
             return numerics.mean_kl_divergence(self.exact, outputs)
@@ -42,10 +40,10 @@ class Evaluator:
         return errors.noise_share
 
     def chance(self) -> float:
-        """The score of guessing."""
+        """Return the score of guessing."""
         return 1 / tasks.count_classes(self.exact) if self.about.task == "classification" else 0.0
 
 
 def load_inputs(subset: Subset) -> Array:
-    found: Sequence[Array] = [batch[0] for batch in subset.batches(BATCH)]
-    return np.concatenate(found)
+    """Return the first input of all samples, (samples, …)."""
+    return np.concatenate([batch[0] for batch in subset.batches(BATCH)])

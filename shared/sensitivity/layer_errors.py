@@ -1,4 +1,4 @@
-"""Which layer loses how much: what `explain` leaves as `layers.json`, and what collects it batch after batch."""
+"""How much each layer loses: the contents of `layers.json`, and what collects them batch after batch."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ UNLIMITED = (-np.inf, np.inf)
 
 @dataclass(frozen=True)
 class Error:
-    """Of a tensor, quantized against float. `sqnr_db` is None where nothing differs."""
+    """The error of a quantized tensor against float. `sqnr_db` is None if nothing differs."""
 
     sqnr_db: float | None
     cosine: float
@@ -69,9 +69,9 @@ class Sensitivity:
     """`layers` has the most sensitive first: the one that, kept in float, brings the outputs nearest to float.
 
     `diagnosis` is why, where the loss is large; an earlier version wrote a sentence in its place, the `cause`.
-    `float_kl` is the distance of the fully quantized model's outputs from the float model's. `score` names what stands
-    in every place of an accuracy, R² or mAP for example; `distance` what stands in every place of a KL divergence: that
-    in nats, or the noise's share of the power.
+    `float_kl` is the distance of the fully quantized model's outputs from the float model's. The fields called
+    `accuracy` have the score of the task, which `score` names (R² or mAP for example). Those called `kl` have the
+    distance that `distance` names: the KL divergence in nats, or the noise's share of the power.
     """
 
     variant: str
@@ -89,7 +89,7 @@ class Sensitivity:
 
     @property
     def unit(self) -> str:
-        """Of the distance."""
+        """The unit of the distance."""
         return "nats" if self.distance == "KL divergence" else "share of the power"
 
 

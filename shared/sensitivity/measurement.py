@@ -86,7 +86,7 @@ def measure_sensitivity(
         cause="",
         layers=tuple(sorted(measured, key=lambda layer: layer.kept_kl)),
         score=evaluator.name,
-        distance=evaluator.measure,
+        distance=evaluator.distance_name,
     )
     return with_diagnosis(sensitivity, evaluator.chance())
 

@@ -1,4 +1,4 @@
-"""What the shared stages ask of an image: two modules, which its `stages.toml` names under `modules` of each stage.
+"""The two modules that an image provides to shared stages; its `stages.toml` names them under `modules` of a stage.
 
 The runner imports them before the fork and passes them to `run` by keyword. No shared module imports an image.
 """

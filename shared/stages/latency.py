@@ -1,4 +1,4 @@
-"""How long each variant of an image takes, call by call."""
+"""The stage that times each variant of an image, call by call."""
 
 from pathlib import Path
 

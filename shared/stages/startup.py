@@ -1,4 +1,4 @@
-"""How long each variant of an image takes from a fresh process to its first answer."""
+"""The stage that times each variant of an image from a fresh process to its first answer."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The documents name what there is, and what they name is there."""
+"""The documents name everything that exists, and everything that they name exists."""
 
 import argparse
 import re
@@ -110,7 +110,7 @@ def test_the_readme_has_every_option(name: str) -> None:
 
 
 @pytest.mark.parametrize("target", re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
-def test_make_targets_are_told_in_readme_or_contributing(target: str) -> None:
+def test_readme_or_contributing_describes_make_targets(target: str) -> None:
     assert re.search(rf"make .*\b{target}\b", README + (ROOT / "CONTRIBUTING.md").read_text())
 
 

@@ -76,7 +76,7 @@ def test_every_hook_is_run_from_the_environment_without_a_network():
     assert len(hooks) == len(checks.splitlines())
 
 
-def test_one_version_is_told_everywhere():
+def test_all_files_name_one_version():
     assert PROJECT["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "driver.__version__"}
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     released = re.search(r"^## (\S+) - (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)

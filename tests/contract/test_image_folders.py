@@ -1,4 +1,4 @@
-"""What every folder below images/ owes the others; a new one is held to it by being there."""
+"""The contract of every folder below images/; a new folder is tested without an edit here."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""What an optional image's own Compose file does to the chain: a folder is made ready, nothing is timed beside it."""
+"""How an optional image's Compose file extends the chain: its folder is prepared, and nothing is timed beside it."""
 
 import re
 from pathlib import Path

@@ -53,7 +53,7 @@ def attacked(run, what: str, *before) -> str:
         "p = Path(os.environ['HOME']) / 'x'; p.write_text('x'); p.rename(out / 'x')",
     ],
 )
-def test_what_a_stage_needs_it_may(run, what):
+def test_a_stage_may_do_what_it_needs(run, what):
     assert attacked(run, what) == ""
 
 
@@ -96,7 +96,7 @@ def test_what_a_stage_needs_it_may(run, what):
 def test_what_is_finished_and_the_runner_are_out_of_a_stage_s_reach(run, what):
     reason = attacked(run, what, step("other", text="as it was"))
     assert reason.startswith(("PermissionError", "OSError: [Errno 18] Invalid cross-device link"))
-    assert read_manifest("other") is not None, "it is what it was sealed as"
+    assert read_manifest("other") is not None, "its manifest still matches"
     assert store.read_verified_manifest(store.volumes() / "inputs/data", INPUT) is not None
     assert not Path("/tmp/planted").exists()
 
@@ -164,7 +164,7 @@ print(found)
 
 @pytest.mark.parametrize("size", [100, 1200, 100_000])
 def test_what_was_hashed_is_not_in_memory_any_more(tmp_path, size):
-    """A stage is a fork of its runner, which has read the labels to see that they are what was sealed."""
+    """A stage is a fork of its runner, which has read the labels to check them against their manifest."""
     content, before = os.urandom(size), tmp_path / "before"
     (tmp_path / "labels.npy").write_bytes(content)
     before.write_bytes(bytes(store.BLOCK))  # from its second block on, memory is kept by the allocator
@@ -233,7 +233,7 @@ run_in_fork(work, hidden=[inputs[0]])
         ("[os.mkdir('d') or os.chdir('d') for _ in range(2000)]", "folders are nested more than 32 deep"),
     ],
 )
-def test_an_output_that_can_not_be_sealed_fails_alone(run, what, reason):
+def test_an_output_that_can_not_have_a_manifest_fails_alone(run, what, reason):
     code = f"(out / 'a').touch(); os.chdir(out); {what}"
     run(null_image.plan(step("made", "attack", what=code), step("next")))
     assert reason in run.ends["made"][1]

@@ -1,4 +1,4 @@
-"""Cold starts of a null module: a fresh process each, whose steps and memory are its own."""
+"""Cold starts of a null module: each in a fresh process, with its own steps and memory."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The workflows: what they run is there, what they show is written, and they work in a fork."""
+"""The workflows: every file that they run or show exists, and they work in a fork."""
 
 import re
 import shlex

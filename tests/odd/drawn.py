@@ -1,4 +1,4 @@
-"""Random small graphs of what is odd and valid: a seed is a graph, and the same one every time."""
+"""Random small graphs of unusual but valid features: each seed always gives the same graph."""
 
 from collections.abc import Callable
 from pathlib import Path

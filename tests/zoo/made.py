@@ -1,4 +1,4 @@
-"""A model of the zoo with the samples that it is calibrated and judged on, as artifacts without manifests."""
+"""A model of the zoo with its calibration and test samples, as artifacts without manifests."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The models that people bring, small and with seeded weights, as Keras code: each is to get through every image."""
+"""Common kinds of models, small and with seeded weights, as Keras code: each must pass through every image."""
 
 import keras
 from keras import layers, ops

@@ -1,4 +1,4 @@
-"""The models of the zoo, by the names of their builders in models.py: known without Keras."""
+"""The names of the zoo's models, which are those of their builders in models.py; readable without Keras."""
 
 NAMES = (
     "resnet8",

@@ -45,7 +45,7 @@ def split_arrays(out: Path, labels: Array | None, share: float, seed: int) -> di
 
 def split_indices(digests: leakage.Digests, labels: Array | None, share: float, seed: int) -> tuple[Indices, Indices]:
     """Indices (train, test): `share` of each class for the test set; equal samples stay together."""
-    groups = leakage.groups(digests)
+    groups = leakage.group_equal(digests)
     firsts = np.unique(groups, return_index=True)[1]
     classes = np.zeros(len(firsts), np.int64) if labels is None or labels.ndim > 1 else labels[firsts]
     random = np.random.default_rng(seed)

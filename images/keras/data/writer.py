@@ -47,7 +47,7 @@ def write_set(
             for file, array in zip(files, arrays, strict=True):
                 file.append(array[None])
             labels.append(label)
-            digests.append(leakage.of_sample(arrays))
+            digests.append(leakage.digest_sample(arrays))
             report(number + 1, number + 1)
     finally:
         for file in files:

@@ -22,7 +22,7 @@ from images.onnx.quantize.recipe import QUANTIZABLE, TYPES, Recipe
 from images.onnx.quantize.relu_check import check_dropped_activations
 from images.onnx.session import FILE, check_loads
 from shared.errors import Unsupported
-from shared.refusals import refusals, words
+from shared.refusals import describe_error, refusals
 
 REFUSED = "ONNX Runtime's quantizer refuses this model"
 
@@ -60,7 +60,7 @@ def run(
 def write_quantized(
     source: Path, tensor_ranges: TensorsData, recipe: Recipe, excluded: Sequence[str], target: Path
 ) -> None:
-    """Quantize the graph in `source` with these ranges, except the layers in `left_out`, and write it to `target`."""
+    """Quantize the graph in `source` with these ranges, except the layers in `excluded`, and write it to `target`."""
     weight, activation = TYPES[recipe.weight], TYPES[recipe.activation]
     normalized = onnx.load(source)
     normalize_model(normalized)
@@ -98,6 +98,7 @@ def name_refused_bias(graph: onnx.ModelProto, mark: str) -> Iterator[None]:
             node = readers.get(str(frame.f_locals.get("bias_name", "")))
             if node is not None:
                 where = f"{node.op_type} '{node.name.removesuffix(mark)}'"
-                message = words(error).replace(mark, "")
-                raise Unsupported(f"{REFUSED}: it can't quantize the bias of {where}: {message}") from error
+                raise Unsupported(
+                    f"{REFUSED}: it can't quantize the bias of {where}: {describe_error(error)}"
+                ) from error
         raise

@@ -23,7 +23,7 @@ RANKING_SAMPLES = 100  # calibration samples that the layers are ranked on
 class TrialModels:
     """Quantized models that differ in the layers left in float.
 
-    `ranges` are computed once for all of them; the layers in `always` stay in float in each.
+    `ranges` are computed once for all of them; the layers in `always_excluded` stay in float in each.
     """
 
     model: Path
@@ -33,11 +33,11 @@ class TrialModels:
     folder: Path
 
     def write_model(self, excluded: Sequence[str], target: Path) -> None:
-        """Write the model with these layers, and those in `always`, in float."""
+        """Write the model with these layers, and those in `always_excluded`, in float."""
         write_quantized(self.model / FILE, self.ranges, self.recipe, [*self.always_excluded, *excluded], target)
 
     def load_model(self, excluded: Sequence[str]) -> Model:
-        """Load the quantized model with these layers, and those in `always`, in float."""
+        """Load the quantized model with these layers, and those in `always_excluded`, in float."""
         self.write_model(excluded, self.folder / FILE)
         return load(self.folder, threads.allowed())
 

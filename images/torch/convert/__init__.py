@@ -12,13 +12,13 @@ import torch
 from images.torch.convert import fallback, safe_names, torchvision_stub
 from images.torch.convert.fallback import Source
 from images.torch.runtime import formats
-from images.torch.runtime.formats import several
-from images.torch.runtime.script import Tensors, save
+from images.torch.runtime.formats import as_sequence
+from images.torch.runtime.script import Tensors, save_module
 from shared.data import examples
 from shared.data.samples import Batch
 from shared.errors import CrossquantError, Unsupported
 from shared.measure.predictions import Model
-from shared.refusals import words
+from shared.refusals import describe_error
 
 torchvision_stub.install()
 from onnx2torch import convert  # noqa: E402 - after the placeholder
@@ -52,7 +52,7 @@ def run(model: Path, out: Path) -> None:
         source = convert_first(sources, out)
     conversion = {"by": "onnx2torch", "rewritten": list(source.changes)}
     batch_size = fixed_batch_size(model)
-    formats.write(out, conversion | ({"batch": batch_size} if batch_size else {}), formats.CONVERSION_JSON)
+    formats.write_json(out, conversion | ({"batch": batch_size} if batch_size else {}), formats.CONVERSION_JSON)
 
 
 def convert_first(sources: Iterator[Source], out: Path) -> Source:
@@ -60,7 +60,7 @@ def convert_first(sources: Iterator[Source], out: Path) -> Source:
     refused = []
     for source in sources:
         try:
-            save(to_module(source.folder), example_batches(source.folder), out)
+            save_module(to_module(source.folder), example_batches(source.folder), out)
         except Unsupported as error:
             print(f"{source.method_name('converted')}: {error}")
             refused.append(error)
@@ -83,7 +83,7 @@ def to_module(variant: Path) -> torch.fx.GraphModule:
         raise
     except Exception as error:  # our own converters may fail too: the operator tells where
         raise Unsupported(
-            f"onnx2torch can't convert this model{describe_failed_operator(error)}: {words(error)}"
+            f"onnx2torch can't convert this model{describe_failed_operator(error)}: {describe_error(error)}"
         ) from error
     fix_reshapes(module)
     fix_squeezes(module)
@@ -109,7 +109,7 @@ def check_answers(module: torch.fx.GraphModule, variant: Path) -> None:
         raise
     except Exception as error:  # whatever PyTorch raises for the module is its verdict on the model
         raise Unsupported(
-            f"PyTorch can't run the module that onnx2torch makes of this model: {words(error)}"
+            f"PyTorch can't run the module that onnx2torch makes of this model: {describe_error(error)}"
         ) from error
     if difference:
         raise Unsupported(f"onnx2torch's module gives other answers than ONNX Runtime: {difference}")
@@ -129,11 +129,10 @@ def isolate_outputs(graph: onnx.GraphProto) -> None:
 
 
 def describe_failed_operator(error: BaseException) -> str:
-    """Name the operator that onnx2torch failed at, unless its message does."""
+    """Name the operator that onnx2torch failed at, as " at Gemm 'dense'"; "" if it didn't come to one."""
     frames = [frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__)]
     nodes = [variables["onnx_node"] for variables in frames if "onnx_node" in variables]
-    named = not nodes or nodes[-1].operation_type in str(error)
-    return "" if named else f" at {nodes[-1].operation_type} '{nodes[-1].name}'"
+    return f" at {nodes[-1].operation_type} '{nodes[-1].name}'" if nodes else ""
 
 
 def example_batches(variant: Path) -> tuple[Tensors, Tensors]:
@@ -161,7 +160,7 @@ def wrap_module(module: Callable[..., Any]) -> Model:
     """Wrap `module` as a callable from arrays to arrays."""
 
     def answer(batch: Batch) -> Batch:
-        return tuple(output.numpy() for output in several(module(*map(torch.from_numpy, batch))))
+        return tuple(output.numpy() for output in as_sequence(module(*map(torch.from_numpy, batch))))
 
     return answer
 

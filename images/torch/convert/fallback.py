@@ -26,7 +26,7 @@ class Source:
     changes: tuple[str, ...] = ()
 
     def method_name(self, method: str) -> str:
-        """Return the name in `quantized.json` of quantization by the method `way` from this source."""
+        """Return the name in `quantized.json` of quantization by `method` from this source."""
         return method + REWRITTEN_SUFFIX if self.changes else method
 
 

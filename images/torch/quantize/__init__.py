@@ -13,7 +13,7 @@ from images.torch.quantize import exclusion, fx
 from images.torch.quantize.recipe import Recipe, check_in_eager_mode
 from images.torch.quantize.trials import TrialModels, set_engine
 from images.torch.runtime import formats
-from images.torch.runtime.script import save
+from images.torch.runtime.script import save_module
 from shared.data.samples import typed
 from shared.errors import Unsupported
 from shared.quantization.guards import check_quantized
@@ -77,9 +77,9 @@ def quantize_without(source: Source, trial_models: TrialModels, excluded: Sequen
 
 def write_variant(quantized_module: QuantizedModule, recipe: Recipe, out: Path) -> None:
     """Write the file to ship and `quantized.json`."""
-    save(quantized_module.module, example_batches(quantized_module.source.folder), out)
+    save_module(quantized_module.module, example_batches(quantized_module.source.folder), out)
     counts = {"engine": recipe.backend, "quantized": quantized_module.quantized, "operators": quantized_module.total}
-    formats.write(out, counts | fallback.describe_source(quantized_module.source, METHOD))
+    formats.write_json(out, counts | fallback.describe_source(quantized_module.source, METHOD))
 
 
 def fall_back_to_pt2e(
@@ -89,8 +89,8 @@ def fall_back_to_pt2e(
     from images.torch import pt2e  # noqa: PLC0415 - it brings torchao, seconds that most recipes spare
 
     try:
-        program = pt2e.best(model, calibration, "always" if recipe.reduced else "default", excluded)
+        program = pt2e.quantize_model(model, calibration, "always" if recipe.reduced else "default", excluded)
     except Unsupported as error:
         print(f"PT2E: {error}")
         raise refusal from error
-    pt2e.write(program, formats.EXPORTED, out, reason=str(refusal))
+    pt2e.write_variant(program, formats.EXPORTED, out, reason=str(refusal))

@@ -23,7 +23,7 @@ class Layer:
 
 
 def read_layers(variant: Path) -> tuple[Layer, ...]:
-    """The layers of the ONNX file in `variant`, in the graph's order."""
+    """Return the layers of the ONNX file in `variant`, in the graph's order."""
     graph = onnx.load(variant / "model.onnx").graph
     modules = OnnxGraph(graph).nodes
     return tuple(

@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,11 @@ from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 
 from images.torch.convert import OnnxGemm, OnnxMatMul
 from images.torch.runtime import computed_bytes
-from images.torch.runtime.formats import several
+from images.torch.runtime.formats import as_sequence
 from images.torch.runtime.script import Tensors
 from shared.data import calibration_batches, samples
 from shared.errors import CrossquantError, Unsupported
-from shared.refusals import words
+from shared.refusals import describe_error
 from shared.runner.progress import report
 
 torch.fx.config.do_not_emit_stack_traces = (
@@ -46,27 +47,30 @@ BATCH = 100  # samples
 def quantize(
     module: torch.fx.GraphModule, mapping: quantization.QConfigMapping, calibration: Path
 ) -> torch.fx.GraphModule:
-    """`module` in 8 bits, its ranges observed over the samples in `calibration`."""
+    """Quantize `module` to 8 bits, with ranges observed over the samples in `calibration`."""
     return convert_fx(prepare(module, mapping, calibration))
 
 
 def prepare(
     module: torch.fx.GraphModule, mapping: quantization.QConfigMapping, calibration: Path
 ) -> torch.fx.GraphModule:
-    """`module` with observers that have seen the samples in `calibration`. Unsupported names what can't be traced."""
+    """Insert observers into `module`, and run the samples in `calibration` through them.
+
+    Unsupported, with the layer's name, if the module can't be traced.
+    """
     try:
         prepared = prepare_fx(module, mapping, example_inputs=example_batch(calibration))
     except REFUSALS as error:
         where = describe_failed_layer(error, module)
         raise Unsupported(f"PyTorch's FX graph mode can't trace this model{where}: {error}") from error
     remove_integer_observers(prepared, example_batch(calibration))
-    for batch in calibration_tensors(calibration, computed_bytes.of(module, calibration)):
+    for batch in calibration_tensors(calibration, computed_bytes.per_sample_of_call(module, calibration)):
         observe_batch(prepared, batch)
     return prepared
 
 
 class IntegerObservers(torch.fx.Interpreter):
-    """Runs the graph without observing, and collects the observers whose input is not of floats."""
+    """Runs the graph without observing, and collects the observers whose input has no floats."""
 
     def __init__(self, prepared: torch.fx.GraphModule) -> None:
         super().__init__(prepared)
@@ -75,19 +79,19 @@ class IntegerObservers(torch.fx.Interpreter):
     def run_node(self, n: torch.fx.Node) -> Any:
         if n.op != "call_module" or not isinstance(self.fetch_attr(n.target), quantization.ObserverBase):
             return super().run_node(n)
-        [given], _ = self.fetch_args_kwargs_from_env(n)
-        if isinstance(given, torch.Tensor) and not given.is_floating_point():
+        [tensor], _ = self.fetch_args_kwargs_from_env(n)
+        if isinstance(tensor, torch.Tensor) and not tensor.is_floating_point():
             self.integers.append(n)
-        return given
+        return tensor
 
 
 def remove_integer_observers(prepared: torch.fx.GraphModule, batch: Tensors) -> None:
     """Remove the observers of integer tensors, such as token ids: integers have no range, and a histogram refuses them
     ("histogram_cpu" not implemented for 'Int').
     """
-    kinds = IntegerObservers(prepared)
-    kinds.run(*batch)
-    for node in kinds.integers:
+    observers = IntegerObservers(prepared)
+    observers.run(*batch)
+    for node in observers.integers:
         node.replace_all_uses_with(node.args[0])
         prepared.graph.erase_node(node)
     prepared.recompile()
@@ -96,14 +100,42 @@ def remove_integer_observers(prepared: torch.fx.GraphModule, batch: Tensors) -> 
 def observe_batch(prepared: torch.fx.GraphModule, batch: Tensors) -> None:
     """Run a batch through the observers. CrossquantError if the float model gives NaN or infinity."""
     try:
-        sound = all(bool(torch.isfinite(answer).all()) for answer in several(prepared(*batch)))
+        finite = are_finite(as_sequence(prepared(*batch)))
     except REFUSALS as error:
-        if "finite" not in str(error):  # a histogram's, of what is not a number
+        if not fails_on_finite_values(prepared, batch):  # a histogram refuses NaN and infinity
+            finite = False
+        else:
             where = describe_failed_layer(error, prepared)
-            raise Unsupported(f"PyTorch can't calibrate this model{where}: {words(error)}") from error
-        sound = False
-    if not sound:
+            raise Unsupported(f"PyTorch can't calibrate this model{where}: {describe_error(error)}") from error
+    if not finite:
         raise CrossquantError("the float model gives NaN or infinity for a calibration sample: check its weights")
+
+
+class FailingNode(torch.fx.Interpreter):
+    """Runs the graph, and records whether the arguments of the node that raises an exception are finite."""
+
+    finite = True
+
+    def run_node(self, n: torch.fx.Node) -> Any:
+        try:
+            return super().run_node(n)
+        except REFUSALS:
+            arguments, _ = self.fetch_args_kwargs_from_env(n)
+            self.finite = are_finite([value for value in arguments if isinstance(value, torch.Tensor)])
+            raise
+
+
+def fails_on_finite_values(prepared: torch.fx.GraphModule, batch: Tensors) -> bool:
+    """Is the batch finite at the node that can't compute it?"""
+    failing = FailingNode(prepared)
+    with suppress(*REFUSALS):
+        failing.run(*batch)
+    return failing.finite
+
+
+def are_finite(tensors: Iterable[torch.Tensor]) -> bool:
+    """Is every value of the tensors a finite number?"""
+    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)
 
 
 def exclude_modules(mapping: quantization.QConfigMapping, modules: Iterable[str]) -> quantization.QConfigMapping:
@@ -116,7 +148,7 @@ def exclude_modules(mapping: quantization.QConfigMapping, modules: Iterable[str]
 def calibration_tensors(calibration: Path, sample_bytes: int) -> Iterator[Tensors]:
     """Yield the checked samples in batches, one tensor per input; memory doesn't grow with their number.
 
-    `each` is the number of bytes that the model computes for a sample. PyTorch's histograms stretch their bins as they
+    `sample_bytes` is what the model computes for a sample. PyTorch's histograms stretch their bins as they
     go and so depend on the batches. A batch depends on the model alone, so that a recipe gives the same file
     everywhere.
     """
@@ -128,7 +160,7 @@ def calibration_tensors(calibration: Path, sample_bytes: int) -> Iterator[Tensor
 
 
 def example_batch(calibration: Path) -> Tensors:
-    """The first two samples. CrossquantError where there are none."""
+    """Return the first two samples. CrossquantError if there are none."""
     batch = samples.take(calibration, slice(2))
     if not len(batch[0]):
         raise CrossquantError(calibration_batches.EMPTY)

@@ -43,24 +43,29 @@ class Recipe:
     reduce_range: str = "default"
 
     def qconfig(self) -> quantization.QConfig:
+        """Return the observers of activations and weights."""
         return quantization.QConfig(activation=self._activation(), weight=self._weight())
 
     def mapping(self) -> quantization.QConfigMapping:
+        """Return the configuration of all layers; recurrent ones stay in float."""
         mapping = quantization.get_default_qconfig_mapping(self.backend).set_global(self.qconfig())
-        for recurrent in (torch.nn.LSTM, torch.nn.GRU):  # it has no static kernel, and would observe a tuple
+        for recurrent in (
+            torch.nn.LSTM,
+            torch.nn.GRU,
+        ):  # they have no static kernel, and their output is a tuple, which can't be observed
             mapping.set_object_type(recurrent, None)
         return mapping
 
     @property
     def like_pt2e(self) -> bool:
-        """Has the recipe the types that PT2E supports?"""
+        """Does PT2E support the recipe's types?"""
         return (self.activation, self.weight) == ("quint8", "qint8")
 
     @property
     def reduced(self) -> bool:
-        """Are activations limited to 7 bits? Sums of two products then fit 16 bits, as CPUs without VNNI need."""
-        own = quantization.get_default_qconfig(self.backend).activation().reduce_range
-        return REDUCE.get(self.reduce_range, own)
+        """Do activations have 7 bits? Sums of two products then fit in 16 bits, which CPUs without VNNI need."""
+        default = quantization.get_default_qconfig(self.backend).activation().reduce_range
+        return REDUCE.get(self.reduce_range, default)
 
     def _activation(self) -> type:
         settings = {"dtype": TYPES[self.activation], "reduce_range": self.reduced}

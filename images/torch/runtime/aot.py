@@ -13,15 +13,18 @@ from shared.quantization.guards import check_quantized
 FUSED = ("qconv_weight_prepack_matcher_count", "qlinear_weight_prepack_matcher_count")
 
 
-def save(program: torch.export.ExportedProgram, quantized: int, out: Path) -> None:
-    """Compile `program`, which has that many quantized layers. Unsupported where Inductor leaves them in float."""
-    inductor.prepare(compiler=True)
+def save_program(program: torch.export.ExportedProgram, quantized: int, out: Path) -> None:
+    """Compile and write `program`, with that many quantized layers. Unsupported if Inductor leaves most in float."""
+    inductor.configure_inductor(compiler=True)
     counters.clear()
-    with settings.patch({"cpp.dynamic_threads": True}):  # else it would always run on as many as now
+    with settings.patch(
+        {"cpp.dynamic_threads": True}
+    ):  # otherwise it would always run on the present number of threads
         torch._inductor.aoti_compile_and_package(program, package_path=str(out / exported.FILE))
     check_quantized("Inductor", sum(counters["inductor"][name] for name in FUSED), quantized)
 
 
 def open_model(variant: Path, about: dict[str, str]) -> exported.Call:  # noqa: ARG001 - as every form is opened
-    inductor.prepare(compiler=False)
+    """Load the compiled package."""
+    inductor.configure_inductor(compiler=False)
     return torch._inductor.aoti_load_package(str(variant / exported.FILE))

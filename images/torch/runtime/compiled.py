@@ -1,4 +1,4 @@
-"""A file of torch.export, compiled by torch.compile in the process that loads it: its first calls take long."""
+"""A file of torch.export that torch.compile compiles in the process that loads it: the first calls take long."""
 
 from pathlib import Path
 
@@ -7,12 +7,14 @@ import torch._dynamo.config as dynamo
 
 from images.torch.runtime import exported, inductor
 
-MOST = 4  # more compilations would be a storm, which is an error and not patience or, worse, silence
+RECOMPILE_LIMIT = 4  # more compilations are an error: each takes seconds, and PyTorch would otherwise say nothing
 
 
 def open_model(variant: Path, about: dict[str, str]) -> exported.Call:
-    """Compiled for one image and for many; once more for few (a convolution of under 16 is computed in another way)."""
-    inductor.prepare(compiler=True)
-    dynamo.recompile_limit = MOST
+    """Load the program, to be compiled by its first calls: for one sample, for many, and for fewer than 16, for which
+    convolutions are computed in another way.
+    """
+    inductor.configure_inductor(compiler=True)
+    dynamo.recompile_limit = RECOMPILE_LIMIT
     dynamo.fail_on_recompile_limit_hit = True
     return torch.compile(exported.open_model(variant, about), dynamic=True, fullgraph=True)

@@ -1,4 +1,4 @@
-"""How many bytes of tensors PyTorch computes for a sample: those that its operators give when it answers one."""
+"""Counts the bytes of the tensors that PyTorch computes for a sample: the outputs of its operators."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,22 +16,22 @@ Call = Callable[..., Any]
 
 
 def per_sample(variant: Path, dataset: Path) -> int:
-    """Of all tensors of the model in `variant`; 0 for one of a fixed batch, which takes what it takes."""
-    if formats.read(variant, formats.CONVERSION_JSON).get("batch", 0):
+    """Return the bytes that the model in `variant` computes for one sample, or 0 if its batch size is fixed."""
+    if formats.read_json(variant, formats.CONVERSION_JSON).get("batch", 0):
         return 0
-    compiled = formats.read(variant).get("form") == formats.AOT
-    count = allocated if compiled else given
+    is_compiled = formats.read_json(variant).get("form") == formats.AOT
+    count = count_allocated_bytes if is_compiled else count_output_bytes
     call = formats.open_form(variant, compiling=False)
-    return sample_bytes.per_sample(lambda batch: count(call, formats.typed(variant, batch)), dataset)
+    return sample_bytes.per_sample(lambda batch: count(call, formats.cast_inputs(variant, batch)), dataset)
 
 
-def of(call: Call, dataset: Path, total: Callable[[Call, Batch], int] | None = None) -> int:
-    count = total or given
-    return sample_bytes.per_sample(lambda batch: count(call, batch), dataset)
+def per_sample_of_call(call: Call, dataset: Path) -> int:
+    """Return the bytes that `call`, a module for example, computes for one sample."""
+    return sample_bytes.per_sample(lambda batch: count_output_bytes(call, batch), dataset)
 
 
 class Outputs(TorchDispatchMode):
-    """Adds up what every operator gives, views of what there was before excepted."""
+    """Adds up the bytes of every operator's outputs, except views of earlier tensors."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class Outputs(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Else PyTorch imports Dynamo to turn it off here, where it isn't on: seconds in each fork."""
+        """Return False: otherwise PyTorch imports Dynamo only to turn it off here, which takes seconds in each fork."""
         return False
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -50,14 +50,15 @@ class Outputs(TorchDispatchMode):
         return answer
 
 
-def given(call: Call, batch: Batch) -> int:
+def count_output_bytes(call: Call, batch: Batch) -> int:
+    """Return the bytes of all operators' outputs for this batch."""
     with torch.inference_mode(), Outputs() as outputs:
         call(*map(torch.from_numpy, batch))
     return outputs.nbytes
 
 
-def allocated(call: Call, batch: Batch) -> int:
-    """Of machine code, which calls few operators: what it asked for, freed or not."""
-    with torch.inference_mode(), profile(profile_memory=True) as watched:
+def count_allocated_bytes(call: Call, batch: Batch) -> int:
+    """Return the bytes that are allocated for this batch, freed or not: machine code calls few operators."""
+    with torch.inference_mode(), profile(profile_memory=True) as profiler:
         call(*map(torch.from_numpy, batch))
-    return sum(max(0, event.self_cpu_memory_usage) for event in watched.function_events)
+    return sum(max(0, event.self_cpu_memory_usage) for event in profiler.function_events)

@@ -1,4 +1,4 @@
-"""A file of torch.export, run operator by operator. It loads with torchao, whose operators it has."""
+"""A file of torch.export, run operator by operator. Loading it needs torchao, whose operators it contains."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +13,11 @@ Tensors = tuple[torch.Tensor, ...]
 Call = Callable[..., torch.Tensor | Tensors]
 
 
-def export(module: torch.nn.Module, batch: Tensors) -> torch.export.ExportedProgram:
-    """`module` for any number of samples; of `batch`, one tensor an input, only the shapes matter.
+def export_module(module: torch.nn.Module, batch: Tensors) -> torch.export.ExportedProgram:
+    """Export `module` for any number of samples; of `batch`, one tensor per input, only the shapes matter.
 
-    They are cloned, since a slice would bring its whole storage into the file. Unsupported in PyTorch's words.
+    The tensors are cloned: a slice would bring its whole storage into the file. Unsupported, with PyTorch's message, if
+    torch.export can't follow the module.
     """
     size = torch.export.Dim("batch")
     example = tuple(tensor.clone() for tensor in batch)
@@ -24,9 +25,11 @@ def export(module: torch.nn.Module, batch: Tensors) -> torch.export.ExportedProg
         return torch.export.export(module, example, dynamic_shapes=tuple({0: size} for _ in example))
 
 
-def save(program: torch.export.ExportedProgram, out: Path) -> None:
+def save_program(program: torch.export.ExportedProgram, out: Path) -> None:
+    """Write `model.pt2`."""
     torch.export.save(program, out / FILE)
 
 
 def open_model(variant: Path, about: dict[str, str]) -> Call:  # noqa: ARG001 - as every form is opened
+    """Load the program as a module."""
     return torch.export.load(variant / FILE).module()

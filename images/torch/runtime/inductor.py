@@ -1,4 +1,4 @@
-"""What Inductor, PyTorch's compiler, needs: a C++ compiler, and a folder whose files may be executed."""
+"""Configures Inductor, PyTorch's compiler, which needs a C++ compiler and a folder whose files may be executed."""
 
 import os
 import shutil
@@ -14,11 +14,12 @@ CACHE = "TORCHINDUCTOR_CACHE_DIR"
 PROBE = "#!/bin/sh\nexit 0\n"
 
 
-def prepare(*, compiler: bool) -> None:
-    """Set Inductor up for this process; to be called before anything is compiled. CrossquantError says what is missing.
+def configure_inductor(*, compiler: bool) -> None:
+    """Configure Inductor for this process; call it before anything is compiled.
 
-    Freezing makes constants of the weights, without which nothing is computed in 8 bits. Workers are processes beside
-    the stage's own, which nobody would wait for.
+    Freezing makes the weights constant: otherwise nothing is computed in 8 bits. It compiles in this process, since no
+    one would wait for worker processes. CrossquantError if the compiler, which `compiler` requires, is missing, or if
+    files below TMPDIR can't be executed.
     """
     settings.freezing = True
     settings.compile_threads = 1
@@ -31,7 +32,9 @@ def prepare(*, compiler: bool) -> None:
 
 
 def check_executable(folder: Path) -> None:
-    """Compiled code is loaded from there: Docker mounts a tmpfs without execution, unless it is told."""
+    """Raise CrossquantError if files in `folder` can't be executed: Docker mounts a tmpfs so by default, and compiled
+    code is loaded from there.
+    """
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         probe = Path(scratch) / "probe"
         probe.write_text(PROBE)

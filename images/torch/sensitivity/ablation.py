@@ -6,7 +6,7 @@ import torch
 
 from images.torch.quantize.trials import TrialModels
 from images.torch.runtime import computed_bytes
-from images.torch.runtime.formats import several
+from images.torch.runtime.formats import as_sequence
 from images.torch.sensitivity.fake_quant import FakeQuantModel, QuantizedLayer
 from shared.data import samples
 from shared.data.samples import LARGEST_KEPT, Array, Batch
@@ -28,7 +28,7 @@ class Ablation:
         self.fake_quant = FakeQuantModel(trial_models)
         self.layers: tuple[QuantizedLayer, ...] = self.fake_quant.layers
         self.judged_output = samples.about(subset.folder).judged
-        self.sample_bytes = 2 * computed_bytes.of(
+        self.sample_bytes = 2 * computed_bytes.per_sample_of_call(
             trial_models.float, subset.folder
         )  # the outputs of all layers, in float and quantized
         self.evaluator = Evaluator(subset, self.collect_answers(trial_models.float))
@@ -37,7 +37,7 @@ class Ablation:
         """Return a module's judged output for all samples, (samples, …)."""
         answers = Answers()
         for batch in self.batches():
-            answers.add(several(module(*map(torch.from_numpy, batch)))[self.judged_output].numpy())
+            answers.add(as_sequence(module(*map(torch.from_numpy, batch)))[self.judged_output].numpy())
         return answers.all
 
     def batches(self) -> Iterator[Batch]:

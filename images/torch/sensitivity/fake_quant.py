@@ -28,7 +28,7 @@ def make_fake_quant(observer: ObserverBase) -> tuple[Round, tuple[float, float]]
 
 
 class FakeQuant(torch.nn.Module):
-    """Fake quantization in an observer's place, if `on`; `seen` is its last output."""
+    """Fake quantization in an observer's place, if `on`; `output` is its last output."""
 
     def __init__(self, observer: ObserverBase) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What the tests of the keras image share."""
+"""Fixtures of the tests of the keras image."""
 
 from pathlib import Path
 

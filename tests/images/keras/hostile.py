@@ -1,4 +1,4 @@
-"""Model files that name what they must not: a plain model whose configuration is edited."""
+"""Model files that name what they must not: a plain model with an edited configuration."""
 
 import json
 import zipfile

@@ -1,4 +1,4 @@
-"""Small seeded Keras models, each with what a converter has stumbled over."""
+"""Small seeded Keras models, each with a feature that a converter has failed on."""
 
 from collections.abc import Callable
 from pathlib import Path

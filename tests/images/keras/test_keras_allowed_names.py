@@ -1,4 +1,4 @@
-"""Whatever a file names, nothing but what only computes is called; what else there is runs only where it is trusted."""
+"""A model file runs only functions that compute; anything else that it names runs only if it is trusted."""
 
 import inspect
 import io
@@ -207,7 +207,7 @@ def test_the_same_in_hdf5(case: str, version: str, source: Path, dataset: Path, 
     assert expected in load_error(source, dataset, out)
 
 
-def test_a_name_that_only_mending_makes(source: Path, dataset: Path, out: Path):
+def test_a_name_that_only_the_keras2_fixes_make(source: Path, dataset: Path, out: Path):
     """A "/" in the name of a layer becomes "_", and so does the same text elsewhere."""
 
     def change(config: hostile.Config) -> None:

@@ -1,4 +1,4 @@
-"""The look at the data with a real model: a preprocessing that the model wasn't trained on is warnings."""
+"""The data check with a real model: a preprocessing that the model wasn't trained on gives a warning."""
 
 import json
 import os
@@ -74,15 +74,15 @@ def test_pixels_that_the_model_was_not_trained_on(
     user: User, model: Path, cifar: dict, options: dict, flagged: str | None
 ):
     user.npz(**cifar)
-    examination = check_data(user, model, **options)
-    assert examination.wrong == ()
-    assert (examination.twins.samples, len(examination.classes)) == (300, 10)
-    warnings = [text for text in examination.warnings if text.startswith("prepared as ")]
+    data_summary = check_data(user, model, **options)
+    assert data_summary.wrong == ()
+    assert (data_summary.twins.samples, len(data_summary.classes)) == (300, 10)
+    warnings = [text for text in data_summary.warnings if text.startswith("prepared as ")]
     if flagged is None:
-        assert examination.twins.declared > 0.8
+        assert data_summary.twins.declared > 0.8
         assert warnings == []
     else:
-        assert examination.twins.declared < 0.3
+        assert data_summary.twins.declared < 0.3
         [text] = warnings
         assert text.startswith(f"prepared as '{flagged}' the data scores 8")
 
@@ -109,7 +109,7 @@ def test_calibration_reads_the_digests_that_were_made_with_the_arrays(user: User
     cifar["x_test"][7] = cifar["x_train"][5]
     user.npz(**cifar)
     prepared, out = user.run("npz"), user.source.parent / "calibration"
-    digests = leakage.computed([prepared / "x_train_0.npy"])
+    digests = leakage.compute_digests([prepared / "x_train_0.npy"])
     assert (np.load(prepared / leakage.file("train")) == digests).all()
     out.mkdir()
     with pytest.raises(CrossquantError, match=r"1 of the 600 training samples of calibration .*: 5 = 7\)"):

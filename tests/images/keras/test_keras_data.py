@@ -1,4 +1,4 @@
-"""The user's own data: each kind becomes the same arrays, read once; whatever is wrong is one line that names it."""
+"""The user's own data: every kind gives the same arrays, read once; each error is one line that names its place."""
 
 import io
 import struct

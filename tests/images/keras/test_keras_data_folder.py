@@ -1,4 +1,4 @@
-"""Pictures by class, and what is declared to be done to them."""
+"""Pictures in a folder per class, and the declared preprocessing."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The user's own Python file: called once a split, in its own folder, its errors told with their line."""
+"""The user's own Python file: called once per split, in its own folder; its errors are reported with their line."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""CSV and Parquet tables: features as numbers, labels by column, whatever is wrong by column and row."""
+"""CSV and Parquet tables: features as numbers, labels by column, errors with column and row."""
 
 import numpy as np
 import pyarrow

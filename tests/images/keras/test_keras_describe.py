@@ -1,4 +1,4 @@
-"""The stage behind `inspect`: what a model consists of, and why tf2onnx can't convert one."""
+"""The stage behind `inspect`: the contents of a model, and why tf2onnx can't convert one."""
 
 from pathlib import Path
 
@@ -14,22 +14,22 @@ from tests.images.keras import keras_models as models
 def test_what_a_model_is(tmp_path: Path, out: Path):
     source = models.save(models.residual, tmp_path / "model")
     describe.run(source, out, trust=False, opset=17)
-    inspection = compatibility.load(out)
-    assert inspection.signature is not None
-    assert [(item.name, item.shape) for item in inspection.signature.inputs] == [("image", (8, 8, 3))]
-    assert inspection.parameters == 4 * (27 + 1) + 4 * (36 + 1) + 4 * (4 + 1) + 4 * 10 + 10
-    assert inspection.layers == {"Add": 1, "Conv2D": 3, "Dense": 1, "GlobalAveragePooling2D": 1, "Rescaling": 1}
-    assert inspection.operators["Conv"] == 3
-    assert inspection.legs == (FrameworkSupport("tf2onnx", all=True),)
+    support = compatibility.load(out)
+    assert support.signature is not None
+    assert [(item.name, item.shape) for item in support.signature.inputs] == [("image", (8, 8, 3))]
+    assert support.parameters == 4 * (27 + 1) + 4 * (36 + 1) + 4 * (4 + 1) + 4 * 10 + 10
+    assert support.layers == {"Add": 1, "Conv2D": 3, "Dense": 1, "GlobalAveragePooling2D": 1, "Rescaling": 1}
+    assert support.operators["Conv"] == 3
+    assert support.legs == (FrameworkSupport("tf2onnx", all=True),)
     assert (out / "model.onnx").exists()
 
 
 def test_an_operator_that_tf2onnx_can_not_carry(tmp_path: Path, out: Path):
     source = models.save(models.bessel, tmp_path / "model")
     describe.run(source, out, trust=False, opset=17)
-    (leg,) = compatibility.load(out).legs
-    assert not leg.all
-    assert "can't convert BesselI0e of layer 'bessel'" in leg.reason
+    (step,) = compatibility.load(out).legs
+    assert not step.all
+    assert "can't convert BesselI0e of layer 'bessel'" in step.reason
     assert not (out / "model.onnx").exists()
 
 

@@ -1,4 +1,4 @@
-"""What must not be opened is refused before it is; what may run only if it is trusted doesn't run."""
+"""A dangerous file is refused before it is opened; code inside of a model runs only if it is trusted."""
 
 import json
 import pickle
@@ -164,9 +164,7 @@ def test_a_saved_model_that_is_cut_short(source: Path, dataset: Path, out: Path)
         ("custom_objects = [1]\n", "custom_objects.py: custom_objects must be a dict of names and objects"),
     ],
 )
-def test_an_error_of_the_users_file_is_told_with_its_line(
-    code: str, message: str, source: Path, dataset: Path, out: Path
-):
+def test_an_error_of_the_users_file_names_its_line(code: str, message: str, source: Path, dataset: Path, out: Path):
     plain().save(source / "model.keras")
     (source / "custom_objects.py").write_text(code)
     assert load_error(source, dataset, out).startswith(message)

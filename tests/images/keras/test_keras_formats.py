@@ -1,4 +1,4 @@
-"""Every form in which a user may bring a model: what it answers, in what order, to how many samples."""
+"""Every form in which a user may bring a model: its answers, their order, and the batch sizes that it takes."""
 
 import json
 from dataclasses import asdict
@@ -25,7 +25,7 @@ def write_dataset(folder: Path, arrays: Batch, dtypes: tuple[str, ...] = (), lab
     for number, array in enumerate(arrays):
         np.save(folder / f"input_{number}.npy", array)
     task = "fidelity" if labels is None else "classification"
-    facts = samples.facts(labels)
+    facts = samples.summarize_labels(labels)
     about = {"task": task, "dtypes": list(dtypes), "labels": facts and asdict(facts)}
     (folder / "about.json").write_text(json.dumps(about))
     return folder

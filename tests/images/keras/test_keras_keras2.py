@@ -1,4 +1,4 @@
-"""Files of Keras 2: what Keras 3 refuses in them is mended, and they answer as they did."""
+"""Files of Keras 2: what Keras 3 refuses in them is fixed, and they answer as before."""
 
 import ctypes
 import tracemalloc

@@ -1,4 +1,4 @@
-"""Loading: whatever a user hands over is a model for the images, or one line says why not."""
+"""Loading: a user's file is a model for the data set, or one line says why it isn't."""
 
 import json
 import os

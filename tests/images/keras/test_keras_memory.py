@@ -1,4 +1,4 @@
-"""What the stages with TensorFlow take of the memory: the copies of tf2onnx, and the samples of a batch."""
+"""The memory of the stages with TensorFlow: tf2onnx's copies, and the samples of a batch."""
 
 import gc
 import weakref

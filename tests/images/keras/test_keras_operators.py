@@ -1,4 +1,4 @@
-"""Layers that a converter stumbles over: the file answers as Keras does, in operators that the next framework has."""
+"""Layers that converters often fail on: the ONNX file answers as Keras does, in operators that frameworks support."""
 
 import json
 from collections import Counter
@@ -178,7 +178,7 @@ def test_recurrent_layers_become_one_operator_each():
     assert kinds(export.convert(build_flat(lstm), 17)[0])["LSTM"] == 1
 
 
-def test_what_is_unrolled_is_said(tmp_path: Path, out: Path):
+def test_the_notes_name_unrolled_layers(tmp_path: Path, out: Path):
     build_flat(simple).save(tmp_path / "model.keras")
     export.run(tmp_path, out, opset=17)
     assert json.loads((out / "notes.json").read_text()) == [export.UNROLLED]

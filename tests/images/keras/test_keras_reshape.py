@@ -1,4 +1,4 @@
-"""Computed Reshape targets become constant, so that what tf2onnx leaves now and then is what it leaves every time."""
+"""Computed Reshape targets become constant, so that tf2onnx gives the same graph every time."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""SavedModels: programs that only compute go through, whoever wrote them; what does more is refused by its name."""
+"""SavedModels: programs that only compute are accepted; others are refused, with the operator's name."""
 
 import shutil
 from collections.abc import Callable

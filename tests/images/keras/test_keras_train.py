@@ -1,4 +1,4 @@
-"""Training: the architecture, the data's order and the schedule; one short run for real."""
+"""Training: the architecture, the order of the data and the schedule; one short real run."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the tests of the litert image share."""
+"""Fixtures of the tests of the litert image."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Small seeded Keras models, saved as keras.fp32 has them, with samples for each."""
+"""Small seeded Keras models, saved as the artifact keras.fp32, with samples for each."""
 
 from collections.abc import Callable
 from pathlib import Path

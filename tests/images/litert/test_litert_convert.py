@@ -1,4 +1,4 @@
-"""Float LiteRT answers what Keras answers, whatever the model's ends are called; what can't be carried is named."""
+"""The float LiteRT file answers as Keras does, whatever the names of inputs and outputs; refusals name the operator."""
 
 import subprocess
 import sys

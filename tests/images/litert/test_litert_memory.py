@@ -1,4 +1,4 @@
-"""A batch leaves room for what LiteRT computes of its samples."""
+"""A batch fits in memory together with what LiteRT computes of its samples."""
 
 from pathlib import Path
 

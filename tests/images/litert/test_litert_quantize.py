@@ -1,4 +1,4 @@
-"""Quantization for real: what the file holds, what it answers, and what is refused."""
+"""Real quantization: the contents of the file, its answers, and refusals."""
 
 import json
 from typing import Any

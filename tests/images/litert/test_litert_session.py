@@ -40,7 +40,7 @@ def test_an_answer_is_not_overwritten_by_the_next_one(converted):
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_it_runs_on_as_many_threads_as_it_is_told(converted, count):
+def test_it_runs_on_the_given_number_of_threads(converted, count):
     before = threads.alive()
     model = session.load(converted, count)
     model(models.batch(models.convolutional(), 1))

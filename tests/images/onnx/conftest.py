@@ -1,4 +1,4 @@
-"""What the tests of the onnx image share."""
+"""Fixtures of the tests of the onnx image."""
 
 from pathlib import Path
 

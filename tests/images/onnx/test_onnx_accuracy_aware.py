@@ -55,7 +55,7 @@ def run(model: Path, data: tuple[Path, Path], out: Path, **options: object) -> d
     [(hard.outlier, {"Gemm_8", "Gemm_10"}), (hard.normalized, {"Mul_10"})],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_a_model_that_eight_bits_break_is_brought_back(
+def test_accuracy_aware_quantization_restores_the_score(
     build: Callable[[Path], Path], needed: set, data: tuple[Path, Path], tmp_path: Path, out: Path
 ):
     model = build(tmp_path / "model")

@@ -109,7 +109,7 @@ def test_a_model_of_a_fixed_batch_is_not_calibrated(tmp_path: Path):
 def test_images_with_nan_or_infinity_are_named(bad: float, tmp_path: Path):
     images = models.images(130)
     images[107, 3, 3, 1] = bad
-    with pytest.raises(CrossquantError, match=r"^calibration sample 107 has NaN or infinity: mend it or leave it out$"):
+    with pytest.raises(CrossquantError, match=r"^calibration sample 107 has NaN or infinity: fix it or leave it out$"):
         computed_ranges(models.convolutional(tmp_path / "model"), images, "minmax", tmp_path)
 
 

@@ -38,7 +38,7 @@ def test_dynamic_quantization_computes_on_integers(weight: str, per_channel: boo
     assert sorted(path.name for path in out.iterdir()) == ["model.onnx", "quantized.json"]
 
 
-def test_dynamic_quantization_leaves_out_what_it_is_told_to(tmp_path: Path, out: Path):
+def test_dynamic_quantization_leaves_excluded_layers_in_float(tmp_path: Path, out: Path):
     source = models.convolutional(tmp_path / "model")
     run(source, out, exclude_types=["Gemm"])
     assert json.loads((out / "quantized.json").read_text()) == {"quantized": 2, "operators": 3}

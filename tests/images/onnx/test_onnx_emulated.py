@@ -91,7 +91,7 @@ def test_an_arm_cpu_answers_as_this_one(folded, dataset, labels, out):
     assert read_shown(emulation.Summary, out / emulation.SUMMARY).cpus["neoverse-n1"].int8_instructions == ("asimddp",)
 
 
-def test_what_one_cpu_lacks_is_told_and_the_other_answers(folded, dataset, labels, out, tmp_path, monkeypatch):
+def test_a_cpu_that_refuses_is_recorded_and_the_other_answers(folded, dataset, labels, out, tmp_path, monkeypatch):
     monkeypatch.setattr(cpus, "ARM64", tmp_path / "absent")
     declared.call("onnx", "emulate", folded, dataset, labels, out, cpus=["haswell", "cortex-a72"], images=10)
     x86, arm = read_shown(emulation.Summary, out / emulation.SUMMARY).cpus.values()

@@ -64,7 +64,7 @@ def weights(values: np.ndarray) -> np.ndarray:
     return (np.rint(values / scale) * scale).astype(np.float32)
 
 
-def test_the_figures_of_a_model_of_two_layers_by_hand(calibration: Path, tmp_path: Path, out: Path):
+def test_the_metrics_of_a_model_of_two_layers_by_hand(calibration: Path, tmp_path: Path, out: Path):
     graph = models.Graph()
     graph.nodes.clear()
     graph.last = "image"

@@ -132,14 +132,14 @@ def test_explain_scores_by_the_task(model, samples, task, tmp_path, out):
     heads = {node.output[0]: node.name for node in onnx.load(model / models.FILE).graph.node}
     names = {"classification": ("accuracy", "KL divergence"), "regression": ("R²", "noise")}
     assert (sensitivity.score, sensitivity.distance) == names.get(task, ("agreement", "noise"))
-    judged, other = layers[heads["values"]], layers[heads["probabilities"]]
+    judged_layer, other = layers[heads["values"]], layers[heads["probabilities"]]
     if task != "regression":
-        judged, other = other, judged
+        judged_layer, other = other, judged_layer
     assert other.only_activations == pytest.approx(1.0, abs=1e-6)  # it changes nothing in the judged output
-    assert judged.kept_kl < other.kept_kl
+    assert judged_layer.kept_kl < other.kept_kl
     if task == "regression":
         assert (
-            sensitivity.quantized_accuracy <= judged.only_activations < 1.0
+            sensitivity.quantized_accuracy <= judged_layer.only_activations < 1.0
         )  # R², of values that all are a little off
 
 

@@ -153,7 +153,7 @@ def test_ranges_are_the_same_in_batches_of_any_size(
 
 @pytest.mark.parametrize("place", [3, 150])
 @pytest.mark.parametrize("method", ["minmax", "moving_average"])
-def test_nan_in_any_batch_is_told(method: str, place: int, calibration: Path, tmp_path: Path):
+def test_nan_in_any_batch_is_reported(method: str, place: int, calibration: Path, tmp_path: Path):
     """ONNX Runtime's own merging of ranges drops a NaN after the first batch."""
     images = models.images(200)
     images[place] = 1e38

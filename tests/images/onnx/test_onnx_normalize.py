@@ -128,7 +128,7 @@ def test_a_batch_that_the_file_does_not_admit_is_found(name: str, note: str, tmp
     assert session.load(out, 1)(case.inputs)[0].shape == (12, graphs.ANSWERS)
 
 
-def test_answers_that_mix_samples_are_told(tmp_path: Path, out: Path):
+def test_answers_that_mix_samples_are_reported(tmp_path: Path, out: Path):
     net = graphs.Net(shape=(6,))
     net.add("ReduceMean", axes=[0])
     net.add("Sub", "x")
@@ -158,14 +158,14 @@ def test_open_sizes_are_those_of_the_data(name: str, tmp_path: Path):
     ("size", "note"),
     [(24, "were tried as 24"), (32, "were tried as 32"), (333, "takes none of those that were tried")],
 )
-def test_inspect_says_which_size_it_tried(size: int, note: str, tmp_path: Path, out: Path):
+def test_operator_support_notes_the_size_that_was_tried(size: int, note: str, tmp_path: Path, out: Path):
     source, _ = save_case(graphs.open_sizes(size, ("h", "w")), tmp_path)
     operator_support.run(source, out)
-    inspection = compatibility.load(out)
-    assert note in inspection.notes[-1]
-    assert inspection.legs[0].all
+    support = compatibility.load(out)
+    assert note in support.notes[-1]
+    assert support.legs[0].all
     if size < 100:
-        assert inspection.legs[1].carried["Conv"] == 1
+        assert support.legs[1].carried["Conv"] == 1
 
 
 def test_whole_numbers_stay_whole(tmp_path: Path):
@@ -189,7 +189,7 @@ def test_what_a_tool_can_not_follow_is_folded_all_the_same(name: str, tmp_path: 
     np.testing.assert_allclose(session.load(model, 1)(case.inputs)[0], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_what_gave_up_is_told(tmp_path: Path):
+def test_a_shape_inference_that_fails_is_noted(tmp_path: Path):
     model, _ = folded(graphs.CASES["loop-known"](), tmp_path)
     assert json.loads((model / "notes.json").read_text()) == [
         "ONNX Runtime's symbolic shape inference failed on a graph with Loop: shapes are inferred without it"

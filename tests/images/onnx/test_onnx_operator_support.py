@@ -13,16 +13,16 @@ from tests.images import models
 
 def test_the_users_own_file(tmp_path: Path, out: Path):
     operator_support.run(models.convolutional(tmp_path / "own"), out)
-    inspection = compatibility.load(out)
-    assert inspection.operators == {"Conv": 2, "Flatten": 1, "Gemm": 1, "GlobalAveragePool": 1, "Mul": 1, "Relu": 2} | {
+    support = compatibility.load(out)
+    assert support.operators == {"Conv": 2, "Flatten": 1, "Gemm": 1, "GlobalAveragePool": 1, "Mul": 1, "Relu": 2} | {
         "Softmax": 1,
         "Transpose": 1,
     }
-    loaded, quantized = inspection.legs
+    loaded, quantized = support.legs
     assert loaded == FrameworkSupport("ONNX Runtime", all=True)
     assert quantized.name == "ONNX Runtime, 8 bits"
     assert (quantized.carried["Conv"], quantized.carried["Gemm"]) == (2, 1)
-    assert inspection.parameters == sum(
+    assert support.parameters == sum(
         onnx.numpy_helper.to_array(item).size for item in onnx.load(tmp_path / "own" / "model.onnx").graph.initializer
     )
     assert (out / "model.onnx").exists()
@@ -33,9 +33,9 @@ def test_what_the_keras_image_left(tmp_path: Path, out: Path):
     taken = (Tensor("image", "float32", (8, 8, 3)),)
     compatibility.write(Compatibility(signature=Signature(taken, ()), parameters=7), source)
     operator_support.run(source, out)
-    inspection = compatibility.load(out)
-    assert inspection.parameters is None  # Keras has counted them
-    assert [leg.name for leg in inspection.legs] == ["ONNX Runtime", "ONNX Runtime, 8 bits"]
+    support = compatibility.load(out)
+    assert support.parameters is None  # Keras has counted them
+    assert [step.name for step in support.legs] == ["ONNX Runtime", "ONNX Runtime, 8 bits"]
 
 
 def test_a_model_that_did_not_come_so_far(tmp_path: Path, out: Path):
@@ -51,6 +51,6 @@ def test_a_file_that_onnx_runtime_can_not_run(tmp_path: Path, out: Path):
     model.opset_import.append(onnx.helper.make_opsetid("their.own", 1))
     onnx.save(model, source / "model.onnx")
     operator_support.run(source, out)
-    (leg,) = compatibility.load(out).legs
-    assert not leg.all
-    assert "Own" in leg.reason
+    (step,) = compatibility.load(out).legs
+    assert not step.all
+    assert "Own" in step.reason

@@ -114,7 +114,7 @@ def test_what_is_data_stays_data(tmp_path: Path):
 
 
 @pytest.mark.parametrize("start", [0.0, 1.0])
-def test_a_recurrent_layer_starts_from_zeros_without_being_told(start: float, tmp_path: Path):
+def test_a_recurrent_layer_starts_from_zeros_by_default(start: float, tmp_path: Path):
     """The zeros of the batch's size are what ONNX starts from anyway; another state stays."""
     random = np.random.default_rng(3)
     nodes = [

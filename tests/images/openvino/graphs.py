@@ -1,4 +1,4 @@
-"""ONNX files, and what ONNX Runtime answers: run in the onnx image's environment, `python -m … FOLDER`."""
+"""ONNX files and ONNX Runtime's answers: run in the onnx image's environment, `python -m … FOLDER`."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""The stages with the defaults of stages.toml, and what a folder of the test's models holds."""
+"""Runs the stages with the defaults of stages.toml, and reads the folders of the test's models."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ def quantized(model: Path, calibration: Path, out: Path, **recipe: object) -> Pa
     return out
 
 
-def recovered(models: Path, name: str, out: Path, **recipe: object) -> Path:
+def run_accuracy_aware(models: Path, name: str, out: Path, **recipe: object) -> Path:
     sets = models / "calibration", models / "holdout"
     accuracy_aware.run(models / name, *sets, out, **{**defaults("accuracy_aware"), **recipe})
     return out
@@ -30,17 +30,17 @@ def compressed(model: Path, out: Path, **recipe: object) -> Path:
     return out
 
 
-def asked(folder: Path) -> tuple[np.ndarray, ...]:
+def read_inputs(folder: Path) -> tuple[np.ndarray, ...]:
     return tuple(np.load(path) for path in sorted(folder.glob("input_*.npy")))
 
 
-def answered(folder: Path) -> tuple[np.ndarray, ...]:
-    """By ONNX Runtime."""
+def read_outputs(folder: Path) -> tuple[np.ndarray, ...]:
+    """Read ONNX Runtime's answers."""
     return tuple(np.load(path) for path in sorted(folder.glob("output_*.npy")))
 
 
 def accuracy(variant: Path, models: Path) -> float:
-    """On images of neither set that the stages see."""
+    """Return the accuracy of the variant on images that the stages don't see."""
     images, labels = np.load(models / "test" / "input_0.npy"), np.load(models / "test" / "labels.npy")
     [answers] = load(variant, 1)((images.astype(np.float32),))
     return float((answers.argmax(axis=1) == labels).mean())

@@ -1,4 +1,4 @@
-"""OpenVINO's own files: they answer as ONNX Runtime does, in float32 and on the threads that were asked for."""
+"""OpenVINO's own files: they answer as ONNX Runtime does, in float32 and on the given number of threads."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from images.openvino import convert
 from images.openvino.session import FILE, ONNX_FILE, PREAMBLE, WEIGHTS, compile_model, load, read_model
 from shared.artifacts.store import ROOT
 from shared.errors import CrossquantError, Unsupported
-from tests.images.openvino.stages import answered, asked
+from tests.images.openvino.stages import read_inputs, read_outputs
 
 IMPORTS = """
 import os, sys, threading
@@ -28,7 +28,7 @@ print(alive, [name for name in sys.modules if name.startswith("openvino_telemetr
 def test_the_converted_model_answers_as_the_onnx_file(name: str, models: Path, out: Path):
     convert.run(models / name, out)
     assert sorted(path.name for path in out.iterdir()) == [WEIGHTS, FILE]
-    found, expected = load(out, 1)(asked(models / name)), answered(models / name)
+    found, expected = load(out, 1)(read_inputs(models / name)), read_outputs(models / name)
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):
         assert one.dtype == np.float32
@@ -57,7 +57,7 @@ def test_the_weights_are_kept_in_float32(models: Path, out: Path):
 
 def test_an_answer_stays_when_the_next_is_asked_for(models: Path, out: Path):
     convert.run(models / "convolutional", out)
-    model, [images] = load(out, 1), asked(models / "convolutional")
+    model, [images] = load(out, 1), read_inputs(models / "convolutional")
     [first] = model((images[:5],))
     kept = first.copy()
     model((images[5:10],))

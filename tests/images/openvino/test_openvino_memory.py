@@ -1,4 +1,4 @@
-"""A batch leaves room for what OpenVINO computes of its samples."""
+"""A batch fits in memory together with what OpenVINO computes of its samples."""
 
 from pathlib import Path
 
@@ -11,14 +11,14 @@ from images.openvino.validation import Validation
 from shared.data.samples import LARGEST
 from shared.measure import predictions
 from tests.images import declared
-from tests.images.openvino.stages import asked
+from tests.images.openvino.stages import read_inputs
 
 
 @pytest.fixture
 def data(models: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "dataset"
     folder.mkdir()
-    for number, array in enumerate(asked(models / "convolutional")):
+    for number, array in enumerate(read_inputs(models / "convolutional")):
         np.save(folder / f"input_{number}.npy", np.concatenate([array] * 20)[:20])
     return folder
 

@@ -1,4 +1,4 @@
-"""NNCF's quantizer: what the recipe asks for is what OpenVINO runs."""
+"""NNCF's quantizer: OpenVINO runs what the recipe asks for."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from images.openvino import coverage
 from images.openvino.session import FILE, ONNX_FILE, WEIGHTS, check_compiles, load, read_model
 from shared.errors import CrossquantError, Unsupported
 from shared.measure.instructions import this_cpu
-from tests.images.openvino.stages import answered, asked, compressed, quantized
+from tests.images.openvino.stages import compressed, quantized, read_inputs, read_outputs
 
 RECIPES = {
     "performance": {},
@@ -42,14 +42,14 @@ def test_all_operators_run_on_integers_and_answer_nearly_as_in_float(
     quantized(models / "convolutional", calibration, out, **RECIPES[name])
     assert json.loads((out / "quantized.json").read_text()) == {"quantized": 3, "operators": 3}
     assert sorted(path.name for path in out.iterdir()) == [WEIGHTS, FILE, "quantized.json"]
-    [found], [expected] = load(out, 1)(asked(models / "convolutional")), answered(models / "convolutional")
+    [found], [expected] = load(out, 1)(read_inputs(models / "convolutional")), read_outputs(models / "convolutional")
     assert 0 < np.abs(found - expected).max() < 0.05
 
 
 def test_a_number_that_is_added_to_a_convolution_is_no_bias(models: Path, calibration: Path, out: Path):
     """NNCF's bias correction fails at it, in the hard swish of a MobileNetV3 for one."""
     quantized(models / "hard_swish", calibration, out, **EXACT)
-    [found], [expected] = load(out, 1)(asked(models / "hard_swish")), answered(models / "hard_swish")
+    [found], [expected] = load(out, 1)(read_inputs(models / "hard_swish")), read_outputs(models / "hard_swish")
     assert 0 < np.abs(found - expected).max() < 0.02 * np.ptp(expected)
 
 
@@ -57,7 +57,7 @@ def test_a_number_that_is_added_to_a_convolution_is_no_bias(models: Path, calibr
 def test_it_saturates_as_it_is_declared(overflow_fix: str, models: Path, calibration: Path, out: Path):
     """On a CPU with AVX2 and no VNNI an answer is off by a sixth of the range, unless weights have 7 bits."""
     quantized(models / "hard_swish", calibration, out, preset="performance", overflow_fix=overflow_fix)
-    [found], [expected] = load(out, 1)(asked(models / "hard_swish")), answered(models / "hard_swish")
+    [found], [expected] = load(out, 1)(read_inputs(models / "hard_swish")), read_outputs(models / "hard_swish")
     stage = next(stage for stage in declarations.load(["openvino"])["openvino"] if stage.run == "quantize")
     saturates = recipes.saturates(stage, {"overflow_fix": overflow_fix}) and this_cpu().saturates
     assert bool(np.abs(found - expected).max() > 0.05 * np.ptp(expected)) is saturates
@@ -67,14 +67,14 @@ def test_it_saturates_as_it_is_declared(overflow_fix: str, models: Path, calibra
 def test_a_recurrent_layer_stays_in_float(preset: str, models: Path, calibration: Path, out: Path):
     """OpenVINO refuses it in 8 bits, or answers wrongly."""
     quantized(models / "recurrent", calibration, out, preset=preset, **EXACT)
-    [found], [expected] = load(out, 1)(asked(models / "recurrent")), answered(models / "recurrent")
+    [found], [expected] = load(out, 1)(read_inputs(models / "recurrent")), read_outputs(models / "recurrent")
     assert 0 < np.abs(found - expected).max() < 0.02 * np.ptp(expected)
 
 
 def test_two_inputs_are_calibrated_in_their_order(models: Path, out: Path):
     """One of them is uint8; `about.json` says so."""
     quantized(models / "two", models / "two", out)
-    for found, expected in zip(load(out, 1)(asked(models / "two")), answered(models / "two"), strict=True):
+    for found, expected in zip(load(out, 1)(read_inputs(models / "two")), read_outputs(models / "two"), strict=True):
         assert 0 < np.abs(found - expected).max() < 0.02 * np.ptp(expected)
 
 
@@ -189,7 +189,7 @@ def test_an_empty_set_is_an_error(models: Path, calibration: Path, out: Path):
 def test_weights_alone(mode: str, models: Path, out: Path):
     compressed(models / "convolutional", out, mode=mode)
     assert json.loads((out / "quantized.json").read_text()) == {"quantized": 3, "operators": 3}
-    [found], [expected] = load(out, 1)(asked(models / "convolutional")), answered(models / "convolutional")
+    [found], [expected] = load(out, 1)(read_inputs(models / "convolutional")), read_outputs(models / "convolutional")
     assert 0 < np.abs(found - expected).max() < 0.01
 
 

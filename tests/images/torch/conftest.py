@@ -1,4 +1,4 @@
-"""What the tests of the torch image share."""
+"""Fixtures of the tests of the torch image."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""ONNX models of one operator, and the answers that ONNX's own reference gives to them."""
+"""ONNX models of one operator, and the answers of ONNX's own reference."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Models that quantization breaks, with labels that the float model gives: its accuracy is 100%."""
+"""Models that quantization breaks, with the float model's answers as labels: its accuracy is 100%."""
 
 from pathlib import Path
 

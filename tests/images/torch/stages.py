@@ -1,4 +1,4 @@
-"""The stages of the image as its stages.toml declares them, and what the files that they write answer."""
+"""Runs the stages with the defaults of stages.toml, and the variants that they write."""
 
 from pathlib import Path
 from typing import Any

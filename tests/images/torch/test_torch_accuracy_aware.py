@@ -1,4 +1,4 @@
-"""What quantization breaks is explained, and brought back by leaving as few layers in float as will do."""
+"""`explain` names the layers that quantization breaks, and accuracy-aware quantization leaves few of them in float."""
 
 import json
 from collections.abc import Callable
@@ -23,9 +23,9 @@ Build = Callable[[Path], Path]
 PER_TENSOR = {"backend": "onednn", "per_channel": False}
 
 
-def recovered(build: Build, folder: Path, **settings: object) -> dict:
+def run_accuracy_aware(build: Build, folder: Path, **settings: object) -> dict:
     model = build(folder / "model")
-    out = folder / "torch.recovered"
+    out = folder / "torch.accuracy-aware"
     out.mkdir()
     calibration = hard.images(model, folder / "calibration", 1, 200)
     holdout = hard.images(model, folder / "holdout", 2, 400)
@@ -34,51 +34,51 @@ def recovered(build: Build, folder: Path, **settings: object) -> dict:
     return json.loads((out / EXCLUDED).read_text())
 
 
-def best(found: dict) -> float:
-    return next(trial["accuracy"] for trial in found["trials"] if trial["excluded"] == found["layers"])
+def best(record: dict) -> float:
+    return next(trial["accuracy"] for trial in record["trials"] if trial["excluded"] == record["layers"])
 
 
 @pytest.mark.parametrize(("build", "limit"), [(hard.uneven, 0.5), (hard.normalized, 1.0)], ids=["uneven", "normalized"])
-def test_what_quantization_breaks_is_brought_back(build: Build, limit: float, tmp_path: Path):
-    found = recovered(build, tmp_path, max_drop_pp=limit)
-    assert found["trials"][0]["excluded"] == []
-    assert found["float_accuracy"] - found["trials"][0]["accuracy"] > 0.05
-    assert found["holds"]
-    assert found["float_accuracy"] - best(found) <= limit / 100 + 1e-9
-    assert 1 <= len(found["layers"]) <= 3
+def test_accuracy_aware_quantization_restores_the_score(build: Build, limit: float, tmp_path: Path):
+    record = run_accuracy_aware(build, tmp_path, max_drop_pp=limit)
+    assert record["trials"][0]["excluded"] == []
+    assert record["float_accuracy"] - record["trials"][0]["accuracy"] > 0.05
+    assert record["holds"]
+    assert record["float_accuracy"] - best(record) <= limit / 100 + 1e-9
+    assert 1 <= len(record["layers"]) <= 3
 
 
 def test_the_number_of_trials_is_a_limit(tmp_path: Path):
-    found = recovered(hard.uneven, tmp_path, trials=2)
-    assert len(found["trials"]) == 2
+    record = run_accuracy_aware(hard.uneven, tmp_path, trials=2)
+    assert len(record["trials"]) == 2
 
 
 def test_a_limit_that_nothing_holds_leaves_the_best_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The limit is put above what any model can reach."""
     monkeypatch.setattr(layer_search, "ROUNDING", -1.0)
-    found = recovered(hard.uneven, tmp_path, trials=3)
-    assert not found["holds"]
-    assert best(found) == max(trial["accuracy"] for trial in found["trials"])
+    record = run_accuracy_aware(hard.uneven, tmp_path, trials=3)
+    assert not record["holds"]
+    assert best(record) == max(trial["accuracy"] for trial in record["trials"])
 
 
-def test_the_layer_to_blame_is_named(tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch):
+def test_explain_names_the_layer_that_causes_the_loss(tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch):
     model = hard.uneven(tmp_path / "model")
     calibration = hard.images(model, tmp_path / "calibration", 1, 200)
     variant = tmp_path / "torch.broken"
     variant.mkdir()
     monkeypatch.setattr(store, "parameters", lambda _: {**defaults("quantize"), **PER_TENSOR})
     explain.run(variant, model, calibration, out, images=100)
-    found = json.loads((out / "layers.json").read_text())
-    by_name = {layer["name"]: layer for layer in found["layers"]}
-    assert found["float_accuracy"] == 1.0
-    assert found["quantized_accuracy"] < 0.95
-    assert found["diagnosis"]["layer"] == "Conv_2"
-    assert found["layers"] == sorted(found["layers"], key=lambda layer: layer["kept_kl"])
+    record = json.loads((out / "layers.json").read_text())
+    by_name = {layer["name"]: layer for layer in record["layers"]}
+    assert record["float_accuracy"] == 1.0
+    assert record["quantized_accuracy"] < 0.95
+    assert record["diagnosis"]["layer"] == "Conv_2"
+    assert record["layers"] == sorted(record["layers"], key=lambda layer: layer["kept_kl"])
     assert by_name["Conv_2"]["weight"]["sqnr_db"] > 0
     assert by_name["Conv_2"]["only_weights"] < 0.95
 
 
-def test_what_fx_did_not_make_is_unsupported(tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch):
+def test_explain_refuses_a_variant_that_fx_did_not_make(tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(store, "parameters", lambda _: {"form": "aot"})
     with pytest.raises(Unsupported) as caught:
         explain.run(tmp_path / "torch.aot", tmp_path, tmp_path, out, images=100)

@@ -1,4 +1,4 @@
-"""ONNX to PyTorch: the same answers to any batch, from a file that needs PyTorch alone."""
+"""ONNX to PyTorch: the same answers for any batch size, from a file that needs PyTorch alone."""
 
 import json
 import subprocess
@@ -102,7 +102,7 @@ def test_an_operator_without_converter_is_unsupported_by_name(tmp_path: Path, ou
     with pytest.raises(Unsupported) as caught:
         convert.run(models.only("LpPool", tmp_path, kernel_shape=[8, 8]), out)
     assert str(caught.value) == (
-        "onnx2torch can't convert this model: Converter is not implemented "
+        "onnx2torch can't convert this model at LpPool 'LpPool_6': Converter is not implemented "
         "(OperationDescription(domain='', operation_type='LpPool', version=11))"
     )
     assert not list(out.iterdir())
@@ -193,7 +193,7 @@ def hostile(tmp_path: Path) -> tuple[Path, Path]:
     return source, folder
 
 
-def test_what_a_node_is_called_is_not_run(hostile: tuple[Path, Path], tmp_path: Path, out: Path):
+def test_a_nodes_name_is_not_run_by_convert(hostile: tuple[Path, Path], tmp_path: Path, out: Path):
     source, _ = hostile
     convert.run(source, out)
     images = models.images(5)
@@ -202,7 +202,7 @@ def test_what_a_node_is_called_is_not_run(hostile: tuple[Path, Path], tmp_path: 
 
 
 @pytest.mark.parametrize("stage", [quantize, pt2e], ids=["fx", "pt2e"])
-def test_what_a_node_is_called_is_not_run_as_it_is_quantized(
+def test_a_nodes_name_is_not_run_by_the_quantizers(
     stage: ModuleType, hostile: tuple[Path, Path], tmp_path: Path, out: Path
 ):
     """It can be excluded by its name all the same."""
@@ -213,7 +213,7 @@ def test_what_a_node_is_called_is_not_run_as_it_is_quantized(
     assert not (tmp_path / "mark").exists()
 
 
-def test_what_a_node_is_called_is_not_run_as_it_is_recovered_or_explained(
+def test_a_nodes_name_is_not_run_by_accuracy_aware_or_explain(
     hostile: tuple[Path, Path], tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ):
     source, folder = hostile
@@ -230,10 +230,10 @@ def test_what_a_node_is_called_is_not_run_as_it_is_recovered_or_explained(
     assert not (tmp_path / "mark").exists()
 
 
-def test_what_a_node_is_called_is_not_run_as_it_is_inspected(hostile: tuple[Path, Path], tmp_path: Path, out: Path):
+def test_a_nodes_name_is_not_run_by_operator_support(hostile: tuple[Path, Path], tmp_path: Path, out: Path):
     source, _ = hostile
     compatibility.write(Compatibility(signature=Signature((Tensor("image", "float32", models.SHAPE),), ())), source)
     operator_support.run(source, out)
-    assert [leg.reason for leg in compatibility.load(out).legs] == ["", "", ""]
+    assert [step.reason for step in compatibility.load(out).legs] == ["", "", ""]
     assert compatibility.load(out).legs[1].carried["Conv"] == 2
     assert not (tmp_path / "mark").exists()

@@ -1,4 +1,4 @@
-"""What onnx2torch can't convert or FX can't trace: a rewritten graph, then PT2E, then words that name the operator."""
+"""If onnx2torch or FX refuses a graph, the rewritten graph is tried, then PT2E; a refusal names the operator."""
 
 import json
 from pathlib import Path
@@ -167,7 +167,7 @@ def test_a_calibration_set_that_is_wrong_is_no_reason_to_try_another_way(tmp_pat
 
 
 @pytest.mark.usefixtures("refused")
-def test_what_pt2e_made_is_not_explained(tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch):
+def test_explain_refuses_a_variant_that_pt2e_made(tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch):
     source, images = models.convolutional(tmp_path / "onnx"), calibration(tmp_path / "c", models.images(20))
     settings = defaults("quantize")
     variant = tmp_path / "torch.int8"
@@ -180,7 +180,7 @@ def test_what_pt2e_made_is_not_explained(tmp_path: Path, out: Path, monkeypatch:
 
 def test_the_paths_are_named_by_what_was_done():
     direct, changed = fallback.Source(Path()), fallback.Source(Path(), ("a change",))
-    assert [source.method_name(way) for source in (direct, changed) for way in (quantize.METHOD, pt2e.WAY)] == [
+    assert [source.method_name(way) for source in (direct, changed) for way in (quantize.METHOD, pt2e.METHOD)] == [
         "fx",
         "pt2e",
         "fx-rewritten",

@@ -1,4 +1,4 @@
-"""Models of several inputs and outputs, and tasks other than classes, through every stage of the image."""
+"""Models with several inputs and outputs, and tasks other than classification, through every stage of the image."""
 
 import json
 from pathlib import Path
@@ -75,7 +75,7 @@ def test_pt2e_quantizes_all_layers_and_gives_both_outputs(second, model, samples
 
 def check(model: Path, calibration: Path, second: str, out: Path) -> None:
     """All layers are quantized, and both outputs of every sample are near those of the float model."""
-    written, layers = formats.read(out), 4 + (second == "float32")
+    written, layers = formats.read_json(out), 4 + (second == "float32")
     assert (written["quantized"], written["operators"]) == (layers, layers)
     declared.call("torch", "predict", out, calibration, out, batch_size=50)
     for number, exact in enumerate(two.reference(model, two.inputs(130, second, 1))):
@@ -127,7 +127,7 @@ def test_explain_scores_by_the_task(model, samples, task, tmp_path, out, monkeyp
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("second", ["int64", "float32"])
-def test_recover_holds_the_tasks_score(model, samples, out):
+def test_accuracy_aware_quantization_holds_the_score_of_the_task(model, samples, out):
     settings = {**defaults("accuracy_aware"), **BACKEND, "max_drop_pp": 0.001, "trials": 6}
     accuracy_aware.run(model, *samples, out, **settings)
     found = json.loads((out / "excluded.json").read_text())

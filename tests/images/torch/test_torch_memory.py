@@ -1,4 +1,4 @@
-"""PyTorch's stages take batches that leave room for what is computed of their samples."""
+"""PyTorch's stages use batches that fit in memory together with what is computed of their samples."""
 
 import gc
 import json
@@ -89,7 +89,7 @@ def test_a_quantizer_is_shown_the_batch_that_fits(
         fx, "observe_batch", lambda prepared, batch: (seen.append(len(batch[0])), observe(prepared, batch))
     )
     model = models.convolutional(tmp_path / "model")
-    each = computed_bytes.of(convert.to_module(model), data)
+    each = computed_bytes.per_sample_of_call(convert.to_module(model), data)
     monkeypatch.setattr("shared.data.samples.COMPUTED", 30 * each / LARGEST)
     if way == "fx":
         quantize.run(model, data, out, **options())
@@ -148,5 +148,5 @@ def test_of_many_quantized_copies_one_is_in_memory(data: Path, tmp_path: Path):
 def test_only_what_is_new_counts():
     """A view is what there was."""
     call = lambda x: (x.reshape(-1, 2).T + 1)[:1]  # noqa: E731
-    assert computed_bytes.given(call, (np.zeros((4, 2), np.float32),)) == 32
+    assert computed_bytes.count_output_bytes(call, (np.zeros((4, 2), np.float32),)) == 32
     assert isinstance(call(torch.zeros(4, 2)), torch.Tensor)

@@ -1,4 +1,4 @@
-"""Odd but valid graphs in PyTorch: the same answers to batches of any size, or a refusal, and never other answers."""
+"""Unusual but valid graphs in PyTorch: the same answers for batches of any size, or a refusal."""
 
 from pathlib import Path
 
@@ -65,7 +65,7 @@ def test_a_trace_that_holds_its_batch_is_not_written(batches: int, out: Path):
             return x.reshape(int(x.shape[0]), -1) if batches == 1 else x.new_zeros(int(x.shape[0]), 1) + x[:1]
 
     with pytest.raises(Unsupported, match=r"PyTorch's trace holds its example's batch of 3: .*2 samples"):
-        script.save(Baked().eval(), ((torch.rand(3, 4),), (torch.rand(2, 4),)), out)
+        script.save_module(Baked().eval(), ((torch.rand(3, 4),), (torch.rand(2, 4),)), out)
     assert not list(out.iterdir())
 
 

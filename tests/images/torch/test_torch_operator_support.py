@@ -1,4 +1,4 @@
-"""What PyTorch makes of a model, tried on random samples."""
+"""Which operators PyTorch supports, found on random samples."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def described() -> Compatibility:
     return Compatibility(signature=Signature((Tensor("image", "float32", models.SHAPE),), ()))
 
 
-def test_every_leg_is_tried(tmp_path: Path, out: Path, described: Compatibility):
+def test_every_conversion_step_is_tried(tmp_path: Path, out: Path, described: Compatibility):
     source = models.convolutional(tmp_path / "folded")
     compatibility.write(described, source)
     operator_support.run(source, out)
@@ -34,11 +34,11 @@ def test_an_operator_without_converter_is_named(tmp_path: Path, out: Path, descr
     onnx.save(model, source / "model.onnx")
     compatibility.write(described, source)
     operator_support.run(source, out)
-    (leg,) = compatibility.load(out).legs
+    (step,) = compatibility.load(out).legs
     total = len(model.graph.node)
-    assert not leg.all
-    assert sum(leg.carried.values()) == total - 1
-    assert "Hardmax" in leg.reason
+    assert not step.all
+    assert sum(step.carried.values()) == total - 1
+    assert "Hardmax" in step.reason
 
 
 def test_a_model_of_a_fixed_batch_is_converted_and_not_quantized(tmp_path: Path, out: Path, described: Compatibility):
@@ -48,8 +48,8 @@ def test_a_model_of_a_fixed_batch_is_converted_and_not_quantized(tmp_path: Path,
     converted, *quantized = compatibility.load(out).legs
     assert converted.all
     assert len(quantized) == 2
-    for leg in quantized:
-        assert leg.reason.startswith("the model takes batches of 4 alone, which can't be calibrated: ")
+    for step in quantized:
+        assert step.reason.startswith("the model takes batches of 4 alone, which can't be calibrated: ")
 
 
 def test_a_model_that_did_not_come_so_far(tmp_path: Path, out: Path):

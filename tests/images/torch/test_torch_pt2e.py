@@ -1,4 +1,4 @@
-"""torchao's PT2E in its three forms, each as it is shipped: loaded in a fresh process, on the threads asked for."""
+"""torchao's PT2E in its three forms, each loaded in a fresh process on the given number of threads."""
 
 import json
 import subprocess
@@ -117,5 +117,5 @@ def test_a_folder_without_execution_is_named(tmp_path: Path, monkeypatch: pytest
 def test_a_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(CrossquantError) as caught:
-        inductor.prepare(compiler=True)
+        inductor.configure_inductor(compiler=True)
     assert str(caught.value) == "Inductor needs a C++ compiler: install g++, or take the form exported"

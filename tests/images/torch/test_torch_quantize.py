@@ -1,4 +1,4 @@
-"""PyTorch's FX quantizer: all layers in 8 bits, or words that say why not."""
+"""PyTorch's FX quantizer: all layers in 8 bits, or a message that says why not."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What a recipe asks for is what the model gets: observers, weights, layers in float; and what can't be, says so."""
+"""The options of a recipe reach the model: observers, weights, layers in float; impossible ones are refused."""
 
 import subprocess
 import sys
@@ -138,7 +138,7 @@ def test_a_calibration_image_that_is_not_finite_is_named(value: float, source: P
     np.save(tmp_path / "input_0.npy", images)
     with pytest.raises(CrossquantError) as caught:
         stage.run(source, tmp_path, out, **defaults("quantize"))
-    assert str(caught.value) == "calibration sample 103 has NaN or infinity: mend it or leave it out"
+    assert str(caught.value) == "calibration sample 103 has NaN or infinity: fix it or leave it out"
 
 
 def test_an_empty_calibration_set_is_refused(source: Path, tmp_path: Path, out: Path):
@@ -149,7 +149,7 @@ def test_an_empty_calibration_set_is_refused(source: Path, tmp_path: Path, out: 
 
 
 @pytest.mark.parametrize("observer", ["histogram", "minmax", "percentile"])
-def test_weights_that_overflow_are_told(observer: str, tmp_path: Path, out: Path):
+def test_weights_that_overflow_are_reported(observer: str, tmp_path: Path, out: Path):
     graph = models.Graph()
     graph.add("Flatten")
     graph.add("Gemm", graph.given(np.full((192, 4), 3e38, np.float32)), graph.weight(4))
@@ -158,6 +158,16 @@ def test_weights_that_overflow_are_told(observer: str, tmp_path: Path, out: Path
     with pytest.raises(CrossquantError) as caught:
         stage.run(graph.save(tmp_path), tmp_path, out, **{**defaults("quantize"), "observer": observer})
     assert str(caught.value) == "the float model gives NaN or infinity for a calibration sample: check its weights"
+
+
+def test_an_error_on_finite_values_is_reported_in_pytorchs_words():
+    class TooFewRows(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x @ torch.ones(3, 2)
+
+    prepared = torch.fx.symbolic_trace(TooFewRows())
+    with pytest.raises(Unsupported, match=r"^PyTorch can't calibrate this model: mat1 and mat2 shapes"):
+        fx.observe_batch(prepared, (torch.ones(2, 5),))
 
 
 @pytest.mark.parametrize("observer", ["histogram", "minmax", "percentile"])

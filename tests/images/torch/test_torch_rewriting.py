@@ -1,4 +1,4 @@
-"""A rewritten graph: the same answers, what was changed, and nothing where there is nothing to change."""
+"""A rewritten graph gives the same answers and names its changes; nothing is changed without need."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Squeeze by axes that are an input, as opset 13 has it, is a plain method that FX can quantize around."""
+"""Squeeze with axes as an input, as in opset 13, becomes a plain method that FX can quantize around."""
 
 import numpy as np
 import torch

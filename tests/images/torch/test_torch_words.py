@@ -1,4 +1,4 @@
-"""A text's words are integers: they are looked up and not rounded, and what is computed of them is quantized."""
+"""Token ids are looked up and never rounded, and what is computed from their embeddings is quantized."""
 
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def test_what_words_stand_for_is_quantized(observer: str, kind: str, tmp_path: P
     (calibration / "about.json").write_text(f'{{"dtypes": ["{kind}"]}}')
     model = text(tmp_path / "model", TensorProto.INT32 if kind == "int32" else TensorProto.INT64)
     quantize.run(model, calibration, out, **defaults("quantize") | {"backend": "x86", "observer": observer})
-    assert formats.read(out)["quantized"] == 2
+    assert formats.read_json(out)["quantized"] == 2
     [found] = formats.load(out, 1)((words,))
-    exact = to_module(model)(*formats.several(formats.torch.from_numpy(words))).detach().numpy()
+    exact = to_module(model)(*formats.as_sequence(formats.torch.from_numpy(words))).detach().numpy()
     assert 10 * np.log10(np.square(exact).sum() / np.square(exact - found).sum()) > 15

@@ -212,7 +212,7 @@ def test_an_error_is_one_line_whatever_is_in_it(capsys, ends):
         (
             PermissionError(errno.EACCES, "Permission denied", "/v/a"),
             3,
-            "error: /v/a: Permission denied: mend that and run again\n",
+            "error: /v/a: Permission denied: fix that and run again\n",
         ),
     ],
 )

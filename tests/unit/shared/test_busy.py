@@ -1,4 +1,4 @@
-"""A framework that takes more threads than it may is found out by the clock, whatever it says of itself."""
+"""A framework that uses more threads than it may is detected by the clock, whatever it reports."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""A calibration set is sound and not empty before a quantizer sees it, in batches that memory holds."""
+"""A calibration set is checked before a quantizer reads it: finite, not empty, in batches that fit in memory."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def test_the_first_that_is_not_finite_is_named_by_its_place_in_the_set(bad: floa
     stored = keep(tmp_path, 250)
     stored[[207, 230], 1] = bad
     np.save(tmp_path / "input_0.npy", stored)
-    with pytest.raises(CrossquantError, match=r"^calibration sample 207 has NaN or infinity: mend it or leave it out$"):
+    with pytest.raises(CrossquantError, match=r"^calibration sample 207 has NaN or infinity: fix it or leave it out$"):
         calibration_batches.check(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""What crosses a process comes back as it was; what is wrong in it is named, file and field."""
+"""What crosses a process boundary is read back unchanged; errors name file and field."""
 
 import dataclasses
 import json
@@ -15,7 +15,7 @@ from shared.errors import CrossquantError, FieldError
 STEP = Step("onnx.int8", "onnx", "quantize", ("onnx.fp32", "calibration"), (), {"per_channel": True}, True)
 LATENCY = Step("latency.onnx", "onnx", "latency", ("dataset",), ("onnx.int8",), {}, False)
 PLAN = Plan(2, "tiny", 2, 60, ("onnx",), "c0de", {"onnx.int8": "tiny/onnx/onnx.int8"}, (STEP, LATENCY), True)
-SEAL = Manifest(
+MANIFEST = Manifest(
     schema=1,
     name="onnx.int8",
     status="ok",
@@ -51,16 +51,16 @@ class Outer:
     named: dict[str, Inner] = field(default_factory=dict)
 
 
-@pytest.mark.parametrize("value", [PLAN, SEAL, FAILURE], ids=["plan", "seal", "failure"])
+@pytest.mark.parametrize("value", [PLAN, MANIFEST, FAILURE], ids=["plan", "manifest", "failure"])
 def test_what_is_written_is_read_back_the_same(tmp_path: Path, value):
     (tmp_path / "value.json").write_text(encode(value))
     assert read(type(value), tmp_path / "value.json") == value
 
 
 def test_the_same_value_is_always_the_same_text():
-    shuffled = dataclasses.replace(SEAL, inputs=dict(reversed(SEAL.inputs.items())))
-    assert encode(shuffled) == encode(SEAL)
-    assert encode(SEAL).endswith("}\n")
+    shuffled = dataclasses.replace(MANIFEST, inputs=dict(reversed(MANIFEST.inputs.items())))
+    assert encode(shuffled) == encode(MANIFEST)
+    assert encode(MANIFEST).endswith("}\n")
 
 
 def test_defaults_fill_what_may_be_left_out():
@@ -112,7 +112,7 @@ def test_a_wrong_field_is_named_with_its_path(data, message):
     assert str(caught.value) == message
 
 
-@pytest.mark.parametrize("value", [PLAN, SEAL, FAILURE], ids=["plan", "seal", "failure"])
+@pytest.mark.parametrize("value", [PLAN, MANIFEST, FAILURE], ids=["plan", "manifest", "failure"])
 def test_every_field_of_a_file_is_required(value):
     whole = json.loads(encode(value))
     for name in whole:
@@ -131,8 +131,8 @@ def changed(value: Any, **fields: Any) -> str:
     [
         (Plan, changed(PLAN, threads=True), "threads: must be a whole number, not True"),
         (Plan, changed(PLAN, steps=[{}]), "steps.0.output: is missing"),
-        (Manifest, changed(SEAL, status="failed"), "status: must be one of ok, unsupported, not 'failed'"),
-        (Manifest, changed(SEAL, files={"model.onnx": {"sha256": "ab12"}}), "files.model.onnx.size: is missing"),
+        (Manifest, changed(MANIFEST, status="failed"), "status: must be one of ok, unsupported, not 'failed'"),
+        (Manifest, changed(MANIFEST, files={"model.onnx": {"sha256": "ab12"}}), "files.model.onnx.size: is missing"),
         (Failure, changed(FAILURE, status="ok"), "status: must be one of failed, skipped, not 'ok'"),
         (Failure, "[]", "must be a mapping, not []"),
     ],
@@ -166,7 +166,7 @@ def test_a_plan_finds_a_step_by_its_output():
     assert PLAN.step("latency.onnx") is LATENCY
 
 
-def test_an_unknown_artifact_is_told_with_those_that_there_are():
+def test_an_unknown_artifact_is_reported_with_the_existing_ones():
     with pytest.raises(CrossquantError) as caught:
         PLAN.step("onnx.int4")
     expected = "unknown artifact 'onnx.int4': this experiment makes onnx.int8, latency.onnx"
@@ -201,7 +201,7 @@ def test_a_number_of_more_than_64_bits(kind, text):
         decode(kind, contract.loads(text))
 
 
-def test_a_wrong_value_is_told_in_one_short_line():
+def test_a_wrong_value_is_reported_in_one_short_line():
     with pytest.raises(FieldError) as caught:
         decode(str, ["\x1b[2J\n" + "x" * 100_000])
     assert len(str(caught.value)) < 300

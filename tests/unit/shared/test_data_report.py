@@ -1,4 +1,4 @@
-"""What is in a data set, and what may be wrong with it."""
+"""The report on a data set, and what may be wrong with it."""
 
 import json
 from pathlib import Path
@@ -89,7 +89,7 @@ def test_repeated_samples(tmp_path: Path):
         ({"x_train_0": np.ones((120, 4, 4, 3), np.float32)}, "input 0 has one value everywhere"),
     ],
 )
-def test_what_should_be_looked_at(tmp_path: Path, change: dict[str, Any], warning: str):
+def test_warnings_of_a_data_set(tmp_path: Path, change: dict[str, Any], warning: str):
     assert any(text.startswith(warning) for text in look(tmp_path, change).warnings)
 
 
@@ -98,7 +98,7 @@ def test_labels_of_a_multilabel_task_are_counted(tmp_path: Path):
     assert look(tmp_path, labels, task="multilabel").classes[0] == ClassCount("a", 120, 40)
 
 
-def test_a_better_twin_is_a_warning(tmp_path: Path):
+def test_a_better_preprocessing_is_a_warning(tmp_path: Path):
     folder = source(tmp_path / "source")
     found = data_report.make_data_report(
         folder,

@@ -1,4 +1,4 @@
-"""Which layer a large loss is put down to, and what of it."""
+"""Which layer causes a large loss, and what of it."""
 
 import pytest
 from thorough import scored_layer
@@ -8,17 +8,17 @@ from shared.sensitivity.layer_errors import Diagnosis, Layer, Sensitivity
 
 
 def diagnosis(quantized: float, *layers: Layer) -> Diagnosis | None:
-    """Of a model that is right on 87% of the images of ten classes."""
-    found = Sensitivity("onnx.int8", 500, 0.87, quantized, 0.5, 0.5, 1.0, "", layers)
-    return with_diagnosis(found, 10).diagnosis
+    """The diagnosis of a model of ten classes whose float accuracy is 87%."""
+    sensitivity = Sensitivity("onnx.int8", 500, 0.87, quantized, 0.5, 0.5, 1.0, "", layers)
+    return with_diagnosis(sensitivity, 0.1).diagnosis
 
 
-def test_the_layer_to_blame_is_the_one_that_wins_most_in_float():
+def test_the_cause_is_the_layer_that_gains_most_in_float():
     others = scored_layer("Conv_1", 0.41, 0.86, 0.87), scored_layer("Conv_3", 0.42, None, 0.86)
     assert diagnosis(0.40, *others, scored_layer("Conv_2", 0.85, 0.45, 0.86)) == Diagnosis("weights", "Conv_2")
 
 
-def test_where_no_layer_mends_it_it_is_the_one_that_breaks_most_alone():
+def test_if_no_layer_in_float_helps_it_is_the_one_that_costs_most_alone():
     layers = scored_layer("Conv_1", 0.10, 0.86, 0.87), scored_layer("Conv_2", 0.10, 0.80, 0.30)
     assert diagnosis(0.10, *layers) == Diagnosis("range", "Conv_2")
 
@@ -35,8 +35,8 @@ def test_a_small_loss_needs_no_diagnosis(quantized: float):
 def test_a_broken_model_of_another_score():
     """R² of a broken model is below 0."""
     broken = scored_layer("Gemm_1", 0.8, 0.86, -1.5)
-    found = Sensitivity("onnx.int8", 500, 0.9, -1.5, 0.5, 0.5, 1.0, "", (broken,), "R²", "noise")
-    assert with_diagnosis(found, 0.0).diagnosis == Diagnosis("range", "Gemm_1")
+    sensitivity = Sensitivity("onnx.int8", 500, 0.9, -1.5, 0.5, 0.5, 1.0, "", (broken,), "R²", "noise")
+    assert with_diagnosis(sensitivity, 0.0).diagnosis == Diagnosis("range", "Gemm_1")
 
 
 def test_where_every_layer_loses_a_little_none_is_named():

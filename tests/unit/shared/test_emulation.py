@@ -1,4 +1,4 @@
-"""Other CPUs: which are emulated, on which images, and what is made of a process that dies there."""
+"""Other CPUs: which are emulated, on which images, and how a process that dies there is reported."""
 
 import signal
 from pathlib import Path

@@ -29,10 +29,10 @@ def test_a_field_error_about_the_whole_file_has_no_path():
         (OSError(errno.ENOSPC, "No space left on device", "volumes/x"), DISK_FULL),
         (
             PermissionError(errno.EACCES, "Permission denied", "volumes/x"),
-            "volumes/x: Permission denied: mend that and run again",
+            "volumes/x: Permission denied: fix that and run again",
         ),
-        (BrokenPipeError(errno.EPIPE, "Broken pipe"), "Broken pipe: mend that and run again"),
-        (OSError("a library's own words"), "a library's own words: mend that and run again"),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), "Broken pipe: fix that and run again"),
+        (OSError("a library's own words"), "a library's own words: fix that and run again"),
     ],
 )
 def test_what_the_system_refuses_is_one_line(error, line):

@@ -1,4 +1,4 @@
-"""What `explain` holds outputs against, by the task."""
+"""The scores and distances of outputs for `explain`, by the task."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from shared.data.subset import Subset
 from shared.sensitivity.evaluator import Evaluator
 
 
-def judge(folder: Path, task: str, exact: np.ndarray, labels: np.ndarray | None = None) -> Evaluator:
+def make_evaluator(folder: Path, task: str, exact: np.ndarray, labels: np.ndarray | None = None) -> Evaluator:
     np.save(folder / "input_0.npy", np.zeros((len(exact), 2), np.float32))
     (folder / "about.json").write_text(json.dumps({"task": task}))
     if labels is not None:
@@ -25,9 +25,9 @@ def test_the_distance_grows_with_the_difference(task: str, shape: tuple[int, ...
     """One column of a sigmoid too, which made to sum to 1 would always be 1."""
     random = np.random.default_rng(0)
     exact, noise = random.uniform(0.2, 0.8, shape), random.normal(0, 0.05, shape)
-    known = judge(tmp_path, task, exact)
-    assert known.distance(exact) == pytest.approx(0, abs=1e-9)
-    assert 0 < known.distance(exact + noise) < known.distance(exact + 3 * noise)
+    evaluator = make_evaluator(tmp_path, task, exact)
+    assert evaluator.distance(exact) == pytest.approx(0, abs=1e-9)
+    assert 0 < evaluator.distance(exact + noise) < evaluator.distance(exact + 3 * noise)
 
 
 LOGITS = np.random.default_rng(3).normal(0, 2, (50, 4)).astype(np.float32)
@@ -43,30 +43,30 @@ SOFTMAX = np.exp(LOGITS) / np.exp(LOGITS).sum(axis=1, keepdims=True)
         (np.round(SOFTMAX * 255) / 256, np.round(SOFTMAX * 127) / 128),  # rows of eight bits sum to 1 only nearly
         (SOFTMAX - np.float32(1e-3), SOFTMAX),  # eight bits have values slightly below 0 too
         (LOGITS, LOGITS + LOGITS[::-1] / 10),
-        (LOGITS, np.clip(LOGITS, 0, 1)),  # what outputs are, the float model tells
+        (LOGITS, np.clip(LOGITS, 0, 1)),  # the float model determines what outputs are
         (LOGITS, LOGITS),
     ],
     ids=["by hand", "sigmoids", "softmax", "eight bits", "below zero", "logits", "clipped logits", "equal"],
 )
 def test_explain_and_the_report_have_the_same_divergence(exact: np.ndarray, quantized: np.ndarray, tmp_path: Path):
     """Of the same arrays, whatever a classifier answers: a sigmoid for each class is no logit."""
-    known = judge(tmp_path, "classification", exact)
-    assert known.distance(quantized) == output_drift.compute_drift(exact, quantized).kl
+    evaluator = make_evaluator(tmp_path, "classification", exact)
+    assert evaluator.distance(quantized) == output_drift.compute_drift(exact, quantized).kl
 
 
 def test_sigmoids_are_normalised_and_no_logits(tmp_path: Path):
     """By hand: the rows, which sum to 1.8 each, are divided by that."""
     exact, quantized = np.array([[0.9, 0.8, 0.1]]), np.array([[0.8, 0.9, 0.1]])
     by_hand = (0.9 * np.log(0.9 / 0.8) + 0.8 * np.log(0.8 / 0.9)) / 1.8
-    assert judge(tmp_path, "classification", exact).distance(quantized) == pytest.approx(by_hand)
+    assert make_evaluator(tmp_path, "classification", exact).distance(quantized) == pytest.approx(by_hand)
 
 
 def test_the_score_is_the_tasks(tmp_path: Path):
     exact = np.array([[0.0], [1.0], [2.0], [3.0]])
-    known = judge(tmp_path, "regression", exact, labels=exact)
-    assert known.score(exact) == pytest.approx(1.0)
-    assert known.score(exact + 1) == pytest.approx(1 - 4 / 5)
-    assert known.chance() == 0.0
+    evaluator = make_evaluator(tmp_path, "regression", exact, labels=exact)
+    assert evaluator.score(exact) == pytest.approx(1.0)
+    assert evaluator.score(exact + 1) == pytest.approx(1 - 4 / 5)
+    assert evaluator.chance() == 0.0
 
 
 @pytest.mark.parametrize(
@@ -85,11 +85,11 @@ def test_the_score_is_the_tasks(tmp_path: Path):
 def test_score_and_distance_have_names(task, columns, labelled, named, tmp_path: Path):
     exact = np.full((4, columns), 0.25)
     labels = np.ones((4,) if task == "classification" else (4, columns)) if labelled else None
-    known = judge(tmp_path, task, exact, labels)
-    assert (known.name, known.measure) == named
+    evaluator = make_evaluator(tmp_path, task, exact, labels)
+    assert (evaluator.name, evaluator.distance_name) == named
 
 
 @pytest.mark.parametrize(("columns", "chance"), [(1, 0.5), (2, 0.5), (4, 0.25)])
 def test_guessing_among_classes(columns: int, chance: float, tmp_path: Path):
     exact = np.full((4, columns), 0.25)
-    assert judge(tmp_path, "classification", exact, labels=np.zeros(4, np.uint8)).chance() == chance
+    assert make_evaluator(tmp_path, "classification", exact, labels=np.zeros(4, np.uint8)).chance() == chance

@@ -1,4 +1,4 @@
-"""A converted model is held against two batches of different sizes."""
+"""A converted model's answers are compared on two batches of different sizes."""
 
 import hashlib
 from pathlib import Path
@@ -52,7 +52,7 @@ def test_the_same_bytes_are_written_by_every_python(tmp_path: Path):
         ),
     ],
 )
-def test_a_difference_is_told(model: examples.Callable[[Batch], Batch], said: str):
+def test_a_difference_is_described(model: examples.Callable[[Batch], Batch], said: str):
     assert examples.difference(EXAMPLE, model) == said
 
 

@@ -1,4 +1,4 @@
-"""What is stale is never shown as fresh: content alone decides, all the way up to the experiment's inputs."""
+"""A stale artifact is never fresh: content alone decides, for the artifact and all that it depends on."""
 
 import shutil
 from dataclasses import replace
@@ -91,7 +91,7 @@ def test_what_depends_on_a_change_is_stale_and_nothing_else(made, change, stale)
     assert set(found.values()) <= {"stale", "fresh"}
 
 
-def test_a_stale_artifact_has_a_seal_but_is_not_current(made):
+def test_a_stale_artifact_has_a_manifest_but_is_not_current(made):
     freshness = Freshness(change_parameter(made))
     for name in ("variant", "answers", "times"):
         assert freshness.manifest(name) is not None
@@ -115,7 +115,7 @@ def test_an_artifact_whose_input_is_gone_is_stale(made):
     assert states(made) == {"model": "absent", "variant": "stale", "answers": "stale", "times": "stale"}
 
 
-def test_what_depends_on_an_unsupported_input_is_void_all_the_way_down(made):
+def test_a_step_below_an_unsupported_input_is_not_applicable(made):
     make(made, "model", status="unsupported", reason="no converter")
     freshness = Freshness(made)
     assert states(made) == {
@@ -195,7 +195,7 @@ def test_what_was_made_anew_is_read_again_once_it_is_forgotten(plan):
     assert freshness.state(VARIANT) == "fresh"
 
 
-def test_a_change_after_sealing_is_a_state_of_its_own(made):
+def test_a_change_after_the_manifest_is_a_state_of_its_own(made):
     (store.artifact_path(made, "model") / "text.txt").write_text("MODEL")
     states = {step.output: Freshness(made).state(step) for step in made.steps}
     assert states == {"model": "damaged", "variant": "stale", "answers": "stale", "times": "stale"}

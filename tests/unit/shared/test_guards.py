@@ -1,4 +1,4 @@
-"""A recipe that leaves most of the model in float is refused, though the framework accepted it in silence."""
+"""A recipe that leaves most of the model in float is refused, even if the framework accepted it without an error."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What calibrates or chooses is never among what judges."""
+"""No sample that calibrates or chooses is in the test set."""
 
 import json
 from pathlib import Path
@@ -57,7 +57,7 @@ def test_a_draw_with_a_test_sample_is_refused_and_the_indices_are_named(source: 
     put(source, 3, 20)
     if known:
         for split in ("train", "test"):
-            found = leakage.computed(sampling.array_paths(source, split))
+            found = leakage.compute_digests(sampling.array_paths(source, split))
             np.save(source / leakage.file(split), found)
             for path in sampling.array_paths(source, split):
                 np.save(path, np.load(path) * 0)
@@ -83,7 +83,7 @@ def test_every_draw_is_looked_at(source: Path):
 
 
 @pytest.mark.parametrize("stage", [selection, holdout])
-def test_what_chooses_is_looked_at_too(source: Path, stage):
+def test_selection_and_holdout_are_checked_too(source: Path, stage):
     for number in range(30):
         put(source, number, number)
     out = source.parent / "other"
@@ -149,6 +149,6 @@ def test_without_a_number_as_many_as_there_are_up_to_a_thousand(source: Path):
 
 
 def test_repeated_samples_are_counted():
-    found = leakage.as_array([leakage.of_sample([np.array([value])]) for value in (1, 2, 1, 1, 3)])
-    assert leakage.repeated(found) == 2
-    assert leakage.groups(found)[0] == leakage.groups(found)[2] != leakage.groups(found)[1]
+    found = leakage.as_array([leakage.digest_sample([np.array([value])]) for value in (1, 2, 1, 1, 3)])
+    assert leakage.count_repeated(found) == 2
+    assert leakage.group_equal(found)[0] == leakage.group_equal(found)[2] != leakage.group_equal(found)[1]

@@ -1,4 +1,4 @@
-"""Who makes an artifact holds its lock: others wait, and are told who it is."""
+"""Who makes an artifact holds its lock: others wait, and learn who holds it."""
 
 import os
 import threading
@@ -54,7 +54,7 @@ def hold(artifact: Path, how: Callable[..., object], until: Path) -> int:
         (locks.shared, locks.exclusive, r"a process that reads it"),
     ],
 )
-def test_the_second_waits_and_is_told_who_holds_it(tmp_path, monkeypatch, theirs, mine, who):
+def test_the_second_waits_and_learns_who_holds_it(tmp_path, monkeypatch, theirs, mine, who):
     artifact, done = tmp_path / "onnx.int8", tmp_path / "done"
     with locks.exclusive(artifact, pytest.fail, 1):
         pass

@@ -1,4 +1,4 @@
-"""Was the machine quiet? From what the kernel counts, with this process's own work left out."""
+"""Whether the machine was quiet, by the kernel's counters, without this process's own work."""
 
 from pathlib import Path
 

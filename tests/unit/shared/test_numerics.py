@@ -1,4 +1,4 @@
-"""The shared numerical methods: by hand, by their definitions, and in blocks as in one piece."""
+"""The shared numerical methods: checked by hand and by definition, in blocks and in one piece."""
 
 import math
 

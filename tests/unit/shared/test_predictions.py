@@ -1,4 +1,4 @@
-"""Every answer is written in order as it comes, checked, and in memory that doesn't grow with the images."""
+"""Every answer is written in order as it is computed, checked, in memory that doesn't grow with the images."""
 
 import os
 from functools import partial

@@ -1,4 +1,4 @@
-"""Twins: a model that was trained on other pixels than the data declares is told, a sound one isn't."""
+"""A model that was trained on other pixels than the data declares is reported, and no other."""
 
 import json
 from collections.abc import Mapping
@@ -82,11 +82,11 @@ def compare(
 
 
 def better(found: PreprocessingVariants) -> list[str]:
-    return [twin.name for twin in found.twins if twin.better]
+    return [variant.name for variant in found.twins if variant.better]
 
 
 def best(found: PreprocessingVariants) -> ScoredVariant:
-    return max(found.twins, key=lambda twin: twin.score)
+    return max(found.twins, key=lambda variant: variant.score)
 
 
 @pytest.mark.parametrize("trained", FORMS)
@@ -98,13 +98,13 @@ def test_the_form_that_the_model_was_trained_on_is_found(tmp_path: Path, trained
     if trained == declared:
         assert (found.declared, better(found)) == (1.0, [])
     else:
-        score = {twin.name: twin.score for twin in found.twins}
+        score = {variant.name: variant.score for variant in found.twins}
         assert score[trained] == 1.0
         assert trained in better(found) or found.declared == 1.0
 
 
 @pytest.mark.parametrize("form", ["0 to 255", "0 to 1 (÷255)", "-1 to 1 (÷127.5 - 1)"])
-def test_what_was_done_to_the_arrays_before_is_seen_by_their_range(tmp_path: Path, form: str):
+def test_undeclared_preprocessing_is_inferred_from_the_range(tmp_path: Path, form: str):
     folder = dataset(tmp_path / "set", stored(FORMS[form]))
     assert better(compare(expects(FORMS[form]), folder, folder, {}, 100)) == []
     other = "0 to 1 (÷255)" if form == "0 to 255" else "0 to 255"
@@ -118,8 +118,8 @@ def test_blue_before_red_is_found_with_channels_last_and_first(tmp_path: Path):
     assert best(compare(expects(RAW, axis=1), first, first, {}, 100)) == ScoredVariant("BGR", 1.0, True)
 
 
-def test_a_twin_that_chance_makes_better_is_none(tmp_path: Path):
-    """Of models that guess, some twin is mostly ahead."""
+def test_a_variant_that_is_better_by_chance_does_not_count(tmp_path: Path):
+    """For models that guess, some variant is mostly ahead."""
     folder = dataset(tmp_path / "set", pictures())
     ahead = 0
     for seed in range(20):
@@ -142,7 +142,7 @@ def test_inverted_grey_pictures(tmp_path: Path):
     assert better(compare(model, folder, folder, {}, 100)) == ["inverted"]
 
 
-def test_a_model_that_takes_bytes_has_twins_of_bytes_alone(tmp_path: Path):
+def test_a_model_that_takes_bytes_has_variants_of_bytes_alone(tmp_path: Path):
     folder = dataset(tmp_path / "set", pictures().astype(np.uint8), dtypes=["uint8"])
     seen = []
 
@@ -151,7 +151,7 @@ def test_a_model_that_takes_bytes_has_twins_of_bytes_alone(tmp_path: Path):
         return expects(RAW)(batch)
 
     found = compare(model, folder, folder, {}, 100)
-    assert [twin.name for twin in found.twins] == ["BGR"]
+    assert [variant.name for variant in found.twins] == ["BGR"]
     assert set(seen) == {np.dtype(np.uint8)}
 
 
@@ -183,12 +183,12 @@ def test_an_autoencoder_is_held_to_its_own_input(tmp_path: Path):
 
 
 @pytest.mark.parametrize("shape", [(7,), (5, 2), (4, 4, 2), (4, 4, 3, 3)])
-def test_where_no_input_is_a_picture_there_are_no_twins(tmp_path: Path, shape: tuple[int, ...]):
+def test_without_a_picture_among_the_inputs_there_are_no_variants(tmp_path: Path, shape: tuple[int, ...]):
     folder = dataset(tmp_path / "set", np.zeros((120, *shape), np.float32))
     assert compare(expects(RAW), folder, folder, {}, 100).skipped.startswith("no input is a picture")
 
 
-def test_without_labels_there_are_no_twins(tmp_path: Path):
+def test_without_labels_there_are_no_variants(tmp_path: Path):
     folder = dataset(tmp_path / "set", pictures(), None, task="fidelity")
     assert compare(expects(RAW), folder, folder, {}, 100) == PreprocessingVariants(
         skipped="without labels there is nothing to score"

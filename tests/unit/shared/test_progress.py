@@ -1,4 +1,4 @@
-"""One JSON object a line for the driver, or a line for a person; never more lines than anyone can read."""
+"""One JSON object per line for the driver, or a line for a person, and not too many lines."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A framework's exception is its refusal; one of ours stays a failure."""
+"""A framework's exception is its refusal of the model; an exception of our own code stays a failure."""
 
 import json
 from types import SimpleNamespace
@@ -24,7 +24,7 @@ GEMM = SimpleNamespace(op_type="Gemm", name="dense")
     ("error", "said"),
     [
         (ValueError("scale of c0 is missing"), "T at Gemm 'dense': scale of c0 is missing"),
-        (ValueError("no scale for Gemm here"), "T: no scale for Gemm here"),
+        (ValueError("no scale for Gemm here"), "T at Gemm 'dense': no scale for Gemm here"),
         (KeyError("c0"), "T at Gemm 'dense': KeyError: 'c0'"),
         (AssertionError(), "T at Gemm 'dense': AssertionError"),
     ],

@@ -1,4 +1,4 @@
-"""What `explain` collects, checked by hand; and its dataclasses, through their file and back."""
+"""The values that `explain` collects, checked by hand, and its dataclasses, written and read back."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""What stages know of a task: probabilities, scores, and answers that are not to be believed."""
+"""What stages know of a task: probabilities, scores, and broken answers."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def test_one_column_is_the_second_of_two_classes():
     assert numerics.top_classes(np.array([[-3.0], [0.2]])).tolist() == [0, 1]
 
 
-def test_the_float_model_tells_what_outputs_are():
+def test_the_float_model_determines_what_outputs_are():
     """Quantized logits of a weak model may all lie between 0 and 1."""
     assert numerics.top_classes(np.array([[0.3], [0.7]]), logits=True).tolist() == [1, 1]
     assert numerics.class_probabilities(np.array([[0.1, 0.9]]), logits=True)[0, 1] == pytest.approx(

@@ -1,4 +1,4 @@
-"""A model and a data set: what doesn't fit is told by both sides' names."""
+"""A model and a data set that don't fit: the error names both sides."""
 
 import json
 from dataclasses import asdict
@@ -20,7 +20,7 @@ def given(folder: Path, *arrays: np.ndarray, labels: list | np.ndarray | None = 
     folder.mkdir(exist_ok=True)
     for number, array in enumerate(arrays):
         np.save(folder / samples.file(number), array)
-    facts = samples.facts(None if labels is None else np.asarray(labels))
+    facts = samples.summarize_labels(None if labels is None else np.asarray(labels))
     (folder / samples.ABOUT).write_text(json.dumps(about | {"labels": facts and asdict(facts)}))
     return folder
 
@@ -72,7 +72,7 @@ IMAGES = np.zeros((4, 4, 4, 3), np.uint8)
             answering(2),
             {"judged": 1},
             [0, 1, 1, 1],
-            "output 1 is to be judged, the model has answer (2,): mend `judged`",
+            "output 1 is to be judged, the model has answer (2,): fix `judged`",
         ),
         (answering(2, takes=Tensor("x", "uint8", (4, 4, 3))), {}, [0, 1, 1, 1], ""),
         (
@@ -139,8 +139,8 @@ def test_a_fixed_batch_is_filled_up(count: int):
         ("float32", np.array([[1], [2]], np.int64), ""),
         ("float16", np.array([[1.5], [2]], np.float32), ""),
         ("bool", np.array([[0], [1]], np.uint8), ""),
-        ("bool", np.array([[0], [2]], np.uint8), "takes bool, the data set has uint8 from 0 to 2: mend the data"),
-        ("uint8", np.array([[1], [300]], np.int64), "takes uint8, the data set has int64 from 1 to 300: mend the data"),
+        ("bool", np.array([[0], [2]], np.uint8), "takes bool, the data set has uint8 from 0 to 2: fix the data"),
+        ("uint8", np.array([[1], [300]], np.int64), "takes uint8, the data set has int64 from 1 to 300: fix the data"),
         (
             "int64",
             np.array([[1.5], [2]], np.float32),

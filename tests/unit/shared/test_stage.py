@@ -1,4 +1,4 @@
-"""The stage runner, by an image without a framework: what succeeds, runs again, fails, is refused, and is stopped."""
+"""The stage runner, with an image without a framework: success, repetition, failure, refusal, interruption."""
 
 import errno
 import json
@@ -42,7 +42,7 @@ HELLO = File("2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
 # ok
 
 
-def test_a_stage_that_succeeds_is_sealed_with_all_that_it_was_made_from(run, monkeypatch):
+def test_the_manifest_of_a_stage_has_all_that_it_was_made_from(run, monkeypatch):
     monkeypatch.setenv("CROSSQUANT_IMAGE_ID", "sha256:1")
     plan = null_image.plan(step("made", inputs=(), text="hello"), step("next", inputs=("made", INPUT), text="!"))
     assert run(plan) == 0
@@ -149,7 +149,7 @@ def test_a_person_reads_a_line_an_artifact(run, monkeypatch, capfd):
 
 
 @pytest.mark.parametrize("half", ["half.txt", "half/model.txt"])
-def test_a_refusal_is_sealed_with_its_reason_and_without_files(run, half):
+def test_the_manifest_of_a_refusal_has_its_reason_and_no_files(run, half):
     assert run(null_image.plan(step("made", "refuse", half=half))) == 0
     assert run.ends == {"made": ("unsupported", REFUSAL)}
     found = read_manifest("made")
@@ -170,7 +170,7 @@ def test_a_refusal_takes_the_place_of_an_older_result(run):
     assert [each.name for each in path("made").iterdir()] == [store.MANIFEST]
 
 
-def test_what_depends_on_a_refusal_is_void_and_no_failure(run):
+def test_a_step_below_a_refusal_is_not_applicable_and_no_failure(run):
     steps = step("made", "refuse"), step("next", inputs=("made",)), step("last", inputs=("next", INPUT))
     assert run(null_image.plan(*steps, step("other"))) == 0
     assert run.named("start") == ["made", "other"]
@@ -179,12 +179,12 @@ def test_what_depends_on_a_refusal_is_void_and_no_failure(run):
     assert not path("next").exists()
 
 
-def test_what_is_void_stays_void_by_force(run):
+def test_force_does_not_run_what_is_not_applicable(run):
     assert run(null_image.plan(step("made", "refuse"), step("next", inputs=("made",))), "--force") == 0
     assert run.named("start") == ["made"]
 
 
-def test_a_refused_input_makes_void_even_where_another_input_failed(run):
+def test_a_refused_input_makes_not_applicable_even_if_another_input_failed(run):
     """Mending the other would change nothing."""
     steps = step("failed", "fail"), step("refused", "refuse"), step("next", inputs=("failed", "refused"))
     assert run(null_image.plan(*steps)) == 3
@@ -285,7 +285,7 @@ def test_a_run_that_names_nothing_makes_the_default_ones_of_this_image(run):
     assert list(run.ends) == ["extra"]
 
 
-# failures: recorded, never sealed, and no other row is hidden
+# failures: recorded without a manifest, and no other row is hidden
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ def test_a_run_that_names_nothing_makes_the_default_ones_of_this_image(run):
     ],
     ids=lambda value: value if isinstance(value, str) and " " not in value else "",
 )
-def test_a_failure_is_recorded_never_sealed_and_stops_nothing_else(run, stage_name, parameters, reason):
+def test_a_failure_is_recorded_without_a_manifest_and_stops_nothing_else(run, stage_name, parameters, reason):
     steps = step("made", stage_name, **parameters), step("next", inputs=("made",)), step("other")
     seconds = 1 if stage_name == "write_forever" else 60
     assert run(null_image.plan(*steps, stage_seconds=seconds)) == 3
@@ -325,7 +325,7 @@ def test_the_log_of_a_failure_has_the_whole_traceback(run):
 
 
 def test_a_foreseen_failure_has_no_traceback(run):
-    run(null_image.plan(step("made", "stop", message="mend this")))
+    run(null_image.plan(step("made", "stop", message="fix this")))
     assert log("made").read_text() == ""
 
 
@@ -470,7 +470,7 @@ def test_a_wrong_command_line_exits_with_2(arguments):
     assert caught.value.code == 2
 
 
-def test_an_input_changed_after_sealing_is_not_used(run):
+def test_an_input_changed_after_its_manifest_is_not_used(run):
     plan = null_image.plan(step("made"), step("next", inputs=("made",)))
     run(plan)
     (store.artifact_path(plan, INPUT) / "text.txt").write_text("INPUT ")
@@ -489,7 +489,7 @@ def test_an_input_changed_after_sealing_is_not_used(run):
         lambda made: (made / "text.txt").unlink(),
         lambda made: (made / "link").symlink_to("/etc/passwd"),
     ],
-    ids=["changed", "emptied", "emptied seal", "endless seal", "removed", "link"],
+    ids=["changed", "emptied", "emptied manifest", "endless manifest", "removed", "link"],
 )
 def test_a_damaged_artifact_is_made_anew(run, damage):
     plan = null_image.plan(step("made"), step("next", inputs=("made",)))
@@ -517,7 +517,7 @@ def test_a_folder_of_another_owner_is_refused(run, monkeypatch):
     )
 
 
-def test_what_the_system_refuses_while_sealing_is_one_line_and_exit_code_3(run, monkeypatch):
+def test_a_system_error_while_a_manifest_is_written_is_one_line_and_exit_code_3(run, monkeypatch):
     def publish(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 

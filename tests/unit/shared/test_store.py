@@ -1,4 +1,4 @@
-"""Artifacts are believed only after they have been read again, and nothing half-written is ever found."""
+"""Artifacts are verified before they are used, and nothing half-written is ever read."""
 
 import os
 import re
@@ -36,7 +36,7 @@ def plan(volumes: Path):  # noqa: ARG001
 
 @pytest.fixture
 def made(plan) -> Path:
-    """The folder of a sealed artifact."""
+    """The folder of an artifact with its manifest."""
     null_image.keep(plan, "made", FILES)
     return store.artifact_path(plan, "made")
 
@@ -71,7 +71,7 @@ def test_a_file_is_hashed_whole(tmp_path, monkeypatch):
         assert store.file_sha256(tmp_path / "file") == ABC
 
 
-def test_every_file_but_the_seal_is_listed(tmp_path):
+def test_every_file_but_the_manifest_is_listed(tmp_path):
     (tmp_path / "deep").mkdir()
     for name in ("a.txt", "deep/b.txt", ".hidden", store.MANIFEST):
         (tmp_path / name).write_text("abc")
@@ -79,13 +79,13 @@ def test_every_file_but_the_seal_is_listed(tmp_path):
     assert store.list_files(tmp_path) == {".hidden": expected, "a.txt": expected, "deep/b.txt": expected}
 
 
-def test_a_sealed_artifact_opens(made):
+def test_an_artifact_with_a_manifest_opens(made):
     manifest = store.read_verified_manifest(made, "made")
     assert manifest == read(type(manifest), made / store.MANIFEST)
     assert sorted(manifest.files) == sorted(FILES)
 
 
-def test_a_folder_without_a_seal_is_no_artifact(tmp_path):
+def test_a_folder_without_a_manifest_is_no_artifact(tmp_path):
     (tmp_path / "model.onnx").write_text("weights")
     assert store.read_verified_manifest(tmp_path, "made") is None
     assert store.read_verified_manifest(tmp_path / "absent", "made") is None
@@ -111,14 +111,14 @@ def overwrite(made: Path) -> None:
     ],
     ids=["overwritten", "longer", "removed", "renamed", "added", "folder removed"],
 )
-def test_a_change_after_sealing_is_refused(made, change):
+def test_a_change_after_the_manifest_is_refused(made, change):
     change(made)
     with pytest.raises(store.Damaged) as caught:
         store.read_verified_manifest(made, "made")
     assert str(caught.value) == f"artifact 'made' in {made} changed after it was sealed: run again, which makes it anew"
 
 
-def test_a_broken_seal_is_named(made):
+def test_a_broken_manifest_is_named(made):
     (made / store.MANIFEST).write_text("{}")
     with pytest.raises(store.Damaged) as caught:
         store.read_verified_manifest(made, "made")
@@ -146,7 +146,7 @@ def test_only_plain_files_make_an_artifact(made, plant, problem):
         store.read_verified_manifest(made, "made")
 
 
-def test_a_seal_below_the_first_folder_is_a_file_like_any_other(made):
+def test_a_manifest_below_the_first_folder_is_a_file_like_any_other(made):
     assert f"deep/{store.MANIFEST}" not in store.list_files(made)
     (made / "deep" / store.MANIFEST).touch()
     assert f"deep/{store.MANIFEST}" in store.list_files(made)

@@ -1,4 +1,4 @@
-"""Text from elsewhere, made safe to show."""
+"""Foreign text, made safe to show."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The thread limit reaches every library that asks the environment, and a framework's own count is not believed."""
+"""The thread limit reaches every library by the environment, and a framework's own count is checked."""
 
 import os
 import threading

@@ -106,7 +106,7 @@ def names(timings: Timings) -> list[str]:
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_each_round_takes_every_variant_in_turn_after_all_are_warm(tmp_path, dataset, recorder, count):
-    """The last of each round is `a` again, the twin."""
+    """The last of each round is `a` again, the A/A repeat."""
     measure(answered(tmp_path, "a", "b", "c"), dataset, recorder, rounds=2, calls=3, batch=8)
     runs = recorder.runs(count)
     a_round = [(name, images, calls) for images, calls in ((1, 3), (8, 1)) for name in "abca"]

@@ -82,7 +82,7 @@ def check_columns(path: Path, columns: list[str], names: list[str]) -> None:
     """CrossquantError for the first of `columns` that is not among the table's `names`."""
     for name in columns:
         if name not in names:
-            hint = printable_name(layer_names.suggestion(name, names))
+            hint = printable_name(layer_names.suggest_names(name, names))
             raise CrossquantError(f"{printable_name(path.name)} has no column '{printable_name(name)}': {hint}")
 
 
