@@ -1,4 +1,4 @@
-"""The figures of a classification: accuracy, classes, confusion and calibration, and what of it changed."""
+"""The metrics of a classification: accuracy, classes, confusion and calibration, and what of it changed."""
 
 from dataclasses import replace
 from typing import Any

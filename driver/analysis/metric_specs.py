@@ -1,4 +1,4 @@
-"""What each figure is called, which way is better, how it is written, and how much of it matters."""
+"""What each metric is called, which way is better, how it is written, and how much of it matters."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ class MetricSpec:
     has no `form`, since it may be of any magnitude, with so many significant digits.
 
     A loss of no more than `margin` matters to nobody: resampling tells differences of the last bit from nothing. It is
-    in the figure's own unit, or where it is `relative` a share of the reference's figure. None for accuracy: there
+    in the metric's own unit, or where it is `relative` a share of the reference's metric. None for accuracy: there
     only an answer that is another one counts. `counted`: it is a share of right answers, whose interval and test are
     those of counts. `word` is what a sentence calls it, where that is not the label.
     """
@@ -142,7 +142,7 @@ def format_short(metric: Metric | None, value: float) -> str:
 
 
 def least_loss(name: str, reference: float) -> float:
-    """The least loss that matters, where the reference has this figure."""
+    """The least loss that matters, where the reference has this value."""
     spec = METRIC_SPECS[name]
     return spec.margin * (abs(reference) if spec.relative else 1.0)
 
@@ -155,7 +155,7 @@ def is_significant_loss(metric: Metric, level: float) -> bool:
 
 
 def goodness(metric: Metric) -> float:
-    """Of two figures of one name the better one is higher."""
+    """Of two metrics of one name the better one is higher."""
     return metric.value if metric.better == "higher" else -metric.value
 
 

@@ -225,7 +225,7 @@ def check_emulated(folder: Path, files: Collection[str], summary: emulation.Summ
 
 
 def select_evaluated_output(outputs: Batch, about: About) -> Array | None:
-    """The output that the task judges, if the model has it."""
+    """The output that the task evaluates, if the model has it."""
     return outputs[about.judged] if 0 <= about.judged < len(outputs) else None
 
 

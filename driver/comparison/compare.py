@@ -1,4 +1,4 @@
-"""One comparison from the raw evidence: every figure of every framework by the same code."""
+"""One comparison from the raw evidence: every metric of every framework by the same code."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ Timings = Mapping[str, tuple[Timing, ...]]  # by variant
 
 
 def compare(evaluation: Evaluation, experiment: Experiment) -> Comparison:
-    """What the volume holds now, judged. A variant that isn't up to date is a row without figures."""
+    """What the volume holds now, evaluated. A variant that isn't up to date is a row without metrics."""
     evidence = evaluation.evidence
     steps = variants(evidence.plan)
     truth = evaluation.truth()
@@ -82,7 +82,7 @@ def build_row(evaluation: Evaluation, step: Step) -> Variant:
     if manifest := evidence.manifest(step.output):
         variant = replace(variant, size_bytes=compute_size(manifest))
     own, base = evaluation.answer(step.output), evaluation.answer(evaluation.reference)
-    if own is None or not own.truth.judges:
+    if own is None or not own.truth.can_evaluate:
         return variant
     variant = add_metrics(variant, own, base)
     if base is not None:
@@ -92,7 +92,7 @@ def build_row(evaluation: Evaluation, step: Step) -> Variant:
 
 
 def add_metrics(row: Variant, own: Answer, base: Answer | None) -> Variant:
-    """The row with the figures of the task."""
+    """The row with the metrics of the task."""
     row = replace(row, metrics=compute_metrics(own, base))
     if base is not None:
         row = replace(row, drift=own.drift_from(base))

@@ -27,7 +27,7 @@ class Run:
     name: str
     comparison: Comparison
     truth: Truth
-    outputs: dict[str, Array]  # what the task judges
+    outputs: dict[str, Array]  # what the task evaluates
 
     @cached_property
     def answers(self) -> dict[str, Answer]:
@@ -118,9 +118,9 @@ def compare_headlines(before: Run, after: Run) -> dict[str, Metric]:
 
 
 def same_samples(before: Run, after: Run) -> bool:
-    """Can the runs be compared sample by sample: the same task, labels that judge, and the same data?"""
+    """Can the runs be compared sample by sample: the same task, labels to evaluate by, and the same data?"""
     one, other = before.truth, after.truth
-    return (one.task, one.judges, other.judges) == (other.task, True, True) and same_data(before, after)
+    return (one.task, one.can_evaluate, other.can_evaluate) == (other.task, True, True) and same_data(before, after)
 
 
 def same_data(before: Run, after: Run) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from driver.analysis import statistics
 from driver.analysis.facts import Alternative, HoldsOnCpu, LosesOnCpu, TooFewSamples
 from driver.analysis.results import SIGNIFICANT, Emulated, Variant
-from driver.decision.judgements import compute_price, difference_between, is_worse, milliseconds
+from driver.decision.criteria import compute_price, difference_between, is_worse, milliseconds
 from driver.experiment.model import Gates
 
 POWER = 0.8

@@ -1,4 +1,4 @@
-"""What to ship, and why, as data: rules on the figures of a comparison, each written down and tested.
+"""What to ship, and why, as data: rules on the metrics of a comparison, each written down and tested.
 
 1. A variant is sound if its status is `ok` and all its gates hold, those included that the experiment doesn't hold it
    to on a CPU where its products saturate.
@@ -45,7 +45,7 @@ from driver.analysis.facts import (
 )
 from driver.analysis.results import Gate, Noise, Variant
 from driver.decision import caveats, fidelity_rule
-from driver.decision.judgements import (
+from driver.decision.criteria import (
     compute_price,
     goodness,
     is_negligibly_worse,

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 from driver.analysis import calibration_draws, metric_specs
 from driver.analysis.results import Comparison, Variant
-from driver.decision.judgements import milliseconds
+from driver.decision.criteria import milliseconds
 from shared.numerics import pareto_front
 
 TOLERANCE = 0.001  # of accuracy: less than any selection set of a sensible size can tell; else the metric's margin
-NOTHING = float("-inf")  # where there is nothing to judge by
+NOTHING = float("-inf")  # where there is no metric
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from driver.analysis.facts import (
 )
 from driver.analysis.results import Emulated, Noise, Variant
 from driver.decision import fidelity_rule
-from driver.decision.judgements import LEAST_FACTOR, difference_between, goodness, is_worse, milliseconds
+from driver.decision.criteria import LEAST_FACTOR, difference_between, goodness, is_worse, milliseconds
 
 LEAST = float("-inf")  # of a row that has no metric
 

@@ -357,7 +357,7 @@ def conversion_note_text(note: ConversionNote) -> str:
 
 
 def row_lines(comparison: Comparison) -> list[str]:
-    """What the rows' metrics don't say, each with the variant's name: the calibration draws, then the remarks."""
+    """What the rows' metrics don't say, each with the variant's name: the calibration draws, then what is noted."""
     drawn = [
         f"{row.name} over {len(row.draws.accuracies)} draws: {spread(row, row.draws)}"
         for row in comparison.variants
@@ -376,7 +376,7 @@ def spread(row: Variant, draws: Draws) -> str:
 
 
 def other_spread(spec: MetricSpec, draws: Draws) -> str:
-    """The same of what another task is judged by."""
+    """The same of another task's headline metric."""
     mean, sd, low, high = map(spec.bare, (draws.mean, draws.sd, min(draws.accuracies), max(draws.accuracies)))
     return f"{spec.label} {mean} ± {sd}, {low}…{high} ({spec.signed(draws.delta_pp)})"
 

@@ -1,4 +1,4 @@
-"""The judgements that a decision rests on, worse and faster, and a variant's difference and price as data."""
+"""The criteria that a decision rests on, worse and faster, and a variant's difference and price as data."""
 
 import math
 
@@ -26,7 +26,7 @@ def milliseconds(row: Variant) -> float:
 
 
 def goodness(row: Variant, nothing: float = 0.0) -> float:
-    """Of two rows the better one's is higher; `nothing` where there is no metric to judge by."""
+    """Of two rows the better one's is higher; `nothing` where there is no metric."""
     return nothing if row.headline is None else metric_specs.goodness(row.headline)
 
 
