@@ -50,11 +50,11 @@ def check_names(limits: Gates, task: str, rows: Sequence[Variant]) -> None:
             if name not in TASKS[task].gates:
                 why = " (there are no labels)" if TASKS[task].judged_by == "reference" else ""
                 raise CrossquantError(
-                    f"gates.{kind}.{name}: the task is {task}{why}, which has no such figure; "
+                    f"gates.{kind}.{name}: the task is {task}{why}, which has no such metric; "
                     f"its gates are {', '.join(TASKS[task].gates)}"
                 )
             if name in NEEDS and evaluated and all(read_value(row, name) is None for row in evaluated):
-                raise CrossquantError(f"gates.{kind}.{name}: this figure needs {NEEDS[name]}: take the gate out")
+                raise CrossquantError(f"gates.{kind}.{name}: this metric needs {NEEDS[name]}: take the gate out")
 
 
 def read_value(row: Variant, name: str) -> float | None:

@@ -62,7 +62,7 @@ def row_cells(row: Variant, unit: str) -> dict[str, object]:
         "draws_sd": draws and draws.sd,
         "emulated": "; ".join(f"{run.cpu} {format_emulated(row, run)} of {run.images}" for run in row.emulated),
         "in_float": "; ".join(row.in_float),
-        "remarks": "; ".join(phrases.row_notes(row, unit)),
+        "warnings_and_notes": "; ".join(phrases.row_notes(row, unit)),
     }
 
 

@@ -129,7 +129,7 @@ def slower_sentence(variant: str, reasons: Sequence[SlowerThanFloat]) -> str:
 
 
 def slower_text(warning: SlowerThanFloat) -> str:
-    return f"{warning.factor:.1f}× slower than {warning.baseline}, its float twin"
+    return f"{warning.factor:.1f}× slower than {warning.baseline}, its float baseline"
 
 
 def reason_text(reason: Reason) -> str:
@@ -445,7 +445,7 @@ def half_width(images: int, accuracy: float = 0.87) -> float:
 def gates_hold(comparison: Comparison) -> str:
     """For a comparison in which no gate fails."""
     count = len(comparison.gates)
-    return f"All {count} gates hold." if count else "No gate was checked: there is no row that has figures, or no gate."
+    return f"All {count} gates hold." if count else "No gate was checked: there is no row that has metrics, or no gate."
 
 
 def not_held(comparison: Comparison) -> str:

@@ -363,7 +363,7 @@ def test_a_gate_that_the_task_can_not_check_is_an_error(task, figure, known):
 
 def test_a_gate_on_what_these_labels_do_not_tell_is_an_error():
     volume = TaskVolume(task_makers.reconstruction(labelled=False), Gates(quantized={"auc": Bound(min=0.9)})).whole()
-    with pytest.raises(CrossquantError, match=r"^gates.quantized.auc: this figure needs labels of sound samples and"):
+    with pytest.raises(CrossquantError, match=r"^gates.quantized.auc: this metric needs labels of sound samples and"):
         volume.compare()
 
 

@@ -434,7 +434,7 @@ def drawn(**accuracies):
 def test_remarks_stand_right_below_their_row(whole):
     shown = cells(section(whole, "verdict"))
     place = {row[0]: number for number, row in enumerate(shown)}
-    assert shown[place["onnx.int8"] + 1] == ["⚠ 1.3× slower than onnx.fp32, its float twin"]
+    assert shown[place["onnx.int8"] + 1] == ["⚠ 1.3× slower than onnx.fp32, its float baseline"]
     assert shown[place["torch.int8"] + 1] == [f"⚠ 2 of its layers stayed in float: {', '.join(thorough.EXCLUDED)}"]
     assert shown[place["torch.x86"] + 1] == ["⚠ can't run on haswell: needs AVX512"]
     assert shown[place["onnx.u8s8 ship"] + 1][0].startswith("⚠ 84.2 % on haswell, 88.0 % here")
