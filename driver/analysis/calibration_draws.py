@@ -1,4 +1,4 @@
-"""What the draw of the calibration set does to a recipe: spread over several draws, and accuracy against their size."""
+"""How much a recipe depends on its calibration set: the spread over several draws, and accuracy against their size."""
 
 from collections.abc import Iterator, Sequence
 
@@ -28,7 +28,7 @@ def summarize_draws(evaluation: Evaluation, variant: str, reference: float | Non
 
 
 def collect_curve(evaluation: Evaluation, variant: str) -> tuple[Point, ...]:
-    """Accuracy of `variant` against the size of its calibration set, as far as there are answers."""
+    """The headline metric of `variant` by the size of its calibration set, for the sizes that have answers."""
     points = []
     for name, draw in iterate_further_draws(evaluation.evidence, variant):
         answer = evaluation.evaluated_answer(name) if draw.startswith("n") else None

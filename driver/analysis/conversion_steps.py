@@ -1,4 +1,4 @@
-"""The way of the model from variant to variant, and what was lost in each conversion step."""
+"""The conversion steps between variants, and what each of them lost."""
 
 from driver.analysis.artifacts import Evidence, recipe, variants
 from driver.analysis.evaluation import Answer, Evaluation, compute_headline

@@ -70,7 +70,7 @@ def read_value(row: Variant, name: str) -> float | None:
 
 
 def compute_loss(row: Variant, name: str) -> float | None:
-    """By how much the headline is worse than the reference's: in points, or in percent of it."""
+    """By how much the headline metric is worse than the reference's: in points, or in percent of it."""
     metric = row.headline
     if metric is None or metric.loss is None:
         return None
@@ -98,7 +98,7 @@ def check_bound(row: Variant, name: str, bound: Bound, point: float) -> Iterator
 
 
 def compute_interval(row: Variant, name: str, confidence: float) -> tuple[float, float]:
-    """Of the metric, at `confidence`."""
+    """The ends of the metric's interval at `confidence`."""
     from driver.analysis import statistics  # noqa: PLC0415 - SciPy takes half a second to import
 
     if not metric_specs.spec_of(row.headline).counted:

@@ -22,7 +22,7 @@ from shared.measure import predictions
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder, with what was said of it and every answer of every variant."""
+    """A run: its comparison and the answers of every variant."""
 
     name: str
     comparison: Comparison
@@ -72,7 +72,7 @@ def check_samples(artifact: Path) -> None:
 
 
 def read_outputs(folder: Path, comparison: Comparison, number: int, count: int) -> dict[str, Array]:
-    """What each variant answered, of the output of this number."""
+    """The output of this number of each variant, by the variant's name."""
     outputs = {}
     for row in comparison.variants:
         path = find_artifact(folder / row.image, f"predictions.{row.name}", comparison)

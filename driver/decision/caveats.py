@@ -1,4 +1,4 @@
-"""What goes with a decision: a test set that is too small to tell, and what becomes of the file on other CPUs."""
+"""The caveats of a decision: a test set that is too small, and how the file does on other CPUs."""
 
 from collections.abc import Sequence
 

@@ -10,7 +10,7 @@ LEAST_FACTOR = 0.05  # a smaller difference of times is none, whatever the noise
 
 
 def is_worse(row: Variant) -> bool:
-    """By the task's paired test, and by more than matters."""
+    """Is the headline metric significantly worse than the reference's, by more than its margin?"""
     return row.headline is not None and metric_specs.is_significant_loss(row.headline, SIGNIFICANT)
 
 

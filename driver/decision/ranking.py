@@ -96,7 +96,7 @@ def select_front(rows: Sequence[Variant]) -> list[Variant]:
 
 
 def rank_value(row: Variant) -> float:
-    """Or what the task has instead, such that higher is better: the mean over the draws, where there are several."""
+    """The headline metric such that higher is better: the mean over the draws, where there are several."""
     headline = row.headline
     if headline is None:
         return NOTHING

@@ -223,7 +223,7 @@ def alternative_sentence(alternative: Alternative | None) -> str:
 
 
 def price_parts(price: Price) -> list[str]:
-    """`4.0× faster`, `3.0× smaller`; a size that is the same to a tenth is not told."""
+    """`4.0× faster`, `3.0× smaller`; a size that is the same to a tenth is left out."""
     parts = []
     if price.within_noise:
         parts.append("no faster (within the noise)")

@@ -68,7 +68,7 @@ def draw_plots(comparison: Comparison, page_data: PageData) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class ChangedSample:
-    """A changed image: its picture, "" where the test images aren't there, and what is said of it."""
+    """A changed image: its picture, "" where the test images aren't there, and its description."""
 
     item: Changed
     picture: str
