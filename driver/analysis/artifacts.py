@@ -57,7 +57,7 @@ class Evidence:
         return self._contents[name].get(file) if self.path(name) is not None else None
 
     def problem(self, name: str) -> str:
-        """Why what is sealed there isn't as its stage declares it; "" where it is, and where nothing is."""
+        """Why the artifact isn't as its stage declares it; "" where it is, and where nothing is."""
         manifest = self.manifest(name)
         if manifest is not None and name not in self._problems:
             self._problems[name] = ""
@@ -154,7 +154,7 @@ class Evidence:
         return tuple(map(samples.mapped, samples.inputs(path))) if path else None
 
     def outputs(self, variant: str) -> Batch | None:
-        """The raw answers, mapped: an array an output of the model. None where there are none that can be judged."""
+        """The raw answers, mapped: an array an output of the model. None where there are none that can be evaluated."""
         path = self.path(PREDICTIONS + variant)
         return None if path is None or self.problem(variant) else self._mapped(path)
 

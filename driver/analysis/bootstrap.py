@@ -48,7 +48,7 @@ def draw_weights(random: np.random.Generator, samples: int, resamples: int) -> D
 
 
 def compute_values(metrics: Mapping[str, WeightedMetric], samples: int) -> dict[str, float]:
-    """Of all samples, each once."""
+    """The value of each metric on all samples, each once."""
     once = np.ones((samples, 1))
     return {name: float(metric(once)[0]) for name, metric in metrics.items()}
 

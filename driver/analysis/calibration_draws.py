@@ -1,4 +1,4 @@
-"""What the draw of the calibration set does to a recipe: spread over several draws, and accuracy against their size."""
+"""How much a recipe depends on its calibration set: the spread over several draws, and accuracy against their size."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,13 +12,13 @@ from driver.analysis.results import SIGNIFICANT, Draws, Interval, Point
 
 def summarize_draws(evaluation: Evaluation, variant: str, reference: float | None) -> Draws | None:
     """Of `variant` on all draws that have answers; None where it was drawn once. `reference` is its accuracy, 0-1, or
-    its figure by the task.
+    its headline metric.
     """
     names = [
         variant,
         *(name for name, draw in iterate_further_draws(evaluation.evidence, variant) if draw.startswith("d")),
     ]
-    answers = [answer for name in names if (answer := evaluation.judged_answer(name)) is not None]
+    answers = [answer for name in names if (answer := evaluation.evaluated_answer(name)) is not None]
     if len(names) == 1 or len(answers) != len(names):
         return None
     values = [answer.value for answer in answers]
@@ -28,10 +28,10 @@ def summarize_draws(evaluation: Evaluation, variant: str, reference: float | Non
 
 
 def collect_curve(evaluation: Evaluation, variant: str) -> tuple[Point, ...]:
-    """Accuracy of `variant` against the size of its calibration set, as far as there are answers."""
+    """The headline metric of `variant` by the size of its calibration set, for the sizes that have answers."""
     points = []
     for name, draw in iterate_further_draws(evaluation.evidence, variant):
-        answer = evaluation.judged_answer(name) if draw.startswith("n") else None
+        answer = evaluation.evaluated_answer(name) if draw.startswith("n") else None
         if answer is not None:
             metric = compute_headline(answer)
             span = metric.interval or Interval(metric.value, metric.value)
@@ -49,7 +49,7 @@ def iterate_further_draws(evidence: Evidence, variant: str) -> Iterator[tuple[st
 def are_indistinguishable(one: Sequence[float], other: Sequence[float]) -> bool:
     """Do two recipes differ by no more than the draws' noise? `one` and `other` have an accuracy a draw, in one order.
 
-    Student's t-test for pairs, since both saw the same draws. With a single draw each, only the same figure is equal.
+    Student's t-test for pairs, since both saw the same draws. With a single draw each, only the same value is equal.
     Beside several draws, a single accuracy is that of a recipe which needs no calibration: the same in each draw.
     """
     count = max(len(one), len(other))

@@ -1,4 +1,4 @@
-"""The figures of a classification: accuracy, classes, confusion and calibration, and what of it changed."""
+"""The metrics of a classification: accuracy, classes, confusion and calibration, and what of it changed."""
 
 from dataclasses import replace
 from typing import Any
@@ -19,7 +19,7 @@ def describe_classes(row: Variant, own: Answer, base: Answer | None) -> Variant:
 
 
 def count_classes(own: Answer) -> dict[str, Any]:
-    """What the answers say by themselves: calibration error, and a count for each class."""
+    """The fields of a row that need no reference: calibration error, counts of each class, confusion."""
     labels, top = own.classes, own.top
     classes = tasks.count_classes(own.outputs)
     table = statistics.confusion_matrix(top, labels, classes).tolist() if classes <= IN_JSON else []
@@ -32,7 +32,7 @@ def count_classes(own: Answer) -> dict[str, Any]:
 
 
 def compare_classes(row: Variant, base: Answer, own: Answer) -> Variant:
-    """The row with its pairs and the classes that lose."""
+    """The row with its pairs and the classes that lose, compared with `base`."""
     classes = tasks.count_classes(own.outputs)
     losing = statistics.find_losing_classes(base.right, own.right, own.classes, classes)
     return replace(

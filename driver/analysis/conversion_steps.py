@@ -1,4 +1,4 @@
-"""The way of the model from variant to variant, and what was lost in each conversion step."""
+"""The conversion steps between variants, and what each of them lost."""
 
 from driver.analysis.artifacts import Evidence, recipe, variants
 from driver.analysis.evaluation import Answer, Evaluation, compute_headline
@@ -33,7 +33,7 @@ def compare_answers(
     drift = other.drift_from(one)
     if one.truth.spec.has_classes:
         return ConversionStep(change, before, step.output, tools, drift, other.pair_with(one))
-    metric = compute_headline(other, one) if one.truth.judges else None
+    metric = compute_headline(other, one) if one.truth.can_evaluate else None
     return ConversionStep(change, before, step.output, tools, drift, None, metric)
 
 
@@ -64,7 +64,7 @@ def describe_quantization(step: Step) -> Quantization:
 def find_origin(evidence: Evidence, step: Step) -> tuple[str, tuple[str, ...]]:
     """The variant before `step`'s, "" for the first, and the tools in between, each with its version.
 
-    A quantized variant is held against the float one of its own framework: what its converter lost is another step.
+    A quantized variant is compared with the float one of its own framework: what its converter lost is another step.
     """
     steps = {item.output: item for item in evidence.plan.steps}
     names = {item.output for item in variants(evidence.plan)}

@@ -13,13 +13,13 @@ from shared.emulation import emulation
 
 
 def compare_runs(evaluation: Evaluation, variant: str) -> tuple[Emulated, ...]:
-    """One for each CPU that gave answers; of a task without labels these are held against the reference's."""
+    """One for each CPU that gave answers; of a task without labels these are compared with the reference's."""
     return tuple(iterate_runs(evaluation, variant))
 
 
 def iterate_runs(evaluation: Evaluation, variant: str) -> Iterator[Emulated]:
     evidence = evaluation.evidence
-    folder, here = evidence.path(f"emulation.{variant}"), evaluation.judged_answer(variant)
+    folder, here = evidence.path(f"emulation.{variant}"), evaluation.evaluated_answer(variant)
     if folder is None or here is None:
         return
     indices = np.load(folder / emulation.INDICES)

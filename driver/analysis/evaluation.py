@@ -1,4 +1,4 @@
-"""Evaluation by task: what each variant's outputs are held against, and the metrics that follow.
+"""Evaluation by task: what each variant's outputs are compared with, and the metrics that follow.
 
 A metric that is a share of right answers has Wilson's interval, and against a reference Newcombe's with McNemar's test
 (driver/analysis/statistics.py). All others have those of the paired bootstrap (driver/analysis/bootstrap.py). Which
@@ -31,10 +31,10 @@ PERCENT = 100
 
 @dataclass(frozen=True)
 class Truth:
-    """What answers to one set of samples are judged by.
+    """What answers to one set of samples are evaluated by.
 
-    `inputs` are the model's first ones, mapped; `reference` has the outputs of the variant that the others are held
-    against. `logits`: are the outputs logits? The reference tells, where it has answers.
+    `inputs` are the model's first ones, mapped; `reference` has the outputs of the variant that the others are compared
+    with. `logits`: are the outputs logits? The reference tells, where it has answers.
     """
 
     about: About
@@ -55,8 +55,8 @@ class Truth:
         return TASKS[self.task]
 
     @property
-    def judges(self) -> bool:
-        """Is there anything to judge by?"""
+    def can_evaluate(self) -> bool:
+        """Is there anything to evaluate answers by?"""
         return getattr(self, self.spec.judged_by) is not None
 
     def restrict(self, indices: NDArray[np.int64]) -> "Truth":
@@ -70,7 +70,7 @@ class Truth:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """The judged output of one variant, (samples, …), mapped. What is computed from it is computed once.
+    """The evaluated output of one variant, (samples, …), mapped. What is computed from it is computed once.
 
     So is what follows from it and another variant's: two answers are equal if they are the same object.
     """
@@ -204,10 +204,10 @@ class Answer:
 
 
 class Evaluation:
-    """The answers of an experiment's variants to its sets of samples, each read and judged once.
+    """The answers of an experiment's variants to its sets of samples, each read and evaluated once.
 
-    `reference` names the variant that the others are held against. `misfits` says of variants whose outputs can't be
-    judged why not.
+    `reference` names the variant that the others are compared with. `misfits` says of variants whose outputs can't be
+    evaluated why not.
     """
 
     def __init__(self, evidence: Evidence, reference: str) -> None:
@@ -217,7 +217,7 @@ class Evaluation:
         self._answers: dict[str, Answer | None] = {}
 
     def truth(self, artifact: str = "dataset") -> Truth | None:
-        """What answers to the samples in `artifact` are judged by; None where the samples are not there.
+        """What answers to the samples in `artifact` are evaluated by; None where the samples are not there.
 
         The reference answers the test samples alone.
         """
@@ -227,17 +227,17 @@ class Evaluation:
         return self._truths[artifact]
 
     def answer(self, variant: str) -> Answer | None:
-        """The variant's answers to the samples that its predictions were made of; None where none can be judged."""
+        """The variant's answers to the samples that its predictions were made of; None where none can be evaluated."""
         if variant not in self._answers:
-            self._answers[variant] = self._judge(variant)
+            self._answers[variant] = self._evaluate(variant)
         return self._answers[variant]
 
-    def judged_answer(self, variant: str) -> Answer | None:
-        """The same, None also where there is nothing to judge them by."""
+    def evaluated_answer(self, variant: str) -> Answer | None:
+        """The same, None also where there is nothing to evaluate them by."""
         answer = self.answer(variant)
-        return answer if answer is not None and answer.truth.judges else None
+        return answer if answer is not None and answer.truth.can_evaluate else None
 
-    def _judge(self, variant: str) -> Answer | None:
+    def _evaluate(self, variant: str) -> Answer | None:
         artifact = self.evidence.plan.step(f"predictions.{variant}").inputs[1]
         truth, outputs = self.truth(artifact), self.evidence.outputs(variant)
         if truth is None or outputs is None:
@@ -266,7 +266,7 @@ def load_truth(evidence: Evidence, reference: str = "", artifact: str = "dataset
 
 
 def find_misfit(truth: Truth, outputs: Array | None) -> str:
-    """Why the judged output of a variant can't be held against the reference's, or the labels where there is none."""
+    """Why the evaluated output of a variant can't be compared with the reference's, or else with the labels."""
     if outputs is None:
         return f"its predictions have no output {truth.about.judged}, which is judged"
     if truth.reference is not None:
@@ -281,8 +281,8 @@ def find_misfit(truth: Truth, outputs: Array | None) -> str:
 
 def compute_metrics(answer: Answer, base: Answer | None) -> tuple[Metric, ...]:
     """All metrics of the task, the headline first, each against `base`."""
-    held_against = None if answer.truth.spec.judged_by == "reference" else base  # it is held against it already
-    return tuple(compute_metric(name, answer, held_against) for name in answer.computations)
+    baseline = None if answer.truth.spec.judged_by == "reference" else base  # it is compared with it already
+    return tuple(compute_metric(name, answer, baseline) for name in answer.computations)
 
 
 def compute_headline(answer: Answer, base: Answer | None = None) -> Metric:

@@ -6,6 +6,6 @@ from shared.sensitivity.layer_errors import Sensitivity
 
 
 def read_explanation(evidence: Evidence, variant: str) -> Sensitivity | None:
-    """What is known of `variant`, if it was explained."""
+    """The layer errors of `variant`; None where nobody ran `explain` on it."""
     sensitivity: Sensitivity | None = evidence.content(f"explain.{variant}", layer_errors.FILE)
     return sensitivity

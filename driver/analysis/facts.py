@@ -36,7 +36,7 @@ class Price:
     """What a variant costs against another one.
 
     `speed` is the other's p50 divided by this one's (above 1: faster), `size` the other's bytes divided by this one's
-    (above 1: smaller); None where one of the two has no such figure. `within_noise`: the difference of the timings is
+    (above 1: smaller); None where one of the two has no such number. `within_noise`: the difference of the timings is
     no larger than their noise.
     """
 

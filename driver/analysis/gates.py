@@ -50,11 +50,11 @@ def check_names(limits: Gates, task: str, rows: Sequence[Variant]) -> None:
             if name not in TASKS[task].gates:
                 why = " (there are no labels)" if TASKS[task].judged_by == "reference" else ""
                 raise CrossquantError(
-                    f"gates.{kind}.{name}: the task is {task}{why}, which has no such figure; "
+                    f"gates.{kind}.{name}: the task is {task}{why}, which has no such metric; "
                     f"its gates are {', '.join(TASKS[task].gates)}"
                 )
             if name in NEEDS and evaluated and all(read_value(row, name) is None for row in evaluated):
-                raise CrossquantError(f"gates.{kind}.{name}: this figure needs {NEEDS[name]}: take the gate out")
+                raise CrossquantError(f"gates.{kind}.{name}: this metric needs {NEEDS[name]}: take the gate out")
 
 
 def read_value(row: Variant, name: str) -> float | None:
@@ -70,7 +70,7 @@ def read_value(row: Variant, name: str) -> float | None:
 
 
 def compute_loss(row: Variant, name: str) -> float | None:
-    """By how much the headline is worse than the reference's: in points, or in percent of it."""
+    """By how much the headline metric is worse than the reference's: in points, or in percent of it."""
     metric = row.headline
     if metric is None or metric.loss is None:
         return None
@@ -98,7 +98,7 @@ def check_bound(row: Variant, name: str, bound: Bound, point: float) -> Iterator
 
 
 def compute_interval(row: Variant, name: str, confidence: float) -> tuple[float, float]:
-    """Of the metric, at `confidence`."""
+    """The ends of the metric's interval at `confidence`."""
     from driver.analysis import statistics  # noqa: PLC0415 - SciPy takes half a second to import
 
     if not metric_specs.spec_of(row.headline).counted:

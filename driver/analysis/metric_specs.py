@@ -1,4 +1,4 @@
-"""What each figure is called, which way is better, how it is written, and how much of it matters."""
+"""What each metric is called, which way is better, how it is written, and how much of it matters."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ class MetricSpec:
     has no `form`, since it may be of any magnitude, with so many significant digits.
 
     A loss of no more than `margin` matters to nobody: resampling tells differences of the last bit from nothing. It is
-    in the figure's own unit, or where it is `relative` a share of the reference's figure. None for accuracy: there
+    in the metric's own unit, or where it is `relative` a share of the reference's metric. None for accuracy: there
     only an answer that is another one counts. `counted`: it is a share of right answers, whose interval and test are
     those of counts. `word` is what a sentence calls it, where that is not the label.
     """
@@ -113,8 +113,8 @@ METRIC_SPECS = {
     "accuracy": MetricSpec("top-1", "accuracy", "higher", "%", "{:.2f}", 0.0, counted=True, word="accuracy"),
     "top5": MetricSpec("top-5", "top-5 accuracy", "higher", "%", "{:.2f}", 0.0, counted=True),
     "map": make_share_spec("mAP", "mean average precision"),
-    "f1": make_share_spec("F1", "F1 of all labels in one heap, at 0.5"),
-    "f1_macro": make_share_spec("F1 macro", "mean of each label's F1, at 0.5"),
+    "f1": make_share_spec("F1", "micro-averaged F1, at 0.5"),
+    "f1_macro": make_share_spec("F1 macro", "macro-averaged F1, at 0.5"),
     "mae": make_error_spec("MAE", "mean absolute error"),
     "rmse": make_error_spec("RMSE", "root of the mean squared error"),
     "r2": MetricSpec("R²", "coefficient of determination"),
@@ -142,7 +142,7 @@ def format_short(metric: Metric | None, value: float) -> str:
 
 
 def least_loss(name: str, reference: float) -> float:
-    """The least loss that matters, where the reference has this figure."""
+    """The least loss that matters, where the reference has this value."""
     spec = METRIC_SPECS[name]
     return spec.margin * (abs(reference) if spec.relative else 1.0)
 
@@ -155,7 +155,7 @@ def is_significant_loss(metric: Metric, level: float) -> bool:
 
 
 def goodness(metric: Metric) -> float:
-    """Of two figures of one name the better one is higher."""
+    """Of two metrics of one name the better one is higher."""
     return metric.value if metric.better == "higher" else -metric.value
 
 

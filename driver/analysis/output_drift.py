@@ -1,4 +1,4 @@
-"""How far two variants' outputs are apart on the same images, whether or not an answer changed.
+"""The difference between two variants' outputs on the same samples, whether or not an answer changed.
 
 Outputs are those of a model's output as the variants gave them, (images, …) float32: of probabilities a row may sum to
 1 only nearly, and logits are logits. Arrays may be mapped: they are read in blocks.
@@ -21,7 +21,7 @@ Classes = NDArray[np.integer[Any]]
 def compute_drift(reference: Floats, variant: Floats, classes: bool = True, logits: bool | None = None) -> Drift:
     """Of outputs that are `classes`, by their top-1 too. ValueError where they are not of the same images and shape.
 
-    `logits`: is the reference of logits? None where that is still to be found out, which takes a look at all of it.
+    `logits`: is the reference of logits? None: it is computed, which reads all of it.
     """
     if reference.shape != variant.shape:
         raise ValueError(f"outputs of {reference.shape} and {variant.shape}: give both of the same images and classes")

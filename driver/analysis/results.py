@@ -49,7 +49,7 @@ class Paired:
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure of the task, with its 95% interval, and against the reference where there is one to hold it against.
+    """A metric of the task, with its 95% interval, and compared with the reference's where there is one.
 
     Shares are 0-1. `delta` is variant less reference, `delta_interval` its 95% interval, `p_value` two-sided for
     "neither is better", both of the same samples through both; `p_holm` is corrected, in a family.
@@ -194,7 +194,7 @@ class Draws:
 
 @dataclass(frozen=True)
 class Point:
-    """Accuracy, 0-1, of a recipe that was calibrated with `images` images; judged by the selection set.
+    """Accuracy, 0-1, of a recipe that was calibrated with `images` images; evaluated on the selection set.
 
     Of another task than classification, its headline metric.
     """
@@ -237,7 +237,7 @@ class Emulated:
 class Variant:
     """A row. What is not known is None.
 
-    `metrics` has all metrics of the task, the headline first: it is what the variant is judged by. `paired` (of
+    `metrics` has all metrics of the task, the headline first: it decides about the variant. `paired` (of
     classes) and `drift` are against the reference; `ece` is the expected calibration error, 0-1; `classes` has a count
     for each class, `confusion` a row a label and a column an answer (of at most 100 classes), `confused` of many
     classes the pairs that are confused most. `outputs` has every output of a model that has several. `in_float` names
@@ -282,7 +282,7 @@ class Variant:
 
     @property
     def headline(self) -> Metric | None:
-        """What the variant is judged by."""
+        """The metric that decides about the variant."""
         return self.metrics[0] if self.metrics else None
 
     def metric(self, name: str) -> Metric | None:
@@ -329,7 +329,7 @@ class Noise:
 class Gate:
     """`figure` of `variant` is `value`, and must be at least or at most `limit` (`bound`: min or max).
 
-    With a `confidence`, `value` is the worse end of the figure's interval at that confidence.
+    With a `confidence`, `value` is the worse end of the metric's interval at that confidence.
     """
 
     variant: str
@@ -345,11 +345,11 @@ class Gate:
 class Comparison:
     """`comparison.json`.
 
-    `dataset` says what was judged on: its name, how many samples, what a person calls them (`unit`), and the task.
+    `dataset` says what was evaluated on: its name, how many samples, what a person calls them (`unit`), and the task.
     `failures` has the stages that make no row, such as latency, and have no result; `warnings` what makes the timings
-    doubtful, and that answers came from another CPU; `decision` is None where nothing was judged; `digests` the digest
-    of each artifact that was looked at; `evidence` one digest of all this was made from. `not_held` are the gates on
-    quantized variants that saturated rows are not held to, since the experiment has others for them.
+    doubtful, and that answers came from another CPU; `decision` is None where nothing was evaluated; `digests` the
+    digest of each artifact that was looked at; `evidence` one digest of all this was made from. `not_held` are the
+    gates on quantized variants that saturated rows are not held to, since the experiment has others for them.
     """
 
     schema: Literal[2]

@@ -17,7 +17,7 @@ from shared.measure.instructions import FILE, Cpu
 
 
 def add_saturation(evidence: Evidence, row: Variant) -> Variant:
-    """The quantized row with `cpu_invariant` and `saturated`."""
+    """The quantized row with its fields `cpu_invariant` and `saturated`."""
     step = evidence.plan.step(row.name)
     stage = recipes.find_maker(step)
     if stage is None:

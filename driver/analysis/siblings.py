@@ -1,7 +1,7 @@
 """Rows whose outputs are much further from float than those of other files of the experiment that round as much.
 
 Recipes differ by some decibels. Where one differs by far more, the file is likely wrong and not only rounded: a tool
-has mixed up two tensors, or a range is of something else. A task's own figure may not show it: it looks at one output,
+has mixed up two tensors, or a range is of something else. A task's own metric may not show it: it looks at one output,
 and at a classification's answers alone.
 
 Every framework's files are compared, since a fault of a tool is in all that it makes. A file that rounds less (weights

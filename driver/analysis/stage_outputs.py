@@ -39,8 +39,8 @@ class Unusable(CrossquantError):
 
 @dataclass(frozen=True)
 class ConversionReport:
-    """Of `quantized.json` and `conversion.json` what is told: why another way was taken, what was rewritten for it, and
-    how many operators of how many are quantized.
+    """What the driver reads of `quantized.json` and `conversion.json`: why another method was used, what was rewritten
+    for it, and how many operators of how many are quantized.
     """
 
     reason: str = ""
@@ -51,7 +51,7 @@ class ConversionReport:
 
 @dataclass(frozen=True)
 class ExcludedLayers:
-    """Of `excluded.json`: the layers that are left in float, and does the limit hold?"""
+    """What the driver reads of `excluded.json`: the layers that stay in float, and whether the limit holds."""
 
     layers: tuple[str, ...]
     holds: bool
@@ -225,7 +225,7 @@ def check_emulated(folder: Path, files: Collection[str], summary: emulation.Summ
 
 
 def select_evaluated_output(outputs: Batch, about: About) -> Array | None:
-    """The output that the task judges, if the model has it."""
+    """The output that the task evaluates, if the model has it."""
     return outputs[about.judged] if 0 <= about.judged < len(outputs) else None
 
 

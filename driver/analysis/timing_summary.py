@@ -16,7 +16,7 @@ BUSY_CORES, STOLEN, SLOWED = 0.1, 0.01, 0.8  # beyond which a machine was too bu
 
 
 def summarize_timings(passes: Sequence[Timings]) -> dict[str, tuple[Timing, ...]]:
-    """The table of each variant, by batch size and threads: the median over the passes of each pass's figure."""
+    """The table of each variant, by batch size and threads: the median over the passes of each pass's percentiles."""
     grouped: dict[tuple[str, int, int], list[Samples]] = defaultdict(list)
     for timings_of_pass in passes:
         once = {
@@ -43,7 +43,7 @@ def milliseconds(samples: Samples) -> NDArray[np.float64]:
 
 
 def select_columns(table: Sequence[Timing]) -> dict[str, Any]:
-    """The figures of the main table: a call at batch 1, and images a second at the larger batch; one thread each."""
+    """The columns of the main table: a call at batch 1, and images a second at the larger batch; one thread each."""
     single = [timing for timing in table if timing.threads == 1]
     columns: dict[str, Any] = {"timings": tuple(table)}
     for timing in sorted(single, key=lambda timing: timing.batch):

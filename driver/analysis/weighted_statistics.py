@@ -80,7 +80,7 @@ def cosine(signal: Doubles, power: Doubles, product: Doubles) -> WeightedMetric:
 
 
 def f1(predicted: Flags, positive: Flags, macro: bool) -> WeightedMetric:
-    """2 TP / (found + positive): of all labels in one heap, or the mean of each label's; 0 where there is neither."""
+    """2 TP / (predicted + positive), micro-averaged or macro-averaged over the labels; 0 where there is neither."""
     hits, named = predicted & positive, predicted.astype(np.float64) + positive
 
     def metric(means: Doubles) -> Doubles:

@@ -1,4 +1,4 @@
-"""One comparison from the raw evidence: every figure of every framework by the same code."""
+"""One comparison from the raw evidence: every metric of every framework by the same code."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ Timings = Mapping[str, tuple[Timing, ...]]  # by variant
 
 
 def compare(evaluation: Evaluation, experiment: Experiment) -> Comparison:
-    """What the volume holds now, judged. A variant that isn't up to date is a row without figures."""
+    """What the volume holds now, evaluated. A variant that isn't up to date is a row without metrics."""
     evidence = evaluation.evidence
     steps = variants(evidence.plan)
     truth = evaluation.truth()
@@ -73,7 +73,7 @@ def compare(evaluation: Evaluation, experiment: Experiment) -> Comparison:
 
 
 def build_row(evaluation: Evaluation, step: Step) -> Variant:
-    """All that is known of one variant but its timings; against the reference, where that has answers."""
+    """The row of one variant without its timings, compared with the reference where that has answers."""
     evidence = evaluation.evidence
     status, reason = evidence.status(step)
     if status == "ok" and step.output in evaluation.misfits:
@@ -82,7 +82,7 @@ def build_row(evaluation: Evaluation, step: Step) -> Variant:
     if manifest := evidence.manifest(step.output):
         variant = replace(variant, size_bytes=compute_size(manifest))
     own, base = evaluation.answer(step.output), evaluation.answer(evaluation.reference)
-    if own is None or not own.truth.judges:
+    if own is None or not own.truth.can_evaluate:
         return variant
     variant = add_metrics(variant, own, base)
     if base is not None:
@@ -92,7 +92,7 @@ def build_row(evaluation: Evaluation, step: Step) -> Variant:
 
 
 def add_metrics(row: Variant, own: Answer, base: Answer | None) -> Variant:
-    """The row with the figures of the task."""
+    """The row with the metrics of the task."""
     row = replace(row, metrics=compute_metrics(own, base))
     if base is not None:
         row = replace(row, drift=own.drift_from(base))
@@ -100,12 +100,12 @@ def add_metrics(row: Variant, own: Answer, base: Answer | None) -> Variant:
 
 
 def compare_outputs(evidence: Evidence, variant: str, reference: str) -> tuple[OutputDrift, ...]:
-    """Of a model that has several."""
+    """The drift of every output of a model that has several."""
     return output_drift.compare_all_outputs(evidence.outputs(reference) or (), evidence.outputs(variant) or ())
 
 
 def add_quantization_results(evaluation: Evaluation, row: Variant) -> Variant:
-    """The row with what other calibration sets and other CPUs make of it, and this one."""
+    """The quantized row with its calibration draws, its runs on other CPUs and its layers in float."""
     if not row.quantized or row.status != "ok" or (headline := row.headline) is None:
         return row
     reference = None if headline.delta is None else headline.value - headline.delta
@@ -127,13 +127,13 @@ def correct_p_values(rows: Sequence[Variant]) -> list[Variant]:
 
 
 def with_metrics(row: Variant, metrics: tuple[Metric, ...]) -> Variant:
-    """The row with corrected metrics. Its pairs are what the headline metric was tested by: one p-value, told twice."""
+    """The row with corrected metrics. Its pairs have the p-value of the headline metric, computed from them."""
     paired = row.paired and replace(row.paired, p_holm=metrics[0].p_holm)
     return replace(row, metrics=metrics, paired=paired)
 
 
 def add_row_warnings(evidence: Evidence, rows: Sequence[Variant], noise: Sequence[Noise]) -> list[Variant]:
-    """The rows with what a reader must know beside the metrics."""
+    """The rows with their warnings and conversion notes."""
     refused = {item.name: cross_cpu.read_refusals(evidence, item.name) for item in rows}
     whole = {item.name: evidence.whole(item.name) for item in rows if item.in_float}
     notes = {item.name: conversion_notes.read_notes(evidence, item.name) for item in rows if item.status == "ok"}
@@ -157,5 +157,5 @@ def add_timings(rows: Sequence[Variant], tables: Mapping[str, Timings], cold: Ma
 
 
 def compute_size(manifest: Manifest) -> int:
-    """Bytes of the file that is shipped."""
+    """The size of the file that is shipped, in bytes."""
     return sum(file.size for name, file in manifest.files.items() if name.startswith("model."))

@@ -22,12 +22,12 @@ from shared.measure import predictions
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder, with what was said of it and every answer of every variant."""
+    """A run: its comparison and the answers of every variant."""
 
     name: str
     comparison: Comparison
     truth: Truth
-    outputs: dict[str, Array]  # what the task judges
+    outputs: dict[str, Array]  # what the task evaluates
 
     @cached_property
     def answers(self) -> dict[str, Answer]:
@@ -72,7 +72,7 @@ def check_samples(artifact: Path) -> None:
 
 
 def read_outputs(folder: Path, comparison: Comparison, number: int, count: int) -> dict[str, Array]:
-    """What each variant answered, of the output of this number."""
+    """The output of this number of each variant, by the variant's name."""
     outputs = {}
     for row in comparison.variants:
         path = find_artifact(folder / row.image, f"predictions.{row.name}", comparison)
@@ -118,9 +118,9 @@ def compare_headlines(before: Run, after: Run) -> dict[str, Metric]:
 
 
 def same_samples(before: Run, after: Run) -> bool:
-    """Can the runs be compared sample by sample: the same task, labels that judge, and the same data?"""
+    """Can the runs be compared sample by sample: the same task, labels to evaluate by, and the same data?"""
     one, other = before.truth, after.truth
-    return (one.task, one.judges, other.judges) == (other.task, True, True) and same_data(before, after)
+    return (one.task, one.can_evaluate, other.can_evaluate) == (other.task, True, True) and same_data(before, after)
 
 
 def same_data(before: Run, after: Run) -> bool:

@@ -25,7 +25,7 @@ def convert(data: dict[str, Any]) -> dict[str, Any]:
     return converted | {
         "schema": 2,
         "variants": [convert_variant(row) for row in data["variants"]],
-        "conversion_steps": [convert_conversion_step(leg) for leg in data["legs"]],
+        "conversion_steps": [convert_conversion_step(step) for step in data["legs"]],
         "noise": [
             {"image": item["image"], "repeat_of": item["twin_of"], "share": item["share"]} for item in data["noise"]
         ],
@@ -35,7 +35,7 @@ def convert(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def convert_variant(row: dict[str, Any]) -> dict[str, Any]:
-    """Without its remarks; the accuracy, which had fields of its own, as the first metric."""
+    """Without its sentences; the accuracy, which had fields of its own, as the first metric."""
     apart = ("remarks", "accuracy", "delta_pp", "interval", "agreement", "max_abs_diff")
     kept = {key: value for key, value in row.items() if key not in apart}
     metrics = [*convert_accuracy(row), *row["metrics"]]
@@ -56,14 +56,14 @@ def convert_accuracy(row: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"name": "accuracy", "value": row["accuracy"], "interval": row["interval"], "better": "higher", **tested}]
 
 
-def convert_conversion_step(leg: dict[str, Any]) -> dict[str, Any]:
+def convert_conversion_step(step: dict[str, Any]) -> dict[str, Any]:
     """Its label `Keras→ONNX` names the two formats. Every quantization has the same one: int8 is assumed."""
-    if leg["kind"] == QUANTIZATION:
+    if step["kind"] == QUANTIZATION:
         change = {"kind": "quantization", "weights": "int8", "activations": "int8", "method": "static"}
     else:
-        source, _, target = leg["kind"].partition("→")
+        source, _, target = step["kind"].partition("→")
         change = {"kind": "conversion", "source": source, "target": target}
-    return {key: value for key, value in leg.items() if key != "kind"} | {"change": change}
+    return {key: value for key, value in step.items() if key != "kind"} | {"change": change}
 
 
 def convert_decision(verdict: dict[str, Any], reference: str) -> dict[str, Any]:

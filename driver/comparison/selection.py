@@ -1,8 +1,8 @@
-"""Choose recipes honestly: ranked on training images that calibrate nothing, the winners' test accuracy told once.
+"""Choose recipes honestly: rank them on training images that calibrate nothing, and test the winners once.
 
-Two experiments come of one. `NAME.select` has many recipes, several draws and the selection set as its judge;
-`NAME.selected` has the winners, and the test set as its judge. Both are files in volumes/inputs/, to be looked at, run
-and reported like any other.
+Two experiments come of one. `NAME.select` has many recipes, several draws and is evaluated on the selection set;
+`NAME.selected` has the winners, and is evaluated on the test set. Both are files in volumes/inputs/, to be looked at,
+run and reported like any other.
 """
 
 from collections.abc import Collection, Container, Sequence
@@ -80,7 +80,7 @@ def select_curve(asked: dict[str, Any], winners: Sequence[str]) -> dict[str, Any
 
 
 class PlainDumper(yaml.SafeDumper):
-    """Says everything where it belongs, instead of referring to where it was said before."""
+    """Writes every value in full, without YAML aliases."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True

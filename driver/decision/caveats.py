@@ -1,11 +1,11 @@
-"""What goes with a decision: a test set that is too small to tell, and what becomes of the file on other CPUs."""
+"""The caveats of a decision: a test set that is too small, and how the file does on other CPUs."""
 
 from collections.abc import Sequence
 
 from driver.analysis import statistics
 from driver.analysis.facts import Alternative, HoldsOnCpu, LosesOnCpu, TooFewSamples
 from driver.analysis.results import SIGNIFICANT, Emulated, Variant
-from driver.decision.judgements import compute_price, difference_between, is_worse, milliseconds
+from driver.decision.criteria import compute_price, difference_between, is_worse, milliseconds
 from driver.experiment.model import Gates
 
 POWER = 0.8

@@ -1,4 +1,4 @@
-"""What to ship, and why, as data: rules on the figures of a comparison, each written down and tested.
+"""What to ship, and why, as data: rules on the metrics of a comparison, each written down and tested.
 
 1. A variant is sound if its status is `ok` and all its gates hold, those included that the experiment doesn't hold it
    to on a CPU where its products saturate.
@@ -7,14 +7,15 @@
    worse, by more than the margin in driver/analysis/metric_specs.py, and the paired bootstrap that gives p.
 3. Of the sound variants that are not significantly worse, the fastest at batch 1 on one thread is shipped. Those within
    the noise of the timings count as equally fast: of them the smallest file wins, then the higher accuracy.
-4. Every other variant is told why not: its status, a gate, a significant loss, or that it is slower.
+4. Every other variant has a reason why it was not chosen: its status, a gate, a significant loss, or that it is
+   slower.
 5. Where the test set is too small to tell a drop of the size that the gate allows, the decision says so, and how many
    images would tell.
 6. Where the shipped variant was run on other CPUs too, the decision says what became of it there. Where it gets
    significantly fewer images right on one (McNemar, p < 0.05), the decision offers what doesn't: of the variants that
    were run there and lose nothing, one that is not significantly worse than the reference if there is one, the
    fastest of them.
-7. A quantized variant that is slower than the float one of its framework, beyond the noise, is told so.
+7. A quantized variant that is slower than the float one of its framework, beyond the noise, has a warning.
 8. Without labels only fidelity to the reference is known. The decision says so, and rests on the gates alone:
    a quantized variant without a gate on its fidelity is not shipped, and a float one only if its SQNR is 40 dB or more.
 """
@@ -45,7 +46,7 @@ from driver.analysis.facts import (
 )
 from driver.analysis.results import Gate, Noise, Variant
 from driver.decision import caveats, fidelity_rule
-from driver.decision.judgements import (
+from driver.decision.criteria import (
     compute_price,
     goodness,
     is_negligibly_worse,

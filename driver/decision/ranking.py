@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 from driver.analysis import metric_specs
 from driver.analysis.results import Comparison, Variant
-from driver.decision.judgements import milliseconds
+from driver.decision.criteria import milliseconds
 from shared.numerics import pareto_front
 
 TOLERANCE = 0.001  # of accuracy: less than any selection set of a sensible size can tell; else the metric's margin
-NOTHING = float("-inf")  # where there is nothing to judge by
+NOTHING = float("-inf")  # where there is no metric
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def select_front(rows: Sequence[Variant]) -> list[Variant]:
 
 
 def rank_value(row: Variant) -> float:
-    """Or what the task has instead, such that higher is better: the mean over the draws, where there are several."""
+    """The headline metric such that higher is better: the mean over the draws, where there are several."""
     headline = row.headline
     if headline is None:
         return NOTHING

@@ -18,7 +18,7 @@ from driver.analysis.facts import (
 )
 from driver.analysis.results import Emulated, Noise, Variant
 from driver.decision import fidelity_rule
-from driver.decision.judgements import LEAST_FACTOR, difference_between, goodness, is_worse, milliseconds
+from driver.decision.criteria import LEAST_FACTOR, difference_between, goodness, is_worse, milliseconds
 
 LEAST = float("-inf")  # of a row that has no metric
 
@@ -44,7 +44,8 @@ def add_warnings(
     for row in rows:
         base = by_name.get((whole or {}).get(row.name, ""))
         warnings: list[RowWarning] = [
-            *(() if row.saturated else far.get(row.name, ())),  # what saturates is told why it is far from float
+            # A saturated row has a warning that says why it is far from float.
+            *(() if row.saturated else far.get(row.name, ())),
             *warn_of_saturation(row, rows, (remedies or {}).get(row.name, {})),
             *list_own_warnings(row, by_name.get(f"{row.image}.fp32"), noise, refused.get(row.name, {})),
             *([compute_cost_of_float_layers(row, base)] if base else []),

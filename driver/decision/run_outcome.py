@@ -1,4 +1,4 @@
-"""How a run ended, as data, and the exit code of each outcome: the one place that says what a CI server is told."""
+"""How a run ended, as data, and the exit code of each outcome: the only place that decides about it."""
 
 from typing import Literal
 

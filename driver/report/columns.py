@@ -1,4 +1,4 @@
-"""The columns of the main table, by task: of classes accuracy and what changed, of other tasks their figures."""
+"""The columns of the main table, by task: of classes accuracy and what changed, of other tasks their metrics."""
 
 from collections.abc import Sequence
 
@@ -17,12 +17,12 @@ def names(rows: Sequence[Variant]) -> list[str]:
 
 
 def task_names(comparison: Comparison) -> list[str]:
-    """The same of a task without classes; where no row has any, the one it is judged by."""
+    """The same of a task without classes; where no row has any, its headline metric."""
     return names(comparison.variants) or [comparison.spec.headline]
 
 
 def headings(comparison: Comparison) -> tuple[str, ...]:
-    """Of the table on the terminal and in Markdown; eighty columns have no room for p90 beside three figures."""
+    """Of the table on the terminal and in Markdown; eighty columns have no room for p90 beside three metrics."""
     speed = f"{comparison.unit} /s"
     if comparison.spec.has_classes:
         return (*CLASSES, speed)
@@ -30,7 +30,7 @@ def headings(comparison: Comparison) -> tuple[str, ...]:
 
 
 def metric_headings(comparison: Comparison) -> list[str]:
-    """Of the figures of a task without classes."""
+    """Of the metrics of a task without classes."""
     first, *others = [metric_specs.METRIC_SPECS[name] for name in task_names(comparison)]
     fidelity = not comparison.spec.has_differences
     difference = [] if fidelity else [first.difference_heading]
@@ -39,10 +39,10 @@ def metric_headings(comparison: Comparison) -> list[str]:
 
 
 def cells(comparison: Comparison, row: Variant) -> list[str]:
-    """The row's figures as text, in the order of the headings; its status first where that is not `ok`."""
-    figures = class_cells(row) if comparison.spec.has_classes else metric_cells(comparison, row)
+    """The row's metrics as text, in the order of the headings; its status first where that is not `ok`."""
+    metrics = class_cells(row) if comparison.spec.has_classes else metric_cells(comparison, row)
     prices = price_cells(row)
-    texts = [*figures, *(prices if comparison.spec.has_classes else [*prices[:2], prices[3]])]
+    texts = [*metrics, *(prices if comparison.spec.has_classes else [*prices[:2], prices[3]])]
     return texts if row.status == "ok" else [row.status, *texts[1:]]
 
 
@@ -80,7 +80,7 @@ def difference(metric: Metric | None) -> str:
 
 
 def sqnr(row: Variant) -> str:
-    """Of the judged output."""
+    """Of the evaluated output."""
     if row.drift is None:
         return NONE
     return "exact" if row.drift.sqnr_db is None else f"{row.drift.sqnr_db:.1f}"
@@ -101,6 +101,6 @@ def format_value(value: float | None, form: str) -> str:
 
 
 def headline(comparison: Comparison) -> MetricSpec:
-    """What the variants are judged by."""
+    """The metric that decides about the variants."""
     names = (row.headline.name for row in comparison.variants if row.headline is not None)
     return metric_specs.METRIC_SPECS[next(names, comparison.spec.headline)]

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from driver.analysis.results import Comparison, Variant
-from driver.decision.judgements import goodness, milliseconds
+from driver.decision.criteria import goodness, milliseconds
 
-NOTHING = float("-inf")  # where there is nothing to judge by
+NOTHING = float("-inf")  # where there is no metric
 LINES = 99
 CHARACTERS = 600  # a line: so many lines of it stay below the 65,536 characters that GitHub takes as a comment
 ROWS = 40  # of the table, where there is room for them
-NOTES, REASONS, BROKEN, REMARKS, FOLDED = 5, 6, 6, 6, 8  # lines of the other parts
+RUN_WARNINGS, REASONS, BROKEN, ROW_NOTES, FOLDED = 5, 6, 6, 6, 8  # lines of the other parts
 
 
 def rows(comparison: Comparison, room: int) -> tuple[list[Variant], int]:

@@ -13,7 +13,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a formula begins with, in one
 
 
 def csv_text(comparison: Comparison) -> str:
-    """A line a variant, with every figure that is one number; what there is none of is empty."""
+    """A line a variant, with all that is one number; what there is none of is empty."""
     names = columns.names(comparison.variants)
     rows = [row_cells(row, comparison.unit) | metric_cells(row, names) for row in comparison.variants]
     text = io.StringIO()
@@ -62,7 +62,7 @@ def row_cells(row: Variant, unit: str) -> dict[str, object]:
         "draws_sd": draws and draws.sd,
         "emulated": "; ".join(f"{run.cpu} {format_emulated(row, run)} of {run.images}" for run in row.emulated),
         "in_float": "; ".join(row.in_float),
-        "remarks": "; ".join(phrases.row_notes(row, unit)),
+        "warnings_and_notes": "; ".join(phrases.row_notes(row, unit)),
     }
 
 
@@ -72,7 +72,7 @@ def format_emulated(row: Variant, run: Emulated) -> str:
 
 
 def metric_cells(row: Variant, names: Sequence[str]) -> dict[str, object]:
-    """Each figure of the task, its interval, and the same of its difference to the reference."""
+    """Each metric of the task, its interval, and the same of its difference to the reference."""
     metrics = {metric.name: metric for metric in row.metrics}
     cells: dict[str, object] = {}
     for name in names:

@@ -22,8 +22,8 @@ def show(before: Run, after: Run, console: Console) -> None:
     ):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     spec = columns.headline(after.comparison)
-    figures = (spec.heading, "→", spec.difference_heading, "95%", "p (Holm)", "changed")
-    headings = ("variant", *figures, "size KB", "→", "p50 ms", "→")
+    metric_headings = (spec.heading, "→", spec.difference_heading, "95%", "p (Holm)", "changed")
+    headings = ("variant", *metric_headings, "size KB", "→", "p50 ms", "→")
     table = Table(*headings, box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0, collapse_padding=True)
     for column in table.columns[1:]:
         column.justify, column.no_wrap = "right", True
@@ -82,8 +82,8 @@ def cells(name: str, old: Variant | None, new: Variant | None, test: Metric | No
         tested = [signed(test, test.delta), span(test, test.delta_interval), f"{test.p_holm:.2g}"]
     return [
         name,
-        judged_by(old),
-        judged_by(new),
+        headline_value(old),
+        headline_value(new),
         *tested,
         "–" if moved is None else str(moved),
         size(old),
@@ -102,7 +102,7 @@ def span(test: Metric, interval: Interval | None) -> str:
     return "–" if interval is None else f"{signed(test, interval.low)}…{signed(test, interval.high)}"
 
 
-def judged_by(row: Variant | None) -> str:
+def headline_value(row: Variant | None) -> str:
     if row is None or row.headline is None:
         return "–" if row is None else row.status
     return metric_specs.spec_of(row.headline).bare(row.headline.value)

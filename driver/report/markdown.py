@@ -11,7 +11,7 @@ OTHER_DRAW_HEAD = ["| variant | draws | mean {label} | sd | range | {difference}
 
 
 def markdown_text(comparison: Comparison) -> str:
-    """A page that fits a pull request's comment, however many variants there are: the verdict first."""
+    """A page that fits a pull request's comment, however many variants there are: the decision first."""
     above, below = beginning(comparison), rest(comparison)
     lines = [*above, *table(comparison, comment_limits.LINES - len(above) - len(below)), *below]
     return "\n".join(comment_limits.cut(line) for line in lines) + "\n"
@@ -20,7 +20,7 @@ def markdown_text(comparison: Comparison) -> str:
 def beginning(comparison: Comparison) -> list[str]:
     first = phrases.first_sentence(comparison)
     notes = [f"> **{comment_limits.escaped(note)}**" for note in phrases.run_warnings(comparison)]
-    noted = [line for note in comment_limits.first(notes, comment_limits.NOTES) for line in (note, "")]
+    noted = [line for note in comment_limits.first(notes, comment_limits.RUN_WARNINGS) for line in (note, "")]
     directions = [line for line in (phrases.direction(comparison),) if line]
     return [
         f"# {comment_limits.escaped(phrases.title(comparison))}",
@@ -49,12 +49,12 @@ def rest(comparison: Comparison) -> list[str]:
     if sentence := phrases.not_held(comparison):
         lines += ["", f"- **{sentence}**"]
     lines += ["", *(comment_limits.first(broken, comment_limits.BROKEN) or [phrases.gates_hold(comparison)])]
-    remarked = [
-        f"- `{row.name}`: {comment_limits.escaped(remark)}"
+    row_notes = [
+        f"- `{row.name}`: {comment_limits.escaped(note)}"
         for row in comparison.variants
-        for remark in phrases.row_notes(row, comparison.unit)
+        for note in phrases.row_notes(row, comparison.unit)
     ]
-    lines += ["", *comment_limits.first(remarked, comment_limits.REMARKS)] if remarked else []
+    lines += ["", *comment_limits.first(row_notes, comment_limits.ROW_NOTES)] if row_notes else []
     lines += folded(comparison)
     return [*lines, "", *provenance(comparison)]
 
@@ -102,10 +102,10 @@ def step_lines(comparison: Comparison) -> list[str]:
         sqnr = "–" if step.drift.sqnr_db is None else f"{step.drift.sqnr_db:.1f}"
         by = comment_limits.escaped(", ".join(step.tools)).replace("|", "\\|")
         if step.paired is not None:
-            figures = f"{step.drift.changed} | {step.paired.delta_pp:+.2f} | {sqnr}"
+            cells = f"{step.drift.changed} | {step.paired.delta_pp:+.2f} | {sqnr}"
         else:
-            figures = f"{columns.difference(step.metric)} | {sqnr} | {step.drift.cosine:.5f}"
-        rows.append(f"| `{step.before}` → `{step.after}` | {by} | {figures} |")
+            cells = f"{columns.difference(step.metric)} | {sqnr} | {step.drift.cosine:.5f}"
+        rows.append(f"| `{step.before}` → `{step.after}` | {by} | {cells} |")
     return rows
 
 
@@ -126,5 +126,5 @@ def metric_draw_line(row: Variant, draws: Draws) -> str:
     """Of a task without classes."""
     spec, values = metric_specs.spec_of(row.headline), draws.accuracies
     spread = f"{spec.bare(min(values))}…{spec.bare(max(values))}"
-    figures = (str(len(values)), spec.bare(draws.mean), spec.bare(draws.sd), spread)
-    return f"| `{row.name}` | {' | '.join(figures)} | {spec.signed(draws.delta_pp)} |"
+    cells = (str(len(values)), spec.bare(draws.mean), spec.bare(draws.sd), spread)
+    return f"| `{row.name}` | {' | '.join(cells)} | {spec.signed(draws.delta_pp)} |"

@@ -129,7 +129,7 @@ def slower_sentence(variant: str, reasons: Sequence[SlowerThanFloat]) -> str:
 
 
 def slower_text(warning: SlowerThanFloat) -> str:
-    return f"{warning.factor:.1f}× slower than {warning.baseline}, its float twin"
+    return f"{warning.factor:.1f}× slower than {warning.baseline}, its float baseline"
 
 
 def reason_text(reason: Reason) -> str:
@@ -223,7 +223,7 @@ def alternative_sentence(alternative: Alternative | None) -> str:
 
 
 def price_parts(price: Price) -> list[str]:
-    """`4.0× faster`, `3.0× smaller`; a size that is the same to a tenth is not told."""
+    """`4.0× faster`, `3.0× smaller`; a size that is the same to a tenth is left out."""
     parts = []
     if price.within_noise:
         parts.append("no faster (within the noise)")
@@ -357,7 +357,7 @@ def conversion_note_text(note: ConversionNote) -> str:
 
 
 def row_lines(comparison: Comparison) -> list[str]:
-    """What the rows' metrics don't say, each with the variant's name: the calibration draws, then the remarks."""
+    """What the rows' metrics don't say, each with the variant's name: the calibration draws, then what is noted."""
     drawn = [
         f"{row.name} over {len(row.draws.accuracies)} draws: {spread(row, row.draws)}"
         for row in comparison.variants
@@ -376,7 +376,7 @@ def spread(row: Variant, draws: Draws) -> str:
 
 
 def other_spread(spec: MetricSpec, draws: Draws) -> str:
-    """The same of what another task is judged by."""
+    """The same of another task's headline metric."""
     mean, sd, low, high = map(spec.bare, (draws.mean, draws.sd, min(draws.accuracies), max(draws.accuracies)))
     return f"{spec.label} {mean} ± {sd}, {low}…{high} ({spec.signed(draws.delta_pp)})"
 
@@ -445,7 +445,7 @@ def half_width(images: int, accuracy: float = 0.87) -> float:
 def gates_hold(comparison: Comparison) -> str:
     """For a comparison in which no gate fails."""
     count = len(comparison.gates)
-    return f"All {count} gates hold." if count else "No gate was checked: there is no row that has figures, or no gate."
+    return f"All {count} gates hold." if count else "No gate was checked: there is no row that has metrics, or no gate."
 
 
 def not_held(comparison: Comparison) -> str:

@@ -295,7 +295,7 @@ def pictures(count, seed=0):
     return np.clip(soft + noise, 0, 255).astype(np.uint8)
 
 
-def material(made, **changes):
+def make_page_data(made, **changes):
     text = "# The default experiment\nname: resnet8-cifar10\ncalibration: {images: 1000, seed: 0}\n"
     whole = PageData(changed(made), seconds(made), pictures(200), pictures(1000, 2), text)
     return replace(whole, **changes)

@@ -1,4 +1,4 @@
-"""Volumes written by hand: sealed artifacts and failures as the stages would leave them, with figures of the test's."""
+"""Volumes written by hand: artifacts and failures as the stages would leave them, with numbers of the test's."""
 
 import json
 import pickle
@@ -109,11 +109,11 @@ def answers(wrong: int, sure: float = 0.91) -> np.ndarray:
 
 
 def timings(
-    *names: str, single: Rounds = SINGLE, many: Rounds = MANY, twin: Rounds | None = None, **machine: float
+    *names: str, single: Rounds = SINGLE, many: Rounds = MANY, repeat: Rounds | None = None, **machine: float
 ) -> Timings:
-    """What one start of an image writes: all variants alike, on one thread and on two; the first one's twin as well."""
+    """What a start of an image writes: all variants alike, on one and two threads, and an A/A repeat of the first."""
     found = [
-        Samples(name, batch, threads, twin if name.endswith(REPEAT_SUFFIX) and twin and batch == 1 else rounds)
+        Samples(name, batch, threads, repeat if name.endswith(REPEAT_SUFFIX) and repeat and batch == 1 else rounds)
         for threads in (1, 2)
         for batch, rounds in ((1, single), (BATCH, many))
         for name in (*names, *(first + REPEAT_SUFFIX for first in names[:1]))
@@ -156,10 +156,12 @@ class Volume:
                     (folder / file).write_bytes(content)
                 else:
                     (folder / file).write_text(json.dumps(content))
-            store.publish(folder, final, replace(self._seal(name, refused), files=store.list_files(folder), **changes))
+            store.publish(
+                folder, final, replace(self._make_manifest(name, refused), files=store.list_files(folder), **changes)
+            )
         self.freshness.forget()
 
-    def _seal(self, name: str, refused: str) -> Manifest:
+    def _make_manifest(self, name: str, refused: str) -> Manifest:
         steps = {step.output: step for step in self.plan.steps}
         made = steps.get(name)
         return Manifest(

@@ -1,4 +1,4 @@
-"""Comparisons of thorough experiments: several draws, calibration sizes, other CPUs, explained layers, remarks."""
+"""Comparisons of thorough experiments: several draws, calibration sizes, other CPUs, explained layers, row warnings."""
 
 from dataclasses import replace
 
@@ -55,8 +55,8 @@ def comparison():
 
 
 def thorough(row):
-    twins = {"torch.x86": "torch.int8"}  # the same file but for its engine: the same answers
-    known = draws(replace(row, name=twins.get(row.name, row.name)), 0.0006)
+    same_answers = {"torch.x86": "torch.int8"}  # the same file but for its engine: the same answers
+    known = draws(replace(row, name=same_answers.get(row.name, row.name)), 0.0006)
     in_float = EXCLUDED if row.name == "torch.int8" else ()
     top = CURVES.get(row.name)
     return replace(
@@ -65,7 +65,7 @@ def thorough(row):
 
 
 def hundred():
-    """A sweep of 100 recipes, all drawn, run elsewhere and remarked upon."""
+    """A sweep of 100 recipes, all drawn, run on other CPUs, and with row warnings."""
     made = comparisons.hundred()
     rows = []
     for number, row in enumerate(made.variants):
@@ -105,8 +105,8 @@ def explained():
     return {item.variant: item for item in found}
 
 
-def material(made):
-    return comparisons.material(made, explained=explained())
+def make_page_data(made):
+    return comparisons.make_page_data(made, explained=explained())
 
 
 LONG = "StatefulPartitionedCall/functional_1/conv2d_1/convolution"

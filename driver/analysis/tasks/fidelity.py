@@ -24,7 +24,7 @@ def compute(output: EvaluatedOutput) -> dict[str, Computation]:
 
 
 def check(output: EvaluatedOutput) -> None:
-    """Whatever has the reference's shape can be held against it."""
+    """Whatever has the reference's shape can be compared with it."""
 
 
 METRICS = TaskMetrics(compute, check)

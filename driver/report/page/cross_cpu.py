@@ -22,7 +22,7 @@ def refusals(comparison: Comparison) -> list[tuple[str, str]]:
 
 
 def outcome(row: Variant, run: Emulated) -> Loss:
-    """In words, for what a mark or a colour says is not told to everyone."""
+    """The outcome in words, since not everyone sees marks and colours."""
     if run.agreement is None:
         lost = f"worse by {metric_specs.spec_of(row.headline).bare(run.lost)}"
         return Loss("lost", lost) if run.loses else Loss("kept", "no loss that matters")

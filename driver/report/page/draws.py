@@ -1,4 +1,4 @@
-"""What several draws of the calibration set, and sets of other sizes, say: which recipes can't be told apart."""
+"""Several draws of the calibration set, and sets of other sizes: which recipes can't be told apart."""
 
 from collections.abc import Sequence
 from itertools import combinations

@@ -1,4 +1,4 @@
-"""What the page says of figures that are not counted in classes: the columns of its main table, metrics, outputs."""
+"""What the page says of metrics that are not counted in classes: the columns of its main table, metrics, outputs."""
 
 from dataclasses import dataclass
 
@@ -7,17 +7,17 @@ from driver.analysis.metric_specs import MetricSpec
 from driver.analysis.results import SIGNIFICANT, Comparison, Metric, OutputDrift, Variant
 from driver.report import columns
 
-Cell = tuple[str, str]  # a figure, and what stands below it
+Cell = tuple[str, str]  # a metric, and what stands below it
 
 
 def headings(comparison: Comparison) -> list[str]:
-    """Of the figures in the main table, of a task without classes."""
+    """Of the metrics in the main table, of a task without classes."""
     names = columns.metric_headings(comparison)
     return names if not comparison.spec.has_differences else [*names[:2], "p (Holm)", *names[2:]]
 
 
 def cells(comparison: Comparison, row: Variant) -> list[Cell]:
-    """The same figures, with the intervals of those that are compared."""
+    """The same metrics, with the intervals of those that are compared."""
     plain = [(text, "") for text in columns.metric_cells(comparison, row)]
     if not comparison.spec.has_differences or row.headline is None:
         return plain if not comparison.spec.has_differences else [*plain[:2], ("–", ""), *plain[2:]]

@@ -28,10 +28,10 @@ PARTS = {
 }
 
 
-def page_html(comparison: Comparison, material: PageData) -> str:
+def page_html(comparison: Comparison, page_data: PageData) -> str:
     """The whole page: the same bytes for the same data."""
     style = (TEMPLATES / "style.css").read_text()
-    text: str = load_template().render(c=comparison, m=material, style=style, **draw_plots(comparison, material))
+    text: str = load_template().render(c=comparison, m=page_data, style=style, **draw_plots(comparison, page_data))
     return text
 
 
@@ -46,29 +46,29 @@ def load_template() -> Any:
     return environment.get_template("comparison.html.j2")
 
 
-def draw_plots(comparison: Comparison, material: PageData) -> dict[str, Any]:
+def draw_plots(comparison: Comparison, page_data: PageData) -> dict[str, Any]:
     """All that is not text: plots and pictures."""
     from driver.report.page import thumbnails  # noqa: PLC0415 - Matplotlib takes a second to import
     from driver.report.plots import cross_cpu, draws, layers, pareto, rows  # noqa: PLC0415
 
-    calibration = material.calibration_images
+    calibration = page_data.calibration_images
     return {
         "front_latency": pareto.latency(comparison),
         "front_size": pareto.size(comparison),
-        "spread": rows.latency(comparison, material.seconds),
+        "spread": rows.latency(comparison, page_data.seconds),
         "confidence": rows.calibration(comparison),
         "strip": draws.strip(comparison),
         "curve": draws.curve(comparison),
         "cpus": cross_cpu.draw(comparison),
-        "sensitivity": {name: layers.draw(sensitivity) for name, sensitivity in material.explained.items()},
-        "changed": galleries(comparison, material),
+        "sensitivity": {name: layers.draw(sensitivity) for name, sensitivity in page_data.explained.items()},
+        "changed": galleries(comparison, page_data),
         "sheet": thumbnails.sheet(calibration) if calibration is not None and len(calibration) else None,
     }
 
 
 @dataclass(frozen=True)
 class ChangedSample:
-    """A changed image: its picture, "" where the test images aren't there, and what is said of it."""
+    """A changed image: its picture, "" where the test images aren't there, and its description."""
 
     item: Changed
     picture: str
@@ -82,13 +82,13 @@ class ChangedSample:
         return "now wrong" if self.item.reference_answer == self.item.label else "still wrong"
 
 
-def galleries(comparison: Comparison, material: PageData) -> list[tuple[str, int, list[ChangedSample]]]:
+def galleries(comparison: Comparison, page_data: PageData) -> list[tuple[str, int, list[ChangedSample]]]:
     """For each variant that changed answers its name, how many it changed, and the first of them."""
     names = comparison.dataset.get("classes", [])
-    changed = [(row.name, material.changed.get(row.name, ())) for row in comparison.variants]
+    changed = [(row.name, page_data.changed.get(row.name, ())) for row in comparison.variants]
     changed = [(name, items) for name, items in changed if items]
     most = tables.thumbnails_each(len(changed))
-    images, kind = material.test_images, metric_specs.singular_of(comparison.unit)
+    images, kind = page_data.test_images, metric_specs.singular_of(comparison.unit)
     return [
         (name, len(items), [describe_changed(item, names, images, kind) for item in items[:most]])
         for name, items in changed

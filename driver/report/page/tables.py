@@ -1,4 +1,4 @@
-"""What the page's tables hold: groups, choices and sentences made of a comparison's figures."""
+"""What the page's tables hold: groups, choices and sentences made of a comparison's numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ def thumbnails_each(variants: int) -> int:
 
 
 def has_metrics(row: Variant) -> bool:
-    """Has it figures of its own?"""
+    """Has it metrics or timings of its own?"""
     return row.headline is not None or row.latency_ms is not None
 
 
@@ -102,7 +102,7 @@ def describe_loss(step: ConversionStep) -> Loss:
 
 
 def describe_metric_loss(step: ConversionStep, by: str) -> Loss:
-    """Of a task without classes: lost is a worse figure, by the paired bootstrap and by more than matters."""
+    """Of a task without classes: lost is a worse metric, by the paired bootstrap and by more than matters."""
     if step.drift.sqnr_db is None:
         return Loss("kept", "every output kept, bit for bit")
     noise = f"{step.drift.sqnr_db:.0f} dB"

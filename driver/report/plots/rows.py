@@ -90,7 +90,7 @@ def ridge(axes: Axes, number: int, calls: Calls, colour: str) -> None:
 
 
 def beyond(axes: Axes, number: int, calls: Calls) -> None:
-    """What lies right of the plot is told, so that a few stalled calls don't squeeze all the others."""
+    """Calls beyond the right edge are counted in words, so that a few stalled ones don't squeeze all the others."""
     outside = calls[calls > axes.get_xlim()[1]]
     if len(outside):
         text = f"+ {len(outside)} up to {outside.max():.3g} ms"

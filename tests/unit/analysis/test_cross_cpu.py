@@ -77,7 +77,7 @@ def test_where_every_cpu_refuses_the_stage_gave_the_reasons(volume):
 
 
 @pytest.mark.parametrize("name", ["onnx.int8", "onnx.uint8", "onnx.fp32", "keras.fp32"])
-def test_what_was_not_run_elsewhere_has_nothing_to_tell(volume, name):
+def test_what_was_not_run_on_another_cpu_has_nothing_to_tell(volume, name):
     assert runs(volume, name) == ()
     assert cross_cpu.read_refusals(evidence(volume), name) == {}
 
@@ -88,7 +88,7 @@ def test_answers_of_a_file_that_has_changed_since_are_not_used(volume):
     assert runs(volume) == ()
 
 
-def test_only_what_is_recommended_is_run_elsewhere_by_default(volume):
+def test_only_what_is_recommended_is_run_on_other_cpus_by_default(volume):
     assert volume.plan.step("emulation.onnx.int8").default
     assert not volume.plan.step("emulation.onnx.uint8").default
     without = Volume(replace(volume.experiment, other_cpus=()), with_extra(declarations.load()))

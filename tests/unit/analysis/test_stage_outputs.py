@@ -43,7 +43,7 @@ def evidence(volume: Volume) -> Evidence:
 
 
 def replaced(volume: Volume, name: str, **files: object) -> None:
-    """The files of an artifact replaced, and sealed as the stage would: bytes as they are, all else as JSON or .npy."""
+    """Replace files of an artifact and write its manifest anew: bytes as they are, all else as JSON or .npy."""
     folder = store.artifact_path(volume.plan, name)
     kept = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.name != store.MANIFEST}
     volume.publish(name, kept | files)
@@ -212,7 +212,7 @@ def test_timings_that_are_none_are_told_and_the_other_passes_used(volume, conten
     assert made.variants[1].latency_ms is not None
 
 
-def test_a_pass_without_a_twin_leaves_the_noise_unknown(volume):
+def test_a_pass_without_a_repeat_leaves_the_noise_unknown(volume):
     volume.publish("latency.keras", {"samples.json": {**TIMED, "samples": TIMED["samples"][:1]}})
     made = compare.compare(evaluate(volume), volume.experiment)
     assert "keras" not in [noise.image for noise in made.noise]

@@ -18,7 +18,7 @@ from driver.analysis.facts import NotSignificantlyWorse, OnlyFidelityKnown, Refe
 from driver.analysis.results import Comparison, Interval, Metric
 from driver.analysis.tasks import classification
 from driver.comparison import compare
-from driver.decision import judgements
+from driver.decision import criteria
 from driver.decision.run_outcome import find_exit_code
 from driver.experiment.model import Bound, Gates
 from driver.report import csv_table, files, markdown, phrases
@@ -198,9 +198,9 @@ def test_a_sure_loss_that_matters_to_nobody_is_none():
         volume.variant(name, (case.labels + np.float32(factor) * error, case.outputs[1]))
     made = rows(volume.compare())
     assert figures(made["onnx.u8s8"])["mae"].p_holm < 0.05
-    assert not judgements.is_worse(made["onnx.u8s8"])
-    assert judgements.is_negligibly_worse(made["onnx.u8s8"])
-    assert judgements.is_worse(made["onnx.uint8"])
+    assert not criteria.is_worse(made["onnx.u8s8"])
+    assert criteria.is_negligibly_worse(made["onnx.u8s8"])
+    assert criteria.is_worse(made["onnx.uint8"])
 
 
 def metric(value, delta, p_value, better="lower", name="mae"):
@@ -363,7 +363,7 @@ def test_a_gate_that_the_task_can_not_check_is_an_error(task, figure, known):
 
 def test_a_gate_on_what_these_labels_do_not_tell_is_an_error():
     volume = TaskVolume(task_makers.reconstruction(labelled=False), Gates(quantized={"auc": Bound(min=0.9)})).whole()
-    with pytest.raises(CrossquantError, match=r"^gates.quantized.auc: this figure needs labels of sound samples and"):
+    with pytest.raises(CrossquantError, match=r"^gates.quantized.auc: this metric needs labels of sound samples and"):
         volume.compare()
 
 

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from evidence_makers import BATCH, QUIET, timings
 from pytest import approx
+from variant_makers import accuracy_of, difference_of
 
 from driver.analysis import timing_summary
 from driver.analysis.evaluation import Answer, Truth
 from driver.analysis.facts import BusyMachine, NotInterleaved, SharedMachine, ThrottledMachine
 from driver.analysis.results import Cold, Latency, Noise, Timing, Variant
-from driver.comparison.compare import add_metrics as judge
+from driver.comparison.compare import add_metrics
 from shared.data.samples import About
 from shared.measure.startup import Start
 from shared.measure.timing import REPEAT_SUFFIX, Samples, Timings
@@ -24,9 +25,14 @@ def figures(answers, labels, reference):
     """What a row tells of its accuracy and its drift."""
     truth = Truth(About(), labels, reference=reference)
     own, base = Answer(truth, answers), None if reference is None else Answer(truth, reference)
-    row = judge(Variant("onnx.int8", "onnx", "int8", "ok"), own, base)
-    known = {name: getattr(row, name) for name in ("accuracy", "delta_pp", "agreement", "max_abs_diff")}
-    return {name: value for name, value in known.items() if value is not None}
+    row = add_metrics(Variant("onnx.int8", "onnx", "int8", "ok"), own, base)
+    values = {
+        "accuracy": accuracy_of(row),
+        "delta_pp": difference_of(row),
+        "agreement": row.agreement,
+        "max_abs_diff": row.max_abs_diff,
+    }
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def test_the_reference_against_itself():
@@ -133,13 +139,13 @@ def test_images_a_second_where_the_larger_batch_is_one_image_too():
 
 
 def noisy(*shares):
-    """Passes in which the twin is slower by these shares."""
+    """Passes in which the A/A repeat is slower by these shares."""
     return timing_summary.summarize_timings(
-        [timings("a", "b", single=[[0.01]], twin=[[0.01 * (1 + share)]]) for share in shares]
+        [timings("a", "b", single=[[0.01]], repeat=[[0.01 * (1 + share)]]) for share in shares]
     )
 
 
-def test_noise_is_by_what_the_twin_differs_at_most():
+def test_noise_is_by_what_the_repeat_differs_at_most():
     assert timing_summary.compute_noise("onnx", noisy(0.01, -0.04, 0.02)) == Noise("onnx", "a", approx(0.04))
 
 

@@ -89,12 +89,12 @@ def test_least_latency_is_the_most_accurate_of_those_within_the_noise_of_the_tim
     ],
     ids=["within-the-tolerance", "faster-than-float", "as-fast-is-not-faster", "none-is-faster"],
 )
-def test_recommended_is_the_fastest_of_the_accurate_ones_that_beat_their_float_twin(rows, recommended):
+def test_recommended_is_the_fastest_of_the_accurate_ones_that_beat_their_float_baseline(rows, recommended):
     assert only(*rows).recommended == recommended
     assert only(*rows[::-1]).recommended == recommended
 
 
-def test_without_timings_of_the_float_twin_every_recipe_may_be_recommended():
+def test_without_timings_of_the_float_baseline_every_recipe_may_be_recommended():
     (choice,) = choose(replace(TWIN, latency_ms=None), row("onnx.a", 9.0, 0.87))
     assert choice.recommended == "onnx.a"
 
@@ -128,7 +128,7 @@ def test_winners_are_named_once_each_the_recommended_first():
     assert Choice("onnx", "onnx.a", "onnx.c", "onnx.b", "", ()).winners == ("onnx.b", "onnx.a", "onnx.c")
 
 
-def test_a_safe_twin_is_named_where_there_is_one():
+def test_a_safe_recipe_is_named_where_there_is_one():
     rows = (TWIN, row("onnx.a", 0.4, 0.88), row("onnx.b", 0.5, 0.87), row("onnx.c", 0.45, 0.8))
     (choice,) = ranking.choose(comparisons.comparison(variants=rows, noise=NOISE), {"onnx.b", "onnx.c"})
     assert (choice.recommended, choice.safe) == ("onnx.a", "onnx.b")
@@ -146,7 +146,7 @@ def test_what_has_no_sound_answers_or_no_timings_is_not_chosen():
     assert choose(TWIN, *rows[:3]) == choose(TWIN) == choose() == ()
 
 
-def test_each_image_has_its_own_choice_and_twin():
+def test_each_image_has_its_own_choice_and_baseline():
     rows = [row("torch.fp32", 5.0, 0.88), row("torch.a", 4.0, 0.80), row("onnx.a", 0.5, 0.87)]
     assert [(choice.image, choice.recommended) for choice in choose(TWIN, *rows)] == [
         ("torch", "torch.a"),

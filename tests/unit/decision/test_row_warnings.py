@@ -84,7 +84,7 @@ def test_only_the_cpus_where_it_loses_are_warned_of():
     )
 
 
-def test_what_can_not_run_elsewhere_is_told_with_the_reason():
+def test_what_can_not_run_on_another_cpu_is_told_with_the_reason():
     found = warnings(
         row("onnx.int8"), row("torch.int8"), refused={"torch.int8": {"nehalem": "no AVX2"}, "onnx.int8": {}}
     )

@@ -107,10 +107,10 @@ def test_what_is_left_out_is_counted():
     assert text.count("**gate fails**") == 19 - 13
 
 
-def test_remarks_and_draws_that_are_left_out_are_counted():
+def test_row_notes_and_draws_that_are_left_out_are_counted():
     made = thorough.hundred()
     text = markdown.markdown_text(made)
-    remarks = sum(len(row.warnings) for row in made.variants)
-    assert text.count("of its layers stayed in float") <= comment_limits.REMARKS
-    assert f"- … and {remarks - comment_limits.REMARKS} more" in text
+    warnings = sum(len(row.warnings) for row in made.variants)
+    assert text.count("of its layers stayed in float") <= comment_limits.ROW_NOTES
+    assert f"- … and {warnings - comment_limits.ROW_NOTES} more" in text
     assert left_out(text)[-1] == 98 - comment_limits.FOLDED

@@ -59,7 +59,7 @@ def test_csv_has_a_line_for_each_variant_and_nothing_where_there_is_nothing():
 def test_markdown_has_the_remarks_in_sight_and_the_draws_folded_away():
     lines = markdown.markdown_text(thorough.comparison()).splitlines()
     folded = lines.index("<details><summary>Other draws of the calibration set</summary>")
-    assert lines.index("- `onnx.int8`: 1.3× slower than onnx.fp32, its float twin") < lines.index(
+    assert lines.index("- `onnx.int8`: 1.3× slower than onnx.fp32, its float baseline") < lines.index(
         "<details><summary>Why not the others</summary>"
     )
     assert lines[folded + 4] == "| `onnx.int8` | 5 | 87.79 | 0.04 | 87.76…87.86 | -0.58 |"
@@ -72,8 +72,9 @@ def test_csv_tells_draws_other_cpus_and_remarks():
     assert (found["onnx.int8"]["draws"], found["onnx.int8"]["draws_mean"][:6]) == ("5", "0.8779")
     assert float(found["onnx.int8"]["draws_sd"]) > 0
     assert found["torch.int8"]["in_float"] == "; ".join(thorough.EXCLUDED)
-    assert found["torch.x86"]["remarks"] == "can't run on haswell: needs AVX512"
-    assert {found["keras.fp32"][name] for name in ("draws", "draws_mean", "emulated", "in_float", "remarks")} == {""}
+    assert found["torch.x86"]["warnings_and_notes"] == "can't run on haswell: needs AVX512"
+    empty = ("draws", "draws_mean", "emulated", "in_float", "warnings_and_notes")
+    assert {found["keras.fp32"][name] for name in empty} == {""}
 
 
 def test_csv_of_no_variants_is_a_heading():
@@ -129,7 +130,8 @@ def test_csv_has_no_formula_of_a_foreign_text_and_keeps_numbers_as_they_are():
     )
     first = change(first, delta_pp=-0.5, paired=None)
     (cells, *_) = rows(csv_table.csv_text(comparisons.comparison(variants=(first, *others))))
-    assert (cells["remarks"], cells["reason"], cells["in_float"]) == ("'=HYPERLINK(1); b", "'@SUM(1)", "'-layer")
+    assert (cells["reason"], cells["in_float"]) == ("'@SUM(1)", "'-layer")
+    assert cells["warnings_and_notes"] == "'=HYPERLINK(1); b"
     assert cells["delta_pp"] == "-0.5"
 
 

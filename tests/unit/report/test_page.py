@@ -51,7 +51,7 @@ SECTIONS = [
 
 
 def made(comparison, **changes):
-    return page.page_html(comparison, comparisons.material(comparison, **changes))
+    return page.page_html(comparison, comparisons.make_page_data(comparison, **changes))
 
 
 @cache
@@ -415,7 +415,7 @@ def test_a_confusion_of_many_classes_is_left_to_the_json():
 @pytest.fixture(scope="module")
 def whole():
     made = thorough.comparison()
-    return page.page_html(made, thorough.material(made))
+    return page.page_html(made, thorough.make_page_data(made))
 
 
 def rows_of(text, name):
@@ -435,7 +435,7 @@ def drawn(**accuracies):
 def test_remarks_stand_right_below_their_row(whole):
     shown = cells(section(whole, "verdict"))
     place = {row[0]: number for number, row in enumerate(shown)}
-    assert shown[place["onnx.int8"] + 1] == ["⚠ 1.3× slower than onnx.fp32, its float twin"]
+    assert shown[place["onnx.int8"] + 1] == ["⚠ 1.3× slower than onnx.fp32, its float baseline"]
     assert shown[place["torch.int8"] + 1] == [f"⚠ 2 of its layers stayed in float: {', '.join(thorough.EXCLUDED)}"]
     assert shown[place["torch.x86"] + 1] == ["⚠ can't run on haswell: needs AVX512"]
     assert shown[place["onnx.u8s8 ship"] + 1][0].startswith("⚠ 84.2 % on haswell, 88.0 % here")
@@ -569,14 +569,14 @@ def test_many_explained_variants_are_folded():
     made = thorough.comparison()
     one = thorough.explained()["onnx.u8s8"]
     known = {row.name: replace(one, variant=row.name) for row in made.variants if row.quantized}
-    text = page.page_html(made, comparisons.material(made, explained=known))
+    text = page.page_html(made, comparisons.make_page_data(made, explained=known))
     assert section(text, "layers").count("<summary>Layers of ") == len(known)
 
 
 def test_an_explained_variant_without_layers_says_so():
     made = thorough.comparison()
     found = replace(thorough.explained()["onnx.u8s8"], layers=())
-    text = page.page_html(made, comparisons.material(made, explained={"onnx.u8s8": found}))
+    text = page.page_html(made, comparisons.make_page_data(made, explained={"onnx.u8s8": found}))
     assert "no layers that could be looked at" in section(text, "layers")
 
 
@@ -594,7 +594,7 @@ def test_what_is_clipped_a_little_is_not_nothing():
 
 def test_a_hundred_thorough_variants_make_no_huge_page():
     made = thorough.hundred()
-    text = page.page_html(made, thorough.material(made))
+    text = page.page_html(made, thorough.make_page_data(made))
     assert len(text.encode()) < 4_500_000
     assert "Drawn are the 60 of 196 runs that lose most." in text
     assert "Drawn are the first 12 of 98 variants." in text

@@ -81,7 +81,7 @@ ROW_WARNINGS = [
         f"{FACT}: a recipe with reduce_range: true answers alike on every CPU",
     ),
     (SaturatingProducts("", {}), FACT),
-    (SlowerThanFloat("onnx.fp32", 1.27), "1.3× slower than onnx.fp32, its float twin"),
+    (SlowerThanFloat("onnx.fp32", 1.27), "1.3× slower than onnx.fp32, its float baseline"),
     (LayersInFloat(("conv1", "block.2/add")), "2 of its layers stayed in float: conv1, block.2/add"),
     (LimitNotHeld(), "no choice of layers held max_drop_pp within the trials: this is the best that there was"),
     (
@@ -235,8 +235,8 @@ OUTCOMES = [
         ),
         [
             "Ship onnx.uint8: worse by too little to matter (MAE +0.000625, 95% +0.000100…+0.00484, p = 0.012). "
-            "onnx.uint8 is 1.3× slower than onnx.fp32, its float twin.",
-            "Not onnx.int8: 2.5× slower than onnx.uint8. onnx.int8 is 1.3× slower than onnx.fp32, its float twin.",
+            "onnx.uint8 is 1.3× slower than onnx.fp32, its float baseline.",
+            "Not onnx.int8: 2.5× slower than onnx.uint8. onnx.int8 is 1.3× slower than onnx.fp32, its float baseline.",
         ],
     ),
     (

@@ -38,13 +38,13 @@ def raw(volume):
 
 
 @cache
-def material(task):
+def make_page_data(task):
     return raw(TaskVolume(CASES[task]()).whole())
 
 
 @cache
 def drawn(task):
-    return page.page_html(compared(task), material(task))
+    return page.page_html(compared(task), make_page_data(task))
 
 
 @pytest.fixture(params=CASES)
@@ -153,7 +153,7 @@ def emulated(**known):
 
 
 def test_draws_sizes_and_other_cpus_of_a_regression():
-    text = page.page_html(extended("regression"), material("regression"))
+    text = page.page_html(extended("regression"), make_page_data("regression"))
     words = unescape(Reader(text).text)
     assert "MAE on each draw" in words
     assert "MAE against the number of calibration rows" in words
@@ -206,7 +206,7 @@ def test_pixels_of_any_range(values, pixels):
 def test_many_classes_have_pairs_in_the_place_of_a_table():
     made = comparisons.comparison()
     first = replace(made.variants[0], confused=(Confused(3, 5, 41), Confused(5, 3, 38)))
-    text = page.page_html(replace(made, variants=(first, *made.variants[1:])), comparisons.material(made))
+    text = page.page_html(replace(made, variants=(first, *made.variants[1:])), comparisons.make_page_data(made))
     assert ["cat", "dog", "41"] in cells(section(text, "classes"))
 
 

@@ -92,7 +92,7 @@ def test_a_failed_stage_that_makes_no_row_follows_the_table():
     ("gates", "last"),
     [
         ((GOOD,), "All 1 gates hold."),
-        ((), "No gate was checked: there is no row that has figures, or no gate."),
+        ((), "No gate was checked: there is no row that has metrics, or no gate."),
         ((GOOD, BAD), "gate fails: torch.int8 has drop_pp 2.53, at most 2 is asked for"),
         (
             (replace(GOOD, value=0.84, holds=False),),

@@ -1,4 +1,4 @@
-"""The judgements that a decision rests on, worse and faster, and a variant's difference and price as data."""
+"""The criteria that a decision rests on, worse and faster, and a variant's difference and price as data."""
 
 import math
 
@@ -10,7 +10,7 @@ LEAST_FACTOR = 0.05  # a smaller difference of times is none, whatever the noise
 
 
 def is_worse(row: Variant) -> bool:
-    """By the task's paired test, and by more than matters."""
+    """Is the headline metric significantly worse than the reference's, by more than its margin?"""
     return row.headline is not None and metric_specs.is_significant_loss(row.headline, SIGNIFICANT)
 
 
@@ -26,7 +26,7 @@ def milliseconds(row: Variant) -> float:
 
 
 def goodness(row: Variant, nothing: float = 0.0) -> float:
-    """Of two rows the better one's is higher; `nothing` where there is no metric to judge by."""
+    """Of two rows the better one's is higher; `nothing` where there is no metric."""
     return nothing if row.headline is None else metric_specs.goodness(row.headline)
 
 
