@@ -41,7 +41,7 @@ class Compatibility:
     size: int | None = None
     layers: dict[str, int] = field(default_factory=dict)
     operators: dict[str, int] = field(default_factory=dict)
-    legs: tuple[FrameworkSupport, ...] = ()
+    support: tuple[FrameworkSupport, ...] = ()
     notes: tuple[str, ...] = ()
 
 

@@ -291,9 +291,9 @@ class NoResult:
 
 @dataclass(frozen=True)
 class GateFails:
-    """`figure` is `value`, and must be at least or at most `limit` (`bound`: min or max)."""
+    """`metric` is `value`, and must be at least or at most `limit` (`bound`: min or max)."""
 
-    figure: str
+    metric: str
     bound: Literal["min", "max"]
     limit: float
     value: float

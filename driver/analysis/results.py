@@ -327,13 +327,13 @@ class Noise:
 
 @dataclass(frozen=True)
 class Gate:
-    """`figure` of `variant` is `value`, and must be at least or at most `limit` (`bound`: min or max).
+    """`metric` of `variant` is `value`, and must be at least or at most `limit` (`bound`: min or max).
 
     With a `confidence`, `value` is the worse end of the metric's interval at that confidence.
     """
 
     variant: str
-    figure: str
+    metric: str
     bound: Literal["min", "max"]
     limit: float
     value: float

@@ -40,34 +40,34 @@ def show_examination(freshness: Freshness, output: Output) -> DataReport:
             f"the data can't be looked at: {manifest.reason if manifest else 'the model was not loaded'}"
         )
     path = store.artifact_path(freshness.plan, OUTPUT) / data_report.FILE
-    examination = read_shown(DataReport, path)
+    report = read_shown(DataReport, path)
     if output.json:
-        output.print_json(asdict(examination))
-        return examination
-    show(examination, output.answer)
+        output.print_json(asdict(report))
+        return report
+    show(report, output.answer)
     output.print_line(f"written to {shorten_path(path)}")
-    return examination
+    return report
 
 
-def show(examination: DataReport, console: Console) -> None:
+def show(report: DataReport, console: Console) -> None:
     """Tables, then the findings, the worst first. Names of classes are the user's: no markup in them is obeyed."""
-    console.print(Text(f"{examination.name}: {examination.task}"), highlight=False)
-    console.print(tabulate_ranges(examination))
-    if examination.classes:
-        console.print(tabulate_classes(examination))
+    console.print(Text(f"{report.name}: {report.task}"), highlight=False)
+    console.print(tabulate_ranges(report))
+    if report.classes:
+        console.print(tabulate_classes(report))
     print_line(
         console,
-        f"duplicates: {examination.repeated_train:,} within the training set, "
-        f"{examination.repeated_test:,} within the test set, {examination.leaking:,} in both",
+        f"duplicates: {report.repeated_train:,} within the training set, "
+        f"{report.repeated_test:,} within the test set, {report.leaking:,} in both",
     )
-    if examination.twins.skipped:
-        print_line(console, f"no variants of the preprocessing: {examination.twins.skipped}")
+    if report.preprocessing.skipped:
+        print_line(console, f"no variants of the preprocessing: {report.preprocessing.skipped}")
     else:
-        console.print(tabulate_preprocessing(examination.twins))
-    for kind, style, lines in (("wrong", "bold red", examination.wrong), ("look at", "yellow", examination.warnings)):
+        console.print(tabulate_preprocessing(report.preprocessing))
+    for kind, style, lines in (("wrong", "bold red", report.wrong), ("look at", "yellow", report.warnings)):
         for line in lines:
             console.print(Text(f"{kind}: {line}", style), soft_wrap=True)
-    if not examination.wrong + examination.warnings:
+    if not report.wrong + report.warnings:
         console.print("nothing to complain of")
 
 
@@ -78,9 +78,9 @@ def make_table(*headings: str) -> Table:
     return table
 
 
-def tabulate_ranges(examination: DataReport) -> Table:
+def tabulate_ranges(report: DataReport) -> Table:
     table = make_table("set", "input", "samples", "shape", "dtype", "min", "max", "mean", "NaN")
-    for one in examination.ranges:
+    for one in report.ranges:
         shape = " × ".join(map(str, one.shape))
         values = (f"{value:.4g}" for value in (one.low, one.high, one.mean))
         cells = (one.split, str(one.input), f"{one.samples:,}", shape, one.dtype, *values, f"{one.unsound:,}")
@@ -88,9 +88,9 @@ def tabulate_ranges(examination: DataReport) -> Table:
     return table
 
 
-def tabulate_classes(examination: DataReport) -> Table:
+def tabulate_classes(report: DataReport) -> Table:
     """The largest ones and the smallest ones, where there are many."""
-    table, classes = make_table("class", "train", "test"), examination.classes
+    table, classes = make_table("class", "train", "test"), report.classes
     rows = sorted(classes, key=lambda one: -one.train) if len(classes) > MOST else list(classes)
     for number, one in enumerate(rows):
         if len(rows) > MOST and number == MOST // 2:
@@ -108,7 +108,7 @@ def printable(name: str) -> str:
 def tabulate_preprocessing(variants: PreprocessingVariants) -> Table:
     table = make_table(f"prepared ({variants.samples} test samples)", "score", "")
     table.add_row("as declared", percent(variants.declared or 0.0), "")
-    for variant in sorted(variants.twins, key=lambda one: -one.score):
+    for variant in sorted(variants.variants, key=lambda one: -one.score):
         table.add_row(Text(variant.name), percent(variant.score), Text("better", "yellow") if variant.better else "")
     return table
 

@@ -22,12 +22,12 @@ DISK_BYTES = 10 * 10**9  # the images, their build cache and the volume
 
 @dataclass(frozen=True)
 class Finding:
-    """`mend` is the command that fixes what is lacking, "" where there is none. The JSON answer has these names."""
+    """`fix` is the command that fixes what is lacking, "" where there is none. The JSON answer has these names."""
 
     name: str
     good: bool
     text: str
-    mend: str = ""
+    fix: str = ""
 
 
 def run(arguments: Doctor) -> int:
@@ -47,8 +47,8 @@ def show(listed: Iterable[Finding], console: Console) -> None:
     for finding in listed:
         mark = Text("has   ", "green") if finding.good else Text("lacks ", "bold yellow")
         console.print(mark.append(f"{finding.name:<16}", "bold").append(finding.text, "default"), soft_wrap=True)
-        if finding.mend:
-            console.print(Text(f"      fix: {finding.mend}", "cyan"), soft_wrap=True)
+        if finding.fix:
+            console.print(Text(f"      fix: {finding.fix}", "cyan"), soft_wrap=True)
 
 
 def list_findings() -> Iterator[Finding]:

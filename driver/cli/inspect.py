@@ -81,13 +81,13 @@ def merge_inspections(freshness: Freshness) -> Compatibility:
             raise CrossquantError(f"'{name}' is missing: run it again with --force")
         if read(Manifest, folder / store.MANIFEST).status == "ok":
             inspections.append(load(folder))
-    names = [field.name for field in dataclasses.fields(Compatibility) if field.name != "legs"]
+    names = [field.name for field in dataclasses.fields(Compatibility) if field.name != "support"]
     facts = {name: next((value for each in inspections if (value := getattr(each, name))), None) for name in names}
     facts["operators"] = next(
         (each.operators for each in reversed(inspections) if each.operators), {}
     )  # the last graph's
-    steps = tuple(step for each in inspections for step in each.legs)
-    return Compatibility(**{key: value for key, value in facts.items() if value is not None}, legs=steps)
+    steps = tuple(step for each in inspections for step in each.support)
+    return Compatibility(**{key: value for key, value in facts.items() if value is not None}, support=steps)
 
 
 def show(inspection: Compatibility, model: str, console: Console) -> None:
@@ -105,7 +105,7 @@ def show(inspection: Compatibility, model: str, console: Console) -> None:
     if inspection.operators:
         say("")
         console.print(tabulate_operators(inspection))
-    for step in inspection.legs:
+    for step in inspection.support:
         if step.reason:
             say(f"{step.name}: {step.reason}")
 
@@ -118,10 +118,10 @@ def format_tensor(tensor: Tensor) -> str:
 def tabulate_operators(inspection: Compatibility) -> Table:
     """A table with a row for each operator: its nodes, and how many of them each conversion step supports."""
     table = Table("operator", box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for name in ("nodes", *(step.name for step in inspection.legs)):
+    for name in ("nodes", *(step.name for step in inspection.support)):
         table.add_column(Text(name), justify="right")
     for operator, count in sorted(inspection.operators.items(), key=lambda item: (-item[1], item[0])):
         table.add_row(
-            Text(operator), str(count), *(str(step.nodes(operator, count) or "-") for step in inspection.legs)
+            Text(operator), str(count), *(str(step.nodes(operator, count) or "-") for step in inspection.support)
         )
     return table

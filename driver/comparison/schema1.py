@@ -29,6 +29,7 @@ def convert(data: dict[str, Any]) -> dict[str, Any]:
         "noise": [
             {"image": item["image"], "repeat_of": item["twin_of"], "share": item["share"]} for item in data["noise"]
         ],
+        "gates": [rename_key(gate, "figure", "metric") for gate in data["gates"]],
         "warnings": [],
         "decision": convert_decision(data["verdict"], data["reference"]),
     }
@@ -64,6 +65,10 @@ def convert_conversion_step(step: dict[str, Any]) -> dict[str, Any]:
         source, _, target = step["kind"].partition("→")
         change = {"kind": "conversion", "source": source, "target": target}
     return {key: value for key, value in step.items() if key != "kind"} | {"change": change}
+
+
+def rename_key(item: dict[str, Any], old: str, new: str) -> dict[str, Any]:
+    return {new if key == old else key: value for key, value in item.items()}
 
 
 def convert_decision(verdict: dict[str, Any], reference: str) -> dict[str, Any]:

@@ -124,7 +124,7 @@ def find_slowness(row: Variant) -> tuple[SlowerThanFloat, ...]:
 
 
 def describe_failure(gate: Gate) -> GateFails:
-    return GateFails(gate.figure, gate.bound, gate.limit, gate.value)
+    return GateFails(gate.metric, gate.bound, gate.limit, gate.value)
 
 
 def reject(rows: Sequence[Variant], chosen: Variant | None, unsound: Unsound, floor: float) -> tuple[Rejection, ...]:

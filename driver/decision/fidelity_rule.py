@@ -13,7 +13,7 @@ def find_missing_evidence(
     rows: Sequence[Variant], reference: str, gates: Sequence[Gate]
 ) -> dict[str, NoFidelityGate | FloatTooFar]:
     """By name, why nothing says that a variant is near enough to the reference."""
-    held = {gate.variant for gate in gates if gate.figure in METRICS}
+    held = {gate.variant for gate in gates if gate.metric in METRICS}
     others = [row for row in rows if row.name not in (reference, *held)]
     return {row.name: reason for row in others if (reason := find_doubt(row)) is not None}
 

@@ -16,24 +16,24 @@ SHARES = ("accuracy", "changed")  # gates on these are shares, 0-1; the others a
 
 
 def gate_value(gate: Gate) -> str:
-    if gate.figure in METRIC_SPECS:
-        return METRIC_SPECS[gate.figure].text(gate.value)
+    if gate.metric in METRIC_SPECS:
+        return METRIC_SPECS[gate.metric].text(gate.value)
     return f"{number(gate.value, scale=scale(gate))} {unit(gate)}"
 
 
 def unit(gate: Gate) -> str:
-    return "pp" if gate.figure == "drop_pp" else "%"
+    return "pp" if gate.metric == "drop_pp" else "%"
 
 
 def scale(gate: Gate) -> float:
-    return 100 if gate.figure in SHARES else 1
+    return 100 if gate.metric in SHARES else 1
 
 
 def gate_limit(gate: Gate) -> str:
     """`≥ 85 %`, and how sure it must be."""
     sure = f" with {gate.confidence:.0%} confidence" if gate.confidence is not None else ""
-    if gate.figure in METRIC_SPECS:
-        spec = METRIC_SPECS[gate.figure]
+    if gate.metric in METRIC_SPECS:
+        spec = METRIC_SPECS[gate.metric]
         limit = f"{spec.scale * gate.limit:g} {spec.unit}".strip()
     else:
         limit = f"{scale(gate) * gate.limit:g} {unit(gate)}"

@@ -16,11 +16,11 @@ def junit_text(comparison: Comparison) -> str:
         for name, value in (("outcome", decision.outcome), ("variant", decision.variant)):
             ElementTree.SubElement(properties, "property", name=name, value=value)
     for gate in comparison.gates:
-        case = ElementTree.SubElement(suite, "testcase", classname=gate.variant, name=f"{gate.figure} {gate.bound}")
+        case = ElementTree.SubElement(suite, "testcase", classname=gate.variant, name=f"{gate.metric} {gate.bound}")
         if not gate.holds:
             ElementTree.SubElement(case, "failure", message=phrases.gate_sentence(gate))
     for gate in comparison.not_held:
-        name = f"{gate.figure} {gate.bound} of gates.quantized"
+        name = f"{gate.metric} {gate.bound} of gates.quantized"
         case = ElementTree.SubElement(suite, "testcase", classname=gate.variant, name=name)
         ElementTree.SubElement(case, "skipped", message=phrases.not_held_sentence(gate))
     for name, status, reason in comparison.reasons:

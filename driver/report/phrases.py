@@ -157,7 +157,7 @@ def reason_with_values(reason: Reason) -> str:
             return reason.status
         case GateFails():
             side = "at least" if reason.bound == "min" else "at most"
-            return f"{reason.figure} is {reason.value:.4g}, {side} {reason.limit:g} is asked for"
+            return f"{reason.metric} is {reason.value:.4g}, {side} {reason.limit:g} is asked for"
         case ComparedWith():
             return f"{' and '.join(price_parts(reason.price))} than {reason.other}"
         case SlowerThanFloat():
@@ -463,7 +463,7 @@ def not_held_sentence(gate: Gate) -> str:
 def gate_sentence(gate: Gate) -> str:
     most = "least" if gate.bound == "min" else "most"
     sure = f" with {gate.confidence:.0%} confidence" if gate.confidence is not None else ""
-    return f"{gate.variant} has {gate.figure} {gate.value:g}{sure}, at {most} {gate.limit:g} is asked for"
+    return f"{gate.variant} has {gate.metric} {gate.value:g}{sure}, at {most} {gate.limit:g} is asked for"
 
 
 # Conversion steps.

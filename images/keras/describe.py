@@ -41,7 +41,9 @@ def add_conversion(inspection: Compatibility, model: keras.Model, opset: int, ou
         graph, notes = export.convert(model, opset)
         export.check_model(graph)
     except Unsupported as error:
-        return replace(inspection, legs=(FrameworkSupport("tf2onnx", reason=str(error)),))
+        return replace(inspection, support=(FrameworkSupport("tf2onnx", reason=str(error)),))
     onnx.save(graph, out / "model.onnx")
     operators = count_names(node.op_type for node in export.all_nodes(graph.graph))
-    return replace(inspection, operators=operators, legs=(FrameworkSupport("tf2onnx", all=True),), notes=tuple(notes))
+    return replace(
+        inspection, operators=operators, support=(FrameworkSupport("tf2onnx", all=True),), notes=tuple(notes)
+    )

@@ -66,14 +66,14 @@ def inspect_model(path: Path, described: bool, out: Path) -> Compatibility:
     tensors = replace(tensors, inputs=tuple(replace(tensor, seen=shape) for tensor, shape in pairs))
     guessed = (GUESSED.format(sizes.guess) if sizes.runs else NONE_RUNS,) if sizes.guess else ()
     float_step = try_float(path, out)
-    legs = (float_step, try_quantization(out / FILE, tensors)) if float_step.all else (float_step,)
+    support = (float_step, try_quantization(out / FILE, tensors)) if float_step.all else (float_step,)
     graph = onnx.load(out / FILE).graph if float_step.all else model.graph
     operators = count_names(node.op_type for node in graph.node)
     if described:
-        return Compatibility(signature=tensors, operators=operators, legs=legs, notes=guessed)
+        return Compatibility(signature=tensors, operators=operators, support=support, notes=guessed)
     weights = sum(int(onnx.numpy_helper.to_array(tensor).size) for tensor in model.graph.initializer)
     notes = tuple(item.key for item in model.metadata_props)
-    return Compatibility(tensors, weights, path.stat().st_size, {}, operators, legs, notes + guessed)
+    return Compatibility(tensors, weights, path.stat().st_size, {}, operators, support, notes + guessed)
 
 
 def try_float(path: Path, out: Path) -> FrameworkSupport:

@@ -30,7 +30,7 @@ def run(source: Path, out: Path) -> None:
         return
     with TemporaryDirectory() as scratch, torch.no_grad():
         samples = compatibility.write_random_samples(before.signature, Path(scratch))
-        compatibility.write(Compatibility(legs=tuple(iterate_support(source, samples))), out)
+        compatibility.write(Compatibility(support=tuple(iterate_support(source, samples))), out)
 
 
 def iterate_support(source: Path, samples: Path) -> Iterator[FrameworkSupport]:

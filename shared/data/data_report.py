@@ -11,7 +11,7 @@ from shared.data import leakage, samples
 from shared.data.preprocessing_variants import PreprocessingVariants
 from shared.data.samples import Array
 
-FILE = "examination.json"
+FILE = "data_report.json"
 BLOCK = 1 << 24  # bytes
 UNEVEN = 10  # times as many samples of one class as of another
 UNLIKE = 20  # times as wide a range in one set as in the other
@@ -46,7 +46,7 @@ class ClassCount:
 class DataReport:
     """`wrong` must be fixed, `warnings` should be read. `leaks`: (train, test) of the first pairs.
 
-    `twins` has the scores of other preprocessings.
+    `preprocessing` has the scores of other preprocessings.
     """
 
     name: str
@@ -57,7 +57,7 @@ class DataReport:
     repeated_test: int
     leaking: int
     leaks: tuple[tuple[int, int], ...]
-    twins: PreprocessingVariants
+    preprocessing: PreprocessingVariants
     warnings: tuple[str, ...] = ()
     wrong: tuple[str, ...] = ()
 
@@ -82,7 +82,7 @@ def make_data_report(source: Path, variants: PreprocessingVariants) -> DataRepor
         repeated_test=repeated_test,
         leaking=len(pairs),
         leaks=tuple(pairs[:NAMED]),
-        twins=variants,
+        preprocessing=variants,
         warnings=tuple(list_warnings(ranges, classes, repeated_test, variants, about.unit)),
         wrong=tuple(list_faults(ranges, pairs)),
     )
@@ -165,7 +165,7 @@ def list_warnings(
         yield from describe_imbalance(split, {count.name: getattr(count, split) for count in classes}, unit)
     if repeated:
         yield f"{repeated} test {unit} are there more than once: each counts as often"
-    better = [variant for variant in variants.twins if variant.better]
+    better = [variant for variant in variants.variants if variant.better]
     if better:
         best = max(better, key=lambda variant: variant.score)
         yield (

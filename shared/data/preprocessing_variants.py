@@ -41,14 +41,14 @@ class ScoredVariant:
 
 @dataclass(frozen=True)
 class PreprocessingVariants:
-    """The scores on `samples` test samples: with the `declared` preprocessing, and in `twins` with each variant of it.
+    """The scores on `samples` test samples: with the `declared` preprocessing, and with each of its `variants`.
 
     `skipped` says why there are none.
     """
 
     samples: int = 0
     declared: float | None = None
-    twins: tuple[ScoredVariant, ...] = ()
+    variants: tuple[ScoredVariant, ...] = ()
     skipped: str = ""
 
 

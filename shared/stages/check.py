@@ -20,7 +20,7 @@ def run(
     computed_bytes: ComputedBytes,
     samples: int,
 ) -> None:
-    """Write `examination.json` (DataReport): a report on all arrays, and on the model with `samples` test samples."""
+    """Write `data_report.json` (DataReport): a report on all arrays, and on the model with `samples` test samples."""
 
     def load() -> tuple[Model, int]:
         model = runtime.load(variant, threads.allowed())  # first, since it sets the threads of the framework

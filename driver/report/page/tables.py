@@ -35,12 +35,12 @@ def shipped(comparison: Comparison) -> Variant | None:
 
 def gate_columns(comparison: Comparison) -> list[tuple[str, Literal["min", "max"]]]:
     """(figure, bound) of all gates, in their order."""
-    return list(dict.fromkeys((gate.figure, gate.bound) for gate in comparison.gates))
+    return list(dict.fromkeys((gate.metric, gate.bound) for gate in comparison.gates))
 
 
 def gate_rows(comparison: Comparison) -> list[tuple[str, list[Gate | None]]]:
     """For each variant that has gates its name, and a gate or nothing for each column."""
-    cells = {(gate.variant, gate.figure, gate.bound): gate for gate in comparison.gates}
+    cells = {(gate.variant, gate.metric, gate.bound): gate for gate in comparison.gates}
     names = dict.fromkeys(gate.variant for gate in comparison.gates)
     columns = gate_columns(comparison)
     return [(name, [cells.get((name, figure, bound)) for figure, bound in columns]) for name in names]
@@ -59,7 +59,7 @@ def gate_definitions(comparison: Comparison) -> list[str]:
     held = [(kind(gate), gate) for gate in comparison.gates]
     spared = [("Quantized variants", gate) for gate in comparison.not_held]
     lines = [
-        f"{whose}: {gate_format.gate_name(gate.figure)} {gate_format.gate_limit(gate)}"
+        f"{whose}: {gate_format.gate_name(gate.metric)} {gate_format.gate_limit(gate)}"
         for whose, gate in (*held, *spared)
     ]
     return list(dict.fromkeys(lines))

@@ -76,13 +76,13 @@ def test_pixels_that_the_model_was_not_trained_on(
     user.npz(**cifar)
     data_summary = check_data(user, model, **options)
     assert data_summary.wrong == ()
-    assert (data_summary.twins.samples, len(data_summary.classes)) == (300, 10)
+    assert (data_summary.preprocessing.samples, len(data_summary.classes)) == (300, 10)
     warnings = [text for text in data_summary.warnings if text.startswith("prepared as ")]
     if flagged is None:
-        assert data_summary.twins.declared > 0.8
+        assert data_summary.preprocessing.declared > 0.8
         assert warnings == []
     else:
-        assert data_summary.twins.declared < 0.3
+        assert data_summary.preprocessing.declared < 0.3
         [text] = warnings
         assert text.startswith(f"prepared as '{flagged}' the data scores 8")
 

@@ -20,14 +20,14 @@ def test_what_a_model_is(tmp_path: Path, out: Path):
     assert support.parameters == 4 * (27 + 1) + 4 * (36 + 1) + 4 * (4 + 1) + 4 * 10 + 10
     assert support.layers == {"Add": 1, "Conv2D": 3, "Dense": 1, "GlobalAveragePooling2D": 1, "Rescaling": 1}
     assert support.operators["Conv"] == 3
-    assert support.legs == (FrameworkSupport("tf2onnx", all=True),)
+    assert support.support == (FrameworkSupport("tf2onnx", all=True),)
     assert (out / "model.onnx").exists()
 
 
 def test_an_operator_that_tf2onnx_can_not_carry(tmp_path: Path, out: Path):
     source = models.save(models.bessel, tmp_path / "model")
     describe.run(source, out, trust=False, opset=17)
-    (step,) = compatibility.load(out).legs
+    (step,) = compatibility.load(out).support
     assert not step.all
     assert "can't convert BesselI0e of layer 'bessel'" in step.reason
     assert not (out / "model.onnx").exists()

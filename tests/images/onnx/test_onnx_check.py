@@ -50,7 +50,7 @@ def test_pixels_that_the_model_was_not_made_for(tmp_path: Path, monkeypatch: pyt
     data_summary = read(DataReport, out / data_report.FILE)
     warnings = [text for text in data_summary.warnings if text.startswith("prepared as ")]
     if scale == 1:
-        assert (data_summary.twins.declared, warnings) == (1.0, [])
+        assert (data_summary.preprocessing.declared, warnings) == (1.0, [])
     else:
-        assert data_summary.twins.declared < 0.8
+        assert data_summary.preprocessing.declared < 0.8
         assert warnings[0].startswith("prepared as '0 to 255' the data scores 100.00%")

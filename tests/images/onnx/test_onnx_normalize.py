@@ -163,9 +163,9 @@ def test_operator_support_notes_the_size_that_was_tried(size: int, note: str, tm
     operator_support.run(source, out)
     support = compatibility.load(out)
     assert note in support.notes[-1]
-    assert support.legs[0].all
+    assert support.support[0].all
     if size < 100:
-        assert support.legs[1].carried["Conv"] == 1
+        assert support.support[1].carried["Conv"] == 1
 
 
 def test_whole_numbers_stay_whole(tmp_path: Path):

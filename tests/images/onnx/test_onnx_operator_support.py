@@ -18,7 +18,7 @@ def test_the_users_own_file(tmp_path: Path, out: Path):
         "Softmax": 1,
         "Transpose": 1,
     }
-    loaded, quantized = support.legs
+    loaded, quantized = support.support
     assert loaded == FrameworkSupport("ONNX Runtime", all=True)
     assert quantized.name == "ONNX Runtime, 8 bits"
     assert (quantized.carried["Conv"], quantized.carried["Gemm"]) == (2, 1)
@@ -35,7 +35,7 @@ def test_what_the_keras_image_left(tmp_path: Path, out: Path):
     operator_support.run(source, out)
     support = compatibility.load(out)
     assert support.parameters is None  # Keras has counted them
-    assert [step.name for step in support.legs] == ["ONNX Runtime", "ONNX Runtime, 8 bits"]
+    assert [step.name for step in support.support] == ["ONNX Runtime", "ONNX Runtime, 8 bits"]
 
 
 def test_a_model_that_did_not_come_so_far(tmp_path: Path, out: Path):
@@ -51,6 +51,6 @@ def test_a_file_that_onnx_runtime_can_not_run(tmp_path: Path, out: Path):
     model.opset_import.append(onnx.helper.make_opsetid("their.own", 1))
     onnx.save(model, source / "model.onnx")
     operator_support.run(source, out)
-    (step,) = compatibility.load(out).legs
+    (step,) = compatibility.load(out).support
     assert not step.all
     assert "Own" in step.reason

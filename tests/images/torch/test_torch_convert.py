@@ -234,6 +234,6 @@ def test_a_nodes_name_is_not_run_by_operator_support(hostile: tuple[Path, Path],
     source, _ = hostile
     compatibility.write(Compatibility(signature=Signature((Tensor("image", "float32", models.SHAPE),), ())), source)
     operator_support.run(source, out)
-    assert [step.reason for step in compatibility.load(out).legs] == ["", "", ""]
-    assert compatibility.load(out).legs[1].carried["Conv"] == 2
+    assert [step.reason for step in compatibility.load(out).support] == ["", "", ""]
+    assert compatibility.load(out).support[1].carried["Conv"] == 2
     assert not (tmp_path / "mark").exists()

@@ -21,7 +21,7 @@ def test_every_conversion_step_is_tried(tmp_path: Path, out: Path, described: Co
     source = models.convolutional(tmp_path / "folded")
     compatibility.write(described, source)
     operator_support.run(source, out)
-    converted, fx, pt2e = compatibility.load(out).legs
+    converted, fx, pt2e = compatibility.load(out).support
     assert (converted.name, converted.all, converted.reason) == ("onnx2torch", True, "")
     assert (fx.carried["Conv"], fx.carried["Gemm"], fx.reason) == (2, 1, "")
     assert (pt2e.carried["Conv"], pt2e.carried["Gemm"], pt2e.reason) == (2, 1, "")
@@ -34,7 +34,7 @@ def test_an_operator_without_converter_is_named(tmp_path: Path, out: Path, descr
     onnx.save(model, source / "model.onnx")
     compatibility.write(described, source)
     operator_support.run(source, out)
-    (step,) = compatibility.load(out).legs
+    (step,) = compatibility.load(out).support
     total = len(model.graph.node)
     assert not step.all
     assert sum(step.carried.values()) == total - 1
@@ -45,7 +45,7 @@ def test_a_model_of_a_fixed_batch_is_converted_and_not_quantized(tmp_path: Path,
     source = models.by_place(tmp_path / "folded")
     compatibility.write(described, source)
     operator_support.run(source, out)
-    converted, *quantized = compatibility.load(out).legs
+    converted, *quantized = compatibility.load(out).support
     assert converted.all
     assert len(quantized) == 2
     for step in quantized:

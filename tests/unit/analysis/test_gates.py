@@ -67,7 +67,7 @@ def test_float_and_quantized_rows_have_their_own_bounds():
 def test_a_row_without_the_figure_has_no_gate():
     limits = Gates(quantized={figure: Bound(min=0.0) for figure in ("accuracy", "drop_pp", "changed")})
     assert list(gates.check_gates(limits, [row()])) == []
-    assert only(limits, row(accuracy=0.5)).figure == "accuracy"
+    assert only(limits, row(accuracy=0.5)).metric == "accuracy"
 
 
 def counted(both_right=850, only_reference=20, only_variant=10, both_wrong=120, name="onnx.int8"):

@@ -368,7 +368,7 @@ def test_a_gate_on_what_these_labels_do_not_tell_is_an_error():
 
 
 def test_gates_by_the_task():
-    gates = {(gate.variant, gate.figure): gate for gate in compared("regression").gates}
+    gates = {(gate.variant, gate.metric): gate for gate in compared("regression").gates}
     row = rows(compared("regression"))["torch.x86"]
     assert gates["torch.x86", "mae"].value == approx(row.metrics[0].interval.high), "the worse end at 95%"
     assert gates["onnx.int8", "mae"].holds is False

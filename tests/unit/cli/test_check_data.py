@@ -21,16 +21,16 @@ def make_report(**change: object) -> DataReport:
         "repeated_test": 1,
         "leaking": 0,
         "leaks": (),
-        "twins": PreprocessingVariants(
+        "preprocessing": PreprocessingVariants(
             300, 0.098, (ScoredVariant("BGR", 0.1, False), ScoredVariant("0 to 255", 0.87, True))
         ),
     }
     return DataReport(**(base | change))
 
 
-def text(examination: DataReport) -> str:
+def text(report: DataReport) -> str:
     file = io.StringIO()
-    check_data.show(examination, Console(file=file, width=120))
+    check_data.show(report, Console(file=file, width=120))
     return file.getvalue()
 
 
@@ -60,5 +60,5 @@ def test_many_classes_are_cut_in_the_middle():
 def test_nothing_wrong_is_shown_too():
     assert "nothing to complain of" in text(make_report())
     assert "no variants of the preprocessing: no input" in text(
-        make_report(twins=PreprocessingVariants(skipped="no input is a picture"))
+        make_report(preprocessing=PreprocessingVariants(skipped="no input is a picture"))
     )

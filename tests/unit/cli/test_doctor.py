@@ -98,7 +98,7 @@ def test_a_host_that_has_all_needs_no_fix(bare, monkeypatch):
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=20_000_000_000))
     (bare / "wheels" / WHEEL).touch()
     found = {finding.name: finding for finding in doctor.list_findings()}
-    assert all(finding.good and not finding.mend for finding in found.values())
+    assert all(finding.good and not finding.fix for finding in found.values())
     assert {name: finding.text for name, finding in found.items()} == {
         "Docker": "a daemon answers",
         "Compose": "2.40.3",
@@ -157,7 +157,7 @@ def test_a_program_gets_the_findings_alone(monkeypatch, capsys):
     monkeypatch.setattr(fixes, "apply_all", lambda: iter(["wrote .env"]))
     assert main(["doctor", "--fix", "--json"]) == 0
     said = capsys.readouterr()
-    first = {"name": "Docker", "good": False, "text": "no daemon answers", "mend": "make docker-host"}
+    first = {"name": "Docker", "good": False, "text": "no daemon answers", "fix": "make docker-host"}
     assert json.loads(said.out)[0] == first
     assert said.err == "wrote .env\n"
 

@@ -65,7 +65,7 @@ def test_what_is_shown(capsys: pytest.CaptureFixture[str]):
         size=5678,
         layers={"Conv2D": 2},
         operators={"Conv": 2, "GRU": 1},
-        legs=(
+        support=(
             FrameworkSupport("tf2onnx", all=True),
             FrameworkSupport("onnx2torch", carried={"Conv": 2}, reason="no converter for GRU"),
         ),

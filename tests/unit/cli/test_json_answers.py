@@ -54,7 +54,7 @@ EXAMINED = DataReport(
     repeated_test=0,
     leaking=0,
     leaks=(),
-    twins=PreprocessingVariants(skipped="no input is a picture"),
+    preprocessing=PreprocessingVariants(skipped="no input is a picture"),
     wrong=("a sample calibrates and judges",),
 )
 

@@ -318,7 +318,7 @@ def test_the_json_file_has_exactly_the_fields_that_are_promised(volume):
     assert set(data["decision"]) == {"outcome", "variant", "reasons", "rejections", "caveats"}
     assert data["variants"][-1]["latency_ms"] is None
     assert {frozenset(gate) for gate in data["gates"]} == {
-        frozenset(("variant", "figure", "bound", "limit", "value", "holds", "confidence"))
+        frozenset(("variant", "metric", "bound", "limit", "value", "holds", "confidence"))
     }
     assert data["failures"] == []
 

@@ -114,7 +114,7 @@ def test_a_least_value_is_told_as_one():
 
 
 def test_of_several_broken_gates_the_first_is_told():
-    found = judge(base(), row(), gates=[BROKEN, replace(BROKEN, figure="changed", value=0.5)])
+    found = judge(base(), row(), gates=[BROKEN, replace(BROKEN, metric="changed", value=0.5)])
     assert why_not(found) == GateFails("drop_pp", "max", 2.0, 2.53)
 
 

@@ -96,7 +96,7 @@ def test_junit_has_a_case_for_each_gate():
     named = [
         (case.get("classname"), case.get("name")) for case in found.iter("testcase") if case.get("name") != "result"
     ]
-    assert named == [(gate.variant, f"{gate.figure} {gate.bound}") for gate in made.gates]
+    assert named == [(gate.variant, f"{gate.metric} {gate.bound}") for gate in made.gates]
     assert (found.get("failures"), found.get("errors")) == ("0", "0")
 
 

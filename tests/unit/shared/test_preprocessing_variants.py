@@ -82,11 +82,11 @@ def compare(
 
 
 def better(found: PreprocessingVariants) -> list[str]:
-    return [variant.name for variant in found.twins if variant.better]
+    return [variant.name for variant in found.variants if variant.better]
 
 
 def best(found: PreprocessingVariants) -> ScoredVariant:
-    return max(found.twins, key=lambda variant: variant.score)
+    return max(found.variants, key=lambda variant: variant.score)
 
 
 @pytest.mark.parametrize("trained", FORMS)
@@ -98,7 +98,7 @@ def test_the_form_that_the_model_was_trained_on_is_found(tmp_path: Path, trained
     if trained == declared:
         assert (found.declared, better(found)) == (1.0, [])
     else:
-        score = {variant.name: variant.score for variant in found.twins}
+        score = {variant.name: variant.score for variant in found.variants}
         assert score[trained] == 1.0
         assert trained in better(found) or found.declared == 1.0
 
@@ -151,7 +151,7 @@ def test_a_model_that_takes_bytes_has_variants_of_bytes_alone(tmp_path: Path):
         return expects(RAW)(batch)
 
     found = compare(model, folder, folder, {}, 100)
-    assert [variant.name for variant in found.twins] == ["BGR"]
+    assert [variant.name for variant in found.variants] == ["BGR"]
     assert set(seen) == {np.dtype(np.uint8)}
 
 
