@@ -173,17 +173,17 @@ def run_compose(command: list[str], reader: LogReader, path: Path) -> Iterator[E
     except FileNotFoundError:
         raise CrossquantError("docker is not on this host: `make docker-host` installs it") from None
     assert process.stdout is not None
-    try:
-        with path.open("w") as file:
+    with process, path.open("w") as file:
+        try:
             for line in process.stdout:
                 file.write(line)
                 file.flush()
                 yield from reader.read(line)
-        if not process.wait():
-            yield from reader.finish()
-        yield Ended(process.returncode, path)
-    finally:
-        stop(process)
+            if not process.wait():
+                yield from reader.finish()
+            yield Ended(process.returncode, path)
+        finally:
+            stop(process)
 
 
 def stop(process: "subprocess.Popen[str]") -> None:
@@ -199,10 +199,10 @@ def stop(process: "subprocess.Popen[str]") -> None:
 def choose_services(names: Collection[str]) -> tuple[list[str], dict[str, str]]:
     """The Compose files, and the image's name of each service in them that builds one of the images."""
     optional = declarations.list_optional()
-    names = (*declarations.load(optional), "driver")
+    images = (*declarations.load(optional), "driver")
     for name in names:
-        if name not in names:
-            raise CrossquantError(f"no image '{name}': known are {', '.join(names)}")
+        if name not in images:
+            raise CrossquantError(f"no image '{name}': known are {', '.join(images)}")
     tags = available_images.read_docker_tags() or set()
     taken = names or [name for name in optional if f"{PREFIX}{name}:latest" in tags]
     files = [COMPOSE, *(f"images/{name}/{COMPOSE}" for name in optional if name in taken)]

@@ -76,8 +76,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
             patch.setenv("CROSSQUANT_VOLUMES", str(tmp_path_factory.mktemp("volumes")))
             made = make()
         path = folder / f"{name}.html"
-        material = (thorough if name in EXPLAINED else comparisons).material(made)
-        path.write_text(page.page_html(made, material), encoding="utf-8")
+        page_data = (thorough if name in EXPLAINED else comparisons).make_page_data(made)
+        path.write_text(page.page_html(made, page_data), encoding="utf-8")
         found[name] = path.as_uri()
     return found
 
