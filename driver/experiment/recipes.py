@@ -8,6 +8,7 @@ import yaml
 
 from driver.catalog import declarations
 from driver.catalog.declarations import Stage
+from driver.experiment.yaml_source import LOADER
 from shared.contract import Step
 from shared.errors import FieldError
 
@@ -38,7 +39,7 @@ def load_preset(name: Any, at: At, images: Collection[str] = ()) -> dict[str, An
     presets = sorted(path.stem for path in PRESETS.glob("*.yaml"))
     if name not in presets:
         raise FieldError(at, f"no preset '{name}'; known are {', '.join(presets)}")
-    recipes: dict[str, Any] = yaml.safe_load((PRESETS / f"{name}.yaml").read_text())
+    recipes: dict[str, Any] = yaml.load((PRESETS / f"{name}.yaml").read_text(), LOADER)
     return {**(recipes or {}), **declarations.list_presets(name, images)}
 
 
