@@ -2,6 +2,7 @@
 
 import os
 import signal
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,13 @@ for path in (Path(__file__).resolve().parents[1] / "images").glob("*/compose.yam
     os.environ[f"CROSSQUANT_WITH_{path.parent.name.upper()}"] = "0"
 
 
+NUMBERS = count()
+
+
 @pytest.fixture
 def volumes(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder in the place of volumes/."""
-    folder = tmp_path_factory.mktemp("volumes")
+    # Numbered here: pytest would read the names of all folders for each new one.
+    folder = tmp_path_factory.mktemp(f"volumes-{next(NUMBERS)}", numbered=False)
     monkeypatch.setenv("CROSSQUANT_VOLUMES", str(folder))
     return folder
