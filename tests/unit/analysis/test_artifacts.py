@@ -119,15 +119,15 @@ def test_our_own_code_changes_it(volume, monkeypatch):
 
 def test_digests_are_of_what_is_up_to_date(volume):
     volume.remove("onnx.int8")
-    found = evidence(volume).digests()
-    assert {"input.model", "dataset", "onnx.fp32", "torch.uint8", "latency.torch.3", "startup.keras"} <= set(found)
-    assert not {"onnx.int8", "predictions.onnx.int8", "latency.onnx", "trained"} & set(found)
+    digests = evidence(volume).digests()
+    assert {"input.model", "dataset", "onnx.fp32", "torch.uint8", "latency.torch.3", "startup.keras"} <= set(digests)
+    assert not {"onnx.int8", "predictions.onnx.int8", "latency.onnx", "trained"} & set(digests)
 
 
 def test_timings_are_read_turn_after_turn(volume):
-    found = evidence(volume).passes()
-    assert list(found) == ["keras", "onnx", "torch"]
-    for group in found.values():
+    passes = evidence(volume).passes()
+    assert list(passes) == ["keras", "onnx", "torch"]
+    for group in passes.values():
         starts = [timings.machine.started for timings in group]
         assert len(starts) == 3
         assert starts == sorted(starts)
@@ -136,10 +136,10 @@ def test_timings_are_read_turn_after_turn(volume):
 def test_cold_starts_are_those_in_the_middle(volume):
     slow, quick = {**START, "answered": 9.0}, {**START, "answered": 0.9}
     volume.startup("onnx", "onnx.int8", starts=[slow, START, quick])
-    found = evidence(volume).cold()
-    assert found["onnx.int8"] == Cold(0.5, 0.75, 1.0, 1 << 20)
-    assert "onnx.fp32" not in found
-    assert "torch.int8" in found
+    cold_starts = evidence(volume).cold()
+    assert cold_starts["onnx.int8"] == Cold(0.5, 0.75, 1.0, 1 << 20)
+    assert "onnx.fp32" not in cold_starts
+    assert "torch.int8" in cold_starts
 
 
 def test_a_class_has_its_name_where_the_data_set_has_names(volume):
@@ -154,15 +154,15 @@ def test_a_class_has_its_name_where_the_data_set_has_names(volume):
 def compared(volume):
     """(the comparison, where it is written)"""
     folder = publication.locate("resnet8-cifar10")
-    found = comparing.compare(evaluate(volume), volume.experiment)
-    publication.publish(folder, comparisons.files(found))
-    return found, folder
+    comparison = comparing.compare(evaluate(volume), volume.experiment)
+    publication.publish(folder, comparisons.files(comparison))
+    return comparison, folder
 
 
 def test_an_earlier_comparison_of_the_same_evidence_is_read_back_whole(compared, volume):
-    found, folder = compared
-    assert found.evidence == fingerprint(volume)
-    assert publication.read_comparison(folder) == found
+    comparison, folder = compared
+    assert comparison.evidence == fingerprint(volume)
+    assert publication.read_comparison(folder) == comparison
 
 
 @pytest.mark.usefixtures("volume")
@@ -269,12 +269,12 @@ def test_evidence_that_is_replaced_while_it_is_compared_is_compared_again(volume
     """As by a `run` beside a `report`: the digests of the one and the figures of the other must not be mixed."""
     compare, calls = comparing.compare, []
 
-    def interrupted(found, chosen):
+    def interrupted(evaluation, chosen):
         calls.append(chosen.name)
         if len(calls) == 1:
-            found.evidence.fingerprint(chosen)
+            evaluation.evidence.fingerprint(chosen)
             remake(volume)
-        return compare(found, chosen)
+        return compare(evaluation, chosen)
 
     monkeypatch.setattr(comparing, "compare", interrupted)
     assert command_line.main(["report"]) == 3, "the timings are of other files now"
@@ -288,12 +288,12 @@ def test_evidence_that_is_replaced_while_it_is_compared_is_compared_again(volume
 def test_evidence_that_vanishes_while_it_is_compared_is_compared_again(volume, monkeypatch):
     compare, calls = comparing.compare, []
 
-    def interrupted(found, chosen):
+    def interrupted(evaluation, chosen):
         calls.append(chosen.name)
         if len(calls) == 1:
-            found.evidence.fingerprint(chosen)
+            evaluation.evidence.fingerprint(chosen)
             volume.remove("predictions.torch.x86")
-        return compare(found, chosen)
+        return compare(evaluation, chosen)
 
     monkeypatch.setattr(comparing, "compare", interrupted)
     assert command_line.main(["report"]) == 3
@@ -303,11 +303,11 @@ def test_evidence_that_vanishes_while_it_is_compared_is_compared_again(volume, m
 def test_evidence_that_is_replaced_all_the_time_is_not_compared(volume, volumes, monkeypatch, capsys):
     compare, calls = comparing.compare, []
 
-    def interrupted(found, chosen):
+    def interrupted(evaluation, chosen):
         calls.append(chosen.name)
-        made = compare(found, chosen)
+        comparison = compare(evaluation, chosen)
         remake(volume, wrong=20 + len(calls))
-        return made
+        return comparison
 
     monkeypatch.setattr(comparing, "compare", interrupted)
     assert command_line.main(["report"]) == 2
@@ -323,5 +323,5 @@ def test_a_damaged_record_of_a_failure_is_told_and_stops_nothing(volume, capsys)
     volume.fail("latency.torch", "no time")
     store.failure_path(volume.plan, "latency.torch").write_text("{")
     assert command_line.main(["report"]) == 3
-    said = "latency.torch failed: the record of why it failed is damaged: run `./crossquant run latency.torch`"
-    assert said in capsys.readouterr().out
+    message = "latency.torch failed: the record of why it failed is damaged: run `./crossquant run latency.torch`"
+    assert message in capsys.readouterr().out

@@ -39,10 +39,10 @@ def test_of_many_labels_to_rank_by_there_are_fewer_too():
 
 def test_the_interval_of_a_mean_is_student_s():
     column = np.random.default_rng(0).normal(3, 2, 400)
-    found = bootstrap.percentile_interval(replicates(column))
+    interval = bootstrap.percentile_interval(replicates(column))
     half = t.ppf(0.975, 399) * column.std(ddof=1) / math.sqrt(400)
-    assert found.low == pytest.approx(column.mean() - half, abs=0.08 * half)
-    assert found.high == pytest.approx(column.mean() + half, abs=0.08 * half)
+    assert interval.low == pytest.approx(column.mean() - half, abs=0.08 * half)
+    assert interval.high == pytest.approx(column.mean() + half, abs=0.08 * half)
 
 
 def test_the_p_value_of_a_paired_mean_is_student_s():
@@ -72,8 +72,8 @@ def test_a_difference_in_every_resample_alike_is_sure():
 
 
 def test_one_sample():
-    found = replicates(np.array([2.5]))
-    assert bootstrap.percentile_interval(found) == Interval(2.5, 2.5)
+    resampled = replicates(np.array([2.5]))
+    assert bootstrap.percentile_interval(resampled) == Interval(2.5, 2.5)
 
 
 def test_another_confidence_by_the_normal_distribution():
@@ -88,8 +88,8 @@ def test_coverage_and_the_rate_of_false_alarms():
     for _ in range(experiments):
         before, after = np.abs(random.normal(0, 1, (2, samples)))
         one, other = replicates(before), replicates(after)
-        found = bootstrap.percentile_interval(one)
-        covered += found.low <= math.sqrt(2 / math.pi) <= found.high
+        interval = bootstrap.percentile_interval(one)
+        covered += interval.low <= math.sqrt(2 / math.pi) <= interval.high
         alarms += bootstrap.compute_p_value(after.mean() - before.mean(), other - one) < 0.05
     assert 0.91 < covered / experiments < 0.98
     assert 0.02 < alarms / experiments < 0.09

@@ -41,9 +41,9 @@ def evidence(volume):
 
 
 def test_the_spread_has_the_shipped_file_first_and_the_deviation_of_a_sample(drawn):
-    found = calibration_draws.summarize_draws(Evaluation(evidence(drawn), ""), "onnx.int8", 0.9)
-    assert found.accuracies == (0.9, 0.85, 0.8)
-    assert (found.mean, found.sd, found.delta_pp) == (pytest.approx(0.85), pytest.approx(0.05), pytest.approx(-5))
+    draws = calibration_draws.summarize_draws(Evaluation(evidence(drawn), ""), "onnx.int8", 0.9)
+    assert draws.accuracies == (0.9, 0.85, 0.8)
+    assert (draws.mean, draws.sd, draws.delta_pp) == (pytest.approx(0.85), pytest.approx(0.05), pytest.approx(-5))
 
 
 def test_a_spread_without_a_reference_has_no_difference(drawn):
@@ -84,9 +84,9 @@ def test_there_is_no_spread_of_some_of_the_draws(drawn, trouble):
 
 def test_a_draw_that_failed_is_told_with_the_failures(drawn):
     failed(drawn)
-    found = compare.compare(evaluate(drawn), drawn.experiment)
-    assert ("onnx.int8.d3", "failed", "killed") in found.reasons
-    assert find_exit_code(found) == 3
+    comparison = compare.compare(evaluate(drawn), drawn.experiment)
+    assert ("onnx.int8.d3", "failed", "killed") in comparison.reasons
+    assert find_exit_code(comparison) == 3
 
 
 def test_a_recipe_that_was_drawn_once_has_no_spread():
@@ -126,13 +126,13 @@ def test_a_curve_has_the_points_that_there_are_and_draws_are_none():
 
 
 def test_draws_reach_the_row_and_the_reader(drawn):
-    found = compare.compare(evaluate(drawn), drawn.experiment)
-    rows = {row.name: row for row in found.variants}
+    comparison = compare.compare(evaluate(drawn), drawn.experiment)
+    rows = {row.name: row for row in comparison.variants}
     assert not [name for name in rows if name.endswith((".d2", ".d3"))], "a draw is no row"
     assert rows["onnx.int8"].draws.accuracies == (0.9, 0.85, 0.8)
     assert (rows["onnx.fp32"].draws, rows["onnx.int8_b"].draws) == (None, None)
-    told = "onnx.int8 over 3 draws: 85.00 ± 5.00 %, 80.00…90.00 (−5.00 points)"
-    assert told in phrases.row_lines(found)
+    line = "onnx.int8 over 3 draws: 85.00 ± 5.00 %, 80.00…90.00 (−5.00 points)"
+    assert line in phrases.row_lines(comparison)
 
 
 def simulated(difference, runs=1000, count=5):

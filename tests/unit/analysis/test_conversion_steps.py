@@ -41,8 +41,8 @@ def evidence(volume):
     return Evidence(Freshness(volume.plan))
 
 
-def compare(volume, found):
-    return {step.after: step for step in conversion_steps.compare_conversion_steps(evaluate(volume, found))}
+def compare(volume, outputs):
+    return {step.after: step for step in conversion_steps.compare_conversion_steps(evaluate(volume, outputs))}
 
 
 def evaluate(volume, outputs):
@@ -57,19 +57,19 @@ def evaluate(volume, outputs):
 
 def test_where_each_variant_comes_from(volume):
     """onnx.fp32 from keras.fp32, over `exported`, which is no variant; a quantized one from its own framework's."""
-    known = evidence(volume)
-    found = {step.output: conversion_steps.find_origin(known, step)[0] for step in variants_of(volume.plan)}
-    assert found == ORIGINS
+    volume_evidence = evidence(volume)
+    origins = {step.output: conversion_steps.find_origin(volume_evidence, step)[0] for step in variants_of(volume.plan)}
+    assert origins == ORIGINS
 
 
 def test_what_each_step_changes(volume):
-    known = evidence(volume)
-    found = {
-        step.output: conversion_steps.describe_change(conversion_steps.find_origin(known, step)[0], step)
+    volume_evidence = evidence(volume)
+    changes = {
+        step.output: conversion_steps.describe_change(conversion_steps.find_origin(volume_evidence, step)[0], step)
         for step in variants_of(volume.plan)
     }
-    del found["keras.fp32"]
-    assert found == {
+    del changes["keras.fp32"]
+    assert changes == {
         "onnx.fp32": FormatConversion("Keras", "ONNX"),
         "torch.fp32": FormatConversion("ONNX", "PyTorch"),
         "onnx.int8": Quantization("int8", "int8", "static"),
@@ -107,13 +107,13 @@ def test_a_quantization_is_what_the_recipe_asks_for(image, given, expected):
 
 def test_the_tools_of_a_step_in_the_order_of_their_work_with_their_versions(volume):
     """As installed where the artifact was made, however the package spells its own name."""
-    known = evidence(volume.whole())
-    found = {step.output: conversion_steps.find_origin(known, step)[1] for step in variants_of(volume.plan)}
+    volume_evidence = evidence(volume.whole())
+    tools = {step.output: conversion_steps.find_origin(volume_evidence, step)[1] for step in variants_of(volume.plan)}
     keras, onnx, torch = (versions(volume.plan.step(f"{image}.fp32")) for image in ("keras", "onnx", "torch"))
-    assert found["onnx.fp32"] == (f"tf2onnx {keras['Tf2Onnx']}", f"onnxruntime {onnx['Onnxruntime']}")
-    assert found["torch.fp32"] == (f"onnx2torch {torch['Onnx2Torch']}",)
-    assert found["onnx.int8"] == (f"onnxruntime {onnx['Onnxruntime']}",)
-    assert found["torch.int8"] == (f"torch {torch['Torch']}",)
+    assert tools["onnx.fp32"] == (f"tf2onnx {keras['Tf2Onnx']}", f"onnxruntime {onnx['Onnxruntime']}")
+    assert tools["torch.fp32"] == (f"onnx2torch {torch['Onnx2Torch']}",)
+    assert tools["onnx.int8"] == (f"onnxruntime {onnx['Onnxruntime']}",)
+    assert tools["torch.int8"] == (f"torch {torch['Torch']}",)
 
 
 def test_a_tool_whose_artifact_is_not_there_has_no_version(volume):
@@ -121,15 +121,15 @@ def test_a_tool_whose_artifact_is_not_there_has_no_version(volume):
 
 
 def test_a_step_for_each_variant_but_the_first_in_the_order_of_the_rows(volume):
-    found = conversion_steps.compare_conversion_steps(evaluate(volume, dict.fromkeys(ORDER, answers(10))))
-    assert [step.after for step in found] == list(ORDER[1:])
-    assert [(step.after, step.before) for step in found] == [pair for pair in ORIGINS.items() if pair[1]]
+    steps = conversion_steps.compare_conversion_steps(evaluate(volume, dict.fromkeys(ORDER, answers(10))))
+    assert [step.after for step in steps] == list(ORDER[1:])
+    assert [(step.after, step.before) for step in steps] == [pair for pair in ORIGINS.items() if pair[1]]
 
 
 def test_a_step_tells_what_was_lost_in_it_alone(volume):
     """The reference has 10 wrong, ONNX Runtime's float 12, its int8 15: the last step lost three."""
-    found = {"keras.fp32": answers(10), "onnx.fp32": answers(12), "onnx.int8": answers(15)}
-    step = compare(volume, found)["onnx.int8"]
+    outputs = {"keras.fp32": answers(10), "onnx.fp32": answers(12), "onnx.int8": answers(15)}
+    step = compare(volume, outputs)["onnx.int8"]
     pairs = step.paired
     assert (pairs.both_right, pairs.only_reference, pairs.only_variant, pairs.both_wrong) == (85, 3, 0, 12)
     assert (step.drift.images, step.drift.changed, pairs.delta_pp) == (100, 3, -3.0)
@@ -137,8 +137,8 @@ def test_a_step_tells_what_was_lost_in_it_alone(volume):
 
 @pytest.mark.parametrize("absent", ["onnx.fp32", "torch.fp32"])
 def test_a_missing_variant_takes_its_steps_and_no_others(volume, absent):
-    found = compare(volume, {name: answers(10) for name in ORDER if name != absent})
-    assert list(found) == [name for name, before in ORIGINS.items() if before and absent not in (name, before)]
+    steps = compare(volume, {name: answers(10) for name in ORDER if name != absent})
+    assert list(steps) == [name for name, before in ORIGINS.items() if before and absent not in (name, before)]
 
 
 def test_without_answers_there_are_no_steps(volume):
@@ -158,11 +158,11 @@ def test_the_inputs_that_are_no_models_lead_nowhere(volume):
 
 def test_an_arrow_leads_only_to_what_was_made_of_it():
     """Two frameworks start from the ONNX file: the second doesn't come from the first."""
-    made = comparisons.comparison()
-    drift = made.conversion_steps[0].drift
+    comparison = comparisons.comparison()
+    drift = comparison.conversion_steps[0].drift
     ways = (("keras.fp32", "onnx.fp32"), ("onnx.fp32", "openvino.fp32"), ("onnx.fp32", "torch.fp32"))
     change = FormatConversion("a", "b")
     steps = tuple(ConversionStep(change, before, after, (), drift, None) for before, after in ways)
-    stops = tables.chain(replace(made, conversion_steps=steps))
+    stops = tables.chain(replace(comparison, conversion_steps=steps))
     leading = [(stop.name, stop.leads) for stop in stops]
     assert leading == [("keras.fp32", True), ("onnx.fp32", True), ("openvino.fp32", False), ("torch.fp32", False)]

@@ -23,10 +23,10 @@ EVEN = np.arange(0, len(LABELS), 2)  # of the first ten images, which are wrong 
 @pytest.fixture
 def volume():
     chosen = default_experiment(recipes=RECIPES, other_cpus=("haswell", "nehalem"), recommended=("onnx.int8",))
-    made = Volume(chosen, with_extra(declarations.load())).start()
-    made.variant("onnx.fp32", answers(10))
-    made.variant("onnx.int8", answers(10))
-    return made
+    new_volume = Volume(chosen, with_extra(declarations.load())).start()
+    new_volume.variant("onnx.fp32", answers(10))
+    new_volume.variant("onnx.int8", answers(10))
+    return new_volume
 
 
 def evidence(volume):
@@ -98,21 +98,21 @@ def test_only_what_is_recommended_is_run_on_other_cpus_by_default(volume):
 def test_it_reaches_the_row_its_warnings_and_the_decision(volume):
     volume.emulate("onnx.int8", EVEN, {"haswell": answers(40)[EVEN], "nehalem": "killed by SIGILL"})
     volume.latency("onnx", "onnx.int8")
-    found = compare.compare(evaluate(volume), volume.experiment)
-    row = next(row for row in found.variants if row.name == "onnx.int8")
+    comparison = compare.compare(evaluate(volume), volume.experiment)
+    row = next(row for row in comparison.variants if row.name == "onnx.int8")
     assert [run.cpu for run in row.emulated] == ["haswell"]
     assert row.warnings == (
         WorseOnCpu("haswell", "accuracy", 0.6, 0.9, 50, 0.7),
         CannotRun("nehalem", "killed by SIGILL"),
     )
-    assert found.decision.variant == "onnx.int8"
-    assert LosesOnCpu("haswell", "accuracy", 0.6, 0.9, 50, None) in found.decision.caveats
+    assert comparison.decision.variant == "onnx.int8"
+    assert LosesOnCpu("haswell", "accuracy", 0.6, 0.9, 50, None) in comparison.decision.caveats
 
 
 def test_an_emulation_that_failed_is_told(volume):
     volume.fail("emulation.onnx.int8", "QEMU was killed")
-    found = compare.compare(evaluate(volume), volume.experiment)
-    assert [failure.reason for failure in found.failures if failure.name == "emulation.onnx.int8"] == [
+    comparison = compare.compare(evaluate(volume), volume.experiment)
+    assert [failure.reason for failure in comparison.failures if failure.name == "emulation.onnx.int8"] == [
         "QEMU was killed"
     ]
-    assert find_exit_code(found) == 3
+    assert find_exit_code(comparison) == 3

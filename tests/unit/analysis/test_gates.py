@@ -48,8 +48,8 @@ def test_no_drop_is_nought_without_a_sign():
 
 
 def test_both_bounds_of_a_figure_are_gates():
-    found = list(gates.check_gates(Gates(quantized={"accuracy": Bound(min=0.5, max=0.8)}), [row(accuracy=0.9)]))
-    assert [(gate.bound, gate.holds) for gate in found] == [("min", True), ("max", False)]
+    checked = list(gates.check_gates(Gates(quantized={"accuracy": Bound(min=0.5, max=0.8)}), [row(accuracy=0.9)]))
+    assert [(gate.bound, gate.holds) for gate in checked] == [("min", True), ("max", False)]
 
 
 def test_a_limit_of_nought_is_a_limit():
@@ -60,8 +60,8 @@ def test_a_limit_of_nought_is_a_limit():
 def test_float_and_quantized_rows_have_their_own_bounds():
     limits = Gates(float={"accuracy": Bound(min=0.9)}, quantized={"accuracy": Bound(min=0.8)})
     rows = [row("keras.fp32", accuracy=0.85), row("onnx.fp32", accuracy=0.85), row("onnx.int8", accuracy=0.85)]
-    found = [(gate.variant, gate.limit, gate.holds) for gate in gates.check_gates(limits, rows)]
-    assert found == [("keras.fp32", 0.9, False), ("onnx.fp32", 0.9, False), ("onnx.int8", 0.8, True)]
+    checked = [(gate.variant, gate.limit, gate.holds) for gate in gates.check_gates(limits, rows)]
+    assert checked == [("keras.fp32", 0.9, False), ("onnx.fp32", 0.9, False), ("onnx.int8", 0.8, True)]
 
 
 def test_a_row_without_the_figure_has_no_gate():

@@ -35,12 +35,12 @@ def describe_changes(reference, variant, labels):
 
 
 def test_drift_by_hand():
-    found = output_drift.compute_drift(REFERENCE, VARIANT)
-    assert (found.images, found.changed, found.agreement) == (4, 2, 0.5)
-    assert found.max_abs == pytest.approx(0.5)
-    assert found.mean_abs == pytest.approx((0.2 + 0.8 + 1.0 + 0.1) / 12)
+    drift = output_drift.compute_drift(REFERENCE, VARIANT)
+    assert (drift.images, drift.changed, drift.agreement) == (4, 2, 0.5)
+    assert drift.max_abs == pytest.approx(0.5)
+    assert drift.mean_abs == pytest.approx((0.2 + 0.8 + 1.0 + 0.1) / 12)
     signal, noise = 0.54 + 0.66 + 0.34 + 0.375, 0.02 + 0.32 + 0.38 + 0.005
-    assert found.sqnr_db == pytest.approx(10 * math.log10(signal / noise), abs=1e-5)
+    assert drift.sqnr_db == pytest.approx(10 * math.log10(signal / noise), abs=1e-5)
 
 
 @pytest.mark.parametrize(("images", "classes"), [(1, 2), (1, 10), (300, 2), (300, 10)])
@@ -52,24 +52,24 @@ def test_drift_by_its_definitions(images, classes):
     rows = list(zip(p, q, strict=True))
     cosines = [sum(x * y for x, y in zip(a, b, strict=True)) / math.hypot(*a) / math.hypot(*b) for a, b in rows]
     kl = [sum(x / sum(a) * math.log(x * sum(b) / sum(a) / y) for x, y in zip(a, b, strict=True) if x) for a, b in rows]
-    found = output_drift.compute_drift(reference, variant)
+    drift = output_drift.compute_drift(reference, variant)
     signal = sum(x * x for one in p for x in one)
-    assert (found.images, found.changed) == (images, changed)
-    assert found.agreement == pytest.approx(1 - changed / images)
-    assert found.max_abs == pytest.approx(max(differences))
-    assert found.mean_abs == pytest.approx(sum(differences) / len(differences))
-    assert found.sqnr_db == pytest.approx(10 * math.log10(signal / sum(x * x for x in differences)))
-    assert found.cosine == pytest.approx(sum(cosines) / images)
-    assert found.kl == pytest.approx(sum(kl) / images)
+    assert (drift.images, drift.changed) == (images, changed)
+    assert drift.agreement == pytest.approx(1 - changed / images)
+    assert drift.max_abs == pytest.approx(max(differences))
+    assert drift.mean_abs == pytest.approx(sum(differences) / len(differences))
+    assert drift.sqnr_db == pytest.approx(10 * math.log10(signal / sum(x * x for x in differences)))
+    assert drift.cosine == pytest.approx(sum(cosines) / images)
+    assert drift.kl == pytest.approx(sum(kl) / images)
 
 
 @pytest.mark.parametrize("reference", [REFERENCE, REFERENCE[:1], made(500, 10)[0], made(500, 2)[0]])
 def test_identical_outputs_have_no_drift(reference):
-    found = output_drift.compute_drift(reference, reference.copy())
-    assert (found.changed, found.agreement, found.max_abs, found.mean_abs, found.kl) == (0, 1.0, 0.0, 0.0, 0.0)
-    assert found.sqnr_db is None
-    assert found.cosine == pytest.approx(1.0)
-    assert found.cosine <= 1
+    drift = output_drift.compute_drift(reference, reference.copy())
+    assert (drift.changed, drift.agreement, drift.max_abs, drift.mean_abs, drift.kl) == (0, 1.0, 0.0, 0.0, 0.0)
+    assert drift.sqnr_db is None
+    assert drift.cosine == pytest.approx(1.0)
+    assert drift.cosine <= 1
 
 
 LOGITS = np.random.default_rng(20).normal(0, 3, (40, 7)).astype(np.float32)
@@ -83,13 +83,13 @@ NOISE = np.random.default_rng(21).normal(0, 0.01, (40, 7)).astype(np.float32)
 )
 def test_kl_is_that_of_scipy(reference):
     """`scipy.stats.entropy` of what class_probabilities and clip_to_positive give."""
-    found = output_drift.compute_drift(reference, reference + NOISE)
+    drift = output_drift.compute_drift(reference, reference + NOISE)
     is_logits = numerics.are_logits(reference)
     rows = [
         numerics.clip_to_positive(numerics.class_probabilities(outputs, is_logits))
         for outputs in (reference, reference + NOISE)
     ]
-    assert found.kl == pytest.approx(entropy(*rows, axis=1).mean(), rel=1e-12)
+    assert drift.kl == pytest.approx(entropy(*rows, axis=1).mean(), rel=1e-12)
 
 
 def test_sqnr_in_decibels():
@@ -108,8 +108,8 @@ def test_kl_is_finite_where_the_variant_rules_out_the_answer():
 
 
 def test_kl_is_not_below_nothing_where_rows_sum_to_more_and_to_less():
-    found = pair([0.79, 0.2], [0.81, 0.205])
-    assert 0 <= found.kl < 1e-4
+    drift = pair([0.79, 0.2], [0.81, 0.205])
+    assert 0 <= drift.kl < 1e-4
 
 
 def test_cosine_sees_a_direction_and_no_length():
@@ -126,10 +126,10 @@ def test_cosine_is_at_most_one():
 
 def test_a_row_rounded_to_zeros_has_finite_figures():
     """Eight bits hold no probability under 1/256: with a thousand classes a whole row may be zeros."""
-    found = pair([0.001] * 1000, [0.0] * 1000)
-    assert found.cosine == pytest.approx(1.0)
-    assert found.kl == pytest.approx(0.0, abs=1e-9)
-    assert found.sqnr_db == pytest.approx(0.0)
+    drift = pair([0.001] * 1000, [0.0] * 1000)
+    assert drift.cosine == pytest.approx(1.0)
+    assert drift.kl == pytest.approx(0.0, abs=1e-9)
+    assert drift.sqnr_db == pytest.approx(0.0)
 
 
 def test_small_differences_of_float32_are_not_lost():
@@ -137,16 +137,16 @@ def test_small_differences_of_float32_are_not_lost():
     reference, _ = made(10_000, 10)
     variant = reference.copy()
     variant[5000, 3] = np.nextafter(variant[5000, 3], np.float32(2))
-    found = output_drift.compute_drift(reference, variant)
-    assert found.max_abs == float(variant[5000, 3]) - float(reference[5000, 3]) > 0
-    assert found.mean_abs == pytest.approx(found.max_abs / 100_000, rel=1e-12, abs=0)
-    assert found.sqnr_db is not None
+    drift = output_drift.compute_drift(reference, variant)
+    assert drift.max_abs == float(variant[5000, 3]) - float(reference[5000, 3]) > 0
+    assert drift.mean_abs == pytest.approx(drift.max_abs / 100_000, rel=1e-12, abs=0)
+    assert drift.sqnr_db is not None
 
 
 def test_drift_goes_into_json():
     """Plain numbers: no numpy scalar, no infinity."""
-    for found in (output_drift.compute_drift(REFERENCE, VARIANT), output_drift.compute_drift(REFERENCE, REFERENCE)):
-        data = dataclasses.asdict(found)
+    for drift in (output_drift.compute_drift(REFERENCE, VARIANT), output_drift.compute_drift(REFERENCE, REFERENCE)):
+        data = dataclasses.asdict(drift)
         assert json.loads(json.dumps(data, allow_nan=False)) == data
     changed = [dataclasses.asdict(one) for one in describe_changes(REFERENCE, VARIANT, LABELS)]
     assert json.loads(json.dumps(changed)) == changed
@@ -179,19 +179,19 @@ def test_changed_images_with_the_surest_first():
 def test_changed_images_of_equal_margins_keep_their_order():
     """Every third one has the larger margin."""
     variant = np.tile(np.array([[0.75, 0.25], [0.625, 0.375], [0.625, 0.375]], np.float32), (300, 1))
-    found = describe_changes(variant[:, ::-1], variant, np.zeros(900, np.uint8))
-    order = [one.index for one in found]
+    changes = describe_changes(variant[:, ::-1], variant, np.zeros(900, np.uint8))
+    order = [one.index for one in changes]
     assert order == [*range(0, 900, 3), *(index for index in range(900) if index % 3)]
 
 
 def test_changed_images_are_those_that_drift_counts():
     reference, variant = made(1000, 10)
     labels = np.random.default_rng(2).integers(0, 10, 1000)
-    found = describe_changes(reference, variant, labels)
-    margins = [one.variant_margin for one in found]
-    assert len(found) == output_drift.compute_drift(reference, variant).changed > 0
+    changes = describe_changes(reference, variant, labels)
+    margins = [one.variant_margin for one in changes]
+    assert len(changes) == output_drift.compute_drift(reference, variant).changed > 0
     assert margins == sorted(margins, reverse=True)
-    for one in found:
+    for one in changes:
         assert one.label == labels[one.index]
         assert one.reference_answer == reference[one.index].argmax() != one.variant_answer
         assert one.variant_answer == variant[one.index].argmax()

@@ -57,8 +57,8 @@ def compared(flags, wrong, limits=OWN, **changes):
     return compare.compare(evaluate(volume), volume.experiment)
 
 
-def rows(made):
-    return {row.name: row for row in made.variants}
+def rows(comparison):
+    return {row.name: row for row in comparison.variants}
 
 
 @pytest.mark.parametrize(
@@ -79,12 +79,12 @@ def test_a_cpu_saturates_that_has_avx2_and_nothing_that_adds_in_32_bits(flags, s
 
 @pytest.mark.parametrize("flags", [AVX2, VNNI, ARM, None])
 def test_only_on_such_a_cpu_a_row_that_lost_is_told_why(flags):
-    made = rows(compared(flags, {SATURATING: 40, "onnx.uint8": 40}))
-    assert {name for name, row in made.items() if row.saturated} == (ALL_SATURATING if flags == AVX2 else set())
-    told = {
-        name for name, row in made.items() if any(warning.kind == "saturating_products" for warning in row.warnings)
+    variants = rows(compared(flags, {SATURATING: 40, "onnx.uint8": 40}))
+    assert {name for name, row in variants.items() if row.saturated} == (ALL_SATURATING if flags == AVX2 else set())
+    warned = {
+        name for name, row in variants.items() if any(warning.kind == "saturating_products" for warning in row.warnings)
     }
-    assert told == ({SATURATING} if flags == AVX2 else set()), "onnx.uint8 lost as much, and for another reason"
+    assert warned == ({SATURATING} if flags == AVX2 else set()), "onnx.uint8 lost as much, and for another reason"
 
 
 def test_the_cpu_that_answered_counts_not_the_one_that_compares():
@@ -92,9 +92,9 @@ def test_the_cpu_that_answered_counts_not_the_one_that_compares():
     volume = Host(VNNI, {SATURATING: 40, "torch.int8": 40}, gates=OWN).whole()
     volume.flags = AVX2
     volume.variant(SATURATING, volume.found(SATURATING))
-    made = compare.compare(evaluate(volume), volume.experiment)
-    assert [row.name for row in made.variants if row.saturated] == [SATURATING]
-    (warning,) = [each for each in made.warnings if each.kind == "answers_of_other_cpus"]
+    comparison = compare.compare(evaluate(volume), volume.experiment)
+    assert [row.name for row in comparison.variants if row.saturated] == [SATURATING]
+    (warning,) = [each for each in comparison.warnings if each.kind == "answers_of_other_cpus"]
     for flags in (AVX2, VNNI):
         assert (AnsweringCpu("Some CPU", flags) in warning.cpus) is (instructions.int8_instructions() != list(flags))
 
@@ -118,10 +118,10 @@ def test_the_warning_names_what_to_take():
 def test_of_several_it_names_the_fastest_that_is_not_worse():
     def row(name, p50, lost=0, **changes):
         paired = comparisons.pairs(lost, 0)
-        known = make_variant(
+        variant = make_variant(
             name, "onnx", name.removeprefix("onnx."), "ok", paired=paired, accuracy=0.8837 - lost / 10_000
         )
-        return change(known, latency_ms=Latency(p50, 1, 1, 9), delta_pp=paired.delta_pp, **changes)
+        return change(variant, latency_ms=Latency(p50, 1, 1, 9), delta_pp=paired.delta_pp, **changes)
 
     alike = {"cpu_invariant": True}
     others = [
@@ -129,10 +129,10 @@ def test_of_several_it_names_the_fastest_that_is_not_worse():
         row("onnx.slow", 0.4, **alike),
         row("onnx.good", 0.2, **alike),
     ]
-    found, *_ = row_warnings.add_warnings(
+    saturated_row, *_ = row_warnings.add_warnings(
         [row("onnx.u8s8", 0.1, 1000, saturated=True), *others, row("onnx.x", 0.1)], (), {}
     )
-    assert found.warnings == (SaturatingProducts("onnx.good", {}),)
+    assert saturated_row.warnings == (SaturatingProducts("onnx.good", {}),)
 
 
 def test_where_no_row_is_better_the_warning_names_the_setting():
@@ -144,70 +144,72 @@ def test_a_stage_that_knows_no_safe_setting_leaves_it_at_the_reason():
     paired = Paired(80, 20, 0, 0, -20.0, None, 1e-6)
     paired = replace(paired, interval_pp=comparisons.variant("onnx.int8").paired.interval_pp)
     row = make_variant("onnx.dynamic", "onnx", "dynamic", "ok", accuracy=0.8, saturated=True, paired=paired)
-    (found,) = row_warnings.add_warnings([row], (), {})
-    assert found.warnings == (SaturatingProducts("", {}),)
+    (warned_row,) = row_warnings.add_warnings([row], (), {})
+    assert warned_row.warnings == (SaturatingProducts("", {}),)
 
 
 def test_without_labels_nobody_knows_whether_it_lost_and_it_is_told_all_the_same():
     metric = Metric("sqnr", 9.0, None, None, None, None, None, "higher")
     row = make_variant("onnx.u8s8", "onnx", "u8s8", "ok", metrics=(metric,), saturated=True)
-    (found,) = row_warnings.add_warnings([row], (), {})
-    assert found.warnings == (SaturatingProducts("", {}),)
+    (warned_row,) = row_warnings.add_warnings([row], (), {})
+    assert warned_row.warnings == (SaturatingProducts("", {}),)
 
 
 @pytest.mark.parametrize("flags", [VNNI, ARM, None])
 def test_every_other_cpu_is_held_to_the_gates_on_quantized_ones(flags):
-    made = compared(flags, {SATURATING: 20})
-    assert made.not_held == ()
-    assert [gate.variant for gate in made.gates if not gate.holds] == [SATURATING]
-    assert find_exit_code(made) == 1
+    comparison = compared(flags, {SATURATING: 20})
+    assert comparison.not_held == ()
+    assert [gate.variant for gate in comparison.gates if not gate.holds] == [SATURATING]
+    assert find_exit_code(comparison) == 1
 
 
 def test_where_products_saturate_the_row_is_held_to_the_gates_for_that():
-    made = compared(AVX2, {SATURATING: 20})
-    assert made.not_held == (Gate(SATURATING, "accuracy", "min", 0.85, 0.8, False),)
-    assert Gate(SATURATING, "accuracy", "min", 0.6, 0.8, True) in made.gates
-    assert {gate.limit for gate in made.gates if gate.variant != SATURATING} == {0.85}
-    assert find_exit_code(made) == 0
-    (rejection,) = [each for each in made.decision.rejections if each.variant == SATURATING]
+    comparison = compared(AVX2, {SATURATING: 20})
+    assert comparison.not_held == (Gate(SATURATING, "accuracy", "min", 0.85, 0.8, False),)
+    assert Gate(SATURATING, "accuracy", "min", 0.6, 0.8, True) in comparison.gates
+    assert {gate.limit for gate in comparison.gates if gate.variant != SATURATING} == {0.85}
+    assert find_exit_code(comparison) == 0
+    (rejection,) = [each for each in comparison.decision.rejections if each.variant == SATURATING]
     assert rejection.reasons[0] == GateFails("accuracy", "min", 0.85, 0.8)
 
 
 def test_a_row_that_is_broken_beyond_saturation_fails_there_too():
-    made = compared(AVX2, {SATURATING: 45})
-    assert [gate for gate in made.gates if not gate.holds] == [Gate(SATURATING, "accuracy", "min", 0.6, 0.55, False)]
-    assert find_exit_code(made) == 1
+    comparison = compared(AVX2, {SATURATING: 45})
+    assert [gate for gate in comparison.gates if not gate.holds] == [
+        Gate(SATURATING, "accuracy", "min", 0.6, 0.55, False)
+    ]
+    assert find_exit_code(comparison) == 1
 
 
 def test_a_row_that_holds_all_gates_is_held_to_them_wherever_it_ran():
-    made = compared(AVX2, {SATURATING: 14})
-    assert made.not_held == ()
-    assert Gate(SATURATING, "accuracy", "min", 0.85, 0.86, True) in made.gates
+    comparison = compared(AVX2, {SATURATING: 14})
+    assert comparison.not_held == ()
+    assert Gate(SATURATING, "accuracy", "min", 0.85, 0.86, True) in comparison.gates
 
 
 @pytest.mark.parametrize("name", ["torch.int8", "onnx.uint8", "torch.x86"])
 def test_no_gate_is_weaker_for_a_recipe_that_holds_everywhere(name):
-    made = compared(AVX2, {name: 20})
-    assert [gate.variant for gate in made.gates if not gate.holds] == [name]
-    assert (made.not_held, find_exit_code(made)) == ((), 1)
+    comparison = compared(AVX2, {name: 20})
+    assert [gate.variant for gate in comparison.gates if not gate.holds] == [name]
+    assert (comparison.not_held, find_exit_code(comparison)) == ((), 1)
 
 
 def test_an_experiment_that_says_nothing_of_it_is_strict():
-    made = compared(AVX2, {SATURATING: 20}, STRICT)
-    assert (made.not_held, find_exit_code(made)) == ((), 1)
-    assert rows(made)[SATURATING].warnings, "but the reason is told"
+    comparison = compared(AVX2, {SATURATING: 20}, STRICT)
+    assert (comparison.not_held, find_exit_code(comparison)) == ((), 1)
+    assert rows(comparison)[SATURATING].warnings, "but the reason is told"
 
 
 def test_what_pt2e_made_in_the_place_of_fx_has_other_products():
     """Of a recipe whose graph FX refuses, the exported program computes in float."""
-    found = {"torch": {"onednn": {"backend": "onednn"}}}
+    torch_recipes = {"torch": {"onednn": {"backend": "onednn"}}}
     for about, saturated in (({}, True), ({"reason": "it can't trace this"}, False)):
-        volume = Host(AVX2, {}, recipes=found).start()
+        volume = Host(AVX2, {}, recipes=torch_recipes).start()
         volume.variant("onnx.fp32", answers(10))
         volume.publish("torch.onednn", {"model.pt": b"x", "quantized.json": about})
         volume.publish("predictions.torch.onednn", {"output_0.npy": answers(40)})
-        made = compare.compare(evaluate(volume), volume.experiment)
-        assert rows(made)["torch.onednn"].saturated is saturated
+        comparison = compare.compare(evaluate(volume), volume.experiment)
+        assert rows(comparison)["torch.onednn"].saturated is saturated
 
 
 def test_a_row_without_the_figure_of_its_own_gates_is_held_to_the_usual_ones():
@@ -233,13 +235,13 @@ def test_the_shipped_experiments_hold_all_but_what_saturates_everywhere(name):
     chosen = loader.load(loader.FOLDER / f"{name}.yaml", ALL)
     assert chosen.gates.quantized["accuracy"].min == 0.85
     assert chosen.gates.saturating["accuracy"].min >= 0.5, "chance is 0.1"
-    found = {
+    saturating = {
         f"{image}.{recipe}"
         for image, named in chosen.recipes.items()
         for recipe, given in named.items()
         if recipes.saturates(recipes.stage_for(ALL[image], image, recipe, given), given)
     }
-    assert found - {"openvino.int8"} == {"onnx.int8", "onnx.u8s8", "onnx.u8s8-percentile", "torch.onednn"}
+    assert saturating - {"openvino.int8"} == {"onnx.int8", "onnx.u8s8", "onnx.u8s8-percentile", "torch.onednn"}
 
 
 SPARED = (Gate(SATURATING, "accuracy", "min", 0.85, 0.7565, False), Gate(SATURATING, "drop_pp", "max", 2, 12.72, False))
@@ -247,10 +249,10 @@ LINE = "Not held to gates.quantized on this CPU (AVX2, no VNNI), but to gates.sa
 
 
 def spared(**changes):
-    made = comparisons.comparison()
-    held = tuple(gate for gate in made.gates if gate.variant != SATURATING)
+    comparison = comparisons.comparison()
+    held = tuple(gate for gate in comparison.gates if gate.variant != SATURATING)
     own = Gate(SATURATING, "accuracy", "min", 0.6, 0.7565, True)
-    return replace(made, gates=(*held, own), not_held=SPARED, **changes)
+    return replace(comparison, gates=(*held, own), not_held=SPARED, **changes)
 
 
 def test_the_terminal_names_the_rows_in_one_line_before_the_last():
@@ -286,11 +288,11 @@ def test_junit_has_them_as_skipped_with_the_reason():
 
 
 def test_the_page_lists_them_with_their_limits():
-    made = page.page_html(spared(), comparisons.bare())
-    assert LINE in made
-    assert made.count("○ not held</span>") == 2
-    assert "Quantized variants that saturate on this CPU: top-1 ≥ 60 %" in made
-    assert "Quantized variants: top-1 ≥ 85 %" in made
+    html = page.page_html(spared(), comparisons.bare())
+    assert LINE in html
+    assert html.count("○ not held</span>") == 2
+    assert "Quantized variants that saturate on this CPU: top-1 ≥ 60 %" in html
+    assert "Quantized variants: top-1 ≥ 85 %" in html
 
 
 def test_a_row_that_is_not_held_is_no_sound_one():

@@ -29,13 +29,13 @@ def told(*rows: Variant, finer: tuple[str, ...] = ()) -> dict[str, tuple[RowWarn
 
 
 def test_the_wrong_row_is_told_the_figures_and_the_row_that_it_is_held_against():
-    found = told(row("onnx.fp32", None), row("onnx.int8", 40.3), row("onnx.u8s8", 15.0), row("torch.x86", 38.0))
-    assert found == {"onnx.u8s8": (FarFromFloat(None, 15.0, "onnx.int8", 40.3),)}
+    warnings = told(row("onnx.fp32", None), row("onnx.int8", 40.3), row("onnx.u8s8", 15.0), row("torch.x86", 38.0))
+    assert warnings == {"onnx.u8s8": (FarFromFloat(None, 15.0, "onnx.int8", 40.3),)}
 
 
 def test_a_fault_of_all_files_of_a_framework_shows_against_another_framework():
-    found = told(row("onnx.int8", 15.0), row("onnx.u8s8", 15.2), row("torch.x86", 38.0))
-    assert found.keys() == {"onnx.int8", "onnx.u8s8"}
+    warnings = told(row("onnx.int8", 15.0), row("onnx.u8s8", 15.2), row("torch.x86", 38.0))
+    assert warnings.keys() == {"onnx.int8", "onnx.u8s8"}
 
 
 @pytest.mark.parametrize(("own", "best", "far"), [(15.1, 30.0, False), (14.9, 30.0, True), (39.9, 55.0, True)])
@@ -52,8 +52,8 @@ def test_where_nothing_differs_that_is_the_best_there_is():
 
 
 def test_each_output_is_held_against_the_same_output():
-    found = told(row("onnx.a", 30.0, 10.0, 12.0), row("torch.b", 29.0, 31.0, 11.0), row("torch.c", 30.0, 33.0, 10.0))
-    assert found == {"onnx.a": (FarFromFloat(1, 10.0, "torch.c", 33.0),)}
+    warnings = told(row("onnx.a", 30.0, 10.0, 12.0), row("torch.b", 29.0, 31.0, 11.0), row("torch.c", 30.0, 33.0, 10.0))
+    assert warnings == {"onnx.a": (FarFromFloat(1, 10.0, "torch.c", 33.0),)}
 
 
 def test_what_rounds_less_is_no_measure_for_what_rounds_all():
@@ -62,8 +62,8 @@ def test_what_rounds_less_is_no_measure_for_what_rounds_all():
 
 
 def test_what_rounds_less_must_be_as_good_as_what_rounds_all():
-    found = told(row("onnx.int8", 30.0), row("onnx.dynamic", 12.0), finer=("onnx.dynamic",))
-    assert found.keys() == {"onnx.dynamic"}
+    warnings = told(row("onnx.int8", 30.0), row("onnx.dynamic", 12.0), finer=("onnx.dynamic",))
+    assert warnings.keys() == {"onnx.dynamic"}
 
 
 def test_float_rows_and_rows_without_answers_are_neither_judged_nor_a_measure():

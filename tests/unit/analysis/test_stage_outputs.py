@@ -79,14 +79,14 @@ def pickled() -> bytes:
 )
 def test_predictions_that_are_no_answers_are_their_rows_reason(volume, content, why):
     replaced(volume, "predictions.onnx.int8", **{"output_0.npy": content})
-    found = evidence(volume)
+    volume_evidence = evidence(volume)
     step = volume.plan.step("onnx.int8")
-    status, reason = found.status(step)
+    status, reason = volume_evidence.status(step)
     assert (status, reason[:30]) == ("failed", "its predictions can't be read:")
     assert why in reason
     assert reason.endswith(": run `./crossquant run --force predictions.onnx.int8`")
-    assert found.outputs("onnx.int8") is None
-    assert found.outputs("onnx.uint8") is not None
+    assert volume_evidence.outputs("onnx.int8") is None
+    assert volume_evidence.outputs("onnx.uint8") is not None
 
 
 @pytest.mark.parametrize("shape", [(100, 3), (100, 10, 2), (100,), (100, 5000)])
@@ -158,22 +158,22 @@ def test_the_other_rows_and_the_report_go_on(volume):
     replaced(volume, "predictions.torch.int8", **{"cpu.json": []})
     volume.latency("onnx", "onnx.fp32", "onnx.int8", "onnx.uint8", "onnx.u8s8")
     volume.startup("onnx", "onnx.fp32", "onnx.int8", "onnx.uint8", "onnx.u8s8")
-    found = evidence(volume)
-    after = compare.compare(Evaluation(found, volume.experiment.reference), volume.experiment)
+    volume_evidence = evidence(volume)
+    after = compare.compare(Evaluation(volume_evidence, volume.experiment.reference), volume.experiment)
     failed = {row.name: row.reason for row in after.variants if row.status == "failed"}
     assert set(failed) == {"onnx.int8", "torch.int8"}
     assert failed["torch.int8"].startswith("its predictions can't be read: cpu.json: must be a mapping, not []")
-    others = [[row for row in made.variants if row.name not in failed] for made in (before, after)]
+    others = [[row for row in comparison.variants if row.name not in failed] for comparison in (before, after)]
     assert [accuracy_of(row) for row in others[0]] == [accuracy_of(row) for row in others[1]]
     assert find_exit_code(after) == 3
-    assert saturation.read_answering_cpu(found, "torch.int8") is None
+    assert saturation.read_answering_cpu(volume_evidence, "torch.int8") is None
 
 
 def test_what_the_export_noted_wrongly_is_a_failure_of_its_own(volume):
     volume.publish("exported", {"model.onnx": b"exported", "notes.json": 5})
-    found = evidence(volume)
-    assert found.failure("exported").reason.startswith("it can't be read: notes.json: must be a list, not 5")
-    assert "exported" in [failure.name for failure in found.failures()]
+    volume_evidence = evidence(volume)
+    assert volume_evidence.failure("exported").reason.startswith("it can't be read: notes.json: must be a list, not 5")
+    assert "exported" in [failure.name for failure in volume_evidence.failures()]
 
 
 def timed(**changes: object) -> dict[str, object]:
@@ -201,22 +201,22 @@ def timed(**changes: object) -> dict[str, object]:
 )
 def test_timings_that_are_none_are_told_and_the_other_passes_used(volume, content, why):
     volume.publish("latency.keras", {} if content is None else {"samples.json": content})
-    found = evidence(volume)
-    (failure,) = found.failures()
+    volume_evidence = evidence(volume)
+    (failure,) = volume_evidence.failures()
     assert (failure.name, failure.status) == ("latency.keras", "failed")
     assert failure.reason.startswith(f"its timings can't be read: {why}")
     assert failure.reason.endswith(": run `./crossquant run --force latency.keras`")
-    assert len(found.passes()["keras"]) == 2
-    made = compare.compare(Evaluation(found, volume.experiment.reference), volume.experiment)
-    assert (find_exit_code(made), made.variants[0].latency_ms is not None) == (3, True)
-    assert made.variants[1].latency_ms is not None
+    assert len(volume_evidence.passes()["keras"]) == 2
+    comparison = compare.compare(Evaluation(volume_evidence, volume.experiment.reference), volume.experiment)
+    assert (find_exit_code(comparison), comparison.variants[0].latency_ms is not None) == (3, True)
+    assert comparison.variants[1].latency_ms is not None
 
 
 def test_a_pass_without_a_repeat_leaves_the_noise_unknown(volume):
     volume.publish("latency.keras", {"samples.json": {**TIMED, "samples": TIMED["samples"][:1]}})
-    made = compare.compare(evaluate(volume), volume.experiment)
-    assert "keras" not in [noise.image for noise in made.noise]
-    assert not made.failures
+    comparison = compare.compare(evaluate(volume), volume.experiment)
+    assert "keras" not in [noise.image for noise in comparison.noise]
+    assert not comparison.failures
 
 
 @pytest.mark.parametrize(
@@ -232,30 +232,30 @@ def test_a_pass_without_a_repeat_leaves_the_noise_unknown(volume):
 )
 def test_cold_starts_of_none_or_of_another_image(volume, content, why):
     volume.publish("startup.keras", {"starts.json": content})
-    found = evidence(volume)
-    (failure,) = found.failures()
+    volume_evidence = evidence(volume)
+    (failure,) = volume_evidence.failures()
     assert failure.reason.startswith(f"its cold starts can't be read: {why}")
     assert failure.reason.isprintable()
-    assert "keras.fp32" not in found.cold()
-    assert found.cold()["onnx.fp32"].answered == 1.0
+    assert "keras.fp32" not in volume_evidence.cold()
+    assert volume_evidence.cold()["onnx.fp32"].answered == 1.0
 
 
 @pytest.mark.parametrize("files", [{"input_1.npy": np.zeros((1, 1), np.float32)}, {"about.json": {"task": "guessing"}}])
 def test_samples_that_are_none_leave_rows_without_figures(volume, files):
     replaced(volume, "dataset", **files)
-    found = evidence(volume)
-    assert "dataset" in [failure.name for failure in found.failures()]
-    made = compare.compare(Evaluation(found, volume.experiment.reference), volume.experiment)
-    assert all(accuracy_of(row) is None for row in made.variants)
+    volume_evidence = evidence(volume)
+    assert "dataset" in [failure.name for failure in volume_evidence.failures()]
+    comparison = compare.compare(Evaluation(volume_evidence, volume.experiment.reference), volume.experiment)
+    assert all(accuracy_of(row) is None for row in comparison.variants)
 
 
 @pytest.mark.parametrize("labels", [LABELS[:50], header(b"(" * 5000), np.array(["a"] * 100), np.zeros((100, 0))])
 def test_labels_that_are_none(volume, labels):
     volume.publish("labels", {"labels.npy": labels})
-    found = evidence(volume)
-    assert found.labels() is None
-    assert [failure.name for failure in found.failures()] == ["labels"]
-    compare.compare(Evaluation(found, volume.experiment.reference), volume.experiment)
+    volume_evidence = evidence(volume)
+    assert volume_evidence.labels() is None
+    assert [failure.name for failure in volume_evidence.failures()] == ["labels"]
+    compare.compare(Evaluation(volume_evidence, volume.experiment.reference), volume.experiment)
 
 
 @pytest.fixture
@@ -282,10 +282,10 @@ def emulated(volume: Volume) -> Volume:
 )
 def test_answers_on_other_cpus_that_are_none(elsewhere, indices, there, why):
     elsewhere.emulate("onnx.int8", indices, {"haswell": there})
-    found = evidence(elsewhere)
-    assert found.path("emulation.onnx.int8") is None
-    assert found.problem("emulation.onnx.int8").startswith(f"its answers on other CPUs can't be read: {why}")
-    assert "emulation.onnx.int8" in [failure.name for failure in found.failures()]
+    volume_evidence = evidence(elsewhere)
+    assert volume_evidence.path("emulation.onnx.int8") is None
+    assert volume_evidence.problem("emulation.onnx.int8").startswith(f"its answers on other CPUs can't be read: {why}")
+    assert "emulation.onnx.int8" in [failure.name for failure in volume_evidence.failures()]
 
 
 def test_a_cpu_is_no_path_to_another_artifact(elsewhere):
@@ -295,9 +295,9 @@ def test_a_cpu_is_no_path_to_another_artifact(elsewhere):
     assert "../keras.fp32/output.npy is missing" in evidence(elsewhere).problem("emulation.onnx.int8")
 
 
-def told(made) -> list[str]:
+def told(comparison) -> list[str]:
     """All that people read of a comparison."""
-    return [*files.texts(made).values(), junit.junit_text(made)]
+    return [*files.texts(comparison).values(), junit.junit_text(comparison)]
 
 
 def test_nothing_that_a_stage_wrote_looks_like_the_tools_own_line(volume):
@@ -306,19 +306,21 @@ def test_nothing_that_a_stage_wrote_looks_like_the_tools_own_line(volume):
     volume.publish("torch.uint8", refused=ESCAPE)
     volume.remove("predictions.torch.int8")
     volume.fail("predictions.torch.int8", ESCAPE)
-    made = compare.compare(evaluate(volume), volume.experiment)
-    for text in told(made):
+    comparison = compare.compare(evaluate(volume), volume.experiment)
+    for text in told(comparison):
         assert "\x1b" not in text
         assert "\u202e" not in text
         assert not [line for line in text.splitlines() if line.startswith(("Ship onnx.int8: same", "all gates"))]
-    assert StageNote("[2J [Hall gates hold Ship onnx.int8: same accuracy abc") in made.variants[3].conversion_notes
+    assert (
+        StageNote("[2J [Hall gates hold Ship onnx.int8: same accuracy abc") in comparison.variants[3].conversion_notes
+    )
 
 
 def test_what_is_clean_is_as_it_was(volume):
     volume.publish("onnx.int8", {"model.bin": b"x", "notes.json": ["Größe [m²] a < b"]})
     volume.publish("predictions.onnx.int8", {"output_0.npy": answers(10)})
-    made = compare.compare(evaluate(volume), volume.experiment)
-    assert StageNote("Größe [m²] a < b") in made.variants[3].conversion_notes
+    comparison = compare.compare(evaluate(volume), volume.experiment)
+    assert StageNote("Größe [m²] a < b") in comparison.variants[3].conversion_notes
 
 
 def test_markdown_is_no_html_and_no_links():
@@ -347,9 +349,9 @@ def test_a_reference_that_fits_no_label_fails_alone(volume, shape):
 )
 def test_pictures_that_are_none_are_not_drawn(volume, samples):
     volume.publish("calibration", samples)
-    found = evidence(volume)
-    assert "calibration" in [failure.name for failure in found.failures()]
-    assert page_data.collect_page_data(Evaluation(found, "keras.fp32"), "").calibration_images is None
+    volume_evidence = evidence(volume)
+    assert "calibration" in [failure.name for failure in volume_evidence.failures()]
+    assert page_data.collect_page_data(Evaluation(volume_evidence, "keras.fp32"), "").calibration_images is None
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
@@ -360,13 +362,13 @@ def test_layers_that_can_not_be_drawn(monkeypatch, bad):
     volume.variant("onnx.fp32", answers(10))
     volume.variant("onnx.int8", answers(15))
     volume.explain(dataclasses.replace(FOUND, float_kl=bad))
-    found = evidence(volume)
-    assert explanations.read_explanation(found, "onnx.int8") is None
-    assert found.problem("explain.onnx.int8").startswith(
+    volume_evidence = evidence(volume)
+    assert explanations.read_explanation(volume_evidence, "onnx.int8") is None
+    assert volume_evidence.problem("explain.onnx.int8").startswith(
         "its layers can't be read: layers.json: a KL divergence is no "
     )
     with pytest.raises(CrossquantError, match=r"^onnx\.int8 can't be explained: its layers can't be read"):
-        explain.show_explanation(found.freshness, "onnx.int8", make_output(Display()))
+        explain.show_explanation(volume_evidence.freshness, "onnx.int8", make_output(Display()))
 
 
 def test_labels_of_several_classes_a_sample_are_one_line(volume):

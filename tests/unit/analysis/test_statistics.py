@@ -31,8 +31,8 @@ def calibration_error(probabilities, labels, bins=15):
 )
 def test_wilson_as_published(successes, total, low, high):
     """Newcombe, Statistics in Medicine 17 (1998), 857-872, table I, method 3."""
-    found = statistics.wilson_interval(successes, total)
-    assert (found.low, found.high) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
+    interval = statistics.wilson_interval(successes, total)
+    assert (interval.low, interval.high) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
 
 
 @pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
@@ -40,11 +40,11 @@ def test_wilson_is_where_the_score_test_turns(confidence):
     """At each end of it the observed share is z standard errors of that end away."""
     z = norm.isf((1 - confidence) / 2)
     for total, successes in ((n, k) for n in (1, 2, 12) for k in range(n + 1)):
-        found = statistics.wilson_interval(successes, total, confidence)
-        for end in (found.low, found.high):
+        interval = statistics.wilson_interval(successes, total, confidence)
+        for end in (interval.low, interval.high):
             distance = abs(successes / total - end)
             assert distance == pytest.approx(z * math.sqrt(max(end * (1 - end), 0) / total), abs=1e-7)
-        assert found.low < found.high
+        assert interval.low < interval.high
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,8 @@ def test_wilson_is_where_the_score_test_turns(confidence):
 )
 def test_wilson_is_that_of_statsmodels(successes, total, confidence, low, high):
     """Of statsmodels 0.15.0, `proportion_confint(..., method="wilson")`."""
-    found = statistics.wilson_interval(successes, total, confidence)
-    assert (found.low, found.high) == (pytest.approx(low, rel=1e-15), pytest.approx(high, rel=1e-15))
+    interval = statistics.wilson_interval(successes, total, confidence)
+    assert (interval.low, interval.high) == (pytest.approx(low, rel=1e-15), pytest.approx(high, rel=1e-15))
 
 
 def test_wilson_of_no_images_is_everything():
@@ -78,22 +78,22 @@ def test_wilson_of_no_images_is_everything():
     ],
 )
 def test_the_interval_of_a_paired_difference_as_published(table, low, high, digits):
-    found = statistics.pair_answers(*images(*table)).interval_pp
-    assert (round(found.low, digits), round(found.high, digits)) == (low, high)
+    interval = statistics.pair_answers(*images(*table)).interval_pp
+    assert (round(interval.low, digits), round(interval.high, digits)) == (low, high)
 
 
 def test_where_all_are_right_the_interval_is_that_of_wilson():
     """The variant can be no better than all right, and no worse than Wilson's z²/(n + z²)."""
-    found = statistics.pair_answers(*images(54, 0, 0, 0))
+    paired = statistics.pair_answers(*images(54, 0, 0, 0))
     width = 100 * norm.isf(0.025) ** 2 / (54 + norm.isf(0.025) ** 2)
-    assert found.interval_pp == Interval(pytest.approx(-width), pytest.approx(width))
+    assert paired.interval_pp == Interval(pytest.approx(-width), pytest.approx(width))
 
 
 def test_a_wider_confidence_reaches_wilson_and_the_paired_interval():
     """At 99 % and all right: z²/(n + z²) of that z."""
     z = norm.isf(0.005)
-    found = statistics.pair_answers(*images(54, 0, 0, 0), confidence=0.99)
-    assert found.interval_pp.high == pytest.approx(100 * z**2 / (54 + z**2))
+    paired = statistics.pair_answers(*images(54, 0, 0, 0), confidence=0.99)
+    assert paired.interval_pp.high == pytest.approx(100 * z**2 / (54 + z**2))
 
 
 def test_the_variant_and_the_reference_in_each_others_place():
@@ -114,10 +114,10 @@ def test_images_that_agree_narrow_the_interval():
 def test_counts_are_of_the_right_images():
     reference = np.array([True, True, True, False, False, True])
     variant = np.array([True, False, False, True, False, True])
-    found = statistics.pair_answers(reference, variant)
-    assert (found.both_right, found.only_reference, found.only_variant, found.both_wrong) == (2, 2, 1, 1)
-    assert all(type(count) is int for count in (found.both_right, found.both_wrong))
-    assert found.p_holm is None
+    paired = statistics.pair_answers(reference, variant)
+    assert (paired.both_right, paired.only_reference, paired.only_variant, paired.both_wrong) == (2, 2, 1, 1)
+    assert all(type(count) is int for count in (paired.both_right, paired.both_wrong))
+    assert paired.p_holm is None
 
 
 def test_a_difference_is_not_spoilt_by_rounding():
@@ -157,8 +157,8 @@ def test_mcnemar_exact_by_enumeration():
     for worse, better in itertools.product(range(6), repeat=2):
         falls = list(itertools.product((-1, 1), repeat=worse + better))
         lopsided = sum(abs(sum(fall)) >= abs(better - worse) for fall in falls)
-        found = statistics.pair_answers(*images(10, worse, better, 3))
-        assert found.p_value == pytest.approx(lopsided / len(falls)), (worse, better)
+        paired = statistics.pair_answers(*images(10, worse, better, 3))
+        assert paired.p_value == pytest.approx(lopsided / len(falls)), (worse, better)
 
 
 def test_images_on_which_both_agree_are_no_evidence_for_the_test():
@@ -170,33 +170,33 @@ def test_images_on_which_both_agree_are_no_evidence_for_the_test():
 
 @pytest.mark.parametrize("table", ODD_TABLES)
 def test_an_extreme_table_has_sensible_figures(table):
-    found = statistics.pair_answers(*images(*table))
-    assert -100 - 1e-9 <= found.interval_pp.low <= found.delta_pp <= found.interval_pp.high <= 100 + 1e-9
-    assert found.interval_pp.low < found.interval_pp.high
-    assert 0 < found.p_value <= 1
-    assert found.delta_pp == 100 * (table[2] - table[1]) / sum(table)
+    paired = statistics.pair_answers(*images(*table))
+    assert -100 - 1e-9 <= paired.interval_pp.low <= paired.delta_pp <= paired.interval_pp.high <= 100 + 1e-9
+    assert paired.interval_pp.low < paired.interval_pp.high
+    assert 0 < paired.p_value <= 1
+    assert paired.delta_pp == 100 * (table[2] - table[1]) / sum(table)
 
 
 def test_no_table_of_few_images_has_an_interval_beyond_a_hundred_points():
     for total in (1, 2, 3, 9):
         for table in itertools.product(range(total + 1), repeat=4):
             if sum(table) == total:
-                found = statistics.newcombe_interval(*table)
+                interval = statistics.newcombe_interval(*table)
                 delta = 100 * (table[2] - table[1]) / total
-                assert -100 - 1e-9 <= found.low <= delta + 1e-9, table
-                assert delta - 1e-9 <= found.high <= 100 + 1e-9, table
+                assert -100 - 1e-9 <= interval.low <= delta + 1e-9, table
+                assert delta - 1e-9 <= interval.high <= 100 + 1e-9, table
 
 
 def test_identical_answers_differ_by_nothing():
-    found = statistics.pair_answers(*images(8719, 0, 0, 1281))
-    assert (found.delta_pp, found.p_value) == (0.0, 1.0)
-    assert found.interval_pp.high == pytest.approx(-found.interval_pp.low)
-    assert 0 < found.interval_pp.high < 0.05
+    paired = statistics.pair_answers(*images(8719, 0, 0, 1281))
+    assert (paired.delta_pp, paired.p_value) == (0.0, 1.0)
+    assert paired.interval_pp.high == pytest.approx(-paired.interval_pp.low)
+    assert 0 < paired.interval_pp.high < 0.05
 
 
 def test_of_no_images_nothing_is_known():
-    found = statistics.pair_answers(*images(0, 0, 0, 0))
-    assert (found.delta_pp, found.interval_pp, found.p_value) == (0.0, Interval(-100.0, 100.0), 1.0)
+    paired = statistics.pair_answers(*images(0, 0, 0, 0))
+    assert (paired.delta_pp, paired.interval_pp, paired.p_value) == (0.0, Interval(-100.0, 100.0), 1.0)
 
 
 def test_holm_as_published():
@@ -290,8 +290,8 @@ def test_calibration_error_by_its_definition():
 def test_confidence_at_an_edge_belongs_to_the_bin_below():
     """Float32 0.8 is above 4/5: apart from the 0.9 (wrong) it cancels nothing."""
     probabilities = np.array([[0.8, 0.2], [0.9, 0.1]], np.float32)
-    found = calibration_error(probabilities, np.array([0, 1]), bins=5)
-    assert found == pytest.approx((0.2 + 0.9) / 2)
+    error = calibration_error(probabilities, np.array([0, 1]), bins=5)
+    assert error == pytest.approx((0.2 + 0.9) / 2)
 
 
 @pytest.mark.parametrize(("label", "expected"), [(0, 0.0), (1, 1.0)])
@@ -307,17 +307,17 @@ def test_rows_that_sum_to_nearly_one_have_a_calibration_error(certain):
 
 def test_confusion_as_in_the_manual_of_scikit_learn():
     labels, top = np.array([2, 0, 2, 2, 0, 1], np.uint8), np.array([0, 0, 2, 2, 0, 2])
-    found = statistics.confusion_matrix(top, labels, 3)
-    assert found.tolist() == [[2, 0, 0], [0, 0, 1], [1, 0, 2]]
-    assert found.dtype == np.int64
+    confusion = statistics.confusion_matrix(top, labels, 3)
+    assert confusion.tolist() == [[2, 0, 0], [0, 0, 1], [1, 0, 2]]
+    assert confusion.dtype == np.int64
 
 
 def test_a_hundred_classes_fit_in_bytes():
     """99 times 100 classes is more than a uint8 holds."""
-    found = statistics.confusion_matrix(np.array([98, 99], np.uint8), np.array([99, 99], np.uint8), 100)
-    assert found.shape == (100, 100)
-    assert found.sum() == 2
-    assert found[99, 98] == found[99, 99] == 1
+    confusion = statistics.confusion_matrix(np.array([98, 99], np.uint8), np.array([99, 99], np.uint8), 100)
+    assert confusion.shape == (100, 100)
+    assert confusion.sum() == 2
+    assert confusion[99, 98] == confusion[99, 99] == 1
 
 
 def test_an_answer_that_is_no_class_is_refused():
@@ -335,30 +335,32 @@ def test_classes_that_lose_with_the_surest_first():
     tables = [(10, 0, 9, 11), (20, 2, 0, 8), (20, 3, 3, 4), (10, 9, 0, 11)]
     reference, variant = (np.concatenate(part) for part in zip(*(images(*table) for table in tables), strict=True))
     labels = np.repeat(np.arange(4, dtype=np.uint8), 30)
-    found = statistics.find_losing_classes(reference, variant, labels, 5)
-    assert [label for label, _ in found] == [3, 1]
-    assert [lost.delta_pp for _, lost in found] == [-30.0, pytest.approx(-100 * 2 / 30)]
-    assert found[0][1].p_value == pytest.approx(2 / 2**9)
-    assert found[0][1].p_holm == pytest.approx(4 * 2 / 2**9), "four classes were looked at, not two and not five"
-    assert found[1][1].p_holm == 1.0
+    losing_classes = statistics.find_losing_classes(reference, variant, labels, 5)
+    assert [label for label, _ in losing_classes] == [3, 1]
+    assert [lost.delta_pp for _, lost in losing_classes] == [-30.0, pytest.approx(-100 * 2 / 30)]
+    assert losing_classes[0][1].p_value == pytest.approx(2 / 2**9)
+    assert losing_classes[0][1].p_holm == pytest.approx(4 * 2 / 2**9), (
+        "four classes were looked at, not two and not five"
+    )
+    assert losing_classes[1][1].p_holm == 1.0
 
 
 def test_images_in_any_order_make_the_same_classes():
     order = np.array([7, 0, 3, 5, 1, 6, 2, 4])
     reference = np.array([1, 1, 1, 0, 1, 1, 0, 0], bool)
     variant = np.array([0, 0, 1, 0, 1, 1, 1, 0], bool)
-    found = statistics.find_losing_classes(reference[order], variant[order], LABELS[order], 3)
-    assert found == statistics.find_losing_classes(reference, variant, LABELS, 3)
-    assert [(label, lost.only_reference) for label, lost in found] == [(0, 2)]
+    losing_classes = statistics.find_losing_classes(reference[order], variant[order], LABELS[order], 3)
+    assert losing_classes == statistics.find_losing_classes(reference, variant, LABELS, 3)
+    assert [(label, lost.only_reference) for label, lost in losing_classes] == [(0, 2)]
 
 
 def test_a_class_that_loses_has_the_statistics_of_its_images():
     random = np.random.default_rng(5)
     labels = random.integers(0, 6, 900)
     reference, variant = random.random(900) < 0.9, random.random(900) < 0.7
-    found = statistics.find_losing_classes(reference, variant, labels, 7)
-    assert len(found) == 6
-    for label, pairs in found:
+    losing_classes = statistics.find_losing_classes(reference, variant, labels, 7)
+    assert len(losing_classes) == 6
+    for label, pairs in losing_classes:
         expected = statistics.pair_answers(reference[labels == label], variant[labels == label])
         assert replace(pairs, p_holm=None) == expected
         assert type(pairs.both_right) is int

@@ -35,8 +35,8 @@ METRICS = {
 }
 
 
-def rows(made):
-    return {row.name: row for row in made.variants}
+def rows(comparison):
+    return {row.name: row for row in comparison.variants}
 
 
 def figures(row):
@@ -45,9 +45,9 @@ def figures(row):
 
 @pytest.mark.parametrize("task", CASES)
 def test_each_task_has_its_metrics_and_none_of_another(task):
-    made = compared(task)
-    row = rows(made)["onnx.u8s8"]
-    assert (made.task, row.status) == (task, "ok")
+    comparison = compared(task)
+    row = rows(comparison)["onnx.u8s8"]
+    assert (comparison.task, row.status) == (task, "ok")
     assert [metric.name for metric in row.metrics] == METRICS[task]
     assert row.headline is row.metrics[0]
     assert (accuracy_of(row), row.paired, difference_of(row), row.agreement, row.ece) == (None,) * 5
@@ -58,23 +58,23 @@ def test_each_task_has_its_metrics_and_none_of_another(task):
 
 @pytest.mark.parametrize("task", CASES)
 def test_what_is_written_can_be_read_again(task):
-    made = compared(task)
-    text = files.texts(made)["comparison.json"]
-    assert decode(Comparison, json.loads(text, parse_constant=pytest.fail)) == made
+    comparison = compared(task)
+    text = files.texts(comparison)["comparison.json"]
+    assert decode(Comparison, json.loads(text, parse_constant=pytest.fail)) == comparison
     assert "NaN" not in text
 
 
 def test_the_figures_of_a_regression():
-    case, made = task_makers.regression(), compared("regression")
-    found = figures(rows(made)["torch.x86"])
+    case, comparison = task_makers.regression(), compared("regression")
+    metrics = figures(rows(comparison)["torch.x86"])
     own, base = (TaskVolume(case).found(name)[0].astype(float) for name in ("torch.x86", "keras.fp32"))
     error = np.abs(own - case.labels).mean()
-    assert found["mae"].value == approx(error)
-    assert found["mae"].delta == approx(error - np.abs(base - case.labels).mean())
-    assert found["mae"].better == "lower"
-    assert found["rmse"].value == approx(np.sqrt(np.square(own - case.labels).mean()))
-    assert found["r2"].value == approx(1 - np.square(own - case.labels).sum() / (400 * case.labels.var()), abs=1e-6)
-    for metric in found.values():
+    assert metrics["mae"].value == approx(error)
+    assert metrics["mae"].delta == approx(error - np.abs(base - case.labels).mean())
+    assert metrics["mae"].better == "lower"
+    assert metrics["rmse"].value == approx(np.sqrt(np.square(own - case.labels).mean()))
+    assert metrics["r2"].value == approx(1 - np.square(own - case.labels).sum() / (400 * case.labels.var()), abs=1e-6)
+    for metric in metrics.values():
         assert metric.interval.low < metric.value < metric.interval.high
         assert metric.delta_interval.low < metric.delta < metric.delta_interval.high
 
@@ -82,10 +82,10 @@ def test_the_figures_of_a_regression():
 def test_a_regression_of_whole_pictures():
     exact = np.random.default_rng(0).normal(size=(300, 12, 12, 1)).astype(np.float32)
     case = task_makers.Case({"name": "depth", "task": "regression"}, (exact,), exact, (exact + np.float32(0.1),))
-    found = figures(rows(TaskVolume(case).whole().compare())["onnx.u8s8"])
-    assert found["mae"].value == approx(0.1, rel=0.01)
-    assert found["r2"].value == approx(0.99, abs=0.002)
-    assert found["r2"].interval.low < found["r2"].value < found["r2"].interval.high
+    metrics = figures(rows(TaskVolume(case).whole().compare())["onnx.u8s8"])
+    assert metrics["mae"].value == approx(0.1, rel=0.01)
+    assert metrics["r2"].value == approx(0.99, abs=0.002)
+    assert metrics["r2"].interval.low < metrics["r2"].value < metrics["r2"].interval.high
 
 
 def test_the_reference_is_not_worse_than_itself():
@@ -94,27 +94,27 @@ def test_the_reference_is_not_worse_than_itself():
 
 
 def test_holm_corrects_each_figure_over_the_quantized_rows():
-    found = rows(compared("regression"))
-    p_values = sorted(figures(row)["mae"].p_value for row in found.values() if row.quantized and row.metrics)
-    least = min((figures(found[name])["mae"] for name in ORDER[3:-1]), key=lambda metric: metric.p_value)
+    variants = rows(compared("regression"))
+    p_values = sorted(figures(row)["mae"].p_value for row in variants.values() if row.quantized and row.metrics)
+    least = min((figures(variants[name])["mae"] for name in ORDER[3:-1]), key=lambda metric: metric.p_value)
     assert least.p_holm == approx(min(1, len(p_values) * p_values[0]))
-    assert figures(found["onnx.fp32"])["mae"].p_holm is None
+    assert figures(variants["onnx.fp32"])["mae"].p_holm is None
 
 
 def test_labels_are_judged_alike_by_logits_and_by_their_sigmoids():
     logits, probabilities = (task_makers.multilabel(logits) for logits in (True, False))
-    found = [
+    metrics = [
         evaluation.compute_metrics(
             Answer(Truth(About(task="multilabel"), case.labels, None, case.outputs[0]), case.outputs[0]), None
         )
         for case in (logits, probabilities)
     ]
-    assert [metric.value for metric in found[0]] == approx([metric.value for metric in found[1]])
+    assert [metric.value for metric in metrics[0]] == approx([metric.value for metric in metrics[1]])
 
 
 def test_a_reconstruction_without_labels_is_judged_by_its_error():
-    made = TaskVolume(task_makers.reconstruction(labelled=False), Gates()).whole().compare()
-    row = rows(made)["torch.int8"]
+    comparison = TaskVolume(task_makers.reconstruction(labelled=False), Gates()).whole().compare()
+    row = rows(comparison)["torch.int8"]
     assert [metric.name for metric in row.metrics] == ["mse"]
     assert row.metrics[0].better == "lower"
 
@@ -126,38 +126,38 @@ def test_a_reconstruction_of_one_kind_has_no_area():
 
 
 def test_fidelity_is_of_the_outputs_alone():
-    found = rows(compared("fidelity"))
-    assert [metric.value for metric in found["keras.fp32"].metrics] == [150.0, 1.0, 1.0]
-    assert figures(found["onnx.uint8"])["sqnr"].value == approx(found["onnx.uint8"].drift.sqnr_db)
-    assert figures(found["onnx.uint8"])["sqnr"].value == approx(34, abs=0.5), "noise of a fiftieth"
-    assert all(metric.delta is None for row in found.values() for metric in row.metrics)
+    variants = rows(compared("fidelity"))
+    assert [metric.value for metric in variants["keras.fp32"].metrics] == [150.0, 1.0, 1.0]
+    assert figures(variants["onnx.uint8"])["sqnr"].value == approx(variants["onnx.uint8"].drift.sqnr_db)
+    assert figures(variants["onnx.uint8"])["sqnr"].value == approx(34, abs=0.5), "noise of a fiftieth"
+    assert all(metric.delta is None for row in variants.values() for metric in row.metrics)
 
 
 def test_classes_without_labels_are_judged_by_fidelity():
     """The task that the data asks for can't be."""
     outputs = np.random.default_rng(0).dirichlet(np.ones(4), 300).astype(np.float32)
     case = task_makers.Case({"name": "x", "task": "classification"}, (outputs,), None, (outputs,))
-    made = TaskVolume(case, Gates()).whole().compare()
-    assert made.dataset["task"] == "fidelity"
-    assert figures(rows(made)["onnx.int8"])["agreement"].value < 1
+    comparison = TaskVolume(case, Gates()).whole().compare()
+    assert comparison.dataset["task"] == "fidelity"
+    assert figures(rows(comparison)["onnx.int8"])["agreement"].value < 1
 
 
 def test_without_the_reference_there_is_no_fidelity():
     volume = TaskVolume(task_makers.fidelity()).whole()
     volume.remove("predictions.keras.fp32")
-    made = volume.compare()
-    assert {row.metrics for row in made.variants} == {()}
-    assert made.decision.reasons == (ReferenceHasNoAnswers(),)
+    comparison = volume.compare()
+    assert {row.metrics for row in comparison.variants} == {()}
+    assert comparison.decision.reasons == (ReferenceHasNoAnswers(),)
 
 
 @pytest.mark.parametrize("task", CASES)
 def test_a_variant_that_always_says_the_same_has_failed(task):
     volume = TaskVolume(CASES[task]()).whole()
     volume.variant("onnx.int8", tuple(np.ones_like(each) for each in volume.case.outputs))
-    made = volume.compare()
-    row = rows(made)["onnx.int8"]
+    comparison = volume.compare()
+    row = rows(comparison)["onnx.int8"]
     assert (row.status, row.reason) == ("failed", "the same answer to every sample")
-    assert find_exit_code(made) == 3
+    assert find_exit_code(comparison) == 3
 
 
 def test_labels_that_are_no_classes_are_an_error():
@@ -196,11 +196,11 @@ def test_a_sure_loss_that_matters_to_nobody_is_none():
     error = case.outputs[0] - case.labels
     for name, factor in (("onnx.u8s8", 1.001), ("onnx.uint8", 1.02)):
         volume.variant(name, (case.labels + np.float32(factor) * error, case.outputs[1]))
-    made = rows(volume.compare())
-    assert figures(made["onnx.u8s8"])["mae"].p_holm < 0.05
-    assert not criteria.is_worse(made["onnx.u8s8"])
-    assert criteria.is_negligibly_worse(made["onnx.u8s8"])
-    assert criteria.is_worse(made["onnx.uint8"])
+    variants = rows(volume.compare())
+    assert figures(variants["onnx.u8s8"])["mae"].p_holm < 0.05
+    assert not criteria.is_worse(variants["onnx.u8s8"])
+    assert criteria.is_negligibly_worse(variants["onnx.u8s8"])
+    assert criteria.is_worse(variants["onnx.uint8"])
 
 
 def metric(value, delta, p_value, better="lower", name="mae"):
@@ -208,7 +208,7 @@ def metric(value, delta, p_value, better="lower", name="mae"):
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("row_metric", "expected"),
     [
         (metric(1.1, 0.1, 0.01), True),
         (metric(1.1, 0.1, 0.06), False),
@@ -218,24 +218,24 @@ def metric(value, delta, p_value, better="lower", name="mae"):
         (metric(0.8, None, None, "higher", "map"), False),
     ],
 )
-def test_what_is_worse_follows_the_direction_of_the_figure(found, expected):
-    assert metric_specs.is_significant_loss(found, 0.05) is expected
+def test_what_is_worse_follows_the_direction_of_the_figure(row_metric, expected):
+    assert metric_specs.is_significant_loss(row_metric, 0.05) is expected
 
 
 def test_every_output_of_a_model_with_several():
-    made = rows(compared("regression"))
-    assert [output.number for output in made["onnx.int8"].outputs] == [0, 1]
-    assert made["onnx.int8"].outputs[0].sqnr_db == approx(made["onnx.int8"].drift.sqnr_db)
-    assert made["keras.fp32"].outputs[1].sqnr_db is None
+    variants = rows(compared("regression"))
+    assert [output.number for output in variants["onnx.int8"].outputs] == [0, 1]
+    assert variants["onnx.int8"].outputs[0].sqnr_db == approx(variants["onnx.int8"].drift.sqnr_db)
+    assert variants["keras.fp32"].outputs[1].sqnr_db is None
     assert rows(compared("fidelity"))["onnx.int8"].outputs == ()
 
 
 def test_the_output_that_is_judged_may_be_another_than_the_first():
     case = task_makers.regression()
     turned = replace(case, about=case.about | {"judged": 1}, outputs=case.outputs[::-1])
-    found = rows(TaskVolume(turned).whole().compare())["onnx.u8s8"]
-    assert [metric.name for metric in found.metrics] == METRICS["regression"]
-    assert figures(found)["r2"].value > 0.9
+    row = rows(TaskVolume(turned).whole().compare())["onnx.u8s8"]
+    assert [metric.name for metric in row.metrics] == METRICS["regression"]
+    assert figures(row)["r2"].value > 0.9
 
 
 def test_conversion_steps_of_a_task_without_classes():
@@ -248,15 +248,15 @@ def test_conversion_steps_of_a_task_without_classes():
 
 @pytest.mark.parametrize("task", CASES)
 def test_a_table_for_people(task):
-    made = compared(task)
-    text = markdown.markdown_text(made)
+    comparison = compared(task)
+    text = markdown.markdown_text(comparison)
     head = next(line for line in text.splitlines() if line.startswith("| variant"))
     measure = metric_specs.METRIC_SPECS[METRICS[task][0]]
     assert head.startswith(f"| variant | {measure.heading} |")
     assert "top-1" not in text
-    assert (f"400 test {made.unit} of") in text
-    assert f"| {made.unit} /s |" in head
-    assert csv_table.csv_text(made).splitlines()[0].endswith(f"{METRICS[task][-1]}_p_holm")
+    assert (f"400 test {comparison.unit} of") in text
+    assert f"| {comparison.unit} /s |" in head
+    assert csv_table.csv_text(comparison).splitlines()[0].endswith(f"{METRICS[task][-1]}_p_holm")
 
 
 def with_draws(case):
@@ -273,8 +273,8 @@ def with_draws(case):
 
 @pytest.mark.parametrize("task", CASES)
 def test_draws_are_judged_by_the_headline(task):
-    made = with_draws(CASES[task]())
-    row = rows(made)["onnx.u8s8"]
+    comparison = with_draws(CASES[task]())
+    row = rows(comparison)["onnx.u8s8"]
     assert row.draws is not None
     assert row.draws.accuracies[0] == approx(row.headline.value)
     assert row.draws.mean == approx(np.mean(row.draws.accuracies))
@@ -282,7 +282,7 @@ def test_draws_are_judged_by_the_headline(task):
     if task != "fidelity":
         assert row.draws.delta_pp == approx(row.draws.mean - reference)
     label = metric_specs.spec_of(row.headline).label
-    assert f"onnx.u8s8 over 3 draws: {label} " in "\n".join(phrases.row_lines(made))
+    assert f"onnx.u8s8 over 3 draws: {label} " in "\n".join(phrases.row_lines(comparison))
 
 
 @pytest.mark.parametrize(("task", "shift"), [("regression", 0.5), ("reconstruction", 0.0)])
@@ -300,10 +300,10 @@ def test_other_cpus_are_judged_by_the_headline(task, shift):
 
 def test_top_five_where_there_are_more_classes():
     volume = Volume(default_experiment()).whole()
-    found = rows(compare.compare(evaluate(volume), volume.experiment))["onnx.int8"]
-    accuracy, top5 = found.metrics
+    row = rows(compare.compare(evaluate(volume), volume.experiment))["onnx.int8"]
+    accuracy, top5 = row.metrics
     assert (top5.name, top5.better, top5.delta, top5.p_value) == ("top5", "higher", 0.0, 1.0)
-    assert found.headline is accuracy
+    assert row.headline is accuracy
     assert accuracy.name == "accuracy"
 
 
@@ -322,9 +322,9 @@ def test_a_thousand_classes_stay_bearable():
     outputs[np.arange(5000), labels] += 4
     truth = Truth(About(), labels, None, outputs)
     noisy = outputs + random.normal(0, 0.5, outputs.shape).astype(np.float32)
-    known = task_makers.compared("fidelity").variants[0]
+    variant = task_makers.compared("fidelity").variants[0]
     started = time.process_time()
-    row = compare.add_metrics(replace(known, metrics=()), Answer(truth, noisy), Answer(truth, outputs))
+    row = compare.add_metrics(replace(variant, metrics=()), Answer(truth, noisy), Answer(truth, outputs))
     assert time.process_time() - started < 4
     assert row.confusion == ()
     assert len(row.classes) == 1000
@@ -339,8 +339,8 @@ def test_logits_are_judged_by_their_probabilities():
     logits = (np.log(probabilities) + 3).astype(np.float32)
     noisy = logits + np.float32(0.25)
     truth = Truth(About(), LABELS, None, logits)
-    known = compared("fidelity").variants[0]
-    row = compare.add_metrics(replace(known, metrics=()), Answer(truth, noisy), Answer(truth, logits))
+    variant = compared("fidelity").variants[0]
+    row = compare.add_metrics(replace(variant, metrics=()), Answer(truth, noisy), Answer(truth, logits))
     assert (accuracy_of(row), row.max_abs_diff) == (0.9, approx(0.25, rel=1e-5))
     assert row.ece == approx(0.01, abs=1e-4), "91% sure, and right in 90%"
     assert row.drift.kl == approx(0, abs=1e-6), "a softmax doesn't see what is added to all"
@@ -348,16 +348,18 @@ def test_logits_are_judged_by_their_probabilities():
 
 
 @pytest.mark.parametrize(
-    ("task", "figure", "known"),
+    ("task", "figure", "gate_names"),
     [
         ("regression", "accuracy", "mae, rmse, r2, worse_percent, sqnr"),
         ("fidelity", "drop_pp", "sqnr, cosine, agreement"),
     ],
 )
-def test_a_gate_that_the_task_can_not_check_is_an_error(task, figure, known):
+def test_a_gate_that_the_task_can_not_check_is_an_error(task, figure, gate_names):
     """It would seem to hold."""
     gates = Gates(quantized={figure: Bound(max=1.0)})
-    with pytest.raises(CrossquantError, match=f"gates.quantized.{figure}: the task is {task}.*its gates are {known}$"):
+    with pytest.raises(
+        CrossquantError, match=f"gates.quantized.{figure}: the task is {task}.*its gates are {gate_names}$"
+    ):
         TaskVolume(CASES[task](), gates).whole().compare()
 
 
@@ -380,9 +382,9 @@ def test_gates_by_the_task():
 )
 def test_a_loss_with_a_confidence_is_the_worse_end_of_its_interval(task, figure, sign):
     gates = Gates(quantized={figure: Bound(max=1.0, confidence=0.95)})
-    made = TaskVolume(CASES[task](), gates).whole().compare()
-    row = rows(made)["torch.x86"]
-    (gate,) = [gate for gate in made.gates if gate.variant == "torch.x86"]
+    comparison = TaskVolume(CASES[task](), gates).whole().compare()
+    row = rows(comparison)["torch.x86"]
+    (gate,) = [gate for gate in comparison.gates if gate.variant == "torch.x86"]
     first = row.headline
     scale = 100 / (first.value - first.delta) if sign == 1 else 100
     ends = [sign * scale * end for end in (first.delta_interval.low, first.delta_interval.high)]

@@ -49,8 +49,8 @@ def test_a_variant_against_the_reference():
     answers = REFERENCE.copy()
     answers[0] = [0.3, 0.4, 0.3]
     answers[3] = [0.1, 0.3, 0.6]
-    found = figures(answers, LABELS, REFERENCE)
-    assert found == {
+    metrics = figures(answers, LABELS, REFERENCE)
+    assert metrics == {
         "accuracy": 0.5,
         "delta_pp": -25.0,
         "agreement": 0.5,
@@ -86,11 +86,11 @@ def test_timings_over_all_rounds():
     """Eleven calls of 1 to 11 ms; of three batches of 50, the median takes 0.1 s."""
     rounds = [[0.011, 0.001, 0.002, 0.003, 0.004], [0.005, 0.006, 0.007, 0.008, 0.009, 0.010]]
     table = timing_summary.summarize_timings([timings("a", single=rounds, many=[[0.1], [0.05], [0.9]])])
-    found = timing_summary.select_columns(table["a"])
-    assert found["latency_ms"] == Latency(approx(6.0), approx(10.0), approx(10.9), 11)
-    assert found["images_per_second"] == approx(500.0)
-    assert found["timings"] == table["a"]
-    assert set(found) == {"latency_ms", "images_per_second", "timings"}
+    columns = timing_summary.select_columns(table["a"])
+    assert columns["latency_ms"] == Latency(approx(6.0), approx(10.0), approx(10.9), 11)
+    assert columns["images_per_second"] == approx(500.0)
+    assert columns["timings"] == table["a"]
+    assert set(columns) == {"latency_ms", "images_per_second", "timings"}
 
 
 def test_a_table_has_each_batch_size_and_number_of_threads():
@@ -110,8 +110,8 @@ def passes(*milliseconds, **machine):
 
 def test_a_figure_is_the_median_over_the_passes_of_that_of_each():
     """All calls in one heap would give 5 ms as well, yet 42 ms for p90."""
-    (found, *_) = timing_summary.summarize_timings(passes(4, 50, 5))["a"]
-    assert found == Timing(
+    (timing, *_) = timing_summary.summarize_timings(passes(4, 50, 5))["a"]
+    assert timing == Timing(
         batch=1, threads=1, p50=approx(5.0), p90=approx(5.8), p99=approx(5.98), samples=9,
         images_per_second=approx(200.0), passes=(approx(4.0), approx(50.0), approx(5.0)),
     )  # fmt: skip
@@ -125,8 +125,8 @@ def test_a_variant_that_one_pass_lacks_has_the_figures_of_the_others():
 def test_the_main_table_is_of_one_thread():
     one, two = Timing(1, 1, 5, 6, 7, 9, 200, (5,)), Timing(1, 2, 3, 4, 5, 9, 333, (3,))
     many, more = Timing(64, 1, 100, 0, 0, 9, 640, (100,)), Timing(64, 2, 50, 0, 0, 9, 1280, (50,))
-    found = timing_summary.select_columns((one, many, two, more))
-    assert (found["latency_ms"], found["images_per_second"]) == (Latency(5, 6, 7, 9), 640)
+    columns = timing_summary.select_columns((one, many, two, more))
+    assert (columns["latency_ms"], columns["images_per_second"]) == (Latency(5, 6, 7, 9), 640)
     assert timing_summary.select_columns(()) == {"timings": ()}
 
 

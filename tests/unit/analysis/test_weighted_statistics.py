@@ -44,8 +44,8 @@ def test_the_area_on_resamples_is_that_of_the_drawn_samples(levels):
     random = np.random.default_rng(1)
     positive = random.random(150) < 0.3
     scores = random.integers(0, levels, 150) + levels * 0.3 * positive
-    found, expected = drawn(weighted_statistics.area_under_roc(scores, positive), (scores, positive), area)
-    assert found == pytest.approx(expected)
+    resampled, expected = drawn(weighted_statistics.area_under_roc(scores, positive), (scores, positive), area)
+    assert resampled == pytest.approx(expected)
 
 
 def test_average_precision_by_hand():
@@ -77,8 +77,8 @@ def test_mean_average_precision_on_resamples_is_that_of_the_drawn_samples(levels
     positive = random.random((120, 5)) < [0.02, 0.1, 0.3, 0.5, 0.0]
     scores = random.integers(0, levels, positive.shape) + 0.5 * levels * positive
     figure = weighted_statistics.mean_average_precision(scores, positive)
-    found, expected = drawn(figure, (scores, positive), numerics.mean_average_precision)
-    assert found == pytest.approx(expected)
+    resampled, expected = drawn(figure, (scores, positive), numerics.mean_average_precision)
+    assert resampled == pytest.approx(expected)
     assert once(figure, 120) == pytest.approx(numerics.mean_average_precision(scores, positive))
 
 
@@ -88,27 +88,27 @@ def test_a_resample_without_positives_tells_nothing():
     assert np.isnan(figure(np.array([[0.0], [2.0]]))).all()
 
 
-def f1_of(found, positive):
-    hits = (found & positive).sum(axis=0)
-    return 2 * hits / np.maximum(found.sum(axis=0) + positive.sum(axis=0), 1)
+def f1_of(predicted, positive):
+    hits = (predicted & positive).sum(axis=0)
+    return 2 * hits / np.maximum(predicted.sum(axis=0) + positive.sum(axis=0), 1)
 
 
 def test_f1_by_hand_and_on_resamples():
-    found = np.array([[1, 0], [1, 1], [0, 0]], bool)
+    predicted = np.array([[1, 0], [1, 1], [0, 0]], bool)
     positive = np.array([[1, 0], [0, 1], [1, 0]], bool)
-    assert once(weighted_statistics.f1(found, positive, macro=False), 3) == pytest.approx(2 * 2 / (3 + 3))
-    assert once(weighted_statistics.f1(found, positive, macro=True), 3) == pytest.approx((2 * 1 / 4 + 1) / 2)
-    macro = weighted_statistics.f1(found, positive, macro=True)
-    told, expected = drawn(macro, (found, positive), lambda *drawn: f1_of(*drawn).mean())
-    assert told == pytest.approx(expected)
+    assert once(weighted_statistics.f1(predicted, positive, macro=False), 3) == pytest.approx(2 * 2 / (3 + 3))
+    assert once(weighted_statistics.f1(predicted, positive, macro=True), 3) == pytest.approx((2 * 1 / 4 + 1) / 2)
+    macro = weighted_statistics.f1(predicted, positive, macro=True)
+    resampled, expected = drawn(macro, (predicted, positive), lambda *drawn: f1_of(*drawn).mean())
+    assert resampled == pytest.approx(expected)
 
 
 def test_r_squared_on_resamples_is_that_of_the_drawn_samples():
     random = np.random.default_rng(4)
     exact = random.normal(1e4, 3, (90, 2))
     outputs = exact + random.normal(0, 1, exact.shape)
-    found, expected = drawn(weighted_statistics.r_squared(outputs, exact), (outputs, exact), numerics.r_squared)
-    assert found == pytest.approx(expected, abs=1e-9)
+    resampled, expected = drawn(weighted_statistics.r_squared(outputs, exact), (outputs, exact), numerics.r_squared)
+    assert resampled == pytest.approx(expected, abs=1e-9)
 
 
 def test_many_values_have_one_r_squared():

@@ -21,9 +21,9 @@ LOST = LosesOnCpu("haswell", "accuracy", 0.842, 0.88, 2000, None)
 
 def row(name, milliseconds=1.0, size=100_000, pairs=A_LITTLE_LESS, accuracy=0.8794, **changes):
     image, _, recipe = name.partition(".")
-    made = make_variant(name, image, recipe, "ok", accuracy=accuracy, paired=pairs, size_bytes=size)
+    variant = make_variant(name, image, recipe, "ok", accuracy=accuracy, paired=pairs, size_bytes=size)
     latency = None if milliseconds is None else Latency(milliseconds, 2 * milliseconds, 3 * milliseconds, 140)
-    return replace(made, latency_ms=latency, **changes)
+    return replace(variant, latency_ms=latency, **changes)
 
 
 def on(cpu, accuracy=0.88, p_value=1.0):
@@ -43,8 +43,8 @@ def judge(*rows, gates=(), noise=NOISE):
 
 
 def test_where_it_loses_nothing_the_decision_says_so():
-    found = judge(row("onnx.u8s8", emulated=(on("haswell", 0.879, 0.7),)))
-    assert found.caveats == (HoldsOnCpu("haswell", "accuracy", 0.879, 0.88, 2000),)
+    decision = judge(row("onnx.u8s8", emulated=(on("haswell", 0.879, 0.7),)))
+    assert decision.caveats == (HoldsOnCpu("haswell", "accuracy", 0.879, 0.88, 2000),)
 
 
 def test_where_it_was_run_nowhere_else_nothing_is_said():
@@ -106,36 +106,36 @@ def test_what_was_not_timed_is_not_offered_as_the_fastest():
 SLOW = SlowerThanFloat("onnx.fp32", 1.3)
 
 
-def kinds(found, name="onnx.int8"):
+def kinds(decision, name="onnx.int8"):
     """Of the reasons why the variant was not chosen."""
-    return [reason.kind for each in found.rejections if each.variant == name for reason in each.reasons]
+    return [reason.kind for each in decision.rejections if each.variant == name for reason in each.reasons]
 
 
 def test_a_shipped_variant_that_is_slower_than_its_float_baseline_is_told_so():
     """The baseline is faster but broken: its gate does not hold."""
     broken = Gate("onnx.fp32", "accuracy", "min", 0.9, 0.88, False)
-    found = judge(row("onnx.fp32", pairs=SAME), row("onnx.int8", 1.3), gates=[broken])
-    assert found.variant == "onnx.int8"
-    assert found.reasons[-1] == SLOW
+    decision = judge(row("onnx.fp32", pairs=SAME), row("onnx.int8", 1.3), gates=[broken])
+    assert decision.variant == "onnx.int8"
+    assert decision.reasons[-1] == SLOW
 
 
 def test_another_variant_that_is_slower_than_its_float_baseline_is_told_so():
-    found = judge(row("onnx.fp32", pairs=SAME), row("onnx.int8", 1.3), row("onnx.u8s8", 0.5))
-    assert found.variant == "onnx.u8s8"
-    assert [each.variant for each in found.rejections if SLOW in each.reasons] == ["onnx.int8"]
-    assert kinds(found) == ["compared_with", "slower_than_float"]
+    decision = judge(row("onnx.fp32", pairs=SAME), row("onnx.int8", 1.3), row("onnx.u8s8", 0.5))
+    assert decision.variant == "onnx.u8s8"
+    assert [each.variant for each in decision.rejections if SLOW in each.reasons] == ["onnx.int8"]
+    assert kinds(decision) == ["compared_with", "slower_than_float"]
 
 
 def test_it_is_told_where_nothing_is_shipped_too():
     rows = [row("onnx.fp32", pairs=MUCH_LESS), row("onnx.int8", 1.3, pairs=MUCH_LESS)]
     broken = Gate("keras.fp32", "accuracy", "min", 0.9, 0.88, False)
-    found = judge(*rows, gates=[broken])
-    assert found.variant == ""
-    assert kinds(found) == ["significantly_worse", "slower_than_float"]
+    decision = judge(*rows, gates=[broken])
+    assert decision.variant == ""
+    assert kinds(decision) == ["significantly_worse", "slower_than_float"]
 
 
 @pytest.mark.parametrize("milliseconds", [1.04, 1.0, 0.5])
 def test_within_the_noise_it_is_not_slower(milliseconds):
-    found = judge(row("onnx.fp32", pairs=SAME), row("onnx.int8", milliseconds))
-    reasons = [*found.reasons, *(reason for each in found.rejections for reason in each.reasons)]
+    decision = judge(row("onnx.fp32", pairs=SAME), row("onnx.int8", milliseconds))
+    reasons = [*decision.reasons, *(reason for each in decision.rejections for reason in each.reasons)]
     assert "slower_than_float" not in [reason.kind for reason in reasons]

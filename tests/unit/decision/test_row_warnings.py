@@ -24,7 +24,7 @@ def there(cpu="haswell", accuracy=0.842, p_value=1e-6):
 
 def warnings(*rows, noise=NOISE, refused=None):
     """The warnings of each row."""
-    return {found.name: found.warnings for found in row_warnings.add_warnings(rows, noise, refused or {})}
+    return {variant.name: variant.warnings for variant in row_warnings.add_warnings(rows, noise, refused or {})}
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,8 @@ def warnings(*rows, noise=NOISE, refused=None):
 )
 def test_slower_than_the_float_one_of_the_same_framework(image, own, baseline, warning):
     """Beyond the noise of that image's timings, and beyond a twentieth however quiet it was."""
-    found = warnings(row(f"{image}.fp32", baseline), row(f"{image}.int8", own), row("keras.fp32", 0.001))
-    assert found == {f"{image}.fp32": (), f"{image}.int8": warning, "keras.fp32": ()}
+    warned = warnings(row(f"{image}.fp32", baseline), row(f"{image}.int8", own), row("keras.fp32", 0.001))
+    assert warned == {f"{image}.fp32": (), f"{image}.int8": warning, "keras.fp32": ()}
 
 
 def test_without_a_measure_of_the_noise_a_twentieth_counts():
@@ -62,19 +62,19 @@ def test_a_float_variant_is_no_baseline_of_itself():
 
 @pytest.mark.parametrize(("held", "count"), [(None, 0), (True, 0), (False, 1)])
 def test_a_limit_that_does_not_hold_is_warnings(held, count):
-    found = warnings(row("onnx.auto", limit_held=held))["onnx.auto"]
-    assert found == (LimitNotHeld(),) * count
+    warned = warnings(row("onnx.auto", limit_held=held))["onnx.auto"]
+    assert warned == (LimitNotHeld(),) * count
 
 
 def test_what_layers_in_float_cost_is_told_against_the_recipe_without():
     rows = [row("onnx.auto", 0.3, in_float=("a",)), row("onnx.int8", 0.25)]
-    (found, _) = row_warnings.add_warnings(rows, (), {}, {"onnx.auto": "onnx.int8"})
-    assert found.warnings[-1] == CostOfFloatLayers("onnx.int8", None, None, pytest.approx(1.2))
+    (warned_row, _) = row_warnings.add_warnings(rows, (), {}, {"onnx.auto": "onnx.int8"})
+    assert warned_row.warnings[-1] == CostOfFloatLayers("onnx.int8", None, None, pytest.approx(1.2))
 
 
 def test_layers_in_float_are_named():
-    found = warnings(row("onnx.auto", in_float=("conv1", "block.2/add")))
-    assert found["onnx.auto"] == (LayersInFloat(("conv1", "block.2/add")),)
+    warned = warnings(row("onnx.auto", in_float=("conv1", "block.2/add")))
+    assert warned["onnx.auto"] == (LayersInFloat(("conv1", "block.2/add")),)
 
 
 def test_only_the_cpus_where_it_loses_are_warned_of():
@@ -85,18 +85,20 @@ def test_only_the_cpus_where_it_loses_are_warned_of():
 
 
 def test_what_can_not_run_on_another_cpu_is_told_with_the_reason():
-    found = warnings(
+    warned = warnings(
         row("onnx.int8"), row("torch.int8"), refused={"torch.int8": {"nehalem": "no AVX2"}, "onnx.int8": {}}
     )
-    assert found == {"onnx.int8": (), "torch.int8": (CannotRun("nehalem", "no AVX2"),)}
+    assert warned == {"onnx.int8": (), "torch.int8": (CannotRun("nehalem", "no AVX2"),)}
 
 
 def test_all_at_once_in_one_order_and_nothing_else_of_the_rows_changes():
     whole = row("onnx.auto", 2.0, in_float=("a",), emulated=(there(),))
-    baseline, found = row_warnings.add_warnings([row("onnx.fp32"), whole], NOISE, {"onnx.auto": {"nehalem": "no AVX2"}})
-    kinds = [warning.kind for warning in found.warnings]
+    baseline, warned_row = row_warnings.add_warnings(
+        [row("onnx.fp32"), whole], NOISE, {"onnx.auto": {"nehalem": "no AVX2"}}
+    )
+    kinds = [warning.kind for warning in warned_row.warnings]
     assert kinds == ["slower_than_float", "layers_in_float", "worse_on_cpu", "cannot_run"]
-    assert replace(found, warnings=()) == whole
+    assert replace(warned_row, warnings=()) == whole
     assert baseline == row("onnx.fp32")
 
 

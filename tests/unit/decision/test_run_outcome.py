@@ -15,12 +15,12 @@ FAILURE = Failure("latency.onnx", "failed", "killed")
 
 
 def comparison(gates, failures=(), status="unsupported"):
-    made = comparisons.comparison(gates=gates, failures=failures)
-    return replace(made, variants=(*made.variants[:-1], replace(made.variants[-1], status=status)))
+    base = comparisons.comparison(gates=gates, failures=failures)
+    return replace(base, variants=(*base.variants[:-1], replace(base.variants[-1], status=status)))
 
 
 @pytest.mark.parametrize(
-    ("made", "outcome", "code"),
+    ("compared", "outcome", "code"),
     [
         (comparison((HOLDS,)), "gates_hold", 0),
         (comparison(()), "gates_hold", 0),
@@ -30,9 +30,9 @@ def comparison(gates, failures=(), status="unsupported"):
         (comparison((HOLDS,), status="skipped"), "stage_failed", 3),
     ],
 )
-def test_the_outcome_of_a_run_has_its_exit_code(made, outcome, code):
-    assert run_outcome.decide_run_outcome(made) == outcome
-    assert run_outcome.find_exit_code(made) == code
+def test_the_outcome_of_a_run_has_its_exit_code(compared, outcome, code):
+    assert run_outcome.decide_run_outcome(compared) == outcome
+    assert run_outcome.find_exit_code(compared) == code
 
 
 def test_a_gate_that_a_row_is_not_held_to_does_not_count():
