@@ -29,10 +29,10 @@ def test_images_are_found_by_folder(tmp_path):
     written(tmp_path, GOOD, "zebra")
     written(tmp_path, GOOD, "ant")
     (tmp_path / "images" / "base").mkdir()
-    found = declarations.load(root=tmp_path)
-    assert list(found) == ["ant", "zebra"]
+    stages_by_image = declarations.load(root=tmp_path)
+    assert list(stages_by_image) == ["ant", "zebra"]
     options = {"share": Option(0.5, min=0, max=1), "unit": Option("one", ("one", "ten"))}
-    assert found["ant"] == (Stage("count", "counted", ("dataset",), options=options),)
+    assert stages_by_image["ant"] == (Stage("count", "counted", ("dataset",), options=options),)
 
 
 OPTIONAL = 'title = "Zebra"\noptional = true\n' + GOOD + "\n[presets.default]\nint8 = { share = 0.1 }\n"
@@ -68,9 +68,11 @@ def test_a_list_says_what_its_items_are(items, good, bad):
 
 
 def test_every_stage_of_ours_has_its_file():
-    found = declarations.load()
-    assert set(found) == {"keras", "onnx", "torch"}
-    modules = [stage.module or f"images.{image}.{stage.run}" for image, stages in found.items() for stage in stages]
+    stages_by_image = declarations.load()
+    assert set(stages_by_image) == {"keras", "onnx", "torch"}
+    modules = [
+        stage.module or f"images.{image}.{stage.run}" for image, stages in stages_by_image.items() for stage in stages
+    ]
     files = [ROOT / module.replace(".", "/") for module in modules]
     lacking = [file for file in files if not (file.is_dir() or file.with_suffix(".py").is_file())]
     assert lacking == []

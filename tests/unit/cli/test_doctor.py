@@ -97,9 +97,9 @@ def test_a_host_that_has_all_needs_no_fix(bare, monkeypatch):
     monkeypatch.setattr(instructions, "int8_instructions", lambda: ["avx2", "avx512_vnni"])
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=20_000_000_000))
     (bare / "wheels" / WHEEL).touch()
-    found = {finding.name: finding for finding in doctor.list_findings()}
-    assert all(finding.good and not finding.fix for finding in found.values())
-    assert {name: finding.text for name, finding in found.items()} == {
+    findings = {finding.name: finding for finding in doctor.list_findings()}
+    assert all(finding.good and not finding.fix for finding in findings.values())
+    assert {name: finding.text for name, finding in findings.items()} == {
         "Docker": "a daemon answers",
         "Compose": "2.40.3",
         "sandbox": "bubblewrap 0.8.0",
@@ -116,9 +116,9 @@ def test_a_host_that_has_all_needs_no_fix(bare, monkeypatch):
 @pytest.mark.parametrize(("flags", "expected"), [(["avx2"], True), (["avx2", "avx_vnni"], False), (["asimddp"], False)])
 def test_a_cpu_where_products_saturate_is_named(bare, monkeypatch, flags, expected):  # noqa: ARG001 - it replaces the probes
     monkeypatch.setattr(instructions, "int8_instructions", lambda: flags)
-    (found,) = [finding for finding in doctor.list_findings() if finding.name == "int8"]
-    assert ("products of uint8 and int8 saturate" in found.text) is expected
-    assert found.text.startswith(", ".join(flags)) and found.good
+    (int8_finding,) = [finding for finding in doctor.list_findings() if finding.name == "int8"]
+    assert ("products of uint8 and int8 saturate" in int8_finding.text) is expected
+    assert int8_finding.text.startswith(", ".join(flags)) and int8_finding.good
 
 
 def test_a_daemon_without_images():
@@ -156,10 +156,10 @@ def test_fix_says_what_it_did_first(monkeypatch, capsys):
 def test_a_program_gets_the_findings_alone(monkeypatch, capsys):
     monkeypatch.setattr(fixes, "apply_all", lambda: iter(["wrote .env"]))
     assert main(["doctor", "--fix", "--json"]) == 0
-    said = capsys.readouterr()
+    captured = capsys.readouterr()
     first = {"name": "Docker", "good": False, "text": "no daemon answers", "fix": "make docker-host"}
-    assert json.loads(said.out)[0] == first
-    assert said.err == "wrote .env\n"
+    assert json.loads(captured.out)[0] == first
+    assert captured.err == "wrote .env\n"
 
 
 def test_a_registry_that_times_out_does_not_answer():
@@ -306,7 +306,7 @@ def test_all_that_can_be_fixed(monkeypatch, names, pulled):
     monkeypatch.setattr(probes, "connect", lambda: client)
     written = []
     monkeypatch.setattr(fixes, "write_env", lambda values: written.append(values) or True)
-    said = ["wrote .env: what Compose must know of this host"]
-    assert list(fixes.apply_all()) == said + ["pulled base:1" for _ in pulled]
+    messages = ["wrote .env: what Compose must know of this host"]
+    assert list(fixes.apply_all()) == messages + ["pulled base:1" for _ in pulled]
     assert written == [OWNER | {"BASE_IMAGE": "base:1"}]
     assert client.images.pulled == pulled

@@ -30,26 +30,26 @@ def volume(monkeypatch):
     """With a stage `explain` in each image that quantizes."""
     stages = with_extra(declarations.load())
     monkeypatch.setattr(declarations, "load", lambda *_: stages)
-    made = Volume(default_experiment(draws=2), stages).start()
-    made.variant("onnx.fp32", answers(10))
-    made.variant("onnx.int8", answers(15))
-    made.publish("torch.uint8", refused="PyTorch quantized 0 of 10")
-    return made
+    new_volume = Volume(default_experiment(draws=2), stages).start()
+    new_volume.variant("onnx.fp32", answers(10))
+    new_volume.variant("onnx.int8", answers(15))
+    new_volume.publish("torch.uint8", refused="PyTorch quantized 0 of 10")
+    return new_volume
 
 
-def shown(found, width=120):
+def shown(sensitivity, width=120):
     console = Console(file=StringIO(), width=width)
-    explaining.show(found, console)
+    explaining.show(sensitivity, console)
     return console.file.getvalue().splitlines()
 
 
 def test_only_a_quantized_variant_of_the_experiment_can_be_explained(volume):
     assert explaining.find_target("onnx.int8", volume.plan) == "explain.onnx.int8"
-    known = "onnx.int8, onnx.uint8, onnx.u8s8, torch.int8, torch.x86, torch.uint8"
+    variant_names = "onnx.int8, onnx.uint8, onnx.u8s8, torch.int8, torch.x86, torch.uint8"
     for name in ("onnx.int9", "onnx.fp32", "keras.fp32", "onnx.int8.d2", "explain.onnx.int8", ""):
         with pytest.raises(CrossquantError) as caught:
             explaining.find_target(name, volume.plan)
-        assert str(caught.value) == f"'{name}' can't be explained: give a quantized variant, one of {known}"
+        assert str(caught.value) == f"'{name}' can't be explained: give a quantized variant, one of {variant_names}"
 
 
 def test_what_was_explained_is_read_back(volume):
@@ -67,24 +67,24 @@ def test_the_summary_says_what_the_quantization_of_each_kind_loses():
 
 
 def test_another_score_and_distance_are_called_by_their_names():
-    found = replace(FOUND, float_accuracy=0.97, quantized_accuracy=-0.25, score="R²", distance="noise")
-    lines = shown(found)
+    sensitivity = replace(FOUND, float_accuracy=0.97, quantized_accuracy=-0.25, score="R²", distance="noise")
+    lines = shown(sensitivity)
     assert "calibration images: R² -25.00 %, in float 97.00 %; " in lines[0]
     assert "noise" in "\n".join(lines)
     assert "KL" not in "\n".join(lines)
-    picture = layers.alone(found)
+    picture = layers.alone(sensitivity)
     assert "noise from float that is left, share of the power" in picture
     assert "R², %" in picture
 
 
 def test_a_line_for_each_layer_with_every_figure_the_most_sensitive_first():
     lines = shown(replace(FOUND, layers=(replace(CONV, name="conv"), ADD)))
-    found = [line.split() for line in lines if "QLinearConv" in line or "Add" in line]
-    assert found == [
+    rows = [line.split() for line in lines if "QLinearConv" in line or "Add" in line]
+    assert rows == [
         ["conv", "QLinearConv", "20.1", "0.99900", "0.512", "41.0", "81.00", "82.00", "85.30", "0.0123"],
         ["[a]add", "Add", "exact", "1.00000", "0", "–", "–", "82.00", "85.30", "0.0123"],
     ]
-    assert len(explaining.HEADINGS) + 1 == len(found[0])
+    assert len(explaining.HEADINGS) + 1 == len(rows[0])
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -116,8 +116,8 @@ def explain(monkeypatch, capsys):
     def call(volume, variant, *more, failed=False):
         monkeypatch.setattr(explaining, "make_artifacts", lambda *_, **__: (Freshness(volume.plan), failed))
         code = command_line.main(["explain", variant, *more])
-        said = capsys.readouterr()
-        return code, said.out, said.err
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
 
     return call
 

@@ -19,8 +19,8 @@ def arguments(model: Path, *, code: str = "", trust: bool = False) -> Inspect:
 
 
 def steps(chosen: object) -> dict[str, tuple[str, ...]]:
-    made = schedule.make(chosen, declarations.load(), {"input.model": "m", "input.dataset": "d"}, 2)
-    return {step.output: step.inputs for step in schedule.select(made, inspect.list_targets(made))}
+    plan = schedule.make(chosen, declarations.load(), {"input.model": "m", "input.dataset": "d"}, 2)
+    return {step.output: step.inputs for step in schedule.select(plan, inspect.list_targets(plan))}
 
 
 def test_three_short_stages_and_no_data():
@@ -55,7 +55,7 @@ def test_a_model_that_is_none(name: str, message: str, volumes: Path, tmp_path: 
 
 
 def test_what_is_shown(capsys: pytest.CaptureFixture[str]):
-    found = Compatibility(
+    compatibility = Compatibility(
         signature=Signature(
             (Tensor("image", "uint8", (None, 8, 3)), Tensor("age", "float32", ())),
             (Tensor("[bold]", "float32", (10,)),),
@@ -71,7 +71,7 @@ def test_what_is_shown(capsys: pytest.CaptureFixture[str]):
         ),
         notes=("unrolled",),
     )
-    inspect.show(found, "my.keras", Console(width=100, force_terminal=False))
+    inspect.show(compatibility, "my.keras", Console(width=100, force_terminal=False))
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert lines[:5] == [
         "my.keras: 1,234 parameters, 5,678 bytes",

@@ -30,9 +30,9 @@ def machine(monkeypatch):
 def test_a_program_gets_the_comparison_as_it_was_written(volumes, capsys):
     Volume(default_experiment()).whole()
     assert main(["report", "--json"]) == 0
-    said = capsys.readouterr()
-    assert said.out == (volumes / "resnet8-cifar10" / "comparison" / "comparison.json").read_text()
-    assert said.err == ""
+    captured = capsys.readouterr()
+    assert captured.out == (volumes / "resnet8-cifar10" / "comparison" / "comparison.json").read_text()
+    assert captured.err == ""
 
 
 @pytest.mark.usefixtures("volumes", "machine")
@@ -65,10 +65,10 @@ def test_a_program_gets_what_is_wrong_with_the_data_and_the_same_exit_code(capsy
     volume.publish("check", {data_report.FILE: asdict(EXAMINED)})
     monkeypatch.setattr(check_data, "make_artifacts", lambda *_, **__: (volume.freshness, False))
     assert main(["check-data", "--json"]) == 1
-    said = capsys.readouterr()
-    found = json.loads(said.out)
-    assert (found["wrong"], said.err) == (["a sample calibrates and judges"], "")
-    assert "\x1b" not in found["classes"][0]["name"], "what a terminal would obey"
+    captured = capsys.readouterr()
+    answer = json.loads(captured.out)
+    assert (answer["wrong"], captured.err) == (["a sample calibrates and judges"], "")
+    assert "\x1b" not in answer["classes"][0]["name"], "what a terminal would obey"
 
 
 def test_a_container_as_a_person_would_start_it():
@@ -139,9 +139,9 @@ def test_a_key_that_has_a_new_name_is_reported_on_stderr(tmp_path, capsys):
     assert "fold_batchnorm:" in text
     path.write_text(text.replace("fold_batchnorm:", "fold:"))
     assert main(["list", "--experiment", str(path)]) == 0
-    said = capsys.readouterr()
-    assert "is now called `fold_batchnorm`" in said.err
-    assert "is now called" not in said.out
+    captured = capsys.readouterr()
+    assert "is now called `fold_batchnorm`" in captured.err
+    assert "is now called" not in captured.out
 
 
 @pytest.mark.parametrize(("variable", "coloured"), [("", True), ("1", False)])

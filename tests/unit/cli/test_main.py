@@ -123,10 +123,10 @@ def test_what_argparse_refuses_is_wrong_use(arguments, capsys):
 
 @pytest.mark.parametrize("command", ["run", "list", "report", "fetch"])
 def test_an_unknown_experiment(volumes, capsys, command):
-    code, said = run(capsys, command, "--experiment", "resnet9")
+    code, error_text = run(capsys, command, "--experiment", "resnet9")
     assert code == 2
     ours = "mlperf-tiny, resnet8-cifar10, unfolded"
-    assert said == f"error: no experiment 'resnet9': give a YAML file, or one of {ours}\n"
+    assert error_text == f"error: no experiment 'resnet9': give a YAML file, or one of {ours}\n"
     assert list(volumes.iterdir()) == []
 
 
@@ -140,18 +140,18 @@ def test_a_selection_takes_no_target_and_no_sample(volumes, capsys, more):
 def test_a_selection_of_a_wrong_file_is_refused_before_anything_is_written(volumes, capsys, tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("name: mine\ndrawz: 3\n")
-    code, said = run(capsys, "run", "--select", "--experiment", str(path))
+    code, error_text = run(capsys, "run", "--select", "--experiment", str(path))
     assert code == 2
-    assert said.startswith(f"error: {path}:2: drawz: unknown key; ")
+    assert error_text.startswith(f"error: {path}:2: drawz: unknown key; ")
     assert list(volumes.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["onnx.fp32", "int8", "onnx.int9"])
 def test_what_can_not_be_explained_is_refused_in_one_line(volumes, capsys, name):
-    code, said = run(capsys, "explain", name)
+    code, error_text = run(capsys, "explain", name)
     assert code == 2
-    assert said.startswith(f"error: '{name}' can't be explained: give a quantized variant, one of ")
-    assert said.count("\n") == 1
+    assert error_text.startswith(f"error: '{name}' can't be explained: give a quantized variant, one of ")
+    assert error_text.count("\n") == 1
     assert list(volumes.iterdir()) == []
 
 
@@ -165,39 +165,39 @@ def test_a_run_holds_the_lock_of_its_experiment_until_it_ends(volumes, capsys, m
 
     monkeypatch.setattr(workflow.execute, "run", second)
     assert command_line.main(["run", "--sample", "dataset"]) == 0
-    ((code, said),) = refused
+    ((code, error_text),) = refused
     holder = rf"process {os.getpid()} on \S+ since \d\d:\d\d:\d\d"
     folder = re.escape(str(volumes / "resnet8-cifar10"))
     assert code == 2
-    assert re.fullmatch(rf"error: {folder} is in use by {holder}: wait for it, or stop it\n", said)
+    assert re.fullmatch(rf"error: {folder} is in use by {holder}: wait for it, or stop it\n", error_text)
     with workflow.execute.lock("resnet8-cifar10"):
         pass
 
 
 @pytest.mark.usefixtures("volumes")
 def test_an_unknown_target(capsys):
-    known = ", ".join(step.output for step in Volume(default_experiment()).plan.steps)
-    code, said = run(capsys, "run", "--sample", "onnx.int9")
+    artifact_names = ", ".join(step.output for step in Volume(default_experiment()).plan.steps)
+    code, error_text = run(capsys, "run", "--sample", "onnx.int9")
     assert code == 2
-    assert said == f"error: unknown artifact 'onnx.int9': this experiment makes {known}\n"
+    assert error_text == f"error: unknown artifact 'onnx.int9': this experiment makes {artifact_names}\n"
 
 
 def test_a_report_of_nothing_says_what_to_do_first(volumes, capsys):
-    code, said = run(capsys, "report")
+    code, error_text = run(capsys, "report")
     assert code == 2
     path = volumes / "resnet8-cifar10" / "plan.json"
-    assert said == f"error: {path} is missing: run `./crossquant fetch` first\n"
+    assert error_text == f"error: {path} is missing: run `./crossquant fetch` first\n"
 
 
 def test_an_error_is_one_line_whatever_is_in_it(capsys, ends):
     ends(CrossquantError("[red]a path[/red] " + "and more " * 20 + "{of} it"))
-    code, said = run(capsys, "report")
+    code, error_text = run(capsys, "report")
     assert code == 2
-    assert said == "error: [red]a path[/red] " + "and more " * 20 + "{of} it\n"
+    assert error_text == "error: [red]a path[/red] " + "and more " * 20 + "{of} it\n"
 
 
 @pytest.mark.parametrize(
-    ("end", "code", "said"),
+    ("end", "code", "error_text"),
     [
         (0, 0, ""),
         (1, 1, ""),
@@ -216,9 +216,9 @@ def test_an_error_is_one_line_whatever_is_in_it(capsys, ends):
         ),
     ],
 )
-def test_how_a_command_ends(capsys, ends, end, code, said):
+def test_how_a_command_ends(capsys, ends, end, code, error_text):
     ends(end)
-    assert run(capsys, "report") == (code, said)
+    assert run(capsys, "report") == (code, error_text)
 
 
 def test_a_mistake_of_our_own_is_not_hidden(ends):
@@ -229,8 +229,8 @@ def test_a_mistake_of_our_own_is_not_hidden(ends):
 
 def test_termination_is_an_interruption(capsys, monkeypatch):
     monkeypatch.setattr(report_command, "run", lambda _: signal.raise_signal(signal.SIGTERM))
-    code, said = run(capsys, "report")
-    assert (code, said) == (130, "stopped: finished artifacts are kept, run again to go on\n")
+    code, error_text = run(capsys, "report")
+    assert (code, error_text) == (130, "stopped: finished artifacts are kept, run again to go on\n")
 
 
 def test_the_defaults_of_run():
@@ -322,8 +322,8 @@ def test_fetch_leaves_inputs_and_a_plan(volumes):
 @pytest.mark.usefixtures("volumes")
 def test_the_plan_on_the_volume_is_the_plan_of_today():
     command_line.main(["fetch", "--sample"])
-    made = workflow.make_current_plan(default_experiment())
-    assert made == schedule.make(
+    plan = workflow.make_current_plan(default_experiment())
+    assert plan == schedule.make(
         default_experiment(),
         workflow.declarations.load(),
         {

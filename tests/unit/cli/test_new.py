@@ -48,8 +48,8 @@ def load(volumes: Path, name: str) -> experiments.Experiment:
 
 def test_one_command_leaves_an_experiment_its_inputs_and_a_plan(volumes, model, data, capsys):
     assert make("--model", model, "--data", data) == 0
-    found = load(volumes, "mein-modell-v2")
-    assert (found.reference, found.options["data"]) == ("keras.fp32", {"kind": "folder"})
+    experiment = load(volumes, "mein-modell-v2")
+    assert (experiment.reference, experiment.options["data"]) == ("keras.fp32", {"kind": "folder"})
     manifest = read(Manifest, volumes / "inputs" / "mein-modell-v2-data" / store.MANIFEST)
     assert sorted(manifest.files) == ["files/test/a b/3.png", "files/train/a b/1.png", "files/train/ü/2.PNG"]
     assert (volumes / "inputs" / "models" / "mein-modell-v2" / model.name).read_bytes() == b"weights"
@@ -64,15 +64,15 @@ def test_what_the_command_line_says_is_in_the_file(volumes, model, data, tmp_pat
     settings = ["--set", "resize=[96, 96]", "--set", "scale=0.5", "--set", "color=bgr"]
     more = ["--name", "mine", "--task", "fidelity", "--code", code, "--trust", *settings]
     assert make("--model", model, "--data", data, *more) == 0
-    found = load(volumes, "mine")
-    assert found.options["data"] == {
+    experiment = load(volumes, "mine")
+    assert experiment.options["data"] == {
         "kind": "folder",
         "task": "fidelity",
         "resize": [96, 96],
         "scale": 0.5,
         "color": "bgr",
     }
-    assert (found.model.trust, found.options["load"]) == (True, {"trust": True})
+    assert (experiment.model.trust, experiment.options["load"]) == (True, {"trust": True})
     assert (volumes / "inputs" / "models" / "mine" / user_files.CODE).read_text() == code.read_text()
 
 
@@ -181,12 +181,12 @@ def test_a_saved_model_is_a_folder_with_all_its_files(tmp_path, volumes, data):
 def test_an_onnx_file_has_no_keras_rows(tmp_path, volumes, data):
     (tmp_path / "net.onnx").write_bytes(b"\x08\x08")
     assert make("--model", tmp_path / "net.onnx", "--data", data) == 0
-    found = load(volumes, "net")
-    assert found.reference == "onnx.fp32"
-    made = schedule.make(found, declarations.load(), {"input.model": "m", "input.dataset": "d"}, 2)
-    assert not [step.output for step in made.steps if step.output.startswith("keras.")]
-    assert {"latency.keras", "startup.keras", "predictions.keras.fp32"}.isdisjoint(made.locations)
-    assert made.step("exported").image == "onnx"
+    experiment = load(volumes, "net")
+    assert experiment.reference == "onnx.fp32"
+    plan = schedule.make(experiment, declarations.load(), {"input.model": "m", "input.dataset": "d"}, 2)
+    assert not [step.output for step in plan.steps if step.output.startswith("keras.")]
+    assert {"latency.keras", "startup.keras", "predictions.keras.fp32"}.isdisjoint(plan.locations)
+    assert plan.step("exported").image == "onnx"
 
 
 def test_every_file_is_part_of_the_hash(volumes, model, data):

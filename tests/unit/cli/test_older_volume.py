@@ -16,11 +16,11 @@ from shared.errors import CrossquantError
 @pytest.fixture
 def plan():
     """An experiment's folder as this version leaves it."""
-    made = null_image.plan(step("made"), code={})
-    keep_input(made)
-    keep(made, "made", {"text.txt": "made"})
-    store.write_atomically(store.plan_path(EXPERIMENT), encode(made))
-    return made
+    null_plan = null_image.plan(step("made"), code={})
+    keep_input(null_plan)
+    keep(null_plan, "made", {"text.txt": "made"})
+    store.write_atomically(store.plan_path(EXPERIMENT), encode(null_plan))
+    return null_plan
 
 
 def give_schema(path, number):

@@ -153,13 +153,13 @@ def test_a_variant_at_chance_has_failed(volume):
     volume.variant("onnx.int8", answers(81))
     volume.variant("onnx.uint8", answers(80))
     volume.latency("onnx", "onnx.fp32", "onnx.int8", "onnx.uint8")
-    found = rows(compare(volume))
-    assert found["onnx.int8"].status == "failed"
-    assert found["onnx.int8"].reason == "answers no better than chance: 19.00% with 10 classes"
-    assert accuracy_of(found["onnx.int8"]) == 0.19
-    assert (found["onnx.int8"].latency_ms, found["onnx.int8"].images_per_second) == (None, None)
-    assert found["onnx.uint8"].status == "ok"
-    assert found["onnx.uint8"].latency_ms is not None
+    rows_by_name = rows(compare(volume))
+    assert rows_by_name["onnx.int8"].status == "failed"
+    assert rows_by_name["onnx.int8"].reason == "answers no better than chance: 19.00% with 10 classes"
+    assert accuracy_of(rows_by_name["onnx.int8"]) == 0.19
+    assert (rows_by_name["onnx.int8"].latency_ms, rows_by_name["onnx.int8"].images_per_second) == (None, None)
+    assert rows_by_name["onnx.uint8"].status == "ok"
+    assert rows_by_name["onnx.uint8"].latency_ms is not None
 
 
 def test_a_variant_at_chance_gives_exit_code_3(volume):
@@ -224,19 +224,19 @@ def test_a_changed_recipe_takes_its_old_result_off_the_table(volume):
     recipes = volume.experiment.recipes
     other = {**recipes, "onnx": {**recipes["onnx"], "int8": {"per_channel": True}}}
     changed = Volume(replace(volume.experiment, recipes=other))
-    found = rows(compare(changed))
-    assert (found["onnx.int8"].status, accuracy_of(found["onnx.int8"])) == ("skipped", None)
-    assert found["onnx.int8"].size_bytes is None
-    assert found["onnx.int8"].latency_ms is None
-    assert (found["onnx.uint8"].status, accuracy_of(found["onnx.uint8"])) == ("ok", 0.9)
+    rows_by_name = rows(compare(changed))
+    assert (rows_by_name["onnx.int8"].status, accuracy_of(rows_by_name["onnx.int8"])) == ("skipped", None)
+    assert rows_by_name["onnx.int8"].size_bytes is None
+    assert rows_by_name["onnx.int8"].latency_ms is None
+    assert (rows_by_name["onnx.uint8"].status, accuracy_of(rows_by_name["onnx.uint8"])) == ("ok", 0.9)
 
 
 def test_a_changed_model_takes_every_old_result_off_the_table(volume):
     volume.whole()
     volume.publish("input.model", {"model.keras": b"other weights"})
-    found = rows(compare(volume))
-    assert {row.status for row in found.values()} == {"skipped"}
-    assert {accuracy_of(row) for row in found.values()} == {None}
+    rows_by_name = rows(compare(volume))
+    assert {row.status for row in rows_by_name.values()} == {"skipped"}
+    assert {accuracy_of(row) for row in rows_by_name.values()} == {None}
 
 
 def test_predictions_of_an_older_variant_do_not_count(volume):
@@ -250,19 +250,19 @@ def test_predictions_of_an_older_variant_do_not_count(volume):
 def test_timings_of_an_older_variant_do_not_count(volume):
     volume.whole()
     volume.variant("torch.x86", answers(12), size=7)
-    found = rows(compare(volume))
-    assert (accuracy_of(found["torch.x86"]), found["torch.x86"].latency_ms) == (0.88, None)
+    rows_by_name = rows(compare(volume))
+    assert (accuracy_of(rows_by_name["torch.x86"]), rows_by_name["torch.x86"].latency_ms) == (0.88, None)
     repeated = ["latency.torch", "startup.torch", "latency.torch.2", "latency.torch.3"]
     assert [failure.name for failure in compare(volume).failures] == repeated
 
 
 def test_versions_are_of_what_the_requirements_name(volume):
-    found = compare(volume.whole()).versions
-    assert list(found) == ["keras", "onnx", "torch"]
-    assert list(found["onnx"]) == ["numpy", "onnx", "onnxruntime", "sympy"]
+    package_versions = compare(volume.whole()).versions
+    assert list(package_versions) == ["keras", "onnx", "torch"]
+    assert list(package_versions["onnx"]) == ["numpy", "onnx", "onnxruntime", "sympy"]
     step = volume.plan.step("keras.fp32")
-    assert found["keras"]["tensorflow-cpu"] == versions(step)["Tensorflow_Cpu"]
-    assert "absl-py" not in found["keras"]
+    assert package_versions["keras"]["tensorflow-cpu"] == versions(step)["Tensorflow_Cpu"]
+    assert "absl-py" not in package_versions["keras"]
 
 
 @pytest.mark.parametrize("name", ["Ruamel.Yaml_clib", "ruamel-yaml-clib", "ruamel__yaml--clib"])
@@ -340,8 +340,8 @@ def test_what_a_row_says_beyond_the_main_table(volume):
     """Ten wrong in the reference; the same ten and five more here: all of the first classes in the first rows."""
     volume.whole()
     volume.variant("onnx.int8", answers(15, sure=0.82))
-    found = rows(compare(volume))
-    row = found["onnx.int8"]
+    rows_by_name = rows(compare(volume))
+    row = rows_by_name["onnx.int8"]
     pairs = row.paired
     assert (pairs.both_right, pairs.only_reference, pairs.only_variant, pairs.both_wrong) == (85, 5, 0, 10)
     assert (row.drift.images, row.drift.changed) == (100, 5)
@@ -349,7 +349,7 @@ def test_what_a_row_says_beyond_the_main_table(volume):
     assert row.ece == pytest.approx(0.03, abs=1e-6), "85 of 100 are right, and it is always 82% sure"
     assert [(count.right, count.total) for count in row.classes] == [(8, 10)] * 5 + [(9, 10)] * 5
     assert row.losing == (), "one image of ten is not significant"
-    assert found["keras.fp32"].paired.p_value == 1.0
+    assert rows_by_name["keras.fp32"].paired.p_value == 1.0
 
 
 def test_a_class_that_loses_significantly_is_named(volume):
@@ -366,10 +366,10 @@ def test_holm_corrects_over_the_quantized_rows_alone(volume):
     """Five are compared; the surest loss counts five times, and the float rows are no part of it."""
     volume.whole()
     volume.variant("torch.x86", answers(18))
-    found = rows(compare(volume))
-    assert [found[name].paired.p_holm for name in ORDER[:3]] == [None] * 3
-    assert found["torch.x86"].paired.p_holm == pytest.approx(5 * found["torch.x86"].paired.p_value)
-    assert found["torch.x86"].paired.p_value == pytest.approx(2 / 2**8)
+    rows_by_name = rows(compare(volume))
+    assert [rows_by_name[name].paired.p_holm for name in ORDER[:3]] == [None] * 3
+    assert rows_by_name["torch.x86"].paired.p_holm == pytest.approx(5 * rows_by_name["torch.x86"].paired.p_value)
+    assert rows_by_name["torch.x86"].paired.p_value == pytest.approx(2 / 2**8)
 
 
 def test_each_pair_of_variants_is_tested_once_and_its_outputs_are_compared_once(volume, monkeypatch):
@@ -385,16 +385,16 @@ def test_each_pair_of_variants_is_tested_once_and_its_outputs_are_compared_once(
 
     monkeypatch.setattr(statistics, "pair_answers", count("paired", statistics.pair_answers))
     monkeypatch.setattr(output_drift, "compute_drift", count("drift", output_drift.compute_drift))
-    found = compare(volume.whole())
-    for row in found.variants[:-1]:
+    comparison = compare(volume.whole())
+    for row in comparison.variants[:-1]:
         assert (row.paired.p_value, row.paired.p_holm) == (row.metrics[0].p_value, row.metrics[0].p_holm)
-    steps = [step for step in found.conversion_steps if step.before != found.reference]
-    answered = len(found.variants) - 1
+    steps = [step for step in comparison.conversion_steps if step.before != comparison.reference]
+    answered = len(comparison.variants) - 1
     assert len(calls["paired"]) == 2 * answered + len(steps), "of accuracy and of top-5 accuracy"
     assert len(calls["drift"]) == answered + len(steps)
-    rows_by_name = rows(found)
-    for step in found.conversion_steps:
-        if step.before != found.reference:
+    rows_by_name = rows(comparison)
+    for step in comparison.conversion_steps:
+        if step.before != comparison.reference:
             continue
         assert step.drift == rows_by_name[step.after].drift
         assert step.paired == replace(rows_by_name[step.after].paired, p_holm=None)
@@ -419,8 +419,8 @@ def test_the_decision_is_of_these_rows(volume):
 
 
 def test_the_noise_is_of_each_image_and_its_first_variant(volume):
-    found = compare(volume.whole()).noise
-    assert [(noise.image, noise.repeat_of, noise.share) for noise in found] == [
+    image_noise = compare(volume.whole()).noise
+    assert [(noise.image, noise.repeat_of, noise.share) for noise in image_noise] == [
         (image, f"{image}.fp32", 0.0) for image in ("keras", "onnx", "torch")
     ]
 
@@ -435,9 +435,9 @@ def test_a_gate_with_a_confidence_and_no_reference_is_no_mistake():
     gates = Gates(quantized={"accuracy": Bound(min=0.5, confidence=0.95)})
     volume = Volume(default_experiment(gates=gates)).whole()
     volume.remove("predictions.keras.fp32")
-    found = compare(volume).gates
-    assert [gate.variant for gate in found] == list(ORDER[3:-1])
-    assert [gate.value for gate in found] == pytest.approx([0.8256] * 5, abs=1e-4)
+    gate_results = compare(volume).gates
+    assert [gate.variant for gate in gate_results] == list(ORDER[3:-1])
+    assert [gate.value for gate in gate_results] == pytest.approx([0.8256] * 5, abs=1e-4)
 
 
 @pytest.fixture
@@ -502,9 +502,9 @@ def test_a_hundred_variants():
     for number, name in enumerate(names):
         volume.variant(f"onnx.{name}", answers(10 + number % 9))
     for image in volume.plan.images:
-        made = [name for name in volume.plan.step(f"latency.{image}").optional if name.startswith(image)]
-        volume.latency(image, *made)
-        volume.startup(image, *made)
+        variants = [name for name in volume.plan.step(f"latency.{image}").optional if name.startswith(image)]
+        volume.latency(image, *variants)
+        volume.startup(image, *variants)
     compared = compare(volume)
     assert len(compared.variants) == 100
     assert {row.status for row in compared.variants} == {"ok"}

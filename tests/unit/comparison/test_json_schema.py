@@ -28,23 +28,25 @@ def problems(value: Any, schema: dict[str, Any], at: str = "") -> list[str]:
         *("properties", "required", "additionalProperties", "items"),
     }
     assert not unknown, f"this test knows no {unknown}"
-    found = []
+    messages = []
     if "$ref" in schema:
-        found += problems(value, SCHEMA["$defs"][schema["$ref"].removeprefix("#/$defs/")], at)
+        messages += problems(value, SCHEMA["$defs"][schema["$ref"].removeprefix("#/$defs/")], at)
     if "anyOf" in schema and not any(not problems(value, each, at) for each in schema["anyOf"]):
-        found.append(f"{at}: none of {len(schema['anyOf'])}")
+        messages.append(f"{at}: none of {len(schema['anyOf'])}")
     if ("const" in schema and value != schema["const"]) or ("enum" in schema and value not in schema["enum"]):
-        found.append(f"{at}: {value}")
+        messages.append(f"{at}: {value}")
     if "type" in schema and not is_of(value, schema["type"]):
-        return [*found, f"{at}: no {schema['type']}"]
+        return [*messages, f"{at}: no {schema['type']}"]
     if isinstance(value, dict) and schema.get("type") == "object":
-        found += [f"{at}: {key} is missing" for key in schema.get("required", ()) if key not in value]
+        messages += [f"{at}: {key} is missing" for key in schema.get("required", ()) if key not in value]
         for key, item in value.items():
             inner = schema.get("properties", {}).get(key, schema["additionalProperties"])
-            found += [f"{at}: {key} is unknown"] if inner is False else problems(item, inner, f"{at}.{key}")
+            messages += [f"{at}: {key} is unknown"] if inner is False else problems(item, inner, f"{at}.{key}")
     if isinstance(value, list) and "items" in schema:
-        found += [problem for n, item in enumerate(value) for problem in problems(item, schema["items"], f"{at}.{n}")]
-    return found
+        messages += [
+            problem for n, item in enumerate(value) for problem in problems(item, schema["items"], f"{at}.{n}")
+        ]
+    return messages
 
 
 def is_of(value: Any, name: str) -> bool:
@@ -53,12 +55,12 @@ def is_of(value: Any, name: str) -> bool:
     return isinstance(value, TYPES[name])
 
 
-def as_json(made: Any) -> Any:
-    return json.loads(json.dumps(asdict(made)))
+def as_json(value: Any) -> Any:
+    return json.loads(json.dumps(asdict(value)))
 
 
 @pytest.mark.parametrize(
-    "made",
+    "comparison",
     [
         comparisons.comparison(),
         comparisons.troubled(),
@@ -68,8 +70,8 @@ def as_json(made: Any) -> Any:
     ],
     ids=["default", "troubled", "nothing", "hostile", "thorough"],
 )
-def test_comparisons_hold_to_it(made: Any):
-    assert problems(as_json(made), SCHEMA) == []
+def test_comparisons_hold_to_it(comparison: Any):
+    assert problems(as_json(comparison), SCHEMA) == []
 
 
 @pytest.mark.parametrize("task", ["regression", "fidelity"])

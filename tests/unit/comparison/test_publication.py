@@ -33,8 +33,8 @@ def way(request, monkeypatch):
 
 
 def read(folder):
-    found = publication.read_files(folder)
-    return found and {name: content.decode() for name, content in found.items()}
+    files = publication.read_files(folder)
+    return files and {name: content.decode() for name, content in files.items()}
 
 
 def publish(folder, texts):
@@ -196,8 +196,8 @@ def arm(fatal):
 
 def state(folder):
     """What a reader finds; healed, if that is needed."""
-    found = read(folder)
-    return {None: "absent"}.get(found) if found is None else {str(OLD): "old", str(NEW): "new"}[str(found)]
+    files = read(folder)
+    return {None: "absent"}.get(files) if files is None else {str(OLD): "old", str(NEW): "new"}[str(files)]
 
 
 @pytest.mark.parametrize("first", ["old", "nothing", "left by an earlier version"])
@@ -259,7 +259,7 @@ def test_a_former_folder_that_is_half_removed_is_not_brought_back(folder, monkey
 def test_readers_and_writers_at_once(folder, way):
     """Each reader finds one of the comparisons that were written, whole; nobody is disturbed."""
     publish(folder, OLD)
-    found, done = [], threading.Event()
+    reads, done = [], threading.Event()
 
     def write(number):
         for turn in range(30):
@@ -267,7 +267,7 @@ def test_readers_and_writers_at_once(folder, way):
 
     def look():
         while not done.is_set():
-            found.append(read(folder))
+            reads.append(read(folder))
 
     with ThreadPoolExecutor() as pool:
         readers = [pool.submit(look) for _ in range(2)]
@@ -278,8 +278,8 @@ def test_readers_and_writers_at_once(folder, way):
             done.set()
         for reader in readers:
             reader.result()
-    assert len(found) > 1
-    assert [one for one in found if one != OLD and len(set(one.values())) != 1] == []
+    assert len(reads) > 1
+    assert [one for one in reads if one != OLD and len(set(one.values())) != 1] == []
     assert names(folder.parent) == [".comparison.lock", "comparison"]
     assert way in ("swap", "two renames")
 

@@ -21,8 +21,8 @@ from shared.errors import CrossquantError
 
 
 def run(name, right=900, labels=LABELS, **changes):
-    made = replace(comparisons.comparison(), **changes)
-    return Run(name, made, Truth(About(), labels), {"onnx.int8": answers(right)})
+    comparison = replace(comparisons.comparison(), **changes)
+    return Run(name, comparison, Truth(About(), labels), {"onnx.int8": answers(right)})
 
 
 def shown(before, after):
@@ -66,14 +66,14 @@ def test_the_same_data_need_no_line():
 
 
 def test_a_program_gets_the_same_as_data():
-    told = diff_command.describe(run("a"), run("b", right=870))
-    assert (told["same_samples"], [each["name"] for each in told["runs"]]) == (True, ["a", "b"])
-    (moved,) = [each for each in told["variants"] if each["name"] == "onnx.int8"]
+    document = diff_command.describe(run("a"), run("b", right=870))
+    assert (document["same_samples"], [each["name"] for each in document["runs"]]) == (True, ["a", "b"])
+    (moved,) = [each for each in document["variants"] if each["name"] == "onnx.int8"]
     assert moved["test"]["delta"] == pytest.approx(-0.03)
     assert (moved["changed"], moved["before"], moved["after"]) == (30, moved["after"], moved["before"])
-    (other,) = [each for each in told["variants"] if each["name"] == "keras.fp32"]
+    (other,) = [each for each in document["variants"] if each["name"] == "keras.fp32"]
     assert (other["test"], other["changed"]) == (None, None)
-    json.dumps(told)
+    json.dumps(document)
 
 
 def test_other_labels_are_no_pairs():
@@ -116,16 +116,16 @@ def yesterday(volumes):
         "predictions.onnx.int8": keep(folder / "onnx" / "predictions.onnx.int8", {"output_0": answers(5)}),
     }
     keep(folder / "onnx" / "predictions.onnx.uint8", {"output_0": answers(7)})  # was not up to date: not compared
-    made = comparisons.comparison(digests={name: store.digest(manifest) for name, manifest in manifests.items()})
-    publication.publish(folder / "comparison", comparisons.files(made))
+    comparison = comparisons.comparison(digests={name: store.digest(manifest) for name, manifest in manifests.items()})
+    publication.publish(folder / "comparison", comparisons.files(comparison))
     return folder
 
 
 @pytest.mark.usefixtures("yesterday")
 def test_a_run_is_found_by_its_name_below_volumes():
-    found = run_diff.load("yesterday")
-    assert found.comparison.variants == comparisons.comparison().variants
-    assert list(found.answers) == ["onnx.int8"], "what was compared, and nothing else"
+    earlier_run = run_diff.load("yesterday")
+    assert earlier_run.comparison.variants == comparisons.comparison().variants
+    assert list(earlier_run.answers) == ["onnx.int8"], "what was compared, and nothing else"
 
 
 def test_a_run_beside_itself(yesterday, capsys):
@@ -150,9 +150,9 @@ def test_a_damaged_file_of_a_comparison_is_named(yesterday, capsys, name):
 
 def test_a_comparison_without_a_manifest_is_not_believed(yesterday, capsys):
     (yesterday / "comparison" / "manifest.json").unlink()
-    code, said = diff(capsys, yesterday, "yesterday")
+    code, error_text = diff(capsys, yesterday, "yesterday")
     assert code == 2
-    assert said.startswith(f"error: {yesterday}/comparison/manifest.json is missing: ")
+    assert error_text.startswith(f"error: {yesterday}/comparison/manifest.json is missing: ")
 
 
 @pytest.mark.parametrize(
@@ -160,10 +160,10 @@ def test_a_comparison_without_a_manifest_is_not_believed(yesterday, capsys):
 )
 def test_altered_evidence_gives_no_figure(yesterday, capsys, file):
     flip(yesterday / file)
-    code, said = diff(capsys, yesterday, "yesterday")
+    code, error_text = diff(capsys, yesterday, "yesterday")
     assert code == 2
-    assert len(said.splitlines()) == 1
-    assert (yesterday / file).parent.name in said
+    assert len(error_text.splitlines()) == 1
+    assert (yesterday / file).parent.name in error_text
 
 
 def test_evidence_that_is_gone_gives_no_figure(yesterday, capsys):
@@ -186,25 +186,25 @@ def test_evidence_that_was_made_anew_gives_no_figure_beside_the_old_comparison(y
 
 def test_a_run_without_test_samples(yesterday, capsys):
     publication.publish(yesterday / "comparison", comparisons.files(comparisons.comparison(digests={})))
-    code, said = diff(capsys, yesterday, "yesterday")
-    assert (code, len(said.splitlines())) == (2, 1)
-    assert "was compared without test samples" in said
+    code, error_text = diff(capsys, yesterday, "yesterday")
+    assert (code, len(error_text.splitlines())) == (2, 1)
+    assert "was compared without test samples" in error_text
 
 
 def test_a_comparison_of_another_version(yesterday, capsys):
     texts = {name: (yesterday / "comparison" / name).read_text() for name in publication.FILES}
     texts["comparison.json"] = json.dumps(json.loads(texts["comparison.json"]) | {"future": 1})
     publication.publish(yesterday / "comparison", texts)
-    code, said = diff(capsys, yesterday, "yesterday")
+    code, error_text = diff(capsys, yesterday, "yesterday")
     assert code == 2
-    assert "comparison.json was written by another version of crossquant (future: unknown key" in said
+    assert "comparison.json was written by another version of crossquant (future: unknown key" in error_text
 
 
 def test_a_file_is_no_run(tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    code, said = diff(capsys, tmp_path / "file", "yesterday")
+    code, error_text = diff(capsys, tmp_path / "file", "yesterday")
     assert code == 2
-    assert "is no run" in said
+    assert "is no run" in error_text
 
 
 DEEP = "[" * 100_000, '{"dataset": ' + "[" * 60 + "]" * 60 + "}", "no JSON"
@@ -214,23 +214,23 @@ DEEP = "[" * 100_000, '{"dataset": ' + "[" * 60 + "]" * 60 + "}", "no JSON"
 def test_a_comparison_that_is_no_json_is_damaged(yesterday, capsys, text):
     texts = {name: (yesterday / "comparison" / name).read_text() for name in publication.FILES}
     publication.publish(yesterday / "comparison", texts | {"comparison.json": text})
-    code, said = diff(capsys, yesterday, "yesterday")
-    assert (code, len(said.splitlines())) == (2, 1)
-    assert f"{yesterday}/comparison/comparison.json can't be read (" in said
+    code, error_text = diff(capsys, yesterday, "yesterday")
+    assert (code, len(error_text.splitlines())) == (2, 1)
+    assert f"{yesterday}/comparison/comparison.json can't be read (" in error_text
 
 
 @pytest.mark.parametrize(
-    "found",
+    "outputs",
     [np.zeros((1000, 0), np.float32), np.zeros((3, 2), np.float32), np.array(["a"] * 1000), answers(5)[:, None]],
 )
-def test_answers_that_are_none_give_no_figure(yesterday, found):
+def test_answers_that_are_none_give_no_figure(yesterday, outputs):
     folder = yesterday / "onnx" / "predictions.onnx.int8"
-    manifest = keep(folder, {"output_0": found})
+    manifest = keep(folder, {"output_0": outputs})
     before = run_diff.publication.read_comparison(yesterday / "comparison")
-    made = replace(before, digests=before.digests | {"predictions.onnx.int8": store.digest(manifest)})
-    publication.publish(yesterday / "comparison", comparisons.files(made))
+    comparison = replace(before, digests=before.digests | {"predictions.onnx.int8": store.digest(manifest)})
+    publication.publish(yesterday / "comparison", comparisons.files(comparison))
     kept = run_diff.load("yesterday").outputs
-    assert list(kept) == (["onnx.int8"] if found.size == 2000 else [])
+    assert list(kept) == (["onnx.int8"] if outputs.size == 2000 else [])
 
 
 def test_versions_of_another_run_are_no_markup():
@@ -243,8 +243,8 @@ def test_samples_that_are_none_are_named(yesterday, capsys):
     folder = yesterday / "keras" / "dataset"
     manifest = keep(folder, {"labels": np.array(["a"] * 1000), "input_0": np.zeros((1000, 1), np.uint8)})
     before = run_diff.publication.read_comparison(yesterday / "comparison")
-    made = replace(before, digests=before.digests | {"dataset": store.digest(manifest)})
-    publication.publish(yesterday / "comparison", comparisons.files(made))
-    code, said = diff(capsys, yesterday, "yesterday")
+    comparison = replace(before, digests=before.digests | {"dataset": store.digest(manifest)})
+    publication.publish(yesterday / "comparison", comparisons.files(comparison))
+    code, error_text = diff(capsys, yesterday, "yesterday")
     assert code == 2
-    assert said == f"error: {folder} can't be read: labels.npy is <U1 (1000,): run that experiment again\n"
+    assert error_text == f"error: {folder} can't be read: labels.npy is <U1 (1000,): run that experiment again\n"

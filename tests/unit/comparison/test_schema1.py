@@ -28,14 +28,14 @@ def read(name: str) -> dict:
 @pytest.mark.parametrize("name", NAMES)
 def test_all_but_the_sentences_is_as_it_was(name: str):
     earlier = read(name)
-    made: Comparison = decode(Comparison, schema1.convert_to_schema2(earlier))
-    assert made.schema == 2
-    assert (made.shipped, made.evidence, made.host) == (
+    comparison: Comparison = decode(Comparison, schema1.convert_to_schema2(earlier))
+    assert comparison.schema == 2
+    assert (comparison.shipped, comparison.evidence, comparison.host) == (
         earlier["verdict"]["ship"],
         earlier["evidence"],
         earlier["host"],
     )
-    for row, before in zip(made.variants, earlier["variants"], strict=True):
+    for row, before in zip(comparison.variants, earlier["variants"], strict=True):
         assert (row.name, row.status, row.reason) == (before["name"], before["status"], before["reason"])
         assert (accuracy_of(row), row.size_bytes) == (before["accuracy"], before["size_bytes"])
         others = [metric for metric in row.metrics if metric.name != "accuracy"]
@@ -43,15 +43,15 @@ def test_all_but_the_sentences_is_as_it_was(name: str):
         assert (difference_of(row), row.agreement) == (before["delta_pp"], before["agreement"])
         assert (row.latency_ms and row.latency_ms.p50) == (before["latency_ms"] and before["latency_ms"]["p50"])
         assert (row.warnings, row.conversion_notes) == ((), ())
-    assert [item.repeat_of for item in made.noise] == [item["twin_of"] for item in earlier["noise"]]
-    assert [(step.before, step.after) for step in made.conversion_steps] == [
+    assert [item.repeat_of for item in comparison.noise] == [item["twin_of"] for item in earlier["noise"]]
+    assert [(step.before, step.after) for step in comparison.conversion_steps] == [
         (leg["before"], leg["after"]) for leg in earlier["legs"]
     ]
 
 
 def test_labels_of_legs_become_what_they_changed():
-    made: Comparison = decode(Comparison, schema1.convert_to_schema2(read("classes")))
-    changes = {step.after: step.change for step in made.conversion_steps}
+    comparison: Comparison = decode(Comparison, schema1.convert_to_schema2(read("classes")))
+    changes = {step.after: step.change for step in comparison.conversion_steps}
     assert changes["onnx.fp32"] == FormatConversion("Keras", "ONNX")
     assert changes["torch.onednn"] == Quantization("int8", "int8", "static")
 
@@ -62,9 +62,9 @@ def test_labels_of_legs_become_what_they_changed():
 def test_the_outcome_follows_from_what_was_shipped(ship: str, outcome: str):
     earlier = read("classes")
     earlier["verdict"]["ship"] = ship
-    made: Comparison = decode(Comparison, schema1.convert_to_schema2(earlier))
-    assert made.decision is not None
-    assert (made.decision.outcome, made.decision.variant) == (outcome, ship)
+    comparison: Comparison = decode(Comparison, schema1.convert_to_schema2(earlier))
+    assert comparison.decision is not None
+    assert (comparison.decision.outcome, comparison.decision.variant) == (outcome, ship)
 
 
 @pytest.mark.parametrize("change", [{"legs": 1}, {"verdict": None}, {"noise": [{}]}])

@@ -28,11 +28,11 @@ FEW = Select("default")
 
 def row(name, milliseconds, *accuracies, **changes):
     image, _, recipe = name.partition(".")
-    made = change(comparisons.variant("onnx.int8"), name=name, image=image, recipe=recipe, accuracy=accuracies[0])
+    variant = change(comparisons.variant("onnx.int8"), name=name, image=image, recipe=recipe, accuracy=accuracies[0])
     latency = None if milliseconds is None else Latency(milliseconds, 2.0, 3.0, 140)
     mean = sum(accuracies) / len(accuracies)
-    found = Draws(accuracies, mean, 0.001, 0.0) if len(accuracies) > 1 else None
-    return replace(made, latency_ms=latency, draws=found, **changes)
+    draws = Draws(accuracies, mean, 0.001, 0.0) if len(accuracies) > 1 else None
+    return replace(variant, latency_ms=latency, draws=draws, **changes)
 
 
 TWIN = row("onnx.fp32", 1.0, 0.88)
@@ -175,18 +175,18 @@ def steps(chosen):
 
 @pytest.mark.usefixtures("volumes")
 def test_in_the_trial_nothing_reads_the_test_images():
-    made = steps(loaded(selection.make_trial(given(), FEW)))
-    assert made.step("dataset").run == "selection"
-    assert not [step.output for step in made.steps if step.run == "dataset"]
-    judged = [step for step in made.steps if step.output.startswith("predictions.")]
+    plan = steps(loaded(selection.make_trial(given(), FEW)))
+    assert plan.step("dataset").run == "selection"
+    assert not [step.output for step in plan.steps if step.run == "dataset"]
+    judged = [step for step in plan.steps if step.output.startswith("predictions.")]
     assert {step.inputs[1] for step in judged} == {"dataset"}
 
 
 @pytest.mark.usefixtures("volumes")
 def test_the_judge_of_the_trial_shares_no_image_with_any_draw_and_no_draw_has_anothers_seed():
-    made = steps(loaded(selection.make_trial(given(), FEW)))
-    drawn = [step for step in made.steps if step.run == "calibration"]
-    assert set(made.step("dataset").optional) == {step.output for step in drawn}
+    plan = steps(loaded(selection.make_trial(given(), FEW)))
+    drawn = [step for step in plan.steps if step.run == "calibration"]
+    assert set(plan.step("dataset").optional) == {step.output for step in drawn}
     assert [step.parameters["seed"] for step in drawn] == [0, 1, 2, 3, 4]
 
 
@@ -194,15 +194,15 @@ def test_the_judge_of_the_trial_shares_no_image_with_any_draw_and_no_draw_has_an
 def test_the_trial_asks_for_nothing_that_does_not_rank():
     data = given()
     before = yaml.safe_dump(data)
-    made = loaded(selection.make_trial(data, FEW))
-    assert made.name == "resnet8-cifar10.select"
-    assert (made.gates, made.curve, made.recommended, made.other_cpus) == (
+    trial = loaded(selection.make_trial(data, FEW))
+    assert trial.name == "resnet8-cifar10.select"
+    assert (trial.gates, trial.curve, trial.recommended, trial.other_cpus) == (
         model.Gates(),
         model.Curve(),
         (),
         (),
     )
-    assert made.options == {"calibration": {"images": 1000, "seed": 0}}
+    assert trial.options == {"calibration": {"images": 1000, "seed": 0}}
     assert yaml.safe_dump(data) == before, "the file that was asked for is as it was"
 
 
@@ -226,12 +226,12 @@ MINE = {"onnx": {"base": {}, "mine": {"recipe": "base", "per_channel": True}}}
     ],
 )
 def test_the_trial_has_the_preset_and_the_experiments_own_recipes(recipes, own):
-    made = loaded(selection.make_trial(given(recipes=recipes), FEW))
+    trial = loaded(selection.make_trial(given(recipes=recipes), FEW))
     preset = resolve_recipes("default")
-    assert set(made.recipes["onnx"]) == {*preset["onnx"], *own}
-    assert set(made.recipes["torch"]) == set(preset["torch"])
+    assert set(trial.recipes["onnx"]) == {*preset["onnx"], *own}
+    assert set(trial.recipes["torch"]) == set(preset["torch"])
     if own:
-        assert made.recipes["onnx"]["mine"] == {"per_channel": True}
+        assert trial.recipes["onnx"]["mine"] == {"per_channel": True}
 
 
 CHOICES = (
@@ -243,16 +243,16 @@ TRIED = resolve_recipes("default")
 
 @pytest.mark.usefixtures("volumes")
 def test_the_final_has_the_winners_alone_and_the_test_set_as_its_judge():
-    made = loaded(selection.make_final(given(), FEW, CHOICES, TRIED))
-    assert made.name == "resnet8-cifar10.selected"
-    assert made.recipes == {
+    final = loaded(selection.make_final(given(), FEW, CHOICES, TRIED))
+    assert final.name == "resnet8-cifar10.selected"
+    assert final.recipes == {
         "onnx": {"int8": TRIED["onnx"]["int8"], "u8s8": TRIED["onnx"]["u8s8"]},
         "torch": {"x86": TRIED["torch"]["x86"]},
     }
-    assert made.split == "test"
-    assert steps(made).step("dataset").run == "dataset"
-    assert made.recommended == made.emulated == ("onnx.u8s8", "onnx.int8", "torch.x86")
-    assert made.gates.quantized["drop_pp"].max == 2.0
+    assert final.split == "test"
+    assert steps(final).step("dataset").run == "dataset"
+    assert final.recommended == final.emulated == ("onnx.u8s8", "onnx.int8", "torch.x86")
+    assert final.gates.quantized["drop_pp"].max == 2.0
 
 
 @pytest.mark.usefixtures("volumes")
@@ -267,16 +267,16 @@ def test_the_final_of_an_experiment_that_chooses_is_judged_by_the_test_set_too()
 )
 def test_a_curve_of_what_did_not_win_is_left_out(variants, left):
     """It names a variant that the final doesn't have; a curve of nothing would draw calibration sets for nobody."""
-    made = loaded(selection.make_final(given(curve={"images": [25], "variants": variants}), FEW, CHOICES, TRIED))
-    assert made.curve.variants == left
-    assert made.curve.images == ((25,) if left else ())
+    final = loaded(selection.make_final(given(curve={"images": [25], "variants": variants}), FEW, CHOICES, TRIED))
+    assert final.curve.variants == left
+    assert final.curve.images == ((25,) if left else ())
 
 
 @pytest.mark.usefixtures("volumes")
 def test_a_quantized_reference_stays_though_it_did_not_win():
-    made = loaded(selection.make_final(given(reference="torch.int8"), FEW, CHOICES, TRIED))
-    assert set(made.recipes["torch"]) == {"int8", "x86"}
-    assert made.recommended == ("onnx.u8s8", "onnx.int8", "torch.x86")
+    final = loaded(selection.make_final(given(reference="torch.int8"), FEW, CHOICES, TRIED))
+    assert set(final.recipes["torch"]) == {"int8", "x86"}
+    assert final.recommended == ("onnx.u8s8", "onnx.int8", "torch.x86")
 
 
 def test_every_setting_is_read_back_from_the_file_as_it_was(volumes):
@@ -293,21 +293,23 @@ def test_every_setting_is_read_back_from_the_file_as_it_was(volumes):
 @pytest.fixture
 def ran(monkeypatch):
     """Make `run --select` compare what it is given, one after the other; the experiments that were run."""
-    found = []
+    experiments = []
 
     def give(*results):
         waiting = list(results)
-        monkeypatch.setattr(select_recipes, "make_artifacts", lambda chosen, *_, **__: (found.append(chosen), False))
+        monkeypatch.setattr(
+            select_recipes, "make_artifacts", lambda chosen, *_, **__: (experiments.append(chosen), False)
+        )
         monkeypatch.setattr(select_recipes, "compare_artifacts", lambda *_, **__: waiting.pop(0))
-        return found
+        return experiments
 
     return give
 
 
 def test_the_command_ranks_then_tests_the_winners(ran, volumes, capsys):
-    found = ran(comparisons.comparison(), comparisons.comparison())
+    experiments = ran(comparisons.comparison(), comparisons.comparison())
     assert command_line.main(["run", "--select"]) == 0
-    trial, final = found
+    trial, final = experiments
     assert (trial.name, trial.split) == ("resnet8-cifar10.select", "selection")
     assert (final.name, final.split) == ("resnet8-cifar10.selected", "test")
     choices = ranking.choose(
@@ -338,11 +340,11 @@ def test_a_failure_in_either_run_is_in_the_exit_code(ran, ranked, tested, code):
 
 
 def test_where_there_is_nothing_to_choose_from_that_is_an_error_in_one_line(ran, capsys):
-    found = ran(comparisons.comparison(variants=(*FINE.variants[:3], FINE.variants[-1])))
+    experiments = ran(comparisons.comparison(variants=(*FINE.variants[:3], FINE.variants[-1])))
     assert command_line.main(["run", "--select"]) == 3
-    assert len(found) == 1
-    said = capsys.readouterr()
-    assert "Chosen on" not in said.out
-    assert said.err == (
+    assert len(experiments) == 1
+    captured = capsys.readouterr()
+    assert "Chosen on" not in captured.out
+    assert captured.err == (
         "error: nothing to choose from: no recipe has both answers and timings; the table above says why\n"
     )

@@ -26,9 +26,9 @@ TAGS = [{"RepoTags": ["crossquant-zebra:latest"]}, {"RepoTags": None}, {"RepoTag
 @pytest.fixture(autouse=True)
 def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Images `lion` and `zebra` beside ours; no daemon answers, and nothing is built."""
-    found = declarations.read_all()
+    images = declarations.read_all()
     own = {name: declarations.read(written(tmp_path, name)) for name in ("lion", "zebra")}
-    required = {name: image for name, image in found.items() if not image.optional}
+    required = {name: image for name, image in images.items() if not image.optional}
     monkeypatch.setattr(declarations, "read_all", lambda *_: required | own)
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
     monkeypatch.setattr(available_images, "FOLDER", tmp_path / "venvs")
@@ -108,8 +108,8 @@ def test_what_is_built_can_be_left_out(monkeypatch, tmp_path):
 
 def test_a_report_knows_it_by_the_plan():
     assert available_images.list_planned("resnet8-cifar10") == ()
-    made = schedule.make(default_experiment(), declarations.load(["lion"]), INPUTS, 2)
-    store.write_atomically(store.plan_path("resnet8-cifar10"), encode(made))
+    plan = schedule.make(default_experiment(), declarations.load(["lion"]), INPUTS, 2)
+    store.write_atomically(store.plan_path("resnet8-cifar10"), encode(plan))
     assert available_images.list_planned("resnet8-cifar10") == ("lion",)
 
 
@@ -123,8 +123,8 @@ def test_its_variant_is_made_and_the_others_are_as_without_it():
 
 def test_only_what_looks_back_takes_the_images_of_the_plan(monkeypatch):
     """Else a plan that was made where they are built would hold where they aren't."""
-    made = schedule.make(default_experiment(), declarations.load(["lion"]), INPUTS, 2)
-    store.write_atomically(store.plan_path("resnet8-cifar10"), encode(made))
+    plan = schedule.make(default_experiment(), declarations.load(["lion"]), INPUTS, 2)
+    store.write_atomically(store.plan_path("resnet8-cifar10"), encode(plan))
     monkeypatch.setattr(recipes.declarations, "list_presets", lambda *_: {})
     seen = []
     load = loader.load

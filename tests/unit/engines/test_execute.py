@@ -54,10 +54,10 @@ class Display:
 @pytest.fixture
 def volume():
     """The inputs, and nothing made of them."""
-    made = Volume(default_experiment(recipes={"onnx": {"int8": {}}}))
-    made.publish("input.model")
-    made.publish("input.dataset")
-    return made
+    new_volume = Volume(default_experiment(recipes={"onnx": {"int8": {}}}))
+    new_volume.publish("input.model")
+    new_volume.publish("input.dataset")
+    return new_volume
 
 
 def run(volume, engine, targets=(), force=False, display=None):

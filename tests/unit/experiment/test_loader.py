@@ -311,8 +311,8 @@ def with_recipes(lines):
 @pytest.mark.usefixtures("mine")
 @pytest.mark.parametrize(("lines", "message"), PRESETS.values(), ids=PRESETS)
 def test_presets_and_what_stands_beside_them_are_checked(tmp_path, lines, message):
-    known = "mine" if message.endswith("known are ") else ""
-    assert refused(tmp_path, with_recipes(lines)) == f"tiny.yaml{message}{known}"
+    names = "mine" if message.endswith("known are ") else ""
+    assert refused(tmp_path, with_recipes(lines)) == f"tiny.yaml{message}{names}"
 
 
 @pytest.mark.usefixtures("mine")
@@ -431,8 +431,8 @@ def test_an_unknown_experiment_names_the_user_s_and_ours():
     (store.volumes() / "inputs" / "mine.yaml").touch()
     with pytest.raises(CrossquantError) as caught:
         loader.find("resnet9")
-    known = "mine, mlperf-tiny, resnet8-cifar10, unfolded"
-    assert str(caught.value) == f"no experiment 'resnet9': give a YAML file, or one of {known}"
+    names = "mine, mlperf-tiny, resnet8-cifar10, unfolded"
+    assert str(caught.value) == f"no experiment 'resnet9': give a YAML file, or one of {names}"
 
 
 @pytest.mark.parametrize(

@@ -88,9 +88,9 @@ def test_what_chose_the_stage_is_not_passed_on_unless_it_is_an_option():
 
 @pytest.mark.parametrize("path", sorted(recipes.PRESETS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_preset_has_recipes_that_the_images_know(path):
-    for image, found in recipes.resolve_recipes(path.stem).items():
+    for image, image_recipes in recipes.resolve_recipes(path.stem).items():
         stages = declarations.load()[image]
-        for name, given in found.items():
+        for name, given in image_recipes.items():
             stage = recipes.stage_for(stages, image, name, given)
             recipes.parameters(stage, given, ("recipes", image, name))
 

@@ -34,12 +34,12 @@ FORMS = pytest.mark.parametrize("form", [binary, sprites])
 
 @FORMS
 def test_each_form_gives_the_same_arrays(tmp_path, arrays, form):
-    found = cifar10.decode(tarball(tmp_path / "archive", form(arrays)))
-    assert found.keys() == arrays.keys()
+    decoded = cifar10.decode(tarball(tmp_path / "archive", form(arrays)))
+    assert decoded.keys() == arrays.keys()
     for name, wanted in arrays.items():
-        assert found[name].dtype == np.uint8
-        np.testing.assert_array_equal(found[name], wanted)
-    cifar10.check_arrays(found, cifar10.hash_arrays(arrays), "archive")
+        assert decoded[name].dtype == np.uint8
+        np.testing.assert_array_equal(decoded[name], wanted)
+    cifar10.check_arrays(decoded, cifar10.hash_arrays(arrays), "archive")
 
 
 def test_sums_are_of_the_bytes_in_c_order():
@@ -54,9 +54,9 @@ def test_another_data_set_is_named(arrays):
     arrays["x_test"][0, 0, 0, 0] ^= 1
     with pytest.raises(CrossquantError) as caught:
         cifar10.check_arrays(arrays, wanted, "a.tar.gz")
-    found = cifar10.hash_arrays(arrays)["x_test"]
+    digest = cifar10.hash_arrays(arrays)["x_test"]
     assert str(caught.value) == (
-        f"a.tar.gz: x_test has the SHA-256 {found[:12]}, {wanted['x_test'][:12]} is expected: "
+        f"a.tar.gz: x_test has the SHA-256 {digest[:12]}, {wanted['x_test'][:12]} is expected: "
         "it is another data set, or damaged; delete it and run again"
     )
 

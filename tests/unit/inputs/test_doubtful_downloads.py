@@ -144,9 +144,9 @@ def experiment(model: Model) -> Experiment:
 
 def fetch(chosen):
     """The lines that were said."""
-    said = []
-    fetching.fetch(chosen, not chosen.own_data, said.append, lambda *_: None)
-    return said
+    messages = []
+    fetching.fetch(chosen, not chosen.own_data, messages.append, lambda *_: None)
+    return messages
 
 
 def refused(chosen):

@@ -77,13 +77,13 @@ def test_what_is_made_is_loaded_bit_for_bit(tmp_path, monkeypatch):
     }
     save(tmp_path / "full", full)
     embedded_sample.make(tmp_path / "full", tmp_path / "made")
-    made = embedded_sample.load(tmp_path / "made")
-    assert (len(made["x_train"]), len(made["x_test"])) == (50, 100)
-    np.testing.assert_array_equal(made["x_train"], full["x_train"][made["train_indices"]])
-    np.testing.assert_array_equal(made["x_test"], full["x_test"][made["test_indices"]])
-    np.testing.assert_array_equal(made["y_test"], full["y_test"][made["test_indices"]])
-    np.testing.assert_array_equal(made["y_train"], full["y_train"])
-    assert json.loads((tmp_path / "made" / "sha256.json").read_text()) == cifar10.hash_arrays(made)
+    sample = embedded_sample.load(tmp_path / "made")
+    assert (len(sample["x_train"]), len(sample["x_test"])) == (50, 100)
+    np.testing.assert_array_equal(sample["x_train"], full["x_train"][sample["train_indices"]])
+    np.testing.assert_array_equal(sample["x_test"], full["x_test"][sample["test_indices"]])
+    np.testing.assert_array_equal(sample["y_test"], full["y_test"][sample["test_indices"]])
+    np.testing.assert_array_equal(sample["y_train"], full["y_train"])
+    assert json.loads((tmp_path / "made" / "sha256.json").read_text()) == cifar10.hash_arrays(sample)
 
 
 def test_a_picture_of_images_is_unpacked_in_their_order(tmp_path):

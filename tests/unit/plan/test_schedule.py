@@ -27,8 +27,8 @@ UNASKED = {
 CONVERTED = ["dataset", "keras.fp32", "exported", "onnx.fp32"]  # what every variant of ONNX Runtime and PyTorch needs
 
 
-def make(chosen=None, known=None, cpus=2):
-    return schedule.make(chosen or default_experiment(), known or declarations.load(), INPUTS, cpus)
+def make(chosen=None, stages_by_image=None, cpus=2):
+    return schedule.make(chosen or default_experiment(), stages_by_image or declarations.load(), INPUTS, cpus)
 
 
 def starts(steps):
@@ -48,9 +48,9 @@ def test_the_default_experiment_starts_each_image_once_and_again_for_each_turn_o
 
 
 def test_one_pass_of_the_timings_needs_no_second_start():
-    made = make(default_experiment(options={"latency": {"passes": 1}}))
-    assert starts(schedule.select(made, [])) == ["keras", "onnx", "torch"]
-    assert [step.output for step in made.steps if step.run == "latency"] == [
+    plan = make(default_experiment(options={"latency": {"passes": 1}}))
+    assert starts(schedule.select(plan, [])) == ["keras", "onnx", "torch"]
+    assert [step.output for step in plan.steps if step.run == "latency"] == [
         "latency.keras",
         "latency.onnx",
         "latency.torch",
@@ -65,16 +65,16 @@ def test_the_whole_default_plan():
         wanted |= {*variants, *(f"predictions.{name}" for name in variants), f"startup.{image}"}
         wanted |= {f"latency.{image}{turn}" for turn in ("", ".2", ".3")}
         wanted |= {f"{run}.{name}" for run in asked_of(image) for name in variants}
-    made = outputs(make().steps)
-    assert len(made) == len(set(made))
-    assert set(made) == wanted
+    names = outputs(make().steps)
+    assert len(names) == len(set(names))
+    assert set(names) == wanted
 
 
 def test_every_step_comes_after_what_it_reads():
     there = set(INPUTS)
-    for made in make().steps:
-        assert {*made.inputs, *made.optional} <= there, made.output
-        there.add(made.output)
+    for step in make().steps:
+        assert {*step.inputs, *step.optional} <= there, step.output
+        there.add(step.output)
 
 
 def asked_of(image):
@@ -84,8 +84,8 @@ def asked_of(image):
 
 
 def test_training_and_further_splits_are_not_in_a_run_that_names_no_target():
-    made = make()
-    left = set(outputs(made.steps)) - set(outputs(schedule.select(made, [])))
+    plan = make()
+    left = set(outputs(plan.steps)) - set(outputs(schedule.select(plan, [])))
     assert {name for name in left if name.partition(".")[0] not in ("emulation", "explain")} == UNASKED
 
 
@@ -93,32 +93,32 @@ def test_recipes_and_options_become_parameters():
     chosen = default_experiment(
         recipes={"onnx": {"mine": {"per_channel": True}}}, options={"predict": {"batch_size": 7}}
     )
-    made = make(chosen)
-    assert made.step("onnx.mine").parameters["per_channel"] is True
-    assert made.step("onnx.mine").parameters["activation"] == "int8"
-    assert made.step("predictions.onnx.mine").parameters == {"batch_size": 7}
-    assert made.step("predictions.onnx.mine").inputs == ("onnx.mine", "dataset")
-    assert [name for name in outputs(made.steps) if name.startswith("torch.")] == ["torch.fp32"]
+    plan = make(chosen)
+    assert plan.step("onnx.mine").parameters["per_channel"] is True
+    assert plan.step("onnx.mine").parameters["activation"] == "int8"
+    assert plan.step("predictions.onnx.mine").parameters == {"batch_size": 7}
+    assert plan.step("predictions.onnx.mine").inputs == ("onnx.mine", "dataset")
+    assert [name for name in outputs(plan.steps) if name.startswith("torch.")] == ["torch.fp32"]
 
 
 def test_patterns_become_the_variants_and_their_predictions():
-    made = make(default_experiment(recipes={"onnx": {"a": {}}}))
+    plan = make(default_experiment(recipes={"onnx": {"a": {}}}))
     wanted = ("onnx.fp32", "onnx.a", "predictions.onnx.fp32", "predictions.onnx.a")
-    assert sorted(made.step("latency.onnx").optional) == sorted(wanted)
-    assert made.step("latency.keras").optional == ("keras.fp32", "predictions.keras.fp32")
+    assert sorted(plan.step("latency.onnx").optional) == sorted(wanted)
+    assert plan.step("latency.keras").optional == ("keras.fp32", "predictions.keras.fp32")
 
 
 def test_locations_are_the_inputs_and_a_folder_for_each_artifact():
-    made = make()
-    assert made.locations["input.dataset"] == INPUTS["input.dataset"]
-    assert made.locations["onnx.int8"] == "resnet8-cifar10/onnx/onnx.int8"
-    assert set(made.locations) == {*INPUTS, *outputs(made.steps)}
+    plan = make()
+    assert plan.locations["input.dataset"] == INPUTS["input.dataset"]
+    assert plan.locations["onnx.int8"] == "resnet8-cifar10/onnx/onnx.int8"
+    assert set(plan.locations) == {*INPUTS, *outputs(plan.steps)}
 
 
 @pytest.mark.parametrize(("asked", "there", "threads"), [(2, 8, 2), (8, 2, 2), (1, 1, 1)])
 def test_no_more_threads_than_the_host_has(asked, there, threads):
-    made = make(default_experiment(limits=Limits(cpus=asked, stage_seconds=5)), cpus=there)
-    assert (made.threads, made.stage_seconds) == (threads, 5)
+    plan = make(default_experiment(limits=Limits(cpus=asked, stage_seconds=5)), cpus=there)
+    assert (plan.threads, plan.stage_seconds) == (threads, 5)
 
 
 def test_a_changed_recipe_changes_only_its_own_step():
@@ -143,31 +143,31 @@ def test_a_changed_recipe_changes_only_its_own_step():
     ],
 )
 def test_a_target_takes_what_it_needs_and_nothing_else(targets, wanted):
-    made = make()
-    selected = schedule.select(made, targets)
+    plan = make()
+    selected = schedule.select(plan, targets)
     assert sorted(outputs(selected)) == sorted(wanted)
-    assert selected == [step for step in made.steps if step in selected]
+    assert selected == [step for step in plan.steps if step in selected]
 
 
 def test_an_unknown_target_names_the_known_ones():
-    made = make()
+    plan = make()
     with pytest.raises(CrossquantError) as caught:
-        schedule.select(made, ["onnx.int8", "onnx.int9"])
-    known = ", ".join(outputs(made.steps))
-    assert str(caught.value) == f"unknown artifact 'onnx.int9': this experiment makes {known}"
+        schedule.select(plan, ["onnx.int8", "onnx.int9"])
+    names = ", ".join(outputs(plan.steps))
+    assert str(caught.value) == f"unknown artifact 'onnx.int9': this experiment makes {names}"
     assert caught.value.exit_code == 2
 
 
 def test_an_input_that_nobody_makes_is_named():
-    known = declarations.load() | {"extra": (Stage("count", "counted", ("datasets", "dataset")),)}
+    stages_by_image = declarations.load() | {"extra": (Stage("count", "counted", ("datasets", "dataset")),)}
     with pytest.raises(CrossquantError) as caught:
-        make(known=known)
+        make(stages_by_image=stages_by_image)
     assert str(caught.value) == "'counted' needs ['datasets']: no stage makes it"
 
 
 def test_an_optional_input_that_nobody_makes_is_no_obstacle():
-    known = declarations.load() | {"extra": (Stage("count", "counted", ("dataset",), optional=("extra.*",)),)}
-    assert make(known=known).step("counted").optional == ()
+    stages_by_image = declarations.load() | {"extra": (Stage("count", "counted", ("dataset",), optional=("extra.*",)),)}
+    assert make(stages_by_image=stages_by_image).step("counted").optional == ()
 
 
 def test_steps_that_wait_for_each_other_are_refused():
@@ -178,14 +178,14 @@ def test_steps_that_wait_for_each_other_are_refused():
 def test_an_image_that_can_do_all_it_has_left_goes_first():
     """`two` can do more at once, yet would have to be started again after `one`."""
     steps = [step("b", "two"), step("c", "two"), step("d", "two", "a"), step("a", "one")]
-    found = list(schedule.cut_batches(steps, set()))
-    assert [outputs(batch) for batch in found] == [["a"], ["b", "c", "d"]]
+    batches = list(schedule.cut_batches(steps, set()))
+    assert [outputs(batch) for batch in batches] == [["a"], ["b", "c", "d"]]
 
 
 def test_where_two_starts_are_needed_the_image_that_can_do_most_goes_first():
     steps = [step("a", "one"), step("b", "one", "d"), step("c", "two"), step("d", "two"), step("e", "two", "a")]
-    found = list(schedule.cut_batches(steps, set()))
-    assert [outputs(batch) for batch in found] == [["c", "d"], ["a", "b"], ["e"]]
+    batches = list(schedule.cut_batches(steps, set()))
+    assert [outputs(batch) for batch in batches] == [["c", "d"], ["a", "b"], ["e"]]
 
 
 def test_optional_inputs_are_made_first():
@@ -213,16 +213,16 @@ def test_a_fourth_image_enters_the_plan_by_its_folder(tmp_path):
         .read_text()
         .replace("recipes: default", "recipes:\n  preset: default\n  extra:\n    w4: {bits: 4}\n#")
     )
-    known = declarations.load(root=tmp_path)
-    made = make(loader.load(mine, known), known)
-    steps = [step for step in made.steps if step.image == "extra"]
+    stages_by_image = declarations.load(root=tmp_path)
+    plan = make(loader.load(mine, stages_by_image), stages_by_image)
+    steps = [step for step in plan.steps if step.image == "extra"]
     predictions = ["predictions.extra.fp32", "predictions.extra.w4"]
     assert sorted(outputs(steps)) == ["extra.fp32", "extra.w4", "latency.extra", *predictions]
-    assert made.step("extra.w4").parameters == {"bits": 4}
-    assert sorted(made.step("latency.extra").optional) == ["extra.fp32", "extra.w4", *predictions]
-    found = starts(schedule.select(made, []))
-    assert sorted(found[:4]) == ["extra", "keras", "onnx", "torch"]
-    assert found[4:] == [image for image in found[:4] if image != "extra"] * 2, "it repeats no timings"
+    assert plan.step("extra.w4").parameters == {"bits": 4}
+    assert sorted(plan.step("latency.extra").optional) == ["extra.fp32", "extra.w4", *predictions]
+    images = starts(schedule.select(plan, []))
+    assert sorted(images[:4]) == ["extra", "keras", "onnx", "torch"]
+    assert images[4:] == [image for image in images[:4] if image != "extra"] * 2, "it repeats no timings"
 
 
 def timed_in_turn(passes):
@@ -235,12 +235,12 @@ def test_the_images_take_turns_after_all_else():
 
 
 def test_a_turn_reads_what_the_first_one_reads_and_no_other_turn():
-    made = make()
-    first, *others = (made.step(f"latency.onnx{turn}") for turn in ("", ".2", ".3"))
+    plan = make()
+    first, *others = (plan.step(f"latency.onnx{turn}") for turn in ("", ".2", ".3"))
     assert (first.turn, [each.turn for each in others]) == (1, [2, 3])
     for each in others:
         assert replace(each, output=first.output, turn=1) == first
-    assert not [name for step in made.steps for name in (*step.inputs, *step.optional) if name.startswith("latency.")]
+    assert not [name for step in plan.steps for name in (*step.inputs, *step.optional) if name.startswith("latency.")]
 
 
 def test_one_pass_more_leaves_the_others_as_they_were():
@@ -263,18 +263,18 @@ def test_a_cold_start_needs_no_timings():
 
 def test_later_turns_follow_the_images_of_the_first():
     steps = [replace(step(f"{image}.{turn}", image), turn=turn) for image in ("one", "two") for turn in (2, 3)]
-    found = schedule.order_later_turns(steps, [step("x", "two"), step("y", "one"), step("z", "two")])
-    assert outputs(found) == ["two.2", "one.2", "two.3", "one.3"]
+    turns = schedule.order_later_turns(steps, [step("x", "two"), step("y", "one"), step("z", "two")])
+    assert outputs(turns) == ["two.2", "one.2", "two.3", "one.3"]
 
 
 def test_a_step_knows_the_tool_of_its_stage():
-    made = make()
-    found = {name: made.step(name).tool for name in ("exported", "onnx.fp32", "onnx.int8", "torch.fp32", "torch.int8")}
-    assert found == {
+    plan = make()
+    tools = {name: plan.step(name).tool for name in ("exported", "onnx.fp32", "onnx.int8", "torch.fp32", "torch.int8")}
+    assert tools == {
         "exported": "tf2onnx",
         "onnx.fp32": "onnxruntime",
         "onnx.int8": "onnxruntime",
         "torch.fp32": "onnx2torch",
         "torch.int8": "torch",
     }
-    assert made.step("dataset").tool == ""
+    assert plan.step("dataset").tool == ""

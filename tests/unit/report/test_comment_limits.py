@@ -26,10 +26,12 @@ def crowd(count=100, words="no kernel for this"):
     )
     failures = tuple(Failure(f"latency.{number}", "failed", words) for number in range(count))
     warnings = tuple(AnswersOfOtherCpus((AnsweringCpu(f"{words} {number}", ("avx2",)),)) for number in range(count))
-    made = comparisons.hundred()
+    comparison = comparisons.hundred()
     rejections = tuple(Rejection(row.name, (GateFails(words, "min", 0.85, 0.84),)) for row in rows)
-    decision = replace(made.decision, variant="onnx.s00000", rejections=rejections)
-    return replace(made, variants=tuple(rows), gates=gates, failures=failures, warnings=warnings, decision=decision)
+    decision = replace(comparison.decision, variant="onnx.s00000", rejections=rejections)
+    return replace(
+        comparison, variants=tuple(rows), gates=gates, failures=failures, warnings=warnings, decision=decision
+    )
 
 
 def troubled(row, number, words):
@@ -49,7 +51,7 @@ def left_out(text):
 
 
 @pytest.mark.parametrize(
-    "made",
+    "comparison",
     [
         comparisons.comparison(),
         comparisons.troubled(),
@@ -61,32 +63,32 @@ def left_out(text):
     ],
     ids=["default", "troubled", "hundred", "hundredfold", "crowd", "thousand", "long"],
 )
-def test_markdown_fits_a_comment(made):
-    text = markdown.markdown_text(made)
+def test_markdown_fits_a_comment(comparison):
+    text = markdown.markdown_text(comparison)
     assert len(text.splitlines()) < 100
     assert len(text) < COMMENT - 100, "with room for a mark above it"
-    assert f"**{phrases.first_sentence(made)}**" in text, "the verdict is whole"
+    assert f"**{phrases.first_sentence(comparison)}**" in text, "the verdict is whole"
 
 
 @pytest.mark.parametrize(
-    "made",
+    "comparison",
     [comparisons.comparison(), comparisons.troubled(), thorough.comparison()],
     ids=["default", "troubled", "thorough"],
 )
-def test_nothing_is_left_out_of_an_ordinary_comparison(made):
-    text = markdown.markdown_text(made)
-    assert shown(text) == [row.name for row in made.variants]
+def test_nothing_is_left_out_of_an_ordinary_comparison(comparison):
+    text = markdown.markdown_text(comparison)
+    assert shown(text) == [row.name for row in comparison.variants]
     assert left_out(text) == []
 
 
 def test_the_table_has_the_shipped_the_float_and_the_best_rows_in_their_order():
-    made = comparisons.hundred()
-    names = shown(markdown.markdown_text(made))
+    comparison = comparisons.hundred()
+    names = shown(markdown.markdown_text(comparison))
     assert len(names) == comment_limits.ROWS
     assert names[:3] == ["keras.fp32", "onnx.fp32", "onnx.r00"]
-    assert names == [row.name for row in made.variants if row.name in names]
-    for row in made.variants[2:]:
-        beaten = sum(comment_limits.beats(other, row) for other in made.variants[2:])
+    assert names == [row.name for row in comparison.variants if row.name in names]
+    for row in comparison.variants[2:]:
+        beaten = sum(comment_limits.beats(other, row) for other in comparison.variants[2:])
         assert row.name in names or beaten > 0, "each than which none is both faster and more accurate"
 
 
@@ -97,9 +99,9 @@ def test_rows_without_figures_and_those_below_a_gate_make_room_for_sound_ones():
 
 
 def test_what_is_left_out_is_counted():
-    made = crowd()
-    text = markdown.markdown_text(made)
-    assert (len(made.warnings), len(made.variants), len(made.conversion_steps)) == (100, 100, 99)
+    comparison = crowd()
+    text = markdown.markdown_text(comparison)
+    assert (len(comparison.warnings), len(comparison.variants), len(comparison.conversion_steps)) == (100, 100, 99)
     assert len(shown(text)) == 28
     # warnings, rows, reasons, gates that fail, rejections, conversion steps
     assert left_out(text) == [95, 72, 153, 13, 92, 91]
@@ -108,9 +110,9 @@ def test_what_is_left_out_is_counted():
 
 
 def test_row_notes_and_draws_that_are_left_out_are_counted():
-    made = thorough.hundred()
-    text = markdown.markdown_text(made)
-    warnings = sum(len(row.warnings) for row in made.variants)
+    comparison = thorough.hundred()
+    text = markdown.markdown_text(comparison)
+    warnings = sum(len(row.warnings) for row in comparison.variants)
     assert text.count("of its layers stayed in float") <= comment_limits.ROW_NOTES
     assert f"- … and {warnings - comment_limits.ROW_NOTES} more" in text
     assert left_out(text)[-1] == 98 - comment_limits.FOLDED

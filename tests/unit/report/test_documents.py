@@ -26,20 +26,20 @@ def suite(comparison):
 
 
 def test_markdown_says_the_verdict_first_and_folds_the_rest_away():
-    made = comparisons.comparison()
-    lines = markdown.markdown_text(made).splitlines()
-    first, *others = phrases.decision_sentences(made)
+    comparison = comparisons.comparison()
+    lines = markdown.markdown_text(comparison).splitlines()
+    first, *others = phrases.decision_sentences(comparison)
     assert f"**{first}**" in lines[:8]
     folded = lines.index("<details><summary>Why not the others</summary>")
     assert lines[folded + 2 : folded + 2 + len(others)] == [f"- {sentence}" for sentence in others]
 
 
 def test_markdown_has_a_line_for_each_conversion_step():
-    made = comparisons.comparison()
-    text = markdown.markdown_text(made)
+    comparison = comparisons.comparison()
+    text = markdown.markdown_text(comparison)
     assert all(
         f"| `{step.before}` → `{step.after}` | {', '.join(step.tools)} | {step.drift.changed} |" in text
-        for step in made.conversion_steps
+        for step in comparison.conversion_steps
     )
 
 
@@ -48,10 +48,10 @@ def test_markdown_without_a_verdict_says_so():
 
 
 def test_csv_has_a_line_for_each_variant_and_nothing_where_there_is_nothing():
-    made = comparisons.troubled()
-    found = rows(csv_table.csv_text(made))
-    assert [row["name"] for row in found] == [row.name for row in made.variants]
-    for row, cells in zip(made.variants, found, strict=True):
+    comparison = comparisons.troubled()
+    table = rows(csv_table.csv_text(comparison))
+    assert [row["name"] for row in table] == [row.name for row in comparison.variants]
+    for row, cells in zip(comparison.variants, table, strict=True):
         assert cells["accuracy"] == ("" if accuracy_of(row) is None else str(accuracy_of(row)))
         assert cells["p99_ms"] == ("" if row.latency_ms is None else str(row.latency_ms.p99))
 
@@ -67,14 +67,14 @@ def test_markdown_has_the_remarks_in_sight_and_the_draws_folded_away():
 
 
 def test_csv_tells_draws_other_cpus_and_remarks():
-    found = {row["name"]: row for row in rows(csv_table.csv_text(thorough.comparison()))}
-    assert found["onnx.u8s8"]["emulated"] == "haswell 84.2% of 500; cascadelake 88.0% of 500"
-    assert (found["onnx.int8"]["draws"], found["onnx.int8"]["draws_mean"][:6]) == ("5", "0.8779")
-    assert float(found["onnx.int8"]["draws_sd"]) > 0
-    assert found["torch.int8"]["in_float"] == "; ".join(thorough.EXCLUDED)
-    assert found["torch.x86"]["warnings_and_notes"] == "can't run on haswell: needs AVX512"
+    rows_by_name = {row["name"]: row for row in rows(csv_table.csv_text(thorough.comparison()))}
+    assert rows_by_name["onnx.u8s8"]["emulated"] == "haswell 84.2% of 500; cascadelake 88.0% of 500"
+    assert (rows_by_name["onnx.int8"]["draws"], rows_by_name["onnx.int8"]["draws_mean"][:6]) == ("5", "0.8779")
+    assert float(rows_by_name["onnx.int8"]["draws_sd"]) > 0
+    assert rows_by_name["torch.int8"]["in_float"] == "; ".join(thorough.EXCLUDED)
+    assert rows_by_name["torch.x86"]["warnings_and_notes"] == "can't run on haswell: needs AVX512"
     empty = ("draws", "draws_mean", "emulated", "in_float", "warnings_and_notes")
-    assert {found["keras.fp32"][name] for name in empty} == {""}
+    assert {rows_by_name["keras.fp32"][name] for name in empty} == {""}
 
 
 def test_csv_of_no_variants_is_a_heading():
@@ -91,36 +91,38 @@ def test_changed_images_are_a_line_each():
 
 
 def test_junit_has_a_case_for_each_gate():
-    made = comparisons.comparison()
-    found = suite(made)
+    comparison = comparisons.comparison()
+    junit_suite = suite(comparison)
     named = [
-        (case.get("classname"), case.get("name")) for case in found.iter("testcase") if case.get("name") != "result"
+        (case.get("classname"), case.get("name"))
+        for case in junit_suite.iter("testcase")
+        if case.get("name") != "result"
     ]
-    assert named == [(gate.variant, f"{gate.metric} {gate.bound}") for gate in made.gates]
-    assert (found.get("failures"), found.get("errors")) == ("0", "0")
+    assert named == [(gate.variant, f"{gate.metric} {gate.bound}") for gate in comparison.gates]
+    assert (junit_suite.get("failures"), junit_suite.get("errors")) == ("0", "0")
 
 
 def test_junit_has_the_decision_as_properties():
-    found = {each.get("name"): each.get("value") for each in suite(comparisons.comparison()).iter("property")}
-    assert found == {"outcome": "ship", "variant": "onnx.u8s8"}
+    properties = {each.get("name"): each.get("value") for each in suite(comparisons.comparison()).iter("property")}
+    assert properties == {"outcome": "ship", "variant": "onnx.u8s8"}
     assert not list(suite(comparisons.nothing()).iter("property")), "where nothing was decided"
 
 
 def test_junit_tells_a_gate_that_fails_with_its_confidence():
-    found = suite(replace(comparisons.comparison(), gates=(BROKEN,)))
-    (failure,) = found.iter("failure")
+    junit_suite = suite(replace(comparisons.comparison(), gates=(BROKEN,)))
+    (failure,) = junit_suite.iter("failure")
     assert failure.get("message") == "onnx.int8 has drop_pp 0.95 with 95% confidence, at most 0.5 is asked for"
-    assert found.get("failures") == "1"
+    assert junit_suite.get("failures") == "1"
 
 
 def test_junit_tells_what_has_no_result():
     failures = (Failure("latency.onnx", "failed", 'out of <memory> & "time"'),)
-    found = suite(replace(comparisons.comparison(), failures=failures))
-    (error,) = found.iter("error")
+    junit_suite = suite(replace(comparisons.comparison(), failures=failures))
+    (error,) = junit_suite.iter("error")
     assert error.get("message") == 'failed: out of <memory> & "time"'
-    (skipped,) = found.iter("skipped")
+    (skipped,) = junit_suite.iter("skipped")
     assert skipped.get("message", "").startswith("unsupported: ")
-    assert (found.get("errors"), found.get("skipped")) == ("1", "1")
+    assert (junit_suite.get("errors"), junit_suite.get("skipped")) == ("1", "1")
 
 
 def test_csv_has_no_formula_of_a_foreign_text_and_keeps_numbers_as_they_are():
@@ -136,9 +138,11 @@ def test_csv_has_no_formula_of_a_foreign_text_and_keeps_numbers_as_they_are():
 
 
 def test_markdown_shows_foreign_texts_as_they_stand():
-    made = comparisons.hostile()
+    comparison = comparisons.hostile()
     text = markdown.markdown_text(
-        replace(made, warnings=(AnswersOfOtherCpus((AnsweringCpu("a ![x](http://example.org) & b | c", ("avx2",)),)),))
+        replace(
+            comparison, warnings=(AnswersOfOtherCpus((AnsweringCpu("a ![x](http://example.org) & b | c", ("avx2",)),)),)
+        )
     )
     assert not [tag for tag in ("<script", "<img") if tag in text]
     assert "&lt;script>" in text

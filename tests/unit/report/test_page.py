@@ -125,10 +125,10 @@ def test_what_the_reader_must_know_stands_before_the_verdict():
 
 
 def test_a_gate_that_fails_is_named():
-    found = section(edge_page("troubled"), "gates")
-    assert "1 of 1 gates fails." in found
-    assert "onnx.int8 has accuracy 0.1005, at least 0.85 is asked for." in Reader(found).text
-    assert cells(found)[-1] == ["onnx.int8", "✕ fails: 10.05 % ≥ 85 %"]
+    gates_section = section(edge_page("troubled"), "gates")
+    assert "1 of 1 gates fails." in gates_section
+    assert "onnx.int8 has accuracy 0.1005, at least 0.85 is asked for." in Reader(gates_section).text
+    assert cells(gates_section)[-1] == ["onnx.int8", "✕ fails: 10.05 % ≥ 85 %"]
 
 
 def test_gates_that_hold_are_shown_with_their_limits(default):
@@ -205,12 +205,12 @@ def test_paired_counts(default):
 
 
 def test_each_batch_and_thread_count_has_its_table(default):
-    found = section(default, "latency")
-    captions = re.findall(r"<caption><span>(Batch.*?)</span>", found)
+    latency_section = section(default, "latency")
+    captions = re.findall(r"<caption><span>(Batch.*?)</span>", latency_section)
     assert captions == ["Batch 1, 1 thread", "Batch 64, 1 thread", "Batch 1, 2 threads", "Batch 64, 2 threads"]
-    assert ["onnx.u8s8", "0.129", "0.144", "0.245", "7,752", "420"] in cells(found)
-    assert ["onnx.u8s8", "0.22", "0.24", "0.26", "79"] in cells(found)
-    assert "keras 3.0 %, onnx 0.4 %, torch 2.3 %" in Reader(found).text
+    assert ["onnx.u8s8", "0.129", "0.144", "0.245", "7,752", "420"] in cells(latency_section)
+    assert ["onnx.u8s8", "0.22", "0.24", "0.26", "79"] in cells(latency_section)
+    assert "keras 3.0 %, onnx 0.4 %, torch 2.3 %" in Reader(latency_section).text
 
 
 def test_a_changed_image_is_a_picture_that_is_told(default):
@@ -414,8 +414,8 @@ def test_a_confusion_of_many_classes_is_left_to_the_json():
 
 @pytest.fixture(scope="module")
 def whole():
-    made = thorough.comparison()
-    return page.page_html(made, thorough.make_page_data(made))
+    comparison = thorough.comparison()
+    return page.page_html(comparison, thorough.make_page_data(comparison))
 
 
 def rows_of(text, name):
@@ -425,11 +425,11 @@ def rows_of(text, name):
 def drawn(**accuracies):
     """A comparison whose rows have these draws."""
     base = comparisons.variant("onnx.int8")
-    found = [
+    variants = [
         replace(base, name=name, draws=Draws(values, sum(values) / len(values), 0.001, 0.0))
         for name, values in accuracies.items()
     ]
-    return comparisons.comparison(variants=tuple(found))
+    return comparisons.comparison(variants=tuple(variants))
 
 
 def test_remarks_stand_right_below_their_row(whole):
@@ -443,9 +443,9 @@ def test_remarks_stand_right_below_their_row(whole):
 
 
 def test_a_row_without_figures_has_its_remarks_too():
-    made = comparisons.comparison()
-    refused = replace(made.variants[-1], warnings=(CannotRun("haswell", "<no>"),))
-    text = page.page_html(replace(made, variants=(*made.variants[:-1], refused)), comparisons.bare())
+    comparison = comparisons.comparison()
+    refused = replace(comparison.variants[-1], warnings=(CannotRun("haswell", "<no>"),))
+    text = page.page_html(replace(comparison, variants=(*comparison.variants[:-1], refused)), comparisons.bare())
     shown = cells(section(text, "verdict"))
     assert shown[-2:] == [
         ["torch.uint8", "∅ unsupported", comparisons.REFUSED],
@@ -460,7 +460,7 @@ def test_draws_have_their_figures_and_a_judgement(whole):
 
 
 @pytest.mark.parametrize(
-    ("accuracies", "said"),
+    ("accuracies", "sentence"),
     [
         ({"a": (0.8, 0.81)}, "Only a was drawn several times: there is nothing to tell it from."),
         ({"a": (0.8, 0.81, 0.82), "b": (0.9, 0.91, 0.921)}, "The draws tell each of these 2 recipes from every other."),
@@ -471,8 +471,8 @@ def test_draws_have_their_figures_and_a_judgement(whole):
         ),
     ],
 )
-def test_which_recipes_the_draws_tell_apart(accuracies, said):
-    assert draws.sentence(drawn(**accuracies)) == said
+def test_which_recipes_the_draws_tell_apart(accuracies, sentence):
+    assert draws.sentence(drawn(**accuracies)) == sentence
 
 
 def test_a_recipe_between_two_is_in_both_groups():
@@ -497,10 +497,10 @@ def test_a_curve_has_its_intervals_and_its_judge(whole):
 
 
 def test_a_size_that_a_curve_lacks_is_a_dash():
-    made = thorough.comparison()
-    short = [replace(row, curve=row.curve[1:]) if row.name == "onnx.int8" else row for row in made.variants]
-    found = dict(draws.curves(replace(made, variants=tuple(short))))
-    assert [found["onnx.int8"][0], found["onnx.u8s8"][0].images] == [None, 25]
+    comparison = thorough.comparison()
+    short = [replace(row, curve=row.curve[1:]) if row.name == "onnx.int8" else row for row in comparison.variants]
+    curves = dict(draws.curves(replace(comparison, variants=tuple(short))))
+    assert [curves["onnx.int8"][0], curves["onnx.u8s8"][0].images] == [None, 25]
 
 
 def test_other_cpus_say_in_words_what_loses(whole):
@@ -521,9 +521,9 @@ def test_other_cpus_say_in_words_what_loses(whole):
 
 
 def test_refusals_alone_are_told():
-    made = comparisons.comparison()
-    only = (replace(made.variants[3], warnings=(CannotRun("other CPUs", "no QEMU"),)),)
-    text = page.page_html(replace(made, variants=only), comparisons.bare())
+    comparison = comparisons.comparison()
+    only = (replace(comparison.variants[3], warnings=(CannotRun("other CPUs", "no QEMU"),)),)
+    text = page.page_html(replace(comparison, variants=only), comparisons.bare())
     assert "onnx.int8 can't run on other CPUs: no QEMU" in Reader(section(text, "cpus")).text
     assert "No variant was run on another CPU" not in text
 
@@ -531,19 +531,19 @@ def test_refusals_alone_are_told():
 def test_a_few_losers_are_counted():
     good = thorough.RUNS["onnx.uint8"]
     row = replace(comparisons.variant("onnx.uint8"), emulated=good)
-    made = comparisons.comparison(variants=(row,))
-    assert cross_cpu.sentence(made) == "None of these 2 runs loses significantly."
+    comparison = comparisons.comparison(variants=(row,))
+    assert cross_cpu.sentence(comparison) == "None of these 2 runs loses significantly."
 
 
 def test_each_explained_variant_has_its_summary_diagnosis_plot_and_layers(whole):
-    found = section(whole, "layers")
-    text = Reader(found).text
+    layers_section = section(whole, "layers")
+    text = Reader(layers_section).text
     assert (
         "On 500 calibration images the accuracy is 83.20 % quantized, 88.60 % in float; 88.40 % with its weights alone"
         in text
     )
     assert text.count(phrases.diagnosis_text(thorough.explained()["onnx.int8"])) == 1
-    assert [attributes["data-plot"] for attributes in Reader(found).of("svg")] == [
+    assert [attributes["data-plot"] for attributes in Reader(layers_section).of("svg")] == [
         "layers-onnx.int8",
         "layers-onnx.u8s8",
     ]
@@ -566,17 +566,17 @@ def test_each_explained_variant_has_its_summary_diagnosis_plot_and_layers(whole)
 
 
 def test_many_explained_variants_are_folded():
-    made = thorough.comparison()
+    comparison = thorough.comparison()
     one = thorough.explained()["onnx.u8s8"]
-    known = {row.name: replace(one, variant=row.name) for row in made.variants if row.quantized}
-    text = page.page_html(made, comparisons.make_page_data(made, explained=known))
-    assert section(text, "layers").count("<summary>Layers of ") == len(known)
+    sensitivities = {row.name: replace(one, variant=row.name) for row in comparison.variants if row.quantized}
+    text = page.page_html(comparison, comparisons.make_page_data(comparison, explained=sensitivities))
+    assert section(text, "layers").count("<summary>Layers of ") == len(sensitivities)
 
 
 def test_an_explained_variant_without_layers_says_so():
-    made = thorough.comparison()
-    found = replace(thorough.explained()["onnx.u8s8"], layers=())
-    text = page.page_html(made, comparisons.make_page_data(made, explained={"onnx.u8s8": found}))
+    comparison = thorough.comparison()
+    sensitivity = replace(thorough.explained()["onnx.u8s8"], layers=())
+    text = page.page_html(comparison, comparisons.make_page_data(comparison, explained={"onnx.u8s8": sensitivity}))
     assert "no layers that could be looked at" in section(text, "layers")
 
 
@@ -593,8 +593,8 @@ def test_what_is_clipped_a_little_is_not_nothing():
 
 
 def test_a_hundred_thorough_variants_make_no_huge_page():
-    made = thorough.hundred()
-    text = page.page_html(made, thorough.make_page_data(made))
+    comparison = thorough.hundred()
+    text = page.page_html(comparison, thorough.make_page_data(comparison))
     assert len(text.encode()) < 4_500_000
     assert "Drawn are the 60 of 196 runs that lose most." in text
     assert "Drawn are the first 12 of 98 variants." in text

@@ -280,9 +280,9 @@ def test_why_not(reason, text):
 
 @pytest.mark.parametrize(("decision", "sentences"), OUTCOMES)
 def test_decisions(decision, sentences):
-    made = comparisons.comparison(decision=decision)
-    assert phrases.first_sentence(made) == sentences[0]
-    assert phrases.decision_sentences(made) == (sentences if decision else [])
+    comparison = comparisons.comparison(decision=decision)
+    assert phrases.first_sentence(comparison) == sentences[0]
+    assert phrases.decision_sentences(comparison) == (sentences if decision else [])
 
 
 def test_every_kind_has_a_sentence_here():
@@ -373,12 +373,12 @@ def test_conversion_steps(change, label):
 def test_diagnoses(kind, text):
     worst = scored_layer("Conv_2", 0.85, 0.45, 0.86, clipped=0.12)
     diagnosis = Diagnosis(kind, "" if kind == "everywhere" else "Conv_2")
-    found = Sensitivity("onnx.int8", 500, 0.87, 0.4, 0.5, 0.5, 1.0, "", (worst,), diagnosis=diagnosis)
-    assert phrases.diagnosis_text(found) == text
+    sensitivity = Sensitivity("onnx.int8", 500, 0.87, 0.4, 0.5, 0.5, 1.0, "", (worst,), diagnosis=diagnosis)
+    assert phrases.diagnosis_text(sensitivity) == text
 
 
 def test_a_diagnosis_of_another_score():
-    found = Sensitivity(
+    sensitivity = Sensitivity(
         "onnx.int8",
         500,
         0.9,
@@ -392,15 +392,15 @@ def test_a_diagnosis_of_another_score():
         "noise",
         Diagnosis("range", "Gemm_1"),
     )
-    assert phrases.diagnosis_text(found).endswith(
+    assert phrases.diagnosis_text(sensitivity).endswith(
         "alone brings the R² to -150.0%; kept in float, the R² is 80.0% instead of -150.0%"
     )
 
 
 def test_no_diagnosis_has_no_text_and_a_sentence_of_an_earlier_version_stays():
-    found = Sensitivity("onnx.int8", 500, 0.9, 0.9, 0.5, 0.5, 1.0, "", ())
-    assert phrases.diagnosis_text(found) == ""
-    assert phrases.diagnosis_text(replace(found, cause="Conv_1 loses it")) == "Conv_1 loses it"
+    sensitivity = Sensitivity("onnx.int8", 500, 0.9, 0.9, 0.5, 0.5, 1.0, "", ())
+    assert phrases.diagnosis_text(sensitivity) == ""
+    assert phrases.diagnosis_text(replace(sensitivity, cause="Conv_1 loses it")) == "Conv_1 loses it"
 
 
 def test_what_was_chosen():

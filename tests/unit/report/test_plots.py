@@ -27,13 +27,13 @@ def texts(svg):
     return re.findall(r"<text[^>]*>([^<]*)</text>", svg)
 
 
-def every_plot(made):
-    seconds = comparisons.seconds(made)
+def every_plot(comparison):
+    seconds = comparisons.seconds(comparison)
     return {
-        "accuracy-latency": pareto.latency(made)[0],
-        "accuracy-size": pareto.size(made)[0],
-        "latency": rows.latency(made, seconds),
-        "calibration": rows.calibration(made),
+        "accuracy-latency": pareto.latency(comparison)[0],
+        "accuracy-size": pareto.size(comparison)[0],
+        "latency": rows.latency(comparison, seconds),
+        "calibration": rows.calibration(comparison),
     }
 
 
@@ -43,9 +43,9 @@ def drawn():
 
 
 def test_the_fronts_of_the_default_run():
-    made = comparisons.comparison()
-    assert pareto.latency(made)[1] == ["onnx.u8s8", "onnx.fp32"]
-    assert pareto.size(made)[1] == ["onnx.uint8", "onnx.u8s8", "onnx.fp32"]
+    comparison = comparisons.comparison()
+    assert pareto.latency(comparison)[1] == ["onnx.u8s8", "onnx.fp32"]
+    assert pareto.size(comparison)[1] == ["onnx.uint8", "onnx.u8s8", "onnx.fp32"]
 
 
 @pytest.mark.parametrize("plot", ["accuracy-latency", "accuracy-size", "latency", "calibration"])
@@ -86,20 +86,20 @@ def test_the_same_data_gives_the_same_bytes(drawn):
 
 
 def test_what_is_not_ok_is_not_drawn():
-    made = comparisons.troubled()
-    ok = [row.name for row in made.variants if row.status == "ok"]
-    assert marks(pareto.size(made)[0]) == ok
+    comparison = comparisons.troubled()
+    ok = [row.name for row in comparison.variants if row.status == "ok"]
+    assert marks(pareto.size(comparison)[0]) == ok
 
 
 def test_nothing_to_draw_is_no_plot():
-    made = comparisons.nothing()
-    assert every_plot(made) == dict.fromkeys(every_plot(made), "")
-    assert pareto.latency(made) == ("", [])
+    comparison = comparisons.nothing()
+    assert every_plot(comparison) == dict.fromkeys(every_plot(comparison), "")
+    assert pareto.latency(comparison) == ("", [])
 
 
 def test_of_many_variants_only_those_that_matter_are_labelled():
-    made = comparisons.hundred()
-    svg, best = pareto.latency(made)
+    comparison = comparisons.hundred()
+    svg, best = pareto.latency(comparison)
     assert len(marks(svg)) == 100
     labelled = {text for text in texts(svg) if "." in text and not re.fullmatch(r"[0-9.]+", text)}
     assert labelled == {*best, "keras.fp32", "onnx.r00"}
@@ -112,8 +112,8 @@ def test_one_image_is_enough(right):
 
 
 def test_a_clock_that_stood_still():
-    made = comparisons.comparison()
-    svg = rows.latency(made, {"onnx.int8": (0.0003,) * 20, "onnx.u8s8": (0.0002,)})
+    comparison = comparisons.comparison()
+    svg = rows.latency(comparison, {"onnx.int8": (0.0003,) * 20, "onnx.u8s8": (0.0002,)})
     assert marks(svg) == ["onnx.int8", "onnx.u8s8"]
     assert "nan" not in svg
 
@@ -133,12 +133,12 @@ def boxes(axes: Axes) -> list[Bbox]:
 def test_labels_cover_neither_each_other_nor_a_mark():
     axes, points = crowd(12)
     assert labels.place(axes, points, [f"torch.recipe{number}" for number in range(12)]) == []
-    found = boxes(axes)
-    assert len(found) == 12
-    assert not [pair for pair in combinations(found, 2) if pair[0].overlaps(pair[1])]
+    label_boxes = boxes(axes)
+    assert len(label_boxes) == 12
+    assert not [pair for pair in combinations(label_boxes, 2) if pair[0].overlaps(pair[1])]
     centres = axes.transData.transform(points)
-    assert not [1 for box in found for x, y in centres if box.contains(x, y)]
-    assert all(axes.bbox.contains(*corner) for box in found for corner in box.corners())
+    assert not [1 for box in label_boxes for x, y in centres if box.contains(x, y)]
+    assert all(axes.bbox.contains(*corner) for box in label_boxes for corner in box.corners())
 
 
 def test_a_label_without_room_is_left_out_and_told():
@@ -165,12 +165,12 @@ def test_every_colour_of_the_plots_is_one_of_the_page():
 DRAWN = [name for name in comparisons.FIGURES if not name.endswith("fp32")]
 
 
-def every_thorough_plot(made):
+def every_thorough_plot(comparison):
     return {
-        "draws": draws.strip(made),
-        "curve": draws.curve(made),
-        "cpus": cross_cpu.draw(made)[0],
-        **{f"layers-{name}": layers.draw(found) for name, found in thorough.explained().items()},
+        "draws": draws.strip(comparison),
+        "curve": draws.curve(comparison),
+        "cpus": cross_cpu.draw(comparison)[0],
+        **{f"layers-{name}": layers.draw(sensitivity) for name, sensitivity in thorough.explained().items()},
     }
 
 
@@ -235,9 +235,9 @@ def test_a_plot_takes_its_colours_from_the_page(drawn_thorough):
         assert not re.findall(r"#[0-9a-f]{6}\b", svg)
 
 
-@pytest.mark.parametrize("made", [comparisons.comparison(), comparisons.nothing()])
-def test_nothing_to_draw_is_no_plot_in_a_thorough_experiment(made):
-    assert (draws.strip(made), draws.curve(made), cross_cpu.draw(made)) == ("", "", ("", 0))
+@pytest.mark.parametrize("comparison", [comparisons.comparison(), comparisons.nothing()])
+def test_nothing_to_draw_is_no_plot_in_a_thorough_experiment(comparison):
+    assert (draws.strip(comparison), draws.curve(comparison), cross_cpu.draw(comparison)) == ("", "", ("", 0))
     assert layers.draw(replace(thorough.explained()["onnx.u8s8"], layers=())) == ""
 
 
@@ -268,8 +268,8 @@ def test_a_plot_alone_is_a_drawing_of_its_own_size_in_light_and_dark():
 
 
 def test_one_layer_without_a_loss():
-    found = thorough.explained()["onnx.u8s8"]
-    only = replace(found.layers[0], kept_kl=0.0, only_weights=None)
-    svg = layers.draw(replace(found, float_kl=0.0, layers=(only,)))
+    sensitivity = thorough.explained()["onnx.u8s8"]
+    only = replace(sensitivity.layers[0], kept_kl=0.0, only_weights=None)
+    svg = layers.draw(replace(sensitivity, float_kl=0.0, layers=(only,)))
     assert marks(svg) == ["model/conv2d_6/Conv2D"]
     assert "nan" not in svg

@@ -55,11 +55,11 @@ def whole(request):
 def test_a_page_has_the_sections_of_its_task_alone(whole):
     task, text = whole
     reader = Reader(text)
-    found = [attributes["id"] for attributes in reader.of("section")]
-    assert "metrics" in found
-    assert ("outputs" in found) is (task == "regression")
-    assert not set(CLASSES) & set(found)
-    assert [a["href"] for a in reader.of("a")][1:] == [f"#{name}" for name in found]
+    section_ids = [attributes["id"] for attributes in reader.of("section")]
+    assert "metrics" in section_ids
+    assert ("outputs" in section_ids) is (task == "regression")
+    assert not set(CLASSES) & set(section_ids)
+    assert [a["href"] for a in reader.of("a")][1:] == [f"#{name}" for name in section_ids]
     ids = [attributes["id"] for _, attributes in reader.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
 
@@ -110,12 +110,13 @@ def test_which_way_is_better_is_told():
 
 
 def test_the_front_is_of_the_least_error():
-    made = compared("regression")
-    _, best = pareto.latency(made)
+    comparison = compared("regression")
+    _, best = pareto.latency(comparison)
     assert (
         best[0]
         == min(
-            (row for row in made.variants if row.image == "onnx" and row.metrics), key=lambda row: row.metrics[0].value
+            (row for row in comparison.variants if row.image == "onnx" and row.metrics),
+            key=lambda row: row.metrics[0].value,
         ).name
     )
 
@@ -134,9 +135,10 @@ def test_a_terminal_of_eighty_columns_has_room(task):
 
 def extended(task):
     """With several draws, a curve and another CPU."""
-    made = compared(task)
+    comparison = compared(task)
     return replace(
-        made, variants=tuple(further(row) if row.quantized and row.headline else row for row in made.variants)
+        comparison,
+        variants=tuple(further(row) if row.quantized and row.headline else row for row in comparison.variants),
     )
 
 
@@ -148,8 +150,8 @@ def further(row):
     return replace(row, draws=Draws(spread, value, 0.01 * value, 0.1), curve=curve, emulated=(run,))
 
 
-def emulated(**known):
-    return Emulated(**known, agreement=None, p_value=0.001, better="lower")
+def emulated(**fields):
+    return Emulated(**fields, agreement=None, p_value=0.001, better="lower")
 
 
 def test_draws_sizes_and_other_cpus_of_a_regression():
@@ -164,11 +166,11 @@ def test_draws_sizes_and_other_cpus_of_a_regression():
 
 
 def test_the_ranking_follows_the_direction():
-    made = extended("regression")
-    chosen = {choice.image: choice for choice in ranking.choose(made)}
+    comparison = extended("regression")
+    chosen = {choice.image: choice for choice in ranking.choose(comparison)}
     assert chosen["onnx"].accuracy != "onnx.int8", "which has the largest error"
     assert chosen["torch"].recommended == "torch.int8"
-    assert comment_limits.ranked(made)[-2].name == "onnx.int8"
+    assert comment_limits.ranked(comparison)[-2].name == "onnx.int8"
 
 
 def test_pictures_are_shown_only_where_there_are_any():
@@ -190,8 +192,8 @@ def test_pictures_are_shown_only_where_there_are_any():
 )
 def test_what_is_a_picture(shape, dtype, seen):
     case = task_makers.Case({"name": "x", "task": "fidelity"}, (np.zeros(shape, dtype),), None, (np.eye(5),))
-    found = raw(TaskVolume(case, Gates()).start()).test_images
-    assert (None if found is None else found.shape) == seen
+    images = raw(TaskVolume(case, Gates()).start()).test_images
+    assert (None if images is None else images.shape) == seen
 
 
 @pytest.mark.parametrize(
@@ -204,16 +206,18 @@ def test_pixels_of_any_range(values, pixels):
 
 
 def test_many_classes_have_pairs_in_the_place_of_a_table():
-    made = comparisons.comparison()
-    first = replace(made.variants[0], confused=(Confused(3, 5, 41), Confused(5, 3, 38)))
-    text = page.page_html(replace(made, variants=(first, *made.variants[1:])), comparisons.make_page_data(made))
+    comparison = comparisons.comparison()
+    first = replace(comparison.variants[0], confused=(Confused(3, 5, 41), Confused(5, 3, 38)))
+    text = page.page_html(
+        replace(comparison, variants=(first, *comparison.variants[1:])), comparisons.make_page_data(comparison)
+    )
     assert ["cat", "dog", "41"] in cells(section(text, "classes"))
 
 
 def test_top_five_stands_beside_the_accuracy():
     volume = Volume(default_experiment()).whole()
-    made = compare.compare(evaluate(volume), volume.experiment)
-    text = page.page_html(made, raw(volume))
+    comparison = compare.compare(evaluate(volume), volume.experiment)
+    text = page.page_html(comparison, raw(volume))
     assert [attributes["id"] for attributes in Reader(text).of("section")].count("classes") == 1
     rows = {row[0]: row for row in cells(section(text, "metrics"))}
     assert rows["variant"][1] == "top-5 %"
@@ -257,9 +261,10 @@ def test_without_labels_the_digest_of_the_data_tells_whether_samples_are_the_sam
     case = task_makers.fidelity()
     truth = Truth(About(task="fidelity"), None, None, case.outputs[0])
     outputs = {"onnx.int8": task_makers.noisy(case.outputs[0], 0.1, 1)}
-    made = compared("fidelity")
+    comparison = compared("fidelity")
     runs = [
-        Run(name, replace(made, digests={"dataset": digest}), truth, outputs) for name, digest in ("ax", "bx", "cy")
+        Run(name, replace(comparison, digests={"dataset": digest}), truth, outputs)
+        for name, digest in ("ax", "bx", "cy")
     ]
     assert run_diff.same_samples(runs[0], runs[1])
     assert not run_diff.same_samples(runs[0], runs[2])

@@ -37,13 +37,13 @@ def comparison(**changes):
     rows = tuple(variant(name) for name in ORDER[:-1])
     refused = empty("torch.uint8", "unsupported", REFUSED)
     versions = {"onnx": {"numpy": "2.4.6", "onnxruntime": "1.32.0"}, "torch": {"torch": "2.13.0+cpu"}}
-    made = Comparison(SCHEMA, "resnet8-cifar10", "keras.fp32", FULL, (*rows, refused), MACHINE, versions, (GOOD,))
-    return replace(made, **changes)
+    default = Comparison(SCHEMA, "resnet8-cifar10", "keras.fp32", FULL, (*rows, refused), MACHINE, versions, (GOOD,))
+    return replace(default, **changes)
 
 
-def shown(made, width=80):
+def shown(compared, width=80):
     console = Console(file=StringIO(), width=width)
-    terminal.show(made, console)
+    terminal.show(compared, console)
     return console.file.getvalue().splitlines()
 
 
@@ -101,15 +101,15 @@ def test_a_failed_stage_that_makes_no_row_follows_the_table():
     ],
 )
 def test_the_last_line_is_the_verdict(gates, last):
-    made = comparison(gates=gates)
-    assert shown(made)[-1] == last
-    text = markdown.markdown_text(made)
+    with_gates = comparison(gates=gates)
+    assert shown(with_gates)[-1] == last
+    text = markdown.markdown_text(with_gates)
     assert last.replace("gate fails", "- **gate fails**") in text.splitlines()
 
 
 def test_gates_that_hold_are_no_verdict_beside_one_that_fails():
-    made = comparison(gates=(GOOD, BAD))
-    assert "hold." not in "\n".join(shown(made)) + markdown.markdown_text(made)
+    with_gates = comparison(gates=(GOOD, BAD))
+    assert "hold." not in "\n".join(shown(with_gates)) + markdown.markdown_text(with_gates)
 
 
 NOTE = (
@@ -119,9 +119,9 @@ NOTE = (
 
 
 def test_the_sample_is_told_before_anything_else():
-    made = comparison(dataset=SAMPLE)
-    assert shown(made)[:2] == [NOTE, "resnet8-cifar10: 2,000 test images of cifar10, against keras.fp32"]
-    assert markdown.markdown_text(made).splitlines()[:4] == [f"# {shown(made)[1]}", "", f"> **{NOTE}**", ""]
+    on_sample = comparison(dataset=SAMPLE)
+    assert shown(on_sample)[:2] == [NOTE, "resnet8-cifar10: 2,000 test images of cifar10, against keras.fp32"]
+    assert markdown.markdown_text(on_sample).splitlines()[:4] == [f"# {shown(on_sample)[1]}", "", f"> **{NOTE}**", ""]
 
 
 def test_the_full_set_needs_no_note():
@@ -152,8 +152,8 @@ def test_a_pipe_in_a_reason_does_not_break_the_markdown_table():
 
 
 def test_markdown_tells_reasons_failures_and_where_the_figures_come_from():
-    made = comparison(failures=(Failure("latency.onnx", "skipped", "no time"),))
-    lines = markdown.markdown_text(made).splitlines()
+    with_failure = comparison(failures=(Failure("latency.onnx", "skipped", "no time"),))
+    lines = markdown.markdown_text(with_failure).splitlines()
     assert f"- `torch.uint8` unsupported: {REFUSED}" in lines
     assert "- `latency.onnx` skipped: no time" in lines
     assert lines[-3:] == [
@@ -184,7 +184,7 @@ def test_nought_is_a_figure():
 
 
 def test_the_texts_are_those_of_three_files():
-    made = comparison()
-    texts = files.texts(made)
+    default = comparison()
+    texts = files.texts(default)
     assert sorted(texts) == ["comparison.csv", "comparison.json", "comparison.md"]
-    assert texts["comparison.md"] == markdown.markdown_text(made)
+    assert texts["comparison.md"] == markdown.markdown_text(default)
