@@ -37,9 +37,9 @@ LEFT_OUT = {
 
 def check(name: str, recipe: Recipe) -> None:
     """End with one line where this script would make another file than the recipe asks for."""
-    known = {"activation": TYPES, "weight": TYPES, "calibrate": METHODS}
+    allowed = {"activation": TYPES, "weight": TYPES, "calibrate": METHODS}
     for key, value in recipe.items():
-        if (key not in USED and LEFT_OUT.get(key, ...) != value) or value not in known.get(key, [value]):
+        if (key not in USED and LEFT_OUT.get(key, ...) != value) or value not in allowed.get(key, [value]):
             sys.exit(f"onnx.{name}: bare_onnx.py can't do {key}: {value}")
 
 

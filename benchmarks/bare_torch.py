@@ -44,11 +44,11 @@ LEFT_OUT = {
 
 def check(name: str, recipe: Recipe) -> None:
     """End with one line where this script would make another file than the recipe asks for."""
-    known = {"backend": BACKENDS, "weight": WEIGHTS}
+    allowed = {"backend": BACKENDS, "weight": WEIGHTS}
     for key, value in recipe.items():
         kinds = value if key == "exclude_types" else []
         other = key not in USED and LEFT_OUT.get(key, ...) != value
-        if other or value not in known.get(key, [value]) or not {*kinds} <= {*EXCLUDABLE}:
+        if other or value not in allowed.get(key, [value]) or not {*kinds} <= {*EXCLUDABLE}:
             sys.exit(f"torch.{name}: bare_torch.py can't do {key}: {value}")
 
 
@@ -100,13 +100,13 @@ def make(recipes: dict[str, Recipe], out: Path) -> list[str]:
     images = torch.from_numpy(np.load(out / "calibration.npy"))
     module = to_torch(out / "onnx.fp32.onnx")
     save(module, images, out / "torch.fp32.pt")
-    made = ["fp32"]
+    variants = ["fp32"]
     for name, recipe in recipes.items():
         converted = quantize(module, images, recipe)
         if quantized_layers(converted):
             save(converted, images, out / f"torch.{name}.pt")
-            made.append(name)
-    return made
+            variants.append(name)
+    return variants
 
 
 def predict(path: Path, dataset: Path, batch: int, target: Path) -> None:

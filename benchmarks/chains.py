@@ -182,9 +182,9 @@ def walk(setting: Setting) -> float | None:
     started = time.perf_counter()
     for image in IMAGES:
         process = script(setting, image)
-        _, said = process.communicate()
+        _, error_text = process.communicate()
         if process.returncode:
-            print(f"bare_{image}.py died ({process.returncode}): {last_line(said)}", file=sys.stderr)
+            print(f"bare_{image}.py died ({process.returncode}): {last_line(error_text)}", file=sys.stderr)
             return None
     return time.perf_counter() - started
 

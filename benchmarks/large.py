@@ -150,21 +150,21 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def measure(settings: Sequence[Setting]) -> int:
-    found, containers, problems = {}, {}, []
+    stage_peaks, containers, problems = {}, {}, []
     for setting in settings:
         write(setting)
         peaks = memory.Peaks(setting)  # type: ignore[arg-type] - it looks at `folder` and `engine`
         with peaks.watched():
             problems += run(setting)
         name = setting.model.name
-        found[name] = stages(setting)
+        stage_peaks[name] = stages(setting)
         containers[name] = {image: peak for image, peak in peaks.found.items() if image in plan(setting).images}
         problems += [
             f"{name}: {stage} of {image} took {peak >> 20} MB"
-            for (image, stage), (peak, _) in found[name].items()
+            for (image, stage), (peak, _) in stage_peaks[name].items()
             if peak > LIMIT
         ]
-    print_table(found, containers)
+    print_table(stage_peaks, containers)
     print("\n" + ("\n".join(problems) if problems else f"no stage failed or took more than {LIMIT >> 20} MB"))
     return 1 if problems else 0
 
@@ -213,8 +213,8 @@ def run(setting: Setting) -> list[str]:
         if done.returncode not in ENDS:
             last = (done.stderr or done.stdout).strip().splitlines()[-1:]
             raise CrossquantError(f"the run of {setting.model.name} ends with {done.returncode}: {''.join(last)}")
-    found = [read(Failure, path) for path in sorted(setting.folder.glob("*/failures/*.json"))]
-    return [f"{setting.model.name}: {failure.name} {failure.status}: {failure.reason}" for failure in found]
+    failures = [read(Failure, path) for path in sorted(setting.folder.glob("*/failures/*.json"))]
+    return [f"{setting.model.name}: {failure.name} {failure.status}: {failure.reason}" for failure in failures]
 
 
 Stages = Mapping[tuple[str, str], tuple[int, int]]  # by image and stage: the largest peak in bytes, how many refused
@@ -226,13 +226,13 @@ def plan(setting: Setting) -> Plan:
 
 def stages(setting: Setting) -> dict[tuple[str, str], tuple[int, int]]:
     runs = {step.output: step.run for step in plan(setting).steps}
-    found: dict[tuple[str, str], tuple[int, int]] = {}
+    peaks: dict[tuple[str, str], tuple[int, int]] = {}
     for path in sorted(setting.folder.glob(f"*/*/{store.MANIFEST}")):
         manifest, image = read(Manifest, path), path.parent.parent.name
         key = (image, runs.get(manifest.name, manifest.name))
-        peak, refused = found.get(key, (0, 0))
-        found[key] = max(peak, manifest.peak_bytes), refused + (manifest.status == "unsupported")
-    return found
+        peak, refused = peaks.get(key, (0, 0))
+        peaks[key] = max(peak, manifest.peak_bytes), refused + (manifest.status == "unsupported")
+    return peaks
 
 
 def print_table(found: Mapping[str, Stages], containers: Mapping[str, Mapping[str, int]]) -> None:

@@ -67,10 +67,10 @@ def of_scripts(setting: Setting) -> dict[str, int]:
     for image in IMAGES:
         with script(setting, image) as process:
             assert process.stderr is not None
-            said = process.stderr.read()
+            error_text = process.stderr.read()
             _, ended, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(ended)
         if ended:
-            raise CrossquantError(f"bare_{image}.py died ({process.returncode}; {last_line(said)}): run again")
+            raise CrossquantError(f"bare_{image}.py died ({process.returncode}; {last_line(error_text)}): run again")
         peaks[image] = usage.ru_maxrss * 1024
     return peaks

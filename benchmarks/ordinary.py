@@ -53,8 +53,8 @@ def part(image: str, name: str, *arguments: str | Path) -> str:
     command = [venv.ensure_environment(image, lambda text: print(text, file=sys.stderr)), "-m", f"benchmarks.{name}"]
     done = subprocess.run([*command, *arguments], cwd=store.ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines() or ["no word"]
-        raise CrossquantError(f"{name}.py ended with {done.returncode}: {said[-1]}")
+        lines = (done.stderr or done.stdout).strip().splitlines() or ["no word"]
+        raise CrossquantError(f"{name}.py ended with {done.returncode}: {lines[-1]}")
     return done.stdout
 
 

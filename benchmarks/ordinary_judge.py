@@ -30,13 +30,13 @@ def main(folder: Path) -> None:
         scratch, folded = Path(name), Path(name, "folded")
         folded.mkdir()
         fold_batchnorm.run(folder / "exported", folded, enabled=True)
-        found = score_samples(measure_magnitudes(folded / FILE, calibration, scratch))
+        scores = score_samples(measure_magnitudes(folded / FILE, calibration, scratch))
         exact = classes(folded, folder)
-        print(f"Scores of the calibration images: median {np.median(found):.2f}, greatest {found.max():.1f}.\n")
+        print(f"Scores of the calibration images: median {np.median(scores):.2f}, greatest {scores.max():.1f}.\n")
         print("| calibrated on | images | accuracy | same top-1 as float |\n|---|---:|---:|---:|")
         print(f"| float | – | {np.mean(exact == labels):.2%} | {1:.2%} |")
         for limit in LIMITS:
-            kept = select_ordinary(found, limit)
+            kept = select_ordinary(scores, limit)
             answers = quantized(folded / FILE, np.load(calibration / file(0))[kept], folder, scratch)
             right, same = np.mean(answers == labels), np.mean(answers == exact)
             what = f"scores up to {limit:g}" if np.isfinite(limit) else "all"
@@ -45,8 +45,8 @@ def main(folder: Path) -> None:
 
 def quantized(model: Path, images: np.ndarray, folder: Path, scratch: Path) -> Indices:
     np.save(scratch / file(0), images)
-    found = compute_ranges(model, scratch, "minmax", 100.0, scratch)
-    write_quantized(model, found, RECIPE, [], scratch / FILE)
+    ranges = compute_ranges(model, scratch, "minmax", 100.0, scratch)
+    write_quantized(model, ranges, RECIPE, [], scratch / FILE)
     return classes(scratch, folder)
 
 

@@ -29,8 +29,8 @@ def main() -> None:
     many = samples.take(dataset, slice(MANY))
     size = timing.Size(job.rounds, job.calls, MANY)
     with machine.watch() as watch:
-        found = timing.interleaved(models, load, many, size, THREADS)
-    timings = timing.Timings(watch.seen, tuple(found))
+        measured = timing.interleaved(models, load, many, size, THREADS)
+    timings = timing.Timings(watch.seen, tuple(measured))
     (path.parent / EVIDENCE).write_text(encode(Evidence(failed, timings)))
 
 

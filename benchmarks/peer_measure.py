@@ -76,7 +76,7 @@ def measure(rows: Sequence[Row], dataset: Path, work: Path, rounds: int, calls: 
         if samples.batch == 1
     }
     labels, top = np.load(dataset.with_name("labels") / LABELS), answers(work, REFERENCE)
-    found = {
+    row_figures = {
         name: figures(answers(work, name), top, labels, path, p50s[name])
         for name, path in models.items()
         if name in p50s
@@ -84,7 +84,7 @@ def measure(rows: Sequence[Row], dataset: Path, work: Path, rounds: int, calls: 
     apart = [
         abs(again / first - 1) for first, again in zip(p50s[REFERENCE], p50s[REFERENCE + REPEAT_SUFFIX], strict=True)
     ]
-    return Measured(found, statistics.median(apart), evidence.timings.machine)
+    return Measured(row_figures, statistics.median(apart), evidence.timings.machine)
 
 
 def judge(job: Path) -> None:
@@ -98,9 +98,9 @@ def judge(job: Path) -> None:
         text=True,
     )
     os.sched_setaffinity(process.pid, facts.cpus()[-1:])
-    _, said = process.communicate()
+    _, error_text = process.communicate()
     if process.returncode:
-        raise CrossquantError(f"the files can't be timed: {last_line(said)}")
+        raise CrossquantError(f"the files can't be timed: {last_line(error_text)}")
 
 
 def tell(text: str) -> None:

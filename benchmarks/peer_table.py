@@ -14,13 +14,11 @@ def print_rows(rows: Sequence[Row], measured: Measured) -> None:
 
 
 def cells(row: Row, measured: Measured) -> str:
-    found = measured.figures.get(row.name)
-    if found is None:
+    figures = measured.figures.get(row.name)
+    if figures is None:
         return f"{row.reason.replace('|', '/')} | – | – | – | –"
-    times = found.times_as_fast_as(measured.figures[REFERENCE])
-    return f"{found.accuracy:.2%} | {found.changed} | {found.size:,} | {found.p50:.3f} | {times:.2f} |".removesuffix(
-        " |"
-    )
+    times = figures.times_as_fast_as(measured.figures[REFERENCE])
+    return f"{figures.accuracy:.2%} | {figures.changed} | {figures.size:,} | {figures.p50:.3f} | {times:.2f}"
 
 
 def print_answers(ours: Sequence[Row], theirs: Sequence[Row], measured: Measured) -> bool:
@@ -34,10 +32,10 @@ def print_answers(ours: Sequence[Row], theirs: Sequence[Row], measured: Measured
     for row in theirs:
         if row.name not in measured.figures:
             continue
-        found = measured.figures[row.name]
+        figures = measured.figures[row.name]
         best = answer(row, ours, measured)
         complete = complete and best is not None
-        cells = f"{found.accuracy:.2%} | {found.times_as_fast_as(float_model):.2f}"
+        cells = f"{figures.accuracy:.2%} | {figures.times_as_fast_as(float_model):.2f}"
         if best is None:
             print(f"| {row.tool}, {row.recipe} | {cells} | **none** | – | – |")
             continue
@@ -55,8 +53,8 @@ def answer(theirs: Row, ours: Sequence[Row], measured: Measured) -> Row | None:
     good = [
         row
         for row in ours
-        if (found := measured.figures.get(row.name))
-        and found.accuracy >= target.accuracy
-        and found.times_as_fast_as(target) >= 1 - measured.tolerance
+        if (figures := measured.figures.get(row.name))
+        and figures.accuracy >= target.accuracy
+        and figures.times_as_fast_as(target) >= 1 - measured.tolerance
     ]
     return min(good, key=lambda row: (row.name in FLOATS, measured.figures[row.name].p50), default=None)

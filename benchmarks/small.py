@@ -68,12 +68,12 @@ def write(folder: Path, recipes: Recipes, **changes: Any) -> Path:
 
 def data() -> dict[str, NDArray[np.uint8]]:
     """Uint8 arrays as CIFAR-10's: 1,000 training images, as the sample has them, and its first TEST test images."""
-    found = embedded_sample.load()
+    sample = embedded_sample.load()
     return {
-        "x_train": found["x_train"],
-        "y_train": np.ascontiguousarray(found["y_train"][found["train_indices"]], np.uint8),
-        "x_test": np.ascontiguousarray(found["x_test"][:TEST]),
-        "y_test": np.ascontiguousarray(found["y_test"][:TEST], np.uint8),
+        "x_train": sample["x_train"],
+        "y_train": np.ascontiguousarray(sample["y_train"][sample["train_indices"]], np.uint8),
+        "x_test": np.ascontiguousarray(sample["x_test"][:TEST]),
+        "y_test": np.ascontiguousarray(sample["y_test"][:TEST], np.uint8),
     }
 
 
@@ -104,8 +104,8 @@ def drive(volumes: Path, *arguments: str, highest_exit_code: int = 1) -> str:
         check=False,
     )
     if done.returncode > highest_exit_code:
-        said = (done.stderr or done.stdout).strip().splitlines() or ["no word"]
-        raise CrossquantError(f"`driver {arguments[0]}` ended with {done.returncode}: {said[-1]}")
+        lines = (done.stderr or done.stdout).strip().splitlines() or ["no word"]
+        raise CrossquantError(f"`driver {arguments[0]}` ended with {done.returncode}: {lines[-1]}")
     return done.stdout
 
 

@@ -116,7 +116,7 @@ def measure(settings: Sequence[Setting], rounds: int) -> int:
         print_round("1", first)
     print_summary(times)
     print_whole(times)
-    print_memory({image: peak for found in peaks for image, peak in found.found.items()}, stages, scripts)
+    print_memory({image: peak for of_setting in peaks for image, peak in of_setting.found.items()}, stages, scripts)
     return 0 if good else 1
 
 
@@ -156,12 +156,12 @@ def print_heading(settings: Sequence[Setting], rounds: int) -> None:
 
 def print_rows(settings: Sequence[Setting]) -> bool:
     """How each row's answers of the driver compare with the scripts'. True if all are as they must be."""
-    found = {setting.engine: {row.name: row for row in chains.compared(setting)} for setting in settings}
-    [first, *_] = found.values()
-    print(f"| row | {' | '.join(found)} |\n|---|{'---|' * len(found)}")
+    by_engine = {setting.engine: {row.name: row for row in chains.compared(setting)} for setting in settings}
+    [first, *_] = by_engine.values()
+    print(f"| row | {' | '.join(by_engine)} |\n|---|{'---|' * len(by_engine)}")
     for name in first:
-        print(f"| {name} | {' | '.join(verdict(rows[name]) for rows in found.values())} |")
-    rows = [row for rows in found.values() for row in rows.values()]
+        print(f"| {name} | {' | '.join(verdict(rows[name]) for rows in by_engine.values())} |")
+    rows = [row for rows in by_engine.values() for row in rows.values()]
     if not all(row.exact for row in rows):
         print(f"\n{NOTE}")
     return all(row.good for row in rows)
@@ -170,8 +170,10 @@ def print_rows(settings: Sequence[Setting]) -> bool:
 def verdict(row: Compared) -> str:
     if row.difference == 0:
         return "equal"
-    found = f"{row.changed} of {row.images:,} have another top-1, probabilities differ by up to {row.difference:.1e}"
-    return found if row.good else f"**wrong**: {found}"
+    differences = (
+        f"{row.changed} of {row.images:,} have another top-1, probabilities differ by up to {row.difference:.1e}"
+    )
+    return differences if row.good else f"**wrong**: {differences}"
 
 
 def print_times_heading(settings: Sequence[Setting]) -> None:
@@ -193,17 +195,17 @@ def cell(taken: float | None) -> str:
 
 def print_summary(times: Sequence[Round]) -> None:
     """The ratio of a line is that of its two times."""
-    whole = [found.bare for found in times if found.bare is not None]
+    whole = [timed.bare for timed in times if timed.bare is not None]
     for name, pick in (("median", statistics.median), ("least", min)):
-        same = {engine: pick([found.same[engine] for found in times]) for engine in times[0].same}
-        load = pick([found.load for found in times])
+        same = {engine: pick([timed.same[engine] for timed in times]) for engine in times[0].same}
+        load = pick([timed.load for timed in times])
         print_round(name, Round(pick(whole) if whole else None, same, {}, {}, load))
 
 
 def print_whole(times: Sequence[Round]) -> None:
     print("\n| engine | whole run, s | nothing to do, s |\n|---|---:|---:|")
     for engine in times[0].run:
-        run, again = ([getattr(found, what)[engine] for found in times] for what in ("run", "again"))
+        run, again = ([getattr(timed, what)[engine] for timed in times] for what in ("run", "again"))
         print(f"| {engine} | {statistics.median(run):.1f} | {statistics.median(again):.2f} |")
 
 

@@ -78,8 +78,8 @@ def test_the_test_that_runs_it_is_there(where: str) -> None:
 
 
 def test_every_experiment_of_the_readme_ships() -> None:
-    told = set(re.findall(r"^\| \[`([\w-]+)`\]\(driver/experiment/builtin/", README, re.MULTILINE))
-    assert told == {path.stem for path in BUILTIN.glob("*.yaml")}
+    names = set(re.findall(r"^\| \[`([\w-]+)`\]\(driver/experiment/builtin/", README, re.MULTILINE))
+    assert names == {path.stem for path in BUILTIN.glob("*.yaml")}
 
 
 @pytest.mark.parametrize("path", sorted(BUILTIN.glob("*.yaml")), ids=lambda path: path.stem)

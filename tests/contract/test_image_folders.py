@@ -81,8 +81,8 @@ def recipe_fields(module: str) -> dict[str, str]:
 def services(image: str) -> dict[str, Any]:
     """Of the Compose file that has the image's service: an optional image brings its own."""
     path = folder(image) / "compose.yaml" if image in declarations.list_optional() else ROOT / "compose.yaml"
-    found: dict[str, Any] = yaml.safe_load(path.read_text())["services"]
-    return found
+    entries: dict[str, Any] = yaml.safe_load(path.read_text())["services"]
+    return entries
 
 
 def requirements(path: Path) -> dict[str, str]:
@@ -92,13 +92,13 @@ def requirements(path: Path) -> dict[str, str]:
 
 def imports(path: Path) -> set[str]:
     """Top-level packages that a file imports, wherever it does."""
-    found = set()
+    modules = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
+            modules |= {alias.name.split(".")[0] for alias in node.names}
         if isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module.split(".")[0])
-    return found
+            modules.add(node.module.split(".")[0])
+    return modules
 
 
 @per_image
@@ -156,8 +156,8 @@ def test_the_modules_that_a_shared_stage_is_given_have_what_it_calls(image: str,
     """shared/stages/image_modules.py says what."""
     for name, module in stage.modules.items():
         function, arguments = PROTOCOLS[name]
-        found = arguments_of(f"images.{image}.{module}", function)
-        assert [argument.arg for argument in found.args] == arguments
+        signature = arguments_of(f"images.{image}.{module}", function)
+        assert [argument.arg for argument in signature.args] == arguments
 
 
 def imports_by_computed_name(path: Path) -> bool:

@@ -219,9 +219,9 @@ run_in_fork(work, hidden=[inputs[0]])
 (inputs[0] / "text.txt").read_text()
 """
     run(null_image.plan(step("made", "attack", what=code)))
-    status, said = run.ends["made"]
+    status, message = run.ends["made"]
     assert status == ("unsupported" if "Unsupported" in what else "failed" if reason else "ok")
-    assert said.startswith(reason)
+    assert message.startswith(reason)
 
 
 @pytest.mark.parametrize(

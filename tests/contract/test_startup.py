@@ -55,13 +55,13 @@ def dataset(tmp_path: Path) -> Path:
 
 def variant(tmp_path: Path, name: str, how: str = "", right: int = IMAGES) -> dict[str, Path]:
     """A variant, with predictions of which the first `right` are right."""
-    found = {name: tmp_path / name, f"predictions.{name}": tmp_path / f"predictions.{name}"}
-    for path in found.values():
+    folders = {name: tmp_path / name, f"predictions.{name}": tmp_path / f"predictions.{name}"}
+    for path in folders.values():
         path.mkdir()
-    (found[name] / "how.txt").write_text(how)
+    (folders[name] / "how.txt").write_text(how)
     answers = np.where(np.arange(IMAGES) < right, LABELS, (LABELS + 1) % CLASSES)
-    np.save(found[f"predictions.{name}"] / "output_0.npy", np.eye(CLASSES, dtype=np.float32)[answers])
-    return found
+    np.save(folders[f"predictions.{name}"] / "output_0.npy", np.eye(CLASSES, dtype=np.float32)[answers])
+    return folders
 
 
 def measure(available, dataset, repeats=1):
@@ -82,7 +82,7 @@ def test_the_steps_of_a_start_follow_each_other(tmp_path, dataset):
 def test_each_start_is_a_process_of_its_own_that_answers_once(tmp_path, dataset):
     available = variant(tmp_path, "a") | variant(tmp_path, "b")
     starts = measure(available, dataset, repeats=2)
-    assert {name: len(found) for name, found in starts.items()} == {"a": 2, "b": 2}
+    assert {name: len(samples) for name, samples in starts.items()} == {"a": 2, "b": 2}
     calls = seen(available["a"]) + seen(available["b"])
     assert len(calls) == len({call["pid"] for call in calls}) == 4
 

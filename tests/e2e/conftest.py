@@ -225,5 +225,5 @@ def containers(of: Driver) -> list[Any]:
     """Containers of this driver's volume, in whatever state."""
     client = probes.connect()
     assert client is not None
-    found = client.containers.list(all=True)
-    return [item for item in found if item.labels.get("crossquant.folder", "").startswith(str(of.volumes.resolve()))]
+    every = client.containers.list(all=True)
+    return [item for item in every if item.labels.get("crossquant.folder", "").startswith(str(of.volumes.resolve()))]

@@ -49,9 +49,9 @@ def tables(text: str) -> Iterator[Table]:
 def test_a_benchmark_ends_with_whole_tables(name: str) -> None:
     done = small(name)
     assert done.returncode == 0, done.stdout + done.stderr
-    found = list(tables(done.stdout))
-    assert found, done.stdout
-    for heading, rule, *rows in found:
+    printed = list(tables(done.stdout))
+    assert printed, done.stdout
+    for heading, rule, *rows in printed:
         assert all(re.fullmatch(r":?-{3,}:?", cell) for cell in rule), rule
         assert rows, heading
         assert {len(line) for line in (rule, *rows)} == {len(heading)}
@@ -107,7 +107,7 @@ def test_what_can_be_run_is_a_benchmark_or_a_part_of_one() -> None:
 
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_a_benchmark_says_how_it_is_run(name: str) -> None:
-    said = MODULES[name].split('"""')[1]
-    assert f"`python -m benchmarks.{name}" in said
-    assert "`--small`" in said
+    docstring = MODULES[name].split('"""')[1]
+    assert f"`python -m benchmarks.{name}" in docstring
+    assert "`--small`" in docstring
     assert f"python -m benchmarks.{name}" in (ROOT / "benchmarks" / "README.md").read_text()

@@ -70,16 +70,16 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The address of each page."""
     folder = tmp_path_factory.mktemp("pages")
-    found = {}
+    addresses = {}
     for name, make in PAGES.items():
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("CROSSQUANT_VOLUMES", str(tmp_path_factory.mktemp("volumes")))
-            made = make()
+            comparison = make()
         path = folder / f"{name}.html"
-        page_data = (thorough if name in EXPLAINED else comparisons).make_page_data(made)
-        path.write_text(page.page_html(made, page_data), encoding="utf-8")
-        found[name] = path.as_uri()
-    return found
+        page_data = (thorough if name in EXPLAINED else comparisons).make_page_data(comparison)
+        path.write_text(page.page_html(comparison, page_data), encoding="utf-8")
+        addresses[name] = path.as_uri()
+    return addresses
 
 
 @pytest.fixture(scope="module")
@@ -148,9 +148,9 @@ def test_rows_plots_and_pictures_are_seen(browser: Browser, pages: dict[str, str
         assert svg.size["height"] > 200
         assert len(svg.find_elements(By.CSS_SELECTOR, "g.mark")) == len(comparisons.FIGURES)
     loaded = "return [...document.images].map(image => image.complete && image.naturalWidth > 0)"
-    found = browser.execute_script(loaded)
-    assert len(found) == 5 * 24 + 1
-    assert all(found)
+    pictures = browser.execute_script(loaded)
+    assert len(pictures) == 5 * 24 + 1
+    assert all(pictures)
 
 
 @pytest.mark.parametrize(
@@ -167,13 +167,13 @@ def test_rows_plots_and_pictures_are_seen(browser: Browser, pages: dict[str, str
 def test_labels_of_a_plot_do_not_overlap(browser: Browser, pages: dict[str, str], name: str, plots: int):
     """In the browser's own font, which is not the one that the labels were measured in."""
     look(browser, pages[name])
-    found = browser.execute_script(
+    labels = browser.execute_script(
         "return [...document.querySelectorAll('svg[data-plot]')].map(svg => [...svg.querySelectorAll('text')].map("
         "text => { const box = text.getBoundingClientRect();"
         " return [text.textContent, box.left + 1, box.right, box.top + 2, box.bottom] }))"
     )
-    assert len(found) == plots
-    assert [pair for texts in found for pair in combinations(texts, 2) if overlap(*pair)] == []
+    assert len(labels) == plots
+    assert [pair for texts in labels for pair in combinations(texts, 2) if overlap(*pair)] == []
 
 
 @pytest.mark.parametrize("screen", SCREENS)
@@ -183,14 +183,14 @@ def test_row_warnings_are_in_sight_at_their_row_however_far_it_is_scrolled(
     look(browser, pages["thorough"], screen=screen)
     for scrolled in (0, 10_000):
         browser.execute_script("document.querySelector('table.main').parentElement.scrollLeft = arguments[0]", scrolled)
-        found = browser.execute_script(
+        warnings = browser.execute_script(
             "return [...document.querySelectorAll('.why li')].map(item => { const box = item.getBoundingClientRect(),"
             " row = item.closest('tr').previousElementSibling,"
             " around = item.closest('.scroll').getBoundingClientRect();"
             " return [row.dataset.variant, item.scrollWidth <= item.clientWidth, box.left >= around.left,"
             " box.right <= around.right, Math.abs(box.top - row.getBoundingClientRect().bottom) < 40] })"
         )
-        assert found == [
+        assert warnings == [
             [name, True, True, True, True]
             for name in ("onnx.int8", "onnx.uint8", "onnx.u8s8", "torch.int8", "torch.x86")
         ]
@@ -255,8 +255,12 @@ def test_no_one_is_locked_out(browser: Browser, pages: dict[str, str], axe: str,
     look(browser, pages[name], scheme)
     browser.execute_script("document.querySelectorAll('details').forEach(found => found.open = true)")
     browser.execute_script(axe)
-    found = browser.execute_async_script("const done = arguments[0]; axe.run().then(result => done(result.violations))")
-    assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found if rule["impact"] in ("serious", "critical")] == []
+    violations = browser.execute_async_script(
+        "const done = arguments[0]; axe.run().then(result => done(result.violations))"
+    )
+    assert [
+        (rule["id"], rule["nodes"][0]["html"]) for rule in violations if rule["impact"] in ("serious", "critical")
+    ] == []
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -62,20 +62,20 @@ def test_an_optional_image_brings_its_compose_file(docker):
 def test_a_build_that_fails_shows_the_end_of_its_log(docker, tmp_path, capsys):
     docker("#0 the beginning\n" + "#0 more\n" * 50 + FAILED, 17)
     assert main(["build", "keras"]) == 3
-    said = capsys.readouterr()
-    assert "ERROR: No matching distribution found for keras==3.11" in said.out
-    assert "the beginning" not in said.out
+    output = capsys.readouterr()
+    assert "ERROR: No matching distribution found for keras==3.11" in output.out
+    assert "the beginning" not in output.out
     log = tmp_path / "logs" / "build.log"
-    assert said.err == f"error: the images can't be built (exit code 17): the whole log is {log}\n"
+    assert output.err == f"error: the images can't be built (exit code 17): the whole log is {log}\n"
     assert log.read_text().startswith("#0 the beginning\n")
 
 
 def test_a_failure_is_shown_where_little_is_wanted(docker, capsys):
     docker(FAILED, 1)
     assert main(["build", "keras", "--quiet"]) == 3
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert "ERROR: No matching distribution" in said.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "ERROR: No matching distribution" in output.err
 
 
 def test_verbose_says_what_is_started_and_where_the_log_is(docker, tmp_path, capsys):

@@ -41,8 +41,10 @@ def test_up_shows_a_line_for_each_artifact(up: Done) -> None:
 
 
 def test_up_starts_image_after_image(up: Done) -> None:
-    made = [line.split()[0] for line in up.stdout.splitlines() if " s" in line and line.split()[1:2] == ["ok"]]
-    order = [made.index(name) for name in ("latency.keras", "onnx.fp32", "latency.onnx", "torch.fp32", "latency.torch")]
+    stages = [line.split()[0] for line in up.stdout.splitlines() if " s" in line and line.split()[1:2] == ["ok"]]
+    order = [
+        stages.index(name) for name in ("latency.keras", "onnx.fp32", "latency.onnx", "torch.fp32", "latency.torch")
+    ]
     assert order == sorted(order)
 
 

@@ -116,12 +116,12 @@ def test_compose_and_the_driver_start_a_stage_in_the_same_way(made: Plan, compos
 
 def test_a_service_of_compose_is_locked_down(composed: dict[str, dict[str, Any]]) -> None:
     assert set(composed) == {"prepare", "fetch", *IMAGES, "compare"}
-    for name, found in composed.items():
-        assert found["read_only"] and not found["privileged"], name
-        assert found["capabilities"][0] == ["ALL"] and found["security"] == ["no-new-privileges"], name
-        assert not [source for source, *_ in found["mounts"] if "docker.sock" in source], name
-        assert (found["network"] == "none") == (name != "fetch"), name
-        assert (found["user"] == f"{os.getuid()}:{os.getgid()}") or name == "prepare"
+    for name, service in composed.items():
+        assert service["read_only"] and not service["privileged"], name
+        assert service["capabilities"][0] == ["ALL"] and service["security"] == ["no-new-privileges"], name
+        assert not [source for source, *_ in service["mounts"] if "docker.sock" in source], name
+        assert (service["network"] == "none") == (name != "fetch"), name
+        assert (service["user"] == f"{os.getuid()}:{os.getgid()}") or name == "prepare"
     assert {name.removeprefix("CAP_") for name in composed["prepare"]["capabilities"][1]} == {"CHOWN", "DAC_OVERRIDE"}
 
 

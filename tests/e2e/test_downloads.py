@@ -96,9 +96,9 @@ def test_a_model_that_was_cut_short(driver: Driver, server: Server, from_address
 def arrays() -> bytes:
     random, content = np.random.default_rng(1), io.BytesIO()
     both = {"train": 60, "test": 40}
-    found = {f"x_{split}": random.integers(0, 256, (count, 32, 32, 3), np.uint8) for split, count in both.items()}
-    found |= {f"y_{split}": random.integers(0, 10, count) for split, count in both.items()}
-    np.savez(content, **found)
+    members = {f"x_{split}": random.integers(0, 256, (count, 32, 32, 3), np.uint8) for split, count in both.items()}
+    members |= {f"y_{split}": random.integers(0, 10, count) for split, count in both.items()}
+    np.savez(content, **members)
     return content.getvalue()
 
 

@@ -27,11 +27,11 @@ NO_DATA = "the full CIFAR-10 is not here: `make data` brings it where a source a
 
 def give_model(to: Path) -> None:
     """The file where the experiment `mlperf-tiny` looks for it first."""
-    found = next((path for path in PLACES if path.exists()), None)
-    if found is None:
+    model = next((path for path in PLACES if path.exists()), None)
+    if model is None:
         pytest.skip(NO_FILE)
     (to / "inputs").mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(found, to / "inputs" / FILE)
+    shutil.copyfile(model, to / "inputs" / FILE)
 
 
 def give_data(to: Path) -> bool:
@@ -77,7 +77,7 @@ def test_an_experiment_that_ships(name: str, engine: str, whole: Finish) -> None
     assert done.exit_code == 0, done.stdout + done.stderr
     comparison, rows = driver.comparison(name), driver.rows(name)
     assert all(gate["holds"] for gate in comparison["gates"])
-    assert [row for row, found in rows.items() if found["status"] != "ok"] == ["torch.uint8"]
+    assert [row for row, fields in rows.items() if fields["status"] != "ok"] == ["torch.uint8"]
     assert {rows[row]["agreement"] for row in FLOATS} == {1.0}
     assert comparison["decision"]["variant"]
     assert f"written to {driver.volumes / name / 'comparison'}/" in done.stdout
@@ -170,9 +170,9 @@ def test_a_file_of_keras_2_without_docker(old: Path, tmp_path: Path) -> None:
 def test_a_file_of_keras_2_in_docker_and_by_compose(old: Path, compose: Compose) -> None:
     """The inputs are mounted read-only there. Compose makes again what comes of the model file."""
     driver = compose.driver
-    made = new(driver, old)
-    assert made.exit_code == 0, made.stdout + made.stderr
-    assert "next:    ./crossquant run --experiment old" in made.stdout
+    creation = new(driver, old)
+    assert creation.exit_code == 0, creation.stdout + creation.stderr
+    assert "next:    ./crossquant run --experiment old" in creation.stdout
     done = driver("run", "--engine", "docker", "--experiment", "old")
     assert done.exit_code == 0, done.stdout + done.stderr
     assert right(driver) == dict.fromkeys(FLOATS, 200)
@@ -189,11 +189,11 @@ def test_a_file_of_keras_2_in_docker_and_by_compose(old: Path, compose: Compose)
 def right(driver: Driver) -> dict[str, int]:
     """How many of the 200 test samples each framework answers as the model did before it was saved."""
     labels = np.load(driver.folder("labels", "keras", "old") / "labels.npy")
-    found = {}
+    counts = {}
     for name in FLOATS:
         folder = driver.folder(f"predictions.{name}", name.partition(".")[0], "old")
-        found[name] = int((np.load(folder / "output_0.npy").argmax(axis=1) == labels).sum())
-    return found
+        counts[name] = int((np.load(folder / "output_0.npy").argmax(axis=1) == labels).sum())
+    return counts
 
 
 HOSTILE = """
@@ -212,12 +212,12 @@ def test_a_file_that_calls_what_it_should_not(command: str, docker_driver: Drive
     subprocess.run([ensure_environment("keras"), "-c", HOSTILE, path], cwd=ROOT, capture_output=True, check=True)
     np.savez(tmp_path / "data.npz", x=np.random.default_rng(0).normal(size=(60, 3)).astype("f"))
     if command == "run":
-        made = docker_driver("new", "--model", str(path), "--data", str(tmp_path / "data.npz"))
-        assert made.exit_code == 0, made.stdout + made.stderr
+        creation = docker_driver("new", "--model", str(path), "--data", str(tmp_path / "data.npz"))
+        assert creation.exit_code == 0, creation.stdout + creation.stderr
         done = docker_driver("run", "--engine", "docker", "--experiment", "odd", "keras.fp32")
     else:
         done = docker_driver("inspect", str(path))
     assert done.exit_code == 3, done.stdout + done.stderr
-    said = " ".join((done.stdout + done.stderr).split())
-    assert "layer 'odd' calls keras.utils.plot_model, which isn't known to only compute: --trust allows that" in said
-    assert "Traceback" not in said
+    output = " ".join((done.stdout + done.stderr).split())
+    assert "layer 'odd' calls keras.utils.plot_model, which isn't known to only compute: --trust allows that" in output
+    assert "Traceback" not in output

@@ -41,19 +41,19 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def new(driver: Driver, files: Path, code: str = "spy.py") -> None:
     own = ("--code", str(files / code), "--name", "hostile", "--set", "unit=rows")
-    made = driver("new", "--model", str(files / "hostile.keras"), "--data", str(files / "data.npz"), *own)
-    assert made.exit_code == 0, made.stderr
+    creation = driver("new", "--model", str(files / "hostile.keras"), "--data", str(files / "data.npz"), *own)
+    assert creation.exit_code == 0, creation.stderr
 
 
 def tried(driver: Driver) -> dict[str, set[str]]:
     """What became of each attack, over all stages that had one."""
-    found: dict[str, set[str]] = {}
+    outcomes: dict[str, set[str]] = {}
     for log in (driver.volumes / "hostile" / "keras" / "logs").glob("*.log"):
         for name, outcome in re.findall(r"^TRIED (.+) -> (.+)$", log.read_text(), re.MULTILINE):
-            found.setdefault(name, set()).add(outcome)
+            outcomes.setdefault(name, set()).add(outcome)
         for planted in re.findall(r"^PLANTED (.+)$", log.read_text(), re.MULTILINE):
-            found.setdefault("planted", set()).add(planted)
-    return found
+            outcomes.setdefault("planted", set()).add(planted)
+    return outcomes
 
 
 def freshness(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> Freshness:
@@ -82,11 +82,13 @@ def test_a_hostile_model_harms_nothing(files: Path, tmp_path: Path, monkeypatch:
     assert outcomes.pop("read the labels") <= {"nothing", "refused"}
     assert outcomes.pop("end all") <= {"refused", "DONE None"}, "all that it may signal is itself"
     assert len(outcomes) == 15
-    assert {name: found for name, found in outcomes.items() if found != {"refused"}} == {}
+    assert {name: results for name, results in outcomes.items() if results != {"refused"}} == {}
     check_row(driver)
-    made = freshness(driver, monkeypatch)
+    on_disk = freshness(driver, monkeypatch)
     left = {
-        step.output for step in made.plan.steps if step.default and made.state(step) not in ("fresh", "not applicable")
+        step.output
+        for step in on_disk.plan.steps
+        if step.default and on_disk.state(step) not in ("fresh", "not applicable")
     }
     # A process that such a stage starts loads the model too, and may end the stage: its kin, and nobody else's.
     assert all(name.startswith(("startup.keras", "latency.keras")) for name in left), left
@@ -120,8 +122,8 @@ def test_the_name_of_a_node_is_no_code(command: str, files: Path, tmp_path: Path
     if command == "run":
         arrays = np.load(files / "data.npz")
         np.savez(tmp_path / "data.npz", **{name: arrays[name][:, :4] for name in ("x_train", "x_test")})
-        made = driver("new", "--model", str(path), "--data", str(tmp_path / "data.npz"))
-        assert made.exit_code == 0, made.stdout + made.stderr
+        creation = driver("new", "--model", str(path), "--data", str(tmp_path / "data.npz"))
+        assert creation.exit_code == 0, creation.stdout + creation.stderr
         done = driver("run", "--experiment", "named", "predictions.torch.fp32", "torch.int8", "explain.torch.int8")
     else:
         done = driver("inspect", str(path))
@@ -160,12 +162,12 @@ def test_without_landlock_each_stage_of_a_foreign_model_is_alone(
     """Slower, and as safe: a stage sees its inputs, which it can't write, and a folder of its own."""
     driver = Driver(tmp_path / "volumes", "docker")
     new(driver, files, without_signals(files))
-    made = freshness(driver, monkeypatch)
+    on_disk = freshness(driver, monkeypatch)
     assert command_line.main(RUN) == 0, capsys.readouterr()
     assert capsys.readouterr().out.count("each stage gets a container") == 1
-    made.forget()
+    on_disk.forget()
     for name in (*EARLIER, "keras.fp32", "predictions.keras.fp32", "exported", "onnx.fp32"):
-        assert made.state(made.steps[name]) == "fresh", name
+        assert on_disk.state(on_disk.steps[name]) == "fresh", name
     outcomes = tried(driver)
     assert outcomes["read the labels"] <= {"nothing", "refused"}
     for name in ("rewrite the data set", "rewrite the plan", "add to what is finished"):
@@ -181,11 +183,11 @@ def test_without_landlock_a_stage_that_ends_its_runner_ends_itself_alone(
 ) -> None:
     driver = Driver(tmp_path / "volumes", "docker")
     new(driver, files)
-    made = freshness(driver, monkeypatch)
+    on_disk = freshness(driver, monkeypatch)
     assert command_line.main(RUN) == 3
-    said = capsys.readouterr()
-    assert re.search(r"^keras\.fp32 +failed .*the container of image 'keras' was killed", said.out, re.MULTILINE)
-    assert said.err == ""
-    made.forget()
-    assert {made.state(made.steps[name]) for name in EARLIER} == {"fresh"}
-    assert made.state(made.steps["keras.fp32"]) == "absent"
+    output = capsys.readouterr()
+    assert re.search(r"^keras\.fp32 +failed .*the container of image 'keras' was killed", output.out, re.MULTILINE)
+    assert output.err == ""
+    on_disk.forget()
+    assert {on_disk.state(on_disk.steps[name]) for name in EARLIER} == {"fresh"}
+    assert on_disk.state(on_disk.steps["keras.fp32"]) == "absent"

@@ -36,15 +36,15 @@ class Outcome:
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
     folder = tmp_path_factory.mktemp("odd")
-    found = []
+    results = []
     for image in IMAGES:
         apart = docker_lack() or image == OPTIONAL
         command = (in_environment if apart else in_container)(image, folder, "tests.odd.chain")
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         for graph, steps in json.loads((folder / f"{image}.json").read_text()).items():
-            found += [Outcome(graph, folder / graph, step, said) for step, said in steps.items()]
-    return found
+            results += [Outcome(graph, folder / graph, step, text) for step, text in steps.items()]
+    return results
 
 
 def test_no_graph_ends_in_a_raw_error(outcomes: list[Outcome]) -> None:
@@ -76,8 +76,8 @@ def test_what_is_unsupported_names_what_it_is(outcomes: list[Outcome]) -> None:
 
 
 def operators(outcome: Outcome) -> list[str]:
-    found: list[str] = json.loads((outcome.folder / "operators.json").read_text())
-    return found
+    names: list[str] = json.loads((outcome.folder / "operators.json").read_text())
+    return names
 
 
 def test_every_answer_is_onnx_runtimes_own(outcomes: list[Outcome]) -> None:
@@ -92,9 +92,9 @@ def compared(outcomes: list[Outcome]) -> Iterator[tuple[Outcome, float]]:
             references = sorted(one.folder.glob("reference_*.npy"))
             assert references
             for number, path in enumerate(references):
-                wanted, found = np.load(path).astype("f8"), np.load(one.folder / one.step / f"output_{number}.npy")
-                same = found.shape == wanted.shape
-                yield one, float(np.abs(found - wanted).max() / np.abs(wanted).max()) if same else np.inf
+                wanted, answers = np.load(path).astype("f8"), np.load(one.folder / one.step / f"output_{number}.npy")
+                same = answers.shape == wanted.shape
+                yield one, float(np.abs(answers - wanted).max() / np.abs(wanted).max()) if same else np.inf
 
 
 def limit(step: str) -> float:
@@ -104,5 +104,5 @@ def limit(step: str) -> float:
 def test_most_graphs_come_all_the_way(outcomes: list[Outcome]) -> None:
     """A chain that refused everything would pass the tests above."""
     for variant, least in (("onnx.fp32", 0.95), ("torch.fp32", 0.7), ("onnx.int8", 0.8), ("torch.int8", 0.6)):
-        said = [one.said for one in outcomes if one.step == variant]
-        assert sum(text == "ok" for text in said) >= least * len(said), variant
+        texts = [one.said for one in outcomes if one.step == variant]
+        assert sum(text == "ok" for text in texts) >= least * len(texts), variant

@@ -54,9 +54,9 @@ def reason(done: Done) -> str:
 
 
 def test_two_commands_from_a_table_to_a_comparison(table: tuple[Driver, Done, Done]) -> None:
-    driver, made, done = table
-    assert made.exit_code == 0, made.stderr
-    assert "next: ./crossquant run --experiment mine" in " ".join(made.stdout.split())
+    driver, creation, done = table
+    assert creation.exit_code == 0, creation.stderr
+    assert "next: ./crossquant run --experiment mine" in " ".join(creation.stdout.split())
     assert done.exit_code == 0, done.stdout + done.stderr
     comparison, rows = driver.comparison("mine"), driver.rows("mine")
     dataset = comparison["dataset"]
@@ -86,10 +86,10 @@ def test_a_second_run_does_nothing_and_a_changed_row_is_seen(table: tuple[Driver
     before = path.read_text()
     try:
         path.write_text(before.replace("b, c", "d, e"))
-        made = driver("run", "--experiment", "mine", "data").made()
+        stages = driver("run", "--experiment", "mine", "data").made()
     finally:
         path.write_text(before)
-    assert made == ["data"]
+    assert stages == ["data"]
 
 
 def test_the_data_are_looked_at_before_anything_is_run(table: tuple[Driver, Done, Done]) -> None:
@@ -133,8 +133,8 @@ def test_an_onnx_file_is_a_start_too(table: tuple[Driver, Done, Done], files: Pa
 def two(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Driver:
     """Two inputs, a regression of two numbers, a layer of the user's, and data that a Python file makes."""
     driver = Driver(tmp_path_factory.mktemp("two") / "volumes", "docker")
-    made = new(driver, files, "two.keras", "pairs", "--code", str(files / "my_layers.py"), "--set", "unit=pairs")
-    assert made.exit_code == 0, made.stderr
+    creation = new(driver, files, "two.keras", "pairs", "--code", str(files / "my_layers.py"), "--set", "unit=pairs")
+    assert creation.exit_code == 0, creation.stderr
     done = driver("run", "--experiment", "mine")
     assert done.exit_code == 0, done.stdout + done.stderr
     return driver
@@ -208,9 +208,9 @@ def test_the_classic_mistake_is_found_before_anything_is_run(
     done = docker_driver("check-data", "--experiment", "mine")
     assert done.exit_code == 0, done.stdout + done.stderr
     assert "look at: prepared as '0 to 255' the data scores" in " ".join(done.stdout.split())
-    found = {line.split("  ")[0]: line for line in done.stdout.splitlines()}
-    assert "better" in found["0 to 255"]
-    assert "better" not in found["as declared"]
+    lines = {line.split("  ")[0]: line for line in done.stdout.splitlines()}
+    assert "better" in lines["0 to 255"]
+    assert "better" not in lines["as declared"]
 
 
 @pytest.mark.parametrize(
@@ -269,5 +269,5 @@ def put(path: Path, line: int, value: str) -> None:
 def test_a_model_is_looked_at_before_anything_is_run(docker_driver: Driver, files: Path) -> None:
     done = docker_driver("inspect", str(files / MODEL), "--json")
     assert done.exit_code == 0, done.stdout + done.stderr
-    found = json.loads(done.stdout)
-    assert found["parameters"] == 8 * 32 + 32 + 32 * 32 + 32 + 32 * 3 + 3
+    description = json.loads(done.stdout)
+    assert description["parameters"] == 8 * 32 + 32 + 32 * 32 + 32 + 32 * 3 + 3

@@ -90,10 +90,10 @@ def test_recipes_are_chosen_on_training_images_and_the_winners_tested_once(small
 
 
 def indices(driver: Driver, artifact: str) -> list[int]:
-    found: list[int] = json.loads((driver.folder(artifact, "keras", "small.select") / "manifest.json").read_text())[
+    selected: list[int] = json.loads((driver.folder(artifact, "keras", "small.select") / "manifest.json").read_text())[
         "indices"
     ]
-    return found
+    return selected
 
 
 def test_layers_are_left_in_float_by_what_held_out_images_say(small: Any) -> None:
@@ -102,9 +102,9 @@ def test_layers_are_left_in_float_by_what_held_out_images_say(small: Any) -> Non
     path = write({"recipes": {"onnx": {"mixed": auto}}, "holdout": {"images": 400}, "gates": {}})
     done = driver("run", "--engine", "venv", "--experiment", path, "predictions.onnx.mixed")
     assert done.exit_code == 0, done.stdout + done.stderr
-    found = json.loads((driver.folder("onnx.mixed", "onnx", "small") / "excluded.json").read_text())
-    assert 1 <= len(found["trials"]) <= 3
-    assert found["holds"] == any(trial["accuracy"] >= found["float_accuracy"] for trial in found["trials"])
+    exclusion = json.loads((driver.folder("onnx.mixed", "onnx", "small") / "excluded.json").read_text())
+    assert 1 <= len(exclusion["trials"]) <= 3
+    assert exclusion["holds"] == any(trial["accuracy"] >= exclusion["float_accuracy"] for trial in exclusion["trials"])
 
 
 @pytest.mark.parametrize("variant", ["onnx.int8", "torch.int8"])
@@ -113,10 +113,10 @@ def test_a_variant_is_explained_layer_by_layer(finished: Finished, variant: str)
     done = driver("explain", variant, "--sample", "--engine", driver.engine)
     assert done.exit_code == 0, done.stdout + done.stderr
     path = driver.folder(f"explain.{variant}", variant.partition(".")[0]) / "layers.json"
-    found = json.loads(path.read_text())
-    assert found["float_accuracy"] > 0.85
-    assert all(layer["name"] in done.stdout for layer in found["layers"])
-    assert {layer["operator"] for layer in found["layers"]} >= {"Conv", "Gemm"}
+    explanation = json.loads(path.read_text())
+    assert explanation["float_accuracy"] > 0.85
+    assert all(layer["name"] in done.stdout for layer in explanation["layers"])
+    assert {layer["operator"] for layer in explanation["layers"]} >= {"Conv", "Gemm"}
     plot = driver.volumes / "resnet8-cifar10" / "explanations" / variant / "sensitivity.svg"
     assert plot.read_text().startswith("<svg")
 

@@ -14,9 +14,9 @@ README = (ROOT / "README.md").read_text()
 
 def shown(command: str) -> list[str]:
     """The lines that the README shows below a command."""
-    found = re.search(rf"^\$ {re.escape(command)}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-    assert found is not None
-    return found[1].splitlines()
+    block = re.search(rf"^\$ {re.escape(command)}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    assert block is not None
+    return block[1].splitlines()
 
 
 def test_make_run_is_the_driver_s_run() -> None:

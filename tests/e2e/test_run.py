@@ -28,10 +28,10 @@ def image_of(variant: str) -> str:
 
 def test_it_succeeds_and_every_gate_holds(finished: Finished) -> None:
     assert finished.done.exit_code == 0, finished.done.stdout + finished.done.stderr
-    found = finished.driver.comparison()
-    assert len(found["gates"]) == 22 - len(LOSING), "one in the place of two where products saturate"
-    assert all(gate["holds"] for gate in found["gates"])
-    assert {gate["variant"] for gate in found["not_held"]} == LOSING
+    comparison = finished.driver.comparison()
+    assert len(comparison["gates"]) == 22 - len(LOSING), "one in the place of two where products saturate"
+    assert all(gate["holds"] for gate in comparison["gates"])
+    assert {gate["variant"] for gate in comparison["not_held"]} == LOSING
     assert finished.done.stdout.splitlines()[-2] == f"All {22 - len(LOSING)} gates hold."
     line = f"Not held to gates.quantized on this CPU (AVX2, no VNNI), but to gates.saturating: {', '.join(LOST)}."
     assert (line in finished.done.stdout.splitlines()) is bool(LOSING)
@@ -249,9 +249,9 @@ def test_list_shows_every_stage_and_that_it_is_fresh(finished: Finished) -> None
     ]
     assert {states.pop(name) for name in asked_for} == {"absent"}
     assert states.pop("predictions.torch.uint8") == "not applicable"
-    made = {name: state for name, state in states.items() if not name.startswith(("explain.", "emulation."))}
-    assert set(made.values()) == {"fresh"}
-    assert set(ALL) <= set(made)
+    default_states = {name: state for name, state in states.items() if not name.startswith(("explain.", "emulation."))}
+    assert set(default_states.values()) == {"fresh"}
+    assert set(ALL) <= set(default_states)
 
 
 def test_report_makes_the_same_comparison_again(finished: Finished) -> None:
@@ -327,5 +327,5 @@ def test_files_belong_to_the_caller(finished: Finished) -> None:
 def test_doctor_shows_what_this_host_has(tmp_path: Path) -> None:
     done = Driver(tmp_path)("doctor")
     assert done.exit_code == 0
-    found = {line[6:22].strip() for line in done.stdout.splitlines() if line.startswith(("has", "lacks"))}
-    assert {"Docker", "Compose", "torch wheel", "npm", "disk", "int8"} <= found
+    checks = {line[6:22].strip() for line in done.stdout.splitlines() if line.startswith(("has", "lacks"))}
+    assert {"Docker", "Compose", "torch wheel", "npm", "disk", "int8"} <= checks

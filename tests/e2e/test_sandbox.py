@@ -162,8 +162,8 @@ def folder_outside_tmp() -> Iterator[Path]:
 
 @pytest.fixture
 def host() -> Iterator[Host]:
-    with folder_outside_tmp() as folder, laid_out(folder) as made:
-        yield made
+    with folder_outside_tmp() as folder, laid_out(folder) as layout:
+        yield layout
 
 
 @pytest.fixture(params=["outside of /tmp", "below /tmp"])
@@ -307,15 +307,15 @@ def test_a_driver_that_is_killed_takes_its_stages_along(host: Host) -> None:
 
 def commands(word: str) -> list[str]:
     """The command lines of this host's processes that have a word."""
-    found = []
+    lines = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = path.read_bytes().split(b"\0")
         except OSError:
             continue
         if word.encode() in words:
-            found.append(str(words))
-    return found
+            lines.append(str(words))
+    return lines
 
 
 @pytest.mark.parametrize("place", ["link", "deep"])
@@ -330,8 +330,8 @@ def test_the_volume_may_lie_anywhere(tmp_path: Path, place: str) -> None:
 
 def test_what_changes_how_numbers_are_computed_reaches_the_stage(host: Host) -> None:
     """The variables that a user sets for it, and the number of CPUs of the experiment."""
-    told = "import os\nvalues = os.environ.get('OPENBLAS_CORETYPE'), len(os.sched_getaffinity(0))"
-    data = python_data(host.folder / "data", f"{told}\nos.write(1, repr(values).encode())")
+    code = "import os\nvalues = os.environ.get('OPENBLAS_CORETYPE'), len(os.sched_getaffinity(0))"
+    data = python_data(host.folder / "data", f"{code}\nos.write(1, repr(values).encode())")
     new(host.driver, OURS, data)
     experiment = host.driver.volumes / "inputs" / "mine.yaml"
     experiment.write_text(experiment.read_text().replace("cpus: 2", "cpus: 1"))
@@ -474,8 +474,8 @@ def test_a_host_where_bubblewrap_can_not_work(host: Host) -> None:
 
 
 def test_without_the_sandbox_code_can_do_all_that_the_user_can(host: Host) -> None:
-    said = f"import os\nos.write(1, open({str(host.home / 'secret')!r}, 'rb').read())\nprint(sorted(os.environ))"
-    new(host.driver, OURS, python_data(host.folder / "data", said))
+    code = f"import os\nos.write(1, open({str(host.home / 'secret')!r}, 'rb').read())\nprint(sorted(os.environ))"
+    new(host.driver, OURS, python_data(host.folder / "data", code))
     done = own(host.driver, "data", "--no-sandbox")
     assert done.exit_code == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[0] == (

@@ -39,16 +39,16 @@ def test_compose_and_the_driver_work_on_one_volume(driver: Driver, monkeypatch: 
         with subprocess.Popen(up, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options) as compose:
             wait_for(driver.volumes / "mine" / "keras" / ".locks", compose)
             done = driver("run", "--experiment", "mine")
-            said, _ = compose.communicate(timeout=PATIENCE)
+            output, _ = compose.communicate(timeout=PATIENCE)
     finally:
         subprocess.run([*COMPOSE, "down"], check=False, capture_output=True, **options)
-    assert compose.returncode == 0, said
+    assert compose.returncode == 0, output
     assert done.exit_code == 0, done.stdout + done.stderr
     monkeypatch.setenv("CROSSQUANT_VOLUMES", str(driver.volumes))
-    made = Freshness(read(Plan, store.plan_path("mine")))
-    assert {made.state(step) for step in made.plan.steps if step.default} <= {"fresh", "not applicable"}
+    freshness = Freshness(read(Plan, store.plan_path("mine")))
+    assert {freshness.state(step) for step in freshness.plan.steps if step.default} <= {"fresh", "not applicable"}
     assert driver.leftovers() == []
-    names = re.findall(r"(\S+) +(?:ok|unsupported) +[0-9.]+ s", said + done.stdout)
+    names = re.findall(r"(\S+) +(?:ok|unsupported) +[0-9.]+ s", output + done.stdout)
     assert sorted(set(names)) == sorted(names), "nothing was made twice"
 
 

@@ -114,9 +114,9 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Runner:
     (folder / "bin" / "gh").write_text(GH)
     (folder / "bin" / "gh").chmod(0o755)
     shutil.copyfile(DEFAULT, folder / "short.yaml")
-    made = Runner(folder / "checkout", folder / "short.yaml")
-    made.change(shorten)
-    return made
+    workflow = Runner(folder / "checkout", folder / "short.yaml")
+    workflow.change(shorten)
+    return workflow
 
 
 @pytest.fixture(scope="module")

@@ -60,8 +60,8 @@ class Chained:
     outcomes: dict[str, str]
 
     def answers(self, variant: str) -> np.ndarray:
-        found: np.ndarray = np.load(self.folder / f"predictions.{variant}" / "output_0.npy")
-        return found
+        array: np.ndarray = np.load(self.folder / f"predictions.{variant}" / "output_0.npy")
+        return array
 
     def quantized(self, variant: str) -> dict[str, Any]:
         content: dict[str, Any] = json.loads((self.folder / variant / "quantized.json").read_text())
@@ -77,9 +77,9 @@ def chained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Chained]:
         command = in_environment(image, folder) if docker_lack() else in_container(image, folder)
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-        for name, found in json.loads((folder / f"{image}.json").read_text()).items():
-            outcomes[name] |= found
-    return {name: Chained(folder / name, found) for name, found in outcomes.items()}
+        for name, steps in json.loads((folder / f"{image}.json").read_text()).items():
+            outcomes[name] |= steps
+    return {name: Chained(folder / name, steps) for name, steps in outcomes.items()}
 
 
 def in_environment(image: str, folder: Path, chain: str = CHAIN) -> list[str]:
@@ -104,19 +104,19 @@ def test_every_model_of_the_zoo_is_expected_here() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_float_variants_agree(name: str, chained: dict[str, Chained]) -> None:
-    found = chained[name]
-    failed = {step: said for step, said in found.outcomes.items() if said.startswith("failed")}
+    model = chained[name]
+    failed = {step: text for step, text in model.outcomes.items() if text.startswith("failed")}
     assert not failed
-    reference = found.answers("keras.fp32")
+    reference = model.answers("keras.fp32")
     for variant in ("onnx.fp32", "torch.fp32"):
-        answers = found.answers(variant)
+        answers = model.answers(variant)
         np.testing.assert_allclose(answers, reference, rtol=1e-4, atol=1e-6)
         assert (answers.argmax(axis=-1) == reference.argmax(axis=-1)).mean() >= 0.995
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_model_in_8_bits_is_sound_or_says_why_it_is_not(name: str, chained: dict[str, Chained]) -> None:
-    found, expected = chained[name], EXPECTED[name]
+    model, expected = chained[name], EXPECTED[name]
     pt2e = expected.torch if expected.pt2e is None else expected.pt2e
     for variant, framework, count in (
         ("onnx.int8", "ONNX Runtime", expected.onnx),
@@ -124,13 +124,13 @@ def test_a_model_in_8_bits_is_sound_or_says_why_it_is_not(name: str, chained: di
         ("torch.pt2e", "PT2E", pt2e),
     ):
         if expected.recurrent:
-            said = IN_FLOAT.format(framework, count, expected.total, expected.recurrent)
-            assert found.outcomes[variant] == said
+            reason = IN_FLOAT.format(framework, count, expected.total, expected.recurrent)
+            assert model.outcomes[variant] == reason
             continue
-        assert found.outcomes[variant] == "ok"
-        about = found.quantized(variant)
+        assert model.outcomes[variant] == "ok"
+        about = model.quantized(variant)
         assert (about["quantized"], about["operators"]) == (count, expected.total)
-        assert decibels(found.answers(variant), found.answers("keras.fp32")) > LEAST_DB
+        assert decibels(model.answers(variant), model.answers("keras.fp32")) > LEAST_DB
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if not EXPECTED[name].recurrent])
@@ -142,19 +142,19 @@ def test_the_way_that_pytorch_took_is_recorded(name: str, chained: dict[str, Cha
 
 
 def test_an_lstm_is_quantized_where_its_ranges_may_be_taken_as_it_runs(chained: dict[str, Chained]) -> None:
-    found = chained["lstm"]
-    assert found.quantized("onnx.dynamic") == {"quantized": 3, "operators": 3}
-    assert decibels(found.answers("onnx.dynamic"), found.answers("keras.fp32")) > 40
-    said = IN_FLOAT.format("ONNX Runtime", 2, 6, "GRU_1 (GRU)")
-    assert chained["gru"].outcomes["onnx.dynamic"] == said, "ONNX Runtime has no such operator for a GRU"
+    model = chained["lstm"]
+    assert model.quantized("onnx.dynamic") == {"quantized": 3, "operators": 3}
+    assert decibels(model.answers("onnx.dynamic"), model.answers("keras.fp32")) > 40
+    reason = IN_FLOAT.format("ONNX Runtime", 2, 6, "GRU_1 (GRU)")
+    assert chained["gru"].outcomes["onnx.dynamic"] == reason, "ONNX Runtime has no such operator for a GRU"
 
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_trained_model_keeps_its_accuracy(name: str, chained: dict[str, Chained]) -> None:
-    found = chained[name]
-    labels = np.load(found.folder / "dataset" / "labels.npy")
+    model = chained[name]
+    labels = np.load(model.folder / "dataset" / "labels.npy")
     accuracy = {
-        variant: (found.answers(variant).argmax(axis=1) == labels).mean()
+        variant: (model.answers(variant).argmax(axis=1) == labels).mean()
         for variant in ("keras.fp32", "onnx.fp32", "onnx.int8", "torch.fp32", "torch.int8", "torch.pt2e")
     }
     assert accuracy["keras.fp32"] >= TRAINED[name]

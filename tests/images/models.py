@@ -42,10 +42,10 @@ class Graph:
 
     def add(self, kind: str, *more: str, source: str | None = None, **attributes: object) -> str:
         """A node that reads `source` (default: what the node before made) and `more`; the name of its output."""
-        made = f"{kind}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, [source or self.last, *more], [made], name=made, **attributes))
-        self.last = made
-        return made
+        name = f"{kind}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, [source or self.last, *more], [name], name=name, **attributes))
+        self.last = name
+        return name
 
     def convolution(self, inputs: int, outputs: int) -> None:
         """Conv with a bias, then BatchNormalization as Keras 3 leaves it, then Relu; tensors are NCHW."""

@@ -27,8 +27,8 @@ def model(folder: Path, second: str) -> Path:
     graph.add("Relu")
     graph.add("GlobalAveragePool")
     seen = graph.add("Flatten")
-    known = features(graph) if second == "float32" else table(graph)
-    graph.add("Concat", known, source=seen, axis=1)
+    branch = features(graph) if second == "float32" else table(graph)
+    graph.add("Concat", branch, source=seen, axis=1)
     graph.add("Gemm", graph.weight(16, 16), graph.weight(16))
     shared = graph.add("Relu")
     graph.add("Gemm", graph.given(4 * graph.random.normal(size=(16, 10)).astype(np.float32)), graph.weight(10))
@@ -52,14 +52,14 @@ def features(graph: Graph) -> str:
 def save(graph: Graph, folder: Path, second: str) -> Path:
     kind, shape = SECOND[second]
     takes = [("image", TensorProto.FLOAT, SHAPE), ("second", kind, shape)]
-    made = helper.make_graph(
+    onnx_graph = helper.make_graph(
         graph.nodes,
         "two",
         [helper.make_tensor_value_info(name, kind, ("batch", *shape)) for name, kind, shape in takes],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, ("batch", size)) for name, size in OUTPUTS.items()],
         graph.constants,
     )
-    file = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    file = helper.make_model(onnx_graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(file, full_check=True)
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save(file, folder / FILE)

@@ -56,23 +56,23 @@ def write(name: str, folder: Path) -> None:
 
     from tests.odd import drawn, graphs  # noqa: PLC0415
 
-    made = drawn.draw(int(name)) if name.isdigit() else graphs.CASES[name]()
+    case = drawn.draw(int(name)) if name.isdigit() else graphs.CASES[name]()
     for part in ("input.model", "dataset", "calibration"):
         (folder / part).mkdir(parents=True)
     path = folder / "input.model" / "my.onnx"
-    if made.external:
-        onnx.save(made.model, path, save_as_external_data=True, location="my.data", size_threshold=0)
+    if case.external:
+        onnx.save(case.model, path, save_as_external_data=True, location="my.data", size_threshold=0)
     else:
-        onnx.save(made.model, path)
+        onnx.save(case.model, path)
     for part in ("dataset", "calibration"):
-        for number, array in enumerate(made.inputs):
+        for number, array in enumerate(case.inputs):
             np.save(folder / part / f"input_{number}.npy", array)
         (folder / part / "about.json").write_text('{"task": "fidelity"}')
-    (folder / "refused.txt").write_text(made.refused)
-    kinds = sorted({node.op_type for graph in graphs_in(made.model.graph) for node in graph.node})
+    (folder / "refused.txt").write_text(case.refused)
+    kinds = sorted({node.op_type for graph in graphs_in(case.model.graph) for node in graph.node})
     (folder / "operators.json").write_text(json.dumps(kinds))
-    if not made.refused:
-        for number, answer in enumerate(reference(path, made.inputs)):
+    if not case.refused:
+        for number, answer in enumerate(reference(path, case.inputs)):
             np.save(folder / f"reference_{number}.npy", answer)
 
 
@@ -103,14 +103,14 @@ def reference(path: Path, inputs: tuple[np.ndarray, ...]) -> list[np.ndarray]:
 
 def through(image: str, name: str, folder: Path) -> dict[str, str]:
     """What became of each step; one of which an input isn't there is left out."""
-    found: dict[str, str] = {}
+    outcomes: dict[str, str] = {}
     for step in steps(image, name):
-        there = all((folder / name).exists() and found.get(name, "ok") == "ok" for name in step.inputs)
+        there = all((folder / name).exists() and outcomes.get(name, "ok") == "ok" for name in step.inputs)
         if there:
-            found[step.output] = forked(lambda step=step: step(image, folder))
-        if there and found[step.output] != "ok":
+            outcomes[step.output] = forked(lambda step=step: step(image, folder))
+        if there and outcomes[step.output] != "ok":
             (folder / step.output).rename(folder / f"{step.output}.refused")
-    return found
+    return outcomes
 
 
 def every(image: str, target: Path) -> list[str]:
@@ -126,13 +126,13 @@ def main(image: str, target: str, *names: str) -> None:
     threads.limit(1)
     for step in (*FLOAT[image], *QUANTIZED[image]):
         importlib.import_module(declared.entry(image, step.run))
-    found = {}
+    outcomes = {}
     for name in names or every(image, Path(target)):
-        folder, made = Path(target) / name, "ok"
+        folder, outcome = Path(target) / name, "ok"
         if image == "onnx":
-            made = forked(lambda name=name, folder=folder: write(name, folder))
-        found[name] = through(image, name, folder) if made == "ok" else {"input.model": made}
-    (Path(target) / f"{image}.json").write_text(json.dumps(found))
+            outcome = forked(lambda name=name, folder=folder: write(name, folder))
+        outcomes[name] = through(image, name, folder) if outcome == "ok" else {"input.model": outcome}
+    (Path(target) / f"{image}.json").write_text(json.dumps(outcomes))
 
 
 if __name__ == "__main__":

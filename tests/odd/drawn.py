@@ -44,8 +44,8 @@ def sizes(net: Net) -> list[int]:
     part = helper.make_model(graph, opset_imports=[helper.make_opsetid("", net.opset)], ir_version=graphs.IR)
     with TemporaryDirectory() as folder:
         onnx.save(part, Path(folder) / "part.onnx")
-        [found] = open_session(Path(folder) / "part.onnx", 1).run(None, {"x": graphs.samples(*net.shape, count=2)})
-    return list(found.shape)
+        [output] = open_session(Path(folder) / "part.onnx", 1).run(None, {"x": graphs.samples(*net.shape, count=2)})
+    return list(output.shape)
 
 
 def one_of(net: Net, *choices: object) -> object:

@@ -58,11 +58,11 @@ class Net:
     def add(
         self, kind: str, *more: str, source: str | None = None, outputs: Sequence[str] = (), **attributes: Any
     ) -> str:
-        made = list(outputs) or [f"t{len(self.nodes)}"]
+        names = list(outputs) or [f"t{len(self.nodes)}"]
         inputs = [self.last if source is None else source, *more]
-        self.nodes.append(helper.make_node(kind, inputs, made, name=f"{kind}_{len(self.nodes)}", **attributes))
-        self.last = made[0]
-        return made[0]
+        self.nodes.append(helper.make_node(kind, inputs, names, name=f"{kind}_{len(self.nodes)}", **attributes))
+        self.last = names[0]
+        return names[0]
 
     def flat(self) -> str:
         return self.add("Flatten", axis=1)
@@ -324,7 +324,7 @@ def optional() -> Case:
 
 
 def local_function() -> Case:
-    made = helper.make_function(
+    function = helper.make_function(
         "mine",
         "Scaled",
         ["a"],
@@ -338,7 +338,7 @@ def local_function() -> Case:
     )
     net = pooled()
     net.add("Scaled", domain="mine")
-    return of(net, size=4, functions=[made], domains=["mine"])
+    return of(net, size=4, functions=[function], domains=["mine"])
 
 
 def weights_as_inputs(ir: int) -> Case:
@@ -365,8 +365,8 @@ def sparse() -> Case:
 
 
 def external() -> Case:
-    made = of(pooled(), size=4)
-    return Case(made.model, made.inputs, external=True, refused="my.onnx has its weights in another file: save it with")
+    case = of(pooled(), size=4)
+    return Case(case.model, case.inputs, external=True, refused="my.onnx has its weights in another file: save it with")
 
 
 def constants_as_nodes() -> Case:
@@ -492,8 +492,8 @@ def inferred_size(net: Net) -> int:
         net.nodes, "part", [info("x", FLOAT, ("n", *net.shape))], [onnx.ValueInfoProto(name=net.last)], net.constants
     )
     part = helper.make_model(graph, opset_imports=[helper.make_opsetid("", net.opset)], ir_version=IR)
-    found = onnx.shape_inference.infer_shapes(part, data_prop=True).graph.output[0].type.tensor_type.shape.dim
-    return int(np.prod([dim.dim_value for dim in found[1:]]))
+    shape = onnx.shape_inference.infer_shapes(part, data_prop=True).graph.output[0].type.tensor_type.shape.dim
+    return int(np.prod([dim.dim_value for dim in shape[1:]]))
 
 
 def i(*values: int) -> np.ndarray:

@@ -166,7 +166,7 @@ def comparison(**changes):
     noise = tuple(Noise(name.partition(".")[0], name, share) for name, share in TWICE.items())
     every = (*rows, empty("torch.uint8", "unsupported", REFUSED))
     checked = tuple(gates(rows))
-    made = Comparison(
+    default = Comparison(
         SCHEMA,
         "resnet8-cifar10",
         "keras.fp32",
@@ -181,7 +181,7 @@ def comparison(**changes):
         digests={name: f"{number:064x}" for number, name in enumerate((*FIGURES, "dataset", "calibration"))},
         evidence="4cc22285dd2069ab5f8f22d2d728a1f137c29ba0149eb353968f6a7b50664a6a",
     )
-    return replace(made, **changes)
+    return replace(default, **changes)
 
 
 def troubled():
@@ -190,7 +190,7 @@ def troubled():
     chance = "answers no better than chance: 10.05% with 10 classes"
     lost = change(rows[3], status="failed", reason=chance, accuracy=0.1005, delta_pp=-78.32, latency_ms=None)
     others = (empty("onnx.uint8", "failed", "killed: out of memory"), empty("onnx.u8s8", "skipped", "onnx.fp32 failed"))
-    made = comparison(
+    base = comparison(
         dataset={**FULL, "test_images": 2000, "sample": True},
         variants=(*rows[:3], lost, *others, *rows[6:]),
         gates=(Gate("onnx.int8", "accuracy", "min", 0.85, 0.1005, False),),
@@ -198,7 +198,7 @@ def troubled():
         warnings=(BusyMachine(1.1),),
         decision=Decision("ship_nothing", "", (NoCandidate(),)),
     )
-    return replace(made, noise=(), conversion_steps=made.conversion_steps[:2])
+    return replace(base, noise=(), conversion_steps=base.conversion_steps[:2])
 
 
 def nothing():
@@ -217,9 +217,11 @@ def hundred():
         paired = replace(pairs(150 + number, 100), p_holm=0.5)
         right = paired.both_right + paired.only_variant
         latency = Latency(0.3 * factor, 0.34 * factor, 0.5 * factor, 420)
-        known = change(base, name=f"onnx.r{number:02}", recipe=f"r{number:02}", accuracy=right / 10_000, paired=paired)
-        known = change(known, interval=statistics.wilson_interval(right, 10_000), delta_pp=paired.delta_pp)
-        rows.append(replace(known, latency_ms=latency, timings=(), size_bytes=int(90_000 + 500 * number)))
+        variant_row = change(
+            base, name=f"onnx.r{number:02}", recipe=f"r{number:02}", accuracy=right / 10_000, paired=paired
+        )
+        variant_row = change(variant_row, interval=statistics.wilson_interval(right, 10_000), delta_pp=paired.delta_pp)
+        rows.append(replace(variant_row, latency_ms=latency, timings=(), size_bytes=int(90_000 + 500 * number)))
     steps = (STEPS[0], *(replace(STEPS[2], after=row.name, paired=row.paired) for row in rows[2:]))
     rejections = tuple(Rejection(row.name, (GateFails("drop_pp", "max", 0.5, 0.6),)) for row in rows[1:])
     named = Decision("ship", "onnx.r00", (NotSignificantlyWorse(None),), rejections)
@@ -230,15 +232,15 @@ def of(right, images):
     """All variants alike on a test set of `images`, of which each gets `right` right."""
     paired = pairs(0, 0, right, images)
     counts = tuple(Count(right if label == 0 else 0, images if label == 0 else 0) for label in range(10))
-    known = {
+    metrics = {
         "accuracy": right / images,
         "interval": statistics.wilson_interval(right, images),
         "paired": paired,
         "losing": (),
     }
-    known |= {"classes": counts, "drift": drift(0, 0.0, images), "delta_pp": 0.0, "agreement": 1.0, "ece": 0.0}
-    rows = tuple(change(variant(name), **known) for name in FIGURES)
-    steps = tuple(replace(item, drift=known["drift"], paired=paired) for item in STEPS)
+    metrics |= {"classes": counts, "drift": drift(0, 0.0, images), "delta_pp": 0.0, "agreement": 1.0, "ece": 0.0}
+    rows = tuple(change(variant(name), **metrics) for name in FIGURES)
+    steps = tuple(replace(item, drift=metrics["drift"], paired=paired) for item in STEPS)
     return comparison(
         dataset={**FULL, "test_images": images}, variants=rows, conversion_steps=steps, gates=tuple(gates(rows))
     )
@@ -249,11 +251,11 @@ def hostile():
     rows = (*comparison().variants[:-1], empty("torch.uint8", "unsupported", MARKUP))
     names = [MARKUP, *CLASSES[1:]]
     versions = {"keras": {"keras": MARKUP}}
-    made = comparison(variants=rows, dataset={**FULL, "name": MARKUP, "classes": names}, versions=versions)
+    base = comparison(variants=rows, dataset={**FULL, "name": MARKUP, "classes": names}, versions=versions)
     rejections = (Rejection(MARKUP, (GateFails(MARKUP, "min", 1.0, 0.5),)),)
     decision = Decision("ship", "onnx.u8s8", (ComparedWith(MARKUP, Price(2.0, False, 2.0)),), rejections)
     warnings = (AnswersOfOtherCpus((AnsweringCpu(MARKUP, ("avx2",)),)),)
-    return replace(made, host={**HOST, "cpu": MARKUP}, warnings=warnings, decision=decision)
+    return replace(base, host={**HOST, "cpu": MARKUP}, warnings=warnings, decision=decision)
 
 
 def files(made):
@@ -271,9 +273,9 @@ def seconds(made):
 
 
 def calls(p50, seed):
-    found = p50 / 1000 * np.random.default_rng(seed).lognormal(0, 0.07, 420)
-    found[::105] *= 12
-    return found.tolist()
+    times = p50 / 1000 * np.random.default_rng(seed).lognormal(0, 0.07, 420)
+    times[::105] *= 12
+    return times.tolist()
 
 
 def changed(made, count=30):

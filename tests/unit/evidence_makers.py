@@ -87,8 +87,8 @@ def with_extra(found: Catalog) -> Catalog:
 
 
 def lacking(stages: Sequence[Stage]) -> list[Stage]:
-    known = {stage.run for stage in stages}
-    return [extra for extra in EXTRA if any(stage.takes_recipe for stage in stages) and extra.run not in known]
+    runs = {stage.run for stage in stages}
+    return [extra for extra in EXTRA if any(stage.takes_recipe for stage in stages) and extra.run not in runs]
 
 
 @cache
@@ -103,22 +103,22 @@ def answers(wrong: int, sure: float = 0.91) -> np.ndarray:
     """Probabilities for LABELS whose first `wrong` rows have the next class on top."""
     top = LABELS.astype(int)
     top[:wrong] = (top[:wrong] + 1) % CLASSES
-    found = np.full((len(LABELS), CLASSES), (1 - sure) / (CLASSES - 1), np.float32)
-    found[np.arange(len(LABELS)), top] = sure
-    return found
+    probabilities = np.full((len(LABELS), CLASSES), (1 - sure) / (CLASSES - 1), np.float32)
+    probabilities[np.arange(len(LABELS)), top] = sure
+    return probabilities
 
 
 def timings(
     *names: str, single: Rounds = SINGLE, many: Rounds = MANY, repeat: Rounds | None = None, **machine: float
 ) -> Timings:
     """What a start of an image writes: all variants alike, on one and two threads, and an A/A repeat of the first."""
-    found = [
+    samples = [
         Samples(name, batch, threads, repeat if name.endswith(REPEAT_SUFFIX) and repeat and batch == 1 else rounds)
         for threads in (1, 2)
         for batch, rounds in ((1, single), (BATCH, many))
         for name in (*names, *(first + REPEAT_SUFFIX for first in names[:1]))
     ]
-    return Timings(replace(QUIET, **machine), tuple(found))
+    return Timings(replace(QUIET, **machine), tuple(samples))
 
 
 def make_plan(chosen: Experiment, stages: Catalog) -> Plan:
@@ -163,17 +163,17 @@ class Volume:
 
     def _make_manifest(self, name: str, refused: str) -> Manifest:
         steps = {step.output: step for step in self.plan.steps}
-        made = steps.get(name)
+        planned = steps.get(name)
         return Manifest(
             schema=MANIFEST_SCHEMA,
             name=name,
             status="unsupported" if refused else "ok",
             reason=refused,
             files={},
-            inputs=self.freshness.inputs(made).digests if made else {},
-            code=made.code if made else "",
-            parameters=made.parameters if made else {},
-            versions=versions(made) if made else {},
+            inputs=self.freshness.inputs(planned).digests if planned else {},
+            code=planned.code if planned else "",
+            parameters=planned.parameters if planned else {},
+            versions=versions(planned) if planned else {},
             image_id="",
             seconds=1.0,
             peak_bytes=1,
@@ -220,8 +220,8 @@ class Volume:
         """Every turn of the image's timings, as of a run in which the images took turns."""
         for step in self.plan.steps:
             if (step.image, step.run) == (image, "latency"):
-                found = timings(*names, **{"started": float(self.plan.steps.index(step)), **changes})
-                self.publish(step.output, {"samples.json": asdict(found)})
+                measured = timings(*names, **{"started": float(self.plan.steps.index(step)), **changes})
+                self.publish(step.output, {"samples.json": asdict(measured)})
 
     def startup(self, image: str, *names: str, starts: Sequence[Mapping[str, float]] = (START,)) -> None:
         self.publish(f"startup.{image}", {"starts.json": {name: list(starts) for name in names}})

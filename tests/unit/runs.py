@@ -11,9 +11,9 @@ LABELS = np.zeros(1000, np.uint8)
 
 def answers(right):
     """Probabilities over two classes; the first `right` images are answered rightly."""
-    found = np.zeros((1000, 2), np.float32)
-    found[:right, 0] = found[right:, 1] = 1
-    return found
+    probabilities = np.zeros((1000, 2), np.float32)
+    probabilities[:right, 0] = probabilities[right:, 1] = 1
+    return probabilities
 
 
 def keep(path, arrays):
@@ -30,6 +30,6 @@ def keep(path, arrays):
 def diff(capsys, *arguments):
     """(exit code, what stderr says)"""
     code = command_line.main(["diff", *map(str, arguments)])
-    said = capsys.readouterr()
-    assert not said.out or not code, "no figure is printed beside an error"
-    return code, said.err
+    output = capsys.readouterr()
+    assert not output.out or not code, "no figure is printed beside an error"
+    return code, output.err

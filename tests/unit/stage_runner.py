@@ -40,9 +40,9 @@ class Runner:
     def listen(self) -> None:
         """Every line must be an event."""
         lines = self.capture.readouterr().out.splitlines()
-        found = [progress.parse_event(line) for line in lines]
-        assert all(found), lines
-        self.events = [event for event in found if event]
+        events = [progress.parse_event(line) for line in lines]
+        assert all(events), lines
+        self.events = [event for event in events if event]
 
     def named(self, event: str) -> list[str]:
         return [each.output for each in self.events if each.event == event]
@@ -130,8 +130,8 @@ def text(name: str) -> str:
 
 def failures() -> dict[str, Failure]:
     """All failures that are on the volume."""
-    found = [read(Failure, file) for file in sorted((path("").parent / "null" / "failures").glob("*"))]
-    return {failure.name: failure for failure in found}
+    records = [read(Failure, file) for file in sorted((path("").parent / "null" / "failures").glob("*"))]
+    return {failure.name: failure for failure in records}
 
 
 def partials() -> list[Path]:

@@ -38,19 +38,19 @@ def regression() -> Case:
     """Two inputs, two outputs; the second one is an embedding that nobody judges."""
     features = random(1).normal(size=(SAMPLES, 8)).astype(np.float32)
     exact = (features.sum(axis=1, keepdims=True) + 3).astype(np.float32)
-    found = exact + random(2).normal(0, 0.5, exact.shape).astype(np.float32)
+    predicted = exact + random(2).normal(0, 0.5, exact.shape).astype(np.float32)
     about = {"name": "houses", "task": "regression", "unit": "rows"}
-    return Case(about, (features, features[:, :2]), exact, (found, np.tanh(features[:, :4])))
+    return Case(about, (features, features[:, :2]), exact, (predicted, np.tanh(features[:, :4])))
 
 
 def multilabel(logits: bool = False) -> Case:
     positive = random(3).random((SAMPLES, LABELS)) < np.linspace(0.05, 0.5, LABELS)
     scores = random(4).normal(size=positive.shape) + 2.0 * positive - 1
-    found = scores if logits else 1 / (1 + np.exp(-scores))
+    predicted = scores if logits else 1 / (1 + np.exp(-scores))
     names = ["rain", "snow", "fog", "wind", "sun", "hail"]
     about = {"name": "weather", "task": "multilabel", "classes": names}
     inputs = random(5).integers(0, 256, (SAMPLES, 8, 8, 3), np.uint8)
-    return Case(about, (inputs,), positive.astype(np.uint8), (found.astype(np.float32),))
+    return Case(about, (inputs,), positive.astype(np.uint8), (predicted.astype(np.float32),))
 
 
 def reconstruction(labelled: bool = True) -> Case:

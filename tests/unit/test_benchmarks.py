@@ -25,8 +25,8 @@ def default() -> Experiment:
 
 def test_the_scripts_are_told_every_recipe_of_the_experiment(default: Experiment) -> None:
     work = chains.work(chains.planned(default))
-    assert {image: set(found) for image, found in work["recipes"].items()} == {
-        image: set(found) for image, found in default.recipes.items()
+    assert {image: set(names) for image, names in work["recipes"].items()} == {
+        image: set(names) for image, names in default.recipes.items()
     }
     for image, recipes in default.recipes.items():
         for name, settings in recipes.items():
@@ -65,11 +65,11 @@ def test_inputs_that_are_not_there_are_named_with_the_command(default: Experimen
 @pytest.fixture
 def setting(default: Experiment, tmp_path: Path) -> Setting:
     """Both chains have answered as float variants do, the same."""
-    found = Setting("venv", tmp_path / "x.yaml", default, tmp_path / "volumes", tmp_path / "bare")
-    found.bare.mkdir()
+    venv_setting = Setting("venv", tmp_path / "x.yaml", default, tmp_path / "volumes", tmp_path / "bare")
+    venv_setting.bare.mkdir()
     for name in ("keras.fp32", "onnx.u8s8", "torch.x86"):
-        answer(found, name, ours=np.eye(10, dtype=np.float32), theirs=np.eye(10, dtype=np.float32))
-    return found
+        answer(venv_setting, name, ours=np.eye(10, dtype=np.float32), theirs=np.eye(10, dtype=np.float32))
+    return venv_setting
 
 
 def answer(setting: Setting, name: str, ours: np.ndarray | None = None, theirs: np.ndarray | None = None) -> None:
@@ -82,9 +82,9 @@ def answer(setting: Setting, name: str, ours: np.ndarray | None = None, theirs: 
 
 
 def test_the_same_answers_are_equal(setting: Setting) -> None:
-    found = chains.compared(setting)
-    assert {row.name: row.exact for row in found} == {"keras.fp32": True, "onnx.u8s8": False, "torch.x86": True}
-    assert all(row.good and speed.verdict(row) == "equal" for row in found)
+    rows = chains.compared(setting)
+    assert {row.name: row.exact for row in rows} == {"keras.fp32": True, "onnx.u8s8": False, "torch.x86": True}
+    assert all(row.good and speed.verdict(row) == "equal" for row in rows)
 
 
 @pytest.mark.parametrize("name", ["keras.fp32", "torch.x86"])
@@ -119,9 +119,11 @@ def test_answers_to_another_number_of_images_are_an_error(setting: Setting) -> N
 def test_the_small_data_set_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     arrays = small.data()
     small.archive(arrays, tmp_path / "small.tar.gz")
-    found = cifar10.decode(tmp_path / "small.tar.gz")
-    assert {name: array.shape for name, array in found.items()} == {name: array.shape for name, array in arrays.items()}
-    assert all(np.array_equal(found[name], array) for name, array in arrays.items())
+    decoded = cifar10.decode(tmp_path / "small.tar.gz")
+    assert {name: array.shape for name, array in decoded.items()} == {
+        name: array.shape for name, array in arrays.items()
+    }
+    assert all(np.array_equal(decoded[name], array) for name, array in arrays.items())
 
 
 def test_a_recipe_that_the_default_experiment_has_lost_is_named(default: Experiment) -> None:
@@ -137,8 +139,8 @@ def figures(accuracy: float, seconds: float) -> Figures:
 def test_a_peers_row_is_answered_by_the_fastest_of_ours_that_is_as_accurate() -> None:
     rows = [Row(name, name, "1", "") for name in (REFERENCE, "onnx.slow", "onnx.fast", "onnx.poor", "peer.a", "peer.b")]
     times = [(0.9, 2.0), (0.9, 1.2), (0.88, 1.0), (0.7, 0.5), (0.87, 1.0), (0.95, 1.0)]
-    found = {row.name: figures(*pair) for row, pair in zip(rows, times, strict=True)}
-    measured = Measured(found, 0.0, Machine(0.0, 1.0, 0.0, 0.0, 0.0, 0.0))
+    row_figures = {row.name: figures(*pair) for row, pair in zip(rows, times, strict=True)}
+    measured = Measured(row_figures, 0.0, Machine(0.0, 1.0, 0.0, 0.0, 0.0, 0.0))
     best = peer_table.answer(rows[4], rows[:4], measured)
     assert best is not None and best.name == "onnx.fast"
     assert peer_table.answer(rows[5], rows[:4], measured) is None

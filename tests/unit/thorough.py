@@ -20,10 +20,10 @@ EXCLUDED = ("model/conv2d_6/Conv2D", "model/dense/MatMul")
 def draws(row, sd, number=5):
     """As many accuracies around the row's own, which is the first; the same draws are good or bad for all recipes."""
     own = np.random.default_rng([*row.name.encode()]).normal(0, sd, number)
-    found = accuracy_of(row) + own - own[0]
-    mean = float(found.mean())
+    accuracies = accuracy_of(row) + own - own[0]
+    mean = float(accuracies.mean())
     delta = 100 * (mean - accuracy_of(comparisons.variant("keras.fp32")))
-    return Draws(tuple(found.round(4).tolist()), mean, float(found.std(ddof=1)), delta)
+    return Draws(tuple(accuracies.round(4).tolist()), mean, float(accuracies.std(ddof=1)), delta)
 
 
 def curve(top):
@@ -49,30 +49,30 @@ RUNS = {
 
 def comparison():
     """The default experiment with all that can be told of its rows."""
-    made = comparisons.comparison()
-    rows = [thorough(row) if row.quantized and accuracy_of(row) else row for row in made.variants]
-    return replace(made, variants=tuple(row_warnings.add_warnings(rows, made.noise, REFUSED)))
+    base = comparisons.comparison()
+    rows = [thorough(row) if row.quantized and accuracy_of(row) else row for row in base.variants]
+    return replace(base, variants=tuple(row_warnings.add_warnings(rows, base.noise, REFUSED)))
 
 
 def thorough(row):
     same_answers = {"torch.x86": "torch.int8"}  # the same file but for its engine: the same answers
-    known = draws(replace(row, name=same_answers.get(row.name, row.name)), 0.0006)
+    row_draws = draws(replace(row, name=same_answers.get(row.name, row.name)), 0.0006)
     in_float = EXCLUDED if row.name == "torch.int8" else ()
     top = CURVES.get(row.name)
     return replace(
-        row, draws=known, curve=curve(top) if top else (), emulated=RUNS.get(row.name, ()), in_float=in_float
+        row, draws=row_draws, curve=curve(top) if top else (), emulated=RUNS.get(row.name, ()), in_float=in_float
     )
 
 
 def hundred():
     """A sweep of 100 recipes, all drawn, run on other CPUs, and with row warnings."""
-    made = comparisons.hundred()
+    base = comparisons.hundred()
     rows = []
-    for number, row in enumerate(made.variants):
+    for number, row in enumerate(base.variants):
         runs = tuple(emulated(cpu, 440, 440 - number % 5 * 6, number % 7 * 6) for cpu in ("haswell", "cascadelake"))
-        known = replace(row, draws=draws(row, 0.001), curve=curve(accuracy_of(row)), emulated=runs)
-        rows.append(replace(known, in_float=EXCLUDED) if row.quantized else row)
-    return replace(made, variants=tuple(row_warnings.add_warnings(rows, made.noise, {})))
+        drawn = replace(row, draws=draws(row, 0.001), curve=curve(accuracy_of(row)), emulated=runs)
+        rows.append(replace(drawn, in_float=EXCLUDED) if row.quantized else row)
+    return replace(base, variants=tuple(row_warnings.add_warnings(rows, base.noise, {})))
 
 
 def layer(name, number, of, accuracy):
@@ -101,8 +101,8 @@ def explained():
         f"functional_1/conv{number // 12 + 1}_block{number % 12}_expanded_depthwise_convolution_relu/Conv2D__{number}"
         for number in range(60)
     )
-    found = sensitivity("onnx.u8s8", few), sensitivity("onnx.int8", many, Diagnosis("range", many[0]))
-    return {item.variant: item for item in found}
+    sensitivities = sensitivity("onnx.u8s8", few), sensitivity("onnx.int8", many, Diagnosis("range", many[0]))
+    return {item.variant: item for item in sensitivities}
 
 
 def make_page_data(made):

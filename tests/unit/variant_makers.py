@@ -43,13 +43,13 @@ def make_variant(name: str, image: str, recipe: str, status: Status = "ok", **kn
 
 def change(row: Variant, **changes: Any) -> Variant:
     """`row` with other values of fields, or of what it tells of its accuracy and its drift."""
-    known = {name: changes.pop(name, read(row)) for name, read in KNOWN.items()}
+    values = {name: changes.pop(name, read(row)) for name, read in KNOWN.items()}
     row = replace(row, **changes)
     given_drift = row.drift if "drift" in changes else None
     return replace(
         row,
-        metrics=(*make_accuracy(known, row.paired), *(each for each in row.metrics if each.name != "accuracy")),
-        drift=given_drift or drift_of(known, row.drift),
+        metrics=(*make_accuracy(values, row.paired), *(each for each in row.metrics if each.name != "accuracy")),
+        drift=given_drift or drift_of(values, row.drift),
     )
 
 

@@ -79,9 +79,9 @@ def forked(action: Callable[[], None]) -> str:
         os._exit(0)
     os.close(writable)
     with os.fdopen(readable) as pipe:
-        said = pipe.read()
+        message = pipe.read()
     os.waitpid(child, 0)
-    return said or "failed: the process died"
+    return message or "failed: the process died"
 
 
 def outcome(action: Callable[[], None]) -> str:
@@ -96,11 +96,11 @@ def outcome(action: Callable[[], None]) -> str:
 
 def through(image: str, folder: Path) -> dict[str, str]:
     """What became of each step; one whose model isn't there is left out."""
-    found = {}
+    outcomes = {}
     for step in STEPS[image]:
-        if step.run != "predict" or found.get(step.inputs[0]) == "ok":
-            found[step.output] = forked(lambda step=step: step(image, folder))
-    return found
+        if step.run != "predict" or outcomes.get(step.inputs[0]) == "ok":
+            outcomes[step.output] = forked(lambda step=step: step(image, folder))
+    return outcomes
 
 
 def main(image: str, target: str) -> None:
@@ -108,15 +108,15 @@ def main(image: str, target: str) -> None:
     for step in STEPS[image]:
         importlib.import_module(declared.entry(image, step.run))
         declared.modules(image, step.run)
-    found = {}
+    outcomes = {}
     for name in NAMES:
         folder = Path(target) / name
-        made = "ok"
+        state = "ok"
         if image == "keras":
             folder.mkdir()
-            made = forked(lambda folder=folder: importlib.import_module("tests.zoo.made").make(folder))
-        found[name] = through(image, folder) if made == "ok" else {"input.model": made}
-    (Path(target) / f"{image}.json").write_text(json.dumps(found))
+            state = forked(lambda folder=folder: importlib.import_module("tests.zoo.made").make(folder))
+        outcomes[name] = through(image, folder) if state == "ok" else {"input.model": state}
+    (Path(target) / f"{image}.json").write_text(json.dumps(outcomes))
 
 
 if __name__ == "__main__":

@@ -37,15 +37,15 @@ def make(folder: Path) -> None:
 
 def noise(model: keras.Model, random: np.random.Generator, count: int) -> tuple[np.ndarray, ...]:
     """Pictures of smooth patches, 0-255, for inputs of rank 4; normal values for others."""
-    found = []
+    arrays = []
     for tensor in model.inputs:
         shape = tensor.shape[1:]
         if len(shape) == 3:
             coarse = random.integers(0, 256, (count, shape[0] // 8, shape[1] // 8, shape[2]))
-            found.append(coarse.repeat(8, 1).repeat(8, 2).astype(np.uint8))
+            arrays.append(coarse.repeat(8, 1).repeat(8, 2).astype(np.uint8))
         else:
-            found.append(random.normal(size=(count, *shape)).astype(np.float32))
-    return tuple(found)
+            arrays.append(random.normal(size=(count, *shape)).astype(np.float32))
+    return tuple(arrays)
 
 
 def table(random: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:

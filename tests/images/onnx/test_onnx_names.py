@@ -51,8 +51,8 @@ def save(folder: Path, call: Call = lambda name: name, node: Call = lambda name:
     ]
     graph = helper.make_graph(
         [
-            helper.make_node(kind, [call(name) for name in given], [call(made)], name=node(f"{kind}_{made}"))
-            for kind, given, made in steps
+            helper.make_node(kind, [call(name) for name in given], [call(output)], name=node(f"{kind}_{output}"))
+            for kind, given, output in steps
         ],
         "named",
         [helper.make_tensor_value_info(call("input"), TensorProto.FLOAT, ["batch", WIDTH])],

@@ -29,10 +29,10 @@ def hard_swish(folder: Path) -> Path:
     """A convolution without a bias, and a number that is added to it."""
     graph = models.Graph()
     graph.add("Transpose", perm=[0, 3, 1, 2])
-    found = graph.add("Conv", graph.weight(8, 3, 3, 3), pads=[1, 1, 1, 1])
+    convolution = graph.add("Conv", graph.weight(8, 3, 3, 3), pads=[1, 1, 1, 1])
     graph.add("Add", graph.given(np.float32(3)))
     graph.add("Clip", graph.given(np.float32(0)), graph.given(np.float32(6)))
-    graph.add("Mul", found)
+    graph.add("Mul", convolution)
     graph.add("GlobalAveragePool")
     graph.add("Flatten")
     graph.dense(8, 10)

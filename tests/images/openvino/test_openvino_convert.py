@@ -28,20 +28,20 @@ print(alive, [name for name in sys.modules if name.startswith("openvino_telemetr
 def test_the_converted_model_answers_as_the_onnx_file(name: str, models: Path, out: Path):
     convert.run(models / name, out)
     assert sorted(path.name for path in out.iterdir()) == [WEIGHTS, FILE]
-    found, expected = load(out, 1)(read_inputs(models / name)), read_outputs(models / name)
-    assert len(found) == len(expected)
-    for one, other in zip(found, expected, strict=True):
+    answers, expected = load(out, 1)(read_inputs(models / name)), read_outputs(models / name)
+    assert len(answers) == len(expected)
+    for one, other in zip(answers, expected, strict=True):
         assert one.dtype == np.float32
         np.testing.assert_allclose(one, other, atol=2e-6)
 
 
 def test_converting_twice_gives_the_same_bytes(models: Path, tmp_path: Path):
-    made = []
+    contents = []
     for turn in ("first", "second"):
         (tmp_path / turn).mkdir()
         convert.run(models / "convolutional", tmp_path / turn)
-        made.append([(tmp_path / turn / name).read_bytes() for name in (FILE, WEIGHTS)])
-    assert made[0] == made[1]
+        contents.append([(tmp_path / turn / name).read_bytes() for name in (FILE, WEIGHTS)])
+    assert contents[0] == contents[1]
 
 
 def test_the_weights_are_kept_in_float32(models: Path, out: Path):

@@ -42,49 +42,49 @@ def test_all_operators_run_on_integers_and_answer_nearly_as_in_float(
     quantized(models / "convolutional", calibration, out, **RECIPES[name])
     assert json.loads((out / "quantized.json").read_text()) == {"quantized": 3, "operators": 3}
     assert sorted(path.name for path in out.iterdir()) == [WEIGHTS, FILE, "quantized.json"]
-    [found], [expected] = load(out, 1)(read_inputs(models / "convolutional")), read_outputs(models / "convolutional")
-    assert 0 < np.abs(found - expected).max() < 0.05
+    [answers], [expected] = load(out, 1)(read_inputs(models / "convolutional")), read_outputs(models / "convolutional")
+    assert 0 < np.abs(answers - expected).max() < 0.05
 
 
 def test_a_number_that_is_added_to_a_convolution_is_no_bias(models: Path, calibration: Path, out: Path):
     """NNCF's bias correction fails at it, in the hard swish of a MobileNetV3 for one."""
     quantized(models / "hard_swish", calibration, out, **EXACT)
-    [found], [expected] = load(out, 1)(read_inputs(models / "hard_swish")), read_outputs(models / "hard_swish")
-    assert 0 < np.abs(found - expected).max() < 0.02 * np.ptp(expected)
+    [answers], [expected] = load(out, 1)(read_inputs(models / "hard_swish")), read_outputs(models / "hard_swish")
+    assert 0 < np.abs(answers - expected).max() < 0.02 * np.ptp(expected)
 
 
 @pytest.mark.parametrize("overflow_fix", ["disable", "first_layer_only", "enable"])
 def test_it_saturates_as_it_is_declared(overflow_fix: str, models: Path, calibration: Path, out: Path):
     """On a CPU with AVX2 and no VNNI an answer is off by a sixth of the range, unless weights have 7 bits."""
     quantized(models / "hard_swish", calibration, out, preset="performance", overflow_fix=overflow_fix)
-    [found], [expected] = load(out, 1)(read_inputs(models / "hard_swish")), read_outputs(models / "hard_swish")
+    [answers], [expected] = load(out, 1)(read_inputs(models / "hard_swish")), read_outputs(models / "hard_swish")
     stage = next(stage for stage in declarations.load(["openvino"])["openvino"] if stage.run == "quantize")
     saturates = recipes.saturates(stage, {"overflow_fix": overflow_fix}) and this_cpu().saturates
-    assert bool(np.abs(found - expected).max() > 0.05 * np.ptp(expected)) is saturates
+    assert bool(np.abs(answers - expected).max() > 0.05 * np.ptp(expected)) is saturates
 
 
 @pytest.mark.parametrize("preset", ["performance", "mixed"])
 def test_a_recurrent_layer_stays_in_float(preset: str, models: Path, calibration: Path, out: Path):
     """OpenVINO refuses it in 8 bits, or answers wrongly."""
     quantized(models / "recurrent", calibration, out, preset=preset, **EXACT)
-    [found], [expected] = load(out, 1)(read_inputs(models / "recurrent")), read_outputs(models / "recurrent")
-    assert 0 < np.abs(found - expected).max() < 0.02 * np.ptp(expected)
+    [answers], [expected] = load(out, 1)(read_inputs(models / "recurrent")), read_outputs(models / "recurrent")
+    assert 0 < np.abs(answers - expected).max() < 0.02 * np.ptp(expected)
 
 
 def test_two_inputs_are_calibrated_in_their_order(models: Path, out: Path):
     """One of them is uint8; `about.json` says so."""
     quantized(models / "two", models / "two", out)
-    for found, expected in zip(load(out, 1)(read_inputs(models / "two")), read_outputs(models / "two"), strict=True):
-        assert 0 < np.abs(found - expected).max() < 0.02 * np.ptp(expected)
+    for answers, expected in zip(load(out, 1)(read_inputs(models / "two")), read_outputs(models / "two"), strict=True):
+        assert 0 < np.abs(answers - expected).max() < 0.02 * np.ptp(expected)
 
 
 def test_quantizing_twice_gives_the_same_bytes(models: Path, calibration: Path, tmp_path: Path):
-    made = []
+    contents = []
     for turn in ("first", "second"):
         (tmp_path / turn).mkdir()
         quantized(models / "convolutional", calibration, tmp_path / turn)
-        made.append([(tmp_path / turn / name).read_bytes() for name in (FILE, WEIGHTS)])
-    assert made[0] == made[1]
+        contents.append([(tmp_path / turn / name).read_bytes() for name in (FILE, WEIGHTS)])
+    assert contents[0] == contents[1]
 
 
 def test_the_ranges_come_from_all_calibration_samples(models: Path, calibration: Path, tmp_path: Path):
@@ -106,14 +106,14 @@ def test_the_ranges_come_from_all_calibration_samples(models: Path, calibration:
 
 def test_half_the_range_is_left_to_weights_that_may_not_overflow(models: Path, calibration: Path, tmp_path: Path):
     """What `safe` in stages.toml says: two products of 8 and 7 bits fit in 16."""
-    found = {}
+    largest = {}
     for overflow_fix in ("disable", "enable"):
         (tmp_path / overflow_fix).mkdir()
         quantized(models / "convolutional", calibration, tmp_path / overflow_fix, overflow_fix=overflow_fix)
-        found[overflow_fix] = max(
+        largest[overflow_fix] = max(
             np.abs(data.astype(int)).max() for data in weights_of(tmp_path / overflow_fix).values()
         )
-    assert found["disable"] > 64 >= found["enable"]
+    assert largest["disable"] > 64 >= largest["enable"]
 
 
 def test_layers_are_left_in_float_by_the_names_of_the_onnx_file(models: Path, calibration: Path, tmp_path: Path):
@@ -189,8 +189,8 @@ def test_an_empty_set_is_an_error(models: Path, calibration: Path, out: Path):
 def test_weights_alone(mode: str, models: Path, out: Path):
     compressed(models / "convolutional", out, mode=mode)
     assert json.loads((out / "quantized.json").read_text()) == {"quantized": 3, "operators": 3}
-    [found], [expected] = load(out, 1)(read_inputs(models / "convolutional")), read_outputs(models / "convolutional")
-    assert 0 < np.abs(found - expected).max() < 0.01
+    [answers], [expected] = load(out, 1)(read_inputs(models / "convolutional")), read_outputs(models / "convolutional")
+    assert 0 < np.abs(answers - expected).max() < 0.01
 
 
 def test_weights_that_stay_in_float_are_counted(models: Path, out: Path):

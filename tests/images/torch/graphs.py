@@ -22,10 +22,10 @@ def one(kind: str, x: np.ndarray, *constants: np.ndarray | None, opset: int = 17
     names = [f"constant_{place}" if value is not None else "" for place, value in enumerate(constants)]
     outputs = attributes.pop("outputs", 1)
     domain = attributes.pop("domain", "")
-    made = [f"y_{number}" for number in range(outputs)]
-    node = helper.make_node(kind, ["x", *names], made, name="layer", domain=domain, **attributes)
+    output_names = [f"y_{number}" for number in range(outputs)]
+    node = helper.make_node(kind, ["x", *names], output_names, name="layer", domain=domain, **attributes)
     kept = {name: value for name, value in zip(names, constants, strict=True) if value is not None}
-    return model([node], x, made, kept, opset, domain)
+    return model([node], x, output_names, kept, opset, domain)
 
 
 def model(
@@ -42,13 +42,13 @@ def model(
     initializers = [numpy_helper.from_array(value, name) for name, value in constants.items()]
     graph = helper.make_graph(nodes, "model", [takes], gives, initializers)
     opsets = [helper.make_opsetid("", opset), *([helper.make_opsetid(domain, 1)] if domain else [])]
-    made = helper.make_model(graph, opset_imports=opsets, ir_version=8)
-    return onnx.shape_inference.infer_shapes(made, data_prop=True)
+    onnx_model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    return onnx.shape_inference.infer_shapes(onnx_model, data_prop=True)
 
 
 def reference(made: onnx.ModelProto, x: np.ndarray) -> Answers:
-    found: Answers = ReferenceEvaluator(made).run(None, {"x": x})
-    return found
+    answers: Answers = ReferenceEvaluator(made).run(None, {"x": x})
+    return answers
 
 
 def saved(made: onnx.ModelProto, folder: Path) -> Path:

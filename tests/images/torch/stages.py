@@ -16,5 +16,5 @@ def defaults(run: str) -> dict[str, Any]:
 
 def answers(variant: Path, images: np.ndarray) -> np.ndarray:
     """What a model of one input and one output makes of them, on one thread."""
-    [found] = formats.load(variant, 1)((images,))
-    return found
+    [outputs] = formats.load(variant, 1)((images,))
+    return outputs

@@ -151,22 +151,22 @@ ORDINARY = ("model/conv2d/Conv2D:0", "/layer1/layer1.0/conv1/Conv", "node_Conv_1
 
 def test_an_ordinary_name_is_the_modules(tmp_path: Path):
     source = models.convolutional(tmp_path)
-    known = called(source, *ORDINARY)
+    names = called(source, *ORDINARY)
     module = convert.to_module(source)
-    expected = [name.replace(".", "/").lstrip("/") for name in known]
+    expected = [name.replace(".", "/").lstrip("/") for name in names]
     assert [layer.module for layer in exclusion.read_layers(source)] == expected
     assert [name for name, _ in module.named_children() if name in expected] == expected
-    assert [layer.name for layer in exclusion.read_layers(source)] == known
+    assert [layer.name for layer in exclusion.read_layers(source)] == names
 
 
 @pytest.mark.parametrize(
     "letter", ['"', "'", "\\", "\n", "\r", "\0", "*", "?", "{", "(", " ", "\u2028", "\ufeff", "．"]
 )
 def test_a_name_that_is_not_ordinary_is_another_one(letter: str):
-    made = safe_names.safe_name(f"conv{letter}1")
-    assert made.startswith("conv_1_") or letter == "．"
-    assert safe_names.UNSAFE.search(made) is None
-    assert made != safe_names.safe_name(f"conv{letter}{letter}1") != safe_names.safe_name("conv_1") == "conv_1"
+    name = safe_names.safe_name(f"conv{letter}1")
+    assert name.startswith("conv_1_") or letter == "．"
+    assert safe_names.UNSAFE.search(name) is None
+    assert name != safe_names.safe_name(f"conv{letter}{letter}1") != safe_names.safe_name("conv_1") == "conv_1"
 
 
 def test_a_word_of_pythons_is_a_name_like_another(tmp_path: Path, out: Path):
@@ -225,8 +225,8 @@ def test_a_nodes_name_is_not_run_by_accuracy_aware_or_explain(
     )
     monkeypatch.setattr("images.torch.explain.store.parameters", lambda _: defaults("quantize"))
     explain.run(variant, source, folder, out, images=40)
-    found = {layer["name"] for layer in json.loads((out / "layers.json").read_text())["layers"]}
-    assert found and found <= {layer.name for layer in exclusion.read_layers(source)}
+    names = {layer["name"] for layer in json.loads((out / "layers.json").read_text())["layers"]}
+    assert names and names <= {layer.name for layer in exclusion.read_layers(source)}
     assert not (tmp_path / "mark").exists()
 
 

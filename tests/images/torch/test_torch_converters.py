@@ -89,8 +89,8 @@ def recurrent(kind: str, direction: str = "forward", bias: bool = True, **attrib
 
 
 def answers(module: torch.nn.Module, x: np.ndarray) -> list[np.ndarray]:
-    found = module(torch.from_numpy(x))
-    return [item.numpy() for item in (found if isinstance(found, list | tuple) else [found])]
+    outputs = module(torch.from_numpy(x))
+    return [item.numpy() for item in (outputs if isinstance(outputs, list | tuple) else [outputs])]
 
 
 def same(found: list[np.ndarray], expected: list[np.ndarray]) -> None:

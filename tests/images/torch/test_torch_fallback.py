@@ -54,8 +54,8 @@ def test_what_onnx2torch_lacks_is_converted_from_the_rewritten_graph(tmp_path: P
     x = random(3, 4, 6)
     source = saved(one("MeanVarianceNormalization", x, axes=[2]), tmp_path / "onnx")
     convert.run(source, out)
-    found = json.loads((out / formats.CONVERSION_JSON).read_text())
-    assert found["rewritten"][0] == "MeanVarianceNormalization by what ONNX defines it by"
+    conversion = json.loads((out / formats.CONVERSION_JSON).read_text())
+    assert conversion["rewritten"][0] == "MeanVarianceNormalization by what ONNX defines it by"
     expected = reference(one("MeanVarianceNormalization", x, axes=[2]), x)[0]
     np.testing.assert_allclose(formats.load(out, 1)((x,))[0], expected, atol=1e-5)
 
@@ -125,10 +125,10 @@ def test_pt2e_is_taken_where_fx_can_trace_no_graph(tmp_path: Path, out: Path):
     images = models.images(40)
     source = models.convolutional(tmp_path / "onnx")
     quantize.run(source, calibration(tmp_path / "calibration", images), out, **defaults("quantize"))
-    found = about(out)
-    assert (found["form"], found["path"]) == (formats.EXPORTED, "pt2e")
-    assert (found["quantized"], found["operators"]) == (3, 3)
-    assert str(found["reason"]).startswith("PyTorch's FX graph mode can't trace this model at layer 'Conv_2'")
+    description = about(out)
+    assert (description["form"], description["path"]) == (formats.EXPORTED, "pt2e")
+    assert (description["quantized"], description["operators"]) == (3, 3)
+    assert str(description["reason"]).startswith("PyTorch's FX graph mode can't trace this model at layer 'Conv_2'")
     answers = formats.load(out, 1)((images,))[0]
     convert_out = tmp_path / "float"
     convert_out.mkdir()
@@ -196,8 +196,8 @@ def test_the_paths_are_named_by_what_was_done():
 @pytest.mark.parametrize(("shape", "kind"), [((9, 3, 12), "Conv1d"), ((9, 3, 6, 6), "ConvTranspose2d")])
 def test_other_convolutions_are_counted_and_quantized(shape: tuple[int, ...], kind: str, tmp_path: Path, out: Path):
     x = random(*shape)
-    made = one("Conv", x, random(4, 3, 3)) if kind == "Conv1d" else one("ConvTranspose", x, random(3, 4, 3, 3))
-    assert fx.count_products(convert.to_module(saved(made, tmp_path / "onnx")), fx.COMPUTING) == 1
+    graph = one("Conv", x, random(4, 3, 3)) if kind == "Conv1d" else one("ConvTranspose", x, random(3, 4, 3, 3))
+    assert fx.count_products(convert.to_module(saved(graph, tmp_path / "onnx")), fx.COMPUTING) == 1
     quantize.run(tmp_path / "onnx", calibration(tmp_path / "c", x), out, **defaults("quantize"))
     assert (about(out)["quantized"], about(out)["operators"]) == (1, 1)
 
@@ -222,15 +222,15 @@ def test_a_variant_of_the_rewritten_graph_is_explained_by_its_layers(
     quantize.run(source, images, variant, **defaults("quantize"))
     monkeypatch.setattr("images.torch.explain.store.parameters", lambda _: defaults("quantize"))
     explain.run(variant, source, images, out, images=40)
-    found = json.loads((out / "layers.json").read_text())
-    assert {layer["name"] for layer in found["layers"]} >= {"one", "two"}
-    assert all(layer["weight"] for layer in found["layers"] if layer["name"] in ("one", "two"))
+    explanation = json.loads((out / "layers.json").read_text())
+    assert {layer["name"] for layer in explanation["layers"]} >= {"one", "two"}
+    assert all(layer["weight"] for layer in explanation["layers"] if layer["name"] in ("one", "two"))
 
 
 def test_layers_of_the_rewritten_graph_can_be_left_in_float(sequence: tuple[Path, Path], out: Path):
     source, images = sequence
     accuracy_aware.run(source, images, images, out, **{**defaults("accuracy_aware"), "max_drop_pp": 0.0, "trials": 3})
     assert about(out)["path"] == "fx-rewritten"
-    found = json.loads((out / "excluded.json").read_text())
-    assert found["trials"]
-    assert about(out)["operators"] == 2 - len({"one", "two"} & {*found["layers"]})
+    excluded = json.loads((out / "excluded.json").read_text())
+    assert excluded["trials"]
+    assert about(out)["operators"] == 2 - len({"one", "two"} & {*excluded["layers"]})

@@ -21,10 +21,10 @@ def graph(folder: Path, axis: int) -> Path:
     node = helper.make_node("Gather", ["table", "places"], ["found"], "Gather", axis=axis)
     places = helper.make_tensor_value_info("places", TensorProto.INT32, ["n", 3])
     table = helper.make_tensor_value_info("table", TensorProto.FLOAT, ["m", 5])
-    found = helper.make_tensor_value_info("found", TensorProto.FLOAT, None)
+    output = helper.make_tensor_value_info("found", TensorProto.FLOAT, None)
     takes, constants = ([table, places], []) if axis else ([places], [numpy_helper.from_array(TABLE, "table")])
-    made = helper.make_graph([node], "lookup", takes, [found], constants)
-    onnx.save(helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), folder / FILE)
+    lookup = helper.make_graph([node], "lookup", takes, [output], constants)
+    onnx.save(helper.make_model(lookup, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), folder / FILE)
     return folder
 
 

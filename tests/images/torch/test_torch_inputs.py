@@ -44,8 +44,8 @@ def test_both_inputs_go_in_by_position_and_both_outputs_come_out(model: Path, se
     convert.run(model, out)
     for count in (1, 7):
         images, other = two.inputs(count, second, 3)
-        found = formats.load(out, 1)((images.astype(np.float32), other))
-        for answer, expected in zip(found, two.reference(model, (images, other)), strict=True):
+        answers = formats.load(out, 1)((images.astype(np.float32), other))
+        for answer, expected in zip(answers, two.reference(model, (images, other)), strict=True):
             assert answer.shape == expected.shape
             np.testing.assert_allclose(answer, expected, atol=1e-5)
 
@@ -107,19 +107,19 @@ def test_explain_scores_by_the_task(model, samples, task, tmp_path, out, monkeyp
     """The judged output alone: for regression that is the second one, whose layer then counts and the other's not."""
     monkeypatch.setattr(store, "parameters", lambda _: {**defaults("quantize"), **BACKEND})
     explain.run(tmp_path / "torch.tested", model, samples[0], out, images=100)
-    found = json.loads((out / "layers.json").read_text())
-    layers = {layer["name"]: layer for layer in found["layers"]}
-    assert found["float_accuracy"] == pytest.approx(1.0, abs=1e-6)
-    assert 0.5 < found["quantized_accuracy"] <= 1.0
-    assert 0 < found["float_kl"] < 0.5
+    explanation = json.loads((out / "layers.json").read_text())
+    layers = {layer["name"]: layer for layer in explanation["layers"]}
+    assert explanation["float_accuracy"] == pytest.approx(1.0, abs=1e-6)
+    assert 0.5 < explanation["quantized_accuracy"] <= 1.0
+    assert 0 < explanation["float_kl"] < 0.5
     names = {"classification": ("accuracy", "KL divergence"), "regression": ("R²", "noise")}
-    assert (found["score"], found["distance"]) == names.get(task, ("agreement", "noise"))
+    assert (explanation["score"], explanation["distance"]) == names.get(task, ("agreement", "noise"))
     heads = {node.output[0]: node.name for node in onnx.load(model / models.FILE).graph.node}
     values = layers[heads["values"]]
     if task == "regression":
-        assert found["quantized_accuracy"] < 1.0  # R², of values that all are a little off
+        assert explanation["quantized_accuracy"] < 1.0  # R², of values that all are a little off
         assert values["only_activations"] < 1.0
-        assert values["kept_kl"] < found["float_kl"]
+        assert values["kept_kl"] < explanation["float_kl"]
     else:
         assert values["only_activations"] == pytest.approx(1.0, abs=1e-6)
         assert values["only_weights"] == pytest.approx(1.0, abs=1e-6)
@@ -130,10 +130,10 @@ def test_explain_scores_by_the_task(model, samples, task, tmp_path, out, monkeyp
 def test_accuracy_aware_quantization_holds_the_score_of_the_task(model, samples, out):
     settings = {**defaults("accuracy_aware"), **BACKEND, "max_drop_pp": 0.001, "trials": 6}
     accuracy_aware.run(model, *samples, out, **settings)
-    found = json.loads((out / "excluded.json").read_text())
-    assert found["float_accuracy"] == pytest.approx(1.0, abs=1e-6)
-    scores = {tuple(trial["excluded"]): trial["accuracy"] for trial in found["trials"]}
-    assert scores[()] < found["float_accuracy"]
-    assert found["layers"]
-    assert scores[tuple(found["layers"])] > scores[()]
+    excluded = json.loads((out / "excluded.json").read_text())
+    assert excluded["float_accuracy"] == pytest.approx(1.0, abs=1e-6)
+    scores = {tuple(trial["excluded"]): trial["accuracy"] for trial in excluded["trials"]}
+    assert scores[()] < excluded["float_accuracy"]
+    assert excluded["layers"]
+    assert scores[tuple(excluded["layers"])] > scores[()]
     assert len(formats.load(out, 1)(take(samples[1], slice(3)))) == 2

@@ -124,10 +124,10 @@ def test_every_form_is_answered_in_a_batch_that_fits(
     assert each > 0
     monkeypatch.setattr("shared.data.samples.COMPUTED", 40 * each / LARGEST)
     declared.call("torch", "predict", variant, data, out := made(tmp_path / "out"), batch_size=250)
-    found = predictions.batch_size(out)
-    assert found is not None
-    assert found.samples == pytest.approx(40, abs=1)
-    assert found.bytes_per_sample == pytest.approx(each, rel=0.02), "the profiler misses a small one now and then"
+    batch = predictions.batch_size(out)
+    assert batch is not None
+    assert batch.samples == pytest.approx(40, abs=1)
+    assert batch.bytes_per_sample == pytest.approx(each, rel=0.02), "the profiler misses a small one now and then"
 
 
 def test_of_many_quantized_copies_one_is_in_memory(data: Path, tmp_path: Path):

@@ -51,9 +51,9 @@ def test_an_optional_input_may_be_left_out(name: str, tmp_path: Path, out: Path)
     source = saved(graph, tmp_path / "onnx")
     examples.write(Example((x,), (wanted,)), source)
     convert.run(source, out)
-    found = formats.load(out, 1)
-    np.testing.assert_allclose(found((x,))[0], wanted, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(found((x[:1],))[0], wanted[:1], rtol=1e-5, atol=1e-6)
+    predict = formats.load(out, 1)
+    np.testing.assert_allclose(predict((x,))[0], wanted, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(predict((x[:1],))[0], wanted[:1], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("batches", [1, 2])

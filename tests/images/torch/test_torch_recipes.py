@@ -48,23 +48,23 @@ def weights(module: torch.fx.GraphModule) -> list[torch.Tensor]:
 
 def kinds(module: torch.fx.GraphModule) -> dict[str, bool]:
     """By the name of each convolution and linear layer: is it quantized?"""
-    known = (*fx.QUANTIZED, *fx.COMPUTING)
-    found = [(name, layer) for name, layer in module.named_modules() if isinstance(layer, known)]
-    return {name.split(".")[0]: isinstance(layer, fx.QUANTIZED) for name, layer in found}
+    types = (*fx.QUANTIZED, *fx.COMPUTING)
+    layers = [(name, layer) for name, layer in module.named_modules() if isinstance(layer, types)]
+    return {name.split(".")[0]: isinstance(layer, fx.QUANTIZED) for name, layer in layers}
 
 
 def test_the_names_are_those_of_the_onnx_file(source: Path):
-    known = {layer.name: layer.operator for layer in exclusion.read_layers(source)}
-    assert known["Conv_2"] == "Conv"
+    operators = {layer.name: layer.operator for layer in exclusion.read_layers(source)}
+    assert operators["Conv_2"] == "Conv"
     assert kinds(quantized(source)) == {"Conv_2": True, "Conv_4": True, "Gemm_9": True}
 
 
 @pytest.mark.parametrize("name", ["Conv_2", "Relu_3", "Conv_4", "Gemm_9"])
 def test_an_excluded_layer_alone_stays_in_float(name: str, source: Path):
     """A ReLU is computed with the layer before it."""
-    found = kinds(quantized(source, (name,)))
+    in_integers = kinds(quantized(source, (name,)))
     kept = {"Relu_3": "Conv_2"}.get(name, name)
-    assert found == {"Conv_2": True, "Conv_4": True, "Gemm_9": True, kept: False}
+    assert in_integers == {"Conv_2": True, "Conv_4": True, "Gemm_9": True, kept: False}
 
 
 @pytest.mark.parametrize("name", ["Add_5", "Relu_6"])

@@ -64,8 +64,8 @@ def test_the_padding_of_same_is_made_explicit(kind: str, way: str, tmp_path: Pat
     assert notes == ["the padding of layer in numbers"]
     expected = reference(graph, x)[0]
     np.testing.assert_allclose(reference(changed, x)[0], expected, atol=1e-5)
-    found = convert.to_module(saved(changed, tmp_path))(torch.from_numpy(x)).detach().numpy()
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    answers = convert.to_module(saved(changed, tmp_path))(torch.from_numpy(x)).detach().numpy()
+    np.testing.assert_allclose(answers, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(2, 6), (2, 5, 6), (2, 3, 5, 6)], ids=len)
@@ -84,8 +84,8 @@ def test_a_product_with_constants_becomes_a_linear_layer_of_any_rank(
     assert [node.name for node in changed.graph.node] == ["product", "relu"]
     module = convert.to_module(saved(changed, tmp_path))
     assert [type(item).__name__ for item in module.children()].count("Linear") == 1
-    found = module(torch.from_numpy(x)).detach().numpy()
-    np.testing.assert_allclose(found, reference(graph, x)[0], atol=1e-5)
+    answers = module(torch.from_numpy(x)).detach().numpy()
+    np.testing.assert_allclose(answers, reference(graph, x)[0], atol=1e-5)
 
 
 def test_an_addition_that_another_reads_beside_stays():
@@ -139,8 +139,8 @@ def test_a_loop_of_known_length_is_unrolled(tmp_path: Path):
     assert "Loop" not in {node.op_type for node in changed.graph.node}
     expected = ReferenceEvaluator(graph).run(None, {"x": x})
     module = convert.to_module(saved(changed, tmp_path))
-    made = [value.numpy() for value in module(torch.from_numpy(x))]
-    for last, states in (reference(changed, x), made):
+    outputs = [value.numpy() for value in module(torch.from_numpy(x))]
+    for last, states in (reference(changed, x), outputs):
         assert states.shape == (4, 3, 5)
         np.testing.assert_allclose(last, expected[0], atol=1e-5)
         np.testing.assert_allclose(states.reshape(-1, 5), expected[1].reshape(-1, 5), atol=1e-5)

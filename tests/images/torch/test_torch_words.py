@@ -52,6 +52,6 @@ def test_what_words_stand_for_is_quantized(observer: str, kind: str, tmp_path: P
     model = text(tmp_path / "model", TensorProto.INT32 if kind == "int32" else TensorProto.INT64)
     quantize.run(model, calibration, out, **defaults("quantize") | {"backend": "x86", "observer": observer})
     assert formats.read_json(out)["quantized"] == 2
-    [found] = formats.load(out, 1)((words,))
+    [answers] = formats.load(out, 1)((words,))
     exact = to_module(model)(*formats.as_sequence(formats.torch.from_numpy(words))).detach().numpy()
-    assert 10 * np.log10(np.square(exact).sum() / np.square(exact - found).sum()) > 15
+    assert 10 * np.log10(np.square(exact).sum() / np.square(exact - answers).sum()) > 15

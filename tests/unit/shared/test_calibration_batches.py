@@ -18,9 +18,9 @@ def keep(folder: Path, count: int, size: int = 4) -> np.ndarray:
 
 def test_all_samples_come_in_their_order(tmp_path: Path):
     stored = keep(tmp_path, 7)
-    found = [batch for [batch] in calibration_batches.batches(tmp_path, 3)]
-    assert [len(batch) for batch in found] == [3, 3, 1]
-    assert (np.concatenate(found) == stored).all()
+    batches = [batch for [batch] in calibration_batches.batches(tmp_path, 3)]
+    assert [len(batch) for batch in batches] == [3, 3, 1]
+    assert (np.concatenate(batches) == stored).all()
     calibration_batches.check(tmp_path)
 
 

@@ -35,21 +35,21 @@ def look(tmp_path: Path, change: dict[str, Any] | None = None, **about: Any) -> 
 
 
 def test_a_sound_data_set(tmp_path: Path):
-    found = look(tmp_path)
-    assert (found.wrong, found.warnings) == ((), ())
-    assert found.classes == (ClassCount("a", 40, 14), ClassCount("<b>", 40, 13), ClassCount("c", 40, 13))
-    train, test = found.ranges
+    report = look(tmp_path)
+    assert (report.wrong, report.warnings) == ((), ())
+    assert report.classes == (ClassCount("a", 40, 14), ClassCount("<b>", 40, 13), ClassCount("c", 40, 13))
+    train, test = report.ranges
     assert (train.split, train.dtype, train.shape, train.samples) == ("train", "float32", (4, 4, 3), 120)
     assert 0 <= test.low < 0.01 < 0.4 < test.mean < 0.6 < 0.99 < test.high < 1
-    (tmp_path / "kept.json").write_text(encode(found))
-    assert read(DataReport, tmp_path / "kept.json") == found
+    (tmp_path / "kept.json").write_text(encode(report))
+    assert read(DataReport, tmp_path / "kept.json") == report
 
 
 def test_ranges_are_the_same_read_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     whole = look(tmp_path)
     monkeypatch.setattr(data_report, "BLOCK", 500)
     blocks = data_report.make_data_report(tmp_path / "source", PreprocessingVariants())
-    assert [found.low for found in blocks.ranges] == [found.low for found in whole.ranges]
+    assert [value_range.low for value_range in blocks.ranges] == [value_range.low for value_range in whole.ranges]
     assert blocks.ranges[0].mean == pytest.approx(whole.ranges[0].mean)
 
 
@@ -58,26 +58,26 @@ def test_leakage_is_named(tmp_path: Path):
     test = np.load(folder / "x_test_0.npy")
     test[[3, 5]] = np.load(folder / "x_train_0.npy")[[100, 7]]
     np.save(folder / "x_test_0.npy", test)
-    found = data_report.make_data_report(folder, PreprocessingVariants())
-    assert (found.leaking, found.leaks) == (2, ((7, 5), (100, 3)))
-    [text] = found.wrong
+    report = data_report.make_data_report(folder, PreprocessingVariants())
+    assert (report.leaking, report.leaks) == (2, ((7, 5), (100, 3)))
+    [text] = report.wrong
     assert "2 training samples are test samples too (train = test: 7 = 5, 100 = 3)" in text
 
 
 def test_values_that_are_none(tmp_path: Path):
     test = np.ones((40, 4, 4, 3), np.float32)
     test[7, 0, 0, 0], test[8] = np.nan, np.inf
-    found = look(tmp_path, {"x_test_0": test})
-    assert found.wrong == ("input 0 of the test set has 49 values that are NaN or infinite",)
-    assert found.ranges[1].high == 1
+    report = look(tmp_path, {"x_test_0": test})
+    assert report.wrong == ("input 0 of the test set has 49 values that are NaN or infinite",)
+    assert report.ranges[1].high == 1
 
 
 def test_repeated_samples(tmp_path: Path):
     test = np.random.default_rng(5).random((40, 4, 4, 3), np.float32)
     test[30:] = test[:10]
-    found = look(tmp_path, {"x_test_0": test})
-    assert (found.repeated_train, found.repeated_test) == (0, 10)
-    assert found.warnings == ("10 test images are there more than once: each counts as often",)
+    report = look(tmp_path, {"x_test_0": test})
+    assert (report.repeated_train, report.repeated_test) == (0, 10)
+    assert report.warnings == ("10 test images are there more than once: each counts as often",)
 
 
 @pytest.mark.parametrize(
@@ -100,11 +100,11 @@ def test_labels_of_a_multilabel_task_are_counted(tmp_path: Path):
 
 def test_a_better_preprocessing_is_a_warning(tmp_path: Path):
     folder = source(tmp_path / "source")
-    found = data_report.make_data_report(
+    report = data_report.make_data_report(
         folder,
         PreprocessingVariants(300, 0.098, (ScoredVariant("0 to 255", 0.87, True), ScoredVariant("BGR", 0.1, False))),
     )
-    assert found.warnings == (
+    assert report.warnings == (
         "prepared as '0 to 255' the data scores 87.00% instead of 9.80% on 300 test images: "
         "the model seems to be trained so; look at what `data` declares",
     )

@@ -75,9 +75,9 @@ def test_an_arm_guest_is_shown_its_own_cpu(tmp_path: Path, monkeypatch):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     cpus.system(cpus.CPUS["neoverse-n1"], scratch)
-    told = (scratch / "proc/cpuinfo").read_text()
-    assert "Features\t: fp asimd asimddp\n" in told
-    assert "CPU part\t: 0xd0c\n" in told
+    cpuinfo = (scratch / "proc/cpuinfo").read_text()
+    assert "Features\t: fp asimd asimddp\n" in cpuinfo
+    assert "CPU part\t: 0xd0c\n" in cpuinfo
     assert (scratch / "usr").readlink() == tmp_path / "usr"
 
 

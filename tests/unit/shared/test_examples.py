@@ -23,10 +23,10 @@ EXAMPLE = Example((X,), doubled((X,)))
 def test_what_is_written_is_read(tmp_path: Path):
     assert examples.read(tmp_path) is None
     examples.write(EXAMPLE, tmp_path)
-    found = examples.read(tmp_path)
-    assert found is not None
-    np.testing.assert_array_equal(found.inputs[0], X)
-    np.testing.assert_array_equal(found.outputs[0], X * 2)
+    example = examples.read(tmp_path)
+    assert example is not None
+    np.testing.assert_array_equal(example.inputs[0], X)
+    np.testing.assert_array_equal(example.outputs[0], X * 2)
 
 
 def test_the_same_bytes_are_written_by_every_python(tmp_path: Path):

@@ -86,9 +86,9 @@ def edit_code(plan: Plan, image: str) -> Plan:
     ids=["parameter", "inputs", "code", "other image", "input", "upstream", "optional"],
 )
 def test_what_depends_on_a_change_is_stale_and_nothing_else(made, change, stale):
-    found = states(change(made))
-    assert {name for name, state in found.items() if state == "stale"} == set(stale.split())
-    assert set(found.values()) <= {"stale", "fresh"}
+    stage_states = states(change(made))
+    assert {name for name, state in stage_states.items() if state == "stale"} == set(stale.split())
+    assert set(stage_states.values()) <= {"stale", "fresh"}
 
 
 def test_a_stale_artifact_has_a_manifest_but_is_not_current(made):
@@ -154,9 +154,9 @@ def test_an_optional_input_that_appears_makes_stale(plan):
 
 def test_inputs_have_the_digest_of_each(made):
     freshness = Freshness(made)
-    found = freshness.inputs(VARIANT)
-    assert found == Inputs({name: store.digest(freshness.manifest(name)) for name in ("model", INPUT)})
-    assert list(found.digests) == ["model", INPUT]
+    inputs = freshness.inputs(VARIANT)
+    assert inputs == Inputs({name: store.digest(freshness.manifest(name)) for name in ("model", INPUT)})
+    assert list(inputs.digests) == ["model", INPUT]
 
 
 def test_the_first_missing_input_is_named(plan):
@@ -169,9 +169,9 @@ def test_the_first_missing_input_is_named(plan):
 
 def test_a_missing_optional_input_is_not_missing(plan):
     keep_input(plan)
-    found = Freshness(plan).inputs(TIMES)
-    assert (found.missing, found.not_applicable) == ("", "")
-    assert (found.digests["variant"], found.digests["answers"]) == ("", "")
+    inputs = Freshness(plan).inputs(TIMES)
+    assert (inputs.missing, inputs.not_applicable) == ("", "")
+    assert (inputs.digests["variant"], inputs.digests["answers"]) == ("", "")
 
 
 def test_each_artifact_is_read_once(made, monkeypatch):

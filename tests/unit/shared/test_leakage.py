@@ -57,8 +57,8 @@ def test_a_draw_with_a_test_sample_is_refused_and_the_indices_are_named(source: 
     put(source, 3, 20)
     if known:
         for split in ("train", "test"):
-            found = leakage.compute_digests(sampling.array_paths(source, split))
-            np.save(source / leakage.file(split), found)
+            digests = leakage.compute_digests(sampling.array_paths(source, split))
+            np.save(source / leakage.file(split), digests)
             for path in sampling.array_paths(source, split):
                 np.save(path, np.load(path) * 0)
     assert refused(source, images=120) == (
@@ -149,6 +149,6 @@ def test_without_a_number_as_many_as_there_are_up_to_a_thousand(source: Path):
 
 
 def test_repeated_samples_are_counted():
-    found = leakage.as_array([leakage.digest_sample([np.array([value])]) for value in (1, 2, 1, 1, 3)])
-    assert leakage.count_repeated(found) == 2
-    assert leakage.group_equal(found)[0] == leakage.group_equal(found)[2] != leakage.group_equal(found)[1]
+    digests = leakage.as_array([leakage.digest_sample([np.array([value])]) for value in (1, 2, 1, 1, 3)])
+    assert leakage.count_repeated(digests) == 2
+    assert leakage.group_equal(digests)[0] == leakage.group_equal(digests)[2] != leakage.group_equal(digests)[1]

@@ -60,12 +60,12 @@ def test_the_second_waits_and_learns_who_holds_it(tmp_path, monkeypatch, theirs,
         pass
     monkeypatch.setenv(locks.HOLDER, "the nightly run")
     child = hold(artifact, theirs, done)
-    told: list[str] = []
+    messages: list[str] = []
     threading.Timer(0.3, done.touch).start()
-    with mine(artifact, told.append, 30):
+    with mine(artifact, messages.append, 30):
         assert done.exists()
     os.waitpid(child, 0)
-    (message,) = told
+    (message,) = messages
     assert message.startswith(f"'onnx.int8' is in use by {who}")
 
 

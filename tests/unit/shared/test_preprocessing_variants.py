@@ -93,14 +93,14 @@ def best(found: PreprocessingVariants) -> ScoredVariant:
 @pytest.mark.parametrize("declared", FORMS)
 def test_the_form_that_the_model_was_trained_on_is_found(tmp_path: Path, trained: str, declared: str):
     folder = dataset(tmp_path / "set", stored(FORMS[declared]))
-    found = compare(expects(FORMS[trained]), folder, folder, options(FORMS[declared]), 100)
-    assert found.samples == 100
+    comparison = compare(expects(FORMS[trained]), folder, folder, options(FORMS[declared]), 100)
+    assert comparison.samples == 100
     if trained == declared:
-        assert (found.declared, better(found)) == (1.0, [])
+        assert (comparison.declared, better(comparison)) == (1.0, [])
     else:
-        score = {variant.name: variant.score for variant in found.variants}
+        score = {variant.name: variant.score for variant in comparison.variants}
         assert score[trained] == 1.0
-        assert trained in better(found) or found.declared == 1.0
+        assert trained in better(comparison) or comparison.declared == 1.0
 
 
 @pytest.mark.parametrize("form", ["0 to 255", "0 to 1 (÷255)", "-1 to 1 (÷127.5 - 1)"])
@@ -124,9 +124,9 @@ def test_a_variant_that_is_better_by_chance_does_not_count(tmp_path: Path):
     ahead = 0
     for seed in range(20):
         random = np.random.default_rng(seed)
-        found = compare(lambda batch: (random.random((len(batch[0]), 2)),), folder, folder, {}, 120)  # noqa: B023
-        ahead += best(found).score > (found.declared or 0)
-        assert better(found) == []
+        comparison = compare(lambda batch: (random.random((len(batch[0]), 2)),), folder, folder, {}, 120)  # noqa: B023
+        ahead += best(comparison).score > (comparison.declared or 0)
+        assert better(comparison) == []
     assert ahead > 10
 
 
@@ -150,8 +150,8 @@ def test_a_model_that_takes_bytes_has_variants_of_bytes_alone(tmp_path: Path):
         seen.append(batch[0].dtype)
         return expects(RAW)(batch)
 
-    found = compare(model, folder, folder, {}, 100)
-    assert [variant.name for variant in found.variants] == ["BGR"]
+    comparison = compare(model, folder, folder, {}, 100)
+    assert [variant.name for variant in comparison.variants] == ["BGR"]
     assert set(seen) == {np.dtype(np.uint8)}
 
 

@@ -30,14 +30,14 @@ class Listener:
 def listener(monkeypatch: pytest.MonkeyPatch):
     readable, writable = os.pipe()
     os.set_blocking(readable, False)
-    found = Listener(readable)
+    reader = Listener(readable)
     monkeypatch.delenv("PROGRESS", raising=False)
     for channel in ("_to_driver", "_to_runner"):
         monkeypatch.setattr(progress, channel, progress._Channel())
-    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: found.now))
-    found.stream = writable
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: reader.now))
+    reader.stream = writable
     progress.connect(writable)
-    yield found
+    yield reader
     os.close(readable)
     os.close(writable)
 
@@ -55,12 +55,12 @@ def test_an_event_is_one_json_object_a_line(listener):
 def test_progress_comes_no_more_often_than_its_interval(listener, monkeypatch, mode, interval):
     monkeypatch.setenv("PROGRESS", mode)
     progress.connect_stage(listener.stream)
-    told = []
+    counts = []
     for turn in range(9):  # a report each third of an interval, the first at once
         progress.report(turn, 9)
-        told.append(len(listener.lines()))
+        counts.append(len(listener.lines()))
         listener.now += interval / 3 * 1.001
-    assert told == [0, 0, 0, 1, 0, 0, 1, 0, 0]
+    assert counts == [0, 0, 0, 1, 0, 0, 1, 0, 0]
 
 
 def test_a_stage_tells_its_runner_how_far_it_is_and_how_it_ended(listener):
@@ -68,8 +68,8 @@ def test_a_stage_tells_its_runner_how_far_it_is_and_how_it_ended(listener):
     listener.now += 1
     progress.report(250, 10000)
     progress.reply("failed", "two\nlines\x1b[2J")
-    found = list(map(progress.parse_message, (line.encode() for line in listener.lines())))
-    assert found == [Progress(250, 10000), Reply("failed", "two lines [2J")]
+    messages = list(map(progress.parse_message, (line.encode() for line in listener.lines())))
+    assert messages == [Progress(250, 10000), Reply("failed", "two lines [2J")]
 
 
 def test_a_stage_has_no_way_to_speak_for_the_runner(listener):

@@ -48,10 +48,10 @@ def test_a_batch_is_a_copy(tmp_path: Path):
 
 @pytest.mark.parametrize(("size", "lengths"), [(1, [1] * 7), (3, [3, 3, 1]), (7, [7]), (100, [7])])
 def test_batches_are_in_order_and_the_last_may_be_short(tmp_path: Path, size, lengths):
-    found = [batch for [batch] in samples.batches(keep(tmp_path, pictures(7)), size)]
-    assert [len(batch) for batch in found] == lengths
-    assert (np.concatenate(found) == pictures(7)).all()
-    assert {batch.dtype for batch in found} == {np.dtype(np.float32)}
+    batches = [batch for [batch] in samples.batches(keep(tmp_path, pictures(7)), size)]
+    assert [len(batch) for batch in batches] == lengths
+    assert (np.concatenate(batches) == pictures(7)).all()
+    assert {batch.dtype for batch in batches} == {np.dtype(np.float32)}
 
 
 def test_each_input_has_the_type_that_the_model_takes(tmp_path: Path):
@@ -206,9 +206,9 @@ def test_calibration_draws_a_hundred_a_class_by_default_size(tmp_path: Path):
 
 def test_calibration_draws_from_the_training_images_alone(source: Path, labels):
     out = calibrate(source, seed=3)
-    found = manifest(out)
-    assert (found["split"], found["seed"]) == ("train", 3)
-    assert np.bincount(labels[found["indices"]]).tolist() == [5] * CLASSES
+    drawn = manifest(out)
+    assert (drawn["split"], drawn["seed"]) == ("train", 3)
+    assert np.bincount(labels[drawn["indices"]]).tolist() == [5] * CLASSES
     assert np.load(out / "input_0.npy").max() < 128, "a test image is brighter"
 
 
@@ -271,9 +271,9 @@ def test_a_sample_without_a_drawn_image_is_refused(source: Path):
 def test_undeclared_samples_are_read_without_changing_a_value(stored: str, read: str, tmp_path: Path):
     values = np.array([[0], [np.iinfo(stored).max]], stored)
     np.save(tmp_path / "input_0.npy", values)
-    [found] = samples.take(tmp_path, slice(2))
-    assert str(found.dtype) == read
-    assert int(found[1, 0]) == np.iinfo(stored).max
+    [taken] = samples.take(tmp_path, slice(2))
+    assert str(taken.dtype) == read
+    assert int(taken[1, 0]) == np.iinfo(stored).max
 
 
 def test_samples_in_the_types_that_a_model_takes(tmp_path: Path):

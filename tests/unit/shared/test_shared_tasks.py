@@ -12,10 +12,10 @@ RANDOM = np.random.default_rng(0)
 
 
 def test_a_softmax_of_logits():
-    found = numerics.class_probabilities(LOGITS)
-    assert found.sum(axis=1) == pytest.approx(1)
-    assert found[0] == pytest.approx(np.exp([2, -1, 0.5]) / np.exp([2, -1, 0.5]).sum(), rel=1e-5)
-    assert found[2].tolist() == [0.0, 1.0, 0.0]
+    probabilities = numerics.class_probabilities(LOGITS)
+    assert probabilities.sum(axis=1) == pytest.approx(1)
+    assert probabilities[0] == pytest.approx(np.exp([2, -1, 0.5]) / np.exp([2, -1, 0.5]).sum(), rel=1e-5)
+    assert probabilities[2].tolist() == [0.0, 1.0, 0.0]
 
 
 def test_probabilities_stay_as_they_are():
@@ -26,8 +26,8 @@ def test_probabilities_stay_as_they_are():
 
 
 def test_one_column_is_the_second_of_two_classes():
-    found = numerics.class_probabilities(np.array([[0.25], [1.0]], np.float32))
-    assert found.tolist() == [[0.75, 0.25], [0.0, 1.0]]
+    probabilities = numerics.class_probabilities(np.array([[0.25], [1.0]], np.float32))
+    assert probabilities.tolist() == [[0.75, 0.25], [0.0, 1.0]]
     assert numerics.class_probabilities(np.array([[0.0], [-800.0], [800.0]]))[:, 1].tolist() == [0.5, 0.0, 1.0]
     assert numerics.top_classes(np.array([0.2, 0.7])).tolist() == [0, 1]
     assert numerics.top_classes(np.array([[-3.0], [0.2]])).tolist() == [0, 1]
@@ -89,8 +89,8 @@ def test_values_agree_within_a_twentieth_of_the_deviation():
     reference = np.array([[0.0], [2.0]])
     assert numerics.standard_deviation(reference) == 1.0
     for by, expected in ((0.049, 1.0), (0.051, 0.5)):
-        found = tasks.measure_agreement(About(task="fidelity"), reference + np.array([[0.0], [by]]), reference)
-        assert found.mean() == expected
+        agreement = tasks.measure_agreement(About(task="fidelity"), reference + np.array([[0.0], [by]]), reference)
+        assert agreement.mean() == expected
 
 
 def test_classes_agree_by_their_top_one():

@@ -47,8 +47,8 @@ def test_the_manifest_of_a_stage_has_all_that_it_was_made_from(run, monkeypatch)
     plan = null_image.plan(step("made", inputs=(), text="hello"), step("next", inputs=("made", INPUT), text="!"))
     assert run(plan) == 0
     assert run.ends == {"made": ("ok", ""), "next": ("ok", "")}
-    found = read_manifest("made")
-    assert found == Manifest(
+    manifest = read_manifest("made")
+    assert manifest == Manifest(
         schema=MANIFEST_SCHEMA,
         name="made",
         status="ok",
@@ -57,13 +57,13 @@ def test_the_manifest_of_a_stage_has_all_that_it_was_made_from(run, monkeypatch)
         inputs={},
         code=plan.steps[0].code,
         parameters={"text": "hello"},
-        versions=found.versions,
+        versions=manifest.versions,
         image_id="sha256:1",
-        seconds=found.seconds,
-        peak_bytes=found.peak_bytes,
+        seconds=manifest.seconds,
+        peak_bytes=manifest.peak_bytes,
     )
-    assert found.versions["numpy"] == np.__version__
-    assert read_manifest("next").inputs == {"made": store.digest(found), INPUT: store.digest(input_seal())}
+    assert manifest.versions["numpy"] == np.__version__
+    assert read_manifest("next").inputs == {"made": store.digest(manifest), INPUT: store.digest(input_seal())}
     assert text("next") == "helloinput !"
 
 
@@ -152,8 +152,8 @@ def test_a_person_reads_a_line_an_artifact(run, monkeypatch, capfd):
 def test_the_manifest_of_a_refusal_has_its_reason_and_no_files(run, half):
     assert run(null_image.plan(step("made", "refuse", half=half))) == 0
     assert run.ends == {"made": ("unsupported", REFUSAL)}
-    found = read_manifest("made")
-    assert (found.status, found.reason, found.files) == ("unsupported", REFUSAL, {})
+    manifest = read_manifest("made")
+    assert (manifest.status, manifest.reason, manifest.files) == ("unsupported", REFUSAL, {})
     assert [each.name for each in path("made").iterdir()] == [store.MANIFEST]
     assert failures() == {}
 
@@ -544,8 +544,8 @@ def wait_for(found: Callable[[], object]) -> object:
 
 def half_made() -> int:
     """The process of a stage that waits, having written half of its output; 0 as long as there is none."""
-    found = [each / "text.txt" for each in partials()]
-    return next((int(each.read_text()) for each in found if each.exists()), 0)
+    files = [each / "text.txt" for each in partials()]
+    return next((int(each.read_text()) for each in files if each.exists()), 0)
 
 
 @contextmanager

@@ -84,15 +84,15 @@ def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recorder:
 def answered(tmp_path: Path, *variants: str, right: int = IMAGES, each: int = 0) -> dict[str, Path]:
     """Variants, with predictions of which the first `right` are right."""
     answers = np.where(np.arange(IMAGES) < right, LABELS, (LABELS + 1) % CLASSES)
-    found = {}
+    folders = {}
     for name in variants:
-        found |= {name: tmp_path / name, f"predictions.{name}": tmp_path / f"predictions.{name}"}
-        found[f"predictions.{name}"].mkdir()
-        np.save(found[f"predictions.{name}"] / "output_0.npy", np.eye(CLASSES, dtype=np.float32)[answers])
-        (found[f"predictions.{name}"] / predictions.BATCH_FILE).write_text(
+        folders |= {name: tmp_path / name, f"predictions.{name}": tmp_path / f"predictions.{name}"}
+        folders[f"predictions.{name}"].mkdir()
+        np.save(folders[f"predictions.{name}"] / "output_0.npy", np.eye(CLASSES, dtype=np.float32)[answers])
+        (folders[f"predictions.{name}"] / predictions.BATCH_FILE).write_text(
             json.dumps({"samples": 8, "bytes_per_sample": each})
         )
-    return found
+    return folders
 
 
 def measure(available, dataset: Path, recorder: Recorder, rounds=2, calls=3, batch=8) -> Timings:
@@ -118,11 +118,11 @@ def test_each_round_takes_every_variant_in_turn_after_all_are_warm(tmp_path, dat
 
 
 def test_the_samples_are_in_rounds(tmp_path, dataset, recorder):
-    found = measure(answered(tmp_path, "a", "b"), dataset, recorder, rounds=4, calls=5, batch=8).samples
-    assert [(each.variant, each.batch, each.threads) for each in found] == [
+    samples = measure(answered(tmp_path, "a", "b"), dataset, recorder, rounds=4, calls=5, batch=8).samples
+    assert [(each.variant, each.batch, each.threads) for each in samples] == [
         (name, batch, count) for count in (1, 2) for batch in (1, 8) for name in ("a", "b", "a" + REPEAT_SUFFIX)
     ]
-    for each in found:
+    for each in samples:
         assert [len(turn) for turn in each.seconds] == [5 if each.batch == 1 else 1] * 4
         assert all(second >= 0 for turn in each.seconds for second in turn)
 
@@ -159,8 +159,8 @@ def test_the_models_see_the_first_images_preprocessed(tmp_path, dataset, recorde
 
 
 def test_a_batch_is_no_larger_than_the_data_set(tmp_path, dataset, recorder):
-    found = measure(answered(tmp_path, "a"), dataset, recorder, batch=64)
-    assert {each.batch for each in found.samples} == {1, IMAGES}
+    timings = measure(answered(tmp_path, "a"), dataset, recorder, batch=64)
+    assert {each.batch for each in timings.samples} == {1, IMAGES}
     assert {note["images"] for note in recorder.notes("call")} == {1, IMAGES}
 
 
@@ -213,8 +213,8 @@ def test_more_threads_than_were_asked_for_are_refused(tmp_path, dataset, recorde
 
     monkeypatch.setattr(threads, "at_most", at_most)
     measure(answered(tmp_path, "a", "b"), dataset, recorder)
-    found = [(note["proof"], note["threads"]) for note in recorder.notes("proof")]
-    assert found == [(name, count) for count in (1, 2) for name in ("a", "b", "a" + REPEAT_SUFFIX)]
+    proofs = [(note["proof"], note["threads"]) for note in recorder.notes("proof")]
+    assert proofs == [(name, count) for count in (1, 2) for name in ("a", "b", "a" + REPEAT_SUFFIX)]
 
 
 def test_a_proof_that_fails_is_made_once_more_for_longer(tmp_path, dataset, recorder, monkeypatch):
