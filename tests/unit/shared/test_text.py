@@ -1,8 +1,10 @@
 """Foreign text, made safe to show."""
 
+import sys
+
 import pytest
 
-from shared.text import first_line, printable
+from shared.text import first_line, is_unprintable, printable
 
 
 @pytest.mark.parametrize(
@@ -35,3 +37,8 @@ def test_a_long_text_is_cut(text: str) -> None:
 )
 def test_the_first_line_of_an_error(message: str, expected: str) -> None:
     assert first_line(ValueError(message), 20) == expected
+
+
+def test_what_python_calls_printable_can_be_shown():
+    """The first question of `printable` is Python's own, which is asked of every text."""
+    assert not [char for char in map(chr, range(sys.maxunicode + 1)) if char.isprintable() and is_unprintable(char)]
