@@ -56,7 +56,7 @@ class Peaks:
 
 
 def of_stages(setting: Setting, image: str) -> int:
-    """The largest `peak_bytes` that the image's stages sealed: resident memory of one process."""
+    """The largest `peak_bytes` that the image's manifests have: resident memory of one process."""
     return max(read(Manifest, path).peak_bytes for path in (setting.folder / image).glob(f"*/{store.MANIFEST}"))
 
 

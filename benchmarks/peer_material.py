@@ -43,7 +43,7 @@ class Material:
         if not path.exists():
             raise CrossquantError(f"experiment '{experiment.name}' has not been run: {self.again} first")
         self.plan: Plan = read(Plan, path)
-        self.seals = {name: self.sound(name) for name in NEEDED}
+        self.manifests = {name: self.sound(name) for name in NEEDED}
 
     def path(self, name: str) -> Path:
         return store.artifact_path(self.plan, name)
@@ -56,7 +56,7 @@ class Material:
 
     def ours(self) -> list[Row]:
         """The float model twice, then a row for every recipe of the ONNX Runtime image."""
-        version = "ONNX Runtime " + self.seals["onnx.fp32"].versions["onnxruntime"]
+        version = "ONNX Runtime " + self.manifests["onnx.fp32"].versions["onnxruntime"]
         rows = [Row(name, name, version, words, self.path(name) / MODEL) for name, words in FLOATS.items()]
         for step in artifacts.variants(self.plan):
             if step.image == "onnx" and step.output not in FLOATS:

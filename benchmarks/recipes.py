@@ -72,13 +72,13 @@ def of_experiment(name: str) -> list[Cost]:
 def measured(plan: Plan) -> Iterator[Cost]:
     """From the manifests that there are."""
     for step in variants(plan):
-        manifests = [sealed(plan, name) for name in (step.output, f"predictions.{step.output}")]
+        manifests = [read_published(plan, name) for name in (step.output, f"predictions.{step.output}")]
         if recipe(step) != "fp32" and manifests[0] is not None:
             evaluated = manifests[1].seconds if manifests[1] else 0.0
             yield Cost(step.output, step.image, manifests[0].seconds, evaluated, manifests[0].peak_bytes)
 
 
-def sealed(plan: Plan, name: str) -> Manifest | None:
+def read_published(plan: Plan, name: str) -> Manifest | None:
     path = store.artifact_path(plan, name) / store.MANIFEST
     return read(Manifest, path) if path.exists() else None
 

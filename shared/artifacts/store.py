@@ -163,7 +163,7 @@ def read_verified_manifest(path: Path, name: str) -> Manifest | None:
     except (CrossquantError, OSError) as error:
         raise Damaged(f"artifact '{name}' in {path} is damaged ({error})") from None
     if files != manifest.files:
-        raise Damaged(f"artifact '{name}' in {path} changed after it was sealed: run again, which makes it anew")
+        raise Damaged(f"artifact '{name}' in {path} changed after it was published: run again, which makes it anew")
     return manifest
 
 

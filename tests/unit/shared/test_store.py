@@ -115,7 +115,9 @@ def test_a_change_after_the_manifest_is_refused(made, change):
     change(made)
     with pytest.raises(store.Damaged) as caught:
         store.read_verified_manifest(made, "made")
-    assert str(caught.value) == f"artifact 'made' in {made} changed after it was sealed: run again, which makes it anew"
+    assert (
+        str(caught.value) == f"artifact 'made' in {made} changed after it was published: run again, which makes it anew"
+    )
 
 
 def test_a_broken_manifest_is_named(made):
