@@ -43,9 +43,8 @@ class Evidence:
         self.plan, self.freshness = freshness.plan, freshness
         self.steps = {step.output: step for step in self.plan.steps}
         self._problems: dict[str, str] = {}
-        self._shown: dict[
-            str, tuple[Manifest, Manifest]
-        ] = {}  # as it is read, and safe to show: asked for again and again
+        # Each manifest as it is read, and safe to show: it is read many times.
+        self._shown: dict[str, tuple[Manifest, Manifest]] = {}
         self._contents: dict[str, dict[str, Any]] = {}
 
     def path(self, name: str) -> Path | None:

@@ -12,18 +12,10 @@ from driver.cli import check_data, console, workflow
 from driver.cli.main import main
 from driver.engines.docker import format_command
 from driver.experiment import loader
-from driver.host import facts
 from shared.data import data_report
 from shared.data.data_report import ClassCount, DataReport
 from shared.data.preprocessing_variants import PreprocessingVariants
 from shared.runner.progress import Event
-
-
-@pytest.fixture
-def machine(monkeypatch):
-    described = {"cpu": "Some CPU", "int8_instructions": [], "cores": 2}
-    monkeypatch.setattr(facts, "describe", lambda: described)
-    monkeypatch.setattr(facts, "cores", lambda: 2)
 
 
 @pytest.mark.usefixtures("machine")

@@ -255,13 +255,6 @@ def test_all_options_of_run():
     )
 
 
-@pytest.fixture
-def machine(monkeypatch):
-    described = {"cpu": "Some CPU", "int8_instructions": [], "cores": 2}
-    monkeypatch.setattr(facts, "describe", lambda: described)
-    monkeypatch.setattr(facts, "cores", lambda: 2)
-
-
 @pytest.mark.usefixtures("machine")
 def test_a_report_compares_what_is_there(volumes, capsys):
     Volume(default_experiment()).whole()
