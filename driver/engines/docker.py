@@ -4,11 +4,11 @@ import logging
 import os
 import secrets
 import shlex
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import docker
 import requests
@@ -29,6 +29,7 @@ from shared.runner.progress import Event
 
 APP = "/app/volumes"
 PLAN = "plan.json"
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 LABEL = "crossquant.folder"  # on each container, with the experiment's folder: another checkout's are not ours
 LEASE = "crossquant.lease"  # and the name of a file that its driver holds a lock on, as long as it lives
@@ -92,7 +93,7 @@ class DockerEngine:
         """Remove the containers of drivers that were killed: those whose lease nobody holds."""
         try:
             of_folder: dict[str, str | list[str] | bool] = {"label": f"{LABEL}={folder(plan)}"}
-            for container in self.client.containers.list(all=True, filters=of_folder):
+            for container in self.client.containers.list(all=True, filters=of_folder, ignore_removed=True):
                 if not is_held(leases(plan) / str(container.labels.get(LEASE, ""))):
                     remove(container)
         except (APIError, requests.RequestException) as error:
@@ -197,8 +198,8 @@ def folder(plan: Plan) -> Path:
 
 def follow(container: Container) -> Iterator[Event]:
     """The events of a container's whole life. A line that is no event is not the runner's, and is dropped."""
-    output = container.attach(stdout=True, stderr=False, stream=True, logs=True)
-    container.start()
+    output = ask(lambda: container.attach(stdout=True, stderr=False, stream=True, logs=True))
+    ask(container.start)
     lines = progress.Lines()
     for block in output:
         for event in map(progress.parse_event, lines.feed(block)):
@@ -213,9 +214,21 @@ class Ended:
 
 
 def wait(container: Container) -> Ended:
-    code = int(container.wait()["StatusCode"])
-    container.reload()
+    code = int(ask(container.wait)["StatusCode"])
+    ask(container.reload)
     return Ended(code, code not in ENDED and container.attrs["State"]["OOMKilled"])
+
+
+def ask(request: Callable[[], T]) -> T:
+    """What the daemon answers, asked once more where the connection breaks off.
+
+    docker-py keeps connections open and repeats nothing: one that the daemon closes meanwhile fails although the daemon
+    is alive. All that is asked this way may be asked twice; a daemon that is away fails the second time too.
+    """
+    try:
+        return request()
+    except requests.ConnectionError:
+        return request()
 
 
 def remove(container: Container) -> None:

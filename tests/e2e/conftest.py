@@ -225,5 +225,5 @@ def containers(of: Driver) -> list[Any]:
     """Containers of this driver's volume, in whatever state."""
     client = probes.connect()
     assert client is not None
-    every = client.containers.list(all=True)
+    every = client.containers.list(all=True, ignore_removed=True)  # others come and go
     return [item for item in every if item.labels.get("crossquant.folder", "").startswith(str(of.volumes.resolve()))]

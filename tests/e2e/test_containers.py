@@ -199,8 +199,8 @@ def test_a_container_is_removed_when_its_driver_is_gone_and_not_before(made: Pla
     with lease(made) as name:
         wanted, forgotten = created(engine, made, name), created(engine, made, "a driver that is gone")
         engine.clear(made)
-        left = {item.id for item in client.containers.list(all=True)}
+        left = {item.id for item in client.containers.list(all=True, ignore_removed=True)}
         assert wanted.id in left
         assert forgotten.id not in left
     engine.clear(made)
-    assert wanted.id not in {item.id for item in client.containers.list(all=True)}
+    assert wanted.id not in {item.id for item in client.containers.list(all=True, ignore_removed=True)}

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -318,10 +318,13 @@ def test_a_stage_that_takes_longer_than_it_may(driver: Driver, experiment: Write
 
 
 class Daemon:
-    """A door to the real Docker daemon that a test can shut in the middle of a run."""
+    """A door to the real Docker daemon that a test can shut in the middle of a run.
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.open = path, True
+    It breaks off the first connection on which each of `broken` is sent, unanswered.
+    """
+
+    def __init__(self, path: Path, broken: Iterable[bytes] = ()) -> None:
+        self.path, self.open, self.broken = path, True, list(broken)
         self.connections: list[socket.socket] = []
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(str(path))
@@ -340,10 +343,13 @@ class Daemon:
             for pair in ((client, daemon), (daemon, client)):
                 threading.Thread(target=self.pump, args=pair, daemon=True).start()
 
-    @staticmethod
-    def pump(source: socket.socket, target: socket.socket) -> None:
+    def pump(self, source: socket.socket, target: socket.socket) -> None:
         try:
             while block := source.recv(65536):
+                if request := next((request for request in self.broken if request in block), None):
+                    self.broken.remove(request)
+                    shutdown(source)
+                    break
                 target.sendall(block)
             target.shutdown(socket.SHUT_WR)
         except OSError:
@@ -380,6 +386,16 @@ def test_a_daemon_that_goes_away_in_mid_run(docker_driver: Driver, endless: str,
     assert docker_driver.run("exported", "--force").exit_code == 0, "the daemon is back: the next run cleans up"
     assert containers(docker_driver) == []
     assert docker_driver.leftovers() == []
+
+
+@pytest.mark.docker
+def test_a_connection_that_breaks_off_with_the_daemon_alive(docker_driver: Driver, tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path / "docker.sock", broken=[b"/attach?", b"/start HTTP", b"/wait HTTP"])
+    with closing(daemon):
+        done = docker_driver.run("exported", DOCKER_HOST=f"unix://{daemon.path}")
+    assert done.exit_code == 0, done.stderr
+    assert daemon.broken == [], "each was broken off once"
+    assert containers(docker_driver) == []
 
 
 def test_a_stage_that_fails_in_latency_alone_is_not_lost(finish: Finish, tmp_path: Path) -> None:
