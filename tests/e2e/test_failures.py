@@ -20,7 +20,6 @@ from driver.engines.venv import ensure_environment
 from driver.host import probes
 
 Write = Callable[[Edit], str]
-Start = Callable[..., "subprocess.Popen[str]"]
 SOCKET = "/var/run/docker.sock"
 
 
@@ -159,8 +158,8 @@ def test_a_volume_that_is_not_writable(driver: Driver) -> None:
     )
 
 
-def test_two_runs_at_once(driver: Driver, started: Start, endless: str) -> None:
-    read_until(started("latency.keras", "--experiment", endless), "predictions.keras.fp32 ")
+def test_two_runs_at_once(driver: Driver, endless: str) -> None:
+    read_until(driver.start("latency.keras", "--experiment", endless), "predictions.keras.fp32 ")
     done = driver.run("dataset")
     assert done.exit_code == 2
     folder = driver.volumes / "resnet8-cifar10"
@@ -224,8 +223,8 @@ def test_auto_takes_the_other_engine_and_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGTERM])
-def test_stopped_by_hand(driver: Driver, started: Start, endless: str, with_signal: signal.Signals) -> None:
-    process = started("latency.keras", "--experiment", endless)
+def test_stopped_by_hand(driver: Driver, endless: str, with_signal: signal.Signals) -> None:
+    process = driver.start("latency.keras", "--experiment", endless)
     read_until(process, "predictions.keras.fp32 ")
     process.send_signal(with_signal)
     done = end(process)

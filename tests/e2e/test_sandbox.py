@@ -291,12 +291,7 @@ def test_a_driver_that_is_killed_takes_its_stages_along(host: Host) -> None:
     waits = "import subprocess, os\nos.write(1, b'asleep\\n')\nsubprocess.run(['sleep', '98764'])"
     data = python_data(host.folder / "data", waits)
     new(host.driver, OURS, data)
-    process = subprocess.Popen(
-        host.driver.command("run", "--engine", "venv", "--experiment", "mine", "data"),
-        cwd=ROOT,
-        env=host.driver.environment,
-        stdout=subprocess.DEVNULL,
-    )
+    process = host.driver.start_command("run", "--engine", "venv", "--experiment", "mine", "data")
     while not commands("98764"):
         assert process.poll() is None
     process.kill()
