@@ -16,23 +16,10 @@ from shared.data.subset import Subset
 from shared.errors import Unsupported
 from shared.numerics import ErrorAccumulator, mean_kl_divergence
 from shared.sensitivity.layer_errors import FILE, Diagnosis, Sensitivity
-from tests.images import models
+from tests.images import declared, models
 from tests.images.onnx import hard
 
-RECIPE = {
-    "activation": "uint8",
-    "weight": "int8",
-    "per_channel": False,
-    "symmetric_activation": False,
-    "symmetric_weight": False,
-    "reduce_range": False,
-    "calibrate": "minmax",
-    "percentile": 99.99,
-    "outliers": 0.0,
-    "exclude": [],
-    "exclude_types": [],
-    "preprocess": True,
-}
+RECIPE = declared.defaults("onnx", "quantize") | {"activation": "uint8"}
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ from tests.images.onnx import quantizing
 
 SECONDS = list(two.SECOND)
 TASKS = ["classification", "regression", "fidelity"]
-RECIPE = {**quantizing.DEFAULTS, **quantizing.RECIPES["u8s8"], "per_channel": False}
 
 
 @pytest.fixture
@@ -42,7 +41,7 @@ def samples(model: Path, second: str, task: str, tmp_path: Path) -> tuple[Path, 
 def quantized(model: Path, calibration: Path, folder: Path, **options: object) -> Path:
     out = folder / "onnx.tested"
     out.mkdir()
-    quantizing.run(model, calibration, out, **{**RECIPE, **options})
+    quantizing.run(model, calibration, out, **{"activation": "uint8", **options})
     return out
 
 
@@ -146,9 +145,9 @@ def test_explain_scores_by_the_task(model, samples, task, tmp_path, out):
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("second", ["int64", "float32"])
 def test_accuracy_aware_quantization_holds_the_tasks_score(model, samples, out):
-    options = {name: RECIPE[name] for name in RECIPE if name not in ("exclude", "preprocess")}
+    options = declared.defaults("onnx", "accuracy_aware") | {"activation": "uint8", "max_drop_pp": 0.001}
     options |= {"calibrate": "percentile", "percentile": 90.0}  # it cuts enough to change a class
-    accuracy_aware.run(model, *samples, out, **options, max_drop_pp=0.001, trials=12)
+    accuracy_aware.run(model, *samples, out, **options)
     record = json.loads((out / "excluded.json").read_text())
     assert record["float_accuracy"] == pytest.approx(1.0, abs=1e-6)
     assert record["trials"][0]["excluded"] == []
