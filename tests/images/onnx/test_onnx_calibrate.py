@@ -2,9 +2,6 @@
 the samples.
 """
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,18 +14,14 @@ from images.onnx.quantize.histogram import BLOCK, Histogram
 from images.onnx.quantize.recipe import QUANTIZABLE
 from shared.errors import CrossquantError, Unsupported
 from tests.images import models
+from tests.images.peak_memory import measure_peak
 
 MEGABYTE = 1 << 20
-WIDE = 64  # channels of the convolution whose output is calibrated
-CHILD = """
-import json, os, resource, sys, tempfile
-sys.path[:] = json.loads(os.environ["SEARCH"])
-from pathlib import Path
+CHANNELS = 64  # of the convolution whose output is calibrated
+CALIBRATE = """
 from images.onnx.quantize.calibrate import compute_ranges
-model, calibration, method = sys.argv[1:]
-with tempfile.TemporaryDirectory() as scratch:
-    compute_ranges(Path(model), Path(calibration), method, 99.99, Path(scratch))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+model, calibration, method = arguments
+compute_ranges(Path(model), Path(calibration), method, 99.99, scratch)
 """
 
 
@@ -131,27 +124,11 @@ def test_a_model_that_overflows_is_an_error(method: str, tmp_path: Path):
         computed_ranges(graph.save(tmp_path / "model"), models.images(5), method, tmp_path)
 
 
-def peak(model: Path, images: np.ndarray, method: str, folder: Path) -> int:
-    """Return the peak memory, in bytes, of a process that only calibrates."""
-    np.save(folder / "input_0.npy", images)
-    arguments = [str(model / models.FILE), str(folder), method]
-    environment = {"OMP_NUM_THREADS": "1", "SEARCH": json.dumps(sys.path)}
-    command = [sys.executable, "-c", CHILD, *arguments]
-    printed = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
-    return int(printed.splitlines()[-1])
-
-
 @pytest.mark.parametrize("method", ["minmax", "entropy", "percentile"])
 def test_memory_does_not_grow_with_the_images(method: str, tmp_path: Path):
     """Kept, the activations of 10,000 images would take 160 MB a tensor, of which there are four."""
-    graph = models.Graph()
-    graph.add("Transpose", perm=[0, 3, 1, 2])
-    graph.add("Conv", graph.weight(WIDE, 3, 1, 1), graph.weight(WIDE))
-    graph.add("Relu")
-    graph.add("GlobalAveragePool")
-    graph.add("Flatten")
-    graph.dense(WIDE, 10)
-    model = graph.save(tmp_path / "model")
-    images = np.tile(models.images(100), (100, 1, 1, 1))
-    few, many = (peak(model, images[:count], method, tmp_path) for count in (1000, 10000))
-    assert many < few + 16 * MEGABYTE
+    model, peaks = models.wide(tmp_path / "model", CHANNELS), []
+    for repetitions in (10, 100):
+        np.save(tmp_path / "input_0.npy", np.tile(models.images(100), (repetitions, 1, 1, 1)))
+        peaks.append(measure_peak(CALIBRATE, model / models.FILE, tmp_path, method))
+    assert peaks[1] < peaks[0] + 16 * MEGABYTE
