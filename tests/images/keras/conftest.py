@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 
@@ -16,8 +17,6 @@ def source(tmp_path: Path) -> Path:
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
     """Four samples of three numbers, without labels."""
-    import numpy as np  # noqa: PLC0415 - the driver's environment collects this file without NumPy
-
     folder = tmp_path / "dataset"
     folder.mkdir()
     np.save(folder / "input_0.npy", np.zeros((4, 3), "f"))

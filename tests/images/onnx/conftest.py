@@ -5,6 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.images.emulation_fixtures import dataset, emulator, labels
+
+__all__ = ["dataset", "emulator", "labels"]
+
 
 @pytest.fixture
 def calibration(tmp_path: Path) -> Path:
