@@ -8,6 +8,7 @@ import pytest
 from shared.emulation import cpus
 from shared.errors import CrossquantError
 from shared.runner import sandbox
+from tests.images.sample_folders import save_samples
 
 IMAGES = 40
 
@@ -24,10 +25,7 @@ def emulator() -> None:
 def dataset(tmp_path: Path) -> Path:
     from tests.images import models  # noqa: PLC0415 - needs onnx, which the driver's environment lacks
 
-    folder = tmp_path / "dataset"
-    folder.mkdir()
-    np.save(folder / "input_0.npy", models.images(IMAGES).astype(np.uint8))
-    return folder
+    return save_samples(tmp_path / "dataset", models.images(IMAGES).astype(np.uint8))
 
 
 @pytest.fixture
@@ -35,8 +33,5 @@ def labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Labels apart from the samples. Hiding them would last for the whole process, so here the call is only
     recorded, in the file `hidden`.
     """
-    folder = tmp_path / "labels"
-    folder.mkdir()
-    np.save(folder / "labels.npy", (np.arange(IMAGES) % 10).astype(np.uint8))
     monkeypatch.setattr(sandbox, "hide", lambda path: (tmp_path / "hidden").write_text(str(path)))
-    return folder
+    return save_samples(tmp_path / "labels", labels=(np.arange(IMAGES) % 10).astype(np.uint8))

@@ -25,7 +25,7 @@ compute_ranges(Path(model), Path(calibration), method, 99.99, scratch)
 """
 
 
-def computed_ranges(model: Path, images: np.ndarray, method: str, folder: Path, percentile: float = 99.99) -> dict:
+def ranges_of_stage(model: Path, images: np.ndarray, method: str, folder: Path, percentile: float = 99.99) -> dict:
     """Return (low, high) by tensor."""
     np.save(folder / "input_0.npy", images)
     tensor_ranges = compute_ranges(model / models.FILE, folder, method, percentile, folder)
@@ -57,7 +57,7 @@ def ranges_of_onnx_runtime(model: Path, images: np.ndarray, method: str, folder:
 def test_the_ranges_are_those_of_onnx_runtimes_calibrator(method: str, tmp_path: Path):
     """130 images, in batches with a short last one, give the same ranges as all at once."""
     model, images = models.convolutional(tmp_path / "model"), models.images(130)
-    ours, theirs = (make(model, images, method, tmp_path) for make in (computed_ranges, ranges_of_onnx_runtime))
+    ours, theirs = (make(model, images, method, tmp_path) for make in (ranges_of_stage, ranges_of_onnx_runtime))
     assert ours.keys() == theirs.keys()
     for name, limits in theirs.items():
         bin_ = 2 * max(map(abs, limits)) / calibrate.BINS.get(method, 2048)
@@ -68,7 +68,7 @@ def test_the_moving_average_is_the_mean_of_the_batches_extremes(tmp_path: Path, 
     monkeypatch.setattr(calibrate, "BATCH", 2)
     images = np.zeros((6, *models.SHAPE), np.float32)
     images[:, 0, 0, 0] = [10, 20, 30, 5, 60, 50]
-    ranges = computed_ranges(models.convolutional(tmp_path / "model"), images, "moving_average", tmp_path)
+    ranges = ranges_of_stage(models.convolutional(tmp_path / "model"), images, "moving_average", tmp_path)
     assert ranges["image"] == pytest.approx((0, (20 + 30 + 60) / 3))
 
 
@@ -89,13 +89,13 @@ def test_a_histogram_is_numpys(absolute: bool):
 @pytest.mark.parametrize("method", ["minmax", "entropy", "percentile", "moving_average", "distribution"])
 def test_a_tensor_of_zeros_has_a_range(method: str, tmp_path: Path):
     images = np.zeros((7, *models.SHAPE), np.float32)
-    ranges = computed_ranges(models.convolutional(tmp_path / "model"), images, method, tmp_path)
+    ranges = ranges_of_stage(models.convolutional(tmp_path / "model"), images, method, tmp_path)
     assert np.isfinite(ranges["image"]).all()
 
 
 def test_a_model_of_a_fixed_batch_is_not_calibrated(tmp_path: Path):
     with pytest.raises(Unsupported, match=r"^the model takes batches of 4 alone, which can't be calibrated: "):
-        computed_ranges(models.by_place(tmp_path / "model"), models.images(10), "minmax", tmp_path)
+        ranges_of_stage(models.by_place(tmp_path / "model"), models.images(10), "minmax", tmp_path)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -103,12 +103,12 @@ def test_images_with_nan_or_infinity_are_named(bad: float, tmp_path: Path):
     images = models.images(130)
     images[107, 3, 3, 1] = bad
     with pytest.raises(CrossquantError, match=r"^calibration sample 107 has NaN or infinity: fix it or leave it out$"):
-        computed_ranges(models.convolutional(tmp_path / "model"), images, "minmax", tmp_path)
+        ranges_of_stage(models.convolutional(tmp_path / "model"), images, "minmax", tmp_path)
 
 
 def test_a_calibration_set_without_images_is_an_error(tmp_path: Path):
     with pytest.raises(CrossquantError, match=r"^the calibration set is empty: raise calibration.images$"):
-        computed_ranges(models.convolutional(tmp_path / "model"), models.images(1)[:0], "minmax", tmp_path)
+        ranges_of_stage(models.convolutional(tmp_path / "model"), models.images(1)[:0], "minmax", tmp_path)
 
 
 @pytest.mark.parametrize("method", ["minmax", "percentile"])
@@ -121,7 +121,7 @@ def test_a_model_that_overflows_is_an_error(method: str, tmp_path: Path):
     graph.add("Flatten")
     graph.dense(256, 10)
     with pytest.raises(CrossquantError, match=r"^the float model gives NaN or infinity at Mul_\d: check the weights"):
-        computed_ranges(graph.save(tmp_path / "model"), models.images(5), method, tmp_path)
+        ranges_of_stage(graph.save(tmp_path / "model"), models.images(5), method, tmp_path)
 
 
 @pytest.mark.parametrize("method", ["minmax", "entropy", "percentile"])

@@ -16,6 +16,7 @@ from shared.measure import predictions
 from tests.images import declared, models
 from tests.images.onnx import quantizing
 from tests.images.peak_memory import measure_peak
+from tests.images.sample_folders import save_samples
 
 CHANNELS = 16384  # of the wide convolution: 4 MB a sample, made by 200 KB of weights
 WIDE = 2 * 4 * CHANNELS * 64  # bytes of a sample: what the convolution gives, and the Relu behind it
@@ -40,10 +41,7 @@ CALLS = {
 
 @pytest.fixture
 def calibration(tmp_path: Path) -> Path:
-    folder = tmp_path / "calibration"
-    folder.mkdir()
-    np.save(folder / "input_0.npy", models.images(IMAGES))
-    return folder
+    return save_samples(tmp_path / "calibration", models.images(IMAGES))
 
 
 @pytest.mark.parametrize("way", [*CALLS])
@@ -77,17 +75,17 @@ def test_the_tensors_of_a_shape_that_only_the_data_tell_are_counted(calibration:
     assert computed_bytes.per_sample(models.two_unknown(tmp_path / "model"), calibration) >= models.images(1).nbytes
 
 
-def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def record_batch_sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Record the sizes of all batches that are read from now on, except the two samples that measure sizes."""
     batch_sizes: list[int] = []
     take = samples.take
 
-    def taken(folder: Path, where: slice) -> samples.Batch:
+    def take_and_record(folder: Path, where: slice) -> samples.Batch:
         batch = take(folder, where)
         batch_sizes.append(len(batch[0]))
         return batch
 
-    monkeypatch.setattr(samples, "take", taken)
+    monkeypatch.setattr(samples, "take", take_and_record)
     return batch_sizes
 
 
@@ -95,7 +93,7 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_the_batch_is_what_there_is_room_for(
     method: str, calibration: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    batch_sizes = sizes(monkeypatch)
+    batch_sizes = record_batch_sizes(monkeypatch)
     compute_ranges(models.wide(tmp_path / "model", CHANNELS) / models.FILE, calibration, method, 99.99, tmp_path)
     fits = COMPUTED * LARGEST_KEPT // (WIDE + 4 * (2 * 192 + 2 * CHANNELS + 10))
     assert fits in batch_sizes and set(batch_sizes) <= {1, IMAGES, fits, IMAGES % fits, calibrate.HISTOGRAM_BATCH}

@@ -17,6 +17,7 @@ from shared.data.samples import COMPUTED, LARGEST
 from shared.measure import predictions
 from tests.images import declared, models
 from tests.images.peak_memory import measure_peak
+from tests.images.sample_folders import save_samples
 from tests.images.torch import stages
 
 CHANNELS = 65536  # of the wide convolution: 16 MB a sample, made by 1 MB of weights
@@ -31,10 +32,7 @@ quantize.run(Path(model), Path(calibration), scratch, **json.loads(options))
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    folder = tmp_path / "calibration"
-    folder.mkdir()
-    np.save(folder / "input_0.npy", models.images(100))
-    return folder
+    return save_samples(tmp_path / "calibration", models.images(100))
 
 
 def options() -> dict[str, object]:
@@ -51,12 +49,12 @@ def test_much_that_is_computed_of_little_fits(data: Path, tmp_path: Path):
 
 
 def test_what_is_computed_of_a_sample_is_known_from_the_operators(data: Path, tmp_path: Path):
-    convert.run(models.wide(tmp_path / "model", 1024), variant := made(tmp_path / "torch.fp32"))
+    convert.run(models.wide(tmp_path / "model", 1024), variant := make_folder(tmp_path / "torch.fp32"))
     exact = 4 * (2 * 1024 * 64 + 1024)
     assert exact <= computed_bytes.per_sample(variant, data) < 1.1 * exact
 
 
-def made(folder: Path) -> Path:
+def make_folder(folder: Path) -> Path:
     folder.mkdir()
     return folder
 
@@ -96,8 +94,7 @@ def test_where_all_fits_a_batch_is_a_hundred(data: Path, out: Path, tmp_path: Pa
 def test_every_form_is_answered_in_a_batch_that_fits(
     form: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    model, variant = models.convolutional(tmp_path / "model"), made(tmp_path / "torch.a")
+    model, variant = models.convolutional(tmp_path / "model"), make_folder(tmp_path / "torch.a")
     if form == "script":
         convert.run(model, variant)
     else:
@@ -105,7 +102,7 @@ def test_every_form_is_answered_in_a_batch_that_fits(
     each = computed_bytes.per_sample(variant, data)
     assert each > 0
     monkeypatch.setattr("shared.data.samples.COMPUTED", 40 * each / LARGEST)
-    declared.call("torch", "predict", variant, data, out := made(tmp_path / "out"), batch_size=250)
+    declared.call("torch", "predict", variant, data, out := make_folder(tmp_path / "out"), batch_size=250)
     batch = predictions.batch_size(out)
     assert batch is not None
     assert batch.samples == pytest.approx(40, abs=1)
