@@ -152,7 +152,7 @@ class Driver:
 Edit = Callable[[dict[str, Any]], object]
 
 
-def here_alone() -> dict[str, Any]:
+def experiment_for_this_cpu() -> dict[str, Any]:
     """The default experiment with its recipes written out, and without other CPUs."""
     content: dict[str, Any] = yaml.safe_load(DEFAULT.read_text())
     left = {key: value for key, value in content.items() if key not in ("other_cpus", "recommended")}
@@ -164,7 +164,7 @@ def experiment(tmp_path: Path) -> Callable[[Edit], str]:
     """Write the default experiment, on this CPU alone, with a change; gives the file's name for --experiment."""
 
     def write(edit: Edit) -> str:
-        content = here_alone()
+        content = experiment_for_this_cpu()
         edit(content)
         path = tmp_path / "experiment.yaml"
         path.write_text(yaml.safe_dump(content, sort_keys=False))
@@ -223,7 +223,7 @@ def read_until(process: "subprocess.Popen[str]", beginning: str) -> str:
     pytest.fail(f"the driver ended before '{beginning}': {seen}{process.stderr.read() if process.stderr else ''}")
 
 
-def end(process: "subprocess.Popen[str]") -> Done:
+def wait_for_end(process: "subprocess.Popen[str]") -> Done:
     stdout, stderr = process.communicate()
     return Done(process.returncode, stdout, stderr)
 
