@@ -48,23 +48,25 @@ def compute_accuracy(outputs: Array, labels: Array) -> float:
     return float((numerics.top_classes(outputs) == labels).mean())
 
 
-def find_defect(about: About, outputs: Array, labels: Array | None) -> str:
-    """Return why these outputs are broken, "" where they are not."""
-    if about.task == "classification" and labels is not None:
-        if not is_at_chance(outputs, labels):
-            return ""
-        accuracy, classes = compute_accuracy(outputs, labels), count_classes(outputs)
-        return f"answers no better than chance: {accuracy:.2%} with {classes} classes"
+def find_defect(outputs: Array, accuracy: float | None = None) -> str:
+    """Return why these outputs are broken, "" where they are not.
+
+    `accuracy` is that of a classification with labels, 0 to 1. Of all else it is only known whether the answers differ.
+    """
+    if accuracy is not None:
+        classes = count_classes(outputs)
+        at_chance = is_at_chance(accuracy, classes, len(outputs))
+        return f"answers no better than chance: {accuracy:.2%} with {classes} classes" if at_chance else ""
     if len(outputs) > 1 and all((block == outputs[:1]).all() for block in numerics.iterate_blocks(outputs)):
         return "the same answer to every sample"
     return ""
 
 
-def is_at_chance(outputs: Array, labels: Array) -> bool:
-    """Return whether the accuracy is that of guessing: up to three standard errors above 1/classes."""
-    chance = 1 / count_classes(outputs)
-    spread: float = (chance * (1 - chance) / len(outputs)) ** 0.5
-    return compute_accuracy(outputs, labels) <= chance + 3 * spread
+def is_at_chance(accuracy: float, classes: int, samples: int) -> bool:
+    """Return whether the accuracy, 0 to 1, is that of guessing: up to three standard errors above 1/classes."""
+    chance = 1 / classes
+    spread: float = (chance * (1 - chance) / samples) ** 0.5
+    return accuracy <= chance + 3 * spread
 
 
 def count_classes(outputs: Array) -> int:

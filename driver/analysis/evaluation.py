@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from driver.analysis import bootstrap, metric_specs, output_drift, statistics
 from driver.analysis.artifacts import Evidence
 from driver.analysis.bootstrap import Doubles, WeightedMetric
-from driver.analysis.results import Drift, Interval, Metric, Paired
+from driver.analysis.output_drift import ClassOutputs, Outputs
+from driver.analysis.results import Drift, Interval, Metric, OutputDrift, Paired
 from driver.analysis.stage_outputs import select_evaluated_output
 from driver.analysis.tasks import TASK_METRICS
 from driver.analysis.tasks.base import Computation, Flags
@@ -98,29 +99,33 @@ class Answer:
     def logits(self) -> bool | None:
         return self.truth.logits
 
-    def compute_probabilities(self, indices: NDArray[np.int64] | None = None) -> Array:
-        """Of a classification, (samples, classes): of all samples, or of those of these indices. It isn't kept.
-
-        Beside many variants with many classes there would be no memory for it: what is needed again is `confidence`.
-        """
-        outputs = self.outputs if indices is None else self.outputs[indices]
-        return numerics.class_probabilities(outputs, self._are_logits)
+    @cached_property
+    def _plain_outputs(self) -> Outputs:
+        return Outputs(self.outputs)
 
     @cached_property
-    def _likeliest(self) -> tuple[NDArray[np.int64], Array]:
-        probabilities = self.compute_probabilities()
-        same = numerics.count_values(self.outputs) > 1 and not self._are_logits
-        return self.top if same else probabilities.argmax(axis=1), probabilities.max(axis=1)
+    def _class_outputs(self) -> dict[bool, ClassOutputs]:
+        return {}
+
+    def read_as(self, logits: bool) -> ClassOutputs:
+        """The outputs of a classification, taken for logits or for probabilities."""
+        if logits not in self._class_outputs:
+            self._class_outputs[logits] = ClassOutputs(self.outputs, logits)
+        return self._class_outputs[logits]
+
+    def compute_probabilities(self, indices: NDArray[np.int64]) -> Array:
+        """Of a classification, (samples, classes): of the samples of these indices."""
+        return numerics.class_probabilities(self.outputs[indices], self._are_logits)
 
     @property
     def likeliest(self) -> NDArray[np.int64]:
         """(samples,): the class of the highest probability. It is `top`, but where a softmax rounds two to the same."""
-        return self._likeliest[0]
+        return self.read_as(self._are_logits).rows.likeliest
 
     @property
     def confidence(self) -> Array:
         """(samples,): the highest probability."""
-        return self._likeliest[1]
+        return self.read_as(self._are_logits).rows.confidence
 
     @cached_property
     def gives_logits(self) -> bool:
@@ -175,10 +180,14 @@ class Answer:
     def drift_from(self, base: "Answer") -> Drift:
         """How far the outputs are from those of `base`. ValueError where they are of other samples or another shape."""
         if base not in self._drifts:
-            classes = self.truth.spec.has_classes
-            logits = base.gives_logits if classes else None
-            self._drifts[base] = output_drift.compute_drift(base.outputs, self.outputs, classes, logits)
+            self._drifts[base] = self._compute_drift(base)
         return self._drifts[base]
+
+    def _compute_drift(self, base: "Answer") -> Drift:
+        if self.truth.spec.has_classes:
+            logits = base.gives_logits
+            return output_drift.compute_class_drift(base.read_as(logits), self.read_as(logits))
+        return output_drift.compute_value_drift(base._plain_outputs, self._plain_outputs)
 
     @cached_property
     def weighted_metrics(self) -> dict[str, WeightedMetric]:
@@ -215,6 +224,7 @@ class Evaluation:
         self.misfits: dict[str, str] = {}
         self._truths: dict[str, Truth | None] = {}
         self._answers: dict[str, Answer | None] = {}
+        self._reference_outputs: tuple[Outputs, ...] | None = None
 
     def truth(self, artifact: str = "dataset") -> Truth | None:
         """What answers to the samples in `artifact` are evaluated by; None where the samples are not there.
@@ -236,6 +246,13 @@ class Evaluation:
         """The same, None also where there is nothing to evaluate them by."""
         answer = self.answer(variant)
         return answer if answer is not None and answer.truth.can_evaluate else None
+
+    def compare_outputs(self, variant: str) -> tuple[OutputDrift, ...]:
+        """The drift of every output from the reference's, of a model that has several."""
+        if self._reference_outputs is None:
+            self._reference_outputs = tuple(map(Outputs, self.evidence.outputs(self.reference) or ()))
+        own = tuple(map(Outputs, self.evidence.outputs(variant) or ()))
+        return output_drift.compare_all_outputs(self._reference_outputs, own)
 
     def _evaluate(self, variant: str) -> Answer | None:
         artifact = self.evidence.plan.step(f"predictions.{variant}").inputs[1]

@@ -141,4 +141,4 @@ def sound(available: Mapping[str, Path], dataset: Path) -> list[str]:
     about = samples.about(dataset)
     names = [name for name in available if f"predictions.{name}" in available]
     judged = {name: available[f"predictions.{name}"] / predictions.file(about.judged) for name in names}
-    return [name for name in names if not tasks.find_defect(about, samples.mapped(judged[name]), None)]
+    return [name for name in names if not tasks.find_defect(samples.mapped(judged[name]))]

@@ -333,6 +333,17 @@ def test_a_thousand_classes_stay_bearable():
     assert row.metric("top5").value > accuracy_of(row) > 0.5
 
 
+def test_a_single_probability_above_one_is_no_logit():
+    """The reference tells what the outputs are, also for whether a row is at chance: its metrics and status agree."""
+    labels = np.arange(task_makers.SAMPLES) % 2
+    sure = np.where(labels, 0.97, 0.03).astype(np.float32)[:, None]
+    about = {"name": "yes or no", "task": "classification"}
+    volume = TaskVolume(task_makers.Case(about, (sure,), labels, (sure,)), Gates()).whole()
+    volume.variant("torch.x86", sure + np.float32(0.06))
+    row = rows(volume.compare())["torch.x86"]
+    assert (row.status, accuracy_of(row)) == ("ok", 1.0)
+
+
 def test_logits_are_judged_by_their_probabilities():
     """The interval and the pairs see classes; what differs is of what the model gave."""
     probabilities = answers(10)
