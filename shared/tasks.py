@@ -1,7 +1,7 @@
 """What each task asks of a model's outputs, as far as stages must know it: how good they are, and whether they are
 broken.
 
-Outputs are those of the output that the task judges, (samples, ...) float32, as the model gives them: logits stay
+Outputs are those of the output that the task evaluates, (samples, ...) float32, as the model gives them: logits stay
 logits. The methods are in shared/numerics.py.
 """
 
@@ -39,8 +39,8 @@ def score_outputs(about: About, outputs: Array, labels: Array | None, reference:
 
 def describe_score(about: About, labels: Array | None) -> str:
     """Return the name of what `score_outputs` gives, for a sentence."""
-    is_judged = about.task == "reconstruction" or (labels is not None and about.task != "fidelity")
-    return SCORES[about.task] if is_judged else "agreement"
+    has_truth = about.task == "reconstruction" or (labels is not None and about.task != "fidelity")
+    return SCORES[about.task] if has_truth else "agreement"
 
 
 def compute_accuracy(outputs: Array, labels: Array) -> float:
@@ -85,7 +85,7 @@ def match_labels(outputs: Array, labels: Array) -> Array:
     if rows.shape != numerics.flatten_samples(outputs).shape:
         raise CrossquantError(
             f"labels of {labels.shape} and outputs of {outputs.shape}: a sample must have as many labels as the output "
-            "that is judged has values; `judged` in the data's about.json names another output"
+            "that is evaluated has values; `evaluated_output` in the data's about.json names another"
         )
     return rows
 

@@ -58,7 +58,7 @@ class Truth:
     @property
     def can_evaluate(self) -> bool:
         """Is there anything to evaluate answers by?"""
-        return getattr(self, self.spec.judged_by) is not None
+        return getattr(self, self.spec.evaluated_against) is not None
 
     def restrict(self, indices: NDArray[np.int64]) -> "Truth":
         """To the samples of these indices."""
@@ -262,7 +262,7 @@ class Evaluation:
         if reason := find_misfit(truth, select_evaluated_output(outputs, truth.about)):
             self.misfits[variant] = reason
             return None
-        return Answer(truth, outputs[truth.about.judged])
+        return Answer(truth, outputs[truth.about.evaluated_output])
 
 
 def load_truth(evidence: Evidence, reference: str = "", artifact: str = "dataset") -> Truth | None:
@@ -274,9 +274,9 @@ def load_truth(evidence: Evidence, reference: str = "", artifact: str = "dataset
     if labels is None and (about.labels is not None or evidence.problem(evidence.labelled_by(artifact))):
         return None  # they are missing, out of date or unusable: another task's metrics would be shown instead
     outputs = evidence.outputs(reference) if reference else None
-    if labels is None and TASKS[about.task].judged_by == "labels":
+    if labels is None and TASKS[about.task].evaluated_against == "labels":
         about = replace(about, task=UNLABELLED)
-    inputs = samples.mapped(samples.inputs(folder)[0]) if TASKS[about.task].judged_by == "inputs" else None
+    inputs = samples.mapped(samples.inputs(folder)[0]) if TASKS[about.task].evaluated_against == "inputs" else None
     alone = Truth(about, labels, inputs)
     answered = None if outputs is None else select_evaluated_output(outputs, about)
     return alone if find_misfit(alone, answered) else replace(alone, reference=answered)
@@ -285,7 +285,7 @@ def load_truth(evidence: Evidence, reference: str = "", artifact: str = "dataset
 def find_misfit(truth: Truth, outputs: Array | None) -> str:
     """Why the evaluated output of a variant can't be compared with the reference's, or else with the labels."""
     if outputs is None:
-        return f"its predictions have no output {truth.about.judged}, which is judged"
+        return f"its predictions have no output {truth.about.evaluated_output}, which is evaluated"
     if truth.reference is not None:
         same = truth.reference.shape == outputs.shape
         return "" if same else f"it answers {outputs.shape[1:]} a sample, the reference {truth.reference.shape[1:]}"
@@ -298,12 +298,12 @@ def find_misfit(truth: Truth, outputs: Array | None) -> str:
 
 def compute_metrics(answer: Answer, base: Answer | None) -> tuple[Metric, ...]:
     """All metrics of the task, the headline first, each against `base`."""
-    baseline = None if answer.truth.spec.judged_by == "reference" else base  # it is compared with it already
+    baseline = None if answer.truth.spec.evaluated_against == "reference" else base  # it is compared with it already
     return tuple(compute_metric(name, answer, baseline) for name in answer.computations)
 
 
 def compute_headline(answer: Answer, base: Answer | None = None) -> Metric:
-    """The metric that a variant is judged by, against `base`."""
+    """The metric that decides about a variant, against `base`."""
     return compute_metric(next(iter(answer.computations)), answer, base)
 
 

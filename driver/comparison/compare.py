@@ -54,7 +54,7 @@ def compare(evaluation: Evaluation, experiment: Experiment) -> Comparison:
         schema=SCHEMA,
         experiment=experiment.name,
         reference=experiment.reference,
-        dataset=evidence.dataset() | {"task": about.task} | ({"judged": about.judged} if about.judged else {}),
+        dataset=evidence.dataset() | {"task": about.task} | describe_output(about),
         variants=tuple(rows),
         host=described,
         versions=evidence.versions(),
@@ -69,6 +69,11 @@ def compare(evaluation: Evaluation, experiment: Experiment) -> Comparison:
         evidence=evidence.fingerprint(experiment),
     )
     return shown(comparison, sys.maxsize)  # what is read is safe to show already; so is then whatever is made of it
+
+
+def describe_output(about: About) -> dict[str, int]:
+    """Which output is evaluated, where that is not the first."""
+    return {"evaluated_output": about.evaluated_output} if about.evaluated_output else {}
 
 
 def build_row(evaluation: Evaluation, step: Step) -> Variant:

@@ -92,6 +92,6 @@ def data(path: Path, source: Path, second: str, task: str, count: int, seed: int
     labels = {"classification": classes.argmax(axis=1), "regression": values}
     if task in labels:
         np.save(path / "labels.npy", labels[task])
-    about = {"task": task, "dtypes": ["float32", second], "judged": int(task == "regression")}
+    about = {"task": task, "dtypes": ["float32", second], "evaluated_output": int(task == "regression")}
     (path / "about.json").write_text(json.dumps(about))
     return path
