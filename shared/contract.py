@@ -4,6 +4,7 @@ import dataclasses
 import json
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ PLAN_SCHEMA: Final = 2  # of `plan.json`, and with it of what an experiment's fo
 MANIFEST_SCHEMA: Final = 1  # of `artifact.json`
 DEEPEST: Final = 50  # lists and mappings in one another: no file of ours has half as many
 LARGEST_INTEGER: Final = 1 << 63
+PLAIN: Final = frozenset({str, float, bool})  # types of which each value is good
 SHOWN: Final = 200  # characters of a wrong value in an error
 Status = Literal["ok", "unsupported", "failed", "skipped"]
 T = TypeVar("T")
@@ -195,6 +197,11 @@ def decode_known(kind: type[T], data: Any) -> T:
 
 def decode(kind: Any, data: Any, path: tuple[str, ...] = ()) -> Any:
     """`data` as `kind`, checked all the way down. FieldError says where `data` is not what `kind` asks for."""
+    plain = type(data) is kind and kind in PLAIN  # as nearly all that a manifest holds is: it needs no closer look
+    return data if plain else _decode_other(kind, data, path)
+
+
+def _decode_other(kind: Any, data: Any, path: tuple[str, ...]) -> Any:
     if dataclasses.is_dataclass(kind):
         return _decode_fields(kind, data, path)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
@@ -260,10 +267,11 @@ def _decode_union(kinds: tuple[Any, ...], data: Any, path: tuple[str, ...]) -> A
     return _checked(False, data, path, " or ".join(_name(kind) for kind in kinds))
 
 
-def tagged_kinds(kinds: tuple[Any, ...]) -> dict[str, Any]:
+@cache
+def tagged_kinds(kinds: tuple[Any, ...]) -> Mapping[str, Any]:
     """The dataclasses in a union by the one literal of their field `kind`; empty if one of them has no such field."""
-    classes = [kind for kind in kinds if dataclasses.is_dataclass(kind)]
-    tags = [typing.get_args(typing.get_type_hints(kind).get("kind")) for kind in classes]
+    classes: list[Any] = [kind for kind in kinds if dataclasses.is_dataclass(kind)]
+    tags = [typing.get_args(_hints(kind).get("kind")) for kind in classes]
     return {tag[0]: kind for tag, kind in zip(tags, classes, strict=True)} if all(len(tag) == 1 for tag in tags) else {}
 
 

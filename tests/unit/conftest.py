@@ -3,14 +3,22 @@
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
 import pytest
 
+from driver.plan import schedule
+from shared.artifacts import store
+from shared.artifacts.code_hash import CodeHasher
+from shared.contract import Step
+
+CHECKOUT, TREE_HASH = store.ROOT, store.tree_hash
 _drawn: dict[bytes, str] = {}
+_trees: dict[tuple[str, ...], str] = {}
 
 
 @pytest.fixture(autouse=True)
@@ -26,20 +34,68 @@ def own_volumes(volumes: Path) -> None:
     """Also for a test that doesn't ask for the folder."""
 
 
-@pytest.fixture
-def draw_anew() -> None:
-    """For a test of the drawing itself: nothing that another one has drawn is used again."""
+class OwnCode(CodeHasher):
+    """The hashes of the checkout's own code, which no test edits: each is computed once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hashes: dict[tuple[object, ...], str] = {}
+
+    def of_step(self, step: Step) -> str:
+        key = (step.image, step.entry, *sorted(step.modules.items()))
+        if key not in self.hashes:
+            self.hashes[key] = super().of_step(step)
+        return self.hashes[key]
+
+
+OWN_CODE = OwnCode()
 
 
 @pytest.fixture(autouse=True)
-def draw_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is drawn of the same data is drawn once: hundreds of pages have the same plots and thumbnails."""
-    if "draw_anew" in request.fixturenames:
-        return
-    for name, function in (("plots.drawing", "draw"), ("page.thumbnails", "uri")):
-        module = sys.modules.get(f"driver.report.{name}")
-        if module is not None:  # importing Matplotlib takes a second
-            monkeypatch.setattr(module, function, remember(getattr(module, function)))
+def hash_own_code_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of tests make a plan or a fingerprint. A test that edits code does so in a checkout of its own."""
+
+    def hash_tree(*folders: str) -> str:
+        if store.ROOT != CHECKOUT:
+            return TREE_HASH(*folders)
+        if folders not in _trees:
+            _trees[folders] = TREE_HASH(*folders)
+        return _trees[folders]
+
+    monkeypatch.setattr(store, "tree_hash", hash_tree)
+    monkeypatch.setattr(schedule, "CodeHasher", lambda: OWN_CODE if store.ROOT == CHECKOUT else CodeHasher())
+
+
+@pytest.fixture
+def without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test that asks for none: of the tables of a page, or of when a comparison is made and where it is written.
+    Drawing takes most of the time of a page.
+    """
+    monkeypatch.setattr("driver.report.plots.drawing.draw", lambda name, *_: f'<svg data-plot="{name}"></svg>')
+
+
+@pytest.fixture(autouse=True, scope="module")
+def draw_once() -> Iterator[None]:
+    """What is drawn of the same data is drawn once: hundreds of pages have the same plots and thumbnails. Some are
+    made by fixtures of a whole module.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for module, function in find_drawing():
+            patch.setattr(module, function, remember(getattr(module, function)))
+        yield
+
+
+def find_drawing() -> list[tuple[ModuleType, str]]:
+    """The functions that draw, of the modules that somebody has imported: importing Matplotlib takes a second."""
+    names = (("driver.report.plots.drawing", "draw"), ("driver.report.page.thumbnails", "uri"))
+    return [(sys.modules[name], function) for name, function in names if name in sys.modules]
+
+
+@pytest.fixture
+def draw_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test of the drawing itself: nothing that another one has drawn is used again."""
+    for module, function in find_drawing():
+        monkeypatch.setattr(module, function, getattr(module, function).__wrapped__)
 
 
 def remember(draw: Callable[..., str]) -> Callable[..., str]:

@@ -1,6 +1,7 @@
 """Volumes written by hand: artifacts and failures as the stages would leave them, with numbers of the test's."""
 
 import json
+import os
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -131,7 +132,7 @@ def make_plan(chosen: Experiment, stages: Catalog) -> Plan:
 
 
 _plans: dict[bytes, bytes] = {}
-_whole_volumes: dict[bytes, dict[Path, bytes]] = {}  # of each volume of `whole` its files: publishing takes 0.1 s
+_whole_volumes: dict[bytes, dict[str, bytes]] = {}  # of each volume of `whole` its files: publishing takes 0.1 s
 
 
 class Volume:
@@ -253,11 +254,8 @@ class Volume:
         if key not in _whole_volumes:
             self._publish_whole(sample)
             files = (path for path in store.volumes().rglob("*") if path.is_file())
-            _whole_volumes[key] = {path.relative_to(store.volumes()): path.read_bytes() for path in files}
-        for place, written in _whole_volumes[key].items():
-            path = store.volumes() / place
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(written)
+            _whole_volumes[key] = {str(path.relative_to(store.volumes())): path.read_bytes() for path in files}
+        write_files(str(store.volumes()), _whole_volumes[key])
         self.freshness.forget()
         return self
 
@@ -271,6 +269,15 @@ class Volume:
             self.latency(image, *names)
             self.startup(image, *names)
         return self
+
+
+def write_files(folder: str, files: Mapping[str, bytes]) -> None:
+    """Hundreds of tests write hundreds of files: without pathlib it takes half of the time."""
+    for place in sorted({os.path.dirname(name) for name in files}):  # noqa: PTH120
+        os.makedirs(f"{folder}/{place}", exist_ok=True)  # noqa: PTH103
+    for name, content in files.items():
+        with open(f"{folder}/{name}", "wb", buffering=0) as file:  # noqa: PTH123
+            file.write(content)
 
 
 def versions(step: Step) -> dict[str, str]:

@@ -19,7 +19,7 @@ from driver.host import facts
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
 
-pytestmark = pytest.mark.usefixtures("volumes")
+pytestmark = pytest.mark.usefixtures("volumes", "without_plots")
 MACHINE = {"cpu": "Some CPU", "int8_instructions": ["avx2"], "cores": 2}
 
 

@@ -183,6 +183,7 @@ def test_classes_that_lose_significantly_are_marked(default):
     assert rows["onnx.fp32"][6] == "0.0"
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_of_many_classes_those_that_differ_most_are_shown():
     comparison = comparisons.comparison()
     base, other = comparison.variants[0], comparison.variants[3]
@@ -241,6 +242,7 @@ def test_a_changed_image_without_its_picture_is_told_all_the_same():
     assert "image 37: automobile, was bird, now deer" in section(text, "changed")
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_classes_without_names_are_numbers():
     nameless = {key: value for key, value in comparisons.FULL.items() if key != "classes"}
     assert "image 37: 1, was 2, now 4" in made(comparisons.comparison(dataset=nameless))
@@ -392,6 +394,7 @@ def test_a_gate_on_a_share_is_in_percent():
     assert (gate_format.gate_value(gate), gate_format.gate_limit(gate)) == ("0.00 %", "≤ 0.01 %")
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_the_confusion_has_labels_in_rows_and_answers_in_columns():
     comparison = comparisons.comparison()
     first = replace(comparison.variants[0], confusion=((7, 2), (1, 9)))
@@ -402,6 +405,7 @@ def test_the_confusion_has_labels_in_rows_and_answers_in_columns():
     assert cells(text)[-3:] == [["label", *names], [names[0], "7", "2"], [names[1], "1", "9"]]
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_a_confusion_of_many_classes_is_left_to_the_json():
     comparison = comparisons.comparison()
     many = replace(comparison.variants[0], confusion=((0,) * 25,) * 25)
@@ -442,6 +446,7 @@ def test_remarks_stand_right_below_their_row(whole):
     assert shown[place["onnx.fp32"] + 1][0] == "torch.fp32"
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_a_row_without_figures_has_its_remarks_too():
     comparison = comparisons.comparison()
     refused = replace(comparison.variants[-1], warnings=(CannotRun("haswell", "<no>"),))
@@ -520,6 +525,7 @@ def test_other_cpus_say_in_words_what_loses(whole):
     assert "torch.x86 can't run on haswell: needs AVX512" in text
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_refusals_alone_are_told():
     comparison = comparisons.comparison()
     only = (replace(comparison.variants[3], warnings=(CannotRun("other CPUs", "no QEMU"),)),)
@@ -573,6 +579,7 @@ def test_many_explained_variants_are_folded():
     assert section(text, "layers").count("<summary>Layers of ") == len(sensitivities)
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_an_explained_variant_without_layers_says_so():
     comparison = thorough.comparison()
     sensitivity = replace(thorough.explained()["onnx.u8s8"], layers=())

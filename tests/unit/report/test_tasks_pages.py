@@ -205,6 +205,7 @@ def test_pixels_of_any_range(values, pixels):
     assert thumbnails.in_bytes(image).ravel().tolist() == pixels
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_many_classes_have_pairs_in_the_place_of_a_table():
     comparison = comparisons.comparison()
     first = replace(comparison.variants[0], confused=(Confused(3, 5, 41), Confused(5, 3, 38)))
@@ -214,6 +215,7 @@ def test_many_classes_have_pairs_in_the_place_of_a_table():
     assert ["cat", "dog", "41"] in cells(section(text, "classes"))
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_top_five_stands_beside_the_accuracy():
     volume = Volume(default_experiment()).whole()
     comparison = compare.compare(evaluate(volume), volume.experiment)
