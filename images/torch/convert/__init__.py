@@ -96,9 +96,7 @@ def to_module(variant: Path) -> torch.fx.GraphModule:
 
 
 def check_answers(module: torch.fx.GraphModule, variant: Path) -> None:
-    """Compare the module's answers with those that the stage `fold_batchnorm` left beside the file, if
-    there are any.
-    """
+    """Compare the module's answers with those that the stage `fold_batchnorm` left beside the file, if any are."""
     example = examples.read(variant)
     if example is None:
         return
@@ -145,14 +143,14 @@ def example_batches(variant: Path) -> tuple[Tensors, Tensors]:
     if example is None:
         kinds = [item.type.tensor_type for item in onnx.load(variant / "model.onnx").graph.input]
         fixed = fixed_batch_size(variant)
-        counts = (fixed, fixed) if fixed else (examples.FIRST, examples.SECOND)
+        counts = (fixed, fixed) if fixed else examples.SIZES
         shapes = [[dim.dim_value or DEFAULT_SIZE for dim in kind.shape.dim[1:]] for kind in kinds]
         first, second = (
             tuple(zero_tensor([count, *shape], kind.elem_type) for kind, shape in zip(kinds, shapes, strict=True))
             for count in counts
         )
         return first, second
-    first, second = (tuple(torch.from_numpy(array.copy()) for array in inputs) for inputs, _ in example.batches())
+    first, second, *_ = (tuple(torch.from_numpy(array.copy()) for array in inputs) for inputs, _ in example.batches())
     return first, second
 
 

@@ -16,6 +16,7 @@ from keras import layers
 
 from images.keras import load
 from images.keras.model import runtime as callable_model
+from images.keras.model import sizes
 from shared.errors import CrossquantError
 from tests.images.keras import keras_models as models
 
@@ -91,6 +92,18 @@ def test_any_size_of_images_and_more_classes_than_needed_fit(source: Path, datas
     keras.Model(inputs, layers.Dense(11)(layers.GlobalAveragePooling2D()(inputs))).save(source / "model.keras")
     load.run(source, dataset, out, trust=False)
     assert (out / "model.keras").exists()
+
+
+def test_a_model_that_is_traced_for_known_sizes_alone_gets_those_of_the_data(source: Path, dataset: Path, out: Path):
+    built = models.upsampled()
+    built.save(source / "model.keras")
+    load.run(source, dataset, out, trust=False)
+    opened = callable_model.open_model(out)
+    assert opened.inputs[0].shape == (None, *models.SHAPE)
+    assert json.loads((out / load.NOTES).read_text()) == [sizes.FIXED.format("8 x 8 x 3")]
+    images = models.images(3)
+    predict = callable_model.trace_model(opened).as_callable()
+    np.testing.assert_allclose(predict((images,))[0], built(images), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("names", [[], ["model.txt"], ["one.keras", "two.h5"]], ids=["none", "text", "two"])
