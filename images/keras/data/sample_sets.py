@@ -33,11 +33,13 @@ SampleSets = dict[str, SampleSet]  # TRAIN and TEST, or one of any name, which i
 
 @dataclass(frozen=True)
 class ReaderOptions:
-    """What the experiment says to readers: columns of a table, and the name of the Python file."""
+    """What the experiment says to readers: columns and form of a table, and the name of the Python file."""
 
     labels: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
     script: str = ""
+    header: bool = True
+    encoding: str = "utf-8"
 
 
 def printable_name(text: object) -> str:

@@ -125,6 +125,17 @@ def test_texts_are_classes_in_alphabetical_order_kept_verbatim(user: User):
     assert read_about(out)["classes"] == ["<b>dog</b>", "cat\nfish", "Äpfel & co"]
 
 
+@pytest.mark.parametrize(
+    ("labels", "offset", "kept"),
+    [([1, 2, 3, 4] * 5, 1, [0, 1, 2, 3]), ([-1, 1] * 10, 0, [0, 1]), ([-2, -1, 0] * 7, -2, [0, 1, 2])],
+    ids=["from 1", "of a hinge loss", "from -2"],
+)
+def test_labels_that_do_not_count_from_0(user: User, labels: list[int], offset: int, kept: list[int]):
+    user.npz(x=np.random.default_rng(0).normal(size=(len(labels), 3)), y=np.array(labels))
+    out = user.run("npz", label_offset=offset)
+    assert np.unique(np.load(out / "y_train.npy")).tolist() == kept
+
+
 def test_an_autoencoder_may_be_calibrated_on_samples_without_labels(user: User):
     user.npz(x_train=rows(20), x_test=rows(20) + 500, y_test=np.arange(20) % 2)
     out = user.run("npz", task="reconstruction")
