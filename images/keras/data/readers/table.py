@@ -28,8 +28,7 @@ from images.keras.data.sample_sets import (
 )
 from shared.data.samples import Array
 from shared.errors import CrossquantError
-from shared.quantization import layer_names
-from shared.text import first_line
+from shared.text import first_line, suggest_names
 
 TEXT, PARQUET = (".csv", ".tsv"), (".parquet",)
 BATCH = 4096  # rows
@@ -157,7 +156,7 @@ def check_columns(table: Table, columns: list[str]) -> None:
     """CrossquantError for the first of `columns` that is not among the table's."""
     for name in columns:
         if name not in table.names:
-            hint = printable_name(layer_names.suggest_names(name, table.names))
+            hint = printable_name(suggest_names(name, table.names))
             raise CrossquantError(f"{printable_name(table.path.name)} has no column '{printable_name(name)}': {hint}")
 
 
