@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from benchmarks import memory
+from benchmarks import memory, small
 from driver.engines import venv
 from driver.host import facts
 from shared.artifacts import store
@@ -199,20 +199,8 @@ def write(setting: Setting) -> None:
 def run(setting: Setting) -> list[str]:
     """All there is to do; what failed of it. CrossquantError where the driver doesn't get to its end."""
     for targets in ([], [f"explain.{variant}" for variant in EXPLAINED.values()]):
-        command = [sys.executable, "-m", "driver", "run", *targets, "--engine", setting.engine]
-        environment = {**os.environ, "CROSSQUANT_VOLUMES": str(setting.volumes)}
-        done = subprocess.run(
-            [*command, "--experiment", str(setting.file)],
-            check=False,
-            env=environment,
-            cwd=store.ROOT,
-            capture_output=True,
-            text=True,
-        )
-        print(done.stdout, file=sys.stderr)
-        if done.returncode not in ENDS:
-            last = (done.stderr or done.stdout).strip().splitlines()[-1:]
-            raise CrossquantError(f"the run of {setting.model.name} ends with {done.returncode}: {''.join(last)}")
+        options = ("--engine", setting.engine, "--experiment", str(setting.file))
+        print(small.drive(setting.volumes, "run", *targets, *options, exit_codes=ENDS), file=sys.stderr)
     failures = [read(Failure, path) for path in sorted(setting.folder.glob("*/failures/*.json"))]
     return [f"{setting.model.name}: {failure.name} {failure.status}: {failure.reason}" for failure in failures]
 

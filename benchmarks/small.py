@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -93,7 +93,7 @@ def archive(arrays: Mapping[str, NDArray[np.uint8]], path: Path) -> None:
             tar.addfile(about, io.BytesIO(part.tobytes()))
 
 
-def drive(volumes: Path, *arguments: str, highest_exit_code: int = 1) -> str:
+def drive(volumes: Path, *arguments: str, exit_codes: Collection[int] = (0, 1)) -> str:
     """What the driver prints on this volume. CrossquantError where it fails; a gate that doesn't hold is none."""
     done = subprocess.run(
         [sys.executable, "-m", "driver", *arguments],
@@ -103,9 +103,10 @@ def drive(volumes: Path, *arguments: str, highest_exit_code: int = 1) -> str:
         text=True,
         check=False,
     )
-    if done.returncode > highest_exit_code:
+    if done.returncode not in exit_codes:
         lines = (done.stderr or done.stdout).strip().splitlines() or ["no word"]
-        raise CrossquantError(f"`driver {arguments[0]}` ended with {done.returncode}: {lines[-1]}")
+        last = next((line for line in lines if "failed" in line), lines[-1])
+        raise CrossquantError(f"`driver {arguments[0]}` ended with {done.returncode}: {last}")
     return done.stdout
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from benchmarks import small
 from driver.catalog import declarations
 from driver.engines import venv
 from driver.experiment import loader
@@ -179,21 +180,8 @@ def measure(setting: Setting) -> int:
 
 def run(setting: Setting, targets: Sequence[str]) -> str:
     """What the driver prints. CrossquantError where it fails."""
-    command = [sys.executable, "-m", "driver", "run", *targets, "--engine", setting.engine]
-    environment = {**os.environ, "CROSSQUANT_VOLUMES": str(setting.volumes)}
-    done = subprocess.run(
-        [*command, "--experiment", str(setting.file)],
-        check=False,
-        env=environment,
-        cwd=store.ROOT,
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        last = (done.stderr + done.stdout).strip().splitlines()
-        failed = [line for line in last if "failed" in line] or last[-1:]
-        raise CrossquantError(f"the run ends with {done.returncode}: {failed[0] if failed else 'without a word'}")
-    return done.stdout
+    options = ("--engine", setting.engine, "--experiment", str(setting.file))
+    return small.drive(setting.volumes, "run", *targets, *options, exit_codes=(0,))
 
 
 def manifests(setting: Setting) -> Iterator[tuple[str, Manifest]]:

@@ -3,10 +3,9 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -68,6 +67,37 @@ class Done:
         return re.findall(r"^(\S+) +(?:ok|unsupported|failed) +[0-9.]+ s\b", self.stdout, re.MULTILINE)
 
 
+PROCESSES: list["subprocess.Popen[str]"] = []
+"""All that the present test has started by `start_process`."""
+PATIENCE = 30  # seconds for a driver to stop its stages and containers
+
+
+def start_process(
+    command: Sequence[str], environment: Mapping[str, str], cwd: Path = ROOT, **options: Any
+) -> "subprocess.Popen[str]":
+    """Start a command, with pipes, that does not outlive the test, whether the test waits for it or fails before."""
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    PROCESSES.append(subprocess.Popen(command, cwd=cwd, env=environment, text=True, **options))
+    return PROCESSES[-1]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown() -> None:
+    """A hook, not a fixture: it is called after a fixture of any scope that failed, too."""
+    while PROCESSES:
+        stop_process(PROCESSES.pop())
+
+
+def stop_process(process: "subprocess.Popen[str]") -> None:
+    with process:  # closes the pipes, which nobody may have read
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.communicate(timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
 class Driver:
     """`python -m driver` on a volume of its own."""
 
@@ -93,14 +123,7 @@ class Driver:
         return self.start_command("run", "--sample", "--engine", self.engine, *arguments, **environment)
 
     def start_command(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            self.command(*arguments),
-            cwd=ROOT,
-            env=self.environment | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return start_process(self.command(*arguments), self.environment | environment)
 
     @staticmethod
     def command(*arguments: str) -> list[str]:
@@ -129,7 +152,7 @@ class Driver:
 Edit = Callable[[dict[str, Any]], object]
 
 
-def here_alone() -> dict[str, Any]:
+def experiment_for_this_cpu() -> dict[str, Any]:
     """The default experiment with its recipes written out, and without other CPUs."""
     content: dict[str, Any] = yaml.safe_load(DEFAULT.read_text())
     left = {key: value for key, value in content.items() if key not in ("other_cpus", "recommended")}
@@ -141,7 +164,7 @@ def experiment(tmp_path: Path) -> Callable[[Edit], str]:
     """Write the default experiment, on this CPU alone, with a change; gives the file's name for --experiment."""
 
     def write(edit: Edit) -> str:
-        content = here_alone()
+        content = experiment_for_this_cpu()
         edit(content)
         path = tmp_path / "experiment.yaml"
         path.write_text(yaml.safe_dump(content, sort_keys=False))
@@ -200,25 +223,9 @@ def read_until(process: "subprocess.Popen[str]", beginning: str) -> str:
     pytest.fail(f"the driver ended before '{beginning}': {seen}{process.stderr.read() if process.stderr else ''}")
 
 
-def end(process: "subprocess.Popen[str]") -> Done:
+def wait_for_end(process: "subprocess.Popen[str]") -> Done:
     stdout, stderr = process.communicate()
     return Done(process.returncode, stdout, stderr)
-
-
-@pytest.fixture
-def started(driver: Driver) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
-    """Start drivers that do not outlive the test."""
-    processes: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: str, **environment: str) -> "subprocess.Popen[str]":
-        processes.append(driver.start(*arguments, **environment))
-        return processes[-1]
-
-    yield start
-    for process in processes:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            process.communicate()
 
 
 def containers(of: Driver) -> list[Any]:

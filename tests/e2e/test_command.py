@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import start_process
 
 from driver.cli import main as command_line
 from shared.artifacts.store import ROOT
@@ -57,15 +58,8 @@ def start(checkout: Path, tmp_path: Path) -> Callable[..., "subprocess.Popen[str
         (tmp_path / f"{name}.py").write_text("raise SystemExit('a module of the working directory was imported')")
 
     def call(*arguments: str, script: Path = checkout / "crossquant", **environment: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [str(script), *arguments],
-            cwd=tmp_path,
-            env=os.environ | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        command = [str(script), *arguments]
+        return start_process(command, os.environ | environment, tmp_path, start_new_session=True)
 
     return call
 

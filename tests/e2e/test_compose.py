@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 from composing import Compose
-from conftest import DEFAULT, LOSING, Done, here_alone
+from conftest import DEFAULT, LOSING, Done, experiment_for_this_cpu
 
 pytestmark = pytest.mark.docker
 
@@ -105,7 +105,7 @@ def test_one_framework_s_stage_alone(compose: Compose, up: Done) -> None:
 
 def test_a_failing_gate_is_the_exit_code_of_up(compose: Compose, up: Done) -> None:
     assert up.exit_code == 0
-    content = here_alone()
+    content = experiment_for_this_cpu()
     content["name"], content["recipes"] = "strict", {}
     content["latency"] = {"passes": 1, "rounds": 1}
     content["gates"]["float"]["accuracy"]["min"] = 0.999

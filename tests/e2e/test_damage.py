@@ -30,7 +30,7 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
 
 
-def copied(finished: Finished, tmp_path: Path) -> Driver:
+def copy_run(finished: Finished, tmp_path: Path) -> Driver:
     """A driver on a copy of the finished run's volume."""
     shutil.copytree(finished.driver.volumes, tmp_path / "volumes")
     return Driver(tmp_path / "volumes", finished.driver.engine)
@@ -59,7 +59,7 @@ DAMAGES: tuple[tuple[str, Damage], ...] = (
 def test_a_damaged_comparison_is_reported_and_made_anew(
     finish: Finish, tmp_path: Path, engine: str, command: list[str]
 ) -> None:
-    driver, arguments = copied(finish(engine), tmp_path), command
+    driver, arguments = copy_run(finish(engine), tmp_path), command
     folder, first = comparison_of(driver), driver(*arguments)
     whole = contents(folder)
     for name, damage in DAMAGES:
@@ -108,7 +108,7 @@ def test_diff_refuses_altered_evidence(finish: Finish, tmp_path: Path, file: str
 
 
 def test_two_reports_and_a_run_at_once(finish: Finish, tmp_path: Path) -> None:
-    driver = copied(finish("venv"), tmp_path)
+    driver = copy_run(finish("venv"), tmp_path)
     flip(comparison_of(driver) / "comparison.json")
     reports = [driver.start_command("report") for _ in range(2)]
     run = driver.start()
@@ -123,7 +123,7 @@ def test_two_reports_and_a_run_at_once(finish: Finish, tmp_path: Path) -> None:
 
 
 def test_an_input_that_is_damaged_on_the_volume_is_fetched_again(finish: Finish, tmp_path: Path) -> None:
-    driver = copied(finish("venv"), tmp_path)
+    driver = copy_run(finish("venv"), tmp_path)
     (model,) = (driver.volumes / "inputs" / "models" / "resnet8-cifar10").glob("*.keras")
     whole = model.read_bytes()
     flip(model)

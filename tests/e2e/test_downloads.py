@@ -1,15 +1,14 @@
 """A model and data from an address that answers wrongly at first: the next run gets them again."""
 
 import io
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import Driver, Edit
+from download_server import Server, serve
 
 from shared.artifacts.store import ROOT
 
@@ -17,45 +16,11 @@ MODEL = (ROOT / "driver" / "models" / "resnet8-cifar10.keras").read_bytes()
 PAGE = b"<!DOCTYPE html><html><title>Log in to this network</title></html>"
 
 
-class Server:
-    """Serves `content` at every path of this host, and doesn't say how long it is; None: no answer."""
-
-    def __init__(self) -> None:
-        self.content: bytes | None = None
-        self.asked = 0
-        self.address = ""
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    manner = Server()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            manner.asked += 1
-            if manner.content is None:
-                self.send_error(503)
-                return
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(manner.content)
-
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        manner.address = f"http://127.0.0.1:{http.server_port}"
-        yield manner
-        http.shutdown()
-        thread.join()
-
-
-@pytest.fixture(autouse=True)
-def directly(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.setenv(name, "127.0.0.1")
+@pytest.fixture(autouse=True)  # before a driver gets its environment
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """It doesn't say how long the content is, so that a short answer looks whole."""
+    with serve(Server(length=False, ranges=False), monkeypatch) as server:
+        yield server
 
 
 @pytest.fixture
@@ -80,24 +45,25 @@ def test_a_model_that_was_cut_short(driver: Driver, server: Server, from_address
     assert done.exit_code == 3
     promise = "which no sha256 vouches for: the next run downloads it again"
     assert promise in done.stdout
-    server.content = None
+    server.status = 503
     done = driver.run("keras.fp32", "--experiment", from_address)
     assert done.exit_code == 3
     assert "HTTP 503: going on with the copy on the volume" in done.stdout
-    server.content = MODEL
+    server.status, server.content = 200, MODEL
     done = driver.run("keras.fp32", "--experiment", from_address)
     assert done.exit_code == 0, done.stdout + done.stderr
     assert f"keras.fp32 could not load what {server.address}/our.keras gave: downloading it again" in done.stdout
-    asked = server.asked
+    requests = len(server.requests)
     done = driver.run("keras.fp32", "--experiment", from_address)
-    assert (done.exit_code, done.made(), server.asked) == (0, [], asked)
+    assert (done.exit_code, done.made(), len(server.requests)) == (0, [], requests)
 
 
-def arrays() -> bytes:
+def make_npz() -> bytes:
     random, content = np.random.default_rng(1), io.BytesIO()
-    both = {"train": 60, "test": 40}
-    members = {f"x_{split}": random.integers(0, 256, (count, 32, 32, 3), np.uint8) for split, count in both.items()}
-    members |= {f"y_{split}": random.integers(0, 10, count) for split, count in both.items()}
+    members = {}
+    for split, count in {"train": 60, "test": 40}.items():
+        members[f"x_{split}"] = random.integers(0, 256, (count, 32, 32, 3), np.uint8)
+        members[f"y_{split}"] = random.integers(0, 10, count)
     np.savez(content, **members)
     return content.getvalue()
 
@@ -108,7 +74,7 @@ def test_data_that_were_cut_short(driver: Driver, server: Server, experiment: Ca
         content["data"] = {"kind": "npz"}
         content["calibration"] = {"images": 0}
 
-    path, whole = experiment(edit), arrays()
+    path, whole = experiment(edit), make_npz()
     for content in (PAGE, whole[: len(whole) // 2]):
         server.content = content
         done = driver("run", "dataset", "--engine", driver.engine, "--experiment", path)

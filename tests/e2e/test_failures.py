@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Driver, Edit, Finish, containers, end, read_until
+from conftest import Driver, Edit, Finish, containers, read_until, wait_for_end
 
 from driver.engines.venv import ensure_environment
 from driver.host import probes
 
 Write = Callable[[Edit], str]
-Start = Callable[..., "subprocess.Popen[str]"]
 SOCKET = "/var/run/docker.sock"
 
 
@@ -31,7 +30,7 @@ def endless(experiment: Write) -> str:
 
 
 @contextmanager
-def mounted(folder: Path, options: str) -> Iterator[None]:
+def mount_disk(folder: Path, options: str) -> Iterator[None]:
     folder.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True)
     try:
@@ -130,7 +129,7 @@ def test_a_damaged_artifact_is_shown_and_made_anew(driver: Driver, file: str, te
 
 @pytest.mark.mounts
 def test_a_full_disk(driver: Driver) -> None:
-    with mounted(driver.volumes, "size=17m"):
+    with mount_disk(driver.volumes, "size=17m"):
         done = driver.run()
         assert done.exit_code == 3
         assert "the disk is full: free some space and run again; what is finished is kept" in done.stdout + done.stderr
@@ -140,7 +139,7 @@ def test_a_full_disk(driver: Driver) -> None:
 
 @pytest.mark.mounts
 def test_a_disk_that_is_full_from_the_start(driver: Driver) -> None:
-    with mounted(driver.volumes, "size=64k"):
+    with mount_disk(driver.volumes, "size=64k"):
         done = driver.run()
         assert done.exit_code == 3
         assert done.stderr == "error: the disk is full: free some space and run again; what is finished is kept\n"
@@ -149,7 +148,7 @@ def test_a_disk_that_is_full_from_the_start(driver: Driver) -> None:
 
 @pytest.mark.mounts
 def test_a_volume_that_is_not_writable(driver: Driver) -> None:
-    with mounted(driver.volumes, "ro"):
+    with mount_disk(driver.volumes, "ro"):
         done = driver.run()
     assert done.exit_code == 2
     folder = driver.volumes / "resnet8-cifar10"
@@ -158,8 +157,8 @@ def test_a_volume_that_is_not_writable(driver: Driver) -> None:
     )
 
 
-def test_two_runs_at_once(driver: Driver, started: Start, endless: str) -> None:
-    read_until(started("latency.keras", "--experiment", endless), "predictions.keras.fp32 ")
+def test_two_runs_at_once(driver: Driver, endless: str) -> None:
+    read_until(driver.start("latency.keras", "--experiment", endless), "predictions.keras.fp32 ")
     done = driver.run("dataset")
     assert done.exit_code == 2
     folder = driver.volumes / "resnet8-cifar10"
@@ -223,11 +222,11 @@ def test_auto_takes_the_other_engine_and_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGTERM])
-def test_stopped_by_hand(driver: Driver, started: Start, endless: str, with_signal: signal.Signals) -> None:
-    process = started("latency.keras", "--experiment", endless)
+def test_stopped_by_hand(driver: Driver, endless: str, with_signal: signal.Signals) -> None:
+    process = driver.start("latency.keras", "--experiment", endless)
     read_until(process, "predictions.keras.fp32 ")
     process.send_signal(with_signal)
-    done = end(process)
+    done = wait_for_end(process)
     assert done.exit_code == 130
     assert done.stderr == "stopped: finished artifacts are kept, run again to go on\n"
     assert {"dataset", "keras.fp32", "predictions.keras.fp32"} <= list_finished(driver)
@@ -262,7 +261,7 @@ def test_a_container_that_is_killed_is_started_again(docker_driver: Driver, expe
     process = docker_driver.start("latency.keras", "--experiment", long)
     read_until(process, "predictions.keras.fp32 ")
     kill_container(docker_driver)
-    done = end(process)
+    done = wait_for_end(process)
     assert done.exit_code == 0, done.stderr
     assert "the container of image 'keras' was killed: starting it again" in done.stdout
     assert done.made() == ["latency.keras"], "what was finished before is not made again"
@@ -277,7 +276,7 @@ def test_a_container_that_is_killed_again_and_again(docker_driver: Driver, endle
     read_until(process, "the container of image 'keras' was killed: starting it again")
     wait_for_stage(docker_driver)
     kill_container(docker_driver)
-    done = end(process)
+    done = wait_for_end(process)
     assert done.exit_code == 3
     assert done.stderr == "error: the container of image 'keras' was killed (exit code 137): run again\n"
     assert containers(docker_driver) == []
@@ -376,7 +375,7 @@ def test_a_daemon_that_goes_away_in_mid_run(docker_driver: Driver, endless: str,
     process = docker_driver.start("latency.keras", "--experiment", endless, DOCKER_HOST=f"unix://{daemon.path}")
     read_until(process, "predictions.keras.fp32 ")
     daemon.close()
-    done = end(process)
+    done = wait_for_end(process)
     assert done.exit_code == 3
     assert done.stderr.startswith(
         "error: the Docker daemon went away while image 'keras' ran: start it and run again; "

@@ -45,7 +45,7 @@ def new(driver: Driver, files: Path, code: str = "spy.py") -> None:
     assert creation.exit_code == 0, creation.stderr
 
 
-def tried(driver: Driver) -> dict[str, set[str]]:
+def read_attack_outcomes(driver: Driver) -> dict[str, set[str]]:
     """What became of each attack, over all stages that had one."""
     outcomes: dict[str, set[str]] = {}
     for log in (driver.volumes / "hostile" / "keras" / "logs").glob("*.log"):
@@ -77,7 +77,7 @@ def test_a_hostile_model_harms_nothing(files: Path, tmp_path: Path, monkeypatch:
     assert "Traceback" not in done.stdout + done.stderr
     assert "\x1b" not in done.stdout, "a layer's name is no command to the terminal"
     assert "FORGED" not in done.stdout
-    outcomes = tried(driver)
+    outcomes = read_attack_outcomes(driver)
     assert outcomes.pop("planted") == {"[]"}
     assert outcomes.pop("read the labels") <= {"nothing", "refused"}
     assert outcomes.pop("end all") <= {"refused", "DONE None"}, "all that it may signal is itself"
@@ -168,7 +168,7 @@ def test_without_landlock_each_stage_of_a_foreign_model_is_alone(
     on_disk.forget()
     for name in (*EARLIER, "keras.fp32", "predictions.keras.fp32", "exported", "onnx.fp32"):
         assert on_disk.state(on_disk.steps[name]) == "fresh", name
-    outcomes = tried(driver)
+    outcomes = read_attack_outcomes(driver)
     assert outcomes["read the labels"] <= {"nothing", "refused"}
     for name in ("rewrite the data set", "rewrite the plan", "add to what is finished"):
         assert outcomes[name] == {"refused"}, "there is nothing, or it is read-only"

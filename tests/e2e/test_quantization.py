@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Driver, Finished, here_alone
+from conftest import Driver, Finished, experiment_for_this_cpu
 
 from driver.inputs.embedded_sample import load as load_sample
 from shared.artifacts.store import ROOT
@@ -48,7 +48,7 @@ def small(data: dict[str, np.ndarray], tmp_path: Path) -> tuple[Driver, Callable
         add(tar, "test_batch.bin", records(data["x_test"], data["y_test"]))
 
     def write(changes: dict[str, Any]) -> str:
-        content = here_alone() | {"name": "small", "calibration": {"images": 100, "seed": 0}} | changes
+        content = experiment_for_this_cpu() | {"name": "small", "calibration": {"images": 100, "seed": 0}} | changes
         sums = {name: hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest() for name, array in data.items()}
         content["dataset"] = {"name": "small", "sources": [{"input": archive.name}], "sha256": sums}
         content["latency"] = {"passes": 1, "rounds": 2, "calls": 5}

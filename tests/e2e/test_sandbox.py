@@ -103,11 +103,11 @@ class Host:
         targets = {"secret": SECRET, "udp": self.udp.getsockname(), "attempts": self.attempts()}
         return f"TARGETS = {targets!r}\n{ATTACKS}"
 
-    def untouched(self) -> None:
+    def check_untouched(self) -> None:
         """Fails if anything of the host was reached."""
         assert self.sleeper.poll() is None
-        assert pending(self.udp) is False, "a datagram arrived"
-        assert not [name for name, listener in self.listeners.items() if pending(listener)], "somebody connected"
+        assert has_arrived(self.udp) is False, "a datagram arrived"
+        assert not [name for name, listener in self.listeners.items() if has_arrived(listener)], "somebody connected"
         for name in ("mine/onnx/onnx.fp32/model.onnx", "inputs/finished"):
             path = self.driver.volumes / name
             assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"finished", 0o644)
@@ -117,7 +117,7 @@ class Host:
         assert planted == []
 
 
-def pending(listener: socket.socket) -> bool:
+def has_arrived(listener: socket.socket) -> bool:
     listener.setblocking(False)
     try:
         listener.recv(100) if listener.type == socket.SOCK_DGRAM else listener.accept()
@@ -127,7 +127,7 @@ def pending(listener: socket.socket) -> bool:
 
 
 @contextmanager
-def laid_out(folder: Path) -> Iterator[Host]:
+def lay_out(folder: Path) -> Iterator[Host]:
     with ExitStack() as stack:
         listeners = {}
         for name, family, address in (
@@ -162,7 +162,7 @@ def folder_outside_tmp() -> Iterator[Path]:
 
 @pytest.fixture
 def host() -> Iterator[Host]:
-    with folder_outside_tmp() as folder, laid_out(folder) as layout:
+    with folder_outside_tmp() as folder, lay_out(folder) as layout:
         yield layout
 
 
@@ -171,10 +171,10 @@ def any_host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Host]:
     """For tests of where the volume lies: the sandbox has a /tmp of its own."""
     with ExitStack() as stack:
         folder = tmp_path if request.param == "below /tmp" else stack.enter_context(folder_outside_tmp())
-        yield stack.enter_context(laid_out(folder))
+        yield stack.enter_context(lay_out(folder))
 
 
-def checked(log: str) -> dict[str, Any]:
+def check_attack_log(log: str) -> dict[str, Any]:
     """What the attack said it saw, after a look at whether any attempt succeeded."""
     lines = [line.removeprefix(MARK) for line in log.splitlines() if line.startswith(MARK)]
     assert lines, log
@@ -216,7 +216,7 @@ def python_data(folder: Path, before: str) -> Path:
     return folder
 
 
-def made_models(host: Host) -> tuple[Path, Path]:
+def make_models(host: Host) -> tuple[Path, Path]:
     """`layer.keras` with a layer of the user's, and the file that has it; `lambda.keras` holds the attack itself."""
     code, attacks = host.folder / "my_layers.py", host.folder / "attack.py"
     code.write_text(LAYER)
@@ -233,39 +233,39 @@ def test_code_that_reads_the_data(any_host: Host) -> None:
     new(host.driver, OURS, data)
     done = own(host.driver, "data", code=data / "load_data.py")
     assert done.exit_code == 0, done.stdout + done.stderr
-    seen = checked(log(host.driver, "data"))
+    seen = check_attack_log(log(host.driver, "data"))
     assert seen["uid"] == os.getuid()
     inside = [str(host.driver.volumes / "mine" / "keras"), "/dev/null", "pipe:", ""]
     assert [each for each in seen["descriptors"] if not each.startswith(tuple(inside[:3])) and each] == []
-    host.untouched()
+    host.check_untouched()
 
 
 def test_code_beside_the_model(host: Host) -> None:
-    folder, code = made_models(host)
+    folder, code = make_models(host)
     code.write_text(LAYER + host.source())
     new(host.driver, folder / "layer.keras", python_data(folder / "data", ""), "--code", str(code))
     done = own(host.driver, "predictions.keras.fp32", code=code)
     assert done.exit_code == 0, done.stdout + done.stderr
-    checked(log(host.driver, "keras.fp32"))
-    host.untouched()
+    check_attack_log(log(host.driver, "keras.fp32"))
+    host.check_untouched()
 
 
 def test_code_inside_the_model_file(host: Host) -> None:
-    folder, _ = made_models(host)
+    folder, _ = make_models(host)
     new(host.driver, folder / "lambda.keras", python_data(folder / "data", ""))
     assert own(host.driver, "keras.fp32").exit_code == 3, "not without --trust"
     done = own(host.driver, "keras.fp32", "--trust")
     assert done.exit_code == 0, done.stdout + done.stderr
-    checked(log(host.driver, "keras.fp32"))
-    host.untouched()
+    check_attack_log(log(host.driver, "keras.fp32"))
+    host.check_untouched()
 
 
 def test_code_inside_a_model_that_is_only_looked_at(host: Host) -> None:
-    folder, _ = made_models(host)
+    folder, _ = make_models(host)
     done = host.driver("inspect", str(folder / "lambda.keras"), "--engine", "venv", "--trust")
     assert done.exit_code == 0, done.stdout + done.stderr
-    checked((host.driver.volumes / "inspect" / "keras" / "logs" / "compatibility.keras.log").read_text())
-    host.untouched()
+    check_attack_log((host.driver.volumes / "inspect" / "keras" / "logs" / "compatibility.keras.log").read_text())
+    host.check_untouched()
 
 
 def test_a_signal_to_all_processes(host: Host) -> None:
@@ -274,7 +274,7 @@ def test_a_signal_to_all_processes(host: Host) -> None:
     done = own(host.driver, "data")
     assert done.exit_code in (0, 3), "the driver lives"
     assert "Traceback" not in done.stderr
-    host.untouched()
+    host.check_untouched()
     assert host.driver.leftovers() == []
 
 
@@ -291,12 +291,7 @@ def test_a_driver_that_is_killed_takes_its_stages_along(host: Host) -> None:
     waits = "import subprocess, os\nos.write(1, b'asleep\\n')\nsubprocess.run(['sleep', '98764'])"
     data = python_data(host.folder / "data", waits)
     new(host.driver, OURS, data)
-    process = subprocess.Popen(
-        host.driver.command("run", "--engine", "venv", "--experiment", "mine", "data"),
-        cwd=ROOT,
-        env=host.driver.environment,
-        stdout=subprocess.DEVNULL,
-    )
+    process = host.driver.start_command("run", "--engine", "venv", "--experiment", "mine", "data")
     while not commands("98764"):
         assert process.poll() is None
     process.kill()
@@ -365,7 +360,7 @@ def test_an_ordinary_user_is_as_safe(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip("an ordinary user runs all of these tests")
     if not SYSTEM_PYTHON.exists() or not reachable(ROOT):
         pytest.skip(f"{SYSTEM_PYTHON} or {ROOT} can't be read by everyone")
-    with folder_outside_tmp() as folder, laid_out(folder) as host, seccomp.open_filters() as filters:
+    with folder_outside_tmp() as folder, lay_out(folder) as host, seccomp.open_filters() as filters:
         subprocess.run([SYSTEM_PYTHON, "-m", "venv", "--without-pip", folder / "venv"], check=True)
         monkeypatch.setenv("CROSSQUANT_VOLUMES", str(host.driver.volumes))
         monkeypatch.setenv("SECRET_TOKEN", SECRET)
@@ -385,8 +380,8 @@ def test_an_ordinary_user_is_as_safe(monkeypatch: pytest.MonkeyPatch) -> None:
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        assert checked(done.stdout)["uid"] == NOBODY
-        host.untouched()
+        assert check_attack_log(done.stdout)["uid"] == NOBODY
+        host.check_untouched()
 
 
 def reachable(path: Path) -> bool:
@@ -415,7 +410,7 @@ def test_the_projects_own_model_runs_without(tmp_path: Path, none: str) -> None:
 @pytest.mark.parametrize("engine", ["venv", "auto"])
 def test_any_other_model_is_refused_with_what_it_takes(host: Host, none: str, engine: str) -> None:
     """One with its sum in the user's own experiment, too: that is no word of the project's."""
-    folder, code = made_models(host)
+    folder, code = make_models(host)
     experiment = host.driver.volumes / "inputs" / "mine.yaml"
     new(host.driver, folder / "layer.keras", python_data(folder / "data", ""), "--code", str(code))
     digest = subprocess.run(["sha256sum", folder / "layer.keras"], capture_output=True, text=True, check=True).stdout
@@ -431,11 +426,11 @@ def test_so_are_data_of_ones_own(host: Host, none: str) -> None:
     new(host.driver, OURS, python_data(host.folder / "data", host.source()))
     done = host.driver("check-data", "--experiment", "mine", "--engine", "venv", PATH=none)
     assert (done.exit_code, done.stderr[: len(REFUSED) + 7]) == (2, f"error: {REFUSED}")
-    host.untouched()
+    host.check_untouched()
 
 
 def test_so_is_a_model_that_is_only_looked_at(host: Host, none: str) -> None:
-    folder, _ = made_models(host)
+    folder, _ = make_models(host)
     done = host.driver("inspect", str(folder / "lambda.keras"), "--engine", "venv", PATH=none)
     assert (done.exit_code, done.stdout) == (2, "")
     assert "`apt install bubblewrap`" in done.stderr

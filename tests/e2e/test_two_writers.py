@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Driver
+from conftest import Driver, start_process
 
 from driver.engines.venv import ensure_environment
 from shared.artifacts import store
@@ -33,15 +33,15 @@ def driver(tmp_path: Path) -> Driver:
 
 def test_compose_and_the_driver_work_on_one_volume(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     own = {"EXPERIMENT": "mine", "CROSSQUANT_UID": str(os.getuid()), "CROSSQUANT_GID": str(os.getgid())}
-    options = {"cwd": ROOT, "env": driver.environment | own}
+    environment = driver.environment | own
     up = [*COMPOSE, "up", "--no-color", "--abort-on-container-failure"]
+    compose = start_process(up, environment, stderr=subprocess.STDOUT)
     try:
-        with subprocess.Popen(up, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options) as compose:
-            wait_for(driver.volumes / "mine" / "keras" / ".locks", compose)
-            done = driver("run", "--experiment", "mine")
-            output, _ = compose.communicate(timeout=PATIENCE)
+        wait_for(driver.volumes / "mine" / "keras" / ".locks", compose)
+        done = driver("run", "--experiment", "mine")
+        output, _ = compose.communicate(timeout=PATIENCE)
     finally:
-        subprocess.run([*COMPOSE, "down"], check=False, capture_output=True, **options)
+        subprocess.run([*COMPOSE, "down"], cwd=ROOT, env=environment, check=False, capture_output=True)
     assert compose.returncode == 0, output
     assert done.exit_code == 0, done.stdout + done.stderr
     monkeypatch.setenv("CROSSQUANT_VOLUMES", str(driver.volumes))

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from shared.artifacts.store import ROOT
+
 HERE = Path(__file__).parent
 # pytest has put this folder into the search path, where `import torch` would find the folder of that name.
 sys.path[:] = [entry for entry in sys.path if entry != str(HERE)]
@@ -22,6 +24,22 @@ collect_ignore_glob = [
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the runner is started with."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def resnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The default experiment's model, as keras.fp32 has it."""
+    folder = tmp_path_factory.mktemp("keras.fp32")
+    (folder / "model.keras").write_bytes((ROOT / "driver/models/resnet8-cifar10.keras").read_bytes())
+    return folder
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """The folder of the user's model."""
+    folder = tmp_path / "mein Modell ü"
+    folder.mkdir()
+    return folder
 
 
 @pytest.fixture

@@ -85,6 +85,18 @@ def convolutional(folder: Path) -> Path:
     return graph.save(folder)
 
 
+def wide(folder: Path, channels: int) -> Path:
+    """One convolution of many channels: of a small image it computes much, with few weights."""
+    graph = Graph()
+    graph.add("Transpose", perm=[0, 3, 1, 2])
+    graph.add("Conv", graph.weight(channels, 3, 1, 1), graph.weight(channels))
+    graph.add("Relu")
+    graph.add("GlobalAveragePool")
+    graph.add("Flatten")
+    graph.dense(channels, 10)
+    return graph.save(folder)
+
+
 def by_place(folder: Path) -> Path:
     """It adds to each place of a batch of four what is only there: it takes no other number of samples."""
     graph = Graph()

@@ -1,6 +1,5 @@
 """A seeded ONNX graph of two inputs, an image and a second one of integers or floats, and of two outputs."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
 from tests.images.models import FILE, SHAPE, Graph
+from tests.images.sample_folders import save_samples
 
 KINDS, FEATURES = 5, 4
 SECOND = {  # what the second input is: type and shape of a sample
@@ -84,14 +84,8 @@ def reference(folder: Path, batch: tuple[np.ndarray, ...]) -> list[np.ndarray]:
 
 def data(path: Path, source: Path, second: str, task: str, count: int, seed: int) -> Path:
     """An artifact of samples, without a manifest, whose labels are what `source` answers: in float it scores 1."""
-    path.mkdir()
     batch = inputs(count, second, seed)
     classes, values = reference(source, batch)
-    for number, array in enumerate(batch):
-        np.save(path / f"input_{number}.npy", array)
-    labels = {"classification": classes.argmax(axis=1), "regression": values}
-    if task in labels:
-        np.save(path / "labels.npy", labels[task])
+    labels = {"classification": classes.argmax(axis=1), "regression": values}.get(task)
     about = {"task": task, "dtypes": ["float32", second], "judged": int(task == "regression")}
-    (path / "about.json").write_text(json.dumps(about))
-    return path
+    return save_samples(path, *batch, labels=labels, about=about)

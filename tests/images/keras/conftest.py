@@ -2,27 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    """The folder of the user's model."""
-    folder = tmp_path / "source"
-    folder.mkdir()
-    return folder
+from tests.images.sample_folders import save_samples
 
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
     """Four samples of three numbers, without labels."""
-    import numpy as np  # noqa: PLC0415 - the driver's environment collects this file without NumPy
-
-    folder = tmp_path / "dataset"
-    folder.mkdir()
-    np.save(folder / "input_0.npy", np.zeros((4, 3), "f"))
-    (folder / "about.json").write_text('{"task": "fidelity"}')
-    return folder
+    return save_samples(tmp_path / "dataset", np.zeros((4, 3), "f"), about={"task": "fidelity"})
 
 
 @pytest.fixture

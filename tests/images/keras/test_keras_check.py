@@ -12,7 +12,6 @@ import pytest
 from driver.inputs import embedded_sample
 from images.keras import calibration, dataset, labels
 from shared.artifacts import store
-from shared.artifacts.store import ROOT
 from shared.contract import MANIFEST_SCHEMA, Manifest, encode, read
 from shared.data import data_report, leakage, samples
 from shared.data.data_report import DataReport
@@ -26,13 +25,6 @@ from pathlib import Path
 from tests.images import declared
 declared.call("keras", "check", *map(Path, sys.argv[1:]), samples=300)
 """  # in a process of its own, as a stage is: TensorFlow fixes its threads with the first operator
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("keras.fp32")
-    (folder / "model.keras").write_bytes((ROOT / "driver/models/resnet8-cifar10.keras").read_bytes())
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -71,10 +63,10 @@ def check_data(user: User, model: Path, **options: object) -> DataReport:
     ids=["as trained", "divided by 255", "BGR and divided"],
 )
 def test_pixels_that_the_model_was_not_trained_on(
-    user: User, model: Path, cifar: dict, options: dict, flagged: str | None
+    user: User, resnet: Path, cifar: dict, options: dict, flagged: str | None
 ):
     user.npz(**cifar)
-    data_summary = check_data(user, model, **options)
+    data_summary = check_data(user, resnet, **options)
     assert data_summary.wrong == ()
     assert (data_summary.preprocessing.samples, len(data_summary.classes)) == (300, 10)
     warnings = [text for text in data_summary.warnings if text.startswith("prepared as ")]

@@ -13,15 +13,7 @@ from keras import layers
 
 from images.keras import load
 from images.keras.safety import files
-from shared.errors import CrossquantError
-
-
-def load_error(source: Path, dataset: Path, out: Path, trust: bool = False) -> str:
-    with pytest.raises(CrossquantError) as caught:
-        load.run(source, dataset, out, trust=trust)
-    assert not list(out.glob("model*"))
-    assert len(str(caught.value).splitlines()) == 1
-    return str(caught.value)
+from tests.images.keras.load_errors import refusal
 
 
 class Bomb:
@@ -38,8 +30,8 @@ class Bomb:
 def test_a_pickle_in_disguise_is_not_opened(name: str, source: Path, dataset: Path, out: Path, tmp_path: Path):
     (source / name).write_bytes(pickle.dumps(Bomb(tmp_path / "mark")))
     expected = f"{name} is a pickle, which runs code as it is opened: save the model as .keras instead"
-    assert load_error(source, dataset, out) == expected
-    assert load_error(source, dataset, out, trust=True) == expected
+    assert refusal(source, dataset, out) == expected
+    assert refusal(source, dataset, out, trust=True) == expected
     assert not (tmp_path / "mark").exists()
 
 
@@ -52,7 +44,7 @@ def test_a_pickle_inside_of_an_archive(source: Path, dataset: Path, out: Path, t
     plain().save(source / "model.keras")
     with zipfile.ZipFile(source / "model.keras", "a") as archive:
         archive.writestr("assets/data", pickle.dumps(Bomb(tmp_path / "mark")))
-    assert load_error(source, dataset, out).startswith("model.keras: assets/data is a pickle")
+    assert refusal(source, dataset, out).startswith("model.keras: assets/data is a pickle")
     assert not (tmp_path / "mark").exists()
 
 
@@ -60,7 +52,7 @@ def test_a_pickle_inside_of_an_archive(source: Path, dataset: Path, out: Path, t
 def test_lambda_code_is_refused_unless_it_is_trusted(name: str, source: Path, dataset: Path, out: Path):
     inputs = keras.Input((3,))
     keras.Model(inputs, layers.Dense(2)(layers.Lambda(lambda x: x * 2, name="twice")(inputs))).save(source / name)
-    assert load_error(source, dataset, out) == (
+    assert refusal(source, dataset, out) == (
         f"{name}: layer 'twice' runs code that is in the file: "
         "--trust allows that, in the container; or write it as a layer in custom_objects.py"
     )
@@ -72,7 +64,7 @@ def test_lambda_code_deep_inside(source: Path, dataset: Path, out: Path):
     inner = keras.Sequential([keras.Input((3,)), layers.Lambda(lambda x: x * 2, name="deep")], name="inner")
     inputs = keras.Input((4, 3))
     keras.Model(inputs, layers.TimeDistributed(inner)(inputs)).save(source / "model.keras")
-    assert "layer 'deep' runs" in load_error(source, dataset, out)
+    assert "layer 'deep' runs" in refusal(source, dataset, out)
 
 
 def test_a_lambda_of_a_named_function_is_the_users_own(source: Path, dataset: Path, out: Path):
@@ -90,25 +82,25 @@ def test_a_zip_bomb_is_not_unpacked(source: Path, dataset: Path, out: Path):
     plain().save(source / "model.keras")
     with zipfile.ZipFile(source / "model.keras", "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("assets/zeros", bytes(files.BOMB_SIZE * 2))
-    assert load_error(source, dataset, out).startswith("model.keras would unpack to 0.1 GB, from 0.1 MB")
+    assert refusal(source, dataset, out).startswith("model.keras would unpack to 0.1 GB, from 0.1 MB")
 
 
 def test_a_bomb_in_hdf5(source: Path, dataset: Path, out: Path):
     plain().save(source / "model.h5")
     with h5py.File(source / "model.h5", "a") as file:
         file.create_dataset("zeros", (1 << 40,), "f4", chunks=(1 << 16,), compression="gzip")
-    assert load_error(source, dataset, out).startswith("model.h5 would unpack to 4398.0 GB")
+    assert refusal(source, dataset, out).startswith("model.h5 would unpack to 4398.0 GB")
 
 
 def test_arrays_in_another_file_are_not_read(source: Path, dataset: Path, out: Path):
     plain().save(source / "model.h5")
     with h5py.File(source / "model.h5", "a") as file:
         file.create_dataset("secret", (16,), "u1", external=[("/etc/passwd", 0, 16)])
-    assert load_error(source, dataset, out) == "model.h5 reads another file ('secret'): don't use it"
+    assert refusal(source, dataset, out) == "model.h5 reads another file ('secret'): don't use it"
     with h5py.File(source / "model.h5", "a") as file:
         del file["secret"]
         file["link"] = h5py.ExternalLink("other.h5", "/")
-    assert load_error(source, dataset, out) == "model.h5 reads another file ('link'): don't use it"
+    assert refusal(source, dataset, out) == "model.h5 reads another file ('link'): don't use it"
 
 
 @pytest.mark.parametrize("name", ["../escaped", "/tmp/escaped", "..\\escaped"])
@@ -116,7 +108,7 @@ def test_a_member_that_would_leave_its_folder(name: str, source: Path, dataset: 
     plain().save(source / "model.keras")
     with zipfile.ZipFile(source / "model.keras", "a") as archive:
         archive.writestr(name, "x")
-    assert load_error(source, dataset, out).startswith("model.keras would write outside of its folder")
+    assert refusal(source, dataset, out).startswith("model.keras would write outside of its folder")
 
 
 def test_a_member_that_is_missing(source: Path, dataset: Path, out: Path):
@@ -124,12 +116,12 @@ def test_a_member_that_is_missing(source: Path, dataset: Path, out: Path):
     with zipfile.ZipFile(source / "whole.keras") as whole, zipfile.ZipFile(source / "model.keras", "w") as part:
         part.writestr("config.json", whole.read("config.json"))
     (source / "whole.keras").unlink()
-    assert "it has no metadata.json" in load_error(source, dataset, out)
+    assert "it has no metadata.json" in refusal(source, dataset, out)
 
 
 def test_weights_alone_are_no_model(source: Path, dataset: Path, out: Path):
     plain().save_weights(source / "own.weights.h5")
-    assert "it holds weights without a model" in load_error(source, dataset, out)
+    assert "it holds weights without a model" in refusal(source, dataset, out)
 
 
 def test_a_saved_model_that_writes_files(source: Path, dataset: Path, out: Path, tmp_path: Path):
@@ -141,9 +133,7 @@ def test_a_saved_model_that_writes_files(source: Path, dataset: Path, out: Path,
 
     writer = Writer()
     tf.saved_model.save(writer, source / "saved", signatures={"serving_default": writer.answer})
-    assert load_error(source, dataset, out).startswith(
-        "saved has operators that aren't known to only compute (WriteFile)"
-    )
+    assert refusal(source, dataset, out).startswith("saved has operators that aren't known to only compute (WriteFile)")
     assert not (tmp_path / "mark").exists()
 
 
@@ -151,7 +141,7 @@ def test_a_saved_model_that_is_cut_short(source: Path, dataset: Path, out: Path)
     plain().export(source / "saved", verbose=False)
     whole = (source / "saved" / "saved_model.pb").read_bytes()
     (source / "saved" / "saved_model.pb").write_bytes(whole[: len(whole) // 2])
-    assert "saved" in load_error(source, dataset, out)
+    assert "saved" in refusal(source, dataset, out)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +157,7 @@ def test_a_saved_model_that_is_cut_short(source: Path, dataset: Path, out: Path)
 def test_an_error_of_the_users_file_names_its_line(code: str, message: str, source: Path, dataset: Path, out: Path):
     plain().save(source / "model.keras")
     (source / "custom_objects.py").write_text(code)
-    assert load_error(source, dataset, out).startswith(message)
+    assert refusal(source, dataset, out).startswith(message)
 
 
 def test_a_layer_that_nothing_defines(source: Path, dataset: Path, out: Path):
@@ -177,13 +167,13 @@ def test_a_layer_that_nothing_defines(source: Path, dataset: Path, out: Path):
 
     inputs = keras.Input((3,))
     keras.Model(inputs, Twice()(inputs)).save(source / "model.keras")
-    assert load_error(source, dataset, out) == (
+    assert refusal(source, dataset, out) == (
         f"Keras {keras.__version__} can't load model.keras: Could not locate class 'Twice': "
         "name the Python file that defines it in the experiment, model.code"
     )
     code = "import keras\nclass Twice(keras.layers.Layer):\n    def call(self, x):\n        raise KeyError('mine')\n"
     (source / "custom_objects.py").write_text(code)
-    assert "(custom_objects.py, line 4)" in load_error(source, dataset, out)
+    assert "(custom_objects.py, line 4)" in refusal(source, dataset, out)
 
 
 def test_a_layer_of_an_hdf5_file_that_nothing_defines(source: Path, dataset: Path, out: Path):
@@ -195,7 +185,7 @@ def test_a_layer_of_an_hdf5_file_that_nothing_defines(source: Path, dataset: Pat
 
     inputs = keras.Input((3,))
     keras.Model(inputs, Thrice()(inputs)).save(source / "model.h5")
-    assert load_error(source, dataset, out) == (
+    assert refusal(source, dataset, out) == (
         f"Keras {keras.__version__} can't load model.h5: Unknown layer: 'Thrice': "
         "name the Python file that defines it in the experiment, model.code"
     )

@@ -19,6 +19,8 @@ from images.keras.model import runtime as callable_model
 from images.keras.model import sizes
 from shared.errors import CrossquantError
 from tests.images.keras import keras_models as models
+from tests.images.keras.load_errors import load_error
+from tests.images.sample_folders import save_samples
 
 THREADS = """
 import json, os, sys
@@ -42,20 +44,8 @@ print(json.dumps([started(1), started(4)]))
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
     """Images of the models' shape, of ten classes."""
-    folder = tmp_path / "dataset"
-    folder.mkdir()
-    np.save(folder / "input_0.npy", np.zeros((20, *models.SHAPE), np.uint8))
     about = {"labels": {"shape": [], "low": 0, "high": models.CLASSES - 1}}
-    (folder / "about.json").write_text(json.dumps(about))
-    return folder
-
-
-def load_error(source: Path, dataset: Path, out: Path) -> str:
-    """The one line of the error; no model is kept."""
-    with pytest.raises(CrossquantError) as caught:
-        load.run(source, dataset, out, trust=False)
-    assert len(str(caught.value).splitlines()) == 1
-    return str(caught.value)
+    return save_samples(tmp_path / "dataset", np.zeros((20, *models.SHAPE), np.uint8), about=about)
 
 
 def dense(

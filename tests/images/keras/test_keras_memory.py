@@ -18,6 +18,7 @@ from shared.data.samples import COMPUTED, LARGEST
 from shared.measure import predictions
 from tests.images import declared
 from tests.images.keras import keras_models as models
+from tests.images.sample_folders import save_samples
 
 FILTERS = 4096
 
@@ -35,10 +36,8 @@ def shared_layer() -> keras.Model:
     return keras.Model(inputs, layers.GlobalMaxPooling1D()(layers.Dense(8)(inputs)))
 
 
-def dataset(folder: Path, *shape: int) -> Path:
-    folder.mkdir()
-    np.save(folder / "input_0.npy", np.random.default_rng(0).integers(0, 256, (300, *shape)).astype(np.uint8))
-    return folder
+def make_dataset(folder: Path, *shape: int) -> Path:
+    return save_samples(folder, np.random.default_rng(0).integers(0, 256, (300, *shape)).astype(np.uint8))
 
 
 def test_each_pass_begins_when_the_graph_before_is_gone():
@@ -75,14 +74,14 @@ def test_the_file_is_that_of_tf2onnxs_own_passes(tmp_path: Path, monkeypatch: py
 
 def test_what_is_computed_of_a_sample_is_known_from_shapes(tmp_path: Path):
     """Convolution and ReLU of 8 x 8 x FILTERS, their mean, products and sums of ten."""
-    computed = computed_bytes.count_bytes(flatten_ends(wide()), dataset(tmp_path / "dataset", 8, 8, 3))
+    computed = computed_bytes.count_bytes(flatten_ends(wide()), make_dataset(tmp_path / "dataset", 8, 8, 3))
     exact = 4 * (2 * 64 * FILTERS + FILTERS)
     assert exact <= computed < 1.01 * exact
 
 
 @pytest.mark.parametrize("length", [10, 1000])
 def test_sizes_that_a_model_leaves_open_are_the_datas(length: int, tmp_path: Path):
-    computed = computed_bytes.count_bytes(flatten_ends(shared_layer()), dataset(tmp_path / "dataset", length, 4))
+    computed = computed_bytes.count_bytes(flatten_ends(shared_layer()), make_dataset(tmp_path / "dataset", length, 4))
     assert 4 * 8 * length <= computed < 5 * 4 * 8 * length
 
 
@@ -102,10 +101,9 @@ def test_what_a_called_function_computes_is_counted():
 
 
 def test_predictions_are_made_in_a_batch_that_fits(tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setattr(runtime, "limit_threads", lambda _: None)  # TensorFlow has computed in this process
     monkeypatch.setattr("shared.runner.threads.check", lambda *_: None)
-    model, data = models.save(wide, tmp_path / "model"), dataset(tmp_path / "dataset", 8, 8, 3)
+    model, data = models.save(wide, tmp_path / "model"), make_dataset(tmp_path / "dataset", 8, 8, 3)
     declared.call("keras", "predict", model, data, out, batch_size=1000)
     recorded = predictions.batch_size(out)
     assert recorded.samples == int(COMPUTED * LARGEST / recorded.bytes_per_sample)

@@ -11,6 +11,7 @@ from shared.data.samples import LARGEST
 from shared.measure import predictions
 from tests.images import declared
 from tests.images.litert import litert_models as models
+from tests.images.sample_folders import save_samples
 
 FILTERS = 2048
 
@@ -26,9 +27,8 @@ def test_predictions_are_made_in_a_batch_that_fits(tmp_path: Path, out: Path, mo
     models.save(wide, tmp_path / "keras.fp32")
     (tmp_path / "litert.fp32").mkdir()
     convert.run(tmp_path / "keras.fp32", tmp_path / "litert.fp32")
-    data = tmp_path / "dataset"
-    data.mkdir()
-    np.save(data / "input_0.npy", np.random.default_rng(0).integers(0, 256, (30, 8, 8, 3)).astype(np.uint8))
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 8, 8, 3)).astype(np.uint8)
+    data = save_samples(tmp_path / "dataset", pixels)
     sample_bytes = computed_bytes.per_sample(tmp_path / "litert.fp32", data)
     exact = 4 * (64 * FILTERS + FILTERS + 192 + 10)
     assert exact <= sample_bytes < 1.1 * exact

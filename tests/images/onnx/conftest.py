@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
+
+from tests.images.emulation_fixtures import dataset, emulator, labels
+from tests.images.sample_folders import save_samples
+
+__all__ = ["dataset", "emulator", "labels"]
 
 
 @pytest.fixture
@@ -11,10 +15,7 @@ def calibration(tmp_path: Path) -> Path:
     """120 images: not a multiple of the quantizer's batch."""
     from tests.images.models import images  # noqa: PLC0415 - needs onnx
 
-    folder = tmp_path / "calibration"
-    folder.mkdir()
-    np.save(folder / "input_0.npy", images(120))
-    return folder
+    return save_samples(tmp_path / "calibration", images(120))
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.images.models import SHAPE, Graph
+from tests.images.sample_folders import save_samples
 
 CLASSES = 10
 NOISE = 100.0  # of a pixel; the float models are right nine times in ten
@@ -23,10 +24,7 @@ def task(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def folder(path: Path, count: int, seed: int, kind: type) -> Path:
     """Write an artifact of images and labels, without a manifest."""
     images, labels = task(count, seed)
-    path.mkdir()
-    np.save(path / "input_0.npy", images.astype(kind))
-    np.save(path / "labels.npy", labels)
-    return path
+    return save_samples(path, images.astype(kind), labels=labels)
 
 
 def detectors() -> np.ndarray:

@@ -8,23 +8,14 @@ from onnx import TensorProto
 
 from images.onnx import quantize
 from images.onnx.session import load
-from tests.images import models
+from tests.images import declared, models
 
 RECIPES = {
     "int8": {"activation": "int8", "weight": "int8", "per_channel": False, "calibrate": "minmax"},
     "uint8": {"activation": "uint8", "weight": "uint8", "per_channel": False, "calibrate": "minmax"},
     "u8s8": {"activation": "uint8", "weight": "int8", "per_channel": True, "calibrate": "minmax"},
 }
-DEFAULTS = {
-    "symmetric_activation": False,
-    "symmetric_weight": False,
-    "reduce_range": False,
-    "percentile": 99.99,
-    "outliers": 0.0,
-    "exclude": [],
-    "exclude_types": [],
-    "preprocess": True,
-}
+DEFAULTS = declared.defaults("onnx", "quantize")
 TYPES = {"int8": TensorProto.INT8, "uint8": TensorProto.UINT8}
 
 

@@ -11,24 +11,11 @@ import pytest
 from images.onnx import accuracy_aware
 from shared.errors import Unsupported
 from shared.quantization.layer_search import least
-from tests.images import models
+from tests.images import declared, models
 from tests.images.onnx import hard
 from tests.images.onnx.quantizing import answers
 
-RECIPE = {
-    "activation": "uint8",
-    "weight": "int8",
-    "per_channel": False,
-    "symmetric_activation": False,
-    "symmetric_weight": False,
-    "reduce_range": False,
-    "calibrate": "minmax",
-    "percentile": 99.99,
-    "outliers": 0.0,
-    "exclude_types": [],
-    "max_drop_pp": 0.5,
-    "trials": 12,
-}
+RECIPE = declared.defaults("onnx", "accuracy_aware") | {"activation": "uint8", "max_drop_pp": 0.5}
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,6 @@
 the samples.
 """
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,22 +14,18 @@ from images.onnx.quantize.histogram import BLOCK, Histogram
 from images.onnx.quantize.recipe import QUANTIZABLE
 from shared.errors import CrossquantError, Unsupported
 from tests.images import models
+from tests.images.peak_memory import measure_peak
 
 MEGABYTE = 1 << 20
-WIDE = 64  # channels of the convolution whose output is calibrated
-CHILD = """
-import json, os, resource, sys, tempfile
-sys.path[:] = json.loads(os.environ["SEARCH"])
-from pathlib import Path
+CHANNELS = 64  # of the convolution whose output is calibrated
+CALIBRATE = """
 from images.onnx.quantize.calibrate import compute_ranges
-model, calibration, method = sys.argv[1:]
-with tempfile.TemporaryDirectory() as scratch:
-    compute_ranges(Path(model), Path(calibration), method, 99.99, Path(scratch))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+model, calibration, method = arguments
+compute_ranges(Path(model), Path(calibration), method, 99.99, scratch)
 """
 
 
-def computed_ranges(model: Path, images: np.ndarray, method: str, folder: Path, percentile: float = 99.99) -> dict:
+def ranges_of_stage(model: Path, images: np.ndarray, method: str, folder: Path, percentile: float = 99.99) -> dict:
     """Return (low, high) by tensor."""
     np.save(folder / "input_0.npy", images)
     tensor_ranges = compute_ranges(model / models.FILE, folder, method, percentile, folder)
@@ -64,7 +57,7 @@ def ranges_of_onnx_runtime(model: Path, images: np.ndarray, method: str, folder:
 def test_the_ranges_are_those_of_onnx_runtimes_calibrator(method: str, tmp_path: Path):
     """130 images, in batches with a short last one, give the same ranges as all at once."""
     model, images = models.convolutional(tmp_path / "model"), models.images(130)
-    ours, theirs = (make(model, images, method, tmp_path) for make in (computed_ranges, ranges_of_onnx_runtime))
+    ours, theirs = (make(model, images, method, tmp_path) for make in (ranges_of_stage, ranges_of_onnx_runtime))
     assert ours.keys() == theirs.keys()
     for name, limits in theirs.items():
         bin_ = 2 * max(map(abs, limits)) / calibrate.BINS.get(method, 2048)
@@ -75,7 +68,7 @@ def test_the_moving_average_is_the_mean_of_the_batches_extremes(tmp_path: Path, 
     monkeypatch.setattr(calibrate, "BATCH", 2)
     images = np.zeros((6, *models.SHAPE), np.float32)
     images[:, 0, 0, 0] = [10, 20, 30, 5, 60, 50]
-    ranges = computed_ranges(models.convolutional(tmp_path / "model"), images, "moving_average", tmp_path)
+    ranges = ranges_of_stage(models.convolutional(tmp_path / "model"), images, "moving_average", tmp_path)
     assert ranges["image"] == pytest.approx((0, (20 + 30 + 60) / 3))
 
 
@@ -96,13 +89,13 @@ def test_a_histogram_is_numpys(absolute: bool):
 @pytest.mark.parametrize("method", ["minmax", "entropy", "percentile", "moving_average", "distribution"])
 def test_a_tensor_of_zeros_has_a_range(method: str, tmp_path: Path):
     images = np.zeros((7, *models.SHAPE), np.float32)
-    ranges = computed_ranges(models.convolutional(tmp_path / "model"), images, method, tmp_path)
+    ranges = ranges_of_stage(models.convolutional(tmp_path / "model"), images, method, tmp_path)
     assert np.isfinite(ranges["image"]).all()
 
 
 def test_a_model_of_a_fixed_batch_is_not_calibrated(tmp_path: Path):
     with pytest.raises(Unsupported, match=r"^the model takes batches of 4 alone, which can't be calibrated: "):
-        computed_ranges(models.by_place(tmp_path / "model"), models.images(10), "minmax", tmp_path)
+        ranges_of_stage(models.by_place(tmp_path / "model"), models.images(10), "minmax", tmp_path)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -110,12 +103,12 @@ def test_images_with_nan_or_infinity_are_named(bad: float, tmp_path: Path):
     images = models.images(130)
     images[107, 3, 3, 1] = bad
     with pytest.raises(CrossquantError, match=r"^calibration sample 107 has NaN or infinity: fix it or leave it out$"):
-        computed_ranges(models.convolutional(tmp_path / "model"), images, "minmax", tmp_path)
+        ranges_of_stage(models.convolutional(tmp_path / "model"), images, "minmax", tmp_path)
 
 
 def test_a_calibration_set_without_images_is_an_error(tmp_path: Path):
     with pytest.raises(CrossquantError, match=r"^the calibration set is empty: raise calibration.images$"):
-        computed_ranges(models.convolutional(tmp_path / "model"), models.images(1)[:0], "minmax", tmp_path)
+        ranges_of_stage(models.convolutional(tmp_path / "model"), models.images(1)[:0], "minmax", tmp_path)
 
 
 @pytest.mark.parametrize("method", ["minmax", "percentile"])
@@ -128,30 +121,14 @@ def test_a_model_that_overflows_is_an_error(method: str, tmp_path: Path):
     graph.add("Flatten")
     graph.dense(256, 10)
     with pytest.raises(CrossquantError, match=r"^the float model gives NaN or infinity at Mul_\d: check the weights"):
-        computed_ranges(graph.save(tmp_path / "model"), models.images(5), method, tmp_path)
-
-
-def peak(model: Path, images: np.ndarray, method: str, folder: Path) -> int:
-    """Return the peak memory, in bytes, of a process that only calibrates."""
-    np.save(folder / "input_0.npy", images)
-    arguments = [str(model / models.FILE), str(folder), method]
-    environment = {"OMP_NUM_THREADS": "1", "SEARCH": json.dumps(sys.path)}
-    command = [sys.executable, "-c", CHILD, *arguments]
-    printed = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
-    return int(printed.splitlines()[-1])
+        ranges_of_stage(graph.save(tmp_path / "model"), models.images(5), method, tmp_path)
 
 
 @pytest.mark.parametrize("method", ["minmax", "entropy", "percentile"])
 def test_memory_does_not_grow_with_the_images(method: str, tmp_path: Path):
     """Kept, the activations of 10,000 images would take 160 MB a tensor, of which there are four."""
-    graph = models.Graph()
-    graph.add("Transpose", perm=[0, 3, 1, 2])
-    graph.add("Conv", graph.weight(WIDE, 3, 1, 1), graph.weight(WIDE))
-    graph.add("Relu")
-    graph.add("GlobalAveragePool")
-    graph.add("Flatten")
-    graph.dense(WIDE, 10)
-    model = graph.save(tmp_path / "model")
-    images = np.tile(models.images(100), (100, 1, 1, 1))
-    few, many = (peak(model, images[:count], method, tmp_path) for count in (1000, 10000))
-    assert many < few + 16 * MEGABYTE
+    model, peaks = models.wide(tmp_path / "model", CHANNELS), []
+    for repetitions in (10, 100):
+        np.save(tmp_path / "input_0.npy", np.tile(models.images(100), (repetitions, 1, 1, 1)))
+        peaks.append(measure_peak(CALIBRATE, model / models.FILE, tmp_path, method))
+    assert peaks[1] < peaks[0] + 16 * MEGABYTE

@@ -27,9 +27,8 @@ def bright_or_dark(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("scale", [1.0, 1 / 255])
-def test_pixels_that_the_model_was_not_made_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scale: float):
+def test_pixels_that_the_model_was_not_made_for(tmp_path: Path, scale: float):
     """The labels are what the model answers to raw pixels."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     model = bright_or_dark(tmp_path / "onnx.fp32")
     pixels = models.images(2 * COUNT) * np.linspace(0.1, 1, 2 * COUNT, dtype=np.float32)[:, None, None, None]
     labels = load(model, 1)((pixels,))[0].argmax(axis=1)

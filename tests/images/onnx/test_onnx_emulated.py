@@ -9,40 +9,13 @@ from shared.contract import read_shown
 from shared.emulation import cpus, emulation
 from shared.errors import CrossquantError, Unsupported
 from shared.measure.instructions import this_cpu
-from shared.runner import sandbox
 from tests.images import declared, models
+from tests.images.emulation_fixtures import IMAGES
 from tests.images.onnx import quantizing
 
-IMAGES = 40  # of which half are asked for
+pytestmark = pytest.mark.usefixtures("emulator")
+ASKED = 20  # of IMAGES
 MODULE = "import os, signal\ndef load(variant, threads):\n    os.kill(os.getpid(), signal.SIGILL)\n"
-
-
-@pytest.fixture(autouse=True)
-def emulator() -> None:
-    try:
-        cpus.emulator("haswell")
-    except CrossquantError as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture
-def dataset(tmp_path: Path) -> Path:
-    folder = tmp_path / "dataset"
-    folder.mkdir()
-    np.save(folder / "input_0.npy", models.images(IMAGES).astype(np.uint8))
-    return folder
-
-
-@pytest.fixture
-def labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Labels apart from the samples. Hiding them would last for the whole process, so here the call is only
-    recorded.
-    """
-    folder = tmp_path / "labels"
-    folder.mkdir()
-    np.save(folder / "labels.npy", (np.arange(IMAGES) % 10).astype(np.uint8))
-    monkeypatch.setattr(sandbox, "hide", lambda path: (tmp_path / "hidden").write_text(str(path)))
-    return folder
 
 
 def answers(folder: Path, indices: np.ndarray) -> np.ndarray:
@@ -59,7 +32,7 @@ def test_only_signed_weights_answer_otherwise_without_vnni(
     variant.mkdir()
     recipe = {"activation": "uint8", "weight": weight, "per_channel": weight == "int8", "calibrate": "minmax"}
     quantizing.run(folded, calibration, variant, **recipe)
-    declared.call("onnx", "emulate", variant, dataset, labels, out, cpus=["haswell"], images=IMAGES // 2)
+    declared.call("onnx", "emulate", variant, dataset, labels, out, cpus=["haswell"], images=ASKED)
     outputs = np.load(out / "haswell" / emulation.ANSWERS)
     assert outputs.dtype == np.float32
     assert np.array_equal(outputs, answers(variant, np.load(out / emulation.INDICES))) is (same or this_cpu().saturates)
@@ -69,9 +42,9 @@ def test_only_signed_weights_answer_otherwise_without_vnni(
 
 
 def test_float_answers_alike_and_each_cpu_has_its_own(folded, dataset, labels, out):
-    declared.call("onnx", "emulate", folded, dataset, labels, out, cpus=["nehalem", "haswell"], images=IMAGES // 2)
+    declared.call("onnx", "emulate", folded, dataset, labels, out, cpus=["nehalem", "haswell"], images=ASKED)
     indices = np.load(out / emulation.INDICES)
-    assert (indices == emulation.subset(np.load(labels / "labels.npy"), IMAGES // 2)).all()
+    assert (indices == emulation.subset(np.load(labels / "labels.npy"), ASKED)).all()
     for cpu in ("nehalem", "haswell"):
         outputs = np.load(out / cpu / emulation.ANSWERS)
         np.testing.assert_allclose(outputs, answers(folded, indices), atol=1e-5)

@@ -16,23 +16,10 @@ from shared.data.subset import Subset
 from shared.errors import Unsupported
 from shared.numerics import ErrorAccumulator, mean_kl_divergence
 from shared.sensitivity.layer_errors import FILE, Diagnosis, Sensitivity
-from tests.images import models
+from tests.images import declared, models
 from tests.images.onnx import hard
 
-RECIPE = {
-    "activation": "uint8",
-    "weight": "int8",
-    "per_channel": False,
-    "symmetric_activation": False,
-    "symmetric_weight": False,
-    "reduce_range": False,
-    "calibrate": "minmax",
-    "percentile": 99.99,
-    "outliers": 0.0,
-    "exclude": [],
-    "exclude_types": [],
-    "preprocess": True,
-}
+RECIPE = declared.defaults("onnx", "quantize") | {"activation": "uint8"}
 
 
 @pytest.fixture
@@ -40,7 +27,7 @@ def calibration(tmp_path: Path) -> Path:
     return hard.folder(tmp_path / "calibration", 200, 1, np.float32)
 
 
-def explained(model: Path, calibration: Path, out: Path, **options: object) -> Sensitivity:
+def quantize_and_explain(model: Path, calibration: Path, out: Path, **options: object) -> Sensitivity:
     """Quantize the model's float file as `onnx.tested` beside it, and explain it."""
     variant = model.parent / "onnx.tested"
     variant.mkdir()
@@ -50,7 +37,7 @@ def explained(model: Path, calibration: Path, out: Path, **options: object) -> S
     return read(Sensitivity, out / FILE)
 
 
-def rounded(values: np.ndarray, least: float, greatest: float, kind: type) -> np.ndarray:
+def round_activations(values: np.ndarray, least: float, greatest: float, kind: type) -> np.ndarray:
     """Quantize and dequantize, with the range's zero on a whole step."""
     limits = np.iinfo(kind)
     scale = np.float32((greatest - least) / (limits.max - limits.min))
@@ -59,7 +46,7 @@ def rounded(values: np.ndarray, least: float, greatest: float, kind: type) -> np
     return ((codes - zero) * scale).astype(np.float32)
 
 
-def weights(values: np.ndarray) -> np.ndarray:
+def round_weights(values: np.ndarray) -> np.ndarray:
     scale = np.float32(np.abs(values).max() / 127)
     return (np.rint(values / scale) * scale).astype(np.float32)
 
@@ -72,7 +59,7 @@ def test_the_metrics_of_a_model_of_two_layers_by_hand(calibration: Path, tmp_pat
     first, second = hard.detectors() / 4, np.diag(np.linspace(0.01, 9, 10)).astype(np.float32)
     graph.add("Gemm", graph.given(first))
     graph.add("Gemm", graph.given(second))
-    sensitivity = explained(graph.save(tmp_path / "model"), calibration, out)
+    sensitivity = quantize_and_explain(graph.save(tmp_path / "model"), calibration, out)
 
     images, labels = (np.load(calibration / name) for name in ("input_0.npy", "labels.npy"))
     flat = images.reshape(len(images), -1)
@@ -80,11 +67,11 @@ def test_the_metrics_of_a_model_of_two_layers_by_hand(calibration: Path, tmp_pat
 
     def forward(*quantized: str) -> np.ndarray:
         """With these of input, w1, middle, w2 and output quantized."""
-        x = rounded(flat, min(0, flat.min()), flat.max(), np.uint8) if "input" in quantized else flat
-        x = x @ (weights(first) if "w1" in quantized else first)
-        x = rounded(x, middle.min(), middle.max(), np.uint8) if "middle" in quantized else x
-        x = x @ (weights(second) if "w2" in quantized else second)
-        return rounded(x, end.min(), end.max(), np.uint8) if "output" in quantized else x
+        x = round_activations(flat, min(0, flat.min()), flat.max(), np.uint8) if "input" in quantized else flat
+        x = x @ (round_weights(first) if "w1" in quantized else first)
+        x = round_activations(x, middle.min(), middle.max(), np.uint8) if "middle" in quantized else x
+        x = x @ (round_weights(second) if "w2" in quantized else second)
+        return round_activations(x, end.min(), end.max(), np.uint8) if "output" in quantized else x
 
     def right(*quantized: str) -> float:
         return (forward(*quantized).argmax(axis=1) == labels).mean()
@@ -105,7 +92,7 @@ def test_the_metrics_of_a_model_of_two_layers_by_hand(calibration: Path, tmp_pat
     assert one.range == pytest.approx((middle.min(), middle.max()), rel=1e-5)
     assert (one.clipped, two.clipped) == (0.0, 0.0)
     by_hand = ErrorAccumulator()
-    by_hand.add(second, weights(second))
+    by_hand.add(second, round_weights(second))
     assert two.weight.sqnr_db == pytest.approx(by_hand.sqnr_db, rel=1e-3)
     by_hand = ErrorAccumulator()
     by_hand.add(end, forward(*every))
@@ -134,7 +121,7 @@ def test_with_all_tensors_quantized_it_answers_as_the_quantized_file(recipe: dic
 
 
 def test_the_quantized_mul_is_named_with_its_range(calibration: Path, tmp_path: Path, out: Path):
-    sensitivity = explained(hard.normalized(tmp_path / "model"), calibration, out)
+    sensitivity = quantize_and_explain(hard.normalized(tmp_path / "model"), calibration, out)
     first = sensitivity.layers[0]
     assert sensitivity.variant == "onnx.tested"
     assert (first.name, first.operator) == ("Mul_10", "Mul")
@@ -143,7 +130,7 @@ def test_the_quantized_mul_is_named_with_its_range(calibration: Path, tmp_path: 
 
 
 def test_a_range_that_is_too_narrow_shows_as_clipped(calibration: Path, tmp_path: Path, out: Path):
-    sensitivity = explained(
+    sensitivity = quantize_and_explain(
         hard.outlier(tmp_path / "model", factor=1.0), calibration, out, calibrate="percentile", percentile=80.0
     )
     [layer] = [layer for layer in sensitivity.layers if layer.name == "Gemm_8"]

@@ -14,22 +14,13 @@ from images.onnx import import_model, operator_support, session
 from shared.data import signature
 from shared.errors import CrossquantError
 from tests.images import models
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    folder = tmp_path / "mein Modell ü"
-    folder.mkdir()
-    return folder
+from tests.images.sample_folders import save_samples
 
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
-    folder = tmp_path / "dataset"
-    folder.mkdir()
-    np.save(folder / "input_0.npy", models.images(5).astype(np.uint8))
-    (folder / "about.json").write_text('{"labels": {"shape": [], "low": 0, "high": 4}}')
-    return folder
+    labels = {"shape": [], "low": 0, "high": 4}
+    return save_samples(tmp_path / "dataset", models.images(5).astype(np.uint8), about={"labels": labels})
 
 
 def save_model(source: Path, model: onnx.ModelProto, name: str = "größe 1.onnx") -> onnx.ModelProto:

@@ -20,7 +20,6 @@ from tests.images.onnx import quantizing
 
 SECONDS = list(two.SECOND)
 TASKS = ["classification", "regression", "fidelity"]
-RECIPE = {**quantizing.DEFAULTS, **quantizing.RECIPES["u8s8"], "per_channel": False}
 
 
 @pytest.fixture
@@ -39,10 +38,10 @@ def samples(model: Path, second: str, task: str, tmp_path: Path) -> tuple[Path, 
     return calibration, two.data(tmp_path / "holdout", model, second, task, 400, 2)
 
 
-def quantized(model: Path, calibration: Path, folder: Path, **options: object) -> Path:
+def quantize_model(model: Path, calibration: Path, folder: Path, **options: object) -> Path:
     out = folder / "onnx.tested"
     out.mkdir()
-    quantizing.run(model, calibration, out, **{**RECIPE, **options})
+    quantizing.run(model, calibration, out, **{"activation": "uint8", **options})
     return out
 
 
@@ -70,7 +69,7 @@ def test_predictions_have_a_file_an_output(model: Path, samples: tuple[Path, Pat
 @pytest.mark.parametrize("task", ["classification"])
 @pytest.mark.parametrize("second", SECONDS)
 def test_every_calibrator_takes_both_inputs(model, samples, second, calibrate, tmp_path):
-    variant = quantized(model, samples[0], tmp_path, calibrate=calibrate)
+    variant = quantize_model(model, samples[0], tmp_path, calibrate=calibrate)
     layers = 4 + (second == "float32")
     assert json.loads((variant / "quantized.json").read_text()) == {"quantized": layers, "operators": layers}
     images, other = two.inputs(60, second, 4)
@@ -102,7 +101,7 @@ def test_a_sample_that_no_other_is_like_is_left_out_with_all_its_inputs(model, s
     images[17] *= 1000
     np.save(calibration / "input_0.npy", images)
     assert len(measure_magnitudes(model / models.FILE, calibration, tmp_path)) == 130
-    variant = quantized(model, calibration, tmp_path, outliers=10.0)
+    variant = quantize_model(model, calibration, tmp_path, outliers=10.0)
     [scale] = [item for item in onnx.load(variant / models.FILE).graph.initializer if item.name == "image_scale"]
     assert float(onnx.numpy_helper.to_array(scale)) == pytest.approx(1.0, rel=0.01)
 
@@ -114,7 +113,7 @@ def test_not_a_number_in_the_second_input_is_found(model, samples, tmp_path):
     other[107, 2] = np.nan
     np.save(samples[0] / "input_1.npy", other)
     with pytest.raises(CrossquantError, match=r"^calibration sample 107 has NaN or infinity"):
-        quantized(model, samples[0], tmp_path)
+        quantize_model(model, samples[0], tmp_path)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -123,7 +122,7 @@ def test_explain_scores_by_the_task(model, samples, task, tmp_path, out):
     """Only the judged output counts: for regression it is the second one, so the layers of the others have
     no effect.
     """
-    explain.run(quantized(model, samples[0], tmp_path), model, samples[0], out, images=100)
+    explain.run(quantize_model(model, samples[0], tmp_path), model, samples[0], out, images=100)
     sensitivity = read(Sensitivity, out / FILE)
     layers = {layer.name: layer for layer in sensitivity.layers}
     assert sensitivity.float_accuracy == pytest.approx(1.0, abs=1e-6)
@@ -146,9 +145,9 @@ def test_explain_scores_by_the_task(model, samples, task, tmp_path, out):
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("second", ["int64", "float32"])
 def test_accuracy_aware_quantization_holds_the_tasks_score(model, samples, out):
-    options = {name: RECIPE[name] for name in RECIPE if name not in ("exclude", "preprocess")}
+    options = declared.defaults("onnx", "accuracy_aware") | {"activation": "uint8", "max_drop_pp": 0.001}
     options |= {"calibrate": "percentile", "percentile": 90.0}  # it cuts enough to change a class
-    accuracy_aware.run(model, *samples, out, **options, max_drop_pp=0.001, trials=12)
+    accuracy_aware.run(model, *samples, out, **options)
     record = json.loads((out / "excluded.json").read_text())
     assert record["float_accuracy"] == pytest.approx(1.0, abs=1e-6)
     assert record["trials"][0]["excluded"] == []

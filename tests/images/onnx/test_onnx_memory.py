@@ -1,8 +1,5 @@
 """The stages fit into the memory that there is, even if the model computes much from a small sample."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,84 +15,52 @@ from shared.errors import CrossquantError
 from shared.measure import predictions
 from tests.images import declared, models
 from tests.images.onnx import quantizing
+from tests.images.peak_memory import measure_peak
+from tests.images.sample_folders import save_samples
 
 CHANNELS = 16384  # of the wide convolution: 4 MB a sample, made by 200 KB of weights
 WIDE = 2 * 4 * CHANNELS * 64  # bytes of a sample: what the convolution gives, and the Relu behind it
 IMAGES = 100
-CHILD = """
-import json, os, re, sys, tempfile
-sys.path[:] = json.loads(os.environ["SEARCH"])
-from pathlib import Path
-import {module}
-arguments = [Path(text) for text in sys.argv[1:]]
-with tempfile.TemporaryDirectory() as scratch:
-    {call}
-print(re.findall(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[0])
-"""
 CALLS = {
     **{
         method: (
-            "images.onnx.quantize.calibrate",
-            f"images.onnx.quantize.calibrate.compute_ranges(*arguments, '{method}', 99.99, Path(scratch))",
+            "from images.onnx.quantize.calibrate import compute_ranges\n"
+            f"compute_ranges(*map(Path, arguments), '{method}', 99.99, scratch)"
         )
         for method in METHODS
     },
     "outliers": (
-        "images.onnx.quantize.outliers",
-        "images.onnx.quantize.outliers.drop_outliers(*arguments, 10.0, Path(scratch))",
+        "from images.onnx.quantize.outliers import drop_outliers\ndrop_outliers(*map(Path, arguments), 10.0, scratch)"
     ),
     "predict": (
-        "tests.images.declared",
-        "tests.images.declared.call('onnx', 'predict', arguments[0].parent, arguments[1], Path(scratch))",
+        "from tests.images import declared\n"
+        "declared.call('onnx', 'predict', Path(arguments[0]).parent, Path(arguments[1]), scratch)"
     ),
 }
 
 
-def wide(folder: Path, channels: int = CHANNELS) -> Path:
-    graph = models.Graph()
-    graph.add("Transpose", perm=[0, 3, 1, 2])
-    graph.add("Conv", graph.weight(channels, 3, 1, 1), graph.weight(channels))
-    graph.add("Relu")
-    graph.add("GlobalAveragePool")
-    graph.add("Flatten")
-    graph.dense(channels, 10)
-    return graph.save(folder)
-
-
 @pytest.fixture
 def calibration(tmp_path: Path) -> Path:
-    folder = tmp_path / "calibration"
-    folder.mkdir()
-    np.save(folder / "input_0.npy", models.images(IMAGES))
-    return folder
-
-
-def peak(way: str, model: Path, calibration: Path) -> int:
-    """Return the peak memory, in bytes, of a process that does nothing else."""
-    module, call = CALLS[way]
-    environment = {"OMP_NUM_THREADS": "1", "SEARCH": json.dumps(sys.path)}
-    command = [sys.executable, "-c", CHILD.format(module=module, call=call), model / models.FILE, calibration]
-    printed = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
-    return int(printed.splitlines()[-1]) * 1024
+    return save_samples(tmp_path / "calibration", models.images(IMAGES))
 
 
 @pytest.mark.parametrize("way", [*CALLS])
 def test_much_that_is_computed_of_little_fits(way: str, calibration: Path, tmp_path: Path):
     """With batches chosen by the size of the inputs, all 100 samples would be observed together: 0.8 GB and more."""
-    little = peak(way, wide(tmp_path / "little", 16), calibration)
-    much = peak(way, wide(tmp_path / "much"), calibration)
+    little = measure_peak(CALLS[way], models.wide(tmp_path / "little", 16) / models.FILE, calibration)
+    much = measure_peak(CALLS[way], models.wide(tmp_path / "much", CHANNELS) / models.FILE, calibration)
     limit = COMPUTED * LARGEST_KEPT * (4 if way == "predict" else 1)
     assert much - little < min(2.5 * limit, 1.5 * IMAGES * WIDE if way == "predict" else IMAGES * WIDE)
 
 
 def test_what_is_computed_of_a_sample_is_known_to_the_byte(calibration: Path, tmp_path: Path):
     """Mul and Transpose of the image, convolution and Relu, their mean twice, ten answers."""
-    sample_bytes = computed_bytes.per_sample(wide(tmp_path / "model"), calibration)
+    sample_bytes = computed_bytes.per_sample(models.wide(tmp_path / "model", CHANNELS), calibration)
     assert sample_bytes == WIDE + 4 * (2 * 192 + 2 * CHANNELS + 10)
 
 
 def test_of_a_quantized_file_codes_are_counted_and_weights_are_not(calibration: Path, out: Path, tmp_path: Path):
-    model = wide(tmp_path / "model", 1024)
+    model = models.wide(tmp_path / "model", 1024)
     quantizing.run(model, calibration, out, **quantizing.RECIPES["u8s8"])
     exact, quantized = (computed_bytes.per_sample(folder, calibration) for folder in (model, out))
     assert exact / 2 < quantized < 1.5 * exact
@@ -110,17 +75,17 @@ def test_the_tensors_of_a_shape_that_only_the_data_tell_are_counted(calibration:
     assert computed_bytes.per_sample(models.two_unknown(tmp_path / "model"), calibration) >= models.images(1).nbytes
 
 
-def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def record_batch_sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Record the sizes of all batches that are read from now on, except the two samples that measure sizes."""
     batch_sizes: list[int] = []
     take = samples.take
 
-    def taken(folder: Path, where: slice) -> samples.Batch:
+    def take_and_record(folder: Path, where: slice) -> samples.Batch:
         batch = take(folder, where)
         batch_sizes.append(len(batch[0]))
         return batch
 
-    monkeypatch.setattr(samples, "take", taken)
+    monkeypatch.setattr(samples, "take", take_and_record)
     return batch_sizes
 
 
@@ -128,8 +93,8 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_the_batch_is_what_there_is_room_for(
     method: str, calibration: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    batch_sizes = sizes(monkeypatch)
-    compute_ranges(wide(tmp_path / "model") / models.FILE, calibration, method, 99.99, tmp_path)
+    batch_sizes = record_batch_sizes(monkeypatch)
+    compute_ranges(models.wide(tmp_path / "model", CHANNELS) / models.FILE, calibration, method, 99.99, tmp_path)
     fits = COMPUTED * LARGEST_KEPT // (WIDE + 4 * (2 * 192 + 2 * CHANNELS + 10))
     assert fits in batch_sizes and set(batch_sizes) <= {1, IMAGES, fits, IMAGES % fits, calibrate.HISTOGRAM_BATCH}
 
@@ -184,7 +149,7 @@ def test_outliers_and_explanations_take_batches_that_fit(
 
 
 def test_predictions_tell_their_batch(calibration: Path, out: Path, tmp_path: Path):
-    model = wide(tmp_path / "model")
+    model = models.wide(tmp_path / "model", CHANNELS)
     declared.call("onnx", "predict", model, calibration, out, batch_size=250)
     sample_bytes = computed_bytes.per_sample(model, calibration)
     assert predictions.batch_size(out) == predictions.BatchSize(

@@ -17,6 +17,7 @@ from shared.sensitivity.layer_errors import FILE as LAYERS
 from shared.sensitivity.layer_errors import Sensitivity
 from tests.images.models import FILE
 from tests.images.onnx import quantizing
+from tests.images.sample_folders import save_samples
 
 WIDTH = 16
 STATIC = (
@@ -72,13 +73,10 @@ def inputs(seed: int) -> np.ndarray:
 
 @pytest.fixture
 def calibration(tmp_path: Path) -> Path:
-    folder = tmp_path / "calibration"
-    folder.mkdir()
-    np.save(folder / "input_0.npy", inputs(1))
-    return folder
+    return save_samples(tmp_path / "calibration", inputs(1))
 
 
-def quantized(model: Path, calibration: Path, out: Path, **changes: object) -> np.ndarray:
+def answer_quantized(model: Path, calibration: Path, out: Path, **changes: object) -> np.ndarray:
     """Return the answers of the file that is made of `model`."""
     out.mkdir()
     if changes.pop("dynamic", False):
@@ -100,7 +98,7 @@ def test_the_copy_of_a_shared_bias_is_no_other_tensor(calibration: Path, tmp_pat
     """ONNX Runtime calls the copy NAME + a number, here the name of an activation."""
     model = save(tmp_path / "model", swapped("bias", "0", "middle"))
     exact = quantizing.answers(model, inputs(2))
-    assert sqnr(exact, quantized(model, calibration, tmp_path / "out")) > 20
+    assert sqnr(exact, answer_quantized(model, calibration, tmp_path / "out")) > 20
 
 
 def test_layers_without_names_that_share_a_bias_read_their_own(calibration: Path, tmp_path: Path):
@@ -109,31 +107,31 @@ def test_layers_without_names_that_share_a_bias_read_their_own(calibration: Path
     """
     model = save(tmp_path / "model", node=lambda _: "")
     exact = quantizing.answers(model, inputs(2))
-    assert sqnr(exact, quantized(model, calibration, tmp_path / "out")) > 20
+    assert sqnr(exact, answer_quantized(model, calibration, tmp_path / "out")) > 20
 
 
 def test_what_a_weight_is_restored_to_is_no_other_weight(calibration: Path, tmp_path: Path):
     """Unmarked, the second layer computes with the first one's weights, without an error: 5 dB."""
     model = save(tmp_path / "model", swapped("weight_1", "_DequantizeLinear_Output", "weight_2"))
     exact = quantizing.answers(model, inputs(2))
-    assert sqnr(exact, quantized(model, calibration, tmp_path / "out")) > 20
+    assert sqnr(exact, answer_quantized(model, calibration, tmp_path / "out")) > 20
 
 
 @pytest.mark.parametrize("suffix", STATIC)
 def test_no_name_changes_an_answer(suffix: str, calibration: Path, tmp_path: Path):
-    expected = quantized(save(tmp_path / "plain"), calibration, tmp_path / "plain.quantized")
+    expected = answer_quantized(save(tmp_path / "plain"), calibration, tmp_path / "plain.quantized")
     for number, (base, victim) in enumerate(PAIRS):
         model = save(tmp_path / str(number), swapped(base, suffix, victim))
-        actual = quantized(model, calibration, tmp_path / f"{number}.quantized")
+        actual = answer_quantized(model, calibration, tmp_path / f"{number}.quantized")
         np.testing.assert_array_equal(actual, expected, err_msg=f"{victim} is called {base}{suffix}")
 
 
 @pytest.mark.parametrize("suffix", DYNAMIC)
 def test_no_name_changes_an_answer_of_dynamic_quantization(suffix: str, calibration: Path, tmp_path: Path):
-    expected = quantized(save(tmp_path / "plain"), calibration, tmp_path / "plain.quantized", dynamic=True)
+    expected = answer_quantized(save(tmp_path / "plain"), calibration, tmp_path / "plain.quantized", dynamic=True)
     for number, (base, victim) in enumerate(PAIRS):
         model = save(tmp_path / str(number), swapped(base, suffix, victim))
-        actual = quantized(model, calibration, tmp_path / f"{number}.quantized", dynamic=True)
+        actual = answer_quantized(model, calibration, tmp_path / f"{number}.quantized", dynamic=True)
         np.testing.assert_array_equal(actual, expected, err_msg=f"{victim} is called {base}{suffix}")
 
 
@@ -144,16 +142,16 @@ def test_nodes_without_a_name_or_with_one_name_are_quantized_alike(
 ):
     """The quantizer identifies the copy of a bias by its node's name."""
     changes = {"dynamic": way == "dynamic"}
-    expected = quantized(save(tmp_path / "plain"), calibration, tmp_path / "plain.quantized", **changes)
+    expected = answer_quantized(save(tmp_path / "plain"), calibration, tmp_path / "plain.quantized", **changes)
     model = save(tmp_path / "model", node=lambda _: name)
-    np.testing.assert_array_equal(quantized(model, calibration, tmp_path / "quantized", **changes), expected)
+    np.testing.assert_array_equal(answer_quantized(model, calibration, tmp_path / "quantized", **changes), expected)
 
 
 @pytest.mark.parametrize("way", ["static", "dynamic"])
 def test_inputs_outputs_and_layers_keep_their_names(way: str, calibration: Path, tmp_path: Path):
     """Names that ONNX Runtime adds stay as it chose them if they are unique."""
     model = save(tmp_path / "model")
-    quantized(model, calibration, tmp_path / "quantized", dynamic=way == "dynamic")
+    answer_quantized(model, calibration, tmp_path / "quantized", dynamic=way == "dynamic")
     graph = onnx.load(tmp_path / "quantized" / FILE).graph
     assert [[item.name for item in items] for items in (graph.input, graph.output)] == [["input"], ["output"]]
     names = {tensor.name for tensor in graph.initializer}
@@ -164,8 +162,8 @@ def test_inputs_outputs_and_layers_keep_their_names(way: str, calibration: Path,
 
 def test_a_name_with_the_mark_in_it_is_left_as_it_is(calibration: Path, tmp_path: Path):
     model = save(tmp_path / "model", lambda name: f"{unique_names.MARK}{name}{unique_names.MARK}")
-    expected = quantized(save(tmp_path / "plain"), calibration, tmp_path / "plain.quantized")
-    np.testing.assert_array_equal(quantized(model, calibration, tmp_path / "quantized"), expected)
+    expected = answer_quantized(save(tmp_path / "plain"), calibration, tmp_path / "plain.quantized")
+    np.testing.assert_array_equal(answer_quantized(model, calibration, tmp_path / "quantized"), expected)
     assert (
         onnx.load(tmp_path / "quantized" / FILE).graph.input[0].name == f"{unique_names.MARK}input{unique_names.MARK}"
     )
@@ -175,7 +173,7 @@ def test_an_excluded_layer_is_found_by_its_name(calibration: Path, tmp_path: Pat
     exact = quantizing.answers(save(tmp_path / "model"), inputs(2))
     ways = {"all": [], "two": ["Gemm_second"]}
     quantized_layers = {
-        key: sqnr(exact, quantized(tmp_path / "model", calibration, tmp_path / key, exclude=names))
+        key: sqnr(exact, answer_quantized(tmp_path / "model", calibration, tmp_path / key, exclude=names))
         for key, names in ways.items()
     }
     assert quantized_layers["two"] > quantized_layers["all"]
@@ -193,7 +191,7 @@ def test_a_graph_whose_names_collide_and_that_shares_a_bias_can_be_explained(
 ):
     called = {"middle": "weight_1_quantized", "bias": bias}
     model = save(tmp_path / "model", lambda name: called.get(name, name))
-    quantized(model, calibration, tmp_path / "onnx.u8s8")
+    answer_quantized(model, calibration, tmp_path / "onnx.u8s8")
     explain.run(tmp_path / "onnx.u8s8", model, calibration, out, images=20)
     assert [layer.operator for layer in read(Sensitivity, out / LAYERS).layers].count("Gemm") == 3
 
@@ -214,7 +212,7 @@ def test_no_name_changes_what_is_explained(name: str, calibration: Path, tmp_pat
     distances = []
     for folder, called in {"plain": "last", "met": name}.items():
         model = save(tmp_path / folder, lambda each: called if each == "last" else each)  # noqa: B023
-        quantized(model, calibration, tmp_path / f"{folder}.u8s8")
+        answer_quantized(model, calibration, tmp_path / f"{folder}.u8s8")
         (tmp_path / f"{folder}.explained").mkdir()
         explain.run(tmp_path / f"{folder}.u8s8", model, calibration, tmp_path / f"{folder}.explained", images=20)
         distances.append(

@@ -9,6 +9,7 @@ from onnx import TensorProto, helper
 
 from images.onnx.quantize.outliers import drop_outliers, measure_magnitudes, score_samples, select_ordinary
 from shared.errors import CrossquantError
+from tests.images.sample_folders import save_samples
 
 
 @pytest.fixture
@@ -27,16 +28,10 @@ def model(tmp_path: Path) -> Path:
     return path
 
 
-def saved(images: np.ndarray, folder: Path) -> Path:
-    """A calibration set."""
-    np.save(folder / "input_0.npy", images)
-    return folder
-
-
 def test_the_image_with_the_greatest_tensor_goes_first(model: Path, tmp_path: Path) -> None:
     images = np.full((30, 2, 2, 1), 110, np.uint8)
     images[17, 0, 0] = 200
-    magnitudes = measure_magnitudes(model, saved(images, tmp_path), tmp_path)
+    magnitudes = measure_magnitudes(model, save_samples(tmp_path, images), tmp_path)
     assert magnitudes.shape == (30, 3)
     assert magnitudes[17].max() == 10_000
     assert magnitudes[0].max() == 100
@@ -56,13 +51,13 @@ def test_a_tensor_that_is_zero_for_most_images_says_nothing() -> None:
 
 def test_an_empty_set_is_an_error(model: Path, tmp_path: Path) -> None:
     with pytest.raises(CrossquantError, match=r"raise calibration\.images"):
-        measure_magnitudes(model, saved(np.zeros((0, 2, 2, 1), np.uint8), tmp_path), tmp_path)
+        measure_magnitudes(model, save_samples(tmp_path, np.zeros((0, 2, 2, 1), np.uint8)), tmp_path)
 
 
 def test_what_is_left_out_is_not_in_the_set_that_calibrates(model: Path, tmp_path: Path) -> None:
     images = np.full((30, 2, 2, 1), 110, np.float32)
     images[17, 0, 0] = 200
-    source = saved(images, tmp_path)
+    source = save_samples(tmp_path, images)
     assert drop_outliers(model, source, 0.0, tmp_path) == source
     images = np.load(drop_outliers(model, source, 10.0, tmp_path) / "input_0.npy")
     assert len(images) == 29
@@ -70,7 +65,7 @@ def test_what_is_left_out_is_not_in_the_set_that_calibrates(model: Path, tmp_pat
 
 
 def test_a_limit_that_leaves_nothing_is_an_error(model: Path, tmp_path: Path) -> None:
-    source = saved(np.full((3, 2, 2, 1), 110, np.float32), tmp_path)
+    source = save_samples(tmp_path, np.full((3, 2, 2, 1), 110, np.float32))
     with pytest.raises(CrossquantError, match="raise it, 10 is usual"):
         drop_outliers(model, source, 0.5, tmp_path)
 
@@ -91,6 +86,6 @@ def test_tensors_that_do_not_begin_with_the_samples_are_not_looked_at(tmp_path: 
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
     series = np.ones((30, 4, 3), np.float32)
     series[17, 2] = 50
-    magnitudes = measure_magnitudes(path, saved(series, tmp_path), tmp_path)
+    magnitudes = measure_magnitudes(path, save_samples(tmp_path, series), tmp_path)
     assert magnitudes.shape == (30, 2)
     assert (magnitudes.max(axis=1).argmax(), np.median(magnitudes[:, 0])) == (17, 12)

@@ -11,6 +11,7 @@ import pytest
 
 from driver.engines.venv import ensure_environment
 from shared.artifacts.store import ROOT
+from tests.images.sample_folders import save_samples
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +27,4 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def calibration(tmp_path: Path, models: Path) -> Path:
     """A set of the images that `convolutional` was asked about."""
-    folder = tmp_path / "calibration"
-    folder.mkdir()
-    np.save(folder / "input_0.npy", np.load(models / "convolutional" / "input_0.npy"))
-    return folder
+    return save_samples(tmp_path / "calibration", np.load(models / "convolutional" / "input_0.npy"))

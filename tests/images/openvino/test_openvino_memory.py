@@ -12,15 +12,13 @@ from shared.data.samples import LARGEST
 from shared.measure import predictions
 from tests.images import declared
 from tests.images.openvino.stages import read_inputs
+from tests.images.sample_folders import save_samples
 
 
 @pytest.fixture
 def data(models: Path, tmp_path: Path) -> Path:
-    folder = tmp_path / "dataset"
-    folder.mkdir()
-    for number, array in enumerate(read_inputs(models / "convolutional")):
-        np.save(folder / f"input_{number}.npy", np.concatenate([array] * 20)[:20])
-    return folder
+    arrays = read_inputs(models / "convolutional")
+    return save_samples(tmp_path / "dataset", *(np.concatenate([array] * 20)[:20] for array in arrays))
 
 
 def test_predictions_are_made_in_a_batch_that_fits(

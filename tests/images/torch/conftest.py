@@ -4,6 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.images.emulation_fixtures import dataset, emulator, labels
+
+__all__ = ["dataset", "emulator", "labels"]
+
 
 @pytest.fixture(autouse=True)
 def settings() -> Iterator[None]:

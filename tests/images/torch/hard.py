@@ -7,6 +7,7 @@ import torch
 
 from images.torch import convert
 from tests.images import models
+from tests.images.sample_folders import save_samples
 
 LARGE = 600.0
 
@@ -48,13 +49,12 @@ def normalized(folder: Path) -> Path:
 
 def images(model: Path, folder: Path, seed: int, count: int) -> Path:
     """An artifact with images of any colors, and the labels that the float `model` gives them most surely."""
-    folder.mkdir()
     samples = np.random.default_rng(seed).integers(0, 256, (5 * count, *models.SHAPE)).astype(np.uint8)
     with torch.no_grad():
         answers = convert.to_module(model)(torch.from_numpy(samples.astype(np.float32)))
     best = answers.topk(2, dim=1).values
     surest = (best[:, 0] - best[:, 1]).argsort(descending=True)[:count].sort().values
     samples, answers = samples[surest.numpy()], answers[surest]
-    np.save(folder / "input_0.npy", samples.astype(np.float32) if folder.name == "calibration" else samples)
-    np.save(folder / "labels.npy", answers.argmax(dim=1).numpy().astype(np.uint8))
-    return folder
+    if folder.name == "calibration":
+        samples = samples.astype(np.float32)
+    return save_samples(folder, samples, labels=answers.argmax(dim=1).numpy().astype(np.uint8))

@@ -219,7 +219,6 @@ def test_a_nodes_name_is_not_run_by_accuracy_aware_or_explain(
     source, folder = hostile
     variant = tmp_path / "torch.int8"
     variant.mkdir()
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     accuracy_aware.run(
         source, folder, folder, variant, **{**defaults("accuracy_aware"), "max_drop_pp": 0.0, "trials": 2}
     )

@@ -7,43 +7,18 @@ import pytest
 
 from images.torch import quantize
 from shared.contract import read_shown
-from shared.emulation import cpus, emulation
-from shared.errors import CrossquantError, Unsupported
+from shared.emulation import emulation
+from shared.errors import Unsupported
 from shared.measure.instructions import this_cpu
-from shared.runner import sandbox
 from tests.images import declared, models
+from tests.images.emulation_fixtures import IMAGES
 from tests.images.torch.stages import answers, defaults
 
-IMAGES = 20
+pytestmark = pytest.mark.usefixtures("emulator")
+ASKED = 20  # of IMAGES
 
 
-@pytest.fixture(autouse=True)
-def emulator() -> None:
-    try:
-        cpus.emulator("haswell")
-    except CrossquantError as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture
-def dataset(tmp_path: Path) -> Path:
-    folder = tmp_path / "dataset"
-    folder.mkdir()
-    np.save(folder / "input_0.npy", models.images(IMAGES).astype(np.uint8))
-    return folder
-
-
-@pytest.fixture
-def labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Apart from the samples. What would put them out of this process's reach for ever is only noted here."""
-    folder = tmp_path / "labels"
-    folder.mkdir()
-    np.save(folder / "labels.npy", (np.arange(IMAGES) % 10).astype(np.uint8))
-    monkeypatch.setattr(sandbox, "hide", lambda path: (tmp_path / "hidden").write_text(str(path)))
-    return folder
-
-
-def variant(folder: Path, backend: str) -> Path:
+def quantize_model(folder: Path, backend: str) -> Path:
     """A quantized model; `backend` is also the engine that runs it."""
     models.convolutional(folder)
     np.save(folder / "input_0.npy", models.images(120))
@@ -54,14 +29,14 @@ def variant(folder: Path, backend: str) -> Path:
 @pytest.mark.parametrize(("backend", "same"), [("onednn", False), ("fbgemm", True)])
 def test_only_weights_of_8_bits_answer_otherwise_without_vnni(backend, same, dataset, labels, out, tmp_path):
     """On a CPU that has no VNNI itself the emulated one answers the same, bit for bit."""
-    model = variant(tmp_path / backend, backend)
-    declared.call("torch", "emulate", model, dataset, labels, out, cpus=["haswell"], images=IMAGES)
+    model = quantize_model(tmp_path / backend, backend)
+    declared.call("torch", "emulate", model, dataset, labels, out, cpus=["haswell"], images=ASKED)
     here = answers(model, models.images(IMAGES)[np.load(out / emulation.INDICES)])
     assert np.array_equal(np.load(out / "haswell" / emulation.ANSWERS), here) is (same or this_cpu().saturates)
     assert read_shown(emulation.Summary, out / emulation.SUMMARY).cpus["haswell"].int8_instructions == ("avx2",)
 
 
 def test_an_engine_that_the_cpu_lacks_is_refused_in_its_own_words(dataset, labels, out, tmp_path):
-    model = variant(tmp_path / "model", "fbgemm")
+    model = quantize_model(tmp_path / "model", "fbgemm")
     with pytest.raises(Unsupported, match=r"^nehalem: RuntimeError: quantized engine FBGEMM is not supported$"):
         declared.call("torch", "emulate", model, dataset, labels, out, cpus=["nehalem"], images=10)

@@ -203,9 +203,8 @@ def test_other_convolutions_are_counted_and_quantized(shape: tuple[int, ...], ki
 
 
 @pytest.fixture
-def sequence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+def sequence(tmp_path: Path) -> tuple[Path, Path]:
     """A model whose layers FX leaves in float, and samples to be faithful on."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     x = random(40, 6, 4)
     nodes, constants = products(x)
     folder = calibration(tmp_path / "calibration", x)

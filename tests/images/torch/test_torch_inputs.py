@@ -21,12 +21,6 @@ TASKS = ["classification", "regression", "fidelity"]
 BACKEND = {"backend": "onednn"}
 
 
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the runner is started with."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-
-
 @pytest.fixture
 def model(second: str, tmp_path: Path) -> Path:
     return two.model(tmp_path / "model", second)

@@ -2,8 +2,6 @@
 
 import gc
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,38 +16,23 @@ from images.torch.runtime import computed_bytes
 from shared.data.samples import COMPUTED, LARGEST
 from shared.measure import predictions
 from tests.images import declared, models
+from tests.images.peak_memory import measure_peak
+from tests.images.sample_folders import save_samples
 from tests.images.torch import stages
 
 CHANNELS = 65536  # of the wide convolution: 16 MB a sample, made by 1 MB of weights
 WIDE = 2 * 4 * CHANNELS * 64  # bytes of a sample: what the convolution gives, and the Relu behind it
-CHILD = """
-import json, os, re, sys, tempfile
-sys.path[:] = json.loads(os.environ["SEARCH"])
-from pathlib import Path
+QUANTIZE = """
+import json
 from images.torch import quantize
-with tempfile.TemporaryDirectory() as out:
-    quantize.run(Path(sys.argv[1]), Path(sys.argv[2]), Path(out), **json.loads(sys.argv[3]))
-print(re.findall(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[0])
+model, calibration, options = arguments
+quantize.run(Path(model), Path(calibration), scratch, **json.loads(options))
 """
-
-
-def wide(folder: Path, channels: int = CHANNELS) -> Path:
-    graph = models.Graph()
-    graph.add("Transpose", perm=[0, 3, 1, 2])
-    graph.add("Conv", graph.weight(channels, 3, 1, 1), graph.weight(channels))
-    graph.add("Relu")
-    graph.add("GlobalAveragePool")
-    graph.add("Flatten")
-    graph.dense(channels, 10)
-    return graph.save(folder)
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    folder = tmp_path / "calibration"
-    folder.mkdir()
-    np.save(folder / "input_0.npy", models.images(100))
-    return folder
+    return save_samples(tmp_path / "calibration", models.images(100))
 
 
 def options() -> dict[str, object]:
@@ -58,23 +41,20 @@ def options() -> dict[str, object]:
 
 def test_much_that_is_computed_of_little_fits(data: Path, tmp_path: Path):
     """In batches by the inputs' bytes, 100 samples took 3 GB and more."""
-    environment = {"OMP_NUM_THREADS": "1", "SEARCH": json.dumps(sys.path)}
-    peaks = []
-    for channels in (16, CHANNELS):
-        arguments = [wide(tmp_path / str(channels), channels), data, json.dumps(options())]
-        command = [sys.executable, "-c", CHILD, *map(str, arguments)]
-        printed = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
-        peaks.append(int(printed.splitlines()[-1]) * 1024)
-    assert peaks[1] - peaks[0] < 2 * COMPUTED * LARGEST
+    little, much = (
+        measure_peak(QUANTIZE, models.wide(tmp_path / str(channels), channels), data, json.dumps(options()))
+        for channels in (16, CHANNELS)
+    )
+    assert much - little < 2 * COMPUTED * LARGEST
 
 
 def test_what_is_computed_of_a_sample_is_known_from_the_operators(data: Path, tmp_path: Path):
-    convert.run(wide(tmp_path / "model", 1024), variant := made(tmp_path / "torch.fp32"))
+    convert.run(models.wide(tmp_path / "model", 1024), variant := make_folder(tmp_path / "torch.fp32"))
     exact = 4 * (2 * 1024 * 64 + 1024)
     assert exact <= computed_bytes.per_sample(variant, data) < 1.1 * exact
 
 
-def made(folder: Path) -> Path:
+def make_folder(folder: Path) -> Path:
     folder.mkdir()
     return folder
 
@@ -114,8 +94,7 @@ def test_where_all_fits_a_batch_is_a_hundred(data: Path, out: Path, tmp_path: Pa
 def test_every_form_is_answered_in_a_batch_that_fits(
     form: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    model, variant = models.convolutional(tmp_path / "model"), made(tmp_path / "torch.a")
+    model, variant = models.convolutional(tmp_path / "model"), make_folder(tmp_path / "torch.a")
     if form == "script":
         convert.run(model, variant)
     else:
@@ -123,7 +102,7 @@ def test_every_form_is_answered_in_a_batch_that_fits(
     each = computed_bytes.per_sample(variant, data)
     assert each > 0
     monkeypatch.setattr("shared.data.samples.COMPUTED", 40 * each / LARGEST)
-    declared.call("torch", "predict", variant, data, out := made(tmp_path / "out"), batch_size=250)
+    declared.call("torch", "predict", variant, data, out := make_folder(tmp_path / "out"), batch_size=250)
     batch = predictions.batch_size(out)
     assert batch is not None
     assert batch.samples == pytest.approx(40, abs=1)

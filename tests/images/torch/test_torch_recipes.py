@@ -1,7 +1,5 @@
 """The options of a recipe reach the model: observers, weights, layers in float; impossible ones are refused."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ from images.torch.quantize.trials import TrialModels
 from images.torch.runtime import formats, script
 from shared.errors import CrossquantError, Unsupported
 from tests.images import models
+from tests.images.peak_memory import measure_peak
 from tests.images.torch.stages import answers, defaults
 
 
@@ -208,17 +207,12 @@ def test_a_layer_that_can_not_be_traced_is_named(source: Path):
 
 
 CALIBRATE = """
-import re, sys
-from pathlib import Path
 import torch
-
 from images.torch import convert
 from images.torch.quantize import fx, recipe
-torch.set_num_threads(1)
-source, calibration = map(Path, sys.argv[1:])
+model, calibration = map(Path, arguments)
 with torch.no_grad():
-    fx.prepare(convert.to_module(source), recipe.Recipe("onednn").mapping(), calibration)
-print(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1])
+    fx.prepare(convert.to_module(model), recipe.Recipe("onednn").mapping(), calibration)
 """
 
 
@@ -235,6 +229,5 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path):
         folder.mkdir()
         tile = np.random.default_rng(count).uniform(0, 255, (100, 24, 24, 3)).astype(np.float32)
         np.save(folder / "input_0.npy", np.tile(tile, (count // 100, 1, 1, 1)))
-        command = [sys.executable, "-c", CALIBRATE, source, folder]
-        peaks[count] = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout) << 10
+        peaks[count] = measure_peak(CALIBRATE, source, folder)
     assert peaks[10_000] - peaks[1_000] < 16 << 20, peaks

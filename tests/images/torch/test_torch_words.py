@@ -11,6 +11,7 @@ from images.torch import quantize
 from images.torch.convert import to_module
 from images.torch.runtime import formats
 from tests.images.models import FILE
+from tests.images.sample_folders import save_samples
 from tests.images.torch.stages import defaults
 
 WORDS, STEPS, WIDTH = 50, 6, 8
@@ -45,10 +46,7 @@ def text(folder: Path, kind: int) -> Path:
 @pytest.mark.parametrize("observer", ["default", "minmax", "percentile"])
 def test_what_words_stand_for_is_quantized(observer: str, kind: str, tmp_path: Path, out: Path):
     words = np.random.default_rng(1).integers(0, WORDS, (130, STEPS)).astype(kind)
-    calibration = tmp_path / "calibration"
-    calibration.mkdir()
-    np.save(calibration / "input_0.npy", words)
-    (calibration / "about.json").write_text(f'{{"dtypes": ["{kind}"]}}')
+    calibration = save_samples(tmp_path / "calibration", words, about={"dtypes": [kind]})
     model = text(tmp_path / "model", TensorProto.INT32 if kind == "int32" else TensorProto.INT64)
     quantize.run(model, calibration, out, **defaults("quantize") | {"backend": "x86", "observer": observer})
     assert formats.read_json(out)["quantized"] == 2

@@ -48,6 +48,7 @@ gates:
     accuracy: {min: 0.85}
 limits: {cpus: 1, memory: 4g, stage_seconds: 900, retries: 1}
 """
+NAME_RULE = "must be lower-case letters, digits, '.', '_' and '-', and none of inputs, models, downloads"
 TOP = (
     "name, model, dataset, recipes, reference, gates, limits, draws, split, curve, select, other_cpus, recommended, "
     "calibration, export, fold_batchnorm"
@@ -60,8 +61,8 @@ def load(folder: Path, text: str) -> model.Experiment:
     return loader.load(path, CATALOG)
 
 
-def refused(folder: Path, text: str) -> str:
-    """The message without the folder."""
+def refuse(folder: Path, text: str) -> str:
+    """Return the message of the error, without the folder."""
     with pytest.raises(CrossquantError) as caught:
         load(folder, text)
     assert caught.value.exit_code == 2
@@ -89,148 +90,159 @@ def test_what_may_be_left_out(tmp_path):
     assert loaded.options == {}
 
 
-UNKNOWN_KEYS = {
-    "top": ("name: tiny", "name: tiny\nrecipe: {}", f":2: recipe: unknown key; known are {TOP}"),
-    "options": (
+MISTAKES = {
+    # A key that nobody knows is named with those that are known.
+    "unknown-key-top": ("name: tiny", "name: tiny\nrecipe: {}", f":2: recipe: unknown key; known are {TOP}"),
+    "unknown-key-options": (
         "name: tiny",
         "name: tiny\noptions: {}",
         ":2: options: unknown key; write the name of the stage instead",
     ),
-    "recipe-stage": ("name: tiny", "name: tiny\nquantize: {}", f":2: quantize: unknown key; known are {TOP}"),
-    "model": (
+    "unknown-key-recipe-stage": (
+        "name: tiny",
+        "name: tiny\nquantize: {}",
+        f":2: quantize: unknown key; known are {TOP}",
+    ),
+    "unknown-key-model": (
         "  sha256: 00ff",
         "  sha265: 00ff",
         ":5: model.sha265: unknown key; known are sources, sha256, code, trust",
     ),
-    "dataset": ("  name: cifar10", "  nmae: cifar10", ":7: dataset.nmae: unknown key; known are name, sources, sha256"),
-    "source": (
+    "unknown-key-dataset": (
+        "  name: cifar10",
+        "  nmae: cifar10",
+        ":7: dataset.nmae: unknown key; known are name, sources, sha256",
+    ),
+    "unknown-key-source": (
         "- url: https",
         "- uri: https",
         ":10: dataset.sources.1.uri: unknown key; known are input, path, url, npm",
     ),
-    "recipe": (
+    "unknown-key-recipe": (
         "int8: {weight: int8}",
         "int8: {wieght: int8}",
         ":15: recipes.onnx.int8.wieght: unknown key; known are weight, per_channel",
     ),
-    "image": ("  onnx:", "  onxn:", ":14: recipes.onxn: no such image; known are onnx"),
-    "image-without-recipes": ("  onnx:", "  keras:", ":14: recipes.keras: no such image; known are onnx"),
-    "gates": ("  float:", "  floats:", ":17: gates.floats: unknown key; known are float, quantized, saturating"),
-    "figure": (
+    "unknown-key-image": ("  onnx:", "  onxn:", ":14: recipes.onxn: no such image; known are onnx"),
+    "unknown-key-image-without-recipes": ("  onnx:", "  keras:", ":14: recipes.keras: no such image; known are onnx"),
+    "unknown-key-gates": (
+        "  float:",
+        "  floats:",
+        ":17: gates.floats: unknown key; known are float, quantized, saturating",
+    ),
+    "unknown-key-metric": (
         "accuracy: {min",
         "acuracy: {min",
         ":18: gates.float.acuracy: unknown key; known are accuracy, changed, drop_pp, agreement, sqnr, top5",
     ),
-    "bound": (
+    "unknown-key-bound": (
         "{min: 0.85}",
         "{least: 0.85}",
         ":18: gates.float.accuracy.least: unknown key; known are min, max, confidence",
     ),
-    "limits": (
+    "unknown-key-limits": (
         "{cpus: 1,",
         "{cpu: 1,",
         ":19: limits.cpu: unknown key; known are cpus, memory, stage_seconds, retries",
     ),
-    "stage": ("calibration:", "calibraton:", f":12: calibraton: unknown key; known are {TOP}"),
-    "stage-option": (
+    "unknown-key-stage": ("calibration:", "calibraton:", f":12: calibraton: unknown key; known are {TOP}"),
+    "unknown-key-stage-option": (
         "name: tiny",
         "name: tiny\nfold: {enabeld: true}",
         ":2: fold_batchnorm.enabeld: unknown key; known are enabled",
     ),
-}
-
-
-@pytest.mark.parametrize(("old", "new", "message"), UNKNOWN_KEYS.values(), ids=UNKNOWN_KEYS)
-def test_unknown_keys_name_the_known_ones(tmp_path, old, new, message):
-    assert old in TEXT
-    assert refused(tmp_path, TEXT.replace(old, new)) == "tiny.yaml" + message
-
-
-WRONG_TYPES = {
-    "text": ("name: tiny", "name: 8", ":1: name: must be a text, not 8"),
-    "nothing": ("  name: cifar10", "  name:", ":7: dataset.name: must be a text, not None"),
-    "list": (
+    # A value of another type is named with the type that is asked for.
+    "type-text": ("name: tiny", "name: 8", ":1: name: must be a text, not 8"),
+    "type-nothing": ("  name: cifar10", "  name:", ":7: dataset.name: must be a text, not None"),
+    "type-list": (
         "    - path: model.keras",
         "    path: model.keras",
         ":3: model.sources: must be a list, not {'path': 'model.keras'}",
     ),
-    "source": ("- input: a.tar.gz", "- a.tar.gz", ":9: dataset.sources.0: must be a mapping, not 'a.tar.gz'"),
-    "mapping": (
+    "type-source": ("- input: a.tar.gz", "- a.tar.gz", ":9: dataset.sources.0: must be a mapping, not 'a.tar.gz'"),
+    "type-mapping": (
         "limits: {cpus: 1, memory: 4g, stage_seconds: 900, retries: 1}",
         "limits: 2",
         ":19: limits: must be a mapping, not 2",
     ),
-    "number": ("{min: 0.85}", "{min: 85%}", ":18: gates.float.accuracy.min: must be a number or nothing, not '85%'"),
-    "whole-number": ("cpus: 1", "cpus: 1.5", ":19: limits.cpus: must be a whole number, not 1.5"),
-    "true-is-no-number": ("cpus: 1", "cpus: true", ":19: limits.cpus: must be a whole number, not True"),
-    "recipe": ("int8: {weight: int8}", "int8: fast", ":15: recipes.onnx.int8: must be a mapping, not 'fast'"),
-    "recipe-option": (
+    "type-number": (
+        "{min: 0.85}",
+        "{min: 85%}",
+        ":18: gates.float.accuracy.min: must be a number or nothing, not '85%'",
+    ),
+    "type-whole-number": ("cpus: 1", "cpus: 1.5", ":19: limits.cpus: must be a whole number, not 1.5"),
+    "type-true-is-no-number": ("cpus: 1", "cpus: true", ":19: limits.cpus: must be a whole number, not True"),
+    "type-recipe": ("int8: {weight: int8}", "int8: fast", ":15: recipes.onnx.int8: must be a mapping, not 'fast'"),
+    "type-recipe-option": (
         "weight: int8}",
         "per_channel: 1}",
         ":15: recipes.onnx.int8.per_channel: must be true or false, not 1",
     ),
-    "stage": ("{images: 100}", "100", ":12: calibration: must be a mapping, not 100"),
-    "stage-option": ("images: 100", "images: '100'", ":12: calibration.images: must be a whole number, not '100'"),
-}
-
-
-@pytest.mark.parametrize(("old", "new", "message"), WRONG_TYPES.values(), ids=WRONG_TYPES)
-def test_wrong_types_say_what_is_asked_for(tmp_path, old, new, message):
-    assert old in TEXT
-    assert refused(tmp_path, TEXT.replace(old, new)) == "tiny.yaml" + message
-
-
-WRONG_VALUES = {
-    "choice": ("weight: int8", "weight: int4", ":15: recipes.onnx.int8.weight: must be one of int8, uint8, not int4"),
-    "too-small": ("images: 100", "images: 9", ":12: calibration.images: must be at least 10, not 9"),
-    "too-large": ("name: tiny", "name: tiny\nexport: {opset: 19}", ":2: export.opset: must be at most 18, not 19"),
-    "cpus": ("cpus: 1", "cpus: 0", ":19: limits.cpus: must be at least 1"),
-    "seconds": ("stage_seconds: 900", "stage_seconds: 0", ":19: limits.stage_seconds: must be at least 1"),
-    "retries": ("retries: 1", "retries: -1", ":19: limits.retries: must be at least 0"),
-    "memory": ("memory: 4g", "memory: 4 GB", ":19: limits.memory: must be like 512m or 4g, not 4 GB"),
-    "no-memory": ("memory: 4g", "memory: 0g", ":19: limits.memory: must be like 512m or 4g, not 0g"),
-    "name": (
+    "type-stage": ("{images: 100}", "100", ":12: calibration: must be a mapping, not 100"),
+    "type-stage-option": ("images: 100", "images: '100'", ":12: calibration.images: must be a whole number, not '100'"),
+    # A value that isn't allowed is named with what is.
+    "value-choice": (
+        "weight: int8",
+        "weight: int4",
+        ":15: recipes.onnx.int8.weight: must be one of int8, uint8, not int4",
+    ),
+    "value-too-small": ("images: 100", "images: 9", ":12: calibration.images: must be at least 10, not 9"),
+    "value-too-large": (
+        "name: tiny",
+        "name: tiny\nexport: {opset: 19}",
+        ":2: export.opset: must be at most 18, not 19",
+    ),
+    "value-cpus": ("cpus: 1", "cpus: 0", ":19: limits.cpus: must be at least 1"),
+    "value-seconds": ("stage_seconds: 900", "stage_seconds: 0", ":19: limits.stage_seconds: must be at least 1"),
+    "value-retries": ("retries: 1", "retries: -1", ":19: limits.retries: must be at least 0"),
+    "value-memory": ("memory: 4g", "memory: 4 GB", ":19: limits.memory: must be like 512m or 4g, not 4 GB"),
+    "value-no-memory": ("memory: 4g", "memory: 0g", ":19: limits.memory: must be like 512m or 4g, not 0g"),
+    "value-name": (
         "name: tiny",
         "name: My Model",
-        ":1: name: must be lower-case letters, digits, '.', '_' and '-', and none of inputs, models, downloads",
+        f":1: name: {NAME_RULE}",
     ),
-    "name-is-a-path": (
+    "value-name-is-a-path": (
         "name: tiny",
         "name: ../tiny",
-        ":1: name: must be lower-case letters, digits, '.', '_' and '-', and none of inputs, models, downloads",
+        f":1: name: {NAME_RULE}",
     ),
-    "no-source": (
+    "value-no-source": (
         "sources:\n    - path: model.keras",
         "sources: []",
         ":3: model.sources: must name at least one source",
     ),
-    "sums": (
+    "value-sums": (
         "x_train:",
         "x_trian:",
         ":11: dataset.sha256: must have the sums of x_train, y_train, x_test, y_test, all of them; "
         "data of your own have a section `data`",
     ),
-    "empty-gate": ("{min: 0.85}", "{}", ":18: gates.float.accuracy: must have min, max or both"),
-    "data-set-is-a-path": (
+    "value-empty-gate": ("{min: 0.85}", "{}", ":18: gates.float.accuracy: must have min, max or both"),
+    "value-data-set-is-a-path": (
         "name: cifar10",
         "name: ../x",
-        ":7: dataset.name: must be lower-case letters, digits, '.', '_' and '-', and none of inputs, models, downloads",
+        f":7: dataset.name: {NAME_RULE}",
     ),
-    "name-is-taken": (
+    "value-name-is-taken": (
         "name: tiny",
         "name: inputs",
-        ":1: name: must be lower-case letters, digits, '.', '_' and '-', and none of inputs, models, downloads",
+        f":1: name: {NAME_RULE}",
     ),
-    "recipe-name": ("    int8:", "    In T8:", ":15: recipes.onnx.In T8: is not a name for a recipe"),
-    "recipe-name-with-dot": ("    int8:", "    int8.v2:", ":15: recipes.onnx.int8.v2: is not a name for a recipe"),
-    "recipe-name-is-taken": ("    int8:", "    fp32:", ":15: recipes.onnx.fp32: is not a name for a recipe"),
+    "value-recipe-name": ("    int8:", "    In T8:", ":15: recipes.onnx.In T8: is not a name for a recipe"),
+    "value-recipe-name-with-dot": (
+        "    int8:",
+        "    int8.v2:",
+        ":15: recipes.onnx.int8.v2: is not a name for a recipe",
+    ),
+    "value-recipe-name-is-taken": ("    int8:", "    fp32:", ":15: recipes.onnx.fp32: is not a name for a recipe"),
 }
 
 
-@pytest.mark.parametrize(("old", "new", "message"), WRONG_VALUES.values(), ids=WRONG_VALUES)
-def test_wrong_values_say_what_is_allowed(tmp_path, old, new, message):
+@pytest.mark.parametrize(("old", "new", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_named_with_its_place_and_what_would_be_right(tmp_path, old, new, message):
     assert old in TEXT
-    assert refused(tmp_path, TEXT.replace(old, new)) == "tiny.yaml" + message
+    assert refuse(tmp_path, TEXT.replace(old, new)) == "tiny.yaml" + message
 
 
 NEW_KEYS = {
@@ -251,7 +263,7 @@ NEW_KEYS = {
 
 @pytest.mark.parametrize(("line", "message"), NEW_KEYS.values(), ids=NEW_KEYS)
 def test_draws_splits_curves_and_other_cpus_are_checked(tmp_path, line, message):
-    assert refused(tmp_path, f"{TEXT}{line}\n") == "tiny.yaml" + message
+    assert refuse(tmp_path, f"{TEXT}{line}\n") == "tiny.yaml" + message
 
 
 @pytest.mark.parametrize("name", ["onnx.int9", "onnx.fp32", "int8", "onnx.int8.d2"])
@@ -264,7 +276,7 @@ def test_draws_splits_curves_and_other_cpus_are_checked(tmp_path, line, message)
     ids=["curve", "recommended"],
 )
 def test_what_is_no_quantized_variant_has_no_curve_and_is_not_recommended(tmp_path, lines, place, name):
-    message = refused(tmp_path, f"{TEXT}{lines.replace('{}', name)}\n")
+    message = refuse(tmp_path, f"{TEXT}{lines.replace('{}', name)}\n")
     assert message.startswith(f"tiny.yaml{place}")
     assert message.endswith(f": no quantized variant '{name}'; known are onnx.int8")
 
@@ -312,7 +324,7 @@ def with_recipes(lines):
 @pytest.mark.parametrize(("lines", "message"), PRESETS.values(), ids=PRESETS)
 def test_presets_and_what_stands_beside_them_are_checked(tmp_path, lines, message):
     names = "mine" if message.endswith("known are ") else ""
-    assert refused(tmp_path, with_recipes(lines)) == f"tiny.yaml{message}{names}"
+    assert refuse(tmp_path, with_recipes(lines)) == f"tiny.yaml{message}{names}"
 
 
 @pytest.mark.usefixtures("mine")
@@ -326,7 +338,7 @@ def test_recipes_may_be_a_preset_with_others_beside(tmp_path, lines):
 def test_a_mistake_in_a_preset_is_placed_where_it_is_named(tmp_path, mine, monkeypatch):  # noqa: ARG001
     (recipes.PRESETS / "mine.yaml").write_text("onnx:\n  int8: {weight: int4}\n")
     message = ":13: recipes.onnx.int8.weight: must be one of int8, uint8, not int4"
-    assert refused(tmp_path, with_recipes("recipes: mine")) == "tiny.yaml" + message
+    assert refuse(tmp_path, with_recipes("recipes: mine")) == "tiny.yaml" + message
 
 
 @pytest.mark.parametrize("source", ["{}", "{input: ''}", "{input: a, npm: b@1}", "{input: a, path: b, url: c, npm: d}"])
@@ -335,7 +347,7 @@ def test_a_mistake_in_a_preset_is_placed_where_it_is_named(tmp_path, mine, monke
 )
 def test_a_source_is_exactly_one_of_four(tmp_path, source, old, place):
     text = TEXT.replace(old, source)
-    assert refused(tmp_path, text) == f"tiny.yaml{place}: must have one of input, path, url, npm"
+    assert refuse(tmp_path, text) == f"tiny.yaml{place}: must have one of input, path, url, npm"
 
 
 @pytest.mark.parametrize("key", ["input", "path", "url", "npm"])
@@ -347,16 +359,16 @@ def test_each_of_the_four_is_a_source(tmp_path, key):
 @pytest.mark.parametrize("key", ["name", "model", "dataset", "recipes"])
 def test_a_missing_key_is_named(tmp_path, key):
     text = re.sub(rf"^{key}:.*\n(?: .*\n)*", "", TEXT, flags=re.MULTILINE)
-    assert refused(tmp_path, text) == f"tiny.yaml:1: {key}: is missing"
+    assert refuse(tmp_path, text) == f"tiny.yaml:1: {key}: is missing"
 
 
 def test_a_missing_key_below_is_placed_at_its_mapping(tmp_path):
     text = TEXT.replace("  name: cifar10\n", "")
-    assert refused(tmp_path, text) == "tiny.yaml:6: dataset.name: is missing"
+    assert refuse(tmp_path, text) == "tiny.yaml:6: dataset.name: is missing"
 
 
-def test_a_reference_that_nobody_makes_is_refused(tmp_path):
-    message = refused(tmp_path, TEXT + "reference: onnx.fp23\n")
+def test_a_reference_that_nobody_makes_is_refuse(tmp_path):
+    message = refuse(tmp_path, TEXT + "reference: onnx.fp23\n")
     assert message.startswith("tiny.yaml:20: reference: ")
 
 
@@ -376,7 +388,7 @@ def test_a_reference_that_nobody_makes_is_refused(tmp_path):
     ],
 )
 def test_files_that_are_no_mapping_of_single_keys(tmp_path, text, message):
-    assert refused(tmp_path, text) == "tiny.yaml" + message
+    assert refuse(tmp_path, text) == "tiny.yaml" + message
 
 
 @pytest.mark.parametrize(
@@ -392,14 +404,14 @@ def test_files_that_are_no_mapping_of_single_keys(tmp_path, text, message):
     ],
 )
 def test_what_is_not_yaml_is_one_line_of_error(tmp_path, text):
-    message = refused(tmp_path, text)
+    message = refuse(tmp_path, text)
     assert message.startswith("tiny.yaml is not YAML: ")
     assert "\n" not in message
     assert re.search(r"line \d+, column \d+", message)
 
 
 def test_a_date_that_is_none_is_one_line_of_error(tmp_path):
-    assert refused(tmp_path, "name: 2026-13-45\n").startswith("tiny.yaml is not YAML: ")
+    assert refuse(tmp_path, "name: 2026-13-45\n").startswith("tiny.yaml is not YAML: ")
 
 
 def test_bytes_that_are_no_text(tmp_path):
@@ -476,26 +488,26 @@ def test_ours_differ_only_where_they_mean_to():
     ],
 )
 def test_a_file_that_is_too_deep_is_placed(tmp_path, text, message):
-    assert refused(tmp_path, text) == "tiny.yaml" + message
+    assert refuse(tmp_path, text) == "tiny.yaml" + message
 
 
 def test_aliases_that_stand_for_millions_are_not_written_out(tmp_path):
     lines = ["l0: &l0 [1, 1, 1, 1, 1, 1, 1, 1, 1]"]
     lines += [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]" for n in range(1, 9)]
     message = "tiny.yaml:6: more than 100,000 values, aliases written out: leave some out"
-    assert refused(tmp_path, "\n".join(lines)) == message
+    assert refuse(tmp_path, "\n".join(lines)) == message
     merged = ["l0: &l0 {a: 1}"] + [f"l{n}: &l{n} {{<<: [{', '.join([f'*l{n - 1}'] * 9)}]}}" for n in range(1, 9)]
-    assert "more than 100,000 values" in refused(tmp_path, "\n".join(merged))
+    assert "more than 100,000 values" in refuse(tmp_path, "\n".join(merged))
 
 
 def test_aliases_in_one_another_are_as_deep_as_what_they_stand_for(tmp_path):
     lines = ["l0: &l0 [1]"] + [f"l{n}: &l{n} [*l{n - 1}]" for n in range(1, 60)]
-    assert "more than 50 deep" in refused(tmp_path, "\n".join(lines))
+    assert "more than 50 deep" in refuse(tmp_path, "\n".join(lines))
 
 
 @pytest.mark.parametrize("text", ["a: !!bool maybe", "a: !!int ''", "a: !!timestamp never", "? {a: b}\n: 1"])
 def test_a_value_that_is_not_of_its_tag(tmp_path, text):
-    assert refused(tmp_path, text + "\n").startswith("tiny.yaml is not YAML: ")
+    assert refuse(tmp_path, text + "\n").startswith("tiny.yaml is not YAML: ")
 
 
 @pytest.mark.parametrize(("old", "new"), loader.RENAMED.items())

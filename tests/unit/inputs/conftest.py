@@ -1,5 +1,12 @@
 """A server on loopback for what is fetched."""
 
-from download_server import server
+from collections.abc import Iterator
 
-__all__ = ["server"]
+import pytest
+from download_server import Server, serve
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    with serve(Server(), monkeypatch) as server:
+        yield server

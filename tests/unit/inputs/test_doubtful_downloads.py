@@ -123,7 +123,7 @@ def test_a_page_that_a_browser_saved_as_the_file_is_refused(tmp_path, look):
 
 @pytest.fixture
 def model(server):
-    server.url = server.url.replace("a.bin", "m.keras")
+    server.path = "/data/m.keras"
     server.content = MODEL
     return experiment(Model((Source(url=server.url),)))
 
@@ -131,7 +131,7 @@ def model(server):
 @pytest.fixture
 def table(server, tmp_path):
     (tmp_path / "m.keras").write_bytes(MODEL)
-    server.url = server.url.replace("a.bin", "t.csv")
+    server.path = "/data/t.csv"
     server.content = TABLE
     data = Dataset("mine", (Source(url=server.url),))
     chosen = experiment(Model((Source(path=str(tmp_path / "m.keras")),)))
@@ -218,9 +218,9 @@ def test_a_download_that_changed_on_the_disk_is_brought_again(server, model):
     path.write_bytes(MODEL[:-1] + b"x")
     assert fetch(model) == []
     assert path.read_bytes() == kept("m.keras") == MODEL
-    assert len(server.seen) == 2
+    assert len(server.requests) == 2
     fetch(model)
-    assert len(server.seen) == 2, "a sound one is used"
+    assert len(server.requests) == 2, "a sound one is used"
 
 
 @pytest.mark.parametrize(("name", "file"), [(fetching.MODEL, "m.keras"), (fetching.DATASET, "t.csv")])
@@ -239,7 +239,7 @@ def test_what_was_cut_short_is_forgotten_when_its_stage_has_failed(server, reque
     assert not record.exists(), "it is about another file"
     assert record.with_name("other.json").exists()
     assert (fetch(chosen), fetching.list_doubtful(chosen)) == ([], [])
-    assert len(server.seen) == 2
+    assert len(server.requests) == 2
 
 
 def test_without_a_network_the_next_run_is_no_worse(server, model):
@@ -265,7 +265,7 @@ def test_a_failure_of_what_is_provably_whole_downloads_nothing(server, model):
     fail(fetching.MODEL)
     assert fetching.list_doubtful(model) == []
     assert fetch(model) == []
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_without_a_failure_of_its_stage_nothing_is_downloaded_again(server, mode
     fetch(model)
     excuse()
     assert fetch(model) == []
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
 
 
 def test_what_a_sha256_vouches_for_is_not_downloaded_again(server, model, tmp_path):
@@ -291,7 +291,7 @@ def test_what_a_sha256_vouches_for_is_not_downloaded_again(server, model, tmp_pa
     fetch(pinned)
     fail(fetching.MODEL)
     assert (fetch(pinned), fetching.list_doubtful(pinned)) == ([], [])
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
 
 
 def test_a_file_of_the_user_is_left_alone(server, model, tmp_path):
@@ -302,7 +302,7 @@ def test_a_file_of_the_user_is_left_alone(server, model, tmp_path):
     fetch(both)
     fail(fetching.MODEL)
     assert (fetch(both), fetching.list_doubtful(both)) == ([], [])
-    assert server.seen == []
+    assert server.requests == []
     assert mine.read_bytes() == b"no model"
 
 

@@ -42,14 +42,14 @@ def begun(part, content=CONTENT[:1000]):
 def test_a_whole_download(server, target):
     assert fetch(server, target) == FOUR_BLOCKS
     assert target.read_bytes() == CONTENT
-    assert "Range" not in server.seen[0]
+    assert "Range" not in server.requests[0]
     assert [path.name for path in target.parent.iterdir()] == ["a.bin"]
 
 
 def test_an_interrupted_download_is_gone_on_with(server, target, part):
     begun(part)
     reports = fetch(server, target)
-    assert [headers["Range"] for headers in server.seen] == ["bytes=1000-"]
+    assert [headers["Range"] for headers in server.requests] == ["bytes=1000-"]
     assert target.read_bytes() == CONTENT
     assert reports[0] == (1000 + download.BLOCK, len(CONTENT))
     assert reports[-1] == (len(CONTENT), len(CONTENT))
@@ -60,7 +60,7 @@ def test_a_server_that_knows_no_ranges_starts_anew(server, target, part):
     server.ranges = False
     begun(part, b"old" * 1000)
     assert fetch(server, target) == FOUR_BLOCKS
-    assert server.seen[0]["Range"] == "bytes=3000-"
+    assert server.requests[0]["Range"] == "bytes=3000-"
     assert target.read_bytes() == CONTENT
 
 
@@ -71,7 +71,7 @@ def test_a_connection_cut_in_the_middle_keeps_what_came(server, target, part):
     assert part.read_bytes() == CONTENT[: server.cut_after]
     server.cut_after = None
     fetch(server, target)
-    assert server.seen[1]["Range"] == f"bytes={3 * download.BLOCK}-"
+    assert server.requests[1]["Range"] == f"bytes={3 * download.BLOCK}-"
     assert target.read_bytes() == CONTENT
 
 
@@ -87,7 +87,7 @@ def test_bytes_are_asked_for_as_they_are(server, target):
     """Of a stream that the server compresses on its way, no part could be gone on with."""
     server.compresses = True
     fetch(server, target)
-    assert server.seen[0].get("Accept-Encoding") == "identity"
+    assert server.requests[0].get("Accept-Encoding") == "identity"
     assert target.read_bytes() == CONTENT
 
 
@@ -106,12 +106,12 @@ def test_a_part_that_the_server_does_not_have_is_dropped(server, target, part):
     assert refused(server, target) == "the download began anew in the middle: run again"
     assert not part.exists()
     fetch(server, target)
-    assert "Range" not in server.seen[1]
+    assert "Range" not in server.requests[1]
     assert target.read_bytes() == CONTENT
 
 
 def test_no_connection(server, target):
-    server.url = "http://127.0.0.1:1/a.bin"
+    server.address = "http://127.0.0.1:1"
     assert refused(server, target) == "no connection"
     assert list(target.parent.iterdir()) == []
 

@@ -2,6 +2,8 @@
 
 import gzip
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -13,7 +15,7 @@ CONTENT = bytes(range(256)) * 4096  # 1 MiB: several blocks
 
 @dataclass
 class Server:
-    """Serves `content` at every path in the manner that its fields say; remembers the headers of each request."""
+    """Serves `content` at every path of `address` in the manner that its fields say; remembers each request."""
 
     content: bytes = CONTENT
     ranges: bool = True
@@ -21,13 +23,18 @@ class Server:
     status: int = 200
     length: bool = True
     compresses: bool = False
-    seen: list[dict[str, str]] = field(default_factory=list)
-    url: str = ""
+    requests: list[dict[str, str]] = field(default_factory=list)  # the headers of each
+    address: str = ""
+    path: str = "/data/a.bin"
+
+    @property
+    def url(self) -> str:
+        return self.address + self.path
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        self.seen.append(dict(handler.headers))
-        asked = handler.headers.get("Range")
-        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and self.ranges else None
+        self.requests.append(dict(handler.headers))
+        asked_range = handler.headers.get("Range") if self.ranges else None
+        start = int(asked_range.removeprefix("bytes=").removesuffix("-")) if asked_range else None
         if self.status != 200 or (start is not None and start >= len(self.content)):
             handler.send_error(self.status if self.status != 200 else 416)
             return
@@ -45,16 +52,15 @@ class Server:
         handler.wfile.write(body[: self.cut_after])
 
 
-@pytest.fixture
-def server(monkeypatch):
-    """A loopback server, which no proxy of this host stands before."""
+@contextmanager
+def serve(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """Let it answer until the end, on a port of its own, which no proxy of this host stands before."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    manner = Server()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            manner.answer(self)
+            server.answer(self)
 
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
@@ -62,7 +68,7 @@ def server(monkeypatch):
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
         thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        manner.url = f"http://127.0.0.1:{http.server_port}/data/a.bin"
-        yield manner
+        server.address = f"http://127.0.0.1:{http.server_port}"
+        yield server
         http.shutdown()
         thread.join()
