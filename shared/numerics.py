@@ -15,6 +15,7 @@ Array = NDArray[Any]
 Doubles = NDArray[np.float64]
 TINY = float(np.finfo(np.float32).tiny)  # the smallest normal float32
 BLOCK_VALUES = 1 << 22  # values read in one go: memory doesn't grow with the number of samples
+CACHED_VALUES = 1 << 16  # of these as float64 several arrays fit into a processor's cache
 PROBABILITY_SLACK = 0.01  # by which a probability may be below 0 or above 1: eight bits do that
 MANY_VALUES = 64  # a sample; R² of more than these is of all values together
 
@@ -29,9 +30,9 @@ def flatten_samples(outputs: Array) -> Array:
     return outputs.reshape(len(outputs), count_values(outputs))
 
 
-def iterate_blocks(outputs: Array) -> Iterator[Array]:
-    """Yield consecutive slices of the samples, of about `BLOCK_VALUES` values each."""
-    size = max(1, BLOCK_VALUES // max(1, count_values(outputs)))
+def iterate_blocks(outputs: Array, values: int | None = None) -> Iterator[Array]:
+    """Yield consecutive slices of the samples, of about so many values each, or `BLOCK_VALUES`."""
+    size = max(1, (values or BLOCK_VALUES) // max(1, count_values(outputs)))
     return (outputs[start : start + size] for start in range(0, len(outputs), size))
 
 
@@ -115,12 +116,22 @@ def kl_divergence(reference: Array, other: Array) -> Doubles:
 
     Notes
     -----
-    Kullback and Leibler, "On Information and Sufficiency", Annals of Mathematical Statistics 22 (1951), 79-86. Where
-    two probabilities are within a factor of two, the logarithm of their ratio is that of 1 plus their relative
+    Kullback and Leibler, "On Information and Sufficiency", Annals of Mathematical Statistics 22 (1951), 79-86.
+    """
+    pairs = zip(iterate_blocks(reference, CACHED_VALUES), iterate_blocks(other, CACHED_VALUES), strict=True)
+    divergences = []
+    for pair in pairs:
+        p, q = (clip_to_positive(rows) for rows in pair)
+        divergences.append(relative_entropy(p / p.sum(axis=1, keepdims=True), q / q.sum(axis=1, keepdims=True)))
+    return np.concatenate(divergences) if divergences else np.zeros(0)
+
+
+def relative_entropy(p: Doubles, q: Doubles) -> Doubles:
+    """Return the Kullback-Leibler divergence of each row of `q` from that of `p`: positive rows that sum to 1.
+
+    Where two probabilities are within a factor of two, the logarithm of their ratio is that of 1 plus their relative
     difference, which keeps its digits, as in `scipy.special.rel_entr`.
     """
-    p, q = (clip_to_positive(rows) for rows in (reference, other))
-    p, q = p / p.sum(axis=1, keepdims=True), q / q.sum(axis=1, keepdims=True)
     ratio = p / q
     logarithm = np.log(ratio)
     np.log1p((p - q) / q, out=logarithm, where=(ratio > 0.5) & (ratio < 2))
@@ -146,12 +157,6 @@ def sqnr_db(signal_power: float, noise_power: float) -> float | None:
     return float(10 * np.log10(max(signal_power, TINY) / noise_power)) if noise_power else None
 
 
-def cosine_similarity(one: Doubles, other: Doubles) -> Doubles:
-    """Return the cosine of the angle between each row of two arrays (samples, values) without rows of zeros."""
-    lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
-    return np.asarray(np.einsum("ij,ij->i", one, other) / lengths)
-
-
 def cosine_from_powers(product: ArrayLike, power: ArrayLike, other_power: ArrayLike) -> Doubles:
     """Return the cosine of the angle between two vectors, from their inner product and their squared lengths.
 
@@ -165,18 +170,14 @@ def cosine_from_powers(product: ArrayLike, power: ArrayLike, other_power: ArrayL
 
 
 @dataclass
-class ErrorAccumulator:
-    """The errors of an array against a reference, added up block after block: memory doesn't grow with the samples.
+class DifferenceAccumulator:
+    """The differences of an array from a reference, added up block after block: memory doesn't grow with the samples.
 
-    `signal_power` and `power` are the sums of the squares of the reference and of the other array, `noise_power` that
-    of their differences, `product` their inner product, `absolute` the sum of the absolute differences.
+    `noise_power` is the sum of their squares, `absolute` that of their absolute values.
     """
 
     values: int = 0
-    signal_power: float = 0.0
     noise_power: float = 0.0
-    power: float = 0.0
-    product: float = 0.0
     absolute: float = 0.0
     max_abs: float = 0.0
 
@@ -184,13 +185,10 @@ class ErrorAccumulator:
         """Add a block. ValueError where the two have different shapes."""
         if reference.shape != other.shape:
             raise ValueError(f"arrays of {reference.shape} and {other.shape}: give two of the same shape")
-        exact, changed = reference.astype(np.float64), other.astype(np.float64)
-        differences = np.abs(exact - changed)
+        differences = np.asarray(np.subtract(reference, other, dtype=np.float64))
+        np.abs(differences, out=differences)
         self.values += differences.size
-        self.signal_power += float(np.vdot(exact, exact))
         self.noise_power += float(np.vdot(differences, differences))
-        self.power += float(np.vdot(changed, changed))
-        self.product += float(np.vdot(exact, changed))
         self.absolute += float(differences.sum())
         self.max_abs = max(self.max_abs, float(differences.max(initial=0.0)))
 
@@ -198,6 +196,25 @@ class ErrorAccumulator:
     def mean_abs(self) -> float:
         """The mean of the absolute differences, 0 of no values."""
         return self.absolute / max(1, self.values)
+
+
+@dataclass
+class ErrorAccumulator(DifferenceAccumulator):
+    """The same with `signal_power` and `power`, the sums of the squares of the reference and of the other array, and
+    `product`, their inner product.
+    """
+
+    signal_power: float = 0.0
+    power: float = 0.0
+    product: float = 0.0
+
+    def add(self, reference: Array, other: Array) -> None:
+        """Add a block. ValueError where the two have different shapes."""
+        super().add(reference, other)
+        exact, changed = reference.astype(np.float64), other.astype(np.float64)
+        self.signal_power += float(np.vdot(exact, exact))
+        self.power += float(np.vdot(changed, changed))
+        self.product += float(np.vdot(exact, changed))
 
     @property
     def sqnr_db(self) -> float | None:
@@ -213,6 +230,12 @@ class ErrorAccumulator:
     def noise_share(self) -> float:
         """The power of the differences, as a share of that of the reference."""
         return self.noise_power / max(self.signal_power, TINY)
+
+
+def sum_of_squares(values: Array) -> float:
+    """Return the sum of the squares of all values, read in blocks and added up in float64."""
+    doubles = (block.astype(np.float64, copy=False) for block in iterate_blocks(values))
+    return sum((float(np.vdot(block, block)) for block in doubles), 0.0)
 
 
 def pareto_front(costs: ArrayLike, values: ArrayLike) -> list[int]:

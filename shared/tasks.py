@@ -1,7 +1,7 @@
 """What each task asks of a model's outputs, as far as stages must know it: how good they are, and whether they are
 broken.
 
-Outputs are those of the output that the task judges, (samples, ...) float32, as the model gives them: logits stay
+Outputs are those of the output that the task evaluates, (samples, ...) float32, as the model gives them: logits stay
 logits. The methods are in shared/numerics.py.
 """
 
@@ -39,8 +39,8 @@ def score_outputs(about: About, outputs: Array, labels: Array | None, reference:
 
 def describe_score(about: About, labels: Array | None) -> str:
     """Return the name of what `score_outputs` gives, for a sentence."""
-    is_judged = about.task == "reconstruction" or (labels is not None and about.task != "fidelity")
-    return SCORES[about.task] if is_judged else "agreement"
+    has_truth = about.task == "reconstruction" or (labels is not None and about.task != "fidelity")
+    return SCORES[about.task] if has_truth else "agreement"
 
 
 def compute_accuracy(outputs: Array, labels: Array) -> float:
@@ -48,23 +48,25 @@ def compute_accuracy(outputs: Array, labels: Array) -> float:
     return float((numerics.top_classes(outputs) == labels).mean())
 
 
-def find_defect(about: About, outputs: Array, labels: Array | None) -> str:
-    """Return why these outputs are broken, "" where they are not."""
-    if about.task == "classification" and labels is not None:
-        if not is_at_chance(outputs, labels):
-            return ""
-        accuracy, classes = compute_accuracy(outputs, labels), count_classes(outputs)
-        return f"answers no better than chance: {accuracy:.2%} with {classes} classes"
+def find_defect(outputs: Array, accuracy: float | None = None) -> str:
+    """Return why these outputs are broken, "" where they are not.
+
+    `accuracy` is that of a classification with labels, 0 to 1. Of all else it is only known whether the answers differ.
+    """
+    if accuracy is not None:
+        classes = count_classes(outputs)
+        at_chance = is_at_chance(accuracy, classes, len(outputs))
+        return f"answers no better than chance: {accuracy:.2%} with {classes} classes" if at_chance else ""
     if len(outputs) > 1 and all((block == outputs[:1]).all() for block in numerics.iterate_blocks(outputs)):
         return "the same answer to every sample"
     return ""
 
 
-def is_at_chance(outputs: Array, labels: Array) -> bool:
-    """Return whether the accuracy is that of guessing: up to three standard errors above 1/classes."""
-    chance = 1 / count_classes(outputs)
-    spread: float = (chance * (1 - chance) / len(outputs)) ** 0.5
-    return compute_accuracy(outputs, labels) <= chance + 3 * spread
+def is_at_chance(accuracy: float, classes: int, samples: int) -> bool:
+    """Return whether the accuracy, 0 to 1, is that of guessing: up to three standard errors above 1/classes."""
+    chance = 1 / classes
+    spread: float = (chance * (1 - chance) / samples) ** 0.5
+    return accuracy <= chance + 3 * spread
 
 
 def count_classes(outputs: Array) -> int:
@@ -83,7 +85,7 @@ def match_labels(outputs: Array, labels: Array) -> Array:
     if rows.shape != numerics.flatten_samples(outputs).shape:
         raise CrossquantError(
             f"labels of {labels.shape} and outputs of {outputs.shape}: a sample must have as many labels as the output "
-            "that is judged has values; `judged` in the data's about.json names another output"
+            "that is evaluated has values; `evaluated_output` in the data's about.json names another"
         )
     return rows
 

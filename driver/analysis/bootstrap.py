@@ -8,6 +8,7 @@ Bootstrap" (1993): chapter 13 for the percentile interval, section 13.3 for that
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from scipy.stats import norm
 
 from driver.analysis.results import Interval
 
+Counts = NDArray[np.unsignedinteger[Any]]
 Doubles = NDArray[np.float64]
 WeightedMetric = Callable[[Doubles], Doubles]
 
@@ -34,17 +36,29 @@ def count_resamples(samples: int, labels: int = 1) -> int:
 
 def iterate_weights(samples: int, labels: int = 1) -> Iterator[Doubles]:
     """Blocks of (samples, some resamples): how often each was drawn, with replacement. Always the same ones."""
-    random, total = np.random.default_rng(SEED), count_resamples(samples, labels)
-    size = max(1, min(total, BLOCK // max(1, samples)))
+    total = count_resamples(samples, labels)
+    blocks = draw_once(samples, total) if samples * total <= DRAWS else draw_blocks(samples, total)
+    return (counts.astype(np.float64) for counts in blocks)
+
+
+@lru_cache(maxsize=2)  # of the test samples, and of the selection set or the samples on other CPUs
+def draw_once(samples: int, total: int) -> tuple[Counts, ...]:
+    """The same for all variants: a byte for each sample drawn is kept, 100 MB at most."""
+    return tuple(draw_blocks(samples, total))
+
+
+def draw_blocks(samples: int, total: int) -> Iterator[Counts]:
+    """Blocks of `total` resamples, each (samples, some resamples)."""
+    random, size = np.random.default_rng(SEED), max(1, min(total, BLOCK // max(1, samples)))
     for start in range(0, total, size):
-        yield draw_weights(random, samples, min(size, total - start))
+        yield draw_counts(random, samples, min(size, total - start))
 
 
-def draw_weights(random: np.random.Generator, samples: int, resamples: int) -> Doubles:
+def draw_counts(random: np.random.Generator, samples: int, resamples: int) -> Counts:
     positions = random.integers(0, samples, (resamples, samples), np.int64)
     positions += samples * np.arange(resamples)[:, None]
     counts = np.bincount(positions.ravel(), minlength=resamples * samples).reshape(resamples, samples)
-    return np.ascontiguousarray(counts.T, np.float64)
+    return np.ascontiguousarray(counts.T, np.min_scalar_type(counts.max(initial=0)))
 
 
 def compute_values(metrics: Mapping[str, WeightedMetric], samples: int) -> dict[str, float]:

@@ -11,8 +11,9 @@ from driver.analysis.results import SIGNIFICANT, Draws, Interval, Point
 
 
 def summarize_draws(evaluation: Evaluation, variant: str, reference: float | None) -> Draws | None:
-    """Of `variant` on all draws that have answers; None where it was drawn once. `reference` is its accuracy, 0-1, or
-    its headline metric.
+    """Of `variant` on all draws that have answers; None where it was drawn once.
+
+    `reference` is the headline metric of the variant that others are compared with.
     """
     names = [
         variant,
@@ -22,8 +23,8 @@ def summarize_draws(evaluation: Evaluation, variant: str, reference: float | Non
     if len(names) == 1 or len(answers) != len(names):
         return None
     values = [answer.value for answer in answers]
-    mean, scale = float(np.mean(values)), 100 if answers[0].truth.spec.has_classes else 1
-    delta = 0.0 if reference is None else scale * (mean - reference)
+    mean = float(np.mean(values))
+    delta = 0.0 if reference is None else mean - reference
     return Draws(tuple(values), mean, float(np.std(values, ddof=1)), delta)
 
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from driver.analysis import bootstrap, metric_specs, output_drift, statistics
 from driver.analysis.artifacts import Evidence
 from driver.analysis.bootstrap import Doubles, WeightedMetric
-from driver.analysis.results import Drift, Interval, Metric, Paired
+from driver.analysis.output_drift import ClassOutputs, Outputs
+from driver.analysis.results import Drift, Interval, Metric, OutputDrift, Paired
 from driver.analysis.stage_outputs import select_evaluated_output
 from driver.analysis.tasks import TASK_METRICS
 from driver.analysis.tasks.base import Computation, Flags
@@ -57,7 +58,7 @@ class Truth:
     @property
     def can_evaluate(self) -> bool:
         """Is there anything to evaluate answers by?"""
-        return getattr(self, self.spec.judged_by) is not None
+        return getattr(self, self.spec.evaluated_against) is not None
 
     def restrict(self, indices: NDArray[np.int64]) -> "Truth":
         """To the samples of these indices."""
@@ -98,29 +99,33 @@ class Answer:
     def logits(self) -> bool | None:
         return self.truth.logits
 
-    def compute_probabilities(self, indices: NDArray[np.int64] | None = None) -> Array:
-        """Of a classification, (samples, classes): of all samples, or of those of these indices. It isn't kept.
-
-        Beside many variants with many classes there would be no memory for it: what is needed again is `confidence`.
-        """
-        outputs = self.outputs if indices is None else self.outputs[indices]
-        return numerics.class_probabilities(outputs, self._are_logits)
+    @cached_property
+    def _plain_outputs(self) -> Outputs:
+        return Outputs(self.outputs)
 
     @cached_property
-    def _likeliest(self) -> tuple[NDArray[np.int64], Array]:
-        probabilities = self.compute_probabilities()
-        same = numerics.count_values(self.outputs) > 1 and not self._are_logits
-        return self.top if same else probabilities.argmax(axis=1), probabilities.max(axis=1)
+    def _class_outputs(self) -> dict[bool, ClassOutputs]:
+        return {}
+
+    def read_as(self, logits: bool) -> ClassOutputs:
+        """The outputs of a classification, taken for logits or for probabilities."""
+        if logits not in self._class_outputs:
+            self._class_outputs[logits] = ClassOutputs(self.outputs, logits)
+        return self._class_outputs[logits]
+
+    def compute_probabilities(self, indices: NDArray[np.int64]) -> Array:
+        """Of a classification, (samples, classes): of the samples of these indices."""
+        return numerics.class_probabilities(self.outputs[indices], self._are_logits)
 
     @property
     def likeliest(self) -> NDArray[np.int64]:
         """(samples,): the class of the highest probability. It is `top`, but where a softmax rounds two to the same."""
-        return self._likeliest[0]
+        return self.read_as(self._are_logits).rows.likeliest
 
     @property
     def confidence(self) -> Array:
         """(samples,): the highest probability."""
-        return self._likeliest[1]
+        return self.read_as(self._are_logits).rows.confidence
 
     @cached_property
     def gives_logits(self) -> bool:
@@ -175,10 +180,14 @@ class Answer:
     def drift_from(self, base: "Answer") -> Drift:
         """How far the outputs are from those of `base`. ValueError where they are of other samples or another shape."""
         if base not in self._drifts:
-            classes = self.truth.spec.has_classes
-            logits = base.gives_logits if classes else None
-            self._drifts[base] = output_drift.compute_drift(base.outputs, self.outputs, classes, logits)
+            self._drifts[base] = self._compute_drift(base)
         return self._drifts[base]
+
+    def _compute_drift(self, base: "Answer") -> Drift:
+        if self.truth.spec.has_classes:
+            logits = base.gives_logits
+            return output_drift.compute_class_drift(base.read_as(logits), self.read_as(logits))
+        return output_drift.compute_value_drift(base._plain_outputs, self._plain_outputs)
 
     @cached_property
     def weighted_metrics(self) -> dict[str, WeightedMetric]:
@@ -215,6 +224,7 @@ class Evaluation:
         self.misfits: dict[str, str] = {}
         self._truths: dict[str, Truth | None] = {}
         self._answers: dict[str, Answer | None] = {}
+        self._reference_outputs: tuple[Outputs, ...] | None = None
 
     def truth(self, artifact: str = "dataset") -> Truth | None:
         """What answers to the samples in `artifact` are evaluated by; None where the samples are not there.
@@ -237,6 +247,13 @@ class Evaluation:
         answer = self.answer(variant)
         return answer if answer is not None and answer.truth.can_evaluate else None
 
+    def compare_outputs(self, variant: str) -> tuple[OutputDrift, ...]:
+        """The drift of every output from the reference's, of a model that has several."""
+        if self._reference_outputs is None:
+            self._reference_outputs = tuple(map(Outputs, self.evidence.outputs(self.reference) or ()))
+        own = tuple(map(Outputs, self.evidence.outputs(variant) or ()))
+        return output_drift.compare_all_outputs(self._reference_outputs, own)
+
     def _evaluate(self, variant: str) -> Answer | None:
         artifact = self.evidence.plan.step(f"predictions.{variant}").inputs[1]
         truth, outputs = self.truth(artifact), self.evidence.outputs(variant)
@@ -245,7 +262,7 @@ class Evaluation:
         if reason := find_misfit(truth, select_evaluated_output(outputs, truth.about)):
             self.misfits[variant] = reason
             return None
-        return Answer(truth, outputs[truth.about.judged])
+        return Answer(truth, outputs[truth.about.evaluated_output])
 
 
 def load_truth(evidence: Evidence, reference: str = "", artifact: str = "dataset") -> Truth | None:
@@ -257,9 +274,9 @@ def load_truth(evidence: Evidence, reference: str = "", artifact: str = "dataset
     if labels is None and (about.labels is not None or evidence.problem(evidence.labelled_by(artifact))):
         return None  # they are missing, out of date or unusable: another task's metrics would be shown instead
     outputs = evidence.outputs(reference) if reference else None
-    if labels is None and TASKS[about.task].judged_by == "labels":
+    if labels is None and TASKS[about.task].evaluated_against == "labels":
         about = replace(about, task=UNLABELLED)
-    inputs = samples.mapped(samples.inputs(folder)[0]) if TASKS[about.task].judged_by == "inputs" else None
+    inputs = samples.mapped(samples.inputs(folder)[0]) if TASKS[about.task].evaluated_against == "inputs" else None
     alone = Truth(about, labels, inputs)
     answered = None if outputs is None else select_evaluated_output(outputs, about)
     return alone if find_misfit(alone, answered) else replace(alone, reference=answered)
@@ -268,7 +285,7 @@ def load_truth(evidence: Evidence, reference: str = "", artifact: str = "dataset
 def find_misfit(truth: Truth, outputs: Array | None) -> str:
     """Why the evaluated output of a variant can't be compared with the reference's, or else with the labels."""
     if outputs is None:
-        return f"its predictions have no output {truth.about.judged}, which is judged"
+        return f"its predictions have no output {truth.about.evaluated_output}, which is evaluated"
     if truth.reference is not None:
         same = truth.reference.shape == outputs.shape
         return "" if same else f"it answers {outputs.shape[1:]} a sample, the reference {truth.reference.shape[1:]}"
@@ -281,12 +298,12 @@ def find_misfit(truth: Truth, outputs: Array | None) -> str:
 
 def compute_metrics(answer: Answer, base: Answer | None) -> tuple[Metric, ...]:
     """All metrics of the task, the headline first, each against `base`."""
-    baseline = None if answer.truth.spec.judged_by == "reference" else base  # it is compared with it already
+    baseline = None if answer.truth.spec.evaluated_against == "reference" else base  # it is compared with it already
     return tuple(compute_metric(name, answer, baseline) for name in answer.computations)
 
 
 def compute_headline(answer: Answer, base: Answer | None = None) -> Metric:
-    """The metric that a variant is judged by, against `base`."""
+    """The metric that decides about a variant, against `base`."""
     return compute_metric(next(iter(answer.computations)), answer, base)
 
 

@@ -48,7 +48,7 @@ def check_names(limits: Gates, task: str, rows: Sequence[Variant]) -> None:
     for kind in KINDS:
         for name in getattr(limits, kind):
             if name not in TASKS[task].gates:
-                why = " (there are no labels)" if TASKS[task].judged_by == "reference" else ""
+                why = " (there are no labels)" if TASKS[task].evaluated_against == "reference" else ""
                 raise CrossquantError(
                     f"gates.{kind}.{name}: the task is {task}{why}, which has no such metric; "
                     f"its gates are {', '.join(TASKS[task].gates)}"

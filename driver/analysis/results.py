@@ -180,27 +180,24 @@ class Losing:
 
 @dataclass(frozen=True)
 class Draws:
-    """A recipe on several draws of the calibration set: the accuracy of each, 0-1, that of the shipped file first.
+    """A recipe on several draws of the calibration set: the headline metric of each, that of the shipped file first.
 
-    `mean` and `sd` (of a sample) are over the draws; `delta_pp` is the mean's difference to the reference. Of another
-    task than classification it is the headline metric of each, and the difference is in the metric's own unit.
+    `mean` and `sd` (of a sample) are over the draws; `delta` is the mean less the reference's metric. All are in the
+    metric's own unit, as in `Metric`: shares are 0-1.
     """
 
-    accuracies: tuple[float, ...]
+    values: tuple[float, ...]
     mean: float
     sd: float
-    delta_pp: float
+    delta: float
 
 
 @dataclass(frozen=True)
 class Point:
-    """Accuracy, 0-1, of a recipe that was calibrated with `images` images; evaluated on the selection set.
-
-    Of another task than classification, its headline metric.
-    """
+    """The headline metric of a recipe that was calibrated with `images` images, evaluated on the selection set."""
 
     images: int
-    accuracy: float
+    value: float
     interval: Interval
 
 
@@ -208,14 +205,14 @@ class Point:
 class Emulated:
     """The same file on another CPU model and here, on the same `images` test images.
 
-    `accuracy` and its interval are those there, `here` is that on this host; `agreement` is the share of images with
-    the same top-1 on both; `p_value` is McNemar's, exact, for "no CPU is better". Of another task than classification
-    it is the headline metric, with its paired bootstrap, and there is no agreement.
+    `value` and its interval are of the headline metric there, `here` is the metric on this host; `agreement` is the
+    share of images with the same top-1 on both, None where there are no classes; `p_value` is that of the metric's
+    paired test for "no CPU is better".
     """
 
     cpu: str
     images: int
-    accuracy: float
+    value: float
     interval: Interval
     here: float
     agreement: float | None
@@ -226,7 +223,7 @@ class Emulated:
     @property
     def lost(self) -> float:
         """By how much it is worse there."""
-        return self.here - self.accuracy if self.better == "higher" else self.accuracy - self.here
+        return self.here - self.value if self.better == "higher" else self.value - self.here
 
     @property
     def loses(self) -> bool:

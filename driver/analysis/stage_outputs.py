@@ -226,7 +226,7 @@ def check_emulated(folder: Path, files: Collection[str], summary: emulation.Summ
 
 def select_evaluated_output(outputs: Batch, about: About) -> Array | None:
     """The output that the task evaluates, if the model has it."""
-    return outputs[about.judged] if 0 <= about.judged < len(outputs) else None
+    return outputs[about.evaluated_output] if 0 <= about.evaluated_output < len(outputs) else None
 
 
 def describe_problem(run: str, error: Unusable, command: str) -> str:

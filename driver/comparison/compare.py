@@ -10,14 +10,13 @@ from driver.analysis import (
     conversion_steps,
     cross_cpu,
     gates,
-    output_drift,
     saturation,
     siblings,
     timing_summary,
 )
 from driver.analysis.artifacts import Evidence, recipe, variants
 from driver.analysis.evaluation import Answer, Evaluation, compute_metrics, correct_family
-from driver.analysis.results import SCHEMA, Cold, Comparison, Metric, Noise, OutputDrift, Timing, Variant
+from driver.analysis.results import SCHEMA, Cold, Comparison, Metric, Noise, Timing, Variant
 from driver.decision import conversion_notes, decide, row_warnings
 from driver.experiment.model import Experiment
 from driver.host import facts
@@ -55,7 +54,7 @@ def compare(evaluation: Evaluation, experiment: Experiment) -> Comparison:
         schema=SCHEMA,
         experiment=experiment.name,
         reference=experiment.reference,
-        dataset=evidence.dataset() | {"task": about.task} | ({"judged": about.judged} if about.judged else {}),
+        dataset=evidence.dataset() | {"task": about.task} | describe_output(about),
         variants=tuple(rows),
         host=described,
         versions=evidence.versions(),
@@ -72,6 +71,11 @@ def compare(evaluation: Evaluation, experiment: Experiment) -> Comparison:
     return shown(comparison, sys.maxsize)  # what is read is safe to show already; so is then whatever is made of it
 
 
+def describe_output(about: About) -> dict[str, int]:
+    """Which output is evaluated, where that is not the first."""
+    return {"evaluated_output": about.evaluated_output} if about.evaluated_output else {}
+
+
 def build_row(evaluation: Evaluation, step: Step) -> Variant:
     """The row of one variant without its timings, compared with the reference where that has answers."""
     evidence = evaluation.evidence
@@ -86,8 +90,8 @@ def build_row(evaluation: Evaluation, step: Step) -> Variant:
         return variant
     variant = add_metrics(variant, own, base)
     if base is not None:
-        variant = replace(variant, outputs=compare_outputs(evidence, step.output, evaluation.reference))
-    unsound = find_defect(own.truth.about, own.outputs, own.truth.labels)
+        variant = replace(variant, outputs=evaluation.compare_outputs(step.output))
+    unsound = find_defect(own.outputs, own.value if own.truth.spec.has_classes else None)
     return replace(variant, status="failed", reason=unsound) if unsound else variant
 
 
@@ -97,11 +101,6 @@ def add_metrics(row: Variant, own: Answer, base: Answer | None) -> Variant:
     if base is not None:
         row = replace(row, drift=own.drift_from(base))
     return classification.describe_classes(row, own, base) if own.truth.spec.has_classes else row
-
-
-def compare_outputs(evidence: Evidence, variant: str, reference: str) -> tuple[OutputDrift, ...]:
-    """The drift of every output of a model that has several."""
-    return output_drift.compare_all_outputs(evidence.outputs(reference) or (), evidence.outputs(variant) or ())
 
 
 def add_quantization_results(evaluation: Evaluation, row: Variant) -> Variant:

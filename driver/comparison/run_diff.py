@@ -10,7 +10,7 @@ from driver.analysis import stage_outputs, statistics
 from driver.analysis.evaluation import Answer, Truth, compute_headline, find_misfit
 from driver.analysis.results import Comparison, Metric
 from driver.analysis.stage_outputs import Unusable
-from driver.comparison import publication
+from driver.comparison import publication, schema1
 from driver.experiment.task_specs import TASKS, UNLABELLED
 from shared.artifacts import store
 from shared.command import COMMAND
@@ -50,15 +50,17 @@ def read_run(name: str, folder: Path, comparison: Comparison) -> Run:
     dataset = find_artifact(folder / "keras", "dataset", comparison)
     if dataset is None:
         raise CrossquantError(f"'{name}' was compared without test samples: make them by `{COMMAND} run` first")
-    about = samples.about(dataset)
+    about = schema1.read_about(dataset)
     about = replace(about, task=UNLABELLED) if comparison.task == UNLABELLED else about
     labelled = find_artifact(folder / "keras", "labels", comparison) or dataset  # earlier versions kept them there
     for artifact in (dataset, labelled):
         check_samples(artifact)
     inputs, labels = samples.inputs(dataset)[0], samples.labels(labelled)
-    outputs = read_outputs(folder, comparison, about.judged, samples.count(dataset))
+    outputs = read_outputs(folder, comparison, about.evaluated_output, samples.count(dataset))
     reference = outputs.get(comparison.reference)
-    truth = Truth(about, labels, samples.mapped(inputs) if TASKS[about.task].judged_by == "inputs" else None, reference)
+    truth = Truth(
+        about, labels, samples.mapped(inputs) if TASKS[about.task].evaluated_against == "inputs" else None, reference
+    )
     fitting = {name: answered for name, answered in outputs.items() if not find_misfit(truth, answered)}
     return Run(name, comparison, truth, fitting)
 

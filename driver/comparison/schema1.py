@@ -4,9 +4,13 @@ Schema 1 has sentences where schema 2 has kinds and values. They are left out, s
 What `diff` shows (versions, host, metrics, sizes, timings) is all there.
 """
 
+from pathlib import Path
 from typing import Any
 
-from shared.errors import FieldError
+from shared.contract import decode, loads, shown
+from shared.data import samples
+from shared.data.samples import About
+from shared.errors import CrossquantError, FieldError
 
 SCHEMA = 1
 QUANTIZATION = "FP32→INT8"  # the label of every quantization, whatever its types
@@ -24,6 +28,7 @@ def convert(data: dict[str, Any]) -> dict[str, Any]:
     converted = {key: value for key, value in data.items() if key not in ("legs", "verdict")}
     return converted | {
         "schema": 2,
+        "dataset": rename_key(data["dataset"], "judged", "evaluated_output"),
         "variants": [convert_variant(row) for row in data["variants"]],
         "conversion_steps": [convert_conversion_step(step) for step in data["legs"]],
         "noise": [
@@ -40,7 +45,20 @@ def convert_variant(row: dict[str, Any]) -> dict[str, Any]:
     apart = ("remarks", "accuracy", "delta_pp", "interval", "agreement", "max_abs_diff")
     kept = {key: value for key, value in row.items() if key not in apart}
     metrics = [*convert_accuracy(row), *row["metrics"]]
-    return kept | {"metrics": metrics, "warnings": [], "conversion_notes": []}
+    return kept | {
+        "metrics": metrics,
+        "warnings": [],
+        "conversion_notes": [],
+        "draws": convert_draws(row["draws"], row["accuracy"] is not None) if row.get("draws") else None,
+        "curve": [rename_key(point, "accuracy", "value") for point in row.get("curve", ())],
+        "emulated": [rename_key(run, "accuracy", "value") for run in row.get("emulated", ())],
+    }
+
+
+def convert_draws(draws: dict[str, Any], has_classes: bool) -> dict[str, Any]:
+    """The difference of an accuracy was in points; of any other metric it is in its own unit."""
+    delta = draws["delta_pp"] / 100 if has_classes else draws["delta_pp"]
+    return {"values": draws["accuracies"], "mean": draws["mean"], "sd": draws["sd"], "delta": delta}
 
 
 def convert_accuracy(row: dict[str, Any]) -> list[dict[str, Any]]:
@@ -82,3 +100,15 @@ def convert_decision(verdict: dict[str, Any], reference: str) -> dict[str, Any]:
         "rejections": [],
         "caveats": [],
     }
+
+
+def read_about(folder: Path) -> About:
+    """What the samples in `folder` are, also as the versions that wrote schema 1 describe them."""
+    path = folder / samples.ABOUT
+    if not path.exists():
+        return About()
+    try:
+        about: About = shown(decode(About, rename_key(loads(path.read_bytes()), "judged", "evaluated_output")))
+    except (OSError, ValueError, AttributeError, FieldError) as error:
+        raise CrossquantError(f"{path} can't be read: {error}: run that experiment again") from None
+    return about

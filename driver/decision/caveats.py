@@ -30,7 +30,7 @@ def check_other_cpus(chosen: Variant, rows: Sequence[Variant], noise: float) -> 
 
 def describe_cpu(run: Emulated, chosen: Variant, rows: Sequence[Variant], noise: float) -> HoldsOnCpu | LosesOnCpu:
     metric = chosen.headline.name if chosen.headline else "accuracy"
-    answers = (run.cpu, metric, run.accuracy, run.here, run.images)
+    answers = (run.cpu, metric, run.value, run.here, run.images)
     return LosesOnCpu(*answers, find_alternative(run.cpu, chosen, rows, noise)) if run.loses else HoldsOnCpu(*answers)
 
 

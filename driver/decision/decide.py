@@ -70,7 +70,7 @@ def decide(
     task: str = DEFAULT_TASK,
 ) -> Decision:
     """The decision on `rows`; `limits` are the experiment's gates."""
-    only_fidelity = TASKS[task].judged_by == "reference"
+    only_fidelity = TASKS[task].evaluated_against == "reference"
     unsound: Unsound = {
         **(fidelity_rule.find_missing_evidence(rows, reference, gates) if only_fidelity else {}),
         **{gate.variant: describe_failure(gate) for gate in reversed(gates) if not gate.holds},

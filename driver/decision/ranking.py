@@ -107,5 +107,5 @@ def rank_value(row: Variant) -> float:
 
 def list_values(row: Variant) -> tuple[float, ...]:
     if row.draws is not None:
-        return row.draws.accuracies
+        return row.draws.values
     return (0.0 if row.headline is None else row.headline.value,)

@@ -105,4 +105,4 @@ def warn_of_slowness(row: Variant, baseline: Variant, noise: Sequence[Noise]) ->
 
 def warn_of_cpu(run: Emulated, row: Variant) -> WorseOnCpu:
     metric = row.headline.name if row.headline else "accuracy"
-    return WorseOnCpu(run.cpu, metric, run.accuracy, run.here, run.images, run.agreement)
+    return WorseOnCpu(run.cpu, metric, run.value, run.here, run.images, run.agreement)

@@ -21,13 +21,14 @@ OWN = Path(__file__).parent / "trusted.toml"
 
 DEFAULT = "resnet8-cifar10"
 NO_KEYS = {"options": "write the name of the stage instead", "images": "--with takes it"}  # fields, but no keys
-RENAMED = {"fold": "fold_batchnorm", "emulated": "emulate"}  # sections that earlier versions called otherwise
+# Sections that earlier versions called otherwise, and options, each below its section.
+RENAMED = {("fold",): "fold_batchnorm", ("emulated",): "emulate", ("data", "judged"): "evaluated_output"}
 
 
 def load(path: Path, catalog: Catalog) -> Experiment:
     """The experiment that `path` describes. CrossquantError names the file, the line and the key that is wrong."""
     data, lines = yaml_source.load(path)
-    lines = {(RENAMED.get(at[0], at[0]), *at[1:]) if at else at: line for at, line in lines.items()}
+    lines = {rename_path(at): line for at, line in lines.items()}
     try:
         return parse(data, catalog)
     except FieldError as error:
@@ -55,19 +56,26 @@ def parse(data: Any, catalog: Catalog) -> Experiment:
     return experiment
 
 
-def rename_keys(data: dict[str, Any]) -> dict[str, Any]:
-    """`data` with today's names for the sections that had others. FieldError where both names are there."""
-    for old, new in RENAMED.items():
-        if old in data and new in data:
-            raise FieldError((new,), f"stands there twice, as `{old}` too, its former name: leave one of the two")
-    return {RENAMED.get(key, key): value for key, value in data.items()}
+def rename_keys(data: dict[str, Any], at: tuple[str, ...] = ()) -> dict[str, Any]:
+    """`data`, which stands at this path, with today's names for what had others. FieldError where both are there."""
+    renamed: dict[str, Any] = {}
+    for key, value in data.items():
+        new = RENAMED.get((*at, key), key)
+        if new != key and new in data:
+            raise FieldError((*at, new), f"stands there twice, as `{key}` too, its former name: leave one of the two")
+        renamed[new] = rename_keys(value, (*at, key)) if isinstance(value, dict) and not at else value
+    return renamed
+
+
+def rename_path(at: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The path of a key with today's names."""
+    return tuple(RENAMED.get(at[: depth + 1], key) for depth, key in enumerate(at))
 
 
 def list_deprecations(path: Path) -> list[str]:
     """A line for each key in the file that has a new name."""
-    data, lines = yaml_source.load(path)
-    keys = data if isinstance(data, dict) else {}
-    return [f"{path}:{lines[(old,)]}: `{old}` is now called `{new}`" for old, new in RENAMED.items() if old in keys]
+    _, lines = yaml_source.load(path)
+    return [f"{path}:{lines[at]}: `{'.'.join(at)}` is now called `{new}`" for at, new in RENAMED.items() if at in lines]
 
 
 def complete_experiment(experiment: Experiment, options: dict[str, dict[str, Any]]) -> Experiment:

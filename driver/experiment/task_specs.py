@@ -15,14 +15,14 @@ class TaskSpec:
     """One task.
 
     `headline` is the metric that variants are compared by; where it can't be computed, the first one that can is.
-    `judged_by` says what the outputs are held against: labels, the model's own inputs, or the outputs of the reference.
+    `evaluated_against`: the labels, the model's own inputs, or the outputs of the reference.
     `has_classes`: is an answer the class with the highest value, so that answers are right or wrong and can change?
     `gates` names the metrics that gates may be on. `ranks_labels`: are the samples ranked once for each label, which
     takes so many times as long to resample?
     """
 
     headline: str
-    judged_by: Literal["labels", "inputs", "reference"]
+    evaluated_against: Literal["labels", "inputs", "reference"]
     gates: tuple[str, ...]
     has_classes: bool = False
     ranks_labels: bool = False
@@ -30,7 +30,7 @@ class TaskSpec:
     @property
     def has_differences(self) -> bool:
         """Are metrics compared with the reference's? Not where each is a distance from its outputs already."""
-        return self.judged_by != "reference"
+        return self.evaluated_against != "reference"
 
 
 TASKS = {

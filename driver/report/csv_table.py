@@ -57,7 +57,7 @@ def row_cells(row: Variant, unit: str) -> dict[str, object]:
         "images_per_second": row.images_per_second,
         "cold_start_seconds": cold and cold.answered,
         "peak_bytes": cold and cold.peak_bytes,
-        "draws": draws and len(draws.accuracies),
+        "draws": draws and len(draws.values),
         "draws_mean": draws and draws.mean,
         "draws_sd": draws and draws.sd,
         "emulated": "; ".join(f"{run.cpu} {format_emulated(row, run)} of {run.images}" for run in row.emulated),
@@ -68,7 +68,7 @@ def row_cells(row: Variant, unit: str) -> dict[str, object]:
 
 def format_emulated(row: Variant, run: Emulated) -> str:
     spec = metric_specs.spec_of(row.headline)
-    return f"{100 * run.accuracy:.1f}%" if spec.counted else spec.text(run.accuracy)
+    return f"{100 * run.value:.1f}%" if spec.counted else spec.text(run.value)
 
 
 def metric_cells(row: Variant, names: Sequence[str]) -> dict[str, object]:

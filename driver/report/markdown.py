@@ -119,15 +119,15 @@ def draw_lines(comparison: Comparison) -> list[str]:
         if (draws := row.draws) is not None and not metric_specs.spec_of(row.headline).counted:
             rows.append(metric_draw_line(row, draws))
         elif draws is not None:
-            values = [100 * value for value in draws.accuracies]
+            values = [100 * value for value in draws.values]
             mean = f"{100 * draws.mean:.2f} | {100 * draws.sd:.2f} | {min(values):.2f}…{max(values):.2f}"
-            rows.append(f"| `{row.name}` | {len(values)} | {mean} | {round(draws.delta_pp, 2) + 0.0:+.2f} |")
+            rows.append(f"| `{row.name}` | {len(values)} | {mean} | {round(100 * draws.delta, 2) + 0.0:+.2f} |")
     return rows
 
 
 def metric_draw_line(row: Variant, draws: Draws) -> str:
     """Of a task without classes."""
-    spec, values = metric_specs.spec_of(row.headline), draws.accuracies
+    spec, values = metric_specs.spec_of(row.headline), draws.values
     spread = f"{spec.bare(min(values))}…{spec.bare(max(values))}"
     cells = (str(len(values)), spec.bare(draws.mean), spec.bare(draws.sd), spread)
-    return f"| `{row.name}` | {' | '.join(cells)} | {spec.signed(draws.delta_pp)} |"
+    return f"| `{row.name}` | {' | '.join(cells)} | {spec.signed(draws.delta)} |"

@@ -382,7 +382,7 @@ def conversion_note_text(note: ConversionNote) -> str:
 def row_lines(comparison: Comparison) -> list[str]:
     """What the rows' metrics don't say, each with the variant's name: the calibration draws, then what is noted."""
     drawn = [
-        f"{row.name} over {len(row.draws.accuracies)} draws: {spread(row, row.draws)}"
+        f"{row.name} over {len(row.draws.values)} draws: {spread(row, row.draws)}"
         for row in comparison.variants
         if row.draws
     ]
@@ -391,17 +391,17 @@ def row_lines(comparison: Comparison) -> list[str]:
 
 def spread(row: Variant, draws: Draws) -> str:
     """`87.14 ± 0.04 %, 87.10…87.18 (−0.05 points)`: mean, standard deviation, range, difference of the mean."""
-    low, high = 100 * min(draws.accuracies), 100 * max(draws.accuracies)
+    low, high = 100 * min(draws.values), 100 * max(draws.values)
     spec = metric_specs.spec_of(row.headline)
     if not spec.counted:
         return other_spread(spec, draws)
-    return f"{100 * draws.mean:.2f} ± {100 * draws.sd:.2f} %, {low:.2f}…{high:.2f} ({points(draws.delta_pp)} points)"
+    return f"{100 * draws.mean:.2f} ± {100 * draws.sd:.2f} %, {low:.2f}…{high:.2f} ({points(100 * draws.delta)} points)"
 
 
 def other_spread(spec: MetricSpec, draws: Draws) -> str:
     """The same of another task's headline metric."""
-    mean, sd, low, high = map(spec.bare, (draws.mean, draws.sd, min(draws.accuracies), max(draws.accuracies)))
-    return f"{spec.label} {mean} ± {sd}, {low}…{high} ({spec.signed(draws.delta_pp)})"
+    mean, sd, low, high = map(spec.bare, (draws.mean, draws.sd, min(draws.values), max(draws.values)))
+    return f"{spec.label} {mean} ± {sd}, {low}…{high} ({spec.signed(draws.delta)})"
 
 
 # The run.

@@ -141,7 +141,7 @@ def prepare_samples(dataset: Path, parameters: Mapping[str, Any], count: int) ->
 def answer_variants(
     model: Model, dataset: Path, parameters: Mapping[str, Any], count: int, each: int = 0
 ) -> list[Array]:
-    """Return the judged output of `model` for the samples as they are stored, and then for each variant of them.
+    """Return the evaluated output of `model` for the samples as they are stored, and then for each variant of them.
 
     `each` is the number of bytes that the model computes of a sample (shared/measure/sample_bytes.py).
     """
@@ -149,7 +149,7 @@ def answer_variants(
     answers = []
     for number, inputs in enumerate((prepared.stored, *prepared.variants.values())):
         batches = (tuple(array[start : start + size] for array in inputs) for start in range(0, len(inputs[0]), size))
-        answers.append(np.concatenate([model(batch)[prepared.about.judged] for batch in batches]))
+        answers.append(np.concatenate([model(batch)[prepared.about.evaluated_output] for batch in batches]))
         report(number + 1, len(prepared.variants) + 1)
     return answers
 
@@ -264,8 +264,9 @@ def iterate_scalings(pixels: Array, order: str) -> Iterator[tuple[str, Array]]:
 
 @dataclass(frozen=True)
 class VariantScorer:
-    """Scores answers to some samples by the task. Answers are pairs of the judged output and the first input, which an
-    autoencoder's output is compared with.
+    """Scores answers to some samples by the task.
+
+    Answers are pairs of the evaluated output and the first input, which an autoencoder's output is compared with.
     """
 
     about: About

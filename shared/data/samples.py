@@ -46,8 +46,9 @@ class About:
 
     `classes` names the classes, or the labels of a multi-label task. `dtypes` is what each input is cast to as it is
     read, where the user declares it; else it is read as float32 if that holds every value of its type, as it is if not,
-    and each framework casts it to what the model takes. The task judges the output number `judged`. `unit` is what a
-    person calls the samples: images, rows. `labels` says what there is to know of their labels, which lie elsewhere.
+    and each framework casts it to what the model takes. `evaluated_output` is the number of the output that the task
+    evaluates. `unit` is what a person calls the samples: images, rows. `labels` says what there is to know of their
+    labels, which lie elsewhere.
     """
 
     name: str = ""
@@ -55,7 +56,7 @@ class About:
     classes: tuple[str, ...] = ()
     task: Task = "classification"
     dtypes: tuple[str, ...] = ()
-    judged: int = 0
+    evaluated_output: int = 0
     unit: str = "images"
     labels: Labels | None = None
 

@@ -61,10 +61,12 @@ def check_fits(signature: Signature, about: samples.About, folder: Path) -> None
         raise CrossquantError(f"the model has {len(signature.inputs)} inputs ({takes}), the data set has {len(files)}")
     for number, (tensor, file) in enumerate(zip(signature.inputs, files, strict=True)):
         check_input(tensor, samples.mapped(file), about.declared(number))
-    if not 0 <= about.judged < len(signature.outputs):
+    if not 0 <= about.evaluated_output < len(signature.outputs):
         gives = _listed(signature.outputs)
-        raise CrossquantError(f"output {about.judged} is to be judged, the model has {gives}: fix `judged`")
-    check_output(signature.outputs[about.judged], signature, about)
+        raise CrossquantError(
+            f"output {about.evaluated_output} is to be evaluated, the model has {gives}: fix `evaluated_output`"
+        )
+    check_output(signature.outputs[about.evaluated_output], signature, about)
 
 
 def check_input(tensor: Tensor, stored: samples.Array, declared: str) -> None:

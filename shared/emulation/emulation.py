@@ -55,7 +55,7 @@ def answer(
     variant: Path, dataset: Path, labels: Path, out: Path, module: str, cpus: Sequence[str], images: int
 ) -> None:
     """Write `indices.npy`, (n,) int64: about `images` test samples; for each of `cpus` that can run the
-    variant `<cpu>/output.npy`, (n, …) float32, what the judged output has for them in that order; and `cpus.json`
+    variant `<cpu>/output.npy`, (n, …) float32, what the evaluated output has for them in that order; and `cpus.json`
     (Summary).
 
     The labels choose the samples, in a process of its own, and are out of reach of what loads the variant. `module` has

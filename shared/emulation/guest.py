@@ -27,7 +27,7 @@ BATCH, THREADS = 10, 1
 
 def main(arguments: list[str]) -> None:
     module, variant, dataset, indices, out, pipe = arguments
-    judged = samples.about(Path(dataset)).judged
+    number = samples.about(Path(dataset)).evaluated_output
     sys.excepthook = Teller(int(pipe)).last_words
     tell = Teller(int(pipe)).tell
     threads.limit(THREADS)
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> None:
     answers = []
     for start in range(0, len(chosen), BATCH):
         batch = samples.take(Path(dataset), chosen[start : start + BATCH])
-        answers.append(checked(model(batch), len(batch[0]))[judged])
+        answers.append(checked(model(batch), len(batch[0]))[number])
         tell(done=start + len(batch[0]), total=len(chosen))
     np.save(out, np.concatenate(answers))
 

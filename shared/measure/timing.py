@@ -140,5 +140,5 @@ def sound(available: Mapping[str, Path], dataset: Path) -> list[str]:
     """The variants worth timing: those whose predictions are there, and not all the same."""
     about = samples.about(dataset)
     names = [name for name in available if f"predictions.{name}" in available]
-    judged = {name: available[f"predictions.{name}"] / predictions.file(about.judged) for name in names}
-    return [name for name in names if not tasks.find_defect(about, samples.mapped(judged[name]), None)]
+    evaluated = {name: available[f"predictions.{name}"] / predictions.file(about.evaluated_output) for name in names}
+    return [name for name in names if not tasks.find_defect(samples.mapped(evaluated[name]))]

@@ -32,9 +32,9 @@ class Scorer:
         return tasks.score_outputs(self.about, answers, self.labels, self.reference)
 
     def answers(self, model: Model) -> Array:
-        """Return the judged output for all samples, (samples, …)."""
+        """Return the evaluated output for all samples, (samples, …)."""
         outputs = [
-            model(batch)[self.about.judged]
+            model(batch)[self.about.evaluated_output]
             for batch in samples.batches(self.folder, samples.fitting(self.folder, BATCH, each=self.each))
         ]
         return np.concatenate(outputs)

@@ -27,7 +27,7 @@ class OutputErrors:
 
 @dataclass(frozen=True)
 class LayerAnswers:
-    """What an image observed of one layer. Answers are the judged output of all samples, (samples, …).
+    """What an image observed of one layer. Answers are the evaluated output of all samples, (samples, …).
 
     `only_weights` and `only_activations`: with nothing else quantized, None for a layer without a weight. `kept`: with
     this layer alone in float. `weight`: the error of the layer's weight, if it has one.

@@ -84,7 +84,7 @@ def test_recipes_are_chosen_on_training_images_and_the_winners_tested_once(small
     rows = driver.rows("small.selected")
     assert set(chosen.groups()) <= set(rows)
     assert chosen[2] == "onnx.reduced"
-    assert all(len(row["draws"]["accuracies"]) == 2 for row in rows.values() if row["recipe"] != "fp32")
+    assert all(len(row["draws"]["values"]) == 2 for row in rows.values() if row["recipe"] != "fp32")
     drawn = {*indices(driver, "calibration"), *indices(driver, "calibration.d2")}
     assert len(drawn) > 100 and not drawn & {*indices(driver, "dataset")}
 

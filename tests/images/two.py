@@ -87,5 +87,5 @@ def data(path: Path, source: Path, second: str, task: str, count: int, seed: int
     batch = inputs(count, second, seed)
     classes, values = reference(source, batch)
     labels = {"classification": classes.argmax(axis=1), "regression": values}.get(task)
-    about = {"task": task, "dtypes": ["float32", second], "judged": int(task == "regression")}
+    about = {"task": task, "dtypes": ["float32", second], "evaluated_output": int(task == "regression")}
     return save_samples(path, *batch, labels=labels, about=about)

@@ -20,10 +20,10 @@ EXCLUDED = ("model/conv2d_6/Conv2D", "model/dense/MatMul")
 def draws(row, sd, number=5):
     """As many accuracies around the row's own, which is the first; the same draws are good or bad for all recipes."""
     own = np.random.default_rng([*row.name.encode()]).normal(0, sd, number)
-    accuracies = accuracy_of(row) + own - own[0]
-    mean = float(accuracies.mean())
-    delta = 100 * (mean - accuracy_of(comparisons.variant("keras.fp32")))
-    return Draws(tuple(accuracies.round(4).tolist()), mean, float(accuracies.std(ddof=1)), delta)
+    values = accuracy_of(row) + own - own[0]
+    mean = float(values.mean())
+    delta = mean - accuracy_of(comparisons.variant("keras.fp32"))
+    return Draws(tuple(values.round(4).tolist()), mean, float(values.std(ddof=1)), delta)
 
 
 def curve(top):

@@ -19,10 +19,18 @@ def compute(output: EvaluatedOutput) -> dict[str, Computation]:
 
 def flag_top_answers(output: EvaluatedOutput, most: int = TOP) -> Flags:
     """(samples,): do fewer than `most` classes score higher than the label's? Of equal ones the first comes first."""
-    outputs, labels = numerics.flatten_samples(output.outputs), output.classes
+    ranks, start = [], 0
+    for block in numerics.iterate_blocks(numerics.flatten_samples(output.outputs), numerics.CACHED_VALUES):
+        ranks.append(count_higher(block, output.classes[start : start + len(block)]))
+        start += len(block)
+    return np.concatenate(ranks) < most
+
+
+def count_higher(outputs: Array, labels: NDArray[np.intp]) -> NDArray[np.intp]:
+    """(samples,): how many classes are before the label's, by their values and then by their numbers."""
     labelled = np.take_along_axis(outputs, labels[:, None], axis=1)
     comes_before = np.arange(outputs.shape[1]) < labels[:, None]
-    return np.asarray(((outputs > labelled) | ((outputs == labelled) & comes_before)).sum(axis=1) < most)
+    return np.asarray(((outputs > labelled) | ((outputs == labelled) & comes_before)).sum(axis=1))
 
 
 def check(output: EvaluatedOutput) -> None:

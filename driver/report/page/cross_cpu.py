@@ -28,7 +28,7 @@ def outcome(row: Variant, run: Emulated) -> Loss:
         return Loss("lost", lost) if run.loses else Loss("kept", "no loss that matters")
     differing = round((1 - run.agreement) * run.images)
     if run.loses:
-        return Loss("lost", f"loses {100 * (run.here - run.accuracy):.2f} points")
+        return Loss("lost", f"loses {100 * (run.here - run.value):.2f} points")
     if differing:
         return Loss(
             "changed", f"{differing:,} answer{' differs' if differing == 1 else 's differ'}, no significant loss"

@@ -18,7 +18,7 @@ def drawn(comparison: Comparison) -> list[tuple[Variant, Draws]]:
 
 def sentence(comparison: Comparison) -> str:
     """Which recipes can't be told apart; of many, which can't be told from the best."""
-    rows = {row.name: groups.accuracies for row, groups in sorted(drawn(comparison), key=lambda item: -item[1].mean)}
+    rows = {row.name: groups.values for row, groups in sorted(drawn(comparison), key=lambda item: -item[1].mean)}
     if len(rows) < 2:
         return f"Only {next(iter(rows))} was drawn several times: there is nothing to tell it from."
     groups = alike(rows) if len(rows) <= MANY else []

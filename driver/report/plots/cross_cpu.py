@@ -44,7 +44,7 @@ def dumbbells(axes: Axes, comparison: Comparison, rows: Sequence[Run]) -> list[s
     titles, spec = [], columns.headline(comparison)
     scale = spec.scale
     for number, (row, run) in enumerate(rows):
-        here, there, colour = scale * run.here, scale * run.accuracy, colour_of(comparison, row)
+        here, there, colour = scale * run.here, scale * run.value, colour_of(comparison, row)
         axes.plot(
             [scale * run.interval.low, scale * run.interval.high], [number] * 2, color=colour, linewidth=1, alpha=0.5
         )
@@ -54,7 +54,7 @@ def dumbbells(axes: Axes, comparison: Comparison, rows: Sequence[Run]) -> list[s
         lost = f"▼ loses {spec.bare(run.lost)} {spec.difference_unit}".rstrip()
         word, tone = (lost, INK) if run.loses else ("no loss", MUTED)
         axes.annotate(word, (1.02, number), xycoords=("axes fraction", "data"), fontsize=10, va="center", color=tone)
-        titles.append(f"{name((row, run))}: {spec.text(run.here)} here, {spec.text(run.accuracy)} there")
+        titles.append(f"{name((row, run))}: {spec.text(run.here)} here, {spec.text(run.value)} there")
     drawing.linear(axes)
     axes.set_xlabel(f"{spec.label} on the same {comparison.unit}{', %' if spec.unit == '%' else ''}")
     legend(axes, [("o", CARD, "here"), ("o", INK, "there, line: 95 % interval")])

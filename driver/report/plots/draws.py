@@ -36,14 +36,14 @@ def dots(axes: Axes, comparison: Comparison, rows: Sequence[tuple[Variant, Draws
     titles, spec = [], columns.headline(comparison)
     scale = spec.scale
     for number, (row, drawn) in enumerate(rows):
-        shipped, *others = [scale * value for value in drawn.accuracies]
+        shipped, *others = [scale * value for value in drawn.values]
         mean, sd, colour = scale * drawn.mean, scale * drawn.sd, colour_of(comparison, row)
         axes.plot([mean - sd, mean + sd], [number] * 2, color=colour, linewidth=7, alpha=0.28, solid_capstyle="butt")
         axes.plot([mean], [number], "|", color=INK, markersize=15, markeredgewidth=1.8, gid=f"{drawing.MARK}{number}")
         axes.plot(others, [number] * len(others), "o", color=colour, markersize=5, alpha=0.8, zorder=5)
         axes.plot([shipped], [number], "D", color=INK, markersize=5.5, markerfacecolor=CARD, zorder=6)
         spread = f"{spec.bare(drawn.mean)} ± {spec.bare(drawn.sd)} {spec.unit}".strip()
-        titles.append(f"{row.name}: {spread} over {len(drawn.accuracies)} draws")
+        titles.append(f"{row.name}: {spread} over {len(drawn.values)} draws")
     base = next((row.headline for row in comparison.variants if row.name == comparison.reference), None)
     if base is not None:
         axes.axvline(scale * base.value, color=MUTED, linewidth=1.2, linestyle=(0, (5, 3)), zorder=1)
@@ -75,7 +75,7 @@ def lines(axes: Axes, comparison: Comparison, rows: Sequence[Variant]) -> list[s
     for number, row in enumerate(rows):
         factor = DODGE ** (number - (len(rows) - 1) / 2)
         xs = [factor * point.images for point in row.curve]
-        ys = [scale * point.accuracy for point in row.curve]
+        ys = [scale * point.value for point in row.curve]
         colour = colour_of(comparison, row)
         lows, highs = zip(
             *((scale * point.interval.low, scale * point.interval.high) for point in row.curve), strict=True
@@ -90,7 +90,7 @@ def lines(axes: Axes, comparison: Comparison, rows: Sequence[Variant]) -> list[s
 
 
 def point_text(comparison: Comparison, point: Point) -> str:
-    return f"{point.images:,} {comparison.unit} {columns.headline(comparison).text(point.accuracy)}"
+    return f"{point.images:,} {comparison.unit} {columns.headline(comparison).text(point.value)}"
 
 
 def numbers(axes: Axes, images: Sequence[int]) -> None:
@@ -111,7 +111,7 @@ def numbers(axes: Axes, images: Sequence[int]) -> None:
 def names_at_ends(axes: Axes, comparison: Comparison, rows: Sequence[Variant]) -> None:
     """Each variant's mark and name right of its last point, moved up where another one is too near."""
     scale = columns.headline(comparison).scale
-    ends = sorted((scale * row.curve[-1].accuracy, number) for number, row in enumerate(rows))
+    ends = sorted((scale * row.curve[-1].value, number) for number, row in enumerate(rows))
     wanted = [float(axes.transData.transform((1, end))[1]) for end, _ in ends]
     spots = spread(wanted, axes.bbox.y1)
     for (_, number), spot in zip(ends, spots, strict=True):

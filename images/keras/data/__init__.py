@@ -45,7 +45,7 @@ def run(
     seed: int,
     duplicates: str,
     unit: str,
-    judged: int,
+    evaluated_output: int,
 ) -> None:
     """Write `x_train_0.npy` …, `y_train.npy`, the same for `test`, `train_indices.npy`, digests, and `about.json`.
 
@@ -69,7 +69,7 @@ def run(
         "classes": list(resolved.classes),
         "task": resolved.task,
         "dtypes": resolve_dtypes(dtype, count),
-        "judged": judged,
+        "evaluated_output": evaluated_output,
         "unit": unit or UNITS.get(kind, "samples"),
     }
     (out / ABOUT).write_text(json.dumps(about))

@@ -31,7 +31,7 @@ class Ablation:
         self.layers = find_layers(self.model.graph, self.scheme)
         self.fake_quant = FakeQuantModel(self.model, self.scheme, folder)
         self.tensors = frozenset(self.fake_quant.tensors)
-        self.subset, self.judged_output = subset, samples.about(subset.folder).judged
+        self.subset, self.evaluated_output = subset, samples.about(subset.folder).evaluated_output
         self.sample_bytes = 2 * computed_bytes.per_sample_of_file(
             exact, subset.folder
         )  # `explain` keeps them in float and quantized
@@ -39,8 +39,9 @@ class Ablation:
         self.evaluator = Evaluator(subset, self.answers_with_quantized(()))
 
     def answers_with_quantized(self, quantized: Collection[str]) -> Array:
-        """Return the judged output, (samples, …), if only these tensors are quantized. Results are cached by the set of
-        tensors.
+        """Return the evaluated output, (samples, …), if only these tensors are quantized.
+
+        Results are cached by the set of tensors.
         """
         key = self.tensors & frozenset(quantized)
         if key not in self.cache:
@@ -48,10 +49,10 @@ class Ablation:
         return self.cache[key]
 
     def collect_answers(self, model: Model) -> Array:
-        """Return the judged output of any model for the same samples, (samples, …)."""
+        """Return the evaluated output of any model for the same samples, (samples, …)."""
         answers = Answers()
         for batch in self.batches():
-            answers.add(model(batch)[self.judged_output])
+            answers.add(model(batch)[self.evaluated_output])
         return answers.all
 
     def batches(self) -> Iterator[Batch]:

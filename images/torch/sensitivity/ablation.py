@@ -27,17 +27,17 @@ class Ablation:
         self.trial_models, self.subset = trial_models, subset
         self.fake_quant = FakeQuantModel(trial_models)
         self.layers: tuple[QuantizedLayer, ...] = self.fake_quant.layers
-        self.judged_output = samples.about(subset.folder).judged
+        self.evaluated_output = samples.about(subset.folder).evaluated_output
         self.sample_bytes = 2 * computed_bytes.per_sample_of_call(
             trial_models.float, subset.folder
         )  # the outputs of all layers, in float and quantized
         self.evaluator = Evaluator(subset, self.collect_answers(trial_models.float))
 
     def collect_answers(self, module: torch.nn.Module) -> Array:
-        """Return a module's judged output for all samples, (samples, …)."""
+        """Return a module's evaluated output for all samples, (samples, …)."""
         answers = Answers()
         for batch in self.batches():
-            answers.add(as_sequence(module(*map(torch.from_numpy, batch)))[self.judged_output].numpy())
+            answers.add(as_sequence(module(*map(torch.from_numpy, batch)))[self.evaluated_output].numpy())
         return answers.all
 
     def batches(self) -> Iterator[Batch]:

@@ -35,7 +35,7 @@ def test_an_npz_becomes_the_arrays_that_it_holds(user: User):
         "classes": [],
         "task": "classification",
         "dtypes": [],
-        "judged": 0,
+        "evaluated_output": 0,
         "unit": "samples",
     }
 

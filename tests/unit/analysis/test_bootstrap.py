@@ -28,6 +28,20 @@ def test_the_resamples_are_always_the_same():
     assert (one == other).all()
 
 
+def test_the_resamples_are_drawn_once_for_all_variants(monkeypatch):
+    first = next(bootstrap.iterate_weights(71))
+    monkeypatch.setattr(bootstrap, "draw_blocks", lambda *_: pytest.fail("they were drawn again"))
+    assert (next(bootstrap.iterate_weights(71)) == first).all()
+
+
+def test_more_resamples_than_memory_holds_are_drawn_again(monkeypatch):
+    expected = np.concatenate(list(bootstrap.iterate_weights(72)), axis=1)
+    monkeypatch.setattr(bootstrap, "DRAWS", 72 * bootstrap.FEWEST - 1)
+    monkeypatch.setattr(bootstrap, "draw_once", lambda *_: pytest.fail("they were kept"))
+    again = np.concatenate(list(bootstrap.iterate_weights(72)), axis=1)
+    assert (again == expected[:, : bootstrap.FEWEST]).all()
+
+
 @pytest.mark.parametrize(("samples", "number"), [(1, 1000), (100_000, 1000), (250_000, 400), (10**7, 200)])
 def test_of_many_samples_there_are_fewer_resamples(samples, number):
     assert bootstrap.count_resamples(samples) == number

@@ -42,12 +42,12 @@ def evidence(volume):
 
 def test_the_spread_has_the_shipped_file_first_and_the_deviation_of_a_sample(drawn):
     draws = calibration_draws.summarize_draws(Evaluation(evidence(drawn), ""), "onnx.int8", 0.9)
-    assert draws.accuracies == (0.9, 0.85, 0.8)
-    assert (draws.mean, draws.sd, draws.delta_pp) == (pytest.approx(0.85), pytest.approx(0.05), pytest.approx(-5))
+    assert draws.values == (0.9, 0.85, 0.8)
+    assert (draws.mean, draws.sd, draws.delta) == (pytest.approx(0.85), pytest.approx(0.05), pytest.approx(-0.05))
 
 
 def test_a_spread_without_a_reference_has_no_difference(drawn):
-    assert calibration_draws.summarize_draws(Evaluation(evidence(drawn), ""), "onnx.int8", None).delta_pp == 0.0
+    assert calibration_draws.summarize_draws(Evaluation(evidence(drawn), ""), "onnx.int8", None).delta == 0.0
 
 
 def test_draws_that_agree_have_no_deviation(drawn):
@@ -129,7 +129,7 @@ def test_draws_reach_the_row_and_the_reader(drawn):
     comparison = compare.compare(evaluate(drawn), drawn.experiment)
     rows = {row.name: row for row in comparison.variants}
     assert not [name for name in rows if name.endswith((".d2", ".d3"))], "a draw is no row"
-    assert rows["onnx.int8"].draws.accuracies == (0.9, 0.85, 0.8)
+    assert rows["onnx.int8"].draws.values == (0.9, 0.85, 0.8)
     assert (rows["onnx.fp32"].draws, rows["onnx.int8_b"].draws) == (None, None)
     line = "onnx.int8 over 3 draws: 85.00 ± 5.00 %, 80.00…90.00 (−5.00 points)"
     assert line in phrases.row_lines(comparison)

@@ -40,12 +40,12 @@ def runs(volume, name="onnx.int8"):
 def test_each_cpu_is_held_against_this_one_on_the_same_images(volume):
     volume.emulate("onnx.int8", EVEN, {"haswell": answers(40)[EVEN], "nehalem": answers(10)[EVEN]})
     there, same = runs(volume)
-    assert (there.cpu, there.images, there.accuracy, there.here) == ("haswell", 50, 0.6, 0.9)
+    assert (there.cpu, there.images, there.value, there.here) == ("haswell", 50, 0.6, 0.9)
     assert there.interval == statistics.wilson_interval(30, 50)
     assert there.agreement == 0.7
     assert there.p_value == pytest.approx(binomtest(15, 15, 0.5).pvalue)
     assert there.loses
-    assert (same.cpu, same.accuracy, same.agreement, same.p_value, same.loses) == ("nehalem", 0.9, 1.0, 1.0, False)
+    assert (same.cpu, same.value, same.agreement, same.p_value, same.loses) == ("nehalem", 0.9, 1.0, 1.0, False)
 
 
 def test_a_few_wrong_answers_more_are_no_loss(volume):
@@ -59,7 +59,7 @@ def test_a_gain_is_no_loss_however_sure(volume):
     volume.variant("onnx.int8", answers(60))
     volume.emulate("onnx.int8", EVEN, {"haswell": answers(0)[EVEN]})
     (run,) = runs(volume)
-    assert (run.accuracy, run.here, run.loses) == (1.0, 0.4, False)
+    assert (run.value, run.here, run.loses) == (1.0, 0.4, False)
     assert run.p_value < 0.001
 
 

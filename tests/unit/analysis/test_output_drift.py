@@ -211,3 +211,22 @@ def test_what_is_known_of_the_reference_is_not_found_out_again(monkeypatch):
         output_drift, "compute_value_drift", lambda *_: pytest.fail("the only output is in the drift already")
     )
     assert output_drift.compare_all_outputs([reference], [variant]) == ()
+
+
+def test_what_a_drift_needs_of_one_variant_is_computed_once(monkeypatch):
+    """And in blocks of any size, with the same result."""
+    random = np.random.default_rng(5)
+    one, two, three = random.normal(size=(3, 50, 7)).astype(np.float32)
+    expected = [output_drift.compute_drift(one, other, True, True) for other in (two, three)]
+    described = []
+
+    def count(probabilities):
+        described.append(len(probabilities))
+        return describe_rows(probabilities)
+
+    describe_rows = output_drift.describe_rows
+    monkeypatch.setattr(output_drift, "describe_rows", count)
+    monkeypatch.setattr(output_drift.numerics, "CACHED_VALUES", 70)
+    base, *others = (output_drift.ClassOutputs(outputs, True) for outputs in (one, two, three))
+    assert [output_drift.compute_class_drift(base, other) for other in others] == expected
+    assert described == [10] * 15

@@ -232,7 +232,7 @@ def test_every_output_of_a_model_with_several():
 
 def test_the_output_that_is_judged_may_be_another_than_the_first():
     case = task_makers.regression()
-    turned = replace(case, about=case.about | {"judged": 1}, outputs=case.outputs[::-1])
+    turned = replace(case, about=case.about | {"evaluated_output": 1}, outputs=case.outputs[::-1])
     row = rows(TaskVolume(turned).whole().compare())["onnx.u8s8"]
     assert [metric.name for metric in row.metrics] == METRICS["regression"]
     assert figures(row)["r2"].value > 0.9
@@ -276,11 +276,11 @@ def test_draws_are_judged_by_the_headline(task):
     comparison = with_draws(CASES[task]())
     row = rows(comparison)["onnx.u8s8"]
     assert row.draws is not None
-    assert row.draws.accuracies[0] == approx(row.headline.value)
-    assert row.draws.mean == approx(np.mean(row.draws.accuracies))
+    assert row.draws.values[0] == approx(row.headline.value)
+    assert row.draws.mean == approx(np.mean(row.draws.values))
     reference = 0.0 if row.headline.delta is None else row.headline.value - row.headline.delta
     if task != "fidelity":
-        assert row.draws.delta_pp == approx(row.draws.mean - reference)
+        assert row.draws.delta == approx(row.draws.mean - reference)
     label = metric_specs.spec_of(row.headline).label
     assert f"onnx.u8s8 over 3 draws: {label} " in "\n".join(phrases.row_lines(comparison))
 
@@ -295,7 +295,7 @@ def test_other_cpus_are_judged_by_the_headline(task, shift):
     assert (run.images, run.agreement) == (100, None)
     assert run.loses is bool(shift)
     if not shift:
-        assert (run.accuracy, run.p_value) == (run.here, 1.0)
+        assert (run.value, run.p_value) == (run.here, 1.0)
 
 
 def test_top_five_where_there_are_more_classes():
@@ -331,6 +331,17 @@ def test_a_thousand_classes_stay_bearable():
     assert len(row.confused) == 20
     assert [pair.images for pair in row.confused] == sorted((pair.images for pair in row.confused), reverse=True)
     assert row.metric("top5").value > accuracy_of(row) > 0.5
+
+
+def test_a_single_probability_above_one_is_no_logit():
+    """The reference tells what the outputs are, also for whether a row is at chance: its metrics and status agree."""
+    labels = np.arange(task_makers.SAMPLES) % 2
+    sure = np.where(labels, 0.97, 0.03).astype(np.float32)[:, None]
+    about = {"name": "yes or no", "task": "classification"}
+    volume = TaskVolume(task_makers.Case(about, (sure,), labels, (sure,)), Gates()).whole()
+    volume.variant("torch.x86", sure + np.float32(0.06))
+    row = rows(volume.compare())["torch.x86"]
+    assert (row.status, accuracy_of(row)) == ("ok", 1.0)
 
 
 def test_logits_are_judged_by_their_probabilities():

@@ -384,7 +384,7 @@ def test_each_pair_of_variants_is_tested_once_and_its_outputs_are_compared_once(
         return counted
 
     monkeypatch.setattr(statistics, "pair_answers", count("paired", statistics.pair_answers))
-    monkeypatch.setattr(output_drift, "compute_drift", count("drift", output_drift.compute_drift))
+    monkeypatch.setattr(output_drift, "compute_class_drift", count("drift", output_drift.compute_class_drift))
     comparison = compare(volume.whole())
     for row in comparison.variants[:-1]:
         assert (row.paired.p_value, row.paired.p_holm) == (row.metrics[0].p_value, row.metrics[0].p_holm)

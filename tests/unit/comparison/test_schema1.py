@@ -10,11 +10,13 @@ from runs import LABELS, answers, diff, keep
 from variant_makers import accuracy_of, difference_of
 
 from driver.analysis.facts import FormatConversion, Quantization
-from driver.analysis.results import Comparison
+from driver.analysis.results import Comparison, Draws, Interval, Point
 from driver.comparison import publication, run_diff, schema1
 from shared.artifacts import store
 from shared.contract import decode
-from shared.errors import FieldError
+from shared.data import samples
+from shared.data.samples import About
+from shared.errors import CrossquantError, FieldError
 
 FOLDER = Path(__file__).parent / "schema1"
 NAMES = ("classes", "fidelity")
@@ -54,6 +56,35 @@ def test_labels_of_legs_become_what_they_changed():
     changes = {step.after: step.change for step in comparison.conversion_steps}
     assert changes["onnx.fp32"] == FormatConversion("Keras", "ONNX")
     assert changes["torch.onednn"] == Quantization("int8", "int8", "static")
+
+
+@pytest.mark.parametrize(("name", "row", "delta"), [("classes", 2, -0.02), ("fidelity", 2, -2.0)])
+def test_draws_and_other_cpus_have_values_in_the_metric_s_own_unit(name: str, row: int, delta: float):
+    """The difference of an accuracy was in points."""
+    earlier, span = read(name), {"low": 0.7, "high": 0.9}
+    run = {"cpu": "haswell", "images": 9, "accuracy": 0.75, "interval": span, "here": 0.8, "agreement": 1.0}
+    earlier["variants"][row] |= {
+        "draws": {"accuracies": [0.8, 0.9], "mean": 0.85, "sd": 0.07, "delta_pp": -2.0},
+        "curve": [{"images": 100, "accuracy": 0.8, "interval": span}],
+        "emulated": [run | {"p_value": 1.0, "better": "higher", "margin": 0.0}],
+    }
+    comparison: Comparison = decode(Comparison, schema1.convert_to_schema2(earlier))
+    converted = comparison.variants[row]
+    assert converted.draws == Draws((0.8, 0.9), 0.85, 0.07, delta)
+    assert converted.curve == (Point(100, 0.8, Interval(0.7, 0.9)),)
+    assert (converted.emulated[0].value, converted.emulated[0].here) == (0.75, 0.8)
+
+
+def test_the_output_that_was_judged_is_the_one_that_is_evaluated(tmp_path: Path):
+    earlier = read("classes")
+    earlier["dataset"]["judged"] = 1
+    assert schema1.convert_to_schema2(earlier)["dataset"] == read("classes")["dataset"] | {"evaluated_output": 1}
+    assert schema1.read_about(tmp_path) == About()
+    (tmp_path / samples.ABOUT).write_text('{"name": "houses", "task": "regression", "judged": 1}')
+    assert schema1.read_about(tmp_path) == About("houses", task="regression", evaluated_output=1)
+    (tmp_path / samples.ABOUT).write_text('["houses"]')
+    with pytest.raises(CrossquantError, match=r"about.json can't be read: .*: run that experiment again"):
+        schema1.read_about(tmp_path)
 
 
 @pytest.mark.parametrize(

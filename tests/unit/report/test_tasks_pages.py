@@ -146,7 +146,7 @@ def further(row):
     value = row.headline.value
     spread, span = (value, 1.01 * value, 0.99 * value), Interval(0.9 * value, 1.1 * value)
     curve = tuple(Point(samples, value, span) for samples in (10, 100))
-    run = emulated(cpu="haswell", images=100, accuracy=1.2 * value, interval=span, here=value)
+    run = emulated(cpu="haswell", images=100, value=1.2 * value, interval=span, here=value)
     return replace(row, draws=Draws(spread, value, 0.01 * value, 0.1), curve=curve, emulated=(run,))
 
 

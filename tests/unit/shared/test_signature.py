@@ -70,9 +70,9 @@ IMAGES = np.zeros((4, 4, 4, 3), np.uint8)
         (answering(7, 7), {"task": "fidelity"}, None, ""),
         (
             answering(2),
-            {"judged": 1},
+            {"evaluated_output": 1},
             [0, 1, 1, 1],
-            "output 1 is to be judged, the model has answer (2,): fix `judged`",
+            "output 1 is to be evaluated, the model has answer (2,): fix `evaluated_output`",
         ),
         (answering(2, takes=Tensor("x", "uint8", (4, 4, 3))), {}, [0, 1, 1, 1], ""),
         (
