@@ -19,6 +19,7 @@ from shared.data.samples import Batch
 from shared.errors import CrossquantError, Unsupported
 from shared.measure.predictions import Model
 from shared.refusals import describe_error
+from shared.text import tell_apart
 
 torchvision_stub.install()
 from onnx2torch import convert  # noqa: E402 - after the placeholder
@@ -28,14 +29,16 @@ from onnx2torch.onnx_graph import OnnxGraph  # noqa: E402
 
 from images.torch.convert.converters import missing  # noqa: E402, F401 - it registers converters
 from images.torch.convert.fx_rewrites import fix_gathers, fix_reshapes, fix_squeezes  # noqa: E402
+from images.torch.convert.sizes import check_sizes, follow_sizes  # noqa: E402
 
 
 def module_name(node: onnx.NodeProto) -> str:
     """Return the name of the node's module, the only name of the file that reaches PyTorch.
 
-    onnx2torch keeps the dots of a domain, which PyTorch allows in no name.
+    onnx2torch keeps the dots of a domain, which PyTorch allows in no name, and the names of PyTorch's own methods.
     """
-    return safe_names.safe_name(f"{node.domain}/{node.name or node.op_type}".replace(".", "/").lstrip("/"))
+    name = safe_names.safe_name(f"{node.domain}/{node.name or node.op_type}".replace(".", "/").lstrip("/"))
+    return tell_apart(name, name) if hasattr(torch.nn.Module, name) else name
 
 
 OnnxGraph.generate_node_name = staticmethod(module_name)
@@ -78,7 +81,8 @@ def to_module(variant: Path) -> torch.fx.GraphModule:
     graph = onnx.load(variant / "model.onnx")
     isolate_outputs(graph.graph)
     try:
-        module = convert(graph).eval()
+        module = convert(graph, attach_onnx_mapping=True).eval()
+        follow_sizes(module, graph)
     except CrossquantError:
         raise
     except Exception as error:  # our own converters may fail too: the operator tells where
@@ -91,6 +95,7 @@ def to_module(variant: Path) -> torch.fx.GraphModule:
     for parameter in module.parameters():
         parameter.requires_grad_(False)
         parameter.data = parameter.data.contiguous()  # Gemm weights come as transposed views
+    check_sizes(module)
     check_answers(module, variant)
     return module
 
