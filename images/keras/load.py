@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from images.keras import framework_messages, user_code
 from images.keras.export import recurrent
-from images.keras.model import custom, keras2, precision, saved_model, sizes
+from images.keras.model import custom, input_order, keras2, precision, saved_model, sizes
 from images.keras.model.runtime import (
     FILE,
     TRUST,
@@ -35,9 +35,13 @@ def run(source: Path, dataset: Path, out: Path, *, trust: bool) -> None:
     one that doesn't fit the data set.
     """
     notes = store_model(source, out, trust)
-    model = open_model(out)
+    about, model = samples.about(dataset), open_model(out)
     refuse_stateful_layers(model)
-    signature.check_fits(model_signature(model, None), samples.about(dataset), dataset)
+    input_order.write(signature.match_names(model_signature(model, None), about.inputs), out)
+    model = input_order.apply(model, out)
+    signature.check_fits(model_signature(model, None), about, dataset)
+    if pairing := signature.describe_pairing(model_signature(model, None), about.inputs):
+        notes.append(pairing)
     if not can_be_traced(model):
         sizes.write([samples.mapped(path).shape[1:] for path in samples.inputs(dataset)], out)
         model = open_model(out)

@@ -19,13 +19,16 @@ class SampleSet:
     """One set of samples. `locate` names the place of a sample, by its number, for a message.
 
     `classes`: the names of the classes or, of a multi-label task, of the labels, if the data has some. `textual`:
-    labels are the texts of a text file, which may stand for numbers.
+    labels are the texts of a text file, which may stand for numbers. `inputs` and `label`: the names of the arrays of
+    samples, and of that of the labels, if they have some.
     """
 
     samples: Iterable[Sample]
     locate: Callable[[int], str]
     classes: tuple[str, ...] = ()
     textual: bool = False
+    inputs: tuple[str, ...] = ()
+    label: str = ""
 
 
 SampleSets = dict[str, SampleSet]  # TRAIN and TEST, or one of any name, which is then to be split

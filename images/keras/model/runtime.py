@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from images.keras import framework_messages
-from images.keras.model import custom, saved_model, sizes, tf_ops
+from images.keras.model import custom, input_order, saved_model, sizes, tf_ops
 from shared.data.samples import Batch
 from shared.data.signature import Signature, Tensor
 from shared.errors import CrossquantError
@@ -71,10 +71,11 @@ def make_callable(model: keras.Model, thread_count: int) -> Model:
 def open_model(variant: Path) -> keras.Model:
     """The model of a variant, in whichever form it was stored, with a flat list of inputs and one of outputs."""
     if (variant / saved_model.FOLDER).exists():
-        return saved_model.wrap_saved_model(variant / saved_model.FOLDER)
-    trusted = (variant / TRUST).exists() and json.loads((variant / TRUST).read_text())
-    model = flatten_ends(read_model(variant / FILE, custom.load_objects(variant), trusted))
-    return sizes.apply(model, variant)
+        model = saved_model.wrap_saved_model(variant / saved_model.FOLDER)
+    else:
+        trusted = (variant / TRUST).exists() and json.loads((variant / TRUST).read_text())
+        model = flatten_ends(read_model(variant / FILE, custom.load_objects(variant), trusted))
+    return sizes.apply(input_order.apply(model, variant), variant)
 
 
 def read_model(path: Path, objects: dict[str, Any], trust: bool) -> keras.Model:
