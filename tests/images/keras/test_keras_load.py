@@ -144,8 +144,8 @@ def test_not_exactly_one_model_file(names: list[str], source: Path, dataset: Pat
         ),
         (
             lambda: dense((192,)),
-            "input 'x' of the model takes (192,), the data set has (8, 8, 3): the number of values is right, reshape the "
-            "data",
+            "input 'x' of the model takes (192,), the data set has (8, 8, 3): the number of values is right, "
+            "reshape the data",
         ),
         (
             lambda: dense((3, 8, 8)),
