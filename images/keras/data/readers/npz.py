@@ -82,9 +82,9 @@ def read(files: Path, _: ReaderOptions) -> SampleSets:
             raise CrossquantError(
                 f"x_{split} has the inputs {printable_name(keys)}, x_{first_split} has {printable_name(order)}"
             )
-    names = tuple(order) if not any(key.isdigit() for key in order) else ()
+    input_names = tuple(order) if not any(key.isdigit() for key in order) else ()
     return {
-        split: replace(make_set([arrays[key] for key in order], arrays.get(LABELS)), inputs=names)
+        split: replace(make_set([arrays[key] for key in order], arrays.get(LABELS)), inputs=input_names)
         for split, arrays in sets.items()
     }
 
@@ -131,9 +131,9 @@ def group_by_split(members: list[Member]) -> dict[str, dict[str, Member]]:
             key = LABELS if match["kind"] == LABELS else match["number"] or match["name"] or "0"
             arrays = sets.setdefault(match["split"] or ALL, {})
             if key in arrays and key == LABELS:
-                names = f"{printable_name(arrays[key].name)} and {printable_name(member.name)}"
+                both = f"{printable_name(arrays[key].name)} and {printable_name(member.name)}"
                 raise CrossquantError(
-                    f"there are two arrays of labels, {names}: leave one out, and let data.evaluated_output be the "
+                    f"there are two arrays of labels, {both}: leave one out, and let data.evaluated_output be the "
                     "number of the output that the other is for"
                 )
             if key in arrays:
