@@ -39,7 +39,7 @@ def main(source: Path, out: Path, size: Size, model: keras.Model) -> None:
     model.fit(images[seen].astype(np.float32), labels[seen], batch_size=BATCH, epochs=1, verbose=2)
     model.save(out / "model.keras")
     (out / "exported").mkdir()
-    export.run(out, out / "exported", opset=OPSET)
+    export.run(out, out / "calibration", out / "exported", opset=OPSET)
 
 
 def efficientnet() -> keras.Model:

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypeVar
 
 from shared.command import COMMAND
 from shared.errors import CrossquantError, FieldError
-from shared.text import LONGEST, printable
+from shared.text import LONGEST, printable, suggest_names
 
 SCHEMA: Final = 1
 PLAN_SCHEMA: Final = 2  # of `plan.json`, and with it of what an experiment's folder on the volume holds
@@ -80,8 +80,10 @@ class Plan:
         for step in self.steps:
             if step.output == output:
                 return step
-        outputs = ", ".join(step.output for step in self.steps)
-        raise CrossquantError(f"unknown artifact '{output}': this experiment makes {outputs}")
+        known = [step.output for step in self.steps]
+        raise CrossquantError(
+            f"unknown artifact '{output}': {suggest_names(output, known)} (`{COMMAND} list` shows all)"
+        )
 
 
 @dataclass(frozen=True)

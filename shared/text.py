@@ -1,9 +1,12 @@
 """Text from a model, a data file or a framework, made safe to show: one line, no control characters, not too long."""
 
+import difflib
 import hashlib
 import unicodedata
+from collections.abc import Collection
 
 LONGEST = 1000  # characters of a message
+LISTED, CLOSE = 30, 5  # names in a message
 UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})  # control characters, lone surrogates, separators of lines
 DIRECTIONS = map(chr, (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
 INVISIBLE = frozenset({"\u200b", "\u2060", "\ufeff", *DIRECTIONS})
@@ -34,3 +37,14 @@ def tell_apart(cleaned: str, name: str) -> str:
 def first_line(error: BaseException, longest: int | None = None) -> str:
     """Return the first line of an error's message, at most `longest` characters, or its type if there is no message."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:longest]
+
+
+def suggest_names(name: str, existing: Collection[str]) -> str:
+    """Suggest similar names, or list the existing ones."""
+    lowered = {item.lower(): item for item in existing}
+    close = [item for key, item in lowered.items() if name and (name.lower() in key)]
+    close += [lowered[key] for key in difflib.get_close_matches(name.lower(), lowered, CLOSE)]
+    if close:
+        return "did you mean " + ", ".join(list(dict.fromkeys(close))[:CLOSE]) + "?"
+    more = f" and {len(existing) - LISTED} more" if len(existing) > LISTED else ""
+    return "known are " + ", ".join(list(existing)[:LISTED]) + more

@@ -268,6 +268,13 @@ class NothingFaster:
 
 
 @dataclass(frozen=True)
+class NoOtherVariant:
+    """Of the reference that is kept: nothing else has a result."""
+
+    kind: Literal["no_other_variant"] = "no_other_variant"
+
+
+@dataclass(frozen=True)
 class ReferenceHasNoAnswers:
     """Why nothing is shipped."""
 
@@ -348,6 +355,7 @@ Reason = (
     | NegligiblyWorse
     | NearEnough
     | NothingFaster
+    | NoOtherVariant
     | ReferenceHasNoAnswers
     | NoCandidate
     | NoResult

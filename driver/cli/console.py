@@ -68,6 +68,7 @@ class Terminal:
         disabled = not console.is_terminal
         self.progress = Progress(*columns, console=console, transient=True, disable=disabled)
         self.tasks: dict[str, TaskID] = {}
+        self.skipped: list[Event] = []
 
     def __enter__(self) -> Self:
         self.progress.start()
@@ -80,6 +81,7 @@ class Terminal:
         trace: TracebackType | None,
     ) -> None:
         self.progress.stop()
+        self._say_skipped()
 
     def event(self, event: Event) -> None:
         if event.event == "note":
@@ -90,7 +92,10 @@ class Terminal:
             self._advance(event.output, event.done, event.total)
         elif event.event == "end":
             self._end(event.output)
-            show = self.warn if event.status in ("failed", "skipped") else self.say
+            if event.status == "skipped":
+                self.skipped.append(event)
+                return
+            show = self.warn if event.status == "failed" else self.say
             show(self._line(event.output, event.status, event.seconds, event.reason))
 
     def download(self, done: int, total: int) -> None:
@@ -108,6 +113,15 @@ class Terminal:
             print_line(self.errors, line)
         else:
             self.say(line)
+
+    def _say_skipped(self) -> None:
+        """One line for all that was skipped: what they need has a line of its own."""
+        if not self.skipped:
+            return
+        first, *others = self.skipped
+        more = f"; {len(others)} more were skipped for want of an input" if others else ""
+        self.warn(self._line(first.output, "skipped", 0.0, f"{first.reason}{more}"))
+        self.skipped.clear()
 
     def advance_build(self, image: str, step: int, steps: int) -> None:
         self._advance(image, step, steps or None)

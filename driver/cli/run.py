@@ -1,13 +1,23 @@
 """`run`: make the targets and, where none is named, compare."""
 
+from collections.abc import Sequence
+
 from driver.cli.arguments import Run
 from driver.cli.console import Output, make_output, shorten_path
-from driver.cli.workflow import compare_artifacts, load_experiment, make_artifacts, read_comparison_json
+from driver.cli.workflow import (
+    compare_artifacts,
+    load_experiment,
+    make_artifacts,
+    make_current_plan,
+    read_comparison_json,
+)
 from driver.decision.run_outcome import find_exit_code
 from driver.experiment import loader
+from driver.experiment.model import Experiment
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
-from shared.errors import StageError
+from shared.command import COMMAND
+from shared.errors import CrossquantError, StageError
 
 
 def run(arguments: Run) -> int:
@@ -18,6 +28,7 @@ def run(arguments: Run) -> int:
         return select_recipes.run(arguments)
     output = make_output(arguments.display)
     experiment = load_experiment(arguments.experiment, arguments.engine_options)
+    check_targets(experiment, arguments.targets)
     freshness, failed = make_artifacts(
         experiment, arguments.targets, arguments.engine_options, output, sample=arguments.sample
     )
@@ -29,6 +40,17 @@ def run(arguments: Run) -> int:
     if output.json:
         print(read_comparison_json(experiment.name), end="")
     return find_exit_code(result)
+
+
+def check_targets(experiment: Experiment, targets: Sequence[str]) -> None:
+    """CrossquantError for a target that the experiment doesn't make, before anything is fetched or written."""
+    if not targets:
+        return
+    plan = make_current_plan(experiment)
+    for target in targets:
+        if target not in plan.locations and target in loader.list_names():
+            raise CrossquantError(f"'{target}' is an experiment, no artifact: `{COMMAND} run --experiment {target}`")
+        plan.step(target)
 
 
 def show_paths(freshness: Freshness, targets: tuple[str, ...], output: Output) -> None:

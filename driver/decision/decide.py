@@ -32,6 +32,7 @@ from driver.analysis.facts import (
     NegligiblyWorse,
     NoCandidate,
     NoFidelityGate,
+    NoOtherVariant,
     NoResult,
     NothingFaster,
     NothingToCompareWith,
@@ -90,7 +91,7 @@ def decide(
     return Decision(
         "keep_reference" if chosen.name == base.name else "ship",
         chosen.name,
-        (*give_reasons(chosen, base, floor), *find_slowness(chosen)),
+        (*give_reasons(chosen, base, rows, floor), *find_slowness(chosen)),
         reject([row for row in rows if row.name != chosen.name], chosen, unsound, floor),
         found_caveats,
     )
@@ -103,8 +104,10 @@ def pick_fastest(candidates: Sequence[Variant], floor: float) -> Variant:
     return min(equal, key=lambda row: (row.size_bytes or 0, -goodness(row)))
 
 
-def give_reasons(chosen: Variant, base: Variant, floor: float) -> tuple[Reason, ...]:
+def give_reasons(chosen: Variant, base: Variant, rows: Sequence[Variant], floor: float) -> tuple[Reason, ...]:
     """Why the chosen variant."""
+    if chosen.name == base.name and all(row.status != "ok" for row in rows if row.name != base.name):
+        return (NoOtherVariant(),)
     if chosen.name == base.name:
         return (NothingFaster(base.headline.name if base.headline else "accuracy"),)
     return describe_standing(chosen), ComparedWith(base.name, compute_price(chosen, base, floor))

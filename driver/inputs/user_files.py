@@ -16,6 +16,7 @@ FILES = "files"  # the folder of the copy in a data set's artifact
 CODE = "custom_objects.py"  # what the user's file is called beside the model
 SAVED_MODEL = "saved_model.pb"
 MOST_LINKED = 1000  # links to folders in a folder
+EMPTY = ".empty"  # stands in a folder without files: it may be that of a class
 MODELS = (".keras", ".h5", ".hdf5", ".onnx")
 
 
@@ -48,12 +49,24 @@ def model_files(path: Path, model: Model) -> dict[str, Path]:
 
 def data_files(path: Path) -> dict[str, Path]:
     """What is copied of the data, by its name in the artifact. CrossquantError where there is nothing."""
-    names = list_below(path) if path.is_dir() else [path.name]
-    if not names:
-        raise CrossquantError(f"{path} is empty: put the data there")
     if path.is_file():
         refuse_wrong_kind(path, "data")
-    return {f"{FILES}/{name}": path / name if path.is_dir() else path for name in names}
+        return {f"{FILES}/{path.name}": path}
+    names = list_below(path)
+    if not names:
+        raise CrossquantError(f"{path} is empty: put the data there")
+    empty = [f"{name}/{EMPTY}" for name in list_empty_folders(path)]
+    return {f"{FILES}/{name}": path / name for name in names} | {f"{FILES}/{name}": Path(os.devnull) for name in empty}
+
+
+def list_empty_folders(folder: Path) -> list[str]:
+    """Relative names of the folders in `folder` that hold neither files nor folders, hidden ones left out."""
+    empty = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
+        if not folders and all(name.startswith(".") for name in names) and Path(place) != folder:
+            empty.append(Path(place).relative_to(folder).as_posix())
+    return empty
 
 
 def refuse_wrong_kind(path: Path, wanted: str) -> None:

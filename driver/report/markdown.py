@@ -43,7 +43,10 @@ def table(comparison: Comparison, room: int) -> list[str]:
 
 def rest(comparison: Comparison) -> list[str]:
     """All that stands below the table."""
-    reasons = [f"- `{name}` {status}: {comment_limits.escaped(reason)}" for name, status, reason in comparison.reasons]
+    reasons = [
+        f"- `{name}` {status}: {comment_limits.escaped(reason)}"
+        for name, status, reason in phrases.outcome_lines(comparison)
+    ]
     broken = [f"- **gate fails**: {phrases.gate_sentence(gate)}" for gate in comparison.gates if not gate.holds]
     lines = ["", *comment_limits.first(reasons, comment_limits.REASONS)] if reasons else []
     if sentence := phrases.not_held(comparison):

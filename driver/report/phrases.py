@@ -33,6 +33,7 @@ from driver.analysis.facts import (
     NegligiblyWorse,
     NoCandidate,
     NoFidelityGate,
+    NoOtherVariant,
     NoResult,
     NothingFaster,
     NothingToCompareWith,
@@ -63,10 +64,13 @@ from driver.analysis.metric_specs import METRIC_SPECS, MetricSpec
 from driver.analysis.results import Comparison, Draws, Gate, Variant
 from driver.decision.ranking import Choice
 from driver.report import columns
+from shared.contract import Status
 from shared.sensitivity.layer_errors import Layer, Sensitivity
 
 NO_VNNI = "AVX2, no VNNI"  # a CPU on which products of uint8 and int8 saturate: shared/measure/instructions.py
 REWRITES_NAMED = 2  # of what was rewritten in a graph
+FEW_SKIPPED = 2  # lines for what was skipped; more become one
+MISSING_INPUTS = "what they need failed, is missing or out of date"
 PRECISIONS = {"int8": "INT8", "uint8": "INT8", "int16": "INT16", "uint16": "INT16", "float16": "FP16"}
 
 
@@ -79,7 +83,25 @@ def decision_sentences(comparison: Comparison) -> list[str]:
     if decision is None:
         return []
     caveats = [caveat_sentence(caveat, decision.variant, comparison.unit) for caveat in decision.caveats]
-    return [first_sentence(comparison), *caveats, *map(rejection_sentence, decision.rejections)]
+    return [first_sentence(comparison), *caveats, *rejection_sentences(decision.rejections)]
+
+
+def rejection_sentences(rejections: Sequence[Rejection]) -> list[str]:
+    """A sentence for each variant that isn't chosen; one for all that were skipped, where these are many."""
+    skipped = [item for item in rejections if NoResult("skipped") in item.reasons]
+    if len(skipped) <= FEW_SKIPPED:
+        return list(map(rejection_sentence, rejections))
+    rest = [rejection_sentence(item) for item in rejections if item not in skipped]
+    return [*rest, f"Not {len(skipped)} others: skipped."]
+
+
+def outcome_lines(comparison: Comparison) -> list[tuple[str, Status, str]]:
+    """(name, status, reason) of all that has no metrics, or not all. Of many that were skipped, only the first."""
+    skipped = [line for line in comparison.reasons if line[1] == "skipped"]
+    if len(skipped) <= FEW_SKIPPED:
+        return comparison.reasons
+    rest = [line for line in comparison.reasons if line[1] != "skipped"]
+    return [*rest, skipped[0], (f"{len(skipped) - 1} others", "skipped", MISSING_INPUTS)]
 
 
 def first_sentence(comparison: Comparison) -> str:
@@ -142,6 +164,7 @@ REASONS: Mapping[type, str] = {
     NoCandidate: "no variant is sound and not significantly worse",
     NothingToCompareWith: "there is nothing to hold it against",
     NotTimed: "it was not timed",
+    NoOtherVariant: "no other variant has a result",
 }
 
 
@@ -387,6 +410,8 @@ def other_spread(spec: MetricSpec, draws: Draws) -> str:
 def title(comparison: Comparison) -> str:
     images = comparison.dataset["test_images"]
     name = comparison.dataset["name"]
+    if not images:
+        return f"{comparison.experiment}: nothing was evaluated"
     split = comparison.dataset.get("split", "test")
     return f"{comparison.experiment}: {images:,} {split} {comparison.unit} of {name}, against {comparison.reference}"
 
@@ -443,9 +468,14 @@ def half_width(images: int, accuracy: float = 0.87) -> float:
 
 
 def gates_hold(comparison: Comparison) -> str:
-    """For a comparison in which no gate fails."""
+    """For a comparison in which no gate fails: that they hold, and how many rows none could be held to."""
     count = len(comparison.gates)
-    return f"All {count} gates hold." if count else "No gate was checked: there is no row that has metrics, or no gate."
+    if not count:
+        return "No gate was checked: there is no row that has metrics, or no gate."
+    failed = sum(row.status in ("failed", "skipped") for row in comparison.variants)
+    lacking = f", and {failed} {'row has' if failed == 1 else 'rows have'} no result" if failed else ""
+    held = f"All {count} gates hold" if count > 1 else "The one gate holds"
+    return f"{held}{lacking}."
 
 
 def not_held(comparison: Comparison) -> str:

@@ -16,6 +16,16 @@ def show(comparison: Comparison, console: Console) -> None:
     console.print(Text(phrases.title(comparison), "bold"), soft_wrap=True)
     if direction := phrases.direction(comparison):
         console.print(Text(direction), soft_wrap=True)
+    if any(row.status == "ok" for row in comparison.variants):
+        console.print(tabulate_variants(comparison))
+    for name, status, reason in phrases.outcome_lines(comparison):
+        console.print(Text(f"{name} {status}: ", STYLES[status]).append(reason, "default"), soft_wrap=True)
+    for line in phrases.row_lines(comparison):
+        console.print(Text(line), soft_wrap=True)
+    show_decision(comparison, console)
+
+
+def tabulate_variants(comparison: Comparison) -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
     first, *headings = columns.headings(comparison)
     table.add_column(first, no_wrap=True)
@@ -23,12 +33,7 @@ def show(comparison: Comparison, console: Console) -> None:
         table.add_column(heading.replace(" ", "\n"), justify="right", no_wrap=True)
     for row in comparison.variants:
         table.add_row(Text(row.name, STYLES[row.status] if row.status != "ok" else ""), *columns.cells(comparison, row))
-    console.print(table)
-    for name, status, reason in comparison.reasons:
-        console.print(Text(f"{name} {status}: ", STYLES[status]).append(reason, "default"), soft_wrap=True)
-    for line in phrases.row_lines(comparison):
-        console.print(Text(line), soft_wrap=True)
-    show_decision(comparison, console)
+    return table
 
 
 def show_decision(comparison: Comparison, console: Console) -> None:

@@ -5,12 +5,16 @@ from pathlib import Path
 
 import keras
 import onnx
+import tensorflow as tf
 
 from images.keras import export
-from images.keras.load import store_model
+from images.keras.load import can_be_traced, store_model
+from images.keras.model import sizes
 from images.keras.model.runtime import model_signature, open_model, trace_model
 from shared.compatibility import Compatibility, FrameworkSupport, count_names, write
-from shared.errors import Unsupported
+from shared.errors import CrossquantError, Unsupported
+
+GUESSED = "sizes that the model leaves open were tried as {}: only your data tell what they are"
 
 
 def run(source: Path, out: Path, *, trust: bool, opset: int) -> None:
@@ -18,15 +22,30 @@ def run(source: Path, out: Path, *, trust: bool, opset: int) -> None:
 
     CrossquantError where `source` holds no model, or one that must not be opened.
     """
-    store_model(source, out, trust)
+    notes = store_model(source, out, trust)
     model = open_model(out)
+    if not can_be_traced(model):
+        model = guess_sizes(model)
+        notes.append(GUESSED.format(sizes.describe_shapes(model)))
     inspection = Compatibility(
         signature=model_signature(model, trace_model(model).batch),
         parameters=model.count_params(),
         size=sum(path.stat().st_size for path in out.rglob("model.*") if path.is_file()),
         layers=count_names(type(layer).__name__ for layer in computing_layers(model)),
     )
-    write(add_conversion(inspection, model, opset, out), out)
+    write(add_conversion(replace(inspection, notes=tuple(notes)), model, opset, out), out)
+
+
+def guess_sizes(model: keras.Model) -> keras.Model:
+    """The model for the first sizes that Keras can trace it for, in the place of those that it leaves open."""
+    for size in sizes.GUESSES:
+        try:
+            guessed = sizes.with_shapes(model, sizes.guess_shapes(model, size))
+            trace_model(guessed)
+        except (ValueError, TypeError, AttributeError, tf.errors.OpError):
+            continue
+        return guessed
+    raise CrossquantError("Keras can't trace the model: it leaves sizes open and takes none of those that were tried")
 
 
 def computing_layers(model: keras.Model) -> list[keras.layers.Layer]:
@@ -45,5 +64,8 @@ def add_conversion(inspection: Compatibility, model: keras.Model, opset: int, ou
     onnx.save(graph, out / "model.onnx")
     operators = count_names(node.op_type for node in export.all_nodes(graph.graph))
     return replace(
-        inspection, operators=operators, support=(FrameworkSupport("tf2onnx", all=True),), notes=tuple(notes)
+        inspection,
+        operators=operators,
+        support=(FrameworkSupport("tf2onnx", all=True),),
+        notes=(*inspection.notes, *notes),
     )

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from images.keras import framework_messages, user_code
 from images.keras.export import recurrent
-from images.keras.model import custom, keras2, saved_model
+from images.keras.model import custom, input_order, keras2, precision, saved_model, sizes
 from images.keras.model.runtime import (
     FILE,
     TRUST,
@@ -23,32 +24,55 @@ from images.keras.safety import files, program
 from shared.data import samples, signature
 from shared.errors import CrossquantError
 
+NOTES = "notes.json"  # a list of lines that a reader of the results must know
 SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
 def run(source: Path, dataset: Path, out: Path, *, trust: bool) -> None:
     """Write `model.keras`, without optimizer, or `model.saved/`; `signature.json`; and the user's own layers.
 
-    CrossquantError where there is no model, one that must not be opened, or one that doesn't fit the data set.
+    Also `notes.json`, where there are notes. CrossquantError where there is no model, one that must not be opened, or
+    one that doesn't fit the data set.
     """
-    store_model(source, out, trust)
-    model = open_model(out)
+    notes = store_model(source, out, trust)
+    about, model = samples.about(dataset), open_model(out)
     refuse_stateful_layers(model)
+    input_order.write(signature.match_names(model_signature(model, None), about.inputs), out)
+    model = input_order.apply(model, out)
+    signature.check_fits(model_signature(model, None), about, dataset)
+    if pairing := signature.describe_pairing(model_signature(model, None), about.inputs):
+        notes.append(pairing)
+    if not can_be_traced(model):
+        sizes.write([samples.mapped(path).shape[1:] for path in samples.inputs(dataset)], out)
+        model = open_model(out)
+        notes.append(sizes.describe(model))
     ends = model_signature(model, trace_model(model).batch)
-    signature.check_fits(ends, samples.about(dataset), dataset)
     signature.write(signature.with_sizes(ends, dataset), out)
+    if notes:
+        (out / NOTES).write_text(json.dumps(notes))
 
 
-def store_model(source: Path, out: Path, trust: bool) -> None:
-    """Write the user's model into `out`, in the form that `open_model` reads.
+def can_be_traced(model: keras.Model) -> bool:
+    """Can the model be traced as it is? True where it leaves no size open: its error is then to be seen."""
+    if all(None not in tensor.shape[1:] for tensor in model.inputs):
+        return True
+    try:
+        trace_model(model)
+    except (ValueError, TypeError, AttributeError, tf.errors.OpError):
+        return False
+    return True
+
+
+def store_model(source: Path, out: Path, trust: bool) -> list[str]:
+    """Write the user's model into `out`, in the form that `open_model` reads; notes on what it computes.
 
     `trust`: code inside of the model may run. CrossquantError where there is no model, or one that must not be opened.
     """
     path = find_model(source)
-    files.check_file(path, trust)
+    config = files.check_file(path, trust)
     if path.is_dir():
         saved_model.copy_saved_model(path, out / saved_model.FOLDER)
-        return
+        return []
     if (source / custom.FILE).exists():
         shutil.copyfile(source / custom.FILE, out / custom.FILE)
     if trust:
@@ -56,6 +80,7 @@ def store_model(source: Path, out: Path, trust: bool) -> None:
     model = load_file(path, custom.load_objects(source), trust)
     flatten_ends(model)  # a model without inputs is refused before it is written
     model.save(out / FILE)
+    return list(precision.describe_precision(config, model))
 
 
 def find_model(source: Path) -> Path:
@@ -74,7 +99,10 @@ def load_file(path: Path, objects: dict[str, Any], trust: bool) -> keras.Model:
     CrossquantError in one line where Keras can't load it.
     """
     try:
-        return keras2.load_hdf5(path, objects, trust) if path.suffix != ".keras" else read_model(path, objects, trust)
+        if path.suffix != ".keras":
+            return keras2.load_hdf5(path, objects, trust)
+        with precision.widened_archive(path) as readable:
+            return read_model(readable, objects, trust)
     except CrossquantError:
         raise
     except Exception as error:  # noqa: BLE001 - Keras raises anything, and so does the user's own layer

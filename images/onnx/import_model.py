@@ -34,12 +34,23 @@ def run(source: Path, dataset: Path, out: Path) -> None:
     notes = list(modernize_model(model, ranks))
     onnx.save(model, out / FILE)
     open_session(out / FILE, 1)
-    signatures.check_fits(read_signature(model), samples.about(dataset), dataset)
+    about = samples.about(dataset)
+    order_inputs(model, signatures.match_names(read_signature(model), about.inputs))
+    signatures.check_fits(read_signature(model), about, dataset)
+    if pairing := signatures.describe_pairing(read_signature(model), about.inputs):
+        notes.append(pairing)
     model, batch_notes = dynamic_batch.make_batch_dynamic(model, out, samples.take(dataset, slice(TRIAL_SAMPLES)))
     onnx.save(model, out / FILE)
     signatures.write(signatures.with_sizes(read_signature(model), dataset), out)
     if notes + batch_notes:
         (out / NOTES).write_text(json.dumps(notes + batch_notes))
+
+
+def order_inputs(model: onnx.ModelProto, order: Sequence[int]) -> None:
+    """Put the inputs of the graph in this order, in place."""
+    inputs = [onnx.ValueInfoProto.FromString(model.graph.input[number].SerializeToString()) for number in order]
+    del model.graph.input[:]
+    model.graph.input.extend(inputs)
 
 
 def find_model_file(source: Path) -> Path:

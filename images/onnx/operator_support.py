@@ -18,9 +18,8 @@ from shared.errors import CrossquantError
 from shared.text import first_line
 
 GUESSED = "sizes that the model leaves open were tried as {}: only your data tell what they are"
-NONE_RUNS = (
-    f"the model leaves sizes open and takes none of those that were tried (1 to {max(trial_inputs.SIZES)}, all equal)"
-)
+LARGEST_GUESS = max(trial_inputs.GUESSED_SIZES)
+NONE_RUNS = f"the model leaves sizes open and takes none of those that were tried (1 to {LARGEST_GUESS}, all equal)"
 FLOAT, QUANTIZED = "ONNX Runtime", "ONNX Runtime, 8 bits"
 
 

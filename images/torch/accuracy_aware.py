@@ -10,6 +10,7 @@ from images.torch.convert import fallback, input_types, wrap_module
 from images.torch.quantize import exclusion
 from images.torch.quantize.recipe import Recipe
 from images.torch.quantize.trials import TrialModels
+from images.torch.refusals import refusals
 from images.torch.runtime import computed_bytes
 from images.torch.sensitivity.ablation import Ablation, rank_layers
 from shared.data.samples import typed
@@ -56,10 +57,11 @@ def run(
             holdout, wrap_module(trial_models.float), computed_bytes.per_sample_of_call(trial_models.float, holdout)
         )
         search = Search(least(scorer.exact, max_drop_pp), trials)
-        best = search.run(
-            lambda names: scorer.score(wrap_module(trial_models.quantize(names))),
-            lambda: excludable_layers(trial_models, calibration),
-        )
+        with refusals("PyTorch can't run this model in 8 bits"):
+            best = search.run(
+                lambda names: scorer.score(wrap_module(trial_models.quantize(names))),
+                lambda: excludable_layers(trial_models, calibration),
+            )
         quantize.write_variant(quantize.quantize_without(source, trial_models, best.excluded), recipe, out)
     record(search, best, scorer.exact, [*always_excluded, *best.excluded], out)
 

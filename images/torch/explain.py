@@ -12,6 +12,7 @@ from images.torch.convert import fallback, input_types
 from images.torch.quantize import exclusion
 from images.torch.quantize.recipe import Recipe
 from images.torch.quantize.trials import TrialModels
+from images.torch.refusals import refusals
 from images.torch.runtime import formats
 from images.torch.sensitivity.ablation import Ablation
 from images.torch.sensitivity.fake_quant import QuantizedLayer
@@ -39,6 +40,7 @@ def run(variant: Path, model: Path, calibration: Path, out: Path, *, images: int
         torch.no_grad(),
         fallback.open_sources(model) as graphs,
         typed(calibration, input_types(model)) as samples,
+        refusals("PyTorch can't run this model layer by layer"),
     ):
         source = next(source for source in graphs if source.method_name(quantize.METHOD) == path)
         trial_models = TrialModels(

@@ -11,12 +11,12 @@ from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86
 from images.torch.convert import example_batches, fallback, fixed_batch_size, input_types, to_module
 from images.torch.convert.fallback import Source
 from images.torch.quantize import exclusion, fx
+from images.torch.refusals import describe_failed_layer, refusals
 from images.torch.runtime import computed_bytes, exported, formats, script
 from images.torch.runtime.script import Tensors
 from shared.data.samples import typed
 from shared.measure import fixed_batch
 from shared.quantization.guards import check_quantized
-from shared.refusals import refusals
 
 METHOD = "pt2e"
 COMPUTING = ("conv1d", "conv2d", "conv3d", "conv_transpose2d", "linear", "matmul", "mm", "bmm", "addmm")
@@ -90,7 +90,7 @@ def retrace_module(module: torch.fx.GraphModule) -> torch.fx.GraphModule:
     try:
         return torch.fx.symbolic_trace(module)
     except fx.REFUSALS as error:
-        print(f"PyTorch can't trace this model{fx.describe_failed_layer(error, module)}: {error}")
+        print(f"PyTorch can't trace this model{describe_failed_layer(error, module)}: {error}")
         return module
 
 
@@ -107,7 +107,7 @@ def quantize_graph(
     module: torch.fx.GraphModule, quantizer: x86.X86InductorQuantizer, calibration: Path
 ) -> torch.fx.GraphModule:
     """Quantize the exported `module`: QuantizeLinear and DequantizeLinear around what Inductor computes in 8 bits."""
-    with refusals("torchao's PT2E refuses this model", "torch", "torchao"):
+    with refusals("torchao's PT2E refuses this model", module):
         sample_bytes = computed_bytes.per_sample_of_call(module, calibration)
         prepared = prepare_pt2e(module, quantizer)
         for batch in fx.calibration_tensors(calibration, sample_bytes):

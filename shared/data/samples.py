@@ -47,8 +47,9 @@ class About:
     `classes` names the classes, or the labels of a multi-label task. `dtypes` is what each input is cast to as it is
     read, where the user declares it; else it is read as float32 if that holds every value of its type, as it is if not,
     and each framework casts it to what the model takes. `evaluated_output` is the number of the output that the task
-    evaluates. `unit` is what a person calls the samples: images, rows. `labels` says what there is to know of their
-    labels, which lie elsewhere.
+    evaluates. `unit` is what a person calls the samples: images, rows. `inputs` and `label` are the names that the
+    arrays of samples and of labels have in the user's file, empty where they have none. `labels` says what there is to
+    know of their labels, which lie elsewhere.
     """
 
     name: str = ""
@@ -58,6 +59,8 @@ class About:
     dtypes: tuple[str, ...] = ()
     evaluated_output: int = 0
     unit: str = "images"
+    inputs: tuple[str, ...] = ()
+    label: str = ""
     labels: Labels | None = None
 
     def declared(self, number: int) -> str:

@@ -1,5 +1,6 @@
 """Describes the inputs and outputs of a model, and checks that a data set fits them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from shared.errors import CrossquantError
 
 FILE = "signature.json"
 WHOLE = ("bool", *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)))
+NAMED = 20  # classes in a message
 Shape = tuple[int | None, ...]
 
 
@@ -61,6 +63,12 @@ def check_fits(signature: Signature, about: samples.About, folder: Path) -> None
         raise CrossquantError(f"the model has {len(signature.inputs)} inputs ({takes}), the data set has {len(files)}")
     for number, (tensor, file) in enumerate(zip(signature.inputs, files, strict=True)):
         check_input(tensor, samples.mapped(file), about.declared(number))
+    named = [output.name for output in signature.outputs]
+    if about.label in named and len(named) > 1 and named.index(about.label) != about.evaluated_output:
+        raise CrossquantError(
+            f"the labels are named as output '{about.label}' of the model: set data.evaluated_output: "
+            f"{named.index(about.label)}"
+        )
     if not 0 <= about.evaluated_output < len(signature.outputs):
         gives = _listed(signature.outputs)
         raise CrossquantError(
@@ -73,7 +81,7 @@ def check_input(tensor: Tensor, stored: samples.Array, declared: str) -> None:
     """Raise CrossquantError if an array doesn't fit the input; `declared` is the type that the user declares, or ""."""
     shape = stored.shape[1:]
     if not fits(tensor.shape, shape):
-        hint = layout_hint(tensor.shape, shape)
+        hint = shape_hint(tensor.shape, shape, is_image=stored.dtype == np.uint8)
         raise CrossquantError(
             f"input '{tensor.name}' of the model takes {_shown(tensor.shape)}, the data set has {_shown(shape)}{hint}"
         )
@@ -112,13 +120,46 @@ def fits(declared: Shape, actual: tuple[int, ...]) -> bool:
     return len(declared) == len(actual) and all(a in (None, b) for a, b in zip(declared, actual, strict=True))
 
 
-def layout_hint(declared: Shape, actual: tuple[int, ...]) -> str:
-    """Describe the most frequent mistake, channels on the other end; "" if it isn't that."""
-    if len(actual) < 2:
-        return ""
-    if fits(declared, (actual[-1], *actual[:-1])) or fits(declared, (*actual[1:], actual[0])):
+def shape_hint(declared: Shape, actual: tuple[int, ...], *, is_image: bool) -> str:
+    """Name the setting that makes samples of the shape `actual` fit; "" where there is none."""
+    if len(actual) >= 2 and (fits(declared, (actual[-1], *actual[:-1])) or fits(declared, (*actual[1:], actual[0]))):
         return ": channels first and last are swapped, set the data's layout"
+    if len(declared) == 3 and declared[-1] == 1 and (fits(declared[:2], actual) or fits(declared, (*actual[:2], 1))):
+        return ": set data.color: gray"
+    same_channels = len(declared) == len(actual) == 3 and declared[-1] == actual[-1] and declared[-1] in (1, 3)
+    if is_image and same_channels and None not in declared:
+        return f": set data.resize: [{declared[0]}, {declared[1]}]"
+    if len(declared) == 3 and declared[-1] == 3 and actual in (declared[:2], (*declared[:2], 1)):
+        return ": repeat the gray channel three times in the data"
+    if None not in declared and _values(declared) == int(np.prod(actual)):
+        return ": the number of values is right, reshape the data"
     return ""
+
+
+def match_names(signature: Signature, names: Sequence[str]) -> list[int]:
+    """Return the number of the model's input for each array of the data, by their names.
+
+    It is the order that they have anyway where no name is one of the model's. CrossquantError where only some are.
+    """
+    own = [tensor.name for tensor in signature.inputs]
+    if len(own) != len(names) or not set(names) & set(own):
+        return list(range(len(own)))
+    if set(names) != set(own):
+        raise CrossquantError(
+            f"the model's inputs are named {', '.join(own)}, the data's arrays {', '.join(names)}: give all of them "
+            "the model's names, or none"
+        )
+    return [own.index(name) for name in names]
+
+
+def describe_pairing(signature: Signature, names: Sequence[str]) -> str:
+    """Say which array of the data each of several inputs takes, where their names don't tell; "" where they do."""
+    own = [tensor.name for tensor in signature.inputs]
+    if len(own) < 2 or list(names) == own:
+        return ""
+    arrays = names if len(names) == len(own) else [f"array {number}" for number in range(len(own))]
+    pairs = ", ".join(f"{name} takes {array}" for name, array in zip(own, arrays, strict=True))
+    return f"the inputs take the arrays of the data in their order: {pairs}"
 
 
 def check_output(output: Tensor, signature: Signature, about: samples.About) -> None:
@@ -131,18 +172,39 @@ def check_output(output: Tensor, signature: Signature, about: samples.About) -> 
     if about.labels is None or about.task in ("reconstruction", "fidelity"):
         return
     if about.task == "classification":
-        check_classes(output, about.labels)
+        check_classes(output, signature, about, about.labels)
     elif (wanted := (int(np.prod(about.labels.shape)),)) != (size := (_values(output.shape),)) and None not in size:
         raise CrossquantError(f"the model answers {_shown(size)}, the data set has labels of {_shown(wanted)}")
 
 
-def check_classes(output: Tensor, labels: samples.Labels) -> None:
+def check_classes(output: Tensor, signature: Signature, about: samples.About, labels: samples.Labels) -> None:
+    """Raise CrossquantError if the output doesn't have the data's classes, or their numbers differ."""
     classes, least = int(labels.high) + 1, int(labels.low)
     if least < 0:
-        raise CrossquantError(f"a label is {least}: classes are counted from 0")
+        raise CrossquantError(f"a label is {least}: classes are counted from 0; set data.label_offset: {least}")
+    if not output.shape and output.dtype in WHOLE:
+        raise CrossquantError(
+            f"output '{output.name}' is a class number, chosen inside of the model: give the model without that last "
+            "layer (argmax), or set data.task: fidelity"
+        )
     answers = output.shape[0] if len(output.shape) == 1 else None
-    if len(output.shape) != 1 or (answers is not None and max(answers, 2) < classes):
-        raise CrossquantError(f"the model answers {_shown(output.shape)}, the data set has {classes} classes")
+    known = max(answers or 0, 2)  # one answer is the probability of the second of two classes
+    fitting = [
+        number for number, other in enumerate(signature.outputs) if other.shape in ((classes,), (len(about.classes),))
+    ]
+    if len(output.shape) != 1 or (answers is not None and known < classes):
+        if answers is not None and least == 1 and classes == known + 1:
+            raise CrossquantError(
+                f"the labels start at 1, and the model counts its {known} classes from 0: set data.label_offset: 1"
+            )
+        hint = f": output {fitting[0]} would fit, set data.evaluated_output: {fitting[0]}" if fitting else ""
+        raise CrossquantError(f"the model answers {_shown(output.shape)}, the data set has {classes} classes{hint}")
+    if about.classes and answers is not None and known != len(about.classes):
+        names = ", ".join(about.classes[:NAMED]) + (", …" if len(about.classes) > NAMED else "")
+        raise CrossquantError(
+            f"the model answers {known} classes, the data names {len(about.classes)} ({names}): list all {known} in "
+            "data.classes, in the order of the model's answers"
+        )
 
 
 def _values(shape: Shape) -> int | None:

@@ -106,9 +106,8 @@ def test_a_misspelt_key_is_named_with_its_line(driver: Driver, experiment: Write
 def test_an_unknown_target(driver: Driver, target: str) -> None:
     done = driver.run(target)
     assert done.exit_code == 2
-    assert done.stderr.startswith(
-        f"error: unknown artifact '{target}': this experiment makes dataset, labels, calibration, "
-    )
+    assert done.stderr.startswith(f"error: unknown artifact '{target}': did you mean {target[:5]}")
+    assert not driver.volumes.exists(), "a target is checked before anything is written"
 
 
 @pytest.mark.parametrize("text", ["{}", ""], ids=["changed by hand", "emptied by a power cut"])

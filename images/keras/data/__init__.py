@@ -38,6 +38,9 @@ def run(
     features: list[str],
     classes: list[str],
     script: str,
+    header: bool,
+    encoding: str,
+    label_offset: int,
     test_share: float,
     seed: int,
     duplicates: str,
@@ -52,12 +55,13 @@ def run(
     # Imported here, since pyarrow must not be loaded before the fork.
     reader = importlib.import_module(f"images.keras.data.readers.{kind}")
     out = out.resolve()
-    options = ReaderOptions(tuple(labels), tuple(features), script)
+    options = ReaderOptions(tuple(labels), tuple(features), script, header, encoding)
     sets: SampleSets = reader.read((source / "files").resolve(), options)
     written = {split: write_set(out, split, samples, preprocessing, apply_to) for split, samples in sets.items()}
     written = keep_nonempty(written, out)
-    class_names = tuple(classes) or next(iter(sets.values())).classes
-    resolved = task_labels.resolve_labels(task, collect_labels(written, sets), class_names)
+    first = next(iter(sets.values()))
+    class_names = tuple(classes) or first.classes
+    resolved = task_labels.resolve_labels(task, collect_labels(written, sets), class_names, label_offset)
     save_splits(out, resolved.arrays, test_share, seed, duplicates)
     count = len(list(out.glob(f"x_{TEST}_*.npy")))
     about = {
@@ -68,6 +72,8 @@ def run(
         "dtypes": resolve_dtypes(dtype, count),
         "evaluated_output": evaluated_output,
         "unit": unit or UNITS.get(kind, "samples"),
+        "inputs": list(first.inputs),
+        "label": first.label,
     }
     (out / ABOUT).write_text(json.dumps(about))
 

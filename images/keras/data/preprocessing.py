@@ -87,7 +87,9 @@ def check_image(sample: Array, channels: tuple[int, ...], option: str, where: st
 
 
 def to_gray(sample: Array, where: str) -> Array:
-    """ITU-R 601 luma of an RGB image, (height, width, 1)."""
+    """ITU-R 601 luma of an RGB image, or an image without an axis of channels, as (height, width, 1)."""
+    if sample.ndim == 2:
+        return sample[..., None]
     check_image(sample, (1, 3), "color: gray", where)
     return sample if sample.shape[2] == 1 else from_image(to_image(sample, "color: gray", where).convert("L"))
 

@@ -19,13 +19,16 @@ class SampleSet:
     """One set of samples. `locate` names the place of a sample, by its number, for a message.
 
     `classes`: the names of the classes or, of a multi-label task, of the labels, if the data has some. `textual`:
-    labels are the texts of a text file, which may stand for numbers.
+    labels are the texts of a text file, which may stand for numbers. `inputs` and `label`: the names of the arrays of
+    samples, and of that of the labels, if they have some.
     """
 
     samples: Iterable[Sample]
     locate: Callable[[int], str]
     classes: tuple[str, ...] = ()
     textual: bool = False
+    inputs: tuple[str, ...] = ()
+    label: str = ""
 
 
 SampleSets = dict[str, SampleSet]  # TRAIN and TEST, or one of any name, which is then to be split
@@ -33,11 +36,13 @@ SampleSets = dict[str, SampleSet]  # TRAIN and TEST, or one of any name, which i
 
 @dataclass(frozen=True)
 class ReaderOptions:
-    """What the experiment says to readers: columns of a table, and the name of the Python file."""
+    """What the experiment says to readers: columns and form of a table, and the name of the Python file."""
 
     labels: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
     script: str = ""
+    header: bool = True
+    encoding: str = "utf-8"
 
 
 def printable_name(text: object) -> str:

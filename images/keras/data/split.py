@@ -11,6 +11,8 @@ from shared.data import leakage
 from shared.data.samples import Array, Indices
 from shared.errors import CrossquantError
 
+MOST_ALONE = 20  # samples that may each be the only one of its class without looking like another task
+
 
 def save_splits(out: Path, labels: dict[str, Array | None], share: float, seed: int, duplicates: str) -> None:
     """Split a data set that is one set, and write the labels and the indices of samples that must not be drawn.
@@ -56,5 +58,8 @@ def split_indices(digests: leakage.Digests, labels: Array | None, share: float, 
         drawn.append(random.choice(members, count, replace=False))
     test = np.isin(groups, np.concatenate(drawn))
     if not test.any():
-        raise CrossquantError(f"{len(digests)} samples can't be split into a training and a test set: give more")
+        problem = f"{len(digests)} samples can't be split into a training and a test set"
+        if len(np.unique(classes)) == len(firsts) > MOST_ALONE:
+            raise CrossquantError(f"{problem}: each has a label of its own: set data.task if they are no classes")
+        raise CrossquantError(f"{problem}: give more")
     return np.flatnonzero(~test), np.flatnonzero(test)

@@ -36,13 +36,16 @@ class TaskLabels:
     arrays: dict[str, Array | None]
 
 
-def resolve_labels(task: str, sets: dict[str, RawLabels], classes: tuple[str, ...]) -> TaskLabels:
+def resolve_labels(
+    task: str, sets: dict[str, RawLabels], classes: tuple[str, ...], label_offset: int = 0
+) -> TaskLabels:
     """Infer the task, if it is `auto`, and convert the labels of each set to those of the task.
 
-    `classes` are the names of the classes; where there are none, labels that are texts name them. CrossquantError, with
-    the place of the sample, for labels that the task doesn't have.
+    `classes` are the names of the classes; where there are none, labels that are texts name them. `label_offset` is the
+    number of the first class in the labels. CrossquantError, with the place of the sample, for labels that the task
+    doesn't have.
     """
-    arrays = {name: to_array(labels) for name, labels in sets.items()}
+    arrays = {name: to_array(labels, bool(classes)) for name, labels in sets.items()}
     if task == FIDELITY or all(array is None for array in arrays.values()):
         return resolve_unlabeled(task, classes, arrays)
     texts = [array for array in arrays.values() if array is not None and array.dtype.kind == "U"]
@@ -51,10 +54,24 @@ def resolve_labels(task: str, sets: dict[str, RawLabels], classes: tuple[str, ..
         arrays = {name: number_texts(array, classes, sets[name]) for name, array in arrays.items()}
     task = infer_task(arrays) if task == AUTO else task
     check_missing(task, arrays)
+    if task == CLASSIFICATION and not texts:
+        arrays = count_from_zero(arrays, label_offset)
     converted = {
         name: None if array is None else convert(task, array, classes, sets[name]) for name, array in arrays.items()
     }
     return TaskLabels(task, classes, converted)
+
+
+def count_from_zero(arrays: dict[str, Array | None], label_offset: int) -> dict[str, Array | None]:
+    """The labels with the first class as 0. Labels of -1 and 1, as for a hinge loss, are the classes 0 and 1."""
+    values = np.unique(np.concatenate([array.ravel() for array in arrays.values() if array is not None]))
+    if not label_offset and values.tolist() == [-1, 1]:
+        return {name: None if array is None else (array > 0).astype(np.int64) for name, array in arrays.items()}
+    return (
+        {name: None if array is None else array - label_offset for name, array in arrays.items()}
+        if label_offset
+        else arrays
+    )
 
 
 def check_missing(task: str, arrays: dict[str, Array | None]) -> None:
@@ -74,10 +91,10 @@ def resolve_unlabeled(task: str, classes: tuple[str, ...], arrays: dict[str, Arr
     return TaskLabels(FIDELITY if task == AUTO else task, classes, dict.fromkeys(arrays))
 
 
-def to_array(labels: RawLabels) -> Array | None:
+def to_array(labels: RawLabels, named: bool) -> Array | None:
     """The labels as one array, (n, …); None where there are none at all.
 
-    CrossquantError where some are missing, or unlike the first one.
+    `named`: the classes have names. CrossquantError where some labels are missing, or unlike the first one.
     """
     values = labels.values
     missing = [number for number, value in enumerate(values) if value is None or (isinstance(value, str) and not value)]
@@ -94,6 +111,8 @@ def to_array(labels: RawLabels) -> Array | None:
     array = np.array(values)
     if labels.textual and array.dtype.kind == "U":
         array = parse_numbers(array)
+        if array.dtype.kind == "U" and not named:
+            refuse_few_texts(array, labels)
     if array.dtype.kind not in "biufU":
         raise CrossquantError(f"{labels.locate(0)}: its label is of type {array.dtype}: give numbers or texts")
     return array
@@ -107,6 +126,28 @@ def parse_numbers(array: Array) -> Array:
         except ValueError:
             continue
     return array
+
+
+def refuse_few_texts(array: Array, labels: RawLabels) -> None:
+    """CrossquantError for a text where most labels are numbers: it may stand for a value that is missing."""
+    flat = array.reshape(len(array), -1)
+    texts = np.array([any(not is_number(value) for value in row) for row in flat])
+    if 2 * texts.sum() >= len(texts):
+        return
+    first = int(np.flatnonzero(texts)[0])
+    value = next(value for value in flat[first] if not is_number(value))
+    raise CrossquantError(
+        f"{labels.locate(first)}: its label '{printable_name(value)[:80]}' is not a number, as those of most rows are: "
+        "fix it or leave the row out; if labels are names of classes, list them in data.classes"
+    )
+
+
+def is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def number_texts(array: Array | None, classes: tuple[str, ...], labels: RawLabels) -> Array | None:

@@ -8,77 +8,106 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import onnx
 import tensorflow as tf
 import tf2onnx
 from tf2onnx.convert import from_keras
 
-from images.keras.export import recurrent
+from images.keras.export import convolutions, recurrent
 from images.keras.export.canonical import canonicalize, inner_graphs
+from images.keras.export.handlers import HANDLERS
 from images.keras.export.reshape import drop_unused, make_reshapes_constant
 from images.keras.model.runtime import input_specs, open_model, trace_model
-from shared.data import signature
+from shared.data import examples, signature
+from shared.data.examples import Example
 from shared.errors import CrossquantError, Unsupported
 from shared.text import first_line
 
 NOTES = "notes.json"  # a list of lines that a reader of the results must know
 UNROLLED = "recurrent layers are written step by step: tf2onnx makes a loop of them, which no later framework follows"
 LOOP = "a recurrent layer stays a loop: its number of steps is unknown or large, and ONNX has no operator for its cell"
+UNDONE = "recurrent layers are exported as they are: {} would change the answers ({})"
+GATES, UNROLLING = "computing the gates of a GRU as Keras 2 did", "writing them step by step"
 FIXED = "the model takes batches of {} alone"
 
 
-def run(model: Path, out: Path, *, opset: int) -> None:
+def run(model: Path, dataset: Path, out: Path, *, opset: int) -> None:
     """Write `model.onnx` in canonical form: the same model gives the same bytes every time.
 
-    Also `notes.json`, where there are notes, and the model's `signature.json`. Unsupported names the operators that
-    tf2onnx can't convert; CrossquantError where the ONNX file has other inputs than the model.
+    Also `example.npz`, test samples with the model's own answers; the model's `signature.json`; and `notes.json`, where
+    there are notes. Unsupported names the operators that tf2onnx can't convert; CrossquantError where the ONNX file has
+    other inputs than the model.
     """
     source = open_model(model)
-    graph, notes = convert(source, opset)
+    example = answer_samples(source, dataset)
+    graph, notes = convert(source, opset, example)
     names = [item.name for item in graph.graph.input]
     if len(names) != len(source.inputs):
         raise CrossquantError(f"tf2onnx gave the ONNX file the inputs {names}: the model has {len(source.inputs)}")
     check_model(graph)
     onnx.save(graph, out / "model.onnx")
+    examples.write(example, out)
     if (model / signature.FILE).exists():
         shutil.copyfile(model / signature.FILE, out / signature.FILE)  # with the sizes of the data
     if notes:
         (out / NOTES).write_text(json.dumps(notes))
 
 
-def convert(source: keras.Model, opset: int) -> tuple[onnx.ModelProto, list[str]]:
+def answer_samples(source: keras.Model, dataset: Path) -> Example:
+    """Samples of the data set with the answers of `source`, which those of its rewritten form are compared with."""
+    traced = trace_model(source)
+    predict = traced.as_callable()
+    example = examples.take_samples(dataset, [str(tensor.dtype) for tensor in source.inputs], traced.batch)
+    return example.with_answers([predict(inputs) for inputs, _ in example.batches()])
+
+
+def convert(source: keras.Model, opset: int, example: Example | None = None) -> tuple[onnx.ModelProto, list[str]]:
     """The ONNX model in canonical form, and notes; its batch size is dynamic if the model's is or can be.
 
-    `source` has flat lists of inputs and outputs, and its recurrent layers are changed in place. Unsupported names the
-    operators that tf2onnx can't convert.
+    `source` has flat lists of inputs and outputs, and its recurrent layers are changed in place, unless this changes
+    the answers to `example`. Unsupported names the operators that tf2onnx can't convert.
     """
     batch = trace_model(source).batch
     notes = [FIXED.format(batch)] if batch else []
-    recurrent.use_keras2_gates(source)
+    gates = recurrent.use_keras2_gates(source)
+    notes += undo_wrong_rewrite(gates, GATES, source, example)
     converted = run_tf2onnx(source, batch, opset)
     if has_loop(converted.graph) and any(recurrent.recurrent_layers(source)):
         unrolled = recurrent.unroll_layers(source)
+        notes += undo_wrong_rewrite(unrolled, UNROLLING, source, example)
         converted = run_tf2onnx(source, batch, opset) if unrolled else converted
         notes.append(UNROLLED if unrolled else LOOP)
     check_operators(converted, source)
     recurrent.drop_zero_states(converted.graph)
     drop_unused(converted.graph)
+    move_negative_pads(converted.graph)
     make_reshapes_constant(converted)
     return canonicalize(converted), notes
+
+
+def undo_wrong_rewrite(
+    rewrite: recurrent.Rewrite, name: str, source: keras.Model, example: Example | None
+) -> Iterator[str]:
+    """Undo the rewrite where `source` answers the samples in another way than before it; yield a note of that."""
+    if not rewrite or example is None:
+        return
+    difference = examples.difference(example, trace_model(source).as_callable())
+    if difference:
+        rewrite.undo()
+        yield UNDONE.format(name, difference)
 
 
 def run_tf2onnx(source: keras.Model, batch: int | None, opset: int) -> onnx.ModelProto:
     """The file that tf2onnx writes, after its own optimizer. Unsupported where it fails."""
     model = keras.Model(source.inputs, source.outputs)  # tf2onnx can't name the inputs of a Sequential
-    handlers: dict[str, tuple[Any, list[str]]] = {"Erfc": (convert_erfc, [])}
     passes = CollectingPasses(tf2onnx.optimizer._get_optimizers())
     try:
         gc.collect()
         gc.freeze()  # TensorFlow and the model stay: scanning them takes a tenth of a second each time
-        converted: onnx.ModelProto = from_keras(
-            model, input_specs(model, batch), opset=opset, custom_op_handlers=handlers, optimizers=passes
-        )[0]
+        with convolutions.without_xla():
+            converted: onnx.ModelProto = from_keras(
+                model, input_specs(model, batch), opset=opset, custom_op_handlers=HANDLERS, optimizers=passes
+            )[0]
     except (ValueError, TypeError, KeyError, AttributeError, AssertionError, tf.errors.OpError) as error:
         raise Unsupported(
             f"tf2onnx {tf2onnx.__version__} can't convert this model: {first_line(error, 300)}"
@@ -99,19 +128,26 @@ class CollectingPasses(dict[str, Any]):
             yield name, factory
 
 
-def convert_erfc(context: Any, node: Any, name: str, args: Any) -> None:  # noqa: ARG001 - as tf2onnx calls it
-    """Replace Erfc, which ONNX lacks, in place: by 1 - Erf(x), or by 1 + Erf(x) where the input is -x, as in GELU."""
-    negated = node.inputs[0].type == "Neg"
-    erf = context.make_node("Erf", node.inputs[0].input[:1] if negated else node.input[:1]).output[0]
-    one = context.make_const(tf2onnx.utils.make_name("one"), np.float32(1)).output[0]
-    shapes, types = node.output_shapes, node.output_dtypes
-    context.remove_node(name)
-    operator, inputs = ("Add", [erf, one]) if negated else ("Sub", [one, erf])
-    context.make_node(operator, inputs, outputs=node.output, name=name, shapes=shapes, dtypes=types)
-
-
 def has_loop(graph: onnx.GraphProto) -> bool:
     return any(node.op_type in ("Loop", "Scan") for node in graph.node)
+
+
+def move_negative_pads(graph: onnx.GraphProto) -> None:
+    """Write the negative padding that tf2onnx gives a ConvTranspose as output padding, in place: ONNX forbids it."""
+    for node in graph.node:
+        attributes = {item.name: item for item in node.attribute}
+        if node.op_type != "ConvTranspose" or "pads" not in attributes:
+            continue
+        pads = list(attributes["pads"].ints)
+        ends = pads[len(pads) // 2 :]
+        if min(ends) >= 0:
+            continue
+        output_padding = [max(0, -pad) for pad in ends]
+        if "output_padding" in attributes:
+            output_padding = [sum(pair) for pair in zip(output_padding, attributes["output_padding"].ints, strict=True)]
+            node.attribute.remove(attributes["output_padding"])
+        attributes["pads"].ints[:] = [*pads[: len(pads) // 2], *(max(0, pad) for pad in ends)]
+        node.attribute.append(onnx.helper.make_attribute("output_padding", output_padding))
 
 
 def check_operators(model: onnx.ModelProto, source: keras.Model) -> None:

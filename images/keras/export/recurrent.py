@@ -21,19 +21,43 @@ def recurrent_layers(model: keras.Model) -> Iterator[Any]:
             yield layer
 
 
-def use_keras2_gates(model: keras.Model) -> None:
+class Rewrite:
+    """Changes of layers' attributes, which can be undone."""
+
+    def __init__(self) -> None:
+        self.previous: list[tuple[Any, str, dict[str, Any]]] = []
+
+    def set(self, owner: Any, name: str, value: Any) -> None:
+        self.previous.append((owner, name, {name: vars(owner)[name]} if name in vars(owner) else {}))
+        setattr(owner, name, value)
+
+    def undo(self) -> None:
+        for owner, name, before in reversed(self.previous):
+            delattr(owner, name)
+            for value in before.values():
+                setattr(owner, name, value)
+        self.previous.clear()
+
+    def __bool__(self) -> bool:
+        return bool(self.previous)
+
+
+def use_keras2_gates(model: keras.Model) -> Rewrite:
     """Have each GRU compute its gates as Keras 2 did, in place: tf2onnx looks for that pattern of BiasAdd and Split.
 
     Keras 3 adds a slice of the bias and slices the sum: the same numbers, which become a Loop in ONNX.
     """
+    rewrite = Rewrite()
     for layer in recurrent_layers(model):
         cell = layer.cell
         if layer.unroll:
-            use_constant_state(layer)
+            use_constant_state(layer, rewrite)
         if type(cell) is keras.layers.GRUCell and cell.reset_after and cell.use_bias and cell.implementation != 1:
             biases: list[Any] = []
-            cell.call = MethodType(make_gru_call(biases), cell)
-            layer.inner_loop = read_biases_before(layer.inner_loop, biases, ops.convert_to_numpy(cell.bias))
+            rewrite.set(cell, "call", MethodType(make_gru_call(biases), cell))
+            loop = read_biases_before(layer.inner_loop, biases, ops.convert_to_numpy(cell.bias))
+            rewrite.set(layer, "inner_loop", loop)
+    return rewrite
 
 
 def read_biases_before(loop: Callable[..., Any], biases: list[Any], values: Any) -> Callable[..., Any]:
@@ -62,15 +86,41 @@ def make_gru_call(biases: list[Any]) -> Callable[..., Any]:
     return call
 
 
-def unroll_layers(model: keras.Model) -> bool:
-    """Unroll every recurrent layer, in place; False, with nothing changed, where the steps are unknown or too many."""
+def unroll_layers(model: keras.Model) -> Rewrite:
+    """Unroll every recurrent layer, in place; nothing is changed where the steps are unknown or too many."""
+    rewrite = Rewrite()
     layers = list(recurrent_layers(model))
     if not all(0 < count_steps(layer) <= MOST_STEPS for layer in layers):
-        return False
+        return rewrite
     for layer in layers:
-        layer.unroll = True
-        use_constant_state(layer)
-    return True
+        rewrite.set(layer, "unroll", True)
+        use_constant_state(layer, rewrite)
+        if layer.go_backwards:
+            rewrite.set(layer, "inner_loop", read_backwards(layer, layer.inner_loop))
+    return rewrite
+
+
+def read_backwards(layer: Any, loop: Callable[..., Any]) -> Callable[..., Any]:
+    """`loop` over sequences and mask that are reversed before it.
+
+    Where Keras unrolls a layer that goes backwards, it sets outputs to zero by the mask in the order before.
+    """
+
+    def run_loop(sequences: Any, initial_state: Any, mask: Any = None, training: bool = False) -> Any:
+        layer.go_backwards = False
+        try:
+            reversed_mask = None if mask is None else keras.tree.map_structure(reverse_steps, mask)
+            reversed_steps = keras.tree.map_structure(reverse_steps, sequences)
+            return loop(reversed_steps, initial_state, reversed_mask, training=training)
+        finally:
+            layer.go_backwards = True
+
+    return run_loop
+
+
+def reverse_steps(sequences: Any) -> Any:
+    """The tensor (batch, steps, …) with its steps in reverse order: as a selection, which every framework has."""
+    return tf.gather(sequences, list(reversed(range(sequences.shape[1]))), axis=1)
 
 
 def count_steps(layer: Any) -> int:
@@ -80,10 +130,10 @@ def count_steps(layer: Any) -> int:
     return (shape[1] or 0) if len(shape) > 1 and not isinstance(shape[0], list | tuple) else 0
 
 
-def use_constant_state(layer: Any) -> None:
+def use_constant_state(layer: Any, rewrite: Rewrite) -> None:
     """Have the layer begin with zeros for one sample, which stand for any number of samples and are a constant."""
     zeros = layer.get_initial_state
-    layer.get_initial_state = lambda batch_size: zeros(1)
+    rewrite.set(layer, "get_initial_state", lambda batch_size: zeros(1))
 
 
 def drop_zero_states(graph: onnx.GraphProto) -> int:

@@ -13,7 +13,7 @@ import h5py
 import keras
 from keras.src.legacy.saving.legacy_h5_format import load_model_from_hdf5
 
-from images.keras.model import tf_ops
+from images.keras.model import precision, tf_ops
 from images.keras.safety import files
 from images.keras.safety import keras_names as names
 
@@ -55,9 +55,11 @@ def load_hdf5(path: Path, objects: dict[str, Any], trust: bool) -> keras.Model:
     with h5py.File(path) as file:
         version = decode_attribute(file.attrs.get("keras_version", "1"))
         config = decode_attribute(file.attrs["model_config"])
-    if not version.startswith(("1", "2")):
+    original = json.loads(config)
+    old = version.startswith(("1", "2"))
+    if not old and not precision.half_names(original):
         return keras.models.load_model(path, custom_objects=objects, compile=False, safe_mode=not trust)
-    converted = convert_config(json.loads(config))
+    converted = precision.widen(convert_config(original) if old else original)
     files.check_config(converted, path, trust)  # again: names with "/" have changed
     with WithConfig(path, converted) as file:
         custom_objects = {**tf_ops.keras2_classes(trust), **objects}

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from images.keras import framework_messages
-from images.keras.model import custom, saved_model, tf_ops
+from images.keras.model import custom, input_order, saved_model, sizes, tf_ops
 from shared.data.samples import Batch
 from shared.data.signature import Signature, Tensor
 from shared.errors import CrossquantError
@@ -35,6 +35,16 @@ class TracedModel:
         """The type of each input, as NumPy calls it."""
         return [spec.dtype.as_numpy_dtype for spec in self.function.structured_input_signature[0]]
 
+    def as_callable(self) -> Model:
+        """The model as a function from a batch of inputs to a batch of outputs, arrays of one length."""
+
+        def predict(batch: Batch) -> Batch:
+            pairs = zip(batch, self.input_types, strict=True)
+            inputs = (tf.constant(array.astype(dtype, copy=False)) for array, dtype in pairs)
+            return tuple(output.numpy() for output in self.function(*inputs))
+
+        return predict if self.batch is None else in_batches_of(self.batch, predict)
+
 
 def load(variant: Path, thread_count: int) -> Model:
     """The model in `variant` on `thread_count` threads: a traced graph, as TensorFlow serves it."""
@@ -53,23 +63,19 @@ def make_callable(model: keras.Model, thread_count: int) -> Model:
 
     CrossquantError where TensorFlow runs on another number of threads.
     """
-    traced = trace_model(model)
+    predict = trace_model(model).as_callable()
     threads.check("TensorFlow", thread_count, tf.config.threading.get_intra_op_parallelism_threads())
-
-    def predict(batch: Batch) -> Batch:
-        pairs = zip(batch, traced.input_types, strict=True)
-        inputs = (tf.constant(array.astype(dtype, copy=False)) for array, dtype in pairs)
-        return tuple(output.numpy() for output in traced.function(*inputs))
-
-    return predict if traced.batch is None else in_batches_of(traced.batch, predict)
+    return predict
 
 
 def open_model(variant: Path) -> keras.Model:
     """The model of a variant, in whichever form it was stored, with a flat list of inputs and one of outputs."""
     if (variant / saved_model.FOLDER).exists():
-        return saved_model.wrap_saved_model(variant / saved_model.FOLDER)
-    trusted = (variant / TRUST).exists() and json.loads((variant / TRUST).read_text())
-    return flatten_ends(read_model(variant / FILE, custom.load_objects(variant), trusted))
+        model = saved_model.wrap_saved_model(variant / saved_model.FOLDER)
+    else:
+        trusted = (variant / TRUST).exists() and json.loads((variant / TRUST).read_text())
+        model = flatten_ends(read_model(variant / FILE, custom.load_objects(variant), trusted))
+    return sizes.apply(input_order.apply(model, variant), variant)
 
 
 def read_model(path: Path, objects: dict[str, Any], trust: bool) -> keras.Model:
@@ -97,8 +103,8 @@ def flatten_ends(model: keras.Model) -> keras.Model:
 
 def trace_model(model: keras.Model) -> TracedModel:
     """Trace the model for any batch size, if the model allows it; else for the batch size that it was built with."""
-    sizes = {tensor.shape[0] for tensor in model.inputs} - {None}
-    if not sizes:
+    batch_sizes = {tensor.shape[0] for tensor in model.inputs} - {None}
+    if not batch_sizes:
         return TracedModel(trace_function(model, None), None)
     try:
         function = trace_function(model, None)
@@ -106,7 +112,7 @@ def trace_model(model: keras.Model) -> TracedModel:
             return TracedModel(function, None)
     except (ValueError, TypeError, tf.errors.OpError):
         pass  # the batch size may be part of the graph, as that of a stateful layer is
-    (batch,) = sizes
+    (batch,) = batch_sizes
     return TracedModel(trace_function(model, batch), batch)
 
 

@@ -19,18 +19,20 @@ LISTED = 8  # operators in one message, at most
 TRUST_HINT = "--trust allows that, in the container"
 
 
-def check_file(path: Path, trust: bool) -> None:
-    """CrossquantError for a model file, or SavedModel folder, that must not be loaded.
+def check_file(path: Path, trust: bool) -> Any:
+    """The configuration of a model file; None for the folder of a SavedModel.
 
-    With `trust`, code inside of the model is allowed; a pickle or a zip bomb never is.
+    CrossquantError for one that must not be loaded. With `trust`, code inside of the model is allowed; a pickle or a
+    zip bomb never is.
     """
     if path.is_dir():
         check_saved_model(path, trust)
-        return
+        return None
     with path.open("rb") as file:
         refuse_pickle(file.read(2), path.name)
     config = read_archive_config(path) if path.suffix == ".keras" else read_hdf5_config(path)
     check_config(config, path, trust)
+    return config
 
 
 def check_config(config: Any, path: Path, trust: bool) -> None:

@@ -1,6 +1,6 @@
 """Random samples to try a graph on, with the data set's sizes or, without a data set, sizes that the graph takes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,14 +9,14 @@ import onnx
 from onnx import helper
 
 from images.onnx.session import RUNTIME_ERRORS, build_feed, fixed_batch_size, open_session
-from shared.data.examples import FIRST, SECOND, Example
+from shared.data.examples import SIZES, Example
 from shared.data.samples import Array, Batch
 from shared.data.signature import Signature
 from shared.errors import CrossquantError
 from shared.text import first_line
 
 COMMON_SIZES = (16, 32, 64, 128, 224, 256, 28, 96, 299, 384, 512)
-SIZES = tuple(
+GUESSED_SIZES = tuple(
     dict.fromkeys((*COMMON_SIZES, *range(1, 101), 112, 160, 192, 240, 300, 320, 416, 448, 480))
 )  # in this order
 Sizes = tuple[tuple[int, ...], ...]
@@ -49,13 +49,13 @@ def choose_shapes(model: onnx.ModelProto, signature: Signature | None, scratch: 
         return TrialShapes(tuple(map(tuple, open_dims)))
     guesses = [
         TrialShapes(tuple(tuple(size if size > 0 else guess for size in dims) for dims in open_dims), guess)
-        for guess in SIZES
+        for guess in GUESSED_SIZES
     ]
     onnx.save(model, scratch / "sizes.onnx")
     try:
         session = open_session(scratch / "sizes.onnx", 1)
         for guess in guesses:
-            batch = random_batch(model.graph.input, guess.inputs, fixed_batch_size(model.graph) or SECOND)
+            batch = random_batch(model.graph.input, guess.inputs, fixed_batch_size(model.graph) or SIZES[-1])
             try:
                 session.run(None, build_feed(session, batch))
             except RUNTIME_ERRORS:
@@ -83,32 +83,28 @@ def random_array(random: np.random.Generator, elem_type: int, shape: tuple[int, 
 
 
 def make_example(path: Path, signature: Signature | None, scratch: Path) -> Example:
-    """Make random samples with the answers of the file at `path`, in two batches; without answers if they aren't
-    finite.
-    """
+    """Make random samples, in two batches, with the answers of the file at `path`; see `answer_example`."""
     model = onnx.load(path)
     fixed = fixed_batch_size(model.graph)
-    count = 2 * fixed if fixed else FIRST + SECOND
-    inputs = random_batch(model.graph.input, choose_shapes(model, signature, scratch).inputs, count)
-    batches = list(run_batches(path, Example(inputs)))
-    if not batches or not all(
-        np.isfinite(array).all() for outputs in batches for array in outputs if array.dtype.kind == "f"
-    ):
-        return Example(inputs)
-    return Example(inputs, tuple(np.concatenate(pieces) for pieces in zip(*batches, strict=True)))
+    sizes = (fixed, fixed) if fixed else SIZES
+    shapes = choose_shapes(model, signature, scratch).inputs
+    return answer_example(path, Example(random_batch(model.graph.input, shapes, sum(sizes)), sizes=sizes))
 
 
-def run_batches(path: Path, example: Example) -> Iterator[Batch]:
-    """Run both batches; yield the answers, or nothing if the file fails or doesn't give a row per sample."""
+def answer_example(path: Path, example: Example) -> Example:
+    """Return the example with the answers of the file at `path`; without any where they aren't finite.
+
+    It has none either where the file fails, or doesn't give a row per sample.
+    """
     session = open_session(path, 1)
-    outputs = []
+    answers = []
     for inputs, _ in example.batches():
         try:
-            answers = tuple(session.run(None, build_feed(session, inputs)))
+            outputs = tuple(session.run(None, build_feed(session, inputs)))
         except RUNTIME_ERRORS as error:
-            print(f"no answers to random samples: {first_line(error)}")
-            return
-        if any(not isinstance(array, np.ndarray) or array.shape[:1] != inputs[0].shape[:1] for array in answers):
-            return
-        outputs.append(answers)
-    yield from outputs
+            print(f"no answers to the samples: {first_line(error)}")
+            return replace(example, outputs=())
+        if any(not isinstance(array, np.ndarray) or array.shape[:1] != inputs[0].shape[:1] for array in outputs):
+            return replace(example, outputs=())
+        answers.append(outputs)
+    return example.with_answers(answers)

@@ -19,6 +19,7 @@ from shared.data.samples import Batch
 from shared.errors import CrossquantError, Unsupported
 from shared.measure.predictions import Model
 from shared.refusals import describe_error
+from shared.text import tell_apart
 
 torchvision_stub.install()
 from onnx2torch import convert  # noqa: E402 - after the placeholder
@@ -28,14 +29,16 @@ from onnx2torch.onnx_graph import OnnxGraph  # noqa: E402
 
 from images.torch.convert.converters import missing  # noqa: E402, F401 - it registers converters
 from images.torch.convert.fx_rewrites import fix_gathers, fix_reshapes, fix_squeezes  # noqa: E402
+from images.torch.convert.sizes import check_sizes, follow_sizes  # noqa: E402
 
 
 def module_name(node: onnx.NodeProto) -> str:
     """Return the name of the node's module, the only name of the file that reaches PyTorch.
 
-    onnx2torch keeps the dots of a domain, which PyTorch allows in no name.
+    onnx2torch keeps the dots of a domain, which PyTorch allows in no name, and the names of PyTorch's own methods.
     """
-    return safe_names.safe_name(f"{node.domain}/{node.name or node.op_type}".replace(".", "/").lstrip("/"))
+    name = safe_names.safe_name(f"{node.domain}/{node.name or node.op_type}".replace(".", "/").lstrip("/"))
+    return tell_apart(name, name) if hasattr(torch.nn.Module, name) else name
 
 
 OnnxGraph.generate_node_name = staticmethod(module_name)
@@ -78,7 +81,8 @@ def to_module(variant: Path) -> torch.fx.GraphModule:
     graph = onnx.load(variant / "model.onnx")
     isolate_outputs(graph.graph)
     try:
-        module = convert(graph).eval()
+        module = convert(graph, attach_onnx_mapping=True).eval()
+        follow_sizes(module, graph)
     except CrossquantError:
         raise
     except Exception as error:  # our own converters may fail too: the operator tells where
@@ -91,14 +95,13 @@ def to_module(variant: Path) -> torch.fx.GraphModule:
     for parameter in module.parameters():
         parameter.requires_grad_(False)
         parameter.data = parameter.data.contiguous()  # Gemm weights come as transposed views
+    check_sizes(module)
     check_answers(module, variant)
     return module
 
 
 def check_answers(module: torch.fx.GraphModule, variant: Path) -> None:
-    """Compare the module's answers with those that the stage `fold_batchnorm` left beside the file, if
-    there are any.
-    """
+    """Compare the module's answers with those that the stage `fold_batchnorm` left beside the file, if any are."""
     example = examples.read(variant)
     if example is None:
         return
@@ -145,14 +148,14 @@ def example_batches(variant: Path) -> tuple[Tensors, Tensors]:
     if example is None:
         kinds = [item.type.tensor_type for item in onnx.load(variant / "model.onnx").graph.input]
         fixed = fixed_batch_size(variant)
-        counts = (fixed, fixed) if fixed else (examples.FIRST, examples.SECOND)
+        counts = (fixed, fixed) if fixed else examples.SIZES
         shapes = [[dim.dim_value or DEFAULT_SIZE for dim in kind.shape.dim[1:]] for kind in kinds]
         first, second = (
             tuple(zero_tensor([count, *shape], kind.elem_type) for kind, shape in zip(kinds, shapes, strict=True))
             for count in counts
         )
         return first, second
-    first, second = (tuple(torch.from_numpy(array.copy()) for array in inputs) for inputs, _ in example.batches())
+    first, second, *_ = (tuple(torch.from_numpy(array.copy()) for array in inputs) for inputs, _ in example.batches())
     return first, second
 
 

@@ -5,6 +5,8 @@ input sizes.
 import onnx
 from onnx import helper
 
+from images.torch.convert.sizes import tensor_sizes
+
 PADDED_OPERATORS = ("Conv", "MaxPool", "AveragePool", "LpPool")
 SAME_MODES = ("SAME_UPPER", "SAME_LOWER")
 
@@ -41,12 +43,3 @@ def compute_pads(size: list[int], kernel: list[int], attributes: dict[str, list[
     less = [total // 2 for total in totals]
     more = [total - half for total, half in zip(totals, less, strict=True)]
     return less + more if mode == "SAME_UPPER" else more + less
-
-
-def tensor_sizes(graph: onnx.GraphProto) -> dict[str, list[int]]:
-    """Return the sizes of each tensor whose rank is known, 0 for an unknown size."""
-    sizes = {
-        item.name: [dim.dim_value for dim in item.type.tensor_type.shape.dim]
-        for item in (*graph.input, *graph.value_info, *graph.output)
-    }
-    return sizes | {tensor.name: list(tensor.dims) for tensor in graph.initializer}

@@ -11,6 +11,7 @@ from onnx2torch.node_converters.registry import get_converter
 
 from images.torch.convert.folding import Constants, fold_constants, read_constants
 from images.torch.convert.padding import make_padding_explicit
+from images.torch.convert.sizes import infer_shapes
 from images.torch.convert.unrolling import unroll_model
 
 DOMAIN = "crossquant"  # of our own operator: a linear layer for inputs of any rank
@@ -23,15 +24,6 @@ def rewrite_model(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
         model, changes = step(infer_shapes(model))
         notes += changes
     return model, notes
-
-
-def infer_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Infer the shapes; the model stays as it is if the shapes that it states contradict each other."""
-    try:
-        return onnx.shape_inference.infer_shapes(model, data_prop=True)
-    except onnx.shape_inference.InferenceError as error:
-        print(f"shapes are left as they are: {error}")
-        return model
 
 
 def types_without_converter(model: onnx.ModelProto) -> list[str]:

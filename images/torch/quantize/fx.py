@@ -1,7 +1,6 @@
 """PyTorch's FX graph mode: inserts observers, runs the calibration samples, and converts to 8-bit operators."""
 
-import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,12 @@ from torch.ao.nn.intrinsic import quantized as fused
 from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 
 from images.torch.convert import OnnxGemm, OnnxMatMul
+from images.torch.refusals import refusals
 from images.torch.runtime import computed_bytes
 from images.torch.runtime.formats import as_sequence
 from images.torch.runtime.script import Tensors
 from shared.data import calibration_batches, samples
-from shared.errors import CrossquantError, Unsupported
-from shared.refusals import describe_error
+from shared.errors import CrossquantError
 from shared.runner.progress import report
 
 torch.fx.config.do_not_emit_stack_traces = (
@@ -58,14 +57,13 @@ def prepare(
 
     Unsupported, with the layer's name, if the module can't be traced.
     """
-    try:
+    with refusals("PyTorch's FX graph mode can't trace this model", module):
         prepared = prepare_fx(module, mapping, example_inputs=example_batch(calibration))
-    except REFUSALS as error:
-        where = describe_failed_layer(error, module)
-        raise Unsupported(f"PyTorch's FX graph mode can't trace this model{where}: {error}") from error
-    remove_integer_observers(prepared, example_batch(calibration))
-    for batch in calibration_tensors(calibration, computed_bytes.per_sample_of_call(module, calibration)):
-        observe_batch(prepared, batch)
+    with refusals("PyTorch can't calibrate this model", prepared):
+        remove_integer_observers(prepared, example_batch(calibration))
+        observe_inputs_of_fixed_ranges(prepared, mapping)
+        for batch in calibration_tensors(calibration, computed_bytes.per_sample_of_call(module, calibration)):
+            observe_batch(prepared, batch)
     return prepared
 
 
@@ -80,14 +78,14 @@ class IntegerObservers(torch.fx.Interpreter):
         if n.op != "call_module" or not isinstance(self.fetch_attr(n.target), quantization.ObserverBase):
             return super().run_node(n)
         [tensor], _ = self.fetch_args_kwargs_from_env(n)
-        if isinstance(tensor, torch.Tensor) and not tensor.is_floating_point():
+        if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
             self.integers.append(n)
         return tensor
 
 
 def remove_integer_observers(prepared: torch.fx.GraphModule, batch: Tensors) -> None:
-    """Remove the observers of integer tensors, such as token ids: integers have no range, and a histogram refuses them
-    ("histogram_cpu" not implemented for 'Int').
+    """Remove the observers of sizes and of integer tensors, such as token ids: integers have no range, and a histogram
+    refuses them ("histogram_cpu" not implemented for 'Int').
     """
     observers = IntegerObservers(prepared)
     observers.run(*batch)
@@ -97,16 +95,44 @@ def remove_integer_observers(prepared: torch.fx.GraphModule, batch: Tensors) -> 
     prepared.recompile()
 
 
+def observe_inputs_of_fixed_ranges(prepared: torch.fx.GraphModule, mapping: quantization.QConfigMapping) -> None:
+    """Observe the inputs of Softmax, Sigmoid and the like, whose own outputs have a fixed range.
+
+    If the input comes from an operator that PyTorch doesn't observe, such as the Where of an attention mask, PyTorch
+    gives it the range of the output, 0 to 1: that clips what is masked to the least of what is not.
+    """
+    modules = dict(prepared.named_modules(remove_duplicate=False))
+    fixed_kinds = {kind for kind, config in mapping.object_type_qconfigs.items() if has_fixed_range(config)}
+    observers = [
+        node
+        for node in prepared.graph.nodes
+        if node.op == "call_module" and isinstance(modules[str(node.target)], quantization.FixedQParamsObserver)
+    ]
+    own = {id(modules[node.target]) for node in observers if operation_of(node.args[0], modules) in fixed_kinds}
+    for node in observers:
+        if id(modules[node.target]) not in own:
+            setattr(prepared, node.target, mapping.global_qconfig.activation())
+
+
+def has_fixed_range(config: quantization.QConfig | None) -> bool:
+    """Has every output of such an operator the same range?"""
+    return config is not None and isinstance(config.activation(), quantization.FixedQParamsObserver)
+
+
+def operation_of(node: torch.fx.Node, modules: Mapping[str, torch.nn.Module]) -> object:
+    """Return what PyTorch's configuration knows the node's operator by: a type of module, a function, or a name."""
+    return type(modules[str(node.target)]) if node.op == "call_module" else node.target
+
+
 def observe_batch(prepared: torch.fx.GraphModule, batch: Tensors) -> None:
     """Run a batch through the observers. CrossquantError if the float model gives NaN or infinity."""
-    try:
-        finite = are_finite(as_sequence(prepared(*batch)))
-    except REFUSALS as error:
-        if not fails_on_finite_values(prepared, batch):  # a histogram refuses NaN and infinity
+    with refusals("PyTorch can't calibrate this model", prepared):
+        try:
+            finite = are_finite(as_sequence(prepared(*batch)))
+        except REFUSALS:
+            if fails_on_finite_values(prepared, batch):  # a histogram refuses NaN and infinity
+                raise
             finite = False
-        else:
-            where = describe_failed_layer(error, prepared)
-            raise Unsupported(f"PyTorch can't calibrate this model{where}: {describe_error(error)}") from error
     if not finite:
         raise CrossquantError("the float model gives NaN or infinity for a calibration sample: check its weights")
 
@@ -192,11 +218,3 @@ def describe_layers_in_float(module: torch.nn.Module, kinds: tuple[type, ...], w
     excluded = set(without)
     layers = [(name.split(".")[0], type(item).__name__) for name, item in module.named_modules() if type(item) in kinds]
     return [f"{name} ({kind})" for name, kind in layers if name not in excluded]
-
-
-def describe_failed_layer(error: BaseException, module: torch.nn.Module) -> str:
-    """Name the last module that was called before a trace failed; "" if there is none."""
-    names = {id(item): name for name, item in module.named_modules() if name}
-    called = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
-    modules = [item for item in called if id(item) in names]
-    return f" at layer '{names[id(modules[-1])]}' ({type(modules[-1]).__name__})" if modules else ""

@@ -13,6 +13,7 @@ from images.torch.convert import fixed_batch_size, to_module
 from images.torch.quantize import exclusion, fx
 from images.torch.quantize.exclusion import Layer
 from images.torch.quantize.recipe import Recipe
+from images.torch.refusals import refusals
 from shared.errors import Unsupported
 from shared.measure import fixed_batch
 
@@ -59,10 +60,8 @@ class TrialModels:
         gc.collect()
         prepared = copy.deepcopy(self.prepared)
         self._free_constants(prepared, self.excluded_modules(excluded))
-        try:
+        with refusals("PyTorch's FX graph mode can't convert this model"):
             return convert_fx(prepared, qconfig_mapping=self.qconfig_mapping(excluded))
-        except fx.REFUSALS as error:
-            raise Unsupported(f"PyTorch's FX graph mode can't convert this model: {error}") from error
 
     def _free_constants(self, prepared: torch.fx.GraphModule, modules: Sequence[str]) -> None:
         """Remove the observers of constants that excluded layers read: PyTorch would quantize those all the same."""

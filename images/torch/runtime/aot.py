@@ -7,6 +7,7 @@ import torch._inductor
 import torch._inductor.config as settings
 from torch._dynamo.utils import counters
 
+from images.torch.refusals import refusals
 from images.torch.runtime import exported, inductor
 from shared.quantization.guards import check_quantized
 
@@ -17,9 +18,8 @@ def save_program(program: torch.export.ExportedProgram, quantized: int, out: Pat
     """Compile and write `program`, with that many quantized layers. Unsupported if Inductor leaves most in float."""
     inductor.configure_inductor(compiler=True)
     counters.clear()
-    with settings.patch(
-        {"cpp.dynamic_threads": True}
-    ):  # otherwise it would always run on the present number of threads
+    threads = settings.patch({"cpp.dynamic_threads": True})  # otherwise it would always run on the present number
+    with threads, refusals("Inductor can't compile this model"):
         torch._inductor.aoti_compile_and_package(program, package_path=str(out / exported.FILE))
     check_quantized("Inductor", sum(counters["inductor"][name] for name in FUSED), quantized)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 import torchao.quantization.pt2e  # noqa: F401 - a file can't be read without its operators
 
-from shared.refusals import refusals
+from images.torch.refusals import refusals
 
 FILE = "model.pt2"
 Tensors = tuple[torch.Tensor, ...]
@@ -21,13 +21,14 @@ def export_module(module: torch.nn.Module, batch: Tensors) -> torch.export.Expor
     """
     size = torch.export.Dim("batch")
     example = tuple(tensor.clone() for tensor in batch)
-    with refusals("torch.export can't follow this model", "torch"):
+    with refusals("torch.export can't follow this model", module):
         return torch.export.export(module, example, dynamic_shapes=tuple({0: size} for _ in example))
 
 
 def save_program(program: torch.export.ExportedProgram, out: Path) -> None:
-    """Write `model.pt2`."""
-    torch.export.save(program, out / FILE)
+    """Write `model.pt2`. Unsupported if torch.export has no form for what the program contains."""
+    with refusals("torch.export can't save this model"):
+        torch.export.save(program, out / FILE)
 
 
 def open_model(variant: Path, about: dict[str, str]) -> Call:  # noqa: ARG001 - as every form is opened

@@ -77,6 +77,13 @@ def bessel() -> keras.Model:
     return keras.Model(inputs, probabilities(layers.Flatten()(Bessel(name="bessel")(inputs))))
 
 
+def upsampled() -> keras.Model:
+    """Keras can't trace it for open sizes: it multiplies None."""
+    inputs = keras.Input((None, None, 3))
+    x = layers.UpSampling2D(2, interpolation="bilinear")(layers.Conv2D(4, 3, strides=2, padding="same")(inputs))
+    return keras.Model(inputs, layers.Dense(CLASSES)(layers.GlobalMaxPooling2D()(x)))
+
+
 BUILDERS = (flatten_after_pooling, sequential, residual, normalization, flip, gelu)
 
 
@@ -85,4 +92,17 @@ def save(build: Callable[[], keras.Model], folder: Path) -> Path:
     keras.utils.set_random_seed(0)
     folder.mkdir(parents=True, exist_ok=True)
     build().save(folder / "model.keras")
+    return folder
+
+
+def write_samples(model: keras.Model, folder: Path, samples: int = 7) -> Path:
+    """Write an artifact `dataset` for the model: pixels or small integers, with 7 for each size that it leaves open."""
+    random = np.random.default_rng(2)
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, tensor in enumerate(model.inputs):
+        shape = (samples, *(size or 7 for size in tensor.shape[1:]))
+        floats = "float" in str(tensor.dtype)
+        array = random.normal(size=shape).astype("f") if floats else random.integers(0, 4, shape)
+        np.save(folder / f"input_{number}.npy", array)
+    (folder / "about.json").write_text('{"task": "fidelity"}')
     return folder

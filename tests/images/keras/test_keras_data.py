@@ -37,6 +37,8 @@ def test_an_npz_becomes_the_arrays_that_it_holds(user: User):
         "dtypes": [],
         "evaluated_output": 0,
         "unit": "samples",
+        "inputs": [],
+        "label": "",
     }
 
 
@@ -123,6 +125,43 @@ def test_texts_are_classes_in_alphabetical_order_kept_verbatim(user: User):
     user.npz(x=rows(21), y=names)
     out = user.run("npz")
     assert read_about(out)["classes"] == ["<b>dog</b>", "cat\nfish", "Äpfel & co"]
+
+
+def test_the_names_of_arrays_are_kept(user: User):
+    arrays = {f"{kind}_{split}.{name}": np.zeros((5, 3)) for split in ("train", "test") for kind, name in ("xb", "xa")}
+    labels = {f"y_{split}.score": np.array([0, 1] * 2 + [0]) for split in ("train", "test")}
+    user.npz(**arrays, **labels)
+    about = read_about(user.run("npz"))
+    assert (about["inputs"], about["label"]) == (["b", "a"], "score")
+    random = np.random.default_rng(0)
+    user.npz(x_0=random.normal(size=(9, 3)), x_1=random.normal(size=(9, 3)), y=np.array([0, 1, 1] * 3))
+    about = read_about(user.run("npz"))
+    assert (about["inputs"], about["label"]) == ([], "")
+
+
+def test_labels_for_two_outputs(user: User):
+    arrays = {"x": np.zeros((9, 3)), "y.box": np.zeros((9, 4)), "y.kind": np.array([0, 1, 1] * 3)}
+    user.npz(**arrays)
+    assert user.error_of("npz") == (
+        "there are two arrays of labels, y.box and y.kind: leave one out, and let data.evaluated_output be the number "
+        "of the output that the other is for"
+    )
+
+
+def test_gray_images_without_an_axis_of_channels(user: User):
+    user.npz(x=np.random.default_rng(0).integers(0, 256, (9, 6, 5)).astype(np.uint8), y=np.array([0, 1, 1] * 3))
+    assert np.load(user.run("npz", color="gray") / "x_train_0.npy").shape[1:] == (6, 5, 1)
+
+
+@pytest.mark.parametrize(
+    ("labels", "offset", "kept"),
+    [([1, 2, 3, 4] * 5, 1, [0, 1, 2, 3]), ([-1, 1] * 10, 0, [0, 1]), ([-2, -1, 0] * 7, -2, [0, 1, 2])],
+    ids=["from 1", "of a hinge loss", "from -2"],
+)
+def test_labels_that_do_not_count_from_0(user: User, labels: list[int], offset: int, kept: list[int]):
+    user.npz(x=np.random.default_rng(0).normal(size=(len(labels), 3)), y=np.array(labels))
+    out = user.run("npz", label_offset=offset)
+    assert np.unique(np.load(out / "y_train.npy")).tolist() == kept
 
 
 def test_an_autoencoder_may_be_calibrated_on_samples_without_labels(user: User):

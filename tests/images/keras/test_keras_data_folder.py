@@ -34,6 +34,16 @@ def test_classes_are_the_folders_in_order_and_names_are_kept_verbatim(user: User
     assert np.load(out / "y_train.npy").tolist() == [0, 1]
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_class_without_images_keeps_its_number(user: User, split: str):
+    both(user)
+    (user.files / split / "empty").mkdir()
+    (user.files / split / "empty" / ".keep").touch()
+    out = user.run("folder")
+    assert read_about(out)["classes"] == ["a", "empty", "z"]
+    assert np.load(out / "y_train.npy").tolist() == np.load(out / "y_test.npy").tolist() == [0, 2]
+
+
 @pytest.mark.parametrize("name", ["a b", "ünï-kö∂", "日本", "<script>alert(1)<", "a'\"b", "%s{0}", "new\nline"])
 def test_names_with_spaces_markup_and_other_letters(user: User, name: str):
     both(user, name)

@@ -165,3 +165,78 @@ def test_a_test_table_without_a_column(user: User):
     write(user, "train.csv", WINE)
     write(user, "test.csv", {name: WINE[name] for name in ("acid", "kind")})
     assert user.error_of("table") == "test.csv has no column 'sugar': known are acid, kind"
+
+
+def test_a_first_row_of_numbers_is_no_header(user: User):
+    user.text("train.csv", "".join(f"{number},{number * 2},{number % 2}\n" for number in range(7, 27)))
+    message = user.error_of("table")
+    assert message == (
+        "train.csv: its first row has only numbers (7, 14, 1): set data.header: false if it is a sample, or name the "
+        "columns in it"
+    )
+    out = user.run("table", header=False)
+    samples = np.concatenate([np.load(out / f"x_{split}_0.npy") for split in ("train", "test")])
+    assert sorted(samples[:, 0].tolist()) == list(range(7, 27)), "the first row is a sample"
+    assert np.load(user.run("table", header=False, labels=["2"], features=["0"]) / "x_test_0.npy").shape[1:] == (1,)
+
+
+def test_names_that_are_numbers_from_0_are_a_header(user: User):
+    user.text("train.csv", "0,1,2\n" + "".join(f"{number},{number * 2},{number % 2}\n" for number in range(7, 27)))
+    out = user.run("table")
+    assert sum(len(np.load(out / f"x_{split}_0.npy")) for split in ("train", "test")) == 20
+
+
+def test_without_a_header_the_rows_are_counted_from_the_first(user: User):
+    user.text("train.csv", "".join(f"{number},{'much' if number == 9 else 2},{number % 2}\n" for number in range(20)))
+    assert user.error_of("table", header=False).startswith("train.csv, row 10: 'much' in column '1' is not a number")
+
+
+@pytest.mark.parametrize(("decimal", "encoding"), [(",", "utf-8"), (".", "cp1252"), (",", "utf-16")])
+def test_semicolons_with_decimal_commas_in_any_encoding(user: User, decimal: str, encoding: str):
+    rows = [(number + 0.5, number, number * 1.25) for number in range(20)]
+    text = "Größe;Zimmer;Preis\n" + "".join(";".join(map(str, row)) + "\n" for row in rows).replace(".", decimal)
+    (user.files / "flats.csv").write_text(text, encoding=encoding)
+    out = user.run("table", encoding=encoding, features=["Größe", "Zimmer"])
+    assert read_about(out)["task"] == "regression"
+    features, labels = (
+        np.concatenate([np.load(out / name.format(split)) for split in ("train", "test")])
+        for name in ("x_{}_0.npy", "y_{}.npy")
+    )
+    read = sorted(
+        (float(size), int(rooms), float(price)) for (size, rooms), (price,) in zip(features, labels, strict=True)
+    )
+    assert read == rows
+
+
+def test_an_encoding_that_is_not_named(user: User):
+    text = "Größe;Preis\n" + "1;2\n" * 9 + "ü;2\n"
+    (user.files / "flats.csv").write_text(text, encoding="cp1252")
+    hint = "save it as UTF-8, or name its encoding, such as data.encoding: cp1252"
+    assert user.error_of("table") == f"flats.csv: its line 1 is not UTF-8: {hint}"
+    (user.files / "flats.csv").write_text(text.replace("öß", "os"), encoding="cp1252")
+    assert user.error_of("table") == f"flats.csv: its line 11 is not UTF-8: {hint}"
+
+
+@pytest.mark.parametrize("missing", ["NA", "?", "n/a"])
+def test_a_label_that_is_missing_is_named_by_its_row(user: User, missing: str):
+    prices = [f"{number * 1.5}" for number in range(20)]
+    prices[17] = missing
+    write(user, "flats.csv", {"size": range(20), "price": prices})
+    assert user.error_of("table") == (
+        f"flats.csv, row 18: its label '{missing}' is not a number, as those of most rows are: fix it or leave the row "
+        "out; if labels are names of classes, list them in data.classes"
+    )
+
+
+def test_names_of_classes_may_be_numbers_in_part(user: User):
+    write(user, "wine.csv", WINE | {"kind": ["1", "2", "3", "many"] * 5})
+    names = ["1", "2", "3", "many"]
+    assert read_about(user.run("table", classes=names))["classes"] == names
+
+
+def test_as_many_labels_as_samples_are_no_classes(user: User):
+    write(user, "wine.csv", {"acid": range(30), "name": [f"wine {number}" for number in range(30)]})
+    assert user.error_of("table") == (
+        "30 samples can't be split into a training and a test set: each has a label of its own: set data.task if they "
+        "are no classes"
+    )

@@ -33,6 +33,13 @@ def test_an_operator_that_tf2onnx_can_not_carry(tmp_path: Path, out: Path):
     assert not (out / "model.onnx").exists()
 
 
+def test_open_sizes_that_keras_can_not_trace_are_guessed(tmp_path: Path, out: Path):
+    source = models.save(models.upsampled, tmp_path / "model")
+    describe.run(source, out, trust=False, opset=17)
+    assert compatibility.load(out).notes == (describe.GUESSED.format("64 x 64 x 3"),)
+    assert (out / "model.onnx").exists()
+
+
 def test_a_file_that_is_no_model(tmp_path: Path, out: Path):
     (tmp_path / "model.keras").write_text("no model")
     with pytest.raises(CrossquantError):

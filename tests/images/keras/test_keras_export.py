@@ -16,6 +16,7 @@ from onnx.reference import ReferenceEvaluator
 from images.keras import export
 from images.keras.export.canonical import canonicalize
 from images.keras.model.runtime import flatten_ends
+from shared.data.examples import Example
 from shared.errors import CrossquantError, Unsupported
 from tests.images.keras import keras_models as models
 
@@ -27,13 +28,14 @@ from images.keras import export
 for name in sys.argv[2:]:
     out = Path(sys.argv[1]) / name
     out.mkdir(parents=True)
-    export.run(Path(name), out, opset=17)
+    export.run(Path(name), Path("dataset"), out, opset=17)
 """
 every_model = pytest.mark.parametrize("build", models.BUILDERS, ids=lambda build: build.__name__)
 
 
 def export_model(build: Callable[[], keras.Model], tmp_path: Path, out: Path, opset: int = 17) -> onnx.ModelProto:
-    export.run(models.save(build, tmp_path / "model"), out, opset=opset)
+    source = models.save(build, tmp_path / "model")
+    export.run(source, models.write_samples(flatten_ends(build()), tmp_path / "dataset"), out, opset=opset)
     return onnx.load(out / FILE)
 
 
@@ -53,6 +55,7 @@ def test_two_processes_export_the_same_bytes(tmp_path: Path):
     names = [build.__name__ for build in models.BUILDERS]
     for build in models.BUILDERS:
         models.save(build, tmp_path / build.__name__)
+    models.write_samples(models.residual(), tmp_path / "dataset")
     path = os.pathsep.join(sys.path)
     for seed in ("1", "2"):
         command = [sys.executable, "-c", EXPORT_ALL, str(tmp_path / seed), *names]
@@ -65,10 +68,11 @@ def test_two_processes_export_the_same_bytes(tmp_path: Path):
 def test_one_process_exports_the_same_bytes_twice(tmp_path: Path):
     """tf2onnx goes on counting: what a name is exports of must not show, nor that of a dimension."""
     source = models.save(models.residual, tmp_path / "model")
+    dataset = models.write_samples(models.residual(), tmp_path / "dataset")
     exports = []
     for turn in ("first", "second"):
         (tmp_path / turn).mkdir()
-        export.run(source, tmp_path / turn, opset=17)
+        export.run(source, dataset, tmp_path / turn, opset=17)
         exports.append((tmp_path / turn / FILE).read_bytes())
     assert exports[0] == exports[1]
 
@@ -116,7 +120,7 @@ def test_an_operator_that_onnx_lacks_is_named(tmp_path: Path, out: Path):
 def test_an_input_that_the_model_lacks_is_an_error(tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch):
     """As tf2onnx's other entry does to Normalization layers."""
 
-    def with_another(source: keras.Model, opset: int) -> tuple[onnx.ModelProto, list[str]]:
+    def with_another(source: keras.Model, opset: int, _: Example) -> tuple[onnx.ModelProto, list[str]]:
         model, notes = convert(source, opset)
         model.graph.input.append(onnx.helper.make_tensor_value_info("mean", onnx.TensorProto.FLOAT, [3]))
         return model, notes

@@ -16,6 +16,8 @@ from keras import layers
 
 from images.keras import load
 from images.keras.model import runtime as callable_model
+from images.keras.model import sizes
+from shared.data import signature
 from shared.errors import CrossquantError
 from tests.images.keras import keras_models as models
 from tests.images.keras.load_errors import load_error
@@ -83,6 +85,49 @@ def test_any_size_of_images_and_more_classes_than_needed_fit(source: Path, datas
     assert (out / "model.keras").exists()
 
 
+def pair() -> keras.Model:
+    """Which Keras gives its inputs in the order of the alphabet: candidate, query."""
+    query, candidate = keras.Input((4,), name="query"), keras.Input((4,), name="candidate")
+    answer = layers.Dense(2, kernel_initializer="ones")(layers.Subtract()([query, candidate]))
+    return keras.Model({"query": query, "candidate": candidate}, {"score": answer})
+
+
+@pytest.mark.parametrize("form", ["keras", "saved model"])
+def test_inputs_take_the_arrays_of_their_names(form: str, source: Path, tmp_path: Path, out: Path):
+    built = pair()
+    _ = built.save(source / "model.keras") if form == "keras" else built.export(source, verbose=False)
+    arrays = {"query": np.ones((5, 4), "f"), "candidate": np.zeros((5, 4), "f")}
+    folder = tmp_path / "pairs"
+    folder.mkdir()
+    for number, array in enumerate(arrays.values()):
+        np.save(folder / f"input_{number}.npy", array)
+    (folder / "about.json").write_text(json.dumps({"task": "fidelity", "inputs": list(arrays)}))
+    load.run(source, folder, out, trust=False)
+    assert [item.name for item in signature.load(out).inputs] == ["query", "candidate"]
+    predict = callable_model.trace_model(callable_model.open_model(out)).as_callable()
+    assert (predict(tuple(arrays.values()))[0] == 4).all()
+    assert not (out / load.NOTES).exists()
+
+
+def test_inputs_without_names_take_arrays_in_their_order_and_a_note_says_so(source: Path, tmp_path: Path, out: Path):
+    pair().save(source / "model.keras")
+    load.run(source, models.write_samples(pair(), tmp_path / "pairs"), out, trust=False)
+    [note] = json.loads((out / load.NOTES).read_text())
+    assert note.endswith(": candidate takes array 0, query takes array 1")
+
+
+def test_a_model_that_is_traced_for_known_sizes_alone_gets_those_of_the_data(source: Path, dataset: Path, out: Path):
+    built = models.upsampled()
+    built.save(source / "model.keras")
+    load.run(source, dataset, out, trust=False)
+    opened = callable_model.open_model(out)
+    assert opened.inputs[0].shape == (None, *models.SHAPE)
+    assert json.loads((out / load.NOTES).read_text()) == [sizes.FIXED.format("8 x 8 x 3")]
+    images = models.images(3)
+    predict = callable_model.trace_model(opened).as_callable()
+    np.testing.assert_allclose(predict((images,))[0], built(images), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("names", [[], ["model.txt"], ["one.keras", "two.h5"]], ids=["none", "text", "two"])
 def test_not_exactly_one_model_file(names: list[str], source: Path, dataset: Path, out: Path):
     for name in names:
@@ -93,8 +138,15 @@ def test_not_exactly_one_model_file(names: list[str], source: Path, dataset: Pat
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: dense((9, 9, 3)), "input 'x' of the model takes (9, 9, 3), the data set has (8, 8, 3)"),
-        (lambda: dense((192,)), "input 'x' of the model takes (192,), the data set has (8, 8, 3)"),
+        (
+            lambda: dense((9, 9, 3)),
+            "input 'x' of the model takes (9, 9, 3), the data set has (8, 8, 3): set data.resize: [9, 9]",
+        ),
+        (
+            lambda: dense((192,)),
+            "input 'x' of the model takes (192,), the data set has (8, 8, 3): the number of values is right, "
+            "reshape the data",
+        ),
         (
             lambda: dense((3, 8, 8)),
             "input 'x' of the model takes (3, 8, 8), the data set has (8, 8, 3)"

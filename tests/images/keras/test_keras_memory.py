@@ -62,11 +62,12 @@ def test_each_pass_begins_when_the_graph_before_is_gone():
 
 def test_the_file_is_that_of_tf2onnxs_own_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     model, files = models.save(models.residual, tmp_path / "model"), []
+    samples = models.write_samples(models.residual(), tmp_path / "dataset")
     for passes in (export.CollectingPasses, dict):
         monkeypatch.setattr(export, "CollectingPasses", passes)
         out = tmp_path / passes.__name__
         out.mkdir()
-        export.run(model, out, opset=17)
+        export.run(model, samples, out, opset=17)
         files.append((out / "model.onnx").read_bytes())
     assert files[0] == files[1]
 

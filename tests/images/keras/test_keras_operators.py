@@ -1,5 +1,6 @@
 """Layers that converters often fail on: the ONNX file answers as Keras does, in operators that frameworks support."""
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -9,12 +10,16 @@ import keras
 import numpy as np
 import onnx
 import pytest
+import tensorflow as tf
 from keras import layers
 from onnx.reference import ReferenceEvaluator
 
 from images.keras import export
+from images.keras.export import handlers, recurrent
 from images.keras.export.canonical import canonicalize
 from images.keras.model.runtime import flatten_ends, open_model, trace_model
+from shared.data import examples
+from tests.images.keras.keras_models import write_samples
 
 Build = Callable[[], keras.Model]
 NOT_EVALUATED = {"GRU", "LSTM", "Loop", "GlobalMaxPool"}  # ONNX's own evaluator can't run them as they are used here
@@ -68,6 +73,38 @@ def loop() -> keras.Model:
     return ended(inputs, layers.SimpleRNN(2)(inputs))
 
 
+def masked_both_ways() -> keras.Model:
+    """Where Keras unrolls the layer that goes backwards, its mask is in the other order."""
+    inputs = keras.Input((5,), dtype="int32")
+    x = layers.Embedding(9, 3, mask_zero=True)(inputs)
+    x = layers.Bidirectional(layers.LSTM(2, return_sequences=True))(x)
+    return ended(inputs, layers.GRU(3, go_backwards=True)(layers.GRU(2, return_sequences=True)(x)))
+
+
+def grouped() -> keras.Model:
+    inputs = keras.Input((6, 6, 4))
+    x = layers.Conv2D(8, 3, groups=4, padding="same", activation="relu")(inputs)
+    x = layers.Conv1D(4, 3, groups=2)(layers.Reshape((36, 8))(x))
+    return ended(inputs, layers.GlobalAveragePooling1D()(x))
+
+
+def volumes() -> keras.Model:
+    inputs = keras.Input((2, 4, 4, 4))
+    x = layers.Conv3D(3, 3, data_format="channels_first", padding="same")(inputs)
+    return ended(inputs, layers.Flatten()(x))
+
+
+def resized() -> keras.Model:
+    inputs = keras.Input((36, 30, 2))
+    resizings = [layers.Resizing(20, 17, interpolation=kind) for kind in ("bilinear", "nearest")]
+    return keras.Model(inputs, [layer(inputs) for layer in resizings])
+
+
+def upwards_unevenly() -> keras.Model:
+    inputs = keras.Input((4, 5, 2))
+    return keras.Model(inputs, layers.Conv2DTranspose(3, 3, strides=2, output_padding=(1, 0))(inputs))
+
+
 def sequence() -> keras.Model:
     inputs = keras.Input((16, 3))
     return ended(
@@ -101,7 +138,7 @@ def two() -> keras.Model:
 
 BUILDERS = (
     *(attention, gru, both_ways, lstm, simple, masked, convolved, loop, sequence, upwards, channels_first),
-    *(activations, two),
+    *(activations, two, masked_both_ways, grouped, volumes, resized, upwards_unevenly),
 )
 every_model = pytest.mark.parametrize("build", BUILDERS, ids=lambda build: build.__name__)
 
@@ -164,7 +201,7 @@ def test_the_file_answers_as_keras_does(build: Build):
 
 
 @pytest.mark.parametrize(
-    "build", [attention, gru, both_ways, simple, sequence, convolved], ids=lambda build: build.__name__
+    "build", [attention, gru, both_ways, simple, sequence, convolved, resized], ids=lambda build: build.__name__
 )
 def test_no_shape_is_computed(build: Build):
     graph, _ = export.convert(build_flat(build), 17)
@@ -180,8 +217,47 @@ def test_recurrent_layers_become_one_operator_each():
 
 def test_the_notes_name_unrolled_layers(tmp_path: Path, out: Path):
     build_flat(simple).save(tmp_path / "model.keras")
-    export.run(tmp_path, out, opset=17)
+    export.run(tmp_path, write_samples(simple(), tmp_path / "dataset"), out, opset=17)
     assert json.loads((out / "notes.json").read_text()) == [export.UNROLLED]
+
+
+@pytest.mark.parametrize(
+    ("build", "name", "broken", "rewrite"),
+    [
+        (masked_both_ways, "read_backwards", lambda layer, loop: loop, export.UNROLLING),
+        (
+            gru,
+            "make_gru_call",
+            lambda biases: lambda self, inputs, states, training=False: (states[0], states),
+            export.GATES,
+        ),
+    ],
+)
+def test_a_rewrite_that_changes_answers_is_undone(
+    build: Build, name: str, broken: Callable, rewrite: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    built = build_flat(build)
+    example = export.answer_samples(built, write_samples(built, tmp_path / "dataset", samples=40))
+    monkeypatch.setattr(recurrent, name, broken)
+    _, notes = export.convert(built, 17, example)
+    assert notes[0].startswith(export.UNDONE.partition("{}")[0] + rewrite)
+    assert examples.difference(example, trace_model(built).as_callable()) == ""
+
+
+@pytest.mark.parametrize("target", [17, 28, 32, 48, 64, 96, 100, 128, 224, 299])
+def test_a_scale_reaches_its_size_in_any_precision(target: int):
+    for size in range(1, 400):
+        scale = handlers.scale_to_reach(size, target)
+        assert np.floor(np.float32(size) * scale) == np.floor(size * float(scale)) == target
+        np.testing.assert_allclose(scale, target / size, rtol=1e-6)
+
+
+@pytest.mark.parametrize("half", [True, False])
+def test_the_nearest_pixels_are_those_of_tensorflow(half: bool):
+    for size, target in itertools.product(range(1, 70, 3), range(1, 70)):
+        image = tf.reshape(tf.range(size, dtype=tf.int32), (1, size, 1, 1))
+        expected = tf.raw_ops.ResizeNearestNeighbor(images=image, size=[target, 1], half_pixel_centers=half)
+        np.testing.assert_array_equal(handlers.nearest_pixels(size, target, half), expected.numpy().ravel())
 
 
 def test_a_loop_is_kept_where_its_length_is_unknown():

@@ -1,5 +1,6 @@
 """Folding: fewer operators, the same answers."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from images.onnx import fold_batchnorm
+from shared.data import examples
+from shared.data.examples import Example
 from shared.errors import CrossquantError
 from tests.images import models
 from tests.images.onnx.quantizing import answers
@@ -55,6 +58,56 @@ def test_without_folding_the_bytes_stay(tmp_path: Path, out: Path):
     source = models.convolutional(tmp_path / "exported")
     fold_batchnorm.run(source, out, enabled=False)
     assert (out / models.FILE).read_bytes() == (source / models.FILE).read_bytes()
+
+
+def read_notes(folder: Path) -> list[str]:
+    path = folder / fold_batchnorm.NOTES
+    return json.loads(path.read_text()) if path.exists() else []
+
+
+def test_a_folded_graph_with_other_answers_is_not_used(tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch):
+    source = models.convolutional(tmp_path / "exported")
+
+    def fold_wrongly(path: Path, target: Path, scratch: Path) -> list[str]:
+        notes = fold_model(path, target, scratch)
+        graph = onnx.load(target)
+        weight = next(tensor for tensor in graph.graph.initializer if len(tensor.dims) == 4)
+        weight.CopyFrom(onnx.numpy_helper.from_array(1.1 * onnx.numpy_helper.to_array(weight), weight.name))
+        onnx.save(graph, target)
+        return notes
+
+    fold_model = fold_batchnorm.fold_model
+    monkeypatch.setattr(fold_batchnorm, "fold_model", fold_wrongly)
+    fold_batchnorm.run(source, out, enabled=True)
+    assert (out / models.FILE).read_bytes() == (source / models.FILE).read_bytes()
+    [note] = read_notes(out)
+    assert note.startswith("the folded graph gives other answers (output 0 for 3 samples is off by ")
+    assert note.endswith("): it is used as it was exported")
+
+
+def test_samples_of_the_data_set_are_answered_and_kept(tmp_path: Path, out: Path):
+    source = models.convolutional(tmp_path / "exported")
+    images = models.images(10)
+    original = Example((images,), (reference(source, images),), sizes=(3, 2, 3, 2))
+    examples.write(original, source)
+    fold_batchnorm.run(source, out, enabled=True)
+    kept = examples.read(out)
+    assert kept is not None
+    np.testing.assert_array_equal(kept.inputs[0], images)
+    np.testing.assert_allclose(kept.outputs[0], original.outputs[0], atol=1e-5)
+    assert kept.sizes == (3, 2, 3, 2)
+    assert read_notes(out) == []
+
+
+def test_a_file_that_answers_otherwise_than_the_model_has_a_note(tmp_path: Path, out: Path):
+    source = models.convolutional(tmp_path / "exported")
+    images = models.images(5)
+    examples.write(Example((images,), (reference(source, images) * 1.01,)), source)
+    fold_batchnorm.run(source, out, enabled=True)
+    [note] = read_notes(out)
+    assert note.startswith(
+        "ONNX Runtime gives other answers to test samples than the Keras model: output 0 for 3 samples"
+    )
 
 
 def test_an_input_that_folding_loses_is_an_error(tmp_path: Path):

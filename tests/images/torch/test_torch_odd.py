@@ -93,6 +93,12 @@ def test_an_operator_of_another_domain_has_a_name_that_pytorch_takes(tmp_path: P
     assert [name for name, _ in module.named_children() if "layer" in name] == ["com/microsoft/layer"]
 
 
+@pytest.mark.parametrize("name", ["half", "float", "train", "type"])
+def test_a_node_may_be_called_like_a_method_of_pytorch(name: str, tmp_path: Path, out: Path):
+    made = model([helper.make_node("Relu", ["x"], ["y"], name=name)], X, ["y"], {})
+    convert.run(saved(made, tmp_path), out)
+
+
 def test_samples_are_cast_to_what_the_model_takes(tmp_path: Path, out: Path):
     ids = np.arange(10, dtype=np.int64).reshape(5, 2)
     graph = model([helper.make_node("Cast", ["x"], ["y"], name="cast", to=TensorProto.FLOAT)], ids, ["y"], {})

@@ -68,6 +68,14 @@ def test_the_end_of_a_stage_is_one_line(ended, line):
     assert plain(ended) == [line]
 
 
+def test_what_is_skipped_is_one_line_at_the_end():
+    skipped = [end("skipped", 0.0, "its input exported is missing") for _ in range(3)]
+    assert plain(*skipped, end()) == [
+        "onnx.int8                    ok            1.2 s",
+        f"{'onnx.int8':28} skipped      its input exported is missing; 2 more were skipped for want of an input",
+    ]
+
+
 def test_without_a_terminal_only_ends_and_notes_are_lines():
     lines = plain(
         event("fresh"),

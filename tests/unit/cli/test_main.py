@@ -176,10 +176,18 @@ def test_a_run_holds_the_lock_of_its_experiment_until_it_ends(volumes, capsys, m
 
 @pytest.mark.usefixtures("volumes")
 def test_an_unknown_target(capsys):
-    artifact_names = ", ".join(step.output for step in Volume(default_experiment()).plan.steps)
     code, error_text = run(capsys, "run", "--sample", "onnx.int9")
     assert code == 2
-    assert error_text == f"error: unknown artifact 'onnx.int9': this experiment makes {artifact_names}\n"
+    assert error_text.startswith("error: unknown artifact 'onnx.int9': did you mean onnx.int8, ")
+    assert error_text.endswith("? (`./crossquant list` shows all)\n")
+
+
+def test_an_experiment_where_an_artifact_is_expected(volumes, capsys):
+    code, error_text = run(capsys, "run", "unfolded")
+    assert code == 2
+    hint = "`./crossquant run --experiment unfolded`"
+    assert error_text == f"error: 'unfolded' is an experiment, no artifact: {hint}\n"
+    assert not list(volumes.iterdir()), "nothing was fetched or written"
 
 
 def test_a_report_of_nothing_says_what_to_do_first(volumes, capsys):

@@ -11,6 +11,7 @@ from driver.analysis.facts import (
     ComparedWith,
     GateFails,
     NoCandidate,
+    NoOtherVariant,
     NoResult,
     NothingFaster,
     NothingToCompareWith,
@@ -86,6 +87,12 @@ def test_the_reference_is_kept_where_nothing_is_faster():
     assert decision.variant == REFERENCE
     assert (decision.outcome, decision.reasons) == ("keep_reference", (NothingFaster("accuracy"),))
     assert why_not(decision) == ComparedWith(REFERENCE, Price(0.5, False, 4.0))
+
+
+@pytest.mark.parametrize("status", ["failed", "unsupported"])
+def test_the_reference_is_kept_where_nothing_else_has_a_result(status):
+    decision = judge(base(), lacking("onnx.int8", status), lacking("torch.int8", status))
+    assert (decision.outcome, decision.reasons) == ("keep_reference", (NoOtherVariant(),))
 
 
 def test_the_reference_may_be_another():

@@ -141,6 +141,23 @@ def test_a_link_within_the_folder_is_followed(given: Path) -> None:
     assert sorted(user_files.data_files(given)) == ["files/b.csv", "files/test/a.csv", "files/train/a.csv"]
 
 
+def test_a_folder_without_files_is_kept(given: Path, tmp_path: Path) -> None:
+    """It may be that of a class, which has its number without samples too."""
+    for name in ("train/elk", "test/.hidden", "test/fox"):
+        (given / name).mkdir(parents=True)
+    (given / "train" / "elk" / ".keep").write_text("of git")
+    files = user_files.data_files(given)
+    assert sorted(files) == ["files/test/fox/.empty", "files/train/a.csv", "files/train/elk/.empty"]
+    user_files.copy(files, tmp_path / "copy")
+    assert (tmp_path / "copy" / "files" / "train" / "elk" / ".empty").read_bytes() == b""
+
+
+def test_a_folder_of_folders_without_files_is_empty(given: Path) -> None:
+    (given / "train" / "a.csv").unlink()
+    with pytest.raises(CrossquantError, match="is empty: put the data there"):
+        user_files.data_files(given)
+
+
 def test_the_folder_itself_may_be_a_link(given: Path) -> None:
     top = given.with_name("mine")
     top.symlink_to(given)

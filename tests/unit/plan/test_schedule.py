@@ -153,8 +153,7 @@ def test_an_unknown_target_names_the_known_ones():
     plan = make()
     with pytest.raises(CrossquantError) as caught:
         schedule.select(plan, ["onnx.int8", "onnx.int9"])
-    names = ", ".join(outputs(plan.steps))
-    assert str(caught.value) == f"unknown artifact 'onnx.int9': this experiment makes {names}"
+    assert str(caught.value).startswith("unknown artifact 'onnx.int9': did you mean onnx.int8, ")
     assert caught.value.exit_code == 2
 
 

@@ -31,6 +31,7 @@ from driver.analysis.facts import (
     NegligiblyWorse,
     NoCandidate,
     NoFidelityGate,
+    NoOtherVariant,
     NoResult,
     NothingFaster,
     NothingToCompareWith,
@@ -198,6 +199,10 @@ OUTCOMES = [
     (
         Decision("keep_reference", "keras.fp32", (NothingFaster("accuracy"),)),
         ["Keep keras.fp32: nothing that keeps its accuracy is faster."],
+    ),
+    (
+        Decision("keep_reference", "keras.fp32", (NoOtherVariant(),)),
+        ["Keep keras.fp32: no other variant has a result."],
     ),
     (
         Decision("keep_reference", "keras.fp32", (NothingFaster("mae"),)),

@@ -8,6 +8,7 @@ from evidence_makers import ORDER
 from rich.console import Console
 from variant_makers import change, make_variant
 
+from driver.analysis.facts import Decision, NoResult, ReferenceHasNoAnswers, Rejection
 from driver.analysis.results import SCHEMA, Comparison, Gate, Latency, Variant
 from driver.report import columns, files, markdown, phrases, terminal
 from shared.contract import Failure
@@ -91,7 +92,7 @@ def test_a_failed_stage_that_makes_no_row_follows_the_table():
 @pytest.mark.parametrize(
     ("gates", "last"),
     [
-        ((GOOD,), "All 1 gates hold."),
+        ((GOOD,), "The one gate holds."),
         ((), "No gate was checked: there is no row that has metrics, or no gate."),
         ((GOOD, BAD), "gate fails: torch.int8 has drop_pp 2.53, at most 2 is asked for"),
         (
@@ -161,6 +162,35 @@ def test_markdown_tells_reasons_failures_and_where_the_figures_come_from():
         "onnx: numpy 2.4.6, onnxruntime 1.32.0.  ",
         "torch: torch 2.13.0+cpu.",
     ]
+
+
+def test_of_many_that_were_skipped_the_first_is_told():
+    rows = (
+        variant("keras.fp32", status="failed", reason="no model"),
+        *(empty(f"onnx.{n}", "skipped", "no input") for n in range(9)),
+    )
+    decision = Decision(
+        "ship_nothing",
+        "",
+        (ReferenceHasNoAnswers(),),
+        tuple(Rejection(row.name, (NoResult(row.status),)) for row in rows),
+    )
+    lines = shown(comparison(variants=rows, gates=(), decision=decision, warnings=()))
+    assert [line for line in lines if "skipped" in line or "failed" in line] == [
+        "keras.fp32 failed: no model",
+        "onnx.0 skipped: no input",
+        "8 others skipped: what they need failed, is missing or out of date",
+        "Not keras.fp32: failed.",
+        "Not 9 others: skipped.",
+    ]
+    assert not [line for line in lines if line.startswith("variant")], (
+        "there is no table without a row that has metrics"
+    )
+
+
+def test_gates_that_hold_do_not_hide_rows_without_a_result():
+    rows = (variant("keras.fp32"), empty("onnx.int8", "failed", "x"), empty("onnx.uint8", "skipped", "x"))
+    assert shown(comparison(variants=rows, gates=(GOOD, GOOD)))[-1] == "All 2 gates hold, and 2 rows have no result."
 
 
 def test_a_host_without_int8_instructions_says_so():

@@ -169,7 +169,7 @@ def test_a_plan_finds_a_step_by_its_output():
 def test_an_unknown_artifact_is_reported_with_the_existing_ones():
     with pytest.raises(CrossquantError) as caught:
         PLAN.step("onnx.int4")
-    expected = "unknown artifact 'onnx.int4': this experiment makes onnx.int8, latency.onnx"
+    expected = "unknown artifact 'onnx.int4': did you mean onnx.int8? (`./crossquant list` shows all)"
     assert str(caught.value) == expected
 
 

@@ -51,7 +51,45 @@ IMAGES = np.zeros((4, 4, 4, 3), np.uint8)
         (answering(2), {}, [0, 2, 1, 1], "the model answers (2,), the data set has 3 classes"),
         (answering(1), {}, [0, 2, 1, 1], "the model answers (1,), the data set has 3 classes"),
         (answering(5, 10), {}, [0, 2, 1, 1], "the model answers (5, 10), the data set has 3 classes"),
-        (answering(3), {}, [0, -1, 1, 1], "a label is -1: classes are counted from 0"),
+        (
+            answering(3),
+            {},
+            [0, -1, 1, 1],
+            "a label is -1: classes are counted from 0; set data.label_offset: -1",
+        ),
+        (
+            answering(3),
+            {},
+            [1, 3, 2, 1],
+            "the labels start at 1, and the model counts its 3 classes from 0: set data.label_offset: 1",
+        ),
+        (
+            answering(6),
+            {"classes": ["bee", "dog", "elk"]},
+            [0, 1, 2, 2],
+            "the model answers 6 classes, the data names 3 (bee, dog, elk): list all 6 in data.classes, in the order "
+            "of the model's answers",
+        ),
+        (answering(1), {"classes": ["bee", "dog"]}, [0, 1, 1, 1], ""),
+        (
+            Signature((IMAGE,), (Tensor("box", "float32", (2, 4)), Tensor("kind", "float32", (3,)))),
+            {},
+            [0, 1, 2, 2],
+            "the model answers (2, 4), the data set has 3 classes: output 1 would fit, set data.evaluated_output: 1",
+        ),
+        (
+            Signature((IMAGE,), (Tensor("kind", "float32", (3,)), Tensor("sort", "float32", (3,)))),
+            {"label": "sort"},
+            [0, 1, 2, 2],
+            "the labels are named as output 'sort' of the model: set data.evaluated_output: 1",
+        ),
+        (
+            Signature((IMAGE,), (Tensor("argmax", "int64", ()),)),
+            {},
+            [0, 1, 2, 2],
+            "output 'argmax' is a class number, chosen inside of the model: give the model without that last layer "
+            "(argmax), or set data.task: fidelity",
+        ),
         (answering(3), {"task": "multilabel"}, np.zeros((4, 3)), ""),
         (
             answering(3),
@@ -101,6 +139,63 @@ IMAGES = np.zeros((4, 4, 4, 3), np.uint8)
 )
 def test_what_does_not_fit(signature: Signature, about: dict, labels: list | None, message: str, tmp_path: Path):
     assert check(signature, given(tmp_path / "data", IMAGES, labels=labels, **about)) == message
+
+
+@pytest.mark.parametrize(
+    ("declared", "shape", "hint"),
+    [
+        ((28, 28, 1), (28, 28), ": set data.color: gray"),
+        ((28, 28, 1), (28, 28, 3), ": set data.color: gray"),
+        ((28, 28, 3), (32, 30, 3), ": set data.resize: [28, 28]"),
+        ((28, 28, 3), (28, 28, 1), ": repeat the gray channel three times in the data"),
+        ((28, 28, 1), (784,), ": the number of values is right, reshape the data"),
+        ((28, 28, 1), (30,), ""),
+    ],
+)
+def test_the_setting_that_makes_samples_fit(declared: tuple, shape: tuple, hint: str, tmp_path: Path):
+    folder = given(tmp_path / "data", np.zeros((4, *shape), np.uint8), labels=[0, 1, 1, 1])
+    message = check(answering(2, takes=Tensor("x", "float32", declared)), folder)
+    assert message.partition(")")[2].partition(")")[2] == hint
+
+
+TWO = Signature((Tensor("query", "float32", (8,)), Tensor("candidate", "float32", (8,))), answering(2).outputs)
+
+
+@pytest.mark.parametrize(
+    ("names", "order"),
+    [
+        (("query", "candidate"), [0, 1]),
+        (("candidate", "query"), [1, 0]),
+        (("left", "right"), [0, 1]),
+        ((), [0, 1]),
+        (("query", "candidate", "weight"), [0, 1]),
+    ],
+)
+def test_inputs_are_matched_by_name_where_the_names_are_the_models(names: tuple[str, ...], order: list[int]):
+    assert signatures.match_names(TWO, names) == order
+
+
+def test_names_that_are_the_models_in_part_are_refused():
+    with pytest.raises(CrossquantError) as caught:
+        signatures.match_names(TWO, ("query", "right"))
+    assert str(caught.value) == (
+        "the model's inputs are named query, candidate, the data's arrays query, right: give all of them the model's "
+        "names, or none"
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        (("left", "right"), "query takes left, candidate takes right"),
+        ((), "query takes array 0, candidate takes array 1"),
+        (("query", "candidate"), ""),
+    ],
+)
+def test_the_pairing_is_told_where_names_do_not(names: tuple[str, ...], text: str):
+    expected = f"the inputs take the arrays of the data in their order: {text}" if text else ""
+    assert signatures.describe_pairing(TWO, names) == expected
+    assert signatures.describe_pairing(answering(2), names) == "", "one input needs no pairing"
 
 
 def test_the_number_of_inputs(tmp_path: Path):

@@ -439,7 +439,7 @@ def test_a_runner_other_than_the_plans_is_refused(run):
 @pytest.mark.parametrize(
     ("arguments", "image", "message"),
     [
-        (["absent"], IMAGE, "unknown artifact 'absent': this experiment makes made, elsewhere"),
+        (["absent"], IMAGE, "unknown artifact 'absent': known are made, elsewhere (`./crossquant list` shows all)"),
         (["made", "elsewhere"], IMAGE, "'elsewhere' is made by image 'other', not 'null'"),
         ([], "absent", "unknown image 'absent': this plan has null, other"),
     ],

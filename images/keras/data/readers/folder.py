@@ -38,7 +38,7 @@ def read(files: Path, _: ReaderOptions) -> SampleSets:
     top = files if split_folders(files) else find_root(files)
     folders = split_folders(top) or {TRAIN: top}
     sets = {split: list_images(folder, top) for split, folder in folders.items()}
-    classes = sorted({name for paths in sets.values() for _, name in paths if name is not None})
+    classes = sorted({name for folder in folders.values() for name in list_classes(folder)})
     return {split: make_set(paths, top, classes) for split, paths in sets.items()}
 
 
@@ -68,6 +68,11 @@ def list_images(folder: Path, top: Path) -> list[LabeledPath]:
     return unlabeled + [
         (check_suffix(path, top), check_class_name(entry)) for entry in classes for path in files_below(entry)
     ]
+
+
+def list_classes(folder: Path) -> list[str]:
+    """The names of the classes in a set's folder: also of those without images, which have their number too."""
+    return [check_class_name(path) for path in list_entries(folder) if path.is_dir()]
 
 
 def files_below(folder: Path) -> Iterator[Path]:

@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -82,7 +82,11 @@ def read(files: Path, _: ReaderOptions) -> SampleSets:
             raise CrossquantError(
                 f"x_{split} has the inputs {printable_name(keys)}, x_{first_split} has {printable_name(order)}"
             )
-    return {split: make_set([arrays[key] for key in order], arrays.get(LABELS)) for split, arrays in sets.items()}
+    input_names = tuple(order) if not any(key.isdigit() for key in order) else ()
+    return {
+        split: replace(make_set([arrays[key] for key in order], arrays.get(LABELS)), inputs=input_names)
+        for split, arrays in sets.items()
+    }
 
 
 def archive_members(path: Path) -> list[Member]:
@@ -126,6 +130,12 @@ def group_by_split(members: list[Member]) -> dict[str, dict[str, Member]]:
         if match:
             key = LABELS if match["kind"] == LABELS else match["number"] or match["name"] or "0"
             arrays = sets.setdefault(match["split"] or ALL, {})
+            if key in arrays and key == LABELS:
+                both = f"{printable_name(arrays[key].name)} and {printable_name(member.name)}"
+                raise CrossquantError(
+                    f"there are two arrays of labels, {both}: leave one out, and let data.evaluated_output be the "
+                    "number of the output that the other is for"
+                )
             if key in arrays:
                 raise CrossquantError(f"there are two arrays for {printable_name(member.name)}: leave one out")
             arrays[key] = member
@@ -151,7 +161,9 @@ def make_set(inputs: list[Member], labels: Member | None) -> SampleSet:
             raise CrossquantError(
                 f"{first} has {lengths[0]} samples, {printable_name(member.name)} has {length}: fix one of them"
             )
-    return SampleSet(iterate_samples(inputs, labels), lambda number: f"{first}[{number}]")
+    name = NAME.fullmatch(labels.name) if labels else None
+    label = (name["name"] if name else None) or ""
+    return SampleSet(iterate_samples(inputs, labels), lambda number: f"{first}[{number}]", label=label)
 
 
 def iterate_samples(inputs: list[Member], labels: Member | None) -> Iterator[Sample]:

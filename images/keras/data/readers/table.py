@@ -1,7 +1,11 @@
 """A CSV or Parquet table: features and labels by column. `train.csv` and `test.csv`, or one table to be split."""
 
+import codecs
 import csv
+import io
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,85 +28,143 @@ from images.keras.data.sample_sets import (
 )
 from shared.data.samples import Array
 from shared.errors import CrossquantError
-from shared.quantization import layer_names
-from shared.text import first_line
+from shared.text import first_line, suggest_names
 
 TEXT, PARQUET = (".csv", ".tsv"), (".parquet",)
 BATCH = 4096  # rows
 BLOCK = 1 << 20  # bytes of text
+UTF8 = "utf-8"
+NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
+COMMA_NUMBER = re.compile(r"[+-]?\d*,\d+")  # with a decimal comma
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: its columns by name and, of a text file, how it is written. `first_row`: the number of its header.
+
+    Without a header, columns are named by their numbers, from 0.
+    """
+
+    path: Path
+    names: list[str]
+    textual: bool = False
+    encoding: str = UTF8
+    delimiter: str = ","
+    decimal: str = "."
+    header: bool = True
+
+    def locate(self, row: int) -> str:
+        """The place of the row with this index, counted from 1 as spreadsheets do, without the header."""
+        return f"{printable_name(self.path.name)}, row {row + 1}"
 
 
 def read(files: Path, options: ReaderOptions) -> SampleSets:
     """The rows of one table, or of `train` and `test`. CrossquantError for other tables or missing columns."""
-    tables = {path.stem: path for path in list_entries(find_root(files)) if path.suffix.lower() in TEXT + PARQUET}
-    if len(tables) == 1:
-        tables = {ALL: next(iter(tables.values()))}
-    elif set(tables) != {TRAIN, TEST}:
-        names = ", ".join(map(printable_name, tables)) or "no .csv or .parquet"
+    paths = {path.stem: path for path in list_entries(find_root(files)) if path.suffix.lower() in TEXT + PARQUET}
+    if len(paths) == 1:
+        paths = {ALL: next(iter(paths.values()))}
+    elif set(paths) != {TRAIN, TEST}:
+        names = ", ".join(map(printable_name, paths)) or "no .csv or .parquet"
         raise CrossquantError(f"give one table, or train and test; there are: {names}")
-    first = tables.get(TRAIN) or next(iter(tables.values()))
-    features, labels = choose_columns(read_column_names(first), options, first)
-    return {split: make_set(path, features, labels) for split, path in tables.items()}
+    tables = {split: open_table(path, options) for split, path in paths.items()}
+    features, labels = choose_columns(tables.get(TRAIN) or next(iter(tables.values())), options)
+    return {split: make_set(table, features, labels) for split, table in tables.items()}
 
 
-def make_set(path: Path, features: list[str], labels: list[str]) -> SampleSet:
+def open_table(path: Path, options: ReaderOptions) -> Table:
+    """The table with the names of its columns. CrossquantError where it can't be read, or seems to have no header."""
+    try:
+        if path.suffix.lower() in PARQUET:
+            return Table(path, list(pyarrow.parquet.read_schema(path).names))
+        check_encoding(path, options.encoding)
+        return open_text(path, options)
+    except (pyarrow.ArrowException, OSError, UnicodeError, csv.Error) as error:
+        raise make_read_error(path, error) from None
+
+
+def open_text(path: Path, options: ReaderOptions) -> Table:
+    """The text file as a table: the form of numbers follows from its first rows."""
+    encoding = "utf-8-sig" if options.encoding == UTF8 else options.encoding
+    with path.open(encoding=encoding, newline="") as file:
+        start = file.read(BLOCK)
+    delimiter = find_delimiter(path, start)
+    rows = list(csv.reader(io.StringIO(start), delimiter=delimiter))
+    first = rows[0] if rows else []
+    if options.header and looks_like_a_sample(first):
+        raise CrossquantError(
+            f"{printable_name(path.name)}: its first row has only numbers ({printable_name(', '.join(first))[:60]}): "
+            "set data.header: false if it is a sample, or name the columns in it"
+        )
+    names = first if options.header else [str(number) for number in range(len(first))]
+    decimal = "," if delimiter == ";" and has_decimal_commas(rows[1:]) else "."
+    return Table(path, names, True, options.encoding, delimiter, decimal, options.header)
+
+
+def check_encoding(path: Path, encoding: str) -> None:
+    """CrossquantError, with the row, where the text file isn't in this encoding."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    rows = 0
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            try:
+                rows += decoder.decode(block).count("\n")
+            except UnicodeDecodeError as error:
+                row = rows + block[: max(0, error.start)].count(b"\n") + 1
+                raise CrossquantError(
+                    f"{printable_name(path.name)}: its line {row} is not {encoding.upper()}: save it as UTF-8, or name "
+                    "its encoding, such as data.encoding: cp1252"
+                ) from None
+
+
+def looks_like_a_sample(cells: list[str]) -> bool:
+    """Are all cells numbers? Numbers that count from 0 are names of columns, as pandas writes them."""
+    numbers = bool(cells) and all(NUMBER.fullmatch(cell.strip()) for cell in cells)
+    return numbers and [cell.strip() for cell in cells] != [str(number) for number in range(len(cells))]
+
+
+def has_decimal_commas(rows: list[list[str]]) -> bool:
+    return any(COMMA_NUMBER.fullmatch(cell.strip()) for row in rows for cell in row)
+
+
+def make_set(table: Table, features: list[str], labels: list[str]) -> SampleSet:
     """The rows of one table. CrossquantError where it lacks one of the columns."""
-    names = read_column_names(path)
-    check_columns(path, features + labels, names)
-    textual = path.suffix.lower() in TEXT
-    batches = read_text(path, names, features, labels) if textual else read_parquet(path, features, labels)
+    check_columns(table, features + labels)
+    batches = read_text(table, features, labels) if table.textual else read_parquet(table.path, features, labels)
     classes = tuple(labels) if len(labels) > 1 else ()
-    samples = iterate_samples(batches, features, path)
-    return SampleSet(samples, lambda number: locate_row(path, number), classes, textual)
+    return SampleSet(iterate_samples(batches, features, table), table.locate, classes, table.textual)
 
 
-def locate_row(path: Path, row: int) -> str:
-    """The place of the row with this index, counted from 1 as spreadsheets do."""
-    return f"{printable_name(path.name)}, row {row + 1}"
-
-
-def choose_columns(names: list[str], options: ReaderOptions, path: Path) -> tuple[list[str], list[str]]:
+def choose_columns(table: Table, options: ReaderOptions) -> tuple[list[str], list[str]]:
     """The columns of features and of labels: where the experiment names none, the last column is the label."""
+    names = table.names
     repeated = [name for name in names if names.count(name) > 1]
     if repeated:
         raise CrossquantError(
-            f"{printable_name(path.name)} has two columns '{printable_name(repeated[0])}': rename one"
+            f"{printable_name(table.path.name)} has two columns '{printable_name(repeated[0])}': rename one"
         )
-    check_columns(path, [*options.labels, *options.features], names)
+    check_columns(table, [*options.labels, *options.features])
     labels = list(options.labels or names[-1:])
     features = list(options.features) or [name for name in names if name not in labels]
     if not features or set(features) & set(labels):
         raise CrossquantError(
-            f"{printable_name(path.name)}: there must be features beside the labels {printable_name(labels)}"
+            f"{printable_name(table.path.name)}: there must be features beside the labels {printable_name(labels)}"
         )
     return features, labels
 
 
-def check_columns(path: Path, columns: list[str], names: list[str]) -> None:
-    """CrossquantError for the first of `columns` that is not among the table's `names`."""
+def check_columns(table: Table, columns: list[str]) -> None:
+    """CrossquantError for the first of `columns` that is not among the table's."""
     for name in columns:
-        if name not in names:
-            hint = printable_name(layer_names.suggest_names(name, names))
-            raise CrossquantError(f"{printable_name(path.name)} has no column '{printable_name(name)}': {hint}")
+        if name not in table.names:
+            hint = printable_name(suggest_names(name, table.names))
+            raise CrossquantError(f"{printable_name(table.path.name)} has no column '{printable_name(name)}': {hint}")
 
 
-def read_column_names(path: Path) -> list[str]:
-    try:
-        if path.suffix.lower() in PARQUET:
-            return list(pyarrow.parquet.read_schema(path).names)
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return next(csv.reader(file, delimiter=find_delimiter(path)), [])
-    except (pyarrow.ArrowException, OSError, UnicodeDecodeError, csv.Error) as error:
-        raise make_read_error(path, error) from None
-
-
-def find_delimiter(path: Path) -> str:
+def find_delimiter(path: Path, text: str) -> str:
     """A tab for .tsv; else comma or semicolon, whichever the first line has more of."""
     if path.suffix.lower() == ".tsv":
         return "\t"
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        first = file.readline(BLOCK)
-    return max(",;", key=first.count)
+    return max(",;", key=(text.splitlines() or [""])[0].count)
 
 
 def make_read_error(path: Path, error: Exception) -> CrossquantError:
@@ -112,23 +174,39 @@ def make_read_error(path: Path, error: Exception) -> CrossquantError:
 Columns = tuple[list[Array], list[list[object]]]  # features by column, labels by column
 
 
-def read_text(path: Path, names: list[str], features: list[str], labels: list[str]) -> Iterator[Columns]:
+def read_text(table: Table, features: list[str], labels: list[str]) -> Iterator[Columns]:
     """Batches of a text file's rows: features as numbers, whatever the first rows look like, and labels as texts."""
+    path = table.path
     types = {**dict.fromkeys(features, pyarrow.float64()), **dict.fromkeys(labels, pyarrow.string())}
-    convert = pyarrow.csv.ConvertOptions(column_types=types, include_columns=features + labels)
+    convert = pyarrow.csv.ConvertOptions(
+        column_types=types, include_columns=features + labels, decimal_point=table.decimal
+    )
     convert.strings_can_be_null = False
-    reading = pyarrow.csv.ReadOptions(use_threads=False, block_size=BLOCK)
-    parsing = pyarrow.csv.ParseOptions(delimiter=find_delimiter(path), newlines_in_values=True)
+    reading = pyarrow.csv.ReadOptions(use_threads=False, block_size=BLOCK, encoding=table.encoding)
+    if not table.header:
+        reading.column_names = table.names
+    parsing = pyarrow.csv.ParseOptions(delimiter=table.delimiter, newlines_in_values=True)
     try:
         with pyarrow.csv.open_csv(path, reading, parsing, convert) as batches:
             for batch in batches:
-                yield convert_batch(batch, features, labels)
+                values, texts = convert_batch(batch, features, labels)
+                yield (
+                    values,
+                    [list(map(write_with_point, column)) for column in texts] if table.decimal == "," else texts,
+                )
     except (pyarrow.ArrowException, OSError) as error:
         match = framework_messages.INVALID_NUMBER.search(str(error))
         if not match:
             raise make_read_error(path, error) from None
-        row = f", row {int(match['row']) - 1}" if match["row"] else ""
-        raise make_number_error(path, row, names[int(match["column"])], match["value"]) from None
+        row = f", row {int(match['row']) - table.header}" if match["row"] else ""
+        raise make_number_error(path, row, table.names[int(match["column"])], match["value"]) from None
+
+
+def write_with_point(label: object) -> object:
+    """The label with a decimal point, where it is a number with a decimal comma."""
+    return (
+        label.strip().replace(",", ".") if isinstance(label, str) and COMMA_NUMBER.fullmatch(label.strip()) else label
+    )
 
 
 def make_number_error(path: Path, row: str, column: str, value: str) -> CrossquantError:
@@ -159,16 +237,16 @@ def convert_batch(batch: pyarrow.RecordBatch, features: list[str], labels: list[
     return values, [batch.column(name).to_pylist() for name in labels]
 
 
-def iterate_samples(batches: Iterator[Columns], features: list[str], path: Path) -> Iterator[Sample]:
+def iterate_samples(batches: Iterator[Columns], features: list[str], table: Table) -> Iterator[Sample]:
     """One input (k,) of all features; the label of one column, or a tuple of several. CrossquantError for NaN."""
     done = 0
     for values, labels in batches:
-        table = np.stack(values, axis=1)
-        wrong = np.argwhere(~np.isfinite(table))
+        rows = np.stack(values, axis=1)
+        wrong = np.argwhere(~np.isfinite(rows))
         if len(wrong):
             row, column = wrong[0]
-            where = f"{locate_row(path, done + int(row))}: column '{printable_name(features[column])}'"
+            where = f"{table.locate(done + int(row))}: column '{printable_name(features[column])}'"
             raise CrossquantError(f"{where} has no finite number: fill it or leave the row out")
-        for row, label in zip(table, zip(*labels, strict=True), strict=True):
+        for row, label in zip(rows, zip(*labels, strict=True), strict=True):
             yield (row,), label[0] if len(label) == 1 else label
-        done += len(table)
+        done += len(rows)

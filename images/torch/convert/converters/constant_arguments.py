@@ -176,9 +176,28 @@ def convert_tile(node: OnnxNode, graph: OnnxGraph) -> torch.nn.Module | None:
 @register_first_input("CumSum", 11, 14)
 def convert_cumsum(node: OnnxNode, graph: OnnxGraph) -> torch.nn.Module | None:
     axis = constant_input(node, graph, 1)
-    if axis is None or node.attributes.get("exclusive") or node.attributes.get("reverse"):
+    if axis is None:
         return None
-    return Apply(torch.cumsum, dim=axis[0])
+    exclusive, reverse = (bool(node.attributes.get(name, 0)) for name in ("exclusive", "reverse"))
+    return Apply(apply_cumsum, axis=axis[0], exclusive=exclusive, reverse=reverse)
+
+
+def apply_cumsum(x: torch.Tensor, axis: int, exclusive: bool, reverse: bool) -> torch.Tensor:
+    """Sum the values up to each place, or from it with `reverse`; without its own value if `exclusive`."""
+    start = x.flip(axis) if reverse else x
+    sums = torch.cumsum(start, dim=axis, dtype=x.dtype)
+    sums = sums - start if exclusive else sums
+    return sums.flip(axis) if reverse else sums
+
+
+def apply_product(x: torch.Tensor, dim: tuple[int, ...], keepdim: bool) -> torch.Tensor:
+    """Multiply along several axes; PyTorch's own takes one."""
+    for axis in dim:
+        x = x.prod(axis, keepdim=True)
+    return x if keepdim else x.squeeze(dim)
+
+
+REDUCTIONS["ReduceProd"] = apply_product
 
 
 def convert_reduction(node: OnnxNode, graph: OnnxGraph) -> torch.nn.Module | None:

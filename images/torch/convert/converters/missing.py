@@ -10,7 +10,15 @@ from onnx2torch.onnx_graph import OnnxGraph
 from onnx2torch.onnx_node import OnnxNode
 from onnx2torch.utils.common import OnnxMapping, OperationConverterResult
 
-from images.torch.convert.converters import constant_arguments, opset_aliases, recurrent, resize, transposed  # noqa: F401 - each adds its own
+from images.torch.convert.converters import (  # noqa: F401 - each adds its own
+    constant_arguments,
+    elementwise,
+    indexing,
+    opset_aliases,
+    recurrent,
+    resize,
+    transposed,
+)
 from images.torch.convert.converters.registry import Apply, input_shape, register_first_input, take_every_input
 
 

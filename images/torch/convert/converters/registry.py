@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
+from onnx.helper import tensor_dtype_to_np_dtype
 from onnx2torch.node_converters.registry import _CONVERTER_REGISTRY, OperationDescription, add_converter
 from onnx2torch.onnx_graph import OnnxGraph
 from onnx2torch.onnx_node import OnnxNode
@@ -26,6 +28,18 @@ def register_first_input(kind: str, *versions: int) -> Callable[[Maker], Maker]:
             fallback = _CONVERTER_REGISTRY.pop(OperationDescription("", kind, version), None)
             add_converter(kind, version)(make_converter(maker, fallback))
         return maker
+
+    return register
+
+
+def replace_converter(kind: str, *versions: int) -> Callable[[Converter], Converter]:
+    """Register a converter whose module takes all inputs, in the place of onnx2torch's if there is one."""
+
+    def register(converter: Converter) -> Converter:
+        for version in versions:
+            _CONVERTER_REGISTRY.pop(OperationDescription("", kind, version), None)
+            add_converter(kind, version)(converter)
+        return converter
 
     return register
 
@@ -58,14 +72,24 @@ def has_computed_input(node: OnnxNode, graph: OnnxGraph) -> bool:
     return any(name and name not in graph.initializers for name in node.input_values[1:])
 
 
-def input_shape(node: OnnxNode, graph: OnnxGraph) -> list[int]:
-    """Return the shape of the node's first input, 0 for unknown sizes. NotImplementedError if the rank is unknown."""
-    name = node.input_values[0]
+def input_shape(node: OnnxNode, graph: OnnxGraph, position: int = 0) -> list[int]:
+    """Return the shape of an input, 0 for unknown sizes. NotImplementedError if the rank is unknown."""
+    name = node.input_values[position]
     if name in graph.initializers:
         return list(graph.initializers[name].proto.dims)
     if name not in graph.value_info or not graph.value_info[name].type.tensor_type.HasField("shape"):
         raise NotImplementedError(f"{node.operation_type} of a tensor whose rank is not known is not implemented")
     return [dim.dim_value for dim in graph.value_info[name].type.tensor_type.shape.dim]
+
+
+def is_float_input(node: OnnxNode, graph: OnnxGraph) -> bool | None:
+    """Is the first input of floats? None if the file doesn't tell."""
+    name = node.input_values[0]
+    if name in graph.initializers:
+        elem_type = graph.initializers[name].proto.data_type
+    else:
+        elem_type = graph.value_info[name].type.tensor_type.elem_type if name in graph.value_info else 0
+    return np.issubdtype(tensor_dtype_to_np_dtype(elem_type), np.floating) if elem_type else None
 
 
 class Apply(torch.nn.Module):
