@@ -354,3 +354,16 @@ def standard_deviation(values: Array) -> float:
         square += float(np.square(doubles).sum())
     mean = total / max(1, values.size)
     return float(np.sqrt(max(0.0, square / max(1, values.size) - mean**2)))
+
+
+def binomial_tail(trials: int, probability: float) -> Doubles:
+    """Return the probability of at least k successes of `trials` independent ones, for each k from 0, (trials + 1,).
+
+    It is exact up to rounding: logarithms of factorials are added, so that no term overflows.
+    """
+    successes = np.arange(trials + 1)
+    log_factorials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, trials + 1)))])
+    log_choices = log_factorials[-1] - log_factorials - log_factorials[::-1]
+    terms = np.exp(log_choices + successes * np.log(probability) + (trials - successes) * np.log1p(-probability))
+    tails: Doubles = np.minimum(1.0, np.cumsum(terms[::-1])[::-1])
+    return tails

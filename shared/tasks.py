@@ -5,6 +5,8 @@ Outputs are those of the output that the task evaluates, (samples, ...) float32,
 logits. The methods are in shared/numerics.py.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +16,10 @@ from shared.errors import CrossquantError
 
 Doubles = NDArray[np.float64]
 SCORES = {"classification": "accuracy", "multilabel": "mAP", "regression": "R²", "reconstruction": "explained variance"}
+CHANCE_LEVEL = 0.01  # of the tests that an accuracy is above chance, or below it
+POWER = 0.9  # the least probability of that test to notice a model that is right half of the time beyond chance
+HALF = 0.5  # from which on a value of a mask belongs to it
+MAP_AXES = 3  # of a map at least: samples, height, width or classes
 NEAR = 0.05  # of the reference's standard deviation: closer values agree
 
 
@@ -54,19 +60,35 @@ def find_defect(outputs: Array, accuracy: float | None = None) -> str:
     `accuracy` is that of a classification with labels, 0 to 1. Of all else it is only known whether the answers differ.
     """
     if accuracy is not None:
-        classes = count_classes(outputs)
-        at_chance = is_at_chance(accuracy, classes, len(outputs))
-        return f"answers no better than chance: {accuracy:.2%} with {classes} classes" if at_chance else ""
+        return describe_chance(accuracy, count_classes(outputs), len(outputs))
     if len(outputs) > 1 and all((block == outputs[:1]).all() for block in numerics.iterate_blocks(outputs)):
         return "the same answer to every sample"
     return ""
 
 
+def describe_chance(accuracy: float, classes: int, samples: int) -> str:
+    """Say that an accuracy, 0 to 1, is that of guessing or far below it; "" where it isn't, or samples are too few."""
+    score = f"{accuracy:.2%} with {classes} classes"
+    if is_below_chance(accuracy, classes, samples):
+        return f"answers worse than chance: {score}: are labels or inputs in another order than the model's?"
+    return f"answers no better than chance: {score}" if is_at_chance(accuracy, classes, samples) else ""
+
+
 def is_at_chance(accuracy: float, classes: int, samples: int) -> bool:
-    """Return whether the accuracy, 0 to 1, is that of guessing: up to three standard errors above 1/classes."""
+    """Return whether the accuracy, 0 to 1, is that of guessing one of `classes`, by the exact binomial test.
+
+    It isn't where the samples are so few that a model which is right half of the time beyond chance might look so.
+    """
     chance = 1 / classes
-    spread: float = (chance * (1 - chance) / samples) ** 0.5
-    return accuracy <= chance + 3 * spread
+    least = int(np.argmax(numerics.binomial_tail(samples, chance) <= CHANCE_LEVEL))  # 0 where no number is above chance
+    power = numerics.binomial_tail(samples, (1 + chance) / 2)[least] if least else 0.0
+    return bool(power >= POWER and round(accuracy * samples) < least)
+
+
+def is_below_chance(accuracy: float, classes: int, samples: int) -> bool:
+    """Return whether the accuracy, 0 to 1, is significantly below that of guessing, by the exact binomial test."""
+    above = numerics.binomial_tail(samples, 1 / classes)[min(samples, round(accuracy * samples) + 1)]
+    return round(accuracy * samples) < samples and bool(1 - above < CHANCE_LEVEL)
 
 
 def count_classes(outputs: Array) -> int:
@@ -102,18 +124,51 @@ def match_inputs(outputs: Array, inputs: Array) -> Array:
 def measure_agreement(about: About, outputs: Array, reference: Array) -> Doubles:
     """Return how far each sample's outputs agree with the reference's: (samples,), 0 to 1.
 
-    Of classes 1 where the top one is the same. Else the share of the values that are no further from the reference's
-    than a twentieth of the standard deviation of all of these.
+    Of classes 1 where the top one is the same; of maps of classes, (samples, …, classes) or (samples, classes, …), and
+    of masks, the share of the positions with the same class. Else the share of the values that are no further from the
+    reference's than a twentieth of the standard deviation of all of these.
     """
-    if is_compared_by_class(about, reference):
+    if reference.ndim == 2 and is_compared_by_class(about, reference):
         return np.asarray(numerics.top_classes(outputs) == numerics.top_classes(reference)).astype(np.float64)
+    same = choose_comparison(about, reference)
+    pairs = zip(numerics.iterate_blocks(outputs), numerics.iterate_blocks(reference), strict=True)
+    return np.concatenate([numerics.flatten_samples(same(one, other)).mean(axis=1) for one, other in pairs])
+
+
+def choose_comparison(about: About, reference: Array) -> Callable[[Array, Array], Array]:
+    """Return the function that says for outputs and reference, (samples, …), where they agree."""
+    axis = find_class_axis(about, reference)
+    if axis is not None:
+        return lambda one, other: one.argmax(axis=axis) == other.argmax(axis=axis)
+    if is_mask(reference):
+        return lambda one, other: (one > HALF) == (other > HALF)
     near = NEAR * numerics.standard_deviation(reference)
-    pairs = zip(
-        numerics.iterate_blocks(numerics.flatten_samples(outputs)),
-        numerics.iterate_blocks(numerics.flatten_samples(reference)),
-        strict=True,
-    )
-    return np.concatenate([(np.abs(one - other) <= near).mean(axis=1) for one, other in pairs])
+    return lambda one, other: np.abs(one - other) <= near
+
+
+def find_class_axis(about: About, reference: Array) -> int | None:
+    """Return the axis of the classes of a map, where the reference's values along it sum to 1 at every position.
+
+    It is the last axis as well where the data names as many classes as it is long.
+    """
+    if reference.ndim < MAP_AXES:
+        return None
+    if len(about.classes) == reference.shape[-1] > 1:
+        return -1
+    return next((axis for axis in (-1, 1) if reference.shape[axis] > 1 and sums_to_one(reference, axis)), None)
+
+
+def is_mask(reference: Array) -> bool:
+    """Return whether these are maps, (samples, height, width) with or without an axis of one value, of 0 to 1."""
+    rank = reference.ndim - (reference.shape[-1] == 1)
+    return rank >= MAP_AXES and not numerics.are_logits(reference)
+
+
+def sums_to_one(reference: Array, axis: int) -> bool:
+    """Return whether all values are probabilities, whose sum along this axis is 1 everywhere."""
+    slack = numerics.PROBABILITY_SLACK
+    sums = (np.abs(block.sum(axis=axis) - 1).max() <= slack for block in numerics.iterate_blocks(reference))
+    return not numerics.are_logits(reference) and all(sums)
 
 
 def is_compared_by_class(about: About, reference: Array) -> bool:
@@ -122,8 +177,4 @@ def is_compared_by_class(about: About, reference: Array) -> bool:
         return True
     if reference.ndim != 2 or reference.shape[1] < 2 or about.task != "fidelity":
         return False
-    if len(about.classes) == reference.shape[1]:
-        return True
-    slack = numerics.PROBABILITY_SLACK
-    sums_to_one = (np.abs(block.sum(axis=1) - 1).max() <= slack for block in numerics.iterate_blocks(reference))
-    return not numerics.are_logits(reference) and all(sums_to_one)
+    return len(about.classes) == reference.shape[1] or sums_to_one(reference, 1)

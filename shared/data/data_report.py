@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from shared import tasks
 from shared.data import leakage, samples
 from shared.data.preprocessing_variants import PreprocessingVariants
 from shared.data.samples import Array
@@ -84,7 +85,7 @@ def make_data_report(source: Path, variants: PreprocessingVariants) -> DataRepor
         leaks=tuple(pairs[:NAMED]),
         preprocessing=variants,
         warnings=tuple(list_warnings(ranges, classes, repeated_test, variants, about.unit)),
-        wrong=tuple(list_faults(ranges, pairs)),
+        wrong=tuple(list_faults(ranges, pairs, classes if about.task == "classification" else (), variants)),
     )
 
 
@@ -139,8 +140,15 @@ def count_labels(path: Path) -> Array:
     return np.bincount(labels) if labels.ndim == 1 else labels.sum(axis=0, dtype=np.int64)
 
 
-def list_faults(ranges: Sequence[ValueRange], pairs: Sequence[tuple[int, int]]) -> Iterator[str]:
-    """Describe what must be fixed: values that are not finite, and samples in both sets, given as (train, test)."""
+def list_faults(
+    ranges: Sequence[ValueRange],
+    pairs: Sequence[tuple[int, int]],
+    classes: Sequence[ClassCount],
+    variants: PreprocessingVariants,
+) -> Iterator[str]:
+    """Describe what must be fixed: values that are not finite, samples in both sets, given as (train, test), and an
+    accuracy at or below chance that no other preprocessing explains. `classes` are those of a classification.
+    """
     for values in ranges:
         if values.unsound:
             yield f"input {values.input} of the {values.split} set has {values.unsound} values that are NaN or infinite"
@@ -150,6 +158,11 @@ def list_faults(ranges: Sequence[ValueRange], pairs: Sequence[tuple[int, int]]) 
             f"leakage: {len(pairs)} training samples are test samples too (train = test: {named}"
             f"{', …' if len(pairs) > leakage.SHOWN else ''}): take them out of one set, or set data.duplicates: skip"
         )
+
+    scored = len(classes) > 1 and variants.declared is not None
+    chance = tasks.describe_chance(variants.declared or 0.0, len(classes), variants.samples) if scored else ""
+    if chance and not any(variant.better for variant in variants.variants):
+        yield f"the model {chance}"
 
 
 def list_warnings(

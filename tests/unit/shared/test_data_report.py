@@ -53,6 +53,27 @@ def test_ranges_are_the_same_read_in_blocks(tmp_path: Path, monkeypatch: pytest.
     assert blocks.ranges[0].mean == pytest.approx(whole.ranges[0].mean)
 
 
+@pytest.mark.parametrize(
+    ("score", "better", "text"),
+    [
+        (
+            0.0,
+            False,
+            "the model answers worse than chance: 0.00% with 3 classes: are labels or inputs in another order",
+        ),
+        (0.33, False, "the model answers no better than chance: 33.00% with 3 classes"),
+        (0.33, True, ""),
+        (0.9, False, ""),
+    ],
+)
+def test_a_model_at_chance_is_a_fault_unless_another_preprocessing_is_better(
+    score: float, better: bool, text: str, tmp_path: Path
+):
+    variants = PreprocessingVariants(100, score, (ScoredVariant("÷255", 0.9, better),))
+    wrong = data_report.make_data_report(source(tmp_path / "source"), variants).wrong
+    assert "".join(wrong).startswith(text) if text else wrong == ()
+
+
 def test_leakage_is_named(tmp_path: Path):
     folder = source(tmp_path / "source")
     test = np.load(folder / "x_test_0.npy")

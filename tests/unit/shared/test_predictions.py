@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from null_image import pictures
 
-from shared import tasks
 from shared.data import samples
 from shared.data.samples import Batch
 from shared.errors import CrossquantError
@@ -157,22 +156,3 @@ def peak_bytes(dataset: Path) -> int:
     assert status == 0
     assert answers(dataset).shape == (len(np.load(dataset / "input_0.npy", mmap_mode="r")), 10)
     return usage.ru_maxrss * 1024
-
-
-@pytest.mark.parametrize(
-    ("images", "classes", "limit"),
-    [(900, 10, 117), (10_000, 10, 1090), (100, 2, 65), (200, 10, 32)],
-    ids=["3 errors of 1 %", "3 errors of 0.3 %", "2 classes", "few images"],
-)
-def test_chance_ends_three_standard_errors_above_guessing(images, classes, limit):
-    assert tasks.is_at_chance((limit - 1) / images, classes, images)
-    assert tasks.is_at_chance(limit / images, classes, images)
-    assert not tasks.is_at_chance((limit + 1) / images, classes, images)
-
-
-def test_a_model_worse_than_guessing_is_at_chance():
-    assert tasks.is_at_chance(0.0, 10, 100)
-
-
-def test_a_model_that_is_always_right_is_not():
-    assert tasks.is_at_chance(1.0, 10, 100) is False

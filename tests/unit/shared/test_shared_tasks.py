@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from shared import numerics, tasks
 from shared.data.samples import About
@@ -128,6 +129,66 @@ def test_answers_at_chance_are_broken():
     assert tasks.find_defect(outputs, 1.0) == ""
     half = (np.arange(100) % 2)[:, None] * 1.0
     assert tasks.find_defect(half, 0.5) == "answers no better than chance: 50.00% with 2 classes"
+
+
+def probability_maps(*shape: int) -> np.ndarray:
+    """Maps (samples, height, width, classes) in which every pixel's probabilities sum to 1."""
+    powers = np.exp(np.random.default_rng(0).normal(size=shape))
+    return (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["channels last", "channels first"])
+def test_of_maps_of_classes_the_share_of_the_pixels_agrees(first: bool):
+    reference = probability_maps(4, 5, 6, 3)
+    outputs = reference * 0.9 + 0.1 / 3  # every value differs, no class does
+    outputs[1, 0, :3] = np.roll(outputs[1, 0, :3], 1, axis=-1)
+    if first:
+        reference, outputs = (np.moveaxis(array, -1, 1) for array in (reference, outputs))
+    expected = [1.0, 1 - 3 / 30, 1.0, 1.0]
+    np.testing.assert_allclose(tasks.measure_agreement(About(task="fidelity"), outputs, reference), expected)
+
+
+@pytest.mark.parametrize("shape", [(4, 5, 6, 1), (4, 5, 6)])
+def test_of_masks_the_share_of_the_pixels_on_the_same_side_agrees(shape: tuple[int, ...]):
+    reference = np.random.default_rng(0).random(shape, np.float32)
+    outputs = 0.5 + (reference - 0.5) * 0.8
+    outputs[2, 0, 0] = 1 - reference[2, 0, 0]
+    agreement = tasks.measure_agreement(About(task="fidelity"), outputs, reference)
+    np.testing.assert_allclose(agreement, [1.0, 1.0, 1 - 1 / 30, 1.0])
+
+
+def test_maps_of_other_values_agree_where_they_are_near():
+    reference = 5 * np.random.default_rng(0).normal(size=(4, 5, 6, 3))
+    assert tasks.measure_agreement(About(task="fidelity"), reference + 0.01, reference).tolist() == [1.0] * 4
+    assert tasks.measure_agreement(About(task="fidelity"), reference + 1.0, reference).tolist() == [0.0] * 4
+
+
+@pytest.mark.parametrize(("classes", "samples"), [(10, 900), (10, 10_000), (2, 100), (10, 200), (1000, 5000)])
+def test_chance_ends_where_the_exact_test_says(classes: int, samples: int):
+    least = int(binom.isf(0.01, samples, 1 / classes)) + 1
+    assert tasks.is_at_chance((least - 1) / samples, classes, samples)
+    assert not tasks.is_at_chance(least / samples, classes, samples)
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "classes", "samples"), [(1.0, 2, 8), (0.75, 2, 8), (1.0, 2, 4), (0.5, 2, 20), (1, 10, 3)]
+)
+def test_of_few_samples_nothing_is_said(accuracy: float, classes: int, samples: int):
+    assert tasks.describe_chance(accuracy, classes, samples) == ""
+
+
+@pytest.mark.parametrize(("accuracy", "classes", "samples"), [(0.0, 4, 100), (0.0, 2, 8), (0.3, 2, 100), (0.2, 4, 500)])
+def test_an_accuracy_below_chance_is_called_that(accuracy: float, classes: int, samples: int):
+    assert tasks.describe_chance(accuracy, classes, samples) == (
+        f"answers worse than chance: {accuracy:.2%} with {classes} classes: are labels or inputs in another order than "
+        "the model's?"
+    )
+
+
+@pytest.mark.parametrize(("trials", "probability"), [(1, 0.5), (8, 0.5), (100, 0.1), (50_000, 0.001), (10_000, 0.9)])
+def test_the_binomial_tail_is_that_of_scipy(trials: int, probability: float):
+    expected = binom.sf(np.arange(trials + 1) - 1, trials, probability)
+    np.testing.assert_allclose(numerics.binomial_tail(trials, probability), expected, rtol=1e-9, atol=1e-12)
 
 
 def test_the_same_answer_to_every_sample_is_broken():
