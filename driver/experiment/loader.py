@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from driver.catalog.declarations import Catalog
-from driver.experiment import recipes, validation, yaml_source
+from driver.experiment import gate_limits, recipes, validation, yaml_source
 from driver.experiment.model import Experiment
 from shared.artifacts import store
 from shared.contract import Manifest, decode
@@ -48,6 +48,8 @@ def parse(data: Any, catalog: Catalog) -> Experiment:
             raise FieldError((key,), f"unknown key; {instead}")
     if "recipes" in rest:
         rest["recipes"] = recipes.resolve_recipes(rest["recipes"], catalog)
+    if "gates" in rest:
+        rest["gates"] = gate_limits.read_percentages(rest["gates"])
     check_keys(rest, stages)
     experiment: Experiment = decode(Experiment, rest)
     experiment = complete_experiment(experiment, options)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from driver.catalog.declarations import Catalog
-from driver.experiment import recipes
+from driver.experiment import gate_limits, recipes
 from driver.experiment.model import Dataset, Experiment, Gates, Limits, Source
 from driver.experiment.task_specs import DEFAULT_TASK, TASKS
 from shared.emulation import cpus
@@ -81,6 +81,7 @@ def check_gates(gates: Gates, task: str) -> None:
                 raise FieldError(("gates", kind, metric), "must have min, max or both")
             if bound.confidence is not None and not 0 < bound.confidence < 1:
                 raise FieldError(("gates", kind, metric, "confidence"), "must be between 0 and 1, such as 0.95")
+            gate_limits.check_range(("gates", kind, metric), metric, bound)
 
 
 def check_draws(experiment: Experiment) -> None:

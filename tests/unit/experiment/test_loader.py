@@ -167,8 +167,8 @@ MISTAKES = {
     ),
     "type-number": (
         "{min: 0.85}",
-        "{min: 85%}",
-        ":18: gates.float.accuracy.min: must be a number or nothing, not '85%'",
+        "{min: eighty}",
+        ":18: gates.float.accuracy.min: must be a number or nothing, not 'eighty'",
     ),
     "type-whole-number": ("cpus: 1", "cpus: 1.5", ":19: limits.cpus: must be a whole number, not 1.5"),
     "type-true-is-no-number": ("cpus: 1", "cpus: true", ":19: limits.cpus: must be a whole number, not True"),

@@ -1,0 +1,67 @@
+"""The limits of gates: a percentage may be written as one, and a limit that no value can reach is an error."""
+
+import math
+import re
+from typing import Any
+
+from driver.experiment.model import Bound
+from shared.errors import FieldError
+
+SHARE, ERROR, SIMILARITY, POINTS = (0.0, 1.0), (0.0, math.inf), (-1.0, 1.0), (-100.0, 100.0)
+RANGES = {  # the values that each metric can have
+    **dict.fromkeys(("accuracy", "changed", "agreement", "top5", "map", "f1", "f1_macro", "auc"), SHARE),
+    **dict.fromkeys(("mae", "rmse", "mse"), ERROR),
+    "r2": (-math.inf, 1.0),
+    "cosine": SIMILARITY,
+    "drop_pp": POINTS,
+    "worse_percent": (-100.0, math.inf),
+    "sqnr": (-math.inf, math.inf),
+}
+PERCENT = re.compile(r"\s*([+-]?\d+(?:\.\d+)?)\s*%\s*")
+
+
+def read_percentages(gates: Any) -> Any:
+    """The section `gates` of a file with numbers for texts such as "85 %": 0.85 of a share, 2 for "2 %" of points."""
+    if not isinstance(gates, dict):
+        return gates
+    return {kind: read_kind(bounds) for kind, bounds in gates.items()}
+
+
+def read_kind(bounds: Any) -> Any:
+    if not isinstance(bounds, dict):
+        return bounds
+    return {metric: read_bound(str(metric), bound) for metric, bound in bounds.items()}
+
+
+def read_bound(metric: str, bound: Any) -> Any:
+    if not isinstance(bound, dict):
+        return bound
+    return {key: read_number(metric, value) if key in ("min", "max") else value for key, value in bound.items()}
+
+
+def read_number(metric: str, value: Any) -> Any:
+    """The number that a text such as "85 %" is a limit of, for this metric; any other value as it is."""
+    match = PERCENT.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return value
+    return float(match[1]) / 100 if RANGES.get(metric) in (SHARE, SIMILARITY) else float(match[1])
+
+
+def check_range(path: tuple[str, ...], metric: str, bound: Bound) -> None:
+    """FieldError for a limit, at this path of the file, that the metric can't have, or that contradicts the other."""
+    low, high = RANGES[metric]
+    for name in ("min", "max"):
+        limit = getattr(bound, name)
+        if limit is None or (low <= limit <= high and math.isfinite(limit)):
+            continue
+        hint = f", such as {limit / 100:g}" if (low, high) == SHARE and 1 < limit <= 100 else ""
+        span = "a finite number" if math.isinf(high) and math.isinf(low) else describe_range(low, high)
+        raise FieldError((*path, name), f"must be {span}{hint}, not {limit:g}")
+    if bound.min is not None and bound.max is not None and bound.min > bound.max:
+        raise FieldError((*path, "min"), f"must not be above max, {bound.max:g}")
+
+
+def describe_range(low: float, high: float) -> str:
+    if math.isinf(high):
+        return f"at least {low:g}"
+    return f"at most {high:g}" if math.isinf(low) else f"from {low:g} to {high:g}"
