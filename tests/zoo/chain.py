@@ -46,7 +46,7 @@ def predicted(variant: str) -> Step:
 STEPS = {
     "keras": (
         Step("load", "keras.fp32", ("input.model", "dataset")),
-        Step("export", "exported", ("keras.fp32",)),
+        Step("export", "exported", ("keras.fp32", "dataset")),
         predicted("keras.fp32"),
     ),
     "onnx": (
