@@ -11,6 +11,7 @@ from onnx2torch.onnx_node import OnnxNode
 from onnx2torch.utils.common import OnnxMapping, OperationConverterResult
 
 from images.torch.convert.converters import (  # noqa: F401 - each adds its own
+    average_pool,
     constant_arguments,
     elementwise,
     indexing,
