@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell makes its background jobs, and theirs, deaf to it
+gc.set_threshold(50_000)  # as the commands do; cycles are few, and collecting tests makes many objects that stay
 # Whatever is built on this host: a test that wants an optional image asks for it.
 for path in (Path(__file__).resolve().parents[1] / "images").glob("*/compose.yaml"):
     os.environ[f"CROSSQUANT_WITH_{path.parent.name.upper()}"] = "0"
