@@ -19,8 +19,8 @@ NUMBERS = count()
 
 
 def pytest_collection_finish() -> None:
-    """What has been imported and collected lives as long as the tests: the collector need not look at it again, which
-    is a tenth of the time of the unit tests, and forks go on sharing its pages.
+    """What has been imported and collected lives as long as the tests: the collector need not look at it again, and
+    forks go on sharing its pages.
     """
     gc.collect()
     gc.freeze()
