@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell makes its background jobs, and theirs, deaf to it
+gc.set_threshold(50_000)  # as the commands do; cycles are few, and collecting tests makes many objects that stay
 # Whatever is built on this host: a test that wants an optional image asks for it.
 for path in (Path(__file__).resolve().parents[1] / "images").glob("*/compose.yaml"):
     os.environ[f"CROSSQUANT_WITH_{path.parent.name.upper()}"] = "0"
@@ -18,8 +19,8 @@ NUMBERS = count()
 
 
 def pytest_collection_finish() -> None:
-    """What has been imported and collected lives as long as the tests: the collector need not look at it again, which
-    is a tenth of the time of the unit tests, and forks go on sharing its pages.
+    """What has been imported and collected lives as long as the tests: the collector need not look at it again, and
+    forks go on sharing its pages.
     """
     gc.collect()
     gc.freeze()

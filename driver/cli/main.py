@@ -4,6 +4,7 @@ Each command's module is imported when it is called: with NumPy and Rich, `--hel
 """
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -22,6 +23,7 @@ from shared.errors import CrossquantError, StageError, explain
 LONGEST = 4000  # characters of an error
 WRONG_USE = 2
 INTERRUPTED = 130
+GARBAGE = 50_000  # new objects: with Python's 700, a tenth of a run with nothing to do goes into looking for cycles
 ABOUT = "What a Keras model loses and gains through ONNX Runtime and PyTorch, in float and in 8 bits."
 NEEDS = ("rich", "numpy", "yaml")  # some of driver/requirements.in: with these, the others are there
 CHECKOUT = Path(__file__).parents[2]
@@ -137,6 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run_command(command: Command, namespace: argparse.Namespace) -> int:
     """Run the command. An error that the user can fix becomes one line and an exit code here, and nowhere else."""
     signal.signal(signal.SIGTERM, _interrupt)
+    gc.set_threshold(GARBAGE)
     try:
         command_arguments = arguments.read_arguments(command.kind, namespace)
         return int(import_module(f"driver.cli.{command.module}").run(command_arguments))

@@ -56,8 +56,7 @@ def file_sha256(path: Path, deadline: float = math.inf) -> str:
     """The hash of a file's content. TimeoutError where it is not ready at `deadline`, by time.monotonic().
 
     It is read into memory that is given back at once: a runner hashes labels, and its forks, which run the model,
-    have what its memory holds. Private memory: shared memory is a file, which takes five times as long to make as a
-    small artifact to hash.
+    have what its memory holds. Private memory: shared memory is a file, which takes longer to make.
     """
     digest = hashlib.sha256()
     private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
