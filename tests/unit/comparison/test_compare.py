@@ -10,7 +10,14 @@ from evidence_makers import LABELS, ORDER, Volume, answers, default_experiment, 
 from variant_makers import accuracy_of, difference_of, interval_of
 
 from driver.analysis import artifacts, output_drift, statistics
-from driver.analysis.facts import BusyMachine, ComparedWith, NoCandidate, NotSignificantlyWorse, PairedDifference, Price
+from driver.analysis.facts import (
+    BusyMachine,
+    ComparedWith,
+    NoCandidate,
+    NotSignificantlyWorse,
+    PairedDifference,
+    Price,
+)
 from driver.analysis.results import Latency
 from driver.comparison import compare as comparing
 from driver.decision.run_outcome import find_exit_code
@@ -147,16 +154,16 @@ def test_an_empty_volume_has_every_row_and_no_figure(volume):
 
 
 def test_a_variant_at_chance_has_failed(volume):
-    """Of 100 images in ten classes, up to 19 right ones are no better than guessing."""
+    """Of 100 images in ten classes, up to 18 right ones are no better than guessing."""
     volume.start()
     volume.variant("onnx.fp32", answers(10))
-    volume.variant("onnx.int8", answers(81))
-    volume.variant("onnx.uint8", answers(80))
+    volume.variant("onnx.int8", answers(82))
+    volume.variant("onnx.uint8", answers(81))
     volume.latency("onnx", "onnx.fp32", "onnx.int8", "onnx.uint8")
     rows_by_name = rows(compare(volume))
     assert rows_by_name["onnx.int8"].status == "failed"
-    assert rows_by_name["onnx.int8"].reason == "answers no better than chance: 19.00% with 10 classes"
-    assert accuracy_of(rows_by_name["onnx.int8"]) == 0.19
+    assert rows_by_name["onnx.int8"].reason == "answers no better than chance: 18.00% with 10 classes"
+    assert accuracy_of(rows_by_name["onnx.int8"]) == 0.18
     assert (rows_by_name["onnx.int8"].latency_ms, rows_by_name["onnx.int8"].images_per_second) == (None, None)
     assert rows_by_name["onnx.uint8"].status == "ok"
     assert rows_by_name["onnx.uint8"].latency_ms is not None
@@ -451,13 +458,13 @@ def other_labels(monkeypatch):
 
 
 def test_a_test_set_of_one_image(volume, other_labels):
-    """One right answer of one is no better than chance: nothing can be said, and nothing breaks."""
+    """Of one answer nothing can be said, not even that it is chance; the gates on the accuracy still fail."""
     other_labels(LABELS[:1])
     compared = compare(volume.whole())
     assert compared.dataset["test_images"] == 1
-    assert [row.status for row in compared.variants] == ["failed"] * 8 + ["unsupported"]
+    assert [row.status for row in compared.variants] == ["ok"] * 8 + ["unsupported"]
     assert (compared.shipped, compared.decision.reasons) == ("", (NoCandidate(),))
-    assert find_exit_code(compared) == 3
+    assert find_exit_code(compared) == 1
 
 
 def test_all_right(volume):
