@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from onnx2torch.onnx_graph import OnnxGraph
 from onnx2torch.onnx_node import OnnxNode
+from torch.nn.functional import pad
 
 from images.torch.convert.converters.registry import input_shape, register_first_input
 
@@ -22,16 +23,15 @@ class UnevenAveragePool(torch.nn.Module):
         self, kernel: Sequence[int], strides: Sequence[int], pads: Sequence[int], sizes: Sequence[int] | None
     ) -> None:
         super().__init__()
-        self.pad = torch.nn.ConstantPad1d(0, 0.0)
-        self.pad.padding = tuple(pads)
+        self.pads = list(pads)
         self.pool = POOLS[len(kernel)](tuple(kernel), tuple(strides))
         if sizes is None:
             self.scale = None
         else:
-            self.register_buffer("scale", 1 / self.pool(self.pad(torch.ones(1, 1, *sizes))))
+            self.register_buffer("scale", 1 / self.pool(pad(torch.ones(1, 1, *sizes), self.pads)))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        averages: torch.Tensor = self.pool(self.pad(x))
+        averages: torch.Tensor = self.pool(pad(x, self.pads))
         return averages if self.scale is None else averages * self.scale
 
 
