@@ -197,6 +197,12 @@ def test_a_transposed_convolution_is_one_module_that_can_be_quantized(tmp_path: 
     assert sum(isinstance(item, torch.nn.ConvTranspose2d) for item in module.modules()) == 1
 
 
+@pytest.mark.parametrize("name", ["PRelu-channels", "PRelu-one"])
+def test_a_prelu_is_not_pytorchs_layer_whose_quantized_form_answers_otherwise(name: str, tmp_path: Path):
+    module = convert.to_module(saved(OPERATORS[name], tmp_path))
+    assert not any(isinstance(item, torch.nn.PReLU) for item in module.modules())
+
+
 def test_a_converted_recurrent_layer_can_be_shipped(tmp_path: Path):
     with torch.no_grad():
         module = convert.to_module(saved(recurrent("LSTM"), tmp_path))

@@ -17,7 +17,6 @@ from onnx2torch.utils.common import OperationConverterResult
 from images.torch.convert.converters.registry import (
     Apply,
     Converter,
-    input_shape,
     is_float_input,
     register_first_input,
     replace_converter,
@@ -74,16 +73,10 @@ for version in (7, 13, 14):
 
 @register_first_input("PRelu", 7, 9, 16)
 def convert_prelu(node: OnnxNode, graph: OnnxGraph) -> torch.nn.Module | None:
-    """A slope for each channel is PyTorch's own layer, which quantizers know."""
+    """Not PyTorch's own layer, whose quantized form answers otherwise: by up to 0.85 of the largest value."""
     if node.input_values[1] not in graph.initializers:
         return None
-    slope = graph.initializers[node.input_values[1]].to_torch()
-    rank = len(input_shape(node, graph))
-    if slope.numel() == 1 or (slope.dim() == rank - 1 and slope.numel() == slope.shape[0]):
-        module = torch.nn.PReLU(slope.numel())
-        module.weight.data = slope.reshape(-1)
-        return module
-    return SlopedRelu(slope)
+    return SlopedRelu(graph.initializers[node.input_values[1]].to_torch())
 
 
 class SlopedRelu(torch.nn.Module):
