@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from shared.artifacts import notes
 from shared.contract import decode, decode_known, loads, shown
 from shared.data import samples
 from shared.data.samples import About, Array, Batch
@@ -25,7 +26,7 @@ from shared.quantization.layer_search import EXCLUDED
 from shared.sensitivity import layer_errors
 from shared.sensitivity.layer_errors import Sensitivity
 
-NOTES, QUANTIZED, CONVERSION = "notes.json", "quantized.json", "conversion.json"
+NOTES, QUANTIZED, CONVERSION = notes.FILE, "quantized.json", "conversion.json"
 TIMINGS, STARTS = "samples.json", "starts.json"
 LARGEST = 1 << 26  # bytes of a file of JSON
 MOST_NOTES = 100

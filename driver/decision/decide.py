@@ -106,10 +106,9 @@ def pick_fastest(candidates: Sequence[Variant], floor: float) -> Variant:
 
 def give_reasons(chosen: Variant, base: Variant, rows: Sequence[Variant], floor: float) -> tuple[Reason, ...]:
     """Why the chosen variant."""
-    if chosen.name == base.name and all(row.status != "ok" for row in rows if row.name != base.name):
-        return (NoOtherVariant(),)
     if chosen.name == base.name:
-        return (NothingFaster(base.headline.name if base.headline else "accuracy"),)
+        others = any(row.status == "ok" for row in rows if row.name != base.name)
+        return (NothingFaster(base.headline.name if base.headline else "accuracy") if others else NoOtherVariant(),)
     return describe_standing(chosen), ComparedWith(base.name, compute_price(chosen, base, floor))
 
 

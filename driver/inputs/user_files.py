@@ -63,10 +63,15 @@ def list_empty_folders(folder: Path) -> list[str]:
     """Relative names of the folders in `folder` that hold neither files nor folders, hidden ones left out."""
     empty = []
     for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
+        folders[:] = shown_folders(folders)
         if not folders and all(name.startswith(".") for name in names) and Path(place) != folder:
             empty.append(Path(place).relative_to(folder).as_posix())
     return empty
+
+
+def shown_folders(names: list[str]) -> list[str]:
+    """The names without those of caches and hidden folders, sorted."""
+    return sorted(name for name in names if not name.startswith(".") and name != "__pycache__")
 
 
 def refuse_wrong_kind(path: Path, wanted: str) -> None:
@@ -87,7 +92,7 @@ def list_below(folder: Path) -> list[str]:
         linked += Path(place).is_symlink() and place != str(folder)
         if linked > MOST_LINKED:  # links to one another make few folders many
             raise CrossquantError(f"{folder} has more than {MOST_LINKED:,} links to folders: copy these in their place")
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
+        folders[:] = shown_folders(folders)
         shown = [name for name in sorted(names) if name[0] != "."]
         for path in (Path(place) / name for name in (*folders, *shown)):
             refuse_link(path, folder, resolve)

@@ -1,14 +1,14 @@
 """What a Keras model consists of, and the ONNX file that tf2onnx writes of it; no data is needed."""
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import keras
 import onnx
-import tensorflow as tf
 
 from images.keras import export
-from images.keras.load import can_be_traced, store_model
+from images.keras.load import UNTRACEABLE, can_be_traced, store_model
 from images.keras.model import sizes
 from images.keras.model.runtime import model_signature, open_model, trace_model
 from shared.compatibility import Compatibility, FrameworkSupport, count_names, write
@@ -39,12 +39,10 @@ def run(source: Path, out: Path, *, trust: bool, opset: int) -> None:
 def guess_sizes(model: keras.Model) -> keras.Model:
     """The model for the first sizes that Keras can trace it for, in the place of those that it leaves open."""
     for size in sizes.GUESSES:
-        try:
+        with suppress(*UNTRACEABLE):
             guessed = sizes.with_shapes(model, sizes.guess_shapes(model, size))
             trace_model(guessed)
-        except (ValueError, TypeError, AttributeError, tf.errors.OpError):
-            continue
-        return guessed
+            return guessed
     raise CrossquantError("Keras can't trace the model: it leaves sizes open and takes none of those that were tried")
 
 

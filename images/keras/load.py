@@ -21,10 +21,11 @@ from images.keras.model.runtime import (
     trace_model,
 )
 from images.keras.safety import files, program
+from shared.artifacts.notes import write_notes
 from shared.data import samples, signature
 from shared.errors import CrossquantError
 
-NOTES = "notes.json"  # a list of lines that a reader of the results must know
+UNTRACEABLE = (ValueError, TypeError, AttributeError, tf.errors.OpError)  # what tracing for open sizes raises
 SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
@@ -48,8 +49,7 @@ def run(source: Path, dataset: Path, out: Path, *, trust: bool) -> None:
         notes.append(sizes.describe(model))
     ends = model_signature(model, trace_model(model).batch)
     signature.write(signature.with_sizes(ends, dataset), out)
-    if notes:
-        (out / NOTES).write_text(json.dumps(notes))
+    write_notes(notes, out)
 
 
 def can_be_traced(model: keras.Model) -> bool:
@@ -58,7 +58,7 @@ def can_be_traced(model: keras.Model) -> bool:
         return True
     try:
         trace_model(model)
-    except (ValueError, TypeError, AttributeError, tf.errors.OpError):
+    except UNTRACEABLE:
         return False
     return True
 

@@ -1,7 +1,6 @@
 """Makes the one float ONNX file that ONNX Runtime, PyTorch and every quantizer start from."""
 
 import contextlib
-import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -13,12 +12,12 @@ from images.onnx.graph import trial_inputs
 from images.onnx.graph.normalize import normalize_model
 from images.onnx.graph.shape_constants import freeze_shape_inputs, has_subgraph
 from images.onnx.session import FILE, build_feed, open_session, read_model
+from shared.artifacts.notes import write_notes
 from shared.data import examples
 from shared.data import signature as signatures
 from shared.data.examples import Example
 from shared.errors import CrossquantError
 
-NOTES = "notes.json"
 CONTROL_FLOW = ("If", "Loop", "Scan")
 PREPROCESSING = {  # by the tool that fails first: the options that switch off those before it
     "ONNX Runtime's symbolic shape inference": {},
@@ -54,8 +53,7 @@ def run(exported: Path, out: Path, *, enabled: bool) -> None:
         else:
             shutil.copyfile(source, target)
     examples.write(example, out)
-    if notes:
-        (out / NOTES).write_text(json.dumps(notes))
+    write_notes(notes, out)
 
 
 def compare_with_original(original: Example, example: Example) -> list[str]:

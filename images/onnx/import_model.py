@@ -1,6 +1,5 @@
 """Imports a user's own ONNX file, so that all later stages can treat it like one written by tf2onnx."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,13 +9,13 @@ from onnx import inliner, version_converter
 
 from images.onnx.graph import dynamic_batch, normalize
 from images.onnx.session import FILE, open_session
+from shared.artifacts.notes import write_notes
 from shared.data import samples
 from shared.data import signature as signatures
 from shared.data.signature import Signature, Tensor
 from shared.errors import CrossquantError
 from shared.text import first_line, tell_apart
 
-NOTES = "notes.json"
 MIN_IR, MIN_OPSET, OPSET = 8, 13, 17  # tf2onnx's IR version; the quantizers' minimum; tf2onnx's default opset
 TRIAL_SAMPLES = 64  # samples that the file is tried on, at most
 PICKLE = b"\x80"
@@ -42,8 +41,7 @@ def run(source: Path, dataset: Path, out: Path) -> None:
     model, batch_notes = dynamic_batch.make_batch_dynamic(model, out, samples.take(dataset, slice(TRIAL_SAMPLES)))
     onnx.save(model, out / FILE)
     signatures.write(signatures.with_sizes(read_signature(model), dataset), out)
-    if notes + batch_notes:
-        (out / NOTES).write_text(json.dumps(notes + batch_notes))
+    write_notes(notes + batch_notes, out)
 
 
 def order_inputs(model: onnx.ModelProto, order: Sequence[int]) -> None:

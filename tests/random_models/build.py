@@ -48,14 +48,14 @@ def make_model(spec: Spec) -> keras.Model:
         )
         for number, given in enumerate(spec["inputs"])
     ]
-    tensors, made = list(inputs), []
+    tensors, applied = list(inputs), []
     for step in spec["steps"]:
         source = tensors[step["of"]]
         try:
-            layer, tensor = apply_step(step, source, tensors, made)
+            layer, tensor = apply_step(step, source, tensors, applied)
         except (ValueError, TypeError, IndexError, ZeroDivisionError):  # Keras refuses it for this tensor
             layer, tensor = None, source
-        made.append(layer)
+        applied.append(layer)
         tensors.append(tensor)
     model = keras.Model(inputs, make_outputs(inputs, tensors, spec["outputs"]))
     random = np.random.default_rng(spec["seed"])
@@ -66,11 +66,11 @@ def make_model(spec: Spec) -> keras.Model:
     return model
 
 
-def apply_step(step: Spec, source: Any, tensors: list[Any], made: list[Any]) -> tuple[Any, Any]:
+def apply_step(step: Spec, source: Any, tensors: list[Any], applied: list[Any]) -> tuple[Any, Any]:
     if "merge" in step:
         return None, merge(step["merge"], source, tensors[step["with"]])
     if "again" in step:
-        layer = made[step["again"]]
+        layer = applied[step["again"]]
         if layer is None or isinstance(layer, layers.MultiHeadAttention):
             raise ValueError("there is no such layer")
         return layer, layer(source)
@@ -94,8 +94,8 @@ def merge(name: str, one: Any, other: Any) -> Any:
 
 def make_outputs(inputs: list[Any], tensors: list[Any], count: int) -> list[Any]:
     """Dense layers on the last tensors that aren't inputs; the first one also reads every input, which is so used."""
-    made = {id(tensor): tensor for tensor in tensors if all(tensor is not item for item in inputs)}
-    first, *others = map(as_vector, list(made.values())[-count:] or inputs[:1])
+    computed = {id(tensor): tensor for tensor in tensors if all(tensor is not item for item in inputs)}
+    first, *others = map(as_vector, list(computed.values())[-count:] or inputs[:1])
     vectors = [first, *map(as_vector, inputs)]
     return [layers.Dense(3)(layers.Concatenate()(vectors)), *(layers.Dense(2)(other) for other in others)]
 

@@ -1,7 +1,6 @@
 """Keras to ONNX, by tf2onnx."""
 
 import gc
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,12 +17,12 @@ from images.keras.export.canonical import canonicalize, inner_graphs
 from images.keras.export.handlers import HANDLERS
 from images.keras.export.reshape import drop_unused, make_reshapes_constant
 from images.keras.model.runtime import input_specs, open_model, trace_model
+from shared.artifacts.notes import write_notes
 from shared.data import examples, signature
 from shared.data.examples import Example
 from shared.errors import CrossquantError, Unsupported
 from shared.text import first_line
 
-NOTES = "notes.json"  # a list of lines that a reader of the results must know
 UNROLLED = "recurrent layers are written step by step: tf2onnx makes a loop of them, which no later framework follows"
 LOOP = "a recurrent layer stays a loop: its number of steps is unknown or large, and ONNX has no operator for its cell"
 UNDONE = "recurrent layers are exported as they are: {} would change the answers ({})"
@@ -49,8 +48,7 @@ def run(model: Path, dataset: Path, out: Path, *, opset: int) -> None:
     examples.write(example, out)
     if (model / signature.FILE).exists():
         shutil.copyfile(model / signature.FILE, out / signature.FILE)  # with the sizes of the data
-    if notes:
-        (out / NOTES).write_text(json.dumps(notes))
+    write_notes(notes, out)
 
 
 def answer_samples(source: keras.Model, dataset: Path) -> Example:

@@ -17,6 +17,7 @@ from keras import layers
 from images.keras import load
 from images.keras.model import runtime as callable_model
 from images.keras.model import sizes
+from shared.artifacts import notes
 from shared.data import signature
 from shared.errors import CrossquantError
 from tests.images.keras import keras_models as models
@@ -106,13 +107,13 @@ def test_inputs_take_the_arrays_of_their_names(form: str, source: Path, tmp_path
     assert [item.name for item in signature.load(out).inputs] == ["query", "candidate"]
     predict = callable_model.trace_model(callable_model.open_model(out)).as_callable()
     assert (predict(tuple(arrays.values()))[0] == 4).all()
-    assert not (out / load.NOTES).exists()
+    assert not (out / notes.FILE).exists()
 
 
 def test_inputs_without_names_take_arrays_in_their_order_and_a_note_says_so(source: Path, tmp_path: Path, out: Path):
     pair().save(source / "model.keras")
     load.run(source, models.write_samples(pair(), tmp_path / "pairs"), out, trust=False)
-    [note] = json.loads((out / load.NOTES).read_text())
+    [note] = json.loads((out / notes.FILE).read_text())
     assert note.endswith(": candidate takes array 0, query takes array 1")
 
 
@@ -122,7 +123,7 @@ def test_a_model_that_is_traced_for_known_sizes_alone_gets_those_of_the_data(sou
     load.run(source, dataset, out, trust=False)
     opened = callable_model.open_model(out)
     assert opened.inputs[0].shape == (None, *models.SHAPE)
-    assert json.loads((out / load.NOTES).read_text()) == [sizes.FIXED.format("8 x 8 x 3")]
+    assert json.loads((out / notes.FILE).read_text()) == [sizes.FIXED.format("8 x 8 x 3")]
     images = models.images(3)
     predict = callable_model.trace_model(opened).as_callable()
     np.testing.assert_allclose(predict((images,))[0], built(images), rtol=1e-5, atol=1e-5)

@@ -12,6 +12,7 @@ from keras import layers
 from images.keras import load
 from images.keras.model import precision
 from images.keras.model.runtime import open_model
+from shared.artifacts import notes
 from tests.images.keras import keras2_files
 from tests.images.keras import keras_models as models
 
@@ -47,7 +48,7 @@ def save_keras2(model: keras.Model, source: Path) -> None:
 
 
 def read_notes(out: Path) -> list[str]:
-    path = out / load.NOTES
+    path = out / notes.FILE
     return json.loads(path.read_text()) if path.exists() else []
 
 

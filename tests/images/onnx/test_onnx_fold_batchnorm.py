@@ -10,6 +10,7 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from images.onnx import fold_batchnorm
+from shared.artifacts import notes
 from shared.data import examples
 from shared.data.examples import Example
 from shared.errors import CrossquantError
@@ -61,7 +62,7 @@ def test_without_folding_the_bytes_stay(tmp_path: Path, out: Path):
 
 
 def read_notes(folder: Path) -> list[str]:
-    path = folder / fold_batchnorm.NOTES
+    path = folder / notes.FILE
     return json.loads(path.read_text()) if path.exists() else []
 
 
