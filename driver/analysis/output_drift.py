@@ -75,17 +75,6 @@ def describe_rows(probabilities: Floats) -> tuple[NDArray[np.int64], Floats, Dou
     return likeliest, confidence, clipped.sum(axis=1), np.linalg.norm(clipped, axis=1)
 
 
-def compute_drift(reference: Floats, variant: Floats, classes: bool = True, logits: bool | None = None) -> Drift:
-    """Of outputs that are `classes`, by their top-1 too. ValueError where they are not of the same images and shape.
-
-    `logits`: is the reference of logits? None: it is computed, which reads all of it.
-    """
-    if not classes:
-        return compute_value_drift(Outputs(reference), Outputs(variant))
-    logits = numerics.are_logits(reference) if logits is None else logits
-    return compute_class_drift(ClassOutputs(reference, logits), ClassOutputs(variant, logits))
-
-
 def compute_class_drift(reference: ClassOutputs, variant: ClassOutputs) -> Drift:
     """KL, cosine and top-1 are of probabilities, all else is of what the model gave.
 

@@ -27,13 +27,14 @@ def run(source: Path, out: Path, *, trust: bool, opset: int) -> None:
     if not can_be_traced(model):
         model = guess_sizes(model)
         notes.append(GUESSED.format(sizes.describe_shapes(model)))
+    batch = trace_model(model).batch
     inspection = Compatibility(
-        signature=model_signature(model, trace_model(model).batch),
+        signature=model_signature(model, batch),
         parameters=model.count_params(),
         size=sum(path.stat().st_size for path in out.rglob("model.*") if path.is_file()),
         layers=count_names(type(layer).__name__ for layer in computing_layers(model)),
     )
-    write(add_conversion(replace(inspection, notes=tuple(notes)), model, opset, out), out)
+    write(add_conversion(replace(inspection, notes=tuple(notes)), model, batch, opset, out), out)
 
 
 def guess_sizes(model: keras.Model) -> keras.Model:
@@ -52,10 +53,12 @@ def computing_layers(model: keras.Model) -> list[keras.layers.Layer]:
     return [layer for layer in layers if not isinstance(layer, keras.Model | keras.layers.InputLayer)]
 
 
-def add_conversion(inspection: Compatibility, model: keras.Model, opset: int, out: Path) -> Compatibility:
+def add_conversion(
+    inspection: Compatibility, model: keras.Model, batch: int | None, opset: int, out: Path
+) -> Compatibility:
     """Convert the model to `model.onnx` in `out`, and add the ONNX operators to `inspection`, or the reason why not."""
     try:
-        graph, notes = export.convert(model, opset)
+        graph, notes = export.convert(model, opset, batch)
         export.check_model(graph)
     except Unsupported as error:
         return replace(inspection, support=(FrameworkSupport("tf2onnx", reason=str(error)),))

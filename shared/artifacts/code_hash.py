@@ -16,6 +16,7 @@ a stage computes. An edit there leaves artifacts fresh, but an image that has an
 
 import ast
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -31,6 +32,13 @@ STAGE_PROCESS = ("shared.runner.process", "shared.runner.threads")
 RUNNER = "shared.stage"
 ENVIRONMENT = ("Dockerfile", "requirements.lock")  # of the image's folder
 BLOCKS, BRANCHES = ("body", "orelse", "finalbody"), ("handlers", "cases")  # fields of ast's statements
+# The lines that an import or the declaration starts, with what their parentheses hold, and what these lines may miss:
+# a statement behind another one or behind the colon of its block, and a line that goes on in the next.
+RELEVANT_LINES = re.compile(
+    rf"^(?:[ \t]*(?:from[ \t]*\S+?[ \t]*)?import\b|{DECLARATION}\b)[^\n()]*(?:\([^()]*\)[^\n]*)?".encode(),
+    re.MULTILINE,
+)
+HIDDEN_LINES = re.compile(rf"[;:][ \t]*(?:from|import|{DECLARATION})\b|\\\r?\n|\r(?!\n)|\f".encode())
 
 
 @dataclass(frozen=True)
@@ -134,10 +142,12 @@ def _read_source(root: Path, path: str) -> Source | None:
 
 @cache
 def parse_imports(content: bytes) -> Imports:
-    """Return the imports of a module's source; none if it can't be parsed, since its import fails in the stage."""
-    try:
-        tree = ast.parse(content)
-    except (SyntaxError, ValueError):
+    """Return the imports of a module's source; none if it can't be parsed, since its import fails in the stage.
+
+    A line of a docstring that reads as an import counts as one: the closure may be too large, but never too small.
+    """
+    tree = _parse_relevant_lines(content) or _parse(content)
+    if tree is None:
         return Imports(frozenset())
     names: set[str] = set()
     for node in _iterate_statements(tree.body):
@@ -148,6 +158,20 @@ def parse_imports(content: bytes) -> Imports:
             names.add(module)
             names.update(module + ("" if module.endswith(".") else ".") + alias.name for alias in node.names)
     return Imports(frozenset(names), tuple(pattern for node in tree.body for pattern in _declared(node)))
+
+
+def _parse_relevant_lines(content: bytes) -> ast.Module | None:
+    """Parse the lines with imports alone, a tenth of the time; None where they don't tell all."""
+    if HIDDEN_LINES.search(content):
+        return None
+    return _parse(b"\n".join(match.group().lstrip() for match in RELEVANT_LINES.finditer(content)))
+
+
+def _parse(content: bytes) -> ast.Module | None:
+    try:
+        return ast.parse(content)
+    except (SyntaxError, ValueError):
+        return None
 
 
 def _iterate_statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:

@@ -16,7 +16,7 @@ from images.keras.export import convolutions, recurrent
 from images.keras.export.canonical import canonicalize, inner_graphs
 from images.keras.export.handlers import HANDLERS
 from images.keras.export.reshape import drop_unused, make_reshapes_constant
-from images.keras.model.runtime import input_specs, open_model, trace_model
+from images.keras.model.runtime import TracedModel, input_specs, open_model, trace_model
 from shared.artifacts.notes import write_notes
 from shared.data import examples, signature
 from shared.data.examples import Example
@@ -38,8 +38,9 @@ def run(model: Path, dataset: Path, out: Path, *, opset: int) -> None:
     other inputs than the model.
     """
     source = open_model(model)
-    example = answer_samples(source, dataset)
-    graph, notes = convert(source, opset, example)
+    traced = trace_model(source)
+    example = answer_samples(source, traced, dataset)
+    graph, notes = convert(source, opset, traced.batch, example)
     names = [item.name for item in graph.graph.input]
     if len(names) != len(source.inputs):
         raise CrossquantError(f"tf2onnx gave the ONNX file the inputs {names}: the model has {len(source.inputs)}")
@@ -51,21 +52,21 @@ def run(model: Path, dataset: Path, out: Path, *, opset: int) -> None:
     write_notes(notes, out)
 
 
-def answer_samples(source: keras.Model, dataset: Path) -> Example:
+def answer_samples(source: keras.Model, traced: TracedModel, dataset: Path) -> Example:
     """Samples of the data set with the answers of `source`, which those of its rewritten form are compared with."""
-    traced = trace_model(source)
     predict = traced.as_callable()
     example = examples.take_samples(dataset, [str(tensor.dtype) for tensor in source.inputs], traced.batch)
     return example.with_answers([predict(inputs) for inputs, _ in example.batches()])
 
 
-def convert(source: keras.Model, opset: int, example: Example | None = None) -> tuple[onnx.ModelProto, list[str]]:
-    """The ONNX model in canonical form, and notes; its batch size is dynamic if the model's is or can be.
+def convert(
+    source: keras.Model, opset: int, batch: int | None = None, example: Example | None = None
+) -> tuple[onnx.ModelProto, list[str]]:
+    """The ONNX model in canonical form, and notes; its batch size is dynamic unless `batch` is the only one it takes.
 
     `source` has flat lists of inputs and outputs, and its recurrent layers are changed in place, unless this changes
     the answers to `example`. Unsupported names the operators that tf2onnx can't convert.
     """
-    batch = trace_model(source).batch
     notes = [FIXED.format(batch)] if batch else []
     gates = recurrent.use_keras2_gates(source)
     notes += undo_wrong_rewrite(gates, GATES, source, example)

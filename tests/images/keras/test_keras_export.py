@@ -120,8 +120,10 @@ def test_an_operator_that_onnx_lacks_is_named(tmp_path: Path, out: Path):
 def test_an_input_that_the_model_lacks_is_an_error(tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch):
     """As tf2onnx's other entry does to Normalization layers."""
 
-    def with_another(source: keras.Model, opset: int, _: Example) -> tuple[onnx.ModelProto, list[str]]:
-        model, notes = convert(source, opset)
+    def with_another(
+        source: keras.Model, opset: int, batch: int | None, _: Example
+    ) -> tuple[onnx.ModelProto, list[str]]:
+        model, notes = convert(source, opset, batch)
         model.graph.input.append(onnx.helper.make_tensor_value_info("mean", onnx.TensorProto.FLOAT, [3]))
         return model, notes
 

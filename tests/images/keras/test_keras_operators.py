@@ -237,9 +237,9 @@ def test_a_rewrite_that_changes_answers_is_undone(
     build: Build, name: str, broken: Callable, rewrite: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     built = build_flat(build)
-    example = export.answer_samples(built, write_samples(built, tmp_path / "dataset", samples=40))
+    example = export.answer_samples(built, trace_model(built), write_samples(built, tmp_path / "dataset", samples=40))
     monkeypatch.setattr(recurrent, name, broken)
-    _, notes = export.convert(built, 17, example)
+    _, notes = export.convert(built, 17, example=example)
     assert notes[0].startswith(export.UNDONE.partition("{}")[0] + rewrite)
     assert examples.difference(example, trace_model(built).as_callable()) == ""
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from driver.analysis import output_drift
+from driver.analysis.output_drift import ClassOutputs, compute_class_drift
+from shared import numerics
 from shared.data.subset import Subset
 from shared.sensitivity.evaluator import Evaluator
 
@@ -51,7 +52,8 @@ SOFTMAX = np.exp(LOGITS) / np.exp(LOGITS).sum(axis=1, keepdims=True)
 def test_explain_and_the_report_have_the_same_divergence(exact: np.ndarray, quantized: np.ndarray, tmp_path: Path):
     """Of the same arrays, whatever a classifier answers: a sigmoid for each class is no logit."""
     evaluator = make_evaluator(tmp_path, "classification", exact)
-    assert evaluator.distance(quantized) == output_drift.compute_drift(exact, quantized).kl
+    reported = [ClassOutputs(outputs, numerics.are_logits(exact)) for outputs in (exact, quantized)]
+    assert evaluator.distance(quantized) == compute_class_drift(*reported).kl
 
 
 def test_sigmoids_are_normalised_and_no_logits(tmp_path: Path):
