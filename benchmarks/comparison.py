@@ -28,6 +28,7 @@ from driver.experiment.model import Experiment
 from driver.plan import schedule
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
+from shared.command import DEFAULT_EXPERIMENT
 from shared.contract import MANIFEST_SCHEMA, Manifest, Plan, encode
 from shared.errors import CrossquantError
 
@@ -50,7 +51,7 @@ FULL, SMALL = Size(100, 10_000, 1_000), Size(6, 300, 10)
 
 def make_experiment(size: Size, folder: Path) -> tuple[Path, Experiment]:
     """The default experiment with `size.variants` recipes of ONNX Runtime, no others; its file is in `folder`."""
-    document = yaml.safe_load(loader.find(loader.DEFAULT).read_text())
+    document = yaml.safe_load(loader.find(DEFAULT_EXPERIMENT).read_text())
     for key in ("other_cpus", "recommended", "gates"):
         document.pop(key, None)
     document["name"] = NAME

@@ -23,6 +23,7 @@ from driver.catalog import declarations
 from driver.engines import venv
 from driver.experiment import loader
 from driver.host import facts
+from shared.command import DEFAULT_EXPERIMENT
 from shared.errors import CrossquantError
 
 DEFAULT = "mlperf-tiny"
@@ -83,7 +84,7 @@ def compare_small(environments: Path, folder: Path) -> None:
     """Both tables of a run on a volume of its own, as far as the environments are there."""
     volumes, work = folder / "volumes", folder / "work"
     work.mkdir()
-    default = loader.load(loader.find(loader.DEFAULT), declarations.load())
+    default = loader.load(loader.find(DEFAULT_EXPERIMENT), declarations.load())
     file = str(small.write(volumes, small.of(default, SMALL)))
     ours = [f"{image}.{name}" for image, name in SMALL.items()]
     small.drive(volumes, "run", *ours, "dataset", "labels", "--engine", "venv", "--experiment", file)

@@ -17,6 +17,7 @@ from driver.analysis.artifacts import recipe, variants
 from driver.catalog import declarations
 from driver.experiment import loader
 from shared.artifacts import store
+from shared.command import DEFAULT_EXPERIMENT
 from shared.contract import Manifest, Plan, read
 from shared.errors import CrossquantError
 
@@ -37,7 +38,7 @@ class Cost:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.recipes", description=__doc__)
-    parser.add_argument("--experiment", default=loader.DEFAULT, metavar="FILE")
+    parser.add_argument("--experiment", default=DEFAULT_EXPERIMENT, metavar="FILE")
     parser.add_argument("--small", action="store_true", help="run one recipe of each framework on a few images first")
     arguments = parser.parse_args(argv)
     try:
@@ -55,7 +56,7 @@ def run_small() -> list[Cost]:
     """Of a run on a volume of its own."""
     with tempfile.TemporaryDirectory() as temporary:
         volumes = Path(temporary, "volumes")
-        default = loader.load(loader.find(loader.DEFAULT), declarations.load())
+        default = loader.load(loader.find(DEFAULT_EXPERIMENT), declarations.load())
         file = str(small.write(volumes, small.of(default, SMALL)))
         targets = [f"predictions.{image}.{name}" for image, name in SMALL.items()]
         small.drive(volumes, "run", *targets, "--engine", "venv", "--experiment", file)

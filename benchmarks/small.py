@@ -21,6 +21,7 @@ from driver.experiment import loader
 from driver.experiment.model import Experiment
 from driver.inputs import embedded_sample
 from shared.artifacts import store
+from shared.command import DEFAULT_EXPERIMENT
 from shared.errors import CrossquantError
 
 NAME, DATA = "small", "small-data"
@@ -48,7 +49,7 @@ def write(folder: Path, recipes: Recipes, **changes: Any) -> Path:
     arrays = data()
     (folder / "inputs").mkdir(parents=True)
     archive(arrays, folder / "inputs" / f"{NAME}.tar.gz")
-    document = yaml.safe_load(loader.find(loader.DEFAULT).read_text())
+    document = yaml.safe_load(loader.find(DEFAULT_EXPERIMENT).read_text())
     for key in ("other_cpus", "recommended", "gates"):
         document.pop(key, None)
     sums = {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in arrays.items()}

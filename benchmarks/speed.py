@@ -24,6 +24,7 @@ from driver.engines import venv
 from driver.experiment import loader
 from driver.host import facts
 from shared.artifacts import store
+from shared.command import DEFAULT_EXPERIMENT
 from shared.errors import CrossquantError
 
 ENGINES = ("docker", "venv")
@@ -59,7 +60,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="default: 5")
     parser.add_argument("--engine", choices=(*ENGINES, "both"), default="both", help="default: both")
-    parser.add_argument("--experiment", metavar="FILE", help=f"default: {loader.DEFAULT}")
+    parser.add_argument("--experiment", metavar="FILE", help=f"default: {DEFAULT_EXPERIMENT}")
     parser.add_argument("--small", action="store_true", help="one round, on a few images of the embedded sample")
     arguments = parser.parse_args(argv)
     if arguments.rounds < 1:
@@ -71,7 +72,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def prepare(folder: Path, engines: Sequence[str], arguments: argparse.Namespace) -> int:
     """Look first whether the two chains do the same work, then measure."""
-    source, name = store.volumes(), arguments.experiment or loader.DEFAULT
+    source, name = store.volumes(), arguments.experiment or DEFAULT_EXPERIMENT
     for image in chains.IMAGES:
         venv.ensure_environment(image)
     chosen = loader.load(loader.find(name), declarations.load())

@@ -10,8 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
-from shared.command import COMMAND
+from shared.command import format_command
 from shared.errors import CrossquantError, FieldError
+from shared.host_paths import on_host
 from shared.text import LONGEST, printable, suggest_names
 
 SCHEMA: Final = 1
@@ -82,7 +83,8 @@ class Plan:
                 return step
         known = [step.output for step in self.steps]
         raise CrossquantError(
-            f"unknown artifact '{output}': {suggest_names(output, known)} (`{COMMAND} list` shows all)"
+            f"unknown artifact '{output}': {suggest_names(output, known)} "
+            f"(`{format_command('list', self.experiment)}` shows all)"
         )
 
 
@@ -132,11 +134,11 @@ def read(kind: type[T], path: Path) -> T:
     try:
         return typing.cast(T, decode(kind, loads(path.read_text())))
     except FileNotFoundError:
-        raise CrossquantError(f"{path} is missing: run `{COMMAND} fetch` first") from None
+        raise CrossquantError(f"{on_host(path)} is missing: run again") from None
     except ValueError as error:
-        raise CrossquantError(f"{path} is not JSON ({error}): delete it and run again") from None
+        raise CrossquantError(f"{on_host(path)} is not JSON ({error}): delete it and run again") from None
     except FieldError as error:
-        raise CrossquantError(f"{path}: {error}: delete it and run again") from None
+        raise CrossquantError(f"{on_host(path)}: {error}: delete it and run again") from None
 
 
 def loads(text: str | bytes) -> Any:
@@ -231,7 +233,7 @@ def _decode_fields(kind: Any, data: Any, path: tuple[str, ...]) -> Any:
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for key in data:
         if key not in fields:
-            raise FieldError((*path, str(key)), f"unknown key; known are {', '.join(fields)}")
+            raise FieldError((*path, str(key)), f"unknown key; {suggest_names(str(key), fields)}")
     for name, field in fields.items():
         if name not in data and _required(field):
             raise FieldError((*path, name), "is missing")

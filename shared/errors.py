@@ -2,6 +2,8 @@
 
 import errno
 
+from shared.host_paths import on_host
+
 DISK_FULL = "the disk is full: free some space and run again; what is finished is kept"
 
 
@@ -41,5 +43,5 @@ def explain(error: OSError) -> str:
     """One line for what the operating system refuses."""
     if error.errno == errno.ENOSPC:
         return DISK_FULL
-    where = f"{error.filename}: " if error.filename else ""
+    where = f"{on_host(error.filename)}: " if error.filename else ""
     return f"{where}{error.strerror or error}: fix that and run again"

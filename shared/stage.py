@@ -18,9 +18,10 @@ from typing import NoReturn
 from shared.artifacts import locks, store
 from shared.artifacts.code_hash import CodeHasher
 from shared.artifacts.freshness import Freshness
-from shared.command import COMMAND
-from shared.contract import Failure, Plan, Step, read
+from shared.command import DEFAULT_EXPERIMENT, format_command
+from shared.contract import Failure, Plan, Step
 from shared.errors import CrossquantError, StageError, Unconfined, explain
+from shared.host_paths import on_host
 from shared.runner import process, progress, sandbox, threads
 from shared.runner.process import Outcome
 from shared.runner.progress import Event, Progress
@@ -63,8 +64,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    experiment = os.environ.get("EXPERIMENT") or "resnet8-cifar10"
-    plan = read(Plan, store.plan_path(experiment))
+    experiment = os.environ.get("EXPERIMENT") or DEFAULT_EXPERIMENT
+    plan = store.read_plan(experiment)
     check_image(plan, arguments.image)
     steps = select(plan, arguments.image, arguments.outputs)
     check_code(plan, arguments.image, steps)
@@ -96,7 +97,7 @@ def check_confinement(plan: Plan) -> None:
     if not excused and not sandbox.available():
         raise Unconfined(
             f"this kernel can't confine a stage (Landlock version {sandbox.abi()}, {sandbox.LEAST_ABI} is needed), and "
-            f"the model is not the project's own: use `{COMMAND} run --engine docker`"
+            f"the model is not the project's own: use `{format_command('run', plan.experiment, '--engine docker')}`"
         )
 
 
@@ -105,10 +106,10 @@ def writable_folder(experiment: str, image: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CrossquantError(f"{folder} can't be made: {error.strerror}") from None
+        raise CrossquantError(f"{on_host(folder)} can't be made: {error.strerror}") from None
     if not os.access(folder, os.W_OK):
         raise CrossquantError(
-            f"{folder} is not writable by uid {os.getuid()}: change its owner, or CROSSQUANT_UID in .env"
+            f"{on_host(folder)} is not writable by uid {os.getuid()}: change its owner, or CROSSQUANT_UID in .env"
         )
 
 

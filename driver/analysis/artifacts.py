@@ -15,7 +15,7 @@ from driver.experiment.model import SAMPLE_SUFFIX, Experiment
 from driver.host import facts
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
-from shared.command import COMMAND
+from shared.command import format_command
 from shared.contract import Failure, Manifest, Plan, Status, Step, read_if_whole, read_shown, shown
 from shared.data import samples
 from shared.data.samples import About, Array, Batch
@@ -203,7 +203,7 @@ class Evidence:
     def command(self, *arguments: str) -> str:
         """What makes an artifact anew on the data that the others were made from, the embedded sample or all."""
         sample = ["--sample"] if self.plan.locations.get(DATASET, "").endswith(SAMPLE_SUFFIX) else []
-        return " ".join([COMMAND, "run", *sample, *arguments])
+        return format_command("run", self.plan.experiment, *sample, *arguments)
 
     def replaced(self) -> str:
         """An artifact that was made anew since it was read here; "" where there is none."""

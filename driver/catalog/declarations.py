@@ -11,6 +11,7 @@ from typing import Any, Literal
 from shared.artifacts.store import ROOT
 from shared.contract import decode
 from shared.errors import CrossquantError, FieldError
+from shared.text import suggest_names
 
 SHARED_GROUPS = ROOT / "shared" / "stages" / "groups.toml"
 LISTS = {"str": list[str], "int": list[int], "float": list[float]}
@@ -90,7 +91,7 @@ class Stage:
         """All options of the stage, with what is `given`. FieldError for an unknown or disallowed one."""
         for key in given:
             if key not in self.options:
-                raise FieldError((*path, key), f"unknown key; known are {', '.join(self.options)}")
+                raise FieldError((*path, key), f"unknown key; {suggest_names(key, self.options)}")
         return {
             name: option.check(given.get(name, option.default), (*path, name)) for name, option in self.options.items()
         }

@@ -10,8 +10,8 @@ from typing import Any, Literal, TypeVar, get_type_hints
 
 T = TypeVar("T")
 EngineName = Literal["auto", "docker", "venv"]
-DEFAULT_EXPERIMENT = "resnet8-cifar10"  # `loader.DEFAULT`, which a test holds equal; importing it takes NumPy
-TASKS = ("classification", "multilabel", "regression", "reconstruction", "fidelity")  # likewise `shared.data.samples`
+# As `shared.data.samples` has them.
+TASKS = ("classification", "multilabel", "regression", "reconstruction", "fidelity")
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,20 @@ class EngineOptions:
 
 @dataclass(frozen=True)
 class New:
-    """`settings` are KEY=VALUE of the section `data`; an empty text is left to us."""
+    """`settings` are KEY=VALUE of the section `data`; an empty text is left to us.
+
+    `check`: open the model and read the data before anything is written. `force`: overwrite the experiment.
+    """
 
     display: Display
+    engine_options: EngineOptions
     model: Path
     data: Path
     name: str = ""
     task: str = ""
     code: str = ""
     settings: tuple[str, ...] = ()
-    trust: bool = False
+    check: bool = True
     force: bool = False
 
 

@@ -76,8 +76,8 @@ def list_variants(arguments: argparse.Namespace) -> list[str]:
 
 
 def _make_plan(arguments: argparse.Namespace) -> Any:  # Plan, which takes as long to import as all the rest of `--help`
-    from driver.cli.arguments import DEFAULT_EXPERIMENT
     from driver.cli.workflow import load_experiment, make_current_plan
+    from shared.command import DEFAULT_EXPERIMENT
 
     name = getattr(arguments, "experiment", None) or DEFAULT_EXPERIMENT
     return make_current_plan(load_experiment(name, looks_back=True, warn=False))

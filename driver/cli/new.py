@@ -2,22 +2,31 @@
 
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import yaml
 
+from driver.catalog import declarations
 from driver.cli.arguments import New
-from driver.cli.console import make_output, shorten_path
+from driver.cli.console import Output, make_output, shorten_path
 from driver.cli.fetch import fetch_inputs
-from driver.experiment import validation
+from driver.cli.inspect import format_tensor
+from driver.cli.workflow import load_experiment, make_artifacts, make_current_plan
+from driver.experiment import loader, validation
 from driver.experiment.task_specs import DEFAULT_TASK, TASKS
+from driver.inputs.fetching import MODEL
+from driver.plan.expand import CALIBRATION, DATASET
 from shared.artifacts import store
-from shared.command import COMMAND
-from shared.errors import CrossquantError
+from shared.command import COMMAND, format_command
+from shared.contract import Plan
+from shared.data import samples, signature
+from shared.data.samples import About
+from shared.errors import CrossquantError, FieldError, StageError
 from shared.text import printable
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
@@ -25,6 +34,7 @@ KINDS = {".npz": "npz", ".npy": "npz", ".csv": "table", ".tsv": "table", ".parqu
 KINDS |= dict.fromkeys(PICTURES, "folder")
 RANKED = ("python", "npz", "table", "folder")  # what a folder with several kinds of files is taken for
 LOOKED_AT = 2000  # files of a folder, at most
+CLASSES_SHOWN = 5
 DOCUMENT = """\
 # Made by `{command} new`. Run it: {command} run --experiment {name}
 {model}
@@ -50,13 +60,58 @@ GATES = {"drop_pp": DROP, "worse_percent": WORSE, "sqnr": NEAR}  # of these a ta
 
 
 def run(arguments: New) -> int:
-    """Write an experiment, bring its model and data onto the volume, and say what comes next."""
+    """Write an experiment for a model that opens and data that fit it, and say what comes next."""
     output = make_output(arguments.display)
     with write_experiment(arguments) as path:
-        fetch_inputs(path.stem, output, sample=False)
+        if arguments.check:
+            about = check_inputs(path.stem, arguments, output)
+            store.write_atomically(path, write_text(path.stem, arguments, about.task))
+        else:
+            fetch_inputs(path.stem, output, sample=False)
     output.print_line(f"written: {shorten_path(path)}")
-    output.print_line(f"next:    {COMMAND} run --experiment {path.stem}")
+    output.print_line(f"next:    {format_command('run', path.stem)}")
     return 0
+
+
+def check_inputs(name: str, arguments: New, output: Output) -> About:
+    """Show what model and data of the experiment `name` are, and return what there is to know of its samples.
+
+    Both are read as `run` reads them. StageError where a stage refuses them.
+    """
+    options = replace(arguments.engine_options, force=False)  # --force overwrites the experiment, no artifact
+    experiment = load_experiment(name, options)
+    targets = find_first_artifacts(make_current_plan(experiment))
+    freshness, failed = make_artifacts(experiment, targets, options, output, sample=False)
+    if failed:
+        raise StageError(f"no experiment '{name}' is written: the line above says what must change")
+    for target in targets:
+        manifest = freshness.current(target)
+        if manifest is not None and manifest.status != "ok":
+            raise StageError(f"no experiment '{name}' is written: {target}: {printable(manifest.reason)}")
+    folders = {target: store.artifact_path(freshness.plan, target) for target in targets}
+    for line in describe_inputs(folders):
+        output.print_line(line)
+    return samples.about(folders[DATASET])
+
+
+def find_first_artifacts(plan: Plan) -> list[str]:
+    """The samples, and what is made of the model's file first: the stages check that they fit each other."""
+    opened = next(step.output for step in plan.steps if MODEL in step.inputs and DATASET in step.inputs)
+    return [DATASET, CALIBRATION, opened]
+
+
+def describe_inputs(folders: Mapping[str, Path]) -> Iterator[str]:
+    """Yield lines on the model and its data, from the folders of their first artifacts."""
+    for folder in folders.values():
+        if (folder / signature.FILE).exists():
+            ends = signature.load(folder)
+            inputs, outputs = ("; ".join(map(format_tensor, tensors)) for tensors in (ends.inputs, ends.outputs))
+            yield f"model:   {inputs} → {outputs}"
+    about = samples.about(folders[DATASET])
+    shown = [printable(each) for each in about.classes[:CLASSES_SHOWN]]
+    more = f" … {about.classes[-1]}" if len(about.classes) > CLASSES_SHOWN else ""
+    classes = f", {len(about.classes)} classes: {', '.join(shown)}{more}" if shown else ""
+    yield f"data:    {samples.count(folders[DATASET]):,} test {about.unit}, {about.task}{classes}"
 
 
 @contextmanager
@@ -67,6 +122,7 @@ def write_experiment(arguments: New) -> Iterator[Path]:
     """
     path = choose_path(arguments)
     text = write_text(path.stem, arguments)
+    check_settings(text)
     before = path.read_text() if path.exists() else None
     store.write_atomically(path, text)
     try:
@@ -77,6 +133,16 @@ def write_experiment(arguments: New) -> Iterator[Path]:
         else:
             store.write_atomically(path, before)
         raise
+
+
+def check_settings(text: str) -> None:
+    """CrossquantError for a setting in the experiment's text that `data` doesn't have, or can't have."""
+    try:
+        loader.parse(yaml.safe_load(text), declarations.load())
+    except FieldError as error:
+        if error.path[:1] != ("data",):
+            raise
+        raise CrossquantError(f"--set {'.'.join(error.path[1:])}: {error.problem}") from None
 
 
 def choose_path(arguments: New) -> Path:
@@ -92,18 +158,18 @@ def choose_path(arguments: New) -> Path:
     return path
 
 
-def write_text(name: str, arguments: New) -> str:
-    """The text of the file for the experiment `name`."""
+def write_text(name: str, arguments: New, found_task: str = "") -> str:
+    """The text of the file for the experiment `name`. `found_task` is what the labels say, "" where nobody looked."""
     model: dict[str, Any] = {"sources": [{"path": str(arguments.model.resolve())}]}
     if arguments.code:
         model["code"] = str(Path(arguments.code).resolve())
-    if arguments.trust:
+    if arguments.engine_options.trust:
         model["trust"] = True
     data = {"kind": find_kind(arguments.data)} | ({"task": arguments.task} if arguments.task else {})
     data |= dict(map(parse_setting, arguments.settings))
     if data["kind"] == "npz":
         refuse_pickles(arguments.data)
-    task = data.get("task") or (DEFAULT_TASK if data["kind"] == "folder" else "")
+    task = found_task or data.get("task") or (DEFAULT_TASK if data["kind"] == "folder" else "")
     dataset = {"name": f"{name}-data", "sources": [{"path": str(arguments.data.resolve())}]}
     return DOCUMENT.format(
         command=COMMAND,

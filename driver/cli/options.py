@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 from driver.cli import completion
-from driver.cli.arguments import DEFAULT_EXPERIMENT, TASKS, EngineName
+from driver.cli.arguments import TASKS, EngineName
+from shared.command import DEFAULT_EXPERIMENT
 
 
 def add_new(to: argparse.ArgumentParser) -> None:
@@ -19,7 +20,9 @@ def add_new(to: argparse.ArgumentParser) -> None:
     to.add_argument("--code", default="", metavar="FILE", help="Python file with the model's own layers")
     settings = "a setting of the data section"
     to.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help=settings)
-    to.add_argument("--trust", action="store_true", help="let code inside the model file run, in its sandbox")
+    look = "write it without opening the model and reading the data"
+    to.add_argument("--no-check", dest="check", action="store_false", help=look)
+    add_sandbox(to)
     to.add_argument("--force", action="store_true", help="write over the experiment that is there")
 
 
@@ -91,10 +94,15 @@ def add_images(to: argparse.ArgumentParser) -> None:
 
 def add_engine(to: argparse.ArgumentParser) -> None:
     add_images(to)
+    add_sandbox(to)
+    to.add_argument("--force", action="store_true", help="make them even if they are fresh")
+
+
+def add_sandbox(to: argparse.ArgumentParser) -> None:
+    """What the stages run in, and how far the model is trusted there."""
     to.add_argument("--trust", action="store_true", help="let code inside the model file run, in its sandbox")
     to.add_argument("--engine", choices=get_args(EngineName), default="auto", help="default: auto")
     to.add_argument("--no-sandbox", action="store_true", help="virtual environments without bubblewrap around them")
-    to.add_argument("--force", action="store_true", help="make them even if they are fresh")
 
 
 def add_experiment(to: argparse.ArgumentParser) -> None:

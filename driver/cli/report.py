@@ -8,14 +8,13 @@ from driver.experiment import loader
 from driver.inputs import fetching
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
-from shared.contract import Plan, read
 
 
 def run(arguments: Report) -> int:
     """Return the comparison's exit code. CrossquantError where nothing was fetched yet."""
     output = make_output(arguments.display)
     experiment = load_experiment(arguments.experiment, looks_back=True)
-    read(Plan, store.plan_path(experiment.name))
+    store.read_plan(experiment.name)
     freshness = Freshness(make_current_plan(experiment))
     file = loader.find(arguments.experiment)
     result = compare_artifacts(freshness, experiment, file, output, junit=arguments.junit)

@@ -16,7 +16,7 @@ from driver.experiment import loader
 from driver.experiment.model import Experiment
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
-from shared.command import COMMAND
+from shared.command import format_command
 from shared.errors import CrossquantError, StageError
 
 
@@ -49,7 +49,7 @@ def check_targets(experiment: Experiment, targets: Sequence[str]) -> None:
     plan = make_current_plan(experiment)
     for target in targets:
         if target not in plan.locations and target in loader.list_names():
-            raise CrossquantError(f"'{target}' is an experiment, no artifact: `{COMMAND} run --experiment {target}`")
+            raise CrossquantError(f"'{target}' is an experiment, no artifact: `{format_command('run', target)}`")
         plan.step(target)
 
 

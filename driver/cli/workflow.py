@@ -24,7 +24,7 @@ from driver.plan import schedule
 from driver.report import terminal
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
-from shared.command import COMMAND
+from shared.command import format_command
 from shared.contract import Plan, encode, read_if_whole
 from shared.errors import CrossquantError
 
@@ -221,8 +221,9 @@ def compare_unchanged_evidence(freshness: Freshness, compare: Callable[[Evidence
             if not replaced:
                 return result
         freshness = Freshness(freshness.plan)
+    command = format_command("report", freshness.plan.experiment)
     raise CrossquantError(
-        f"another command makes '{replaced}' anew while it is compared: wait for it, then `{COMMAND} report`"
+        f"another command makes '{replaced}' anew while it is compared: wait for it, then `{command}`"
     )
 
 

@@ -26,7 +26,7 @@ from driver.analysis.results import Comparison
 from driver.comparison import schema1
 from shared.artifacts import store
 from shared.artifacts.exchange import exchange
-from shared.command import COMMAND
+from shared.command import format_command
 from shared.contract import SCHEMA, File, decode, encode, loads, shown
 from shared.errors import CrossquantError, FieldError
 
@@ -49,12 +49,17 @@ class DamagedComparison(CrossquantError):
     """A file of the comparison is not what was written with it; `finding` says which one, and what is wrong."""
 
     def __init__(self, folder: Path, name: str, problem: str) -> None:
-        super().__init__(f"{folder / name} {problem}: make this comparison anew with `{COMMAND} report`")
+        super().__init__(f"{folder / name} {problem}: {describe_remedy(folder)}")
         self.finding = f"{name} {problem}"
 
 
 class OtherVersion(CrossquantError):
     """The comparison is whole, but has the fields of another version of crossquant."""
+
+
+def describe_remedy(folder: Path) -> str:
+    """How to make the comparison in `folder` anew: the folder above it is called as its experiment."""
+    return f"make this comparison anew with `{format_command('report', folder.parent.name)}`"
 
 
 def locate(experiment: str) -> Path:
@@ -79,8 +84,7 @@ def read_comparison(folder: Path, *, earlier: bool = False) -> Comparison | None
         raise DamagedComparison(folder, JSON, f"can't be read ({error})") from None
     except FieldError as error:
         raise OtherVersion(
-            f"{folder / JSON} was written by another version of crossquant ({error}): "
-            f"make this comparison anew with `{COMMAND} report`"
+            f"{folder / JSON} was written by another version of crossquant ({error}): {describe_remedy(folder)}"
         ) from None
     return shown(comparison, sys.maxsize)
 

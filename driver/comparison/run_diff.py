@@ -13,7 +13,7 @@ from driver.analysis.stage_outputs import Unusable
 from driver.comparison import publication, schema1
 from driver.experiment.task_specs import TASKS, UNLABELLED
 from shared.artifacts import store
-from shared.command import COMMAND
+from shared.command import format_command
 from shared.data import samples
 from shared.data.samples import Array
 from shared.errors import CrossquantError
@@ -47,12 +47,13 @@ def load(name: str) -> Run:
 
 
 def read_run(name: str, folder: Path, comparison: Comparison) -> Run:
-    dataset = find_artifact(folder / "keras", "dataset", comparison)
+    dataset = find_artifact(folder, "keras", "dataset", comparison)
     if dataset is None:
-        raise CrossquantError(f"'{name}' was compared without test samples: make them by `{COMMAND} run` first")
+        command = format_command("run", folder.name)
+        raise CrossquantError(f"'{name}' was compared without test samples: make them by `{command}` first")
     about = schema1.read_about(dataset)
     about = replace(about, task=UNLABELLED) if comparison.task == UNLABELLED else about
-    labelled = find_artifact(folder / "keras", "labels", comparison) or dataset  # earlier versions kept them there
+    labelled = find_artifact(folder, "keras", "labels", comparison) or dataset  # earlier versions kept them there
     for artifact in (dataset, labelled):
         check_samples(artifact)
     inputs, labels = samples.inputs(dataset)[0], samples.labels(labelled)
@@ -77,7 +78,7 @@ def read_outputs(folder: Path, comparison: Comparison, number: int, count: int) 
     """The output of this number of each variant, by the variant's name."""
     outputs = {}
     for row in comparison.variants:
-        path = find_artifact(folder / row.image, f"predictions.{row.name}", comparison)
+        path = find_artifact(folder, row.image, f"predictions.{row.name}", comparison)
         files = predictions.outputs(path) if path else ()
         if number < len(files) and (answers := read_output(files[number], count)) is not None:
             outputs[row.name] = answers
@@ -94,17 +95,18 @@ def read_output(file: Path, count: int) -> Array | None:
     return outputs
 
 
-def find_artifact(folder: Path, artifact: str, comparison: Comparison) -> Path | None:
+def find_artifact(folder: Path, image: str, artifact: str, comparison: Comparison) -> Path | None:
     """Where the artifact is that was compared, its files hashed again; None where the comparison had none."""
     wanted = (comparison.digests or {}).get(artifact)
     if wanted is None:
         return None
-    path = folder / artifact
+    path = folder / image / artifact
     manifest = store.read_verified_manifest(path, artifact)
     if manifest is None or store.digest(manifest) != wanted:
         problem = "is missing" if manifest is None else "was made anew"
         raise CrossquantError(
-            f"{path} {problem} since it was compared: make the comparison anew with `{COMMAND} report`"
+            f"{path} {problem} since it was compared: "
+            f"make the comparison anew with `{format_command('report', folder.name)}`"
         )
     return path
 

@@ -19,15 +19,15 @@ from docker.types import Mount
 from driver.engines.base import ENDED
 from driver.experiment.model import Limits
 from driver.host import facts
-from shared import stage
+from shared import host_paths, stage
 from shared.artifacts import locks
 from shared.artifacts.store import build_command, volumes
 from shared.contract import Plan, Step
 from shared.errors import CrossquantError, StageError
+from shared.host_paths import MOUNTED
 from shared.runner import progress
 from shared.runner.progress import Event
 
-APP = "/app/volumes"
 PLAN = "plan.json"
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -127,11 +127,15 @@ def settings(plan: Plan, image: str, limits: Limits) -> dict[str, Any]:
         "security_opt": ["no-new-privileges:true"],
         "cpuset_cpus": ",".join(map(str, facts.cpus()[: plan.threads])),
         "mem_limit": limits.memory_bytes,
-        "environment": {"EXPERIMENT": plan.experiment, locks.HOLDER: f"the driver, {locks.describe_self()}"},
+        "environment": {
+            "EXPERIMENT": plan.experiment,
+            locks.HOLDER: f"the driver, {locks.describe_self()}",
+            host_paths.VARIABLE: str(volumes().resolve()),
+        },
         "labels": {LABEL: str(folder(plan))},
         "mounts": [
-            Mount(APP, str(volumes().resolve()), type="bind", read_only=True),
-            Mount(f"{APP}/{plan.experiment}/{image}", str(own), type="bind"),
+            Mount(str(MOUNTED), str(volumes().resolve()), type="bind", read_only=True),
+            Mount(f"{MOUNTED}/{plan.experiment}/{image}", str(own), type="bind"),
         ],
     }
 
@@ -140,11 +144,13 @@ def isolated_settings(plan: Plan, image: str, limits: Limits, inputs: Mapping[st
     """The settings of a container that reads one step's `inputs` and the plan, and writes `own`."""
     usual = settings(plan, image, limits)
     seen = {f"{plan.experiment}/{PLAN}": folder(plan) / PLAN, **inputs}
-    mounts = [Mount(f"{APP}/{place}", str(path.resolve()), type="bind", read_only=True) for place, path in seen.items()]
+    mounts = [
+        Mount(f"{MOUNTED}/{place}", str(path.resolve()), type="bind", read_only=True) for place, path in seen.items()
+    ]
     return {
         **usual,
         "environment": {**usual["environment"], stage.ISOLATED: "1"},
-        "mounts": [Mount(f"{APP}/{plan.experiment}/{image}", str(own), type="bind"), *mounts],
+        "mounts": [Mount(f"{MOUNTED}/{plan.experiment}/{image}", str(own), type="bind"), *mounts],
     }
 
 

@@ -12,6 +12,7 @@ from driver.experiment.model import Experiment
 from shared.artifacts import store
 from shared.contract import Manifest, decode
 from shared.errors import CrossquantError, FieldError
+from shared.text import suggest_names
 
 FOLDER = Path(__file__).parent / "builtin"
 
@@ -19,7 +20,6 @@ FOLDER = Path(__file__).parent / "builtin"
 OWN = Path(__file__).parent / "trusted.toml"
 
 
-DEFAULT = "resnet8-cifar10"
 NO_KEYS = {"options": "write the name of the stage instead", "images": "--with takes it"}  # fields, but no keys
 # Sections that earlier versions called otherwise, and options, each below its section.
 RENAMED = {("fold",): "fold_batchnorm", ("emulated",): "emulate", ("data", "judged"): "evaluated_output"}
@@ -100,7 +100,7 @@ def check_keys(data: dict[str, Any], stages: set[str]) -> None:
     keys = [field.name for field in fields(Experiment) if field.name not in NO_KEYS]
     for key in data:
         if key not in keys:
-            raise FieldError((str(key),), f"unknown key; known are {', '.join([*keys, *sorted(stages)])}")
+            raise FieldError((str(key),), f"unknown key; {suggest_names(str(key), [*keys, *sorted(stages)])}")
 
 
 @dataclass(frozen=True)

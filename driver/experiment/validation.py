@@ -9,6 +9,7 @@ from driver.experiment.model import Dataset, Experiment, Gates, Limits, Source
 from driver.experiment.task_specs import DEFAULT_TASK, TASKS
 from shared.emulation import cpus
 from shared.errors import FieldError
+from shared.text import suggest_names
 
 NAME = r"[a-z0-9][a-z0-9._-]*"
 RESERVED = ("inputs", "models", "downloads")  # folders below volumes/ and volumes/inputs/
@@ -76,7 +77,7 @@ def check_gates(gates: Gates, task: str) -> None:
     for kind in KINDS:
         for metric, bound in getattr(gates, kind).items():
             if metric not in metrics:
-                raise FieldError(("gates", kind, metric), f"unknown key; known are {', '.join(metrics)}")
+                raise FieldError(("gates", kind, metric), f"unknown key; {suggest_names(metric, metrics)}")
             if bound.min is None and bound.max is None:
                 raise FieldError(("gates", kind, metric), "must have min, max or both")
             if bound.confidence is not None and not 0 < bound.confidence < 1:

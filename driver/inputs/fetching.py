@@ -13,7 +13,7 @@ from driver.experiment.model import SAMPLE_SUFFIX, Experiment, Model, Source
 from driver.inputs import cifar10, download, embedded_sample, user_files
 from driver.inputs.file_content import find_wrong_kind, is_whole
 from shared.artifacts import locks, store
-from shared.contract import MANIFEST_SCHEMA, Failure, Manifest, Plan, Step, read, read_if_whole
+from shared.contract import MANIFEST_SCHEMA, Failure, Manifest, Step, read, read_if_whole
 from shared.errors import CrossquantError
 
 Say = Callable[[str], None]
@@ -166,7 +166,7 @@ def find_failed_reader(experiment: Experiment, name: str) -> str:
 def list_recorded_failures(experiment: Experiment, name: str) -> Iterator[tuple[Step, Path]]:
     """The steps that read the input `name` and failed, with the record of it, by the plan of the last run."""
     try:
-        plan = read(Plan, store.plan_path(experiment.name))
+        plan = store.read_plan(experiment.name)
     except CrossquantError:  # there was no run, or its plan is damaged and about to be written anew
         return
     for step in plan.steps:

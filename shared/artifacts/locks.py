@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from shared.errors import CrossquantError, StageError
+from shared.host_paths import on_host
 from shared.text import printable
 
 FOLDER = ".locks"
@@ -81,7 +82,7 @@ def whole_folder(place: Path, folder: Path) -> Iterator[None]:
     file = os.open(place, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         if not _try(file, fcntl.LOCK_EX):
-            raise CrossquantError(f"{folder} is in use by {holder(place)}: wait for it, or stop it")
+            raise CrossquantError(f"{on_host(folder)} is in use by {holder(place)}: wait for it, or stop it")
         with suppress(OSError):
             _write_holder(file)
         yield

@@ -16,8 +16,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from shared.command import format_command
 from shared.contract import Failure, File, Manifest, Plan, encode, read
 from shared.errors import CrossquantError
+from shared.host_paths import on_host
 from shared.text import printable
 
 MANIFEST = "artifact.json"
@@ -34,6 +36,14 @@ def volumes() -> Path:
 
 def plan_path(experiment: str) -> Path:
     return volumes() / experiment / "plan.json"
+
+
+def read_plan(experiment: str) -> Plan:
+    """The plan that the driver wrote. CrossquantError where there is none yet, or it is damaged."""
+    path = plan_path(experiment)
+    if not path.exists():
+        raise CrossquantError(f"{on_host(path)} is missing: run `{format_command('fetch', experiment)}` first")
+    return read(Plan, path)
 
 
 def artifact_path(plan: Plan, name: str) -> Path:
@@ -163,9 +173,11 @@ def read_verified_manifest(path: Path, name: str) -> Manifest | None:
         files = list_files(path)
         manifest = read(Manifest, path / MANIFEST)
     except (CrossquantError, OSError) as error:
-        raise Damaged(f"artifact '{name}' in {path} is damaged ({error})") from None
+        raise Damaged(f"artifact '{name}' in {on_host(path)} is damaged ({error})") from None
     if files != manifest.files:
-        raise Damaged(f"artifact '{name}' in {path} changed after it was published: run again, which makes it anew")
+        raise Damaged(
+            f"artifact '{name}' in {on_host(path)} changed after it was published: run again, which makes it anew"
+        )
     return manifest
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from shared.contract import read_shown
 from shared.errors import CrossquantError
+from shared.host_paths import on_host
 
 LABELS, ABOUT = "labels.npy", "about.json"
 FLOAT = "float32"
@@ -77,7 +78,7 @@ def inputs(folder: Path) -> tuple[Path, ...]:
     """Return the arrays in `folder`, in the order of the model's inputs."""
     arrays = tuple(folder / file(number) for number in range(len(list(folder.glob("input_*.npy")))))
     if not arrays:
-        raise CrossquantError(f"{folder.name} holds no samples: delete {folder} and run again")
+        raise CrossquantError(f"{folder.name} holds no samples: delete {on_host(folder)} and run again")
     return arrays
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from shared.errors import CrossquantError, StageError, Unsupported
+from shared.host_paths import on_host
 from shared.runner import sandbox
 
 
@@ -55,7 +56,7 @@ def describe(error: BaseException, log: Path | None = None) -> str:
     if isinstance(error, MemoryError):
         return "out of memory: raise limits.memory"
     first = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])[:300]
-    return f"{first} (see {log})" if log else first
+    return f"{first} (see {on_host(log)})" if log else first
 
 
 def _work(work: Callable[[], None], hidden: Sequence[Path], pipe: int) -> None:

@@ -16,11 +16,12 @@ from driver.host import facts, probes
 from driver.inputs import fetching
 from driver.plan import schedule
 from shared.artifacts.store import ROOT
+from shared.command import DEFAULT_EXPERIMENT
 from shared.contract import Plan
 
 pytestmark = pytest.mark.docker
 
-CHOSEN = loader.load(loader.find(loader.DEFAULT), declarations.load())
+CHOSEN = loader.load(loader.find(DEFAULT_EXPERIMENT), declarations.load())
 IMAGES = list(declarations.load())
 PROBE = """
 import os, socket, sys

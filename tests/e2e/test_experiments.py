@@ -153,14 +153,14 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def new(driver: Driver, old: Path) -> Done:
+def new(driver: Driver, old: Path, *more: str) -> Done:
     """By the short form of the command: the experiment is called as the model."""
-    return driver("new", "--model", str(old / "old.h5"), "--data", str(old / "data.npz"))
+    return driver("new", "--model", str(old / "old.h5"), "--data", str(old / "data.npz"), *more)
 
 
 def test_a_file_of_keras_2_without_docker(old: Path, tmp_path: Path) -> None:
     driver = Driver(tmp_path / "volumes")
-    assert new(driver, old).exit_code == 0
+    assert new(driver, old, "--engine", "venv").exit_code == 0
     done = driver("run", "--engine", "venv", "--experiment", "old", *ANSWERS)
     assert done.exit_code == 0, done.stdout + done.stderr
     assert right(driver) == dict.fromkeys(FLOATS, 200)
@@ -212,7 +212,7 @@ def test_a_file_that_calls_what_it_should_not(command: str, docker_driver: Drive
     subprocess.run([ensure_environment("keras"), "-c", HOSTILE, path], cwd=ROOT, capture_output=True, check=True)
     np.savez(tmp_path / "data.npz", x=np.random.default_rng(0).normal(size=(60, 3)).astype("f"))
     if command == "run":
-        creation = docker_driver("new", "--model", str(path), "--data", str(tmp_path / "data.npz"))
+        creation = docker_driver("new", "--no-check", "--model", str(path), "--data", str(tmp_path / "data.npz"))
         assert creation.exit_code == 0, creation.stdout + creation.stderr
         done = docker_driver("run", "--engine", "docker", "--experiment", "odd", "keras.fp32")
     else:

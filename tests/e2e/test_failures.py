@@ -96,7 +96,7 @@ def test_a_misspelt_key_is_named_with_its_line(driver: Driver, experiment: Write
     assert done.exit_code == 2
     line = Path(path).read_text().splitlines().index("      per_chanel: true") + 1
     assert done.stderr.startswith(
-        f"error: {path}:{line}: recipes.onnx.int8.per_chanel: unknown key; known are activation, weight, per_channel, "
+        f"error: {path}:{line}: recipes.onnx.int8.per_chanel: unknown key; did you mean per_channel, percentile?"
     )
     assert len(done.stderr.splitlines()) == 1
     assert not driver.volumes.exists()

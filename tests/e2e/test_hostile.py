@@ -40,7 +40,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def new(driver: Driver, files: Path, code: str = "spy.py") -> None:
-    own = ("--code", str(files / code), "--name", "hostile", "--set", "unit=rows")
+    own = ("--code", str(files / code), "--name", "hostile", "--set", "unit=rows", "--no-check")
     creation = driver("new", "--model", str(files / "hostile.keras"), "--data", str(files / "data.npz"), *own)
     assert creation.exit_code == 0, creation.stderr
 
@@ -122,7 +122,7 @@ def test_the_name_of_a_node_is_no_code(command: str, files: Path, tmp_path: Path
     if command == "run":
         arrays = np.load(files / "data.npz")
         np.savez(tmp_path / "data.npz", **{name: arrays[name][:, :4] for name in ("x_train", "x_test")})
-        creation = driver("new", "--model", str(path), "--data", str(tmp_path / "data.npz"))
+        creation = driver("new", "--no-check", "--model", str(path), "--data", str(tmp_path / "data.npz"))
         assert creation.exit_code == 0, creation.stdout + creation.stderr
         done = driver("run", "--experiment", "named", "predictions.torch.fp32", "torch.int8", "explain.torch.int8")
     else:

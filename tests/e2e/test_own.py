@@ -46,17 +46,23 @@ def new(driver: Driver, files: Path, model: str, data: str = DATA, *more: str) -
     return driver("new", "--model", str(files / model), "--data", str(files / data), "--name", "mine", *more)
 
 
-def reason(done: Done) -> str:
-    """Why keras.fp32 or what it needs was not made; the terminal may have wrapped it."""
+def refusal(driver: Driver, done: Done) -> str:
+    """Why `new` wrote no experiment; the terminal may have wrapped it."""
     assert done.exit_code == 3, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+    assert "error: no experiment 'mine' is written: " in done.stderr
+    assert not (driver.volumes / "inputs" / "mine.yaml").exists()
+    assert driver.leftovers() == []
     return " ".join(done.stdout.split())
 
 
 def test_two_commands_from_a_table_to_a_comparison(table: tuple[Driver, Done, Done]) -> None:
     driver, creation, done = table
     assert creation.exit_code == 0, creation.stderr
-    assert "next: ./crossquant run --experiment mine" in " ".join(creation.stdout.split())
+    said = " ".join(creation.stdout.split())
+    assert "data: 600 test rows, classification, 3 classes: <b>bold</b>, b, c, ümlaut" in said
+    assert "next: ./crossquant run --experiment mine" in said
+    assert "drop_pp" in (driver.volumes / "inputs" / "mine.yaml").read_text()
     assert done.exit_code == 0, done.stdout + done.stderr
     comparison, rows = driver.comparison("mine"), driver.rows("mine")
     dataset = comparison["dataset"]
@@ -225,15 +231,13 @@ def test_the_classic_mistake_is_found_before_anything_is_run(
     ],
 )
 def test_a_bad_model_is_refused_in_one_line(docker_driver: Driver, files: Path, model: str, said: str) -> None:
-    assert new(docker_driver, files, model).exit_code == 0
-    done = docker_driver("run", "--experiment", "mine", "keras.fp32")
-    assert said in reason(done).partition("keras.fp32 failed")[2], done.stdout
-    assert docker_driver.leftovers() == []
+    lines = refusal(docker_driver, new(docker_driver, files, model))
+    assert said in lines.partition("keras.fp32 failed")[2], lines
     assert (docker_driver.folder("dataset", "keras", "mine") / "artifact.json").exists(), "what is finished is kept"
 
 
 def test_lambda_code_runs_where_it_is_trusted(docker_driver: Driver, files: Path) -> None:
-    assert new(docker_driver, files, "lambda.keras").exit_code == 0
+    assert new(docker_driver, files, "lambda.keras", DATA, "--no-check").exit_code == 0
     done = docker_driver("run", "--experiment", "mine", "--trust", "predictions.onnx.fp32")
     assert done.exit_code == 0, done.stdout + done.stderr
 
@@ -253,10 +257,7 @@ def test_bad_data_are_refused_in_one_line(
 ) -> None:
     folder = Path(shutil.copytree(files / DATA, tmp_path / "data"))
     make(folder)
-    assert new(docker_driver, files, MODEL, str(folder)).exit_code == 0
-    done = docker_driver("run", "--experiment", "mine", "calibration")
-    assert said in reason(done), done.stdout
-    assert docker_driver.leftovers() == []
+    assert said in refusal(docker_driver, new(docker_driver, files, MODEL, str(folder)))
 
 
 def put(path: Path, line: int, value: str) -> None:

@@ -201,7 +201,7 @@ def own(driver: Driver, *arguments: str, code: Path | None = None) -> Done:
 
 
 def new(driver: Driver, model: Path, data: Path, *more: str) -> None:
-    done = driver("new", "--model", str(model), "--data", str(data), "--name", "mine", *more)
+    done = driver("new", "--no-check", "--model", str(model), "--data", str(data), "--name", "mine", *more)
     assert done.exit_code == 0, done.stderr
 
 

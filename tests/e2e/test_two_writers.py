@@ -27,7 +27,7 @@ def driver(tmp_path: Path) -> Driver:
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     own = Driver(tmp_path / "volumes", "docker")
     model, data = tmp_path / "mein modell ü.keras", tmp_path / "données à moi"
-    assert own("new", "--model", str(model), "--data", str(data), "--name", "mine").exit_code == 0
+    assert own("new", "--no-check", "--model", str(model), "--data", str(data), "--name", "mine").exit_code == 0
     return own
 
 

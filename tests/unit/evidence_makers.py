@@ -22,6 +22,7 @@ from driver.experiment.model import Experiment
 from driver.plan import schedule
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
+from shared.command import DEFAULT_EXPERIMENT
 from shared.contract import MANIFEST_SCHEMA, Failure, Manifest, Plan, Step, encode
 from shared.emulation import emulation
 from shared.measure.machine import Machine
@@ -69,7 +70,7 @@ QUIET = Machine(started=0.0, seconds=10.0, others=0.0, steal=0.0, slowest_mhz=0.
 
 def default_experiment(**changes: Any) -> Experiment:
     """The default experiment with the recipes of ORDER, and without other CPUs."""
-    chosen = _loaded(path := loader.find(loader.DEFAULT), path.read_bytes())
+    chosen = _loaded(path := loader.find(DEFAULT_EXPERIMENT), path.read_bytes())
     fewer = replace(
         chosen, recipes=FEW, other_cpus=(), recommended=(), options={"calibration": {"images": 1000, "seed": 0}}
     )
@@ -95,7 +96,7 @@ def lacking(stages: Sequence[Stage]) -> list[Stage]:
 @cache
 def few() -> str:
     """The file of `default_experiment`: in volumes/inputs/ it is found before ours."""
-    data = yaml.safe_load((loader.FOLDER / f"{loader.DEFAULT}.yaml").read_text())
+    data = yaml.safe_load((loader.FOLDER / f"{DEFAULT_EXPERIMENT}.yaml").read_text())
     left = {key: value for key, value in data.items() if key not in ("other_cpus", "recommended")}
     return yaml.safe_dump(left | {"recipes": FEW}, sort_keys=False)
 
@@ -143,7 +144,7 @@ class Volume:
         self.plan: Plan = make_plan(chosen, stages or declarations.load())
         self.freshness = Freshness(self.plan)
         store.write_atomically(store.plan_path(chosen.name), encode(self.plan))
-        store.write_atomically(store.volumes() / "inputs" / f"{loader.DEFAULT}.yaml", few())
+        store.write_atomically(store.volumes() / "inputs" / f"{DEFAULT_EXPERIMENT}.yaml", few())
 
     def publish(self, name: str, files: Mapping[str, Any] | None = None, refused: str = "", **changes: Any) -> None:
         """Manifest `name`; arrays are saved as .npy, all else as JSON. With `refused`, as `unsupported`."""

@@ -14,13 +14,14 @@ from driver.catalog import declarations
 from driver.experiment import loader
 from driver.experiment.model import Experiment
 from driver.inputs import cifar10
+from shared.command import DEFAULT_EXPERIMENT
 from shared.errors import CrossquantError
 from shared.measure.machine import Machine
 
 
 @pytest.fixture
 def default() -> Experiment:
-    return loader.load(loader.find(loader.DEFAULT), declarations.load())
+    return loader.load(loader.find(DEFAULT_EXPERIMENT), declarations.load())
 
 
 def test_the_scripts_are_told_every_recipe_of_the_experiment(default: Experiment) -> None:

@@ -1,6 +1,6 @@
 """What a reader of the user's data returns: sets of samples, each read once, one sample at a time."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,14 @@ class SampleSet:
 
     `classes`: the names of the classes or, of a multi-label task, of the labels, if the data has some. `textual`:
     labels are the texts of a text file, which may stand for numbers. `inputs` and `label`: the names of the arrays of
-    samples, and of that of the labels, if they have some.
+    samples, and of that of the labels, if they have some; `inputs` may be complete only when the samples are read.
     """
 
     samples: Iterable[Sample]
     locate: Callable[[int], str]
     classes: tuple[str, ...] = ()
     textual: bool = False
-    inputs: tuple[str, ...] = ()
+    inputs: Sequence[str] = ()
     label: str = ""
 
 
@@ -66,5 +66,5 @@ def find_root(files: Path) -> Path:
     while len(entries) == 1 and entries[0].is_dir():
         files, entries = entries[0], list_entries(entries[0])
     if not entries:
-        raise CrossquantError(f"the data set is empty: {printable_name(files)} holds no file")
+        raise CrossquantError(f"the data set is empty: folder '{printable_name(files.name)}' holds no file")
     return files

@@ -307,9 +307,7 @@ def test_a_truncated_npy(user: User):
 
 
 def test_no_files_at_all(user: User):
-    assert user.error_of("npz") == "the data set is empty: files holds no file".replace(
-        "files holds", f"{user.files} holds"
-    )
+    assert user.error_of("npz") == f"the data set is empty: folder '{user.files.name}' holds no file"
 
 
 def test_duplicates_may_be_left_out_of_every_draw(user: User):

@@ -82,6 +82,18 @@ def test_a_snapshot_of_tf_data_with_two_inputs(user: User):
     assert read_about(out)["task"] == "regression"
 
 
+def test_a_dict_of_inputs_keeps_its_names(user: User):
+    """Also where the other split has them in another order."""
+    text = "def samples(split):\n    for n in range(9):\n        pair = {'b': [1.0 * n], 'a': [split == 'test', n]}\n"
+    text += "        yield dict(reversed(pair.items())) if split == 'test' else pair, n % 2\n"
+    user.text("load_data.py", text)
+    out = user.run("python")
+    assert read_about(out)["inputs"] == ["b", "a"]
+    for split in ("train", "test"):
+        assert np.load(out / f"x_{split}_0.npy")[:, 0].tolist() == list(range(9))
+        assert np.load(out / f"x_{split}_1.npy")[:, 0].tolist() == [split == "test"] * 9
+
+
 def test_a_split_that_yields_nothing_is_drawn_from_the_other(user: User):
     user.text(
         "load_data.py", "def samples(split):\n    return [([float(n)], None) for n in range(20)] * (split == 'train')\n"
@@ -117,6 +129,15 @@ WRONG = [
     ("def samples(split):\n    yield [1.0], 0\n    yield [float('nan')], 0\n", "sample 1 of samples('train') has NaN"),
     ("def samples(split):\n    yield [1.0], 0\n    yield [2.0], None\n", "sample 1 of samples('train') has no label"),
     ("def samples(split):\n    yield [1.0], 0\n    yield [2.0], -4\n", "sample 1 of samples('train'): its label -4 is"),
+    (
+        "def samples(split):\n    yield {'a': [1.0]}, 0\n    yield {'b': [1.0]}, 0\n",
+        "sample 1 of samples('train') has the inputs b, the first sample has the inputs a: yield the same for each",
+    ),
+    (
+        "def samples(split):\n    yield [1.0], 0\n    yield {'b': [1.0]}, 0\n",
+        "sample 1 of samples('train') has the inputs b, the first sample has inputs without names",
+    ),
+    ("def samples(split):\n    yield [1.0], {'a': 0}\n", "sample 0 of samples('train') has a dict of labels: yield"),
     ("def samples(split):\n    return []\n", "the data set has no samples"),
 ]
 

@@ -16,7 +16,6 @@ from driver.cli import arguments as cli_arguments
 from driver.cli import console, workflow
 from driver.cli import main as command_line
 from driver.cli import report as report_command
-from driver.experiment import loader
 from driver.host import facts
 from driver.plan import schedule
 from shared.data.samples import Task
@@ -75,7 +74,6 @@ def test_each_command_takes_the_arguments_that_the_parser_makes():
 
 
 def test_what_is_written_twice_so_that_help_need_not_import_it():
-    assert cli_arguments.DEFAULT_EXPERIMENT == loader.DEFAULT
     assert get_args(Task) == cli_arguments.TASKS
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from driver.catalog import declarations
 from driver.cli import new, workflow
-from driver.cli.arguments import EngineOptions
+from driver.cli.arguments import Display, EngineOptions, New
 from driver.cli.main import main
 from driver.engines import bubblewrap
 from driver.experiment import loader
@@ -19,6 +19,8 @@ from driver.inputs import user_files
 from driver.plan import schedule
 from shared.artifacts import store
 from shared.contract import Manifest, Plan, read
+from shared.data import signature
+from shared.data.signature import Signature, Tensor
 from shared.errors import CrossquantError
 
 
@@ -39,7 +41,8 @@ def data(tmp_path: Path) -> Path:
 
 
 def make(*arguments: object) -> int:
-    return main(["new", *map(str, arguments)])
+    """Without opening the model: tests/e2e/test_own.py does that, in containers."""
+    return main(["new", "--no-check", *map(str, arguments)])
 
 
 def load(volumes: Path, name: str) -> experiments.Experiment:
@@ -95,6 +98,38 @@ def test_the_gates_are_those_of_the_task(volumes, model, data, task, gate):
 
 
 @pytest.mark.parametrize(
+    ("task", "gate"), [("classification", "drop_pp"), ("regression", "worse_percent"), ("fidelity", "sqnr")]
+)
+def test_the_gates_are_those_of_the_task_that_the_labels_tell(model, tmp_path, task, gate):
+    data = save_npz(tmp_path / "data", x_train=np.zeros((3, 2)))
+    arguments = New(Display(), EngineOptions(), model, data)
+    assert "  quantized:" not in new.write_text("mine", arguments)
+    assert f"  quantized:\n    {gate}: " in new.write_text("mine", arguments, task)
+
+
+@pytest.mark.parametrize(("name", "opened"), [("net.keras", "keras.fp32"), ("net.onnx", "exported")])
+def test_what_opens_the_model_and_reads_the_data(volumes, tmp_path, data, name, opened):
+    (tmp_path / name).write_bytes(b"\x08\x08")
+    assert make("--model", tmp_path / name, "--data", data) == 0
+    plan = read(Plan, volumes / "net" / "plan.json")
+    assert new.find_first_artifacts(plan) == ["dataset", "calibration", opened]
+
+
+def test_model_and_data_are_described(tmp_path):
+    for name in ("dataset", "keras.fp32"):
+        (tmp_path / name).mkdir()
+    ends = Signature((Tensor("pixels", "uint8", (8, 8, 3)),), (Tensor("scores", "float32", (7,)),))
+    signature.write(ends, tmp_path / "keras.fp32")
+    np.save(tmp_path / "dataset" / "input_0.npy", np.zeros((1200, 8, 8, 3), np.uint8))
+    about = {"task": "classification", "classes": ["a\x1b[2J", *"bcdefg"], "unit": "images"}
+    (tmp_path / "dataset" / "about.json").write_text(json.dumps(about))
+    assert list(new.describe_inputs({name: tmp_path / name for name in ("dataset", "keras.fp32")})) == [
+        "model:   pixels: uint8 8 x 8 x 3 → scores: float32 7",
+        "data:    1,200 test images, classification, 7 classes: a [2J, b, c, d, e … g",
+    ]
+
+
+@pytest.mark.parametrize(
     ("names", "kind"),
     [
         (["a.npz"], "npz"),
@@ -130,8 +165,8 @@ def test_data_of_no_known_kind(tmp_path, model, volumes, capsys):
         (["--name", "inputs"], "--name: 'inputs' must be lower-case letters"),
         (["--set", "resize"], "--set resize: give KEY=VALUE"),
         (["--set", "resize=[96"], "--set resize=[96: "),
-        (["--set", "rezise=[96, 96]"], "data.rezise: unknown key"),
-        (["--set", "resize=[big]"], "data.resize.0: must be a whole number"),
+        (["--set", "rezise=[96, 96]"], "--set rezise: unknown key; did you mean resize?"),
+        (["--set", "resize=[big]"], "--set resize.0: must be a whole number"),
         (["--code", "nowhere.py"], "nowhere.py is not there"),
     ],
 )

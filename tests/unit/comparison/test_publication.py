@@ -136,7 +136,8 @@ def test_a_file_that_is_gone_or_no_file_is_named(folder, name):
     (folder / name).unlink()
     with pytest.raises(DamagedComparison) as caught:
         read(folder)
-    assert str(caught.value) == (f"{folder / name} is missing: make this comparison anew with `./crossquant report`")
+    command = f"./crossquant report --experiment {folder.parent.name}"
+    assert str(caught.value) == f"{folder / name} is missing: make this comparison anew with `{command}`"
     for make in (Path.mkdir, os.mkfifo):
         make(folder / name)
         with pytest.raises(DamagedComparison, match=r"is no file|can't be read"):

@@ -107,6 +107,9 @@ def test_a_folder_that_is_no_run(tmp_path):
     )
 
 
+REPORT = "`./crossquant report --experiment yesterday`"
+
+
 @pytest.fixture
 def yesterday(volumes):
     """The folder of a run whose comparison and evidence are whole, below volumes/."""
@@ -142,7 +145,7 @@ def flip(path):
 def test_a_damaged_file_of_a_comparison_is_named(yesterday, capsys, name):
     path = yesterday / "comparison" / name
     flip(path)
-    message = f"error: {path} {{}}: make this comparison anew with `./crossquant report`\n"
+    message = f"error: {path} {{}}: make this comparison anew with {REPORT}\n"
     assert diff(capsys, yesterday, "yesterday") == (2, message.format("changed after it was written"))
     path.unlink()
     assert diff(capsys, yesterday, "yesterday") == (2, message.format("is missing"))
@@ -171,7 +174,7 @@ def test_evidence_that_is_gone_gives_no_figure(yesterday, capsys):
     store.remove(path)
     assert diff(capsys, "yesterday", yesterday) == (
         2,
-        f"error: {path} is missing since it was compared: make the comparison anew with `./crossquant report`\n",
+        f"error: {path} is missing since it was compared: make the comparison anew with {REPORT}\n",
     )
 
 
@@ -180,7 +183,7 @@ def test_evidence_that_was_made_anew_gives_no_figure_beside_the_old_comparison(y
     keep(path, {"output_0": answers(6)})
     assert diff(capsys, "yesterday", yesterday) == (
         2,
-        f"error: {path} was made anew since it was compared: make the comparison anew with `./crossquant report`\n",
+        f"error: {path} was made anew since it was compared: make the comparison anew with {REPORT}\n",
     )
 
 

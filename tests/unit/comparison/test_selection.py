@@ -20,6 +20,7 @@ from driver.experiment.model import Select
 from driver.experiment.recipes import resolve_recipes
 from driver.plan import schedule
 from shared.artifacts import store
+from shared.command import DEFAULT_EXPERIMENT
 
 NOISE = (Noise("onnx", "onnx.fp32", 0.05),)
 NAMES = ("a", "b", "c", "d")
@@ -156,7 +157,7 @@ def test_each_image_has_its_own_choice_and_baseline():
 
 def given(**changes):
     """An experiment's file that has all that an experiment may have."""
-    data = yaml.safe_load(loader.find(loader.DEFAULT).read_text())
+    data = yaml.safe_load(loader.find(DEFAULT_EXPERIMENT).read_text())
     more = {
         "other_cpus": ["haswell"],
         "recommended": ["onnx.int8"],

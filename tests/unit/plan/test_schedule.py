@@ -13,6 +13,7 @@ from driver.experiment import loader
 from driver.experiment.model import Limits
 from driver.plan import schedule
 from shared.artifacts.store import ROOT
+from shared.command import DEFAULT_EXPERIMENT
 from shared.contract import Step
 from shared.errors import CrossquantError
 
@@ -208,7 +209,7 @@ def test_a_fourth_image_enters_the_plan_by_its_folder(tmp_path):
     )
     mine = tmp_path / "mine.yaml"
     mine.write_text(
-        loader.find(loader.DEFAULT)
+        loader.find(DEFAULT_EXPERIMENT)
         .read_text()
         .replace("recipes: default", "recipes:\n  preset: default\n  extra:\n    w4: {bits: 4}\n#")
     )

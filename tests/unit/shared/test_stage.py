@@ -439,7 +439,11 @@ def test_a_runner_other_than_the_plans_is_refused(run):
 @pytest.mark.parametrize(
     ("arguments", "image", "message"),
     [
-        (["absent"], IMAGE, "unknown artifact 'absent': known are made, elsewhere (`./crossquant list` shows all)"),
+        (
+            ["absent"],
+            IMAGE,
+            "unknown artifact 'absent': known are made, elsewhere (`./crossquant list --experiment tiny` shows all)",
+        ),
         (["made", "elsewhere"], IMAGE, "'elsewhere' is made by image 'other', not 'null'"),
         ([], "absent", "unknown image 'absent': this plan has null, other"),
     ],
@@ -454,7 +458,10 @@ def test_a_name_that_the_plan_does_not_have_is_refused(run, arguments, image, me
 def test_a_missing_plan_names_the_command_that_makes_it(run, monkeypatch):
     monkeypatch.setenv("EXPERIMENT", "another")
     assert run(null_image.plan(step("made"))) == 2
-    assert run.error["message"] == f"{store.plan_path('another')} is missing: run `./crossquant fetch` first"
+    assert (
+        run.error["message"]
+        == f"{store.plan_path('another')} is missing: run `./crossquant fetch --experiment another` first"
+    )
 
 
 def test_a_mistyped_plan_names_its_field(run):

@@ -6,7 +6,8 @@ The file runs in this stage of this container, and nowhere else.
 import contextlib
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,39 @@ def read(files: Path, options: ReaderOptions) -> SampleSets:
     script = find_script(find_root(files), options.script)
     with in_folder_of(script), errors_in_one_line(script):
         function = load_function(script)
-    return {split: make_set(function, script, split) for split in (TRAIN, TEST)}
+    order = InputOrder()
+    return {split: make_set(function, script, split, order) for split in (TRAIN, TEST)}
 
 
-def make_set(function: Callable[[str], Any], script: Path, split: str) -> SampleSet:
-    samples = iterate_samples(function, script, split)
-    return SampleSet(samples, lambda number: f"sample {number} of {FUNCTION}('{split}')")
+@dataclass
+class InputOrder:
+    """The names of the inputs, which are the keys of the first sample's dict, and none where that is no dict."""
+
+    names: list[str] = field(default_factory=list)
+    known: bool = False
+
+    def sort(self, inputs: Any, where: str) -> tuple[Any, ...]:
+        """The inputs of one sample in the order of the first one's. CrossquantError where their names are others."""
+        values = {str(name): value for name, value in inputs.items()} if isinstance(inputs, dict) else {}
+        if not self.known:
+            self.names[:], self.known = values, True
+        if set(values) != set(self.names):
+            raise CrossquantError(
+                f"{where} has {self.describe(values)}, the first sample has {self.describe(self.names)}: "
+                "yield the same for each"
+            )
+        if values:
+            return tuple(values[name] for name in self.names)
+        return inputs if isinstance(inputs, tuple) else (inputs,)
+
+    @staticmethod
+    def describe(names: Iterable[str]) -> str:
+        return f"the inputs {printable_name(', '.join(names))}" if any(names) else "inputs without names"
+
+
+def make_set(function: Callable[[str], Any], script: Path, split: str, order: InputOrder) -> SampleSet:
+    samples = iterate_samples(function, script, split, order)
+    return SampleSet(samples, lambda number: f"sample {number} of {FUNCTION}('{split}')", inputs=order.names)
 
 
 def find_script(folder: Path, name: str) -> Path:
@@ -62,7 +90,7 @@ def load_function(script: Path) -> Callable[[str], Any]:
     return function  # type: ignore[no-any-return]
 
 
-def iterate_samples(function: Callable[[str], Any], script: Path, split: str) -> Iterator[Sample]:
+def iterate_samples(function: Callable[[str], Any], script: Path, split: str, order: InputOrder) -> Iterator[Sample]:
     """The samples that the function yields, one by one; CrossquantError in one line for what it raises."""
     with in_folder_of(script):
         with errors_in_one_line(script):
@@ -73,16 +101,18 @@ def iterate_samples(function: Callable[[str], Any], script: Path, split: str) ->
                 item = next(items, END)
             if item is END:
                 return
-            yield convert_sample(item, f"sample {number} of {FUNCTION}('{split}')")
+            yield convert_sample(item, f"sample {number} of {FUNCTION}('{split}')", order)
             number += 1
 
 
-def convert_sample(item: Any, where: str) -> Sample:
+def convert_sample(item: Any, where: str, order: InputOrder) -> Sample:
     """A pair that the function yields, as arrays and a label. CrossquantError for what isn't a pair."""
     if not isinstance(item, tuple) or len(item) != 2:
         raise CrossquantError(f"{where} must be a pair (inputs, label), the label None where there is none")
     inputs, label = item
-    arrays = tuple(np.asarray(value) for value in (inputs if isinstance(inputs, tuple) else (inputs,)))
+    if isinstance(label, dict):
+        raise CrossquantError(f"{where} has a dict of labels: yield those of one output, `data.evaluated_output`")
+    arrays = tuple(np.asarray(value) for value in order.sort(inputs, where))
     if label is not None and not isinstance(label, str):
         label = np.asarray(label)
         label = label.item() if label.ndim == 0 else label
