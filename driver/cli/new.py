@@ -20,7 +20,7 @@ from driver.cli.workflow import load_experiment, make_artifacts, make_current_pl
 from driver.experiment import loader, validation
 from driver.experiment.task_specs import DEFAULT_TASK, TASKS
 from driver.inputs.fetching import MODEL
-from driver.plan.expand import CALIBRATION, DATASET
+from driver.plan.expand import DATASET
 from shared.artifacts import store
 from shared.command import COMMAND, format_command
 from shared.contract import Plan
@@ -83,7 +83,10 @@ def check_inputs(name: str, arguments: New, output: Output) -> About:
     targets = find_first_artifacts(make_current_plan(experiment))
     freshness, failed = make_artifacts(experiment, targets, options, output, sample=False)
     if failed:
-        raise StageError(f"no experiment '{name}' is written: the line above says what must change")
+        raise StageError(
+            f"no experiment '{name}' is written: the line above says what must change; a setting that it calls "
+            "data.KEY: VALUE is --set KEY=VALUE here"
+        )
     for target in targets:
         manifest = freshness.current(target)
         if manifest is not None and manifest.status != "ok":
@@ -95,9 +98,9 @@ def check_inputs(name: str, arguments: New, output: Output) -> About:
 
 
 def find_first_artifacts(plan: Plan) -> list[str]:
-    """The samples, and what is made of the model's file first: the stages check that they fit each other."""
+    """The test samples, and what is made of the model's file first: this checks that they fit each other."""
     opened = next(step.output for step in plan.steps if MODEL in step.inputs and DATASET in step.inputs)
-    return [DATASET, CALIBRATION, opened]
+    return [DATASET, opened]
 
 
 def describe_inputs(folders: Mapping[str, Path]) -> Iterator[str]:

@@ -245,12 +245,11 @@ def test_lambda_code_runs_where_it_is_trusted(docker_driver: Driver, files: Path
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda folder: (folder / "test.csv").write_text((folder / "train.csv").read_text()), "leakage"),
         (lambda folder: put(folder / "train.csv", 3, "nan"), "train.csv, row 2"),
         (lambda folder: put(folder / "train.csv", 3, "four"), "four"),
         (lambda folder: (folder / "train.csv").write_bytes(b"\x80\x04\x95pickle"), "train.csv"),
     ],
-    ids=["leakage", "nan", "text", "no table"],
+    ids=["nan", "text", "no table"],
 )
 def test_bad_data_are_refused_in_one_line(
     docker_driver: Driver, files: Path, tmp_path: Path, make: Any, said: str
@@ -258,6 +257,16 @@ def test_bad_data_are_refused_in_one_line(
     folder = Path(shutil.copytree(files / DATA, tmp_path / "data"))
     make(folder)
     assert said in refusal(docker_driver, new(docker_driver, files, MODEL, str(folder)))
+
+
+def test_samples_that_are_in_both_sets_are_named(docker_driver: Driver, files: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(files / DATA, tmp_path / "data"))
+    (folder / "test.csv").write_text((folder / "train.csv").read_text())
+    assert new(docker_driver, files, MODEL, str(folder)).exit_code == 0
+    done = docker_driver("run", "--experiment", "mine", "calibration")
+    assert done.exit_code == 3, done.stdout + done.stderr
+    assert "leakage" in done.stdout
+    assert docker_driver.leftovers() == []
 
 
 def put(path: Path, line: int, value: str) -> None:

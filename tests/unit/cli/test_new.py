@@ -112,7 +112,7 @@ def test_what_opens_the_model_and_reads_the_data(volumes, tmp_path, data, name, 
     (tmp_path / name).write_bytes(b"\x08\x08")
     assert make("--model", tmp_path / name, "--data", data) == 0
     plan = read(Plan, volumes / "net" / "plan.json")
-    assert new.find_first_artifacts(plan) == ["dataset", "calibration", opened]
+    assert new.find_first_artifacts(plan) == ["dataset", opened]
 
 
 def test_model_and_data_are_described(tmp_path):
