@@ -217,7 +217,8 @@ def _decode_other(kind: Any, data: Any, path: tuple[str, ...]) -> Any:
     if origin in (types.UnionType, typing.Union):
         return _decode_union(arguments, data, path)
     if origin in (tuple, list):
-        _checked(isinstance(data, list | tuple), data, path, "a list")
+        example = f", such as [{printable(data, SHOWN)}]" if isinstance(data, str) and data else ""
+        _checked(isinstance(data, list | tuple), data, path, f"a list{example}")
         return origin(decode(arguments[0], item, (*path, str(i))) for i, item in enumerate(data))
     if origin is dict:
         _checked(isinstance(data, dict), data, path, "a mapping")

@@ -173,8 +173,13 @@ def check_output(output: Tensor, signature: Signature, about: samples.About) -> 
         return
     if about.task == "classification":
         check_classes(output, signature, about, about.labels)
-    elif (wanted := (int(np.prod(about.labels.shape)),)) != (size := (_values(output.shape),)) and None not in size:
-        raise CrossquantError(f"the model answers {_shown(size)}, the data set has labels of {_shown(wanted)}")
+    elif (wanted := int(np.prod(about.labels.shape))) != (size := _values(output.shape)) and size is not None:
+        fitting = [number for number, other in enumerate(signature.outputs) if _values(other.shape) == wanted]
+        remedy = f"give {size} values a sample, or the data.task that the model has"
+        raise CrossquantError(
+            f"the model answers {_shown(output.shape)}, the data set has labels of {_shown((wanted,))}: "
+            f"{suggest_output(fitting) or remedy}"
+        )
 
 
 def check_classes(output: Tensor, signature: Signature, about: samples.About, labels: samples.Labels) -> None:
@@ -197,14 +202,22 @@ def check_classes(output: Tensor, signature: Signature, about: samples.About, la
             raise CrossquantError(
                 f"the labels start at 1, and the model counts its {known} classes from 0: set data.label_offset: 1"
             )
-        hint = f": output {fitting[0]} would fit, set data.evaluated_output: {fitting[0]}" if fitting else ""
-        raise CrossquantError(f"the model answers {_shown(output.shape)}, the data set has {classes} classes{hint}")
+        remedy = "fix the labels" if len(output.shape) == 1 else "set the data.task that the model has"
+        raise CrossquantError(
+            f"the model answers {_shown(output.shape)}, the data set has {classes} classes: "
+            f"{suggest_output(fitting) or remedy}"
+        )
     if about.classes and answers is not None and known != len(about.classes):
         names = ", ".join(about.classes[:NAMED]) + (", …" if len(about.classes) > NAMED else "")
         raise CrossquantError(
             f"the model answers {known} classes, the data names {len(about.classes)} ({names}): list all {known} in "
             "data.classes, in the order of the model's answers"
         )
+
+
+def suggest_output(fitting: Sequence[int]) -> str:
+    """Name the first of the outputs that would fit, with the setting that evaluates it; "" where none does."""
+    return f"output {fitting[0]} would fit, set data.evaluated_output: {fitting[0]}" if fitting else ""
 
 
 def _values(shape: Shape) -> int | None:

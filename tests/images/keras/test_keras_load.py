@@ -153,8 +153,11 @@ def test_not_exactly_one_model_file(names: list[str], source: Path, dataset: Pat
             "input 'x' of the model takes (3, 8, 8), the data set has (8, 8, 3)"
             ": channels first and last are swapped, set the data's layout",
         ),
-        (lambda: dense(classes=9), "the model answers (9,), the data set has 10 classes"),
-        (feature_map, "the model answers (8, 8, 10), the data set has 10 classes"),
+        (lambda: dense(classes=9), "the model answers (9,), the data set has 10 classes: fix the labels"),
+        (
+            feature_map,
+            "the model answers (8, 8, 10), the data set has 10 classes: set the data.task that the model has",
+        ),
         (two_inputs, "the model has 2 inputs (one (8, 8, 3), two (8, 8, 3)), the data set has 1"),
     ],
     ids=["shape", "rank", "layout", "classes", "feature map", "two inputs"],

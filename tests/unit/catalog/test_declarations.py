@@ -90,7 +90,7 @@ def test_every_default_of_ours_is_allowed():
     [
         ("run =", "runs =", "stage.0.runs: unknown key; did you mean run, groups?"),
         ('output = "counted"\n', "", "stage.0.output: is missing"),
-        ('["dataset"]', '"dataset"', "stage.0.inputs: must be a list, not 'dataset'"),
+        ('["dataset"]', '"dataset"', "stage.0.inputs: must be a list, such as [dataset], not 'dataset'"),
         (
             "max = 1",
             "most = 1",

@@ -257,8 +257,14 @@ NEW_KEYS = {
         "curve:\n  images:\n    - 25\n    - 0\n  variants: [onnx.int8]",
         ":23: curve.images.1: must be at least 1",
     ),
-    "recommended-is-a-list": ("recommended: onnx.int8", ":20: recommended: must be a list, not 'onnx.int8'"),
-    "other-cpus-are-a-list": ("other_cpus: haswell", ":20: other_cpus: must be a list, not 'haswell'"),
+    "recommended-is-a-list": (
+        "recommended: onnx.int8",
+        ":20: recommended: must be a list, such as [onnx.int8], not 'onnx.int8'",
+    ),
+    "other-cpus-are-a-list": (
+        "other_cpus: haswell",
+        ":20: other_cpus: must be a list, such as [haswell], not 'haswell'",
+    ),
 }
 
 

@@ -95,7 +95,7 @@ def test_a_field_of_any_type_is_taken_as_it_is(value):
         ({"kind": ["minmax"]}, "kind: must be one of minmax, entropy, not ['minmax']"),
         ({"maybe": True}, "maybe: must be a whole number or nothing, not True"),
         ({"maybe": 1.0}, "maybe: must be a whole number or nothing, not 1.0"),
-        ({"many": "text"}, "many: must be a list, not 'text'"),
+        ({"many": "text"}, "many: must be a list, such as [text], not 'text'"),
         ({"many": {"count": 1}}, "many: must be a list, not {'count': 1}"),
         ({"many": [{"count": 1}, {}]}, "many.1.count: is missing"),
         ({"many": [{"count": True}]}, "many.0.count: must be a whole number, not True"),

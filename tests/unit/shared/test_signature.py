@@ -48,9 +48,14 @@ IMAGES = np.zeros((4, 4, 4, 3), np.uint8)
         (answering(None), {}, [0, 9, 1, 1], ""),
         (answering(1), {}, [0, 1, 1, 1], ""),
         (answering(10), {}, None, ""),
-        (answering(2), {}, [0, 2, 1, 1], "the model answers (2,), the data set has 3 classes"),
-        (answering(1), {}, [0, 2, 1, 1], "the model answers (1,), the data set has 3 classes"),
-        (answering(5, 10), {}, [0, 2, 1, 1], "the model answers (5, 10), the data set has 3 classes"),
+        (answering(2), {}, [0, 2, 1, 1], "the model answers (2,), the data set has 3 classes: fix the labels"),
+        (answering(1), {}, [0, 2, 1, 1], "the model answers (1,), the data set has 3 classes: fix the labels"),
+        (
+            answering(5, 10),
+            {},
+            [0, 2, 1, 1],
+            "the model answers (5, 10), the data set has 3 classes: set the data.task that the model has",
+        ),
         (
             answering(3),
             {},
@@ -95,7 +100,14 @@ IMAGES = np.zeros((4, 4, 4, 3), np.uint8)
             answering(3),
             {"task": "multilabel"},
             np.zeros((4, 2)),
-            "the model answers (3,), the data set has labels of (2,)",
+            "the model answers (3,), the data set has labels of (2,): give 3 values a sample, or the data.task that "
+            "the model has",
+        ),
+        (
+            Signature((IMAGE,), (Tensor("scores", "float32", (3,)), Tensor("box", "float32", (2, 2)))),
+            {"task": "regression"},
+            np.zeros((4, 4)),
+            "the model answers (3,), the data set has labels of (4,): output 1 would fit, set data.evaluated_output: 1",
         ),
         (answering(1), {"task": "regression"}, np.zeros((4, 1)), ""),
         (answering(4, 4, 3), {"task": "reconstruction"}, None, ""),
