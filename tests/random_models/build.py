@@ -55,7 +55,7 @@ def make_model(spec: Spec) -> keras.Model:
             layer, tensor = apply_step(step, source, tensors, applied)
         except (ValueError, TypeError, IndexError, ZeroDivisionError):  # Keras refuses it for this tensor
             layer, tensor = None, source
-        applied.append(layer)
+        applied.append((layer, source.shape[-1]))
         tensors.append(tensor)
     model = keras.Model(inputs, make_outputs(inputs, tensors, spec["outputs"]))
     random = np.random.default_rng(spec["seed"])
@@ -70,9 +70,11 @@ def apply_step(step: Spec, source: Any, tensors: list[Any], applied: list[Any]) 
     if "merge" in step:
         return None, merge(step["merge"], source, tensors[step["with"]])
     if "again" in step:
-        layer = applied[step["again"]]
+        layer, size = applied[step["again"]]
         if layer is None or isinstance(layer, layers.MultiHeadAttention):
             raise ValueError("there is no such layer")
+        if layer.weights and size != source.shape[-1]:  # a recurrent layer would accept it, and fail when it is run
+            raise ValueError("the layer has weights for another size")
         return layer, layer(source)
     layer = make_layer(step["layer"], dict(step["arguments"]))
     return layer, layer(source, source) if isinstance(layer, layers.MultiHeadAttention) else layer(source)
