@@ -1,8 +1,8 @@
 """Keras to ONNX, by tf2onnx."""
 
 import gc
-import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from images.keras.export import convolutions, recurrent
 from images.keras.export.canonical import canonicalize, inner_graphs
 from images.keras.export.handlers import HANDLERS
 from images.keras.export.reshape import drop_unused, make_reshapes_constant
+from images.keras.model import end_names
 from images.keras.model.runtime import TracedModel, input_specs, open_model, trace_model
 from shared.artifacts.notes import write_notes
 from shared.data import examples, signature
@@ -48,8 +49,15 @@ def run(model: Path, dataset: Path, out: Path, *, opset: int) -> None:
     onnx.save(graph, out / "model.onnx")
     examples.write(example, out)
     if (model / signature.FILE).exists():
-        shutil.copyfile(model / signature.FILE, out / signature.FILE)  # with the sizes of the data
+        signature.write(name_as_in_file(signature.load(model), graph.graph), out)  # with the sizes of the data
     write_notes(notes, out)
+
+
+def name_as_in_file(ends: signature.Signature, graph: onnx.GraphProto) -> signature.Signature:
+    """The signature with the names that inputs and outputs have in the ONNX file, where no two may be equal."""
+    pairs = (zip(ends.inputs, graph.input, strict=True), zip(ends.outputs, graph.output, strict=True))
+    inputs, outputs = (tuple(replace(tensor, name=item.name) for tensor, item in each) for each in pairs)
+    return replace(ends, inputs=inputs, outputs=outputs)
 
 
 def answer_samples(source: keras.Model, traced: TracedModel, dataset: Path) -> Example:
@@ -64,8 +72,9 @@ def convert(
 ) -> tuple[onnx.ModelProto, list[str]]:
     """The ONNX model in canonical form, and notes; its batch size is dynamic unless `batch` is the only one it takes.
 
-    `source` has flat lists of inputs and outputs, and its recurrent layers are changed in place, unless this changes
-    the answers to `example`. Unsupported names the operators that tf2onnx can't convert.
+    Inputs and outputs have the names that they have in `source`, a model with flat lists of them. Its recurrent layers
+    are changed in place, unless this changes the answers to `example`. Unsupported names the operators that tf2onnx
+    can't convert.
     """
     notes = [FIXED.format(batch)] if batch else []
     gates = recurrent.use_keras2_gates(source)
@@ -81,7 +90,19 @@ def convert(
     drop_unused(converted.graph)
     move_negative_pads(converted.graph)
     make_reshapes_constant(converted)
-    return canonicalize(converted), notes
+    isolate_ends(converted.graph)
+    return canonicalize(converted, *end_names.distinct_names(source)), notes
+
+
+def isolate_ends(graph: onnx.GraphProto) -> None:
+    """Make each output a tensor of its own, in place: an input given back, or an output given twice, has one name."""
+    taken = {item.name for item in graph.input}
+    for number, item in enumerate(graph.output):
+        if item.name in taken:
+            copy = onnx.helper.make_node("Identity", [item.name], [f"{item.name}/output_{number}"])
+            graph.node.append(copy)
+            item.name = copy.output[0]
+        taken.add(item.name)
 
 
 def undo_wrong_rewrite(
@@ -99,6 +120,7 @@ def undo_wrong_rewrite(
 def run_tf2onnx(source: keras.Model, batch: int | None, opset: int) -> onnx.ModelProto:
     """The file that tf2onnx writes, after its own optimizer. Unsupported where it fails."""
     model = keras.Model(source.inputs, source.outputs)  # tf2onnx can't name the inputs of a Sequential
+    model.output_names = [f"output_{number}" for number in range(len(model.outputs))]  # layers may be called input_0
     passes = CollectingPasses(tf2onnx.optimizer._get_optimizers())
     try:
         gc.collect()
