@@ -1,6 +1,7 @@
 """Keras to ONNX, by tf2onnx."""
 
 import gc
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,9 @@ from images.keras.export import convolutions, recurrent
 from images.keras.export.canonical import canonicalize, inner_graphs
 from images.keras.export.handlers import HANDLERS
 from images.keras.export.reshape import drop_unused, make_reshapes_constant
-from images.keras.model import end_names
+from images.keras.model import end_names, saved_model
 from images.keras.model.runtime import TracedModel, input_specs, open_model, trace_model
+from shared import onnx_size
 from shared.artifacts.notes import write_notes
 from shared.data import examples, signature
 from shared.data.examples import Example
@@ -39,6 +41,7 @@ def run(model: Path, dataset: Path, out: Path, *, opset: int) -> None:
     other inputs than the model.
     """
     source = open_model(model)
+    check_size(source)
     traced = trace_model(source)
     example = answer_samples(source, traced, dataset)
     graph, notes = convert(source, opset, traced.batch, example)
@@ -51,6 +54,15 @@ def run(model: Path, dataset: Path, out: Path, *, opset: int) -> None:
     if (model / signature.FILE).exists():
         signature.write(name_as_in_file(signature.load(model), graph.graph), out)  # with the sizes of the data
     write_notes(notes, out)
+
+
+def check_size(source: keras.Model) -> None:
+    """Unsupported for a model with more weights than an ONNX file holds: TensorFlow fails on its graph, late."""
+    programs = [layer.program for layer in source.layers if isinstance(layer, saved_model.SavedModelLayer)]
+    variables = [*source.variables, *(variable for program in programs for variable in program.variables)]
+    size = sum(tf.as_dtype(variable.dtype).size * math.prod(variable.shape) for variable in variables)
+    if excess := onnx_size.describe_excess(size):
+        raise Unsupported(f"no ONNX file can be made of this model: {excess}")
 
 
 def name_as_in_file(ends: signature.Signature, graph: onnx.GraphProto) -> signature.Signature:
@@ -76,6 +88,7 @@ def convert(
     are changed in place, unless this changes the answers to `example`. Unsupported names the operators that tf2onnx
     can't convert.
     """
+    check_size(source)
     notes = [FIXED.format(batch)] if batch else []
     gates = recurrent.use_keras2_gates(source)
     notes += undo_wrong_rewrite(gates, GATES, source, example)
