@@ -3,7 +3,6 @@
 import mmap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import cast
 
 # Of ONNX's messages (onnx.proto): the fields in which messages with weights are, and the message that each has.
 FIELDS: Mapping[str, Mapping[int, str]] = {
@@ -65,7 +64,7 @@ def read_location(content: mmap.mmap, start: int, end: int) -> Iterator[str]:
             parts = iterate_fields(content, place.start, place.stop)
             entry = {number: content[part] for number, part in parts if isinstance(part, slice)}
             if entry.get(KEY) == LOCATION:
-                yield cast(bytes, entry.get(VALUE, b"")).decode()
+                yield entry.get(VALUE, b"").decode()
 
 
 def iterate_fields(content: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int | slice]]:
