@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError, Message
 from onnx import inliner, version_converter
 
 from images.onnx.graph import dynamic_batch, normalize
+from images.onnx.graph.quantized import quantized_operators
 from images.onnx.session import FILE, open_session
 from shared import onnx_size
 from shared.artifacts.notes import write_notes
@@ -16,6 +17,7 @@ from shared.data import samples
 from shared.data import signature as signatures
 from shared.data.signature import Signature, Tensor
 from shared.errors import CrossquantError
+from shared.quantization import already
 from shared.text import first_line, printable, tell_apart
 
 MIN_IR, MIN_OPSET, OPSET = 8, 13, 17  # tf2onnx's IR version; the quantizers' minimum; tf2onnx's default opset
@@ -23,17 +25,20 @@ TRIAL_SAMPLES = 64  # samples that the file is tried on, at most
 PICKLE = b"\x80"
 LONGEST_NAME = 100  # characters of a file's name in a message
 NON_NUMERIC = (onnx.TensorProto.STRING, onnx.TensorProto.COMPLEX64, onnx.TensorProto.COMPLEX128)
-QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger")
+QUANTIZED = (
+    "the model is quantized already ({}): the rows of onnx.fp32 and those made of it are this model as it is, and no "
+    "recipe quantizes it again"
+)
 
 
 def run(source: Path, dataset: Path, out: Path) -> None:
     """Write `model.onnx`, one file with all weights, `signature.json` and, if there are any, `notes.json`.
 
-    CrossquantError if the file is no float model, or doesn't fit the data set.
+    Also `quantized_already.json`, if it is. CrossquantError if the file is not valid, or doesn't fit the data set.
     """
     model = read_model(find_model_file(source))
     ranks = [samples.mapped(path).ndim for path in samples.inputs(dataset)]
-    notes = list(modernize_model(model, ranks))
+    notes = [*modernize_model(model, ranks), *describe_quantized(model)]
     onnx.save(model, out / FILE)
     open_session(out / FILE, 1)
     about = samples.about(dataset)
@@ -44,6 +49,7 @@ def run(source: Path, dataset: Path, out: Path) -> None:
     model, batch_notes = dynamic_batch.make_batch_dynamic(model, out, samples.take(dataset, slice(TRIAL_SAMPLES)))
     onnx.save(model, out / FILE)
     signatures.write(signatures.with_sizes(read_signature(model), dataset), out)
+    already.write(quantized_operators(model), out)
     write_notes(notes + batch_notes, out)
 
 
@@ -79,8 +85,6 @@ def read_model(path: Path) -> onnx.ModelProto:
     if not model.graph.node:
         raise CrossquantError(f"{path.name} is no ONNX file, or is cut short: it has no operators")
     read_external_tensors(model, path)
-    if kinds := {node.op_type for node in model.graph.node} & set(QUANTIZED):
-        raise CrossquantError(f"{path.name} is already quantized ({', '.join(sorted(kinds))}): give the float model")
     return model
 
 
@@ -133,6 +137,12 @@ def find_external_bytes(tensor: onnx.TensorProto, path: Path) -> ExternalBytes:
     if min(offset, wanted) < 0 or offset + wanted > file.stat().st_size:
         raise CrossquantError(f"{own}, which is cut short, or is that of another model: get both again")
     return ExternalBytes(file, offset, wanted)
+
+
+def describe_quantized(model: onnx.ModelProto) -> list[str]:
+    """Return a note on a model that is quantized already; none on any other."""
+    operators = quantized_operators(model)
+    return [QUANTIZED.format(already.describe(operators))] if operators else []
 
 
 def iterate_tensors(message: Message) -> Iterator[onnx.TensorProto]:

@@ -24,6 +24,7 @@ from shared.artifacts.notes import write_notes
 from shared.data import examples, signature
 from shared.data.examples import Example
 from shared.errors import CrossquantError, Unsupported
+from shared.quantization import already
 from shared.text import first_line
 
 UNROLLED = "recurrent layers are written step by step: tf2onnx makes a loop of them, which no later framework follows"
@@ -53,6 +54,7 @@ def run(model: Path, dataset: Path, out: Path, *, opset: int) -> None:
     examples.write(example, out)
     if (model / signature.FILE).exists():
         signature.write(name_as_in_file(signature.load(model), graph.graph), out)  # with the sizes of the data
+    already.write(already.read(model), out)
     write_notes(notes, out)
 
 

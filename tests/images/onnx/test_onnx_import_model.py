@@ -175,13 +175,6 @@ def test_a_model_for_other_data(source: Path, dataset: Path, out: Path, tmp_path
     )
 
 
-def test_a_file_that_is_quantized_already(source: Path, dataset: Path, out: Path):
-    model = reshaped([-1, 192], 0, ["n", 10])
-    model.graph.node[0].op_type = "QuantizeLinear"
-    save_model(source, model)
-    assert "is already quantized (QuantizeLinear): give the float model" in refused(source, dataset, out)
-
-
 def test_an_operator_that_nobody_knows(source: Path, dataset: Path, out: Path):
     model = reshaped([-1, 192], 0, ["n", 10])
     model.graph.node[0].op_type = "Bogus"
