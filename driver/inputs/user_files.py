@@ -7,17 +7,22 @@ from functools import cache
 from pathlib import Path
 
 from driver.experiment.model import Model, Source
+from driver.inputs import onnx_files
 from driver.inputs.file_content import find_wrong_kind
+from shared import onnx_size
 from shared.artifacts import store
 from shared.contract import File
 from shared.errors import CrossquantError
+from shared.text import printable
 
 FILES = "files"  # the folder of the copy in a data set's artifact
 CODE = "custom_objects.py"  # what the user's file is called beside the model
 SAVED_MODEL = "saved_model.pb"
+LONGEST_NAME = 100  # characters of a file's name in a message
 MOST_LINKED = 1000  # links to folders in a folder
 EMPTY = ".empty"  # stands in a folder without files: it may be that of a class
-MODELS = (".keras", ".h5", ".hdf5", ".onnx")
+ONNX = ".onnx"
+MODELS = (".keras", ".h5", ".hdf5", ONNX)
 
 
 def find(source: Source) -> Path:
@@ -36,7 +41,7 @@ def model_files(path: Path, model: Model) -> dict[str, Path]:
         files = {f"{path.name}/{name}": path / name for name in list_below(path)}
     elif path.suffix.lower() in MODELS:
         refuse_wrong_kind(path, "a model")
-        files = {path.name: path}
+        files = {path.name: path} | (weight_files(path) if path.suffix.lower() == ONNX else {})
     else:
         raise CrossquantError(f"{path.name} is no model that is known: give {', '.join(MODELS)} or a SavedModel folder")
     if model.code:
@@ -45,6 +50,34 @@ def model_files(path: Path, model: Model) -> dict[str, Path]:
             raise CrossquantError(f"model.code: {code} is not there")
         files[CODE] = code
     return files
+
+
+def weight_files(path: Path) -> dict[str, Path]:
+    """The files that an ONNX file keeps weights in, by their names relative to it.
+
+    CrossquantError for one that isn't there or lies outside of the file's folder, and where they are too large together
+    for any later step: that is known before anything is copied.
+    """
+    files, folder = {}, path.parent
+    for location in onnx_files.list_locations(path):
+        own = f"{path.name} keeps weights in '{printable(location, LONGEST_NAME)}'"
+        file = folder / location
+        if not is_below(location, folder):
+            raise CrossquantError(f"{own}, outside of its folder: save the model with all of its files in one folder")
+        if not file.is_file():
+            raise CrossquantError(f"{own}, which is not beside it: put that file there")
+        files[file.relative_to(folder).as_posix()] = file
+    size = sum(file.stat().st_size for file in (path, *files.values()))
+    if excess := onnx_size.describe_excess(size):
+        raise CrossquantError(f"{path.name} is too large: {excess}")
+    return files
+
+
+def is_below(name: str, folder: Path) -> bool:
+    """Is `name` in the folder, as it is written and with all links followed?"""
+    if not name or "\0" in name or ".." in Path(name).parts or Path(name).is_absolute():
+        return False
+    return real_path(folder / name).is_relative_to(real_path(folder))
 
 
 def data_files(path: Path) -> dict[str, Path]:

@@ -24,6 +24,7 @@ from images.keras.safety import files, program
 from shared.artifacts.notes import write_notes
 from shared.data import samples, signature
 from shared.errors import CrossquantError
+from shared.quantization import already
 
 UNTRACEABLE = (ValueError, TypeError, AttributeError, tf.errors.OpError)  # what tracing for open sizes raises
 SUFFIXES = (".keras", ".h5", ".hdf5")
@@ -32,8 +33,8 @@ SUFFIXES = (".keras", ".h5", ".hdf5")
 def run(source: Path, dataset: Path, out: Path, *, trust: bool) -> None:
     """Write `model.keras`, without optimizer, or `model.saved/`; `signature.json`; and the user's own layers.
 
-    Also `notes.json`, where there are notes. CrossquantError where there is no model, one that must not be opened, or
-    one that doesn't fit the data set.
+    Also `quantized_already.json`, where Keras has quantized the model, and `notes.json`, where there are notes.
+    CrossquantError where there is no model, one that must not be opened, or one that doesn't fit the data set.
     """
     notes = store_model(source, out, trust)
     about, model = samples.about(dataset), open_model(out)
@@ -80,6 +81,7 @@ def store_model(source: Path, out: Path, trust: bool) -> list[str]:
     model = load_file(path, custom.load_objects(source), trust)
     flatten_ends(model)  # a model without inputs is refused before it is written
     model.save(out / FILE)
+    already.write(precision.quantization_modes(model), out)
     return list(precision.describe_precision(config, model))
 
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 from images.litert import quantized_operators
 from images.litert.keras_source import KerasSource
 from images.litert.tflite_converter import convert
+from shared.quantization import already
 
 
 def run(model: Path, out: Path) -> None:
@@ -14,6 +15,7 @@ def run(model: Path, out: Path) -> None:
 
     Unsupported where the converter leaves most weights in float, as it does with fewer than 1024 values.
     """
+    already.refuse(model)
     convert(model, out, configure)
     quantized_operators.write_count(out, weights_only=True)
 

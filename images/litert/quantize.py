@@ -11,6 +11,7 @@ from images.litert.keras_source import KerasSource
 from images.litert.tflite_converter import ENDPOINT, convert
 from shared.data import calibration_batches, samples
 from shared.data.samples import Array
+from shared.quantization import already
 from shared.runner.progress import report
 
 BATCH = 100  # samples read at a time; the converter takes them one by one
@@ -36,6 +37,7 @@ def run(
         converter._experimental_disable_per_channel = not per_channel  # it has no public name
         converter.inference_input_type, converter.inference_output_type = TYPES[input_type], TYPES[output_type]
 
+    already.refuse(model)
     calibration_batches.check(calibration)
     convert(model, out, configure)
     quantized_operators.write_count(out)

@@ -15,6 +15,7 @@ from images.onnx.quantize.recipe import Recipe
 from images.onnx.quantize.relu_check import check_dropped_activations
 from images.onnx.quantize.trials import TrialModels
 from images.onnx.session import FILE, load
+from shared.quantization import already
 from shared.quantization.layer_search import Search, least, record
 from shared.quantization.scorer import Scorer
 from shared.runner import threads
@@ -37,6 +38,7 @@ def run(
     `holdout` is at most `max_drop_pp` percentage points below the float model's. If no trial holds, the best one is
     kept, and `holds` is false.
     """
+    already.refuse(model)
     recipe = Recipe(**options)
     recipe.check_types()
     always_excluded = select_excluded(onnx.load(model / FILE), [], exclude_types)

@@ -11,6 +11,7 @@ from images.onnx.quantize import coverage
 from images.onnx.quantize.exclusion import select_excluded
 from images.onnx.quantize.recipe import TYPES
 from images.onnx.session import FILE, check_loads
+from shared.quantization import already
 from shared.refusals import refusals
 
 REFUSED = "ONNX Runtime's dynamic quantizer refuses this model"
@@ -23,6 +24,7 @@ def run(
 
     Unsupported if ONNX Runtime leaves most operators in float, or can't run the file that it wrote.
     """
+    already.refuse(model)
     source = onnx.load(model / FILE)
     marked, mark = unique_names.mark_names(source)
     excluded_nodes = unique_names.marked_node_names(source, marked, select_excluded(source, exclude, exclude_types))

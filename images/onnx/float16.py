@@ -11,6 +11,7 @@ from images.onnx.graph.unique_names import tensor_names, unused_mark
 from images.onnx.quantize import coverage
 from images.onnx.session import FILE, check_loads, read_model
 from shared.errors import Unsupported
+from shared.quantization import already
 
 STORED_SUFFIX = "_float16"  # added to the name of a weight, after a mark if the name is taken
 LARGEST = float(np.finfo(np.float16).max)
@@ -22,6 +23,7 @@ def run(model: Path, out: Path) -> None:
     ONNX Runtime evaluates such a Cast once, when it loads the file, and then runs the float32 graph. Unsupported if a
     weight is beyond float16's range.
     """
+    already.refuse(model)
     loaded = read_model(model / FILE)
     halved = store_as_float16(loaded.graph, unused_mark(loaded))
     onnx.save(loaded, out / FILE)

@@ -1,6 +1,7 @@
 """Imports a user's own ONNX file, so that all later stages can treat it like one written by tf2onnx."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
@@ -8,29 +9,36 @@ from google.protobuf.message import DecodeError, Message
 from onnx import inliner, version_converter
 
 from images.onnx.graph import dynamic_batch, normalize
+from images.onnx.graph.quantized import quantized_operators
 from images.onnx.session import FILE, open_session
+from shared import onnx_size
 from shared.artifacts.notes import write_notes
 from shared.data import samples
 from shared.data import signature as signatures
 from shared.data.signature import Signature, Tensor
 from shared.errors import CrossquantError
-from shared.text import first_line, tell_apart
+from shared.quantization import already
+from shared.text import first_line, printable, tell_apart
 
 MIN_IR, MIN_OPSET, OPSET = 8, 13, 17  # tf2onnx's IR version; the quantizers' minimum; tf2onnx's default opset
 TRIAL_SAMPLES = 64  # samples that the file is tried on, at most
 PICKLE = b"\x80"
+LONGEST_NAME = 100  # characters of a file's name in a message
 NON_NUMERIC = (onnx.TensorProto.STRING, onnx.TensorProto.COMPLEX64, onnx.TensorProto.COMPLEX128)
-QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger")
+QUANTIZED = (
+    "the model is quantized already ({}): the rows of onnx.fp32 and those made of it are this model as it is, and no "
+    "recipe quantizes it again"
+)
 
 
 def run(source: Path, dataset: Path, out: Path) -> None:
-    """Write `model.onnx`, `signature.json` and, if there are any, `notes.json`.
+    """Write `model.onnx`, one file with all weights, `signature.json` and, if there are any, `notes.json`.
 
-    CrossquantError if the file is no float model, or doesn't fit the data set.
+    Also `quantized_already.json`, if it is. CrossquantError if the file is not valid, or doesn't fit the data set.
     """
     model = read_model(find_model_file(source))
     ranks = [samples.mapped(path).ndim for path in samples.inputs(dataset)]
-    notes = list(modernize_model(model, ranks))
+    notes = [*modernize_model(model, ranks), *describe_quantized(model)]
     onnx.save(model, out / FILE)
     open_session(out / FILE, 1)
     about = samples.about(dataset)
@@ -41,6 +49,7 @@ def run(source: Path, dataset: Path, out: Path) -> None:
     model, batch_notes = dynamic_batch.make_batch_dynamic(model, out, samples.take(dataset, slice(TRIAL_SAMPLES)))
     onnx.save(model, out / FILE)
     signatures.write(signatures.with_sizes(read_signature(model), dataset), out)
+    already.write(quantized_operators(model), out)
     write_notes(notes + batch_notes, out)
 
 
@@ -60,10 +69,12 @@ def find_model_file(source: Path) -> Path:
 
 
 def read_model(path: Path) -> onnx.ModelProto:
-    """Read the model at `path`.
+    """Read the model at `path`, with the weights that it keeps in other files of its folder.
 
-    CrossquantError if it is no ONNX file, is truncated or quantized, or has its weights in another file.
+    CrossquantError if it is no ONNX file, or is truncated or too large, or if such a file isn't in its folder.
     """
+    if excess := onnx_size.describe_excess(path.stat().st_size):
+        raise CrossquantError(f"{path.name} is too large: {excess}")
     start = path.read_bytes()[:2]
     if start[:1] == PICKLE or start == b"PK":
         raise CrossquantError(f"{path.name} is a PyTorch file, not an ONNX file: opening it could run code")
@@ -73,11 +84,65 @@ def read_model(path: Path) -> onnx.ModelProto:
         raise CrossquantError(f"{path.name} is no ONNX file, or is cut short: get it again ({error})") from error
     if not model.graph.node:
         raise CrossquantError(f"{path.name} is no ONNX file, or is cut short: it has no operators")
-    if any(map(is_external, iterate_tensors(model))):
-        raise CrossquantError(f"{path.name} has its weights in another file: save it with save_as_external_data=False")
-    if kinds := {node.op_type for node in model.graph.node} & set(QUANTIZED):
-        raise CrossquantError(f"{path.name} is already quantized ({', '.join(sorted(kinds))}): give the float model")
+    read_external_tensors(model, path)
     return model
+
+
+def read_external_tensors(model: onnx.ModelProto, path: Path) -> None:
+    """Put the weights from other files of the folder into the model, in place.
+
+    CrossquantError if one isn't there, ends too soon or isn't in the folder, or if all are too large for one file.
+    """
+    tensors = [tensor for tensor in iterate_tensors(model) if is_external(tensor)]
+    size = path.stat().st_size
+    for tensor in tensors:
+        size += find_external_bytes(tensor, path).size
+        if excess := onnx_size.describe_excess(size):
+            raise CrossquantError(f"{path.name} is too large: {excess}")
+    for tensor in tensors:
+        tensor.raw_data = find_external_bytes(tensor, path).read()
+        tensor.data_location = onnx.TensorProto.DEFAULT
+        del tensor.external_data[:]
+
+
+@dataclass(frozen=True)
+class ExternalBytes:
+    """The place of a tensor's data in another file."""
+
+    file: Path
+    offset: int
+    size: int
+
+    def read(self) -> bytes:
+        with self.file.open("rb") as stream:
+            stream.seek(self.offset)
+            return stream.read(self.size)
+
+
+def find_external_bytes(tensor: onnx.TensorProto, path: Path) -> ExternalBytes:
+    """Return where the data of `tensor` are. CrossquantError if that is not within a file of the model's folder."""
+    entries = {item.key: item.value for item in tensor.external_data}
+    location, folder = entries.get("location", ""), path.parent.resolve()
+    own = f"{path.name} keeps weights in '{printable(location, LONGEST_NAME)}'"
+    file = folder / location
+    if not location or "\0" in location or not file.resolve().is_relative_to(folder):
+        raise CrossquantError(f"{own}, outside of its folder: save the model with all of its files in one folder")
+    if not file.is_file():
+        raise CrossquantError(f"{own}, which is not beside it: give the folder's files together")
+    try:
+        offset = int(entries.get("offset", 0))
+        wanted = int(entries.get("length", file.stat().st_size - offset))
+    except ValueError:
+        offset, wanted = -1, -1
+    if min(offset, wanted) < 0 or offset + wanted > file.stat().st_size:
+        raise CrossquantError(f"{own}, which is cut short, or is that of another model: get both again")
+    return ExternalBytes(file, offset, wanted)
+
+
+def describe_quantized(model: onnx.ModelProto) -> list[str]:
+    """Return a note on a model that is quantized already; none on any other."""
+    operators = quantized_operators(model)
+    return [QUANTIZED.format(already.describe(operators))] if operators else []
 
 
 def iterate_tensors(message: Message) -> Iterator[onnx.TensorProto]:

@@ -15,6 +15,7 @@ from shared import compatibility
 from shared.compatibility import Compatibility, FrameworkSupport, count_names
 from shared.data import signature
 from shared.errors import CrossquantError
+from shared.quantization import already
 from shared.text import first_line
 
 GUESSED = "sizes that the model leaves open were tried as {}: only your data tell what they are"
@@ -40,7 +41,7 @@ def run(source: Path, out: Path) -> None:
 def import_user_model(source: Path, scratch: Path) -> Path:
     """Import the user's file as the stage `import_model` does; the notes are kept in the file's metadata."""
     model = import_model.read_model(import_model.find_model_file(source))
-    notes = list(import_model.modernize_model(model))
+    notes = [*import_model.modernize_model(model), *import_model.describe_quantized(model)]
     batch_notes: list[str] = []
     if trial_inputs.choose_shapes(model, None, scratch).runs:
         try:
@@ -90,6 +91,7 @@ def try_quantization(folded: Path, tensors: signature.Signature) -> FrameworkSup
     with TemporaryDirectory() as folder:
         scratch = Path(folder)
         try:
+            already.refuse(folded.parent)
             compatibility.write_random_samples(tensors, scratch)
             ranges = calibrate.compute_ranges(folded, scratch, "minmax", 99.99, scratch)
             quantize.write_quantized(folded, ranges, Recipe("uint8", "int8", per_channel=True), (), scratch / FILE)

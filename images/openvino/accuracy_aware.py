@@ -24,6 +24,7 @@ from images.openvino.validation import Validation
 from shared.data import calibration_batches
 from shared.data.samples import typed
 from shared.measure import fixed_batch
+from shared.quantization import already
 from shared.quantization.layer_search import EXCLUDED, least
 from shared.runner import threads
 
@@ -48,6 +49,7 @@ def run(
     them back until the score on all of it is at most `max_drop_pp` percentage points below the float model's. Latency
     plays no part. If `trials` are too few, the last model is kept, and `holds` is false.
     """
+    already.refuse(model)
     recipe = Recipe(**options)
     source = read_source(model)
     fixed_batch.refuse(fixed_batch_size(source))

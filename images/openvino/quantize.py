@@ -11,6 +11,7 @@ from images.openvino.session import fixed_batch_size, input_types, read_source, 
 from shared.data import calibration_batches
 from shared.data.samples import typed
 from shared.measure import fixed_batch
+from shared.quantization import already
 
 
 def run(
@@ -27,6 +28,7 @@ def run(
     `options` are the fields of Recipe. Unsupported if NNCF refuses the model or leaves most operators in float, or if
     OpenVINO can't run the result.
     """
+    already.refuse(model)
     recipe = Recipe(**options)
     source = read_source(model)
     fixed_batch.refuse(fixed_batch_size(source))

@@ -8,6 +8,7 @@ from shared.data.samples import Batch
 from shared.errors import CrossquantError, Unsupported
 from shared.measure.fixed_batch import in_batches_of
 from shared.measure.predictions import Model
+from shared.quantization import already
 from shared.runner import threads
 
 telemetry_free.forbid_telemetry()
@@ -73,7 +74,9 @@ def read_source(folder: Path) -> ov.Model:
     try:
         model = read_model(folder / ONNX_FILE)
         example = examples.read(folder)
-        difference = examples.difference(example, wrap_compiled(compile_model(model, 1))) if example else ""
+        tolerance = already.TOLERANCE if already.is_quantized(folder) else examples.TOLERANCE
+        compiled = wrap_compiled(compile_model(model, 1))
+        difference = examples.difference(example, compiled, tolerance) if example else ""
     except CrossquantError as error:
         raise Unsupported(str(error)) from error
     if difference:

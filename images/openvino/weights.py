@@ -7,6 +7,7 @@ from images.openvino.layers import ignored_scope
 from images.openvino.recipe import nncf
 from images.openvino.refusals import refusals
 from images.openvino.session import ONNX_FILE, check_compiles, ov, read_model, save_model
+from shared.quantization import already
 from shared.quantization.guards import check_quantized
 
 COMPUTING = ("Convolution", "ConvolutionBackpropData", "GroupConvolution", "GroupConvolutionBackpropData", "MatMul")
@@ -19,6 +20,7 @@ def run(model: Path, out: Path, *, mode: str, exclude: list[str], exclude_types:
 
     Unsupported if NNCF refuses the model or leaves most weights in float, or if OpenVINO can't run the result.
     """
+    already.refuse(model)
     source = read_model(model / ONNX_FILE)
     ignored = ignored_scope(source, exclude, exclude_types)
     with refusals():

@@ -15,6 +15,7 @@ from images.torch.runtime import computed_bytes
 from images.torch.sensitivity.ablation import Ablation, rank_layers
 from shared.data.samples import typed
 from shared.data.subset import Subset
+from shared.quantization import already
 from shared.quantization.layer_search import Search, least, record
 from shared.quantization.scorer import Scorer
 
@@ -38,6 +39,7 @@ def run(
     `holdout` is at most `max_drop_pp` percentage points below the float model's. If no trial holds, the best one is
     kept, and `holds` is false.
     """
+    already.refuse(model)
     recipe = Recipe(**options)
     always_excluded = tuple(
         layer.name for layer in exclusion.select_excluded(exclusion.read_layers(model), (), exclude_types)

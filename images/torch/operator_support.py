@@ -15,6 +15,7 @@ from images.torch.runtime import exported
 from shared import compatibility
 from shared.compatibility import Compatibility, FrameworkSupport, count_names
 from shared.measure import fixed_batch
+from shared.quantization import already
 from shared.text import first_line
 
 CONVERTED, FX, PT2E = "onnx2torch", "FX, 8 bits", "PT2E, 8 bits"
@@ -76,6 +77,7 @@ def count_convertible(model: onnx.ModelProto) -> dict[str, int]:
 
 def find_fx_modules(source: Path, samples: Path) -> set[str]:
     """Return the modules that FX graph mode quantizes: 8-bit ones, the ReLUs in them, and those that pass 8 bits on."""
+    already.refuse(source)
     fixed_batch.refuse(convert.fixed_batch_size(source))
     module = convert.to_module(source)
     fused = exclusion.fused_modules(module)
@@ -108,6 +110,7 @@ def find_int8_readers(module: torch.fx.GraphModule) -> set[str]:
 
 def find_pt2e_modules(source: Path, samples: Path) -> set[str]:
     """Return the modules whose operators the quantizer for Inductor annotates."""
+    already.refuse(source)
     fixed_batch.refuse(convert.fixed_batch_size(source))
     module = pt2e.retrace_module(convert.to_module(source))
     traced = exported.export_module(module, fx.example_batch(samples)).module()

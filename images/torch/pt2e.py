@@ -16,6 +16,7 @@ from images.torch.runtime import computed_bytes, exported, formats, script
 from images.torch.runtime.script import Tensors
 from shared.data.samples import typed
 from shared.measure import fixed_batch
+from shared.quantization import already
 from shared.quantization.guards import check_quantized
 
 METHOD = "pt2e"
@@ -33,6 +34,7 @@ def run(
     exclude_types: list[str],
 ) -> None:
     """Write `model.pt2` and `quantized.json`. Unsupported if PyTorch leaves most layers in float."""
+    already.refuse(model)
     excluded = [layer.name for layer in exclusion.select_excluded(exclusion.read_layers(model), exclude, exclude_types)]
     with torch.no_grad(), typed(calibration, input_types(model)) as calibration:
         write_variant(quantize_model(model, calibration, reduce_range, excluded), form, out)

@@ -86,10 +86,10 @@ def read(folder: Path) -> Example | None:
         return Example(inputs, outputs, tuple(arrays["sizes"].tolist()))
 
 
-def difference(example: Example, model: Callable[[Batch], Batch]) -> str:
+def difference(example: Example, model: Callable[[Batch], Batch], tolerance: float = TOLERANCE) -> str:
     """Describe how the answers of `model` differ from the example's; "" if they don't, or if it has none.
 
-    Exceptions of the model are passed on.
+    `tolerance` is a share of the largest answer. Exceptions of the model are passed on.
     """
     for inputs, expected in example.batches():
         if not expected:
@@ -98,12 +98,12 @@ def difference(example: Example, model: Callable[[Batch], Batch]) -> str:
         if len(outputs) != len(expected):
             return f"it gives {len(outputs)} outputs in the place of {len(expected)}"
         for number, pair in enumerate(zip(outputs, expected, strict=True)):
-            if problem := describe_difference(*pair):
+            if problem := describe_difference(*pair, tolerance):
                 return f"output {number} for {len(inputs[0])} samples {problem}"
     return ""
 
 
-def describe_difference(output: Array, expected: Array) -> str:
+def describe_difference(output: Array, expected: Array, tolerance: float = TOLERANCE) -> str:
     """Describe how an output differs from the expected one by more than the tolerance; "" if it doesn't."""
     if output.shape != expected.shape:
         return f"has the shape {output.shape} in the place of {expected.shape}"
@@ -114,6 +114,6 @@ def describe_difference(output: Array, expected: Array) -> str:
         return f"differs in {changed} of {expected.size} values" if changed > CHANGED_INTEGERS * expected.size else ""
     exact = expected.astype(np.float64)
     worst, largest = float(np.abs(output.astype(np.float64) - exact).max()), float(np.abs(exact).max())
-    if worst <= TOLERANCE * max(largest, 1e-6):  # false for NaN
+    if worst <= tolerance * max(largest, 1e-6):  # false for NaN
         return ""
     return f"is off by {worst:.3g}, where the largest value is {largest:.3g}"

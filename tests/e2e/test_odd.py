@@ -48,7 +48,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
 
 
 def test_no_graph_ends_in_a_raw_error(outcomes: list[Outcome]) -> None:
-    refused = {"external", "strings", "random", "dropout-on"}
+    refused = {"strings", "random", "dropout-on"}
     wrong = [
         str(one)
         for one in outcomes

@@ -366,7 +366,7 @@ def sparse() -> Case:
 
 def external() -> Case:
     case = of(pooled(), size=4)
-    return Case(case.model, case.inputs, external=True, refused="my.onnx has its weights in another file: save it with")
+    return Case(case.model, case.inputs, external=True)
 
 
 def constants_as_nodes() -> Case:

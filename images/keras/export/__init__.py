@@ -1,8 +1,9 @@
 """Keras to ONNX, by tf2onnx."""
 
 import gc
-import shutil
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,14 @@ from images.keras.export import convolutions, recurrent
 from images.keras.export.canonical import canonicalize, inner_graphs
 from images.keras.export.handlers import HANDLERS
 from images.keras.export.reshape import drop_unused, make_reshapes_constant
+from images.keras.model import end_names, saved_model
 from images.keras.model.runtime import TracedModel, input_specs, open_model, trace_model
+from shared import onnx_size
 from shared.artifacts.notes import write_notes
 from shared.data import examples, signature
 from shared.data.examples import Example
 from shared.errors import CrossquantError, Unsupported
+from shared.quantization import already
 from shared.text import first_line
 
 UNROLLED = "recurrent layers are written step by step: tf2onnx makes a loop of them, which no later framework follows"
@@ -38,6 +42,7 @@ def run(model: Path, dataset: Path, out: Path, *, opset: int) -> None:
     other inputs than the model.
     """
     source = open_model(model)
+    check_size(source)
     traced = trace_model(source)
     example = answer_samples(source, traced, dataset)
     graph, notes = convert(source, opset, traced.batch, example)
@@ -48,8 +53,25 @@ def run(model: Path, dataset: Path, out: Path, *, opset: int) -> None:
     onnx.save(graph, out / "model.onnx")
     examples.write(example, out)
     if (model / signature.FILE).exists():
-        shutil.copyfile(model / signature.FILE, out / signature.FILE)  # with the sizes of the data
+        signature.write(name_as_in_file(signature.load(model), graph.graph), out)  # with the sizes of the data
+    already.write(already.read(model), out)
     write_notes(notes, out)
+
+
+def check_size(source: keras.Model) -> None:
+    """Unsupported for a model with more weights than an ONNX file holds: TensorFlow fails on its graph, late."""
+    programs = [layer.program for layer in source.layers if isinstance(layer, saved_model.SavedModelLayer)]
+    variables = [*source.variables, *(variable for program in programs for variable in program.variables)]
+    size = sum(tf.as_dtype(variable.dtype).size * math.prod(variable.shape) for variable in variables)
+    if excess := onnx_size.describe_excess(size):
+        raise Unsupported(f"no ONNX file can be made of this model: {excess}")
+
+
+def name_as_in_file(ends: signature.Signature, graph: onnx.GraphProto) -> signature.Signature:
+    """The signature with the names that inputs and outputs have in the ONNX file, where no two may be equal."""
+    pairs = (zip(ends.inputs, graph.input, strict=True), zip(ends.outputs, graph.output, strict=True))
+    inputs, outputs = (tuple(replace(tensor, name=item.name) for tensor, item in each) for each in pairs)
+    return replace(ends, inputs=inputs, outputs=outputs)
 
 
 def answer_samples(source: keras.Model, traced: TracedModel, dataset: Path) -> Example:
@@ -64,9 +86,11 @@ def convert(
 ) -> tuple[onnx.ModelProto, list[str]]:
     """The ONNX model in canonical form, and notes; its batch size is dynamic unless `batch` is the only one it takes.
 
-    `source` has flat lists of inputs and outputs, and its recurrent layers are changed in place, unless this changes
-    the answers to `example`. Unsupported names the operators that tf2onnx can't convert.
+    Inputs and outputs have the names that they have in `source`, a model with flat lists of them. Its recurrent layers
+    are changed in place, unless this changes the answers to `example`. Unsupported names the operators that tf2onnx
+    can't convert.
     """
+    check_size(source)
     notes = [FIXED.format(batch)] if batch else []
     gates = recurrent.use_keras2_gates(source)
     notes += undo_wrong_rewrite(gates, GATES, source, example)
@@ -81,7 +105,19 @@ def convert(
     drop_unused(converted.graph)
     move_negative_pads(converted.graph)
     make_reshapes_constant(converted)
-    return canonicalize(converted), notes
+    isolate_ends(converted.graph)
+    return canonicalize(converted, *end_names.distinct_names(source)), notes
+
+
+def isolate_ends(graph: onnx.GraphProto) -> None:
+    """Make each output a tensor of its own, in place: an input given back, or an output given twice, has one name."""
+    taken = {item.name for item in graph.input}
+    for number, item in enumerate(graph.output):
+        if item.name in taken:
+            copy = onnx.helper.make_node("Identity", [item.name], [f"{item.name}/output_{number}"])
+            graph.node.append(copy)
+            item.name = copy.output[0]
+        taken.add(item.name)
 
 
 def undo_wrong_rewrite(
@@ -99,6 +135,7 @@ def undo_wrong_rewrite(
 def run_tf2onnx(source: keras.Model, batch: int | None, opset: int) -> onnx.ModelProto:
     """The file that tf2onnx writes, after its own optimizer. Unsupported where it fails."""
     model = keras.Model(source.inputs, source.outputs)  # tf2onnx can't name the inputs of a Sequential
+    model.output_names = [f"output_{number}" for number in range(len(model.outputs))]  # layers may be called input_0
     passes = CollectingPasses(tf2onnx.optimizer._get_optimizers())
     try:
         gc.collect()

@@ -1,6 +1,6 @@
 """A canonical form of ONNX files: tf2onnx numbers names and unknown sizes differently each time, and orders by them."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import onnx
@@ -8,18 +8,23 @@ import onnx
 Names = dict[str, str]
 
 
-def canonicalize(model: onnx.ModelProto) -> onnx.ModelProto:
+def canonicalize(model: onnx.ModelProto, inputs: Sequence[str] = (), outputs: Sequence[str] = ()) -> onnx.ModelProto:
     """A copy with nodes in the order of a depth-first walk from the outputs, and names that follow from that order.
 
-    The names of the model's inputs and outputs stay; their unknown sizes are renamed. Initializers are in the order of
-    their first use. The graphs inside of Loop, If and Scan are treated alike. One difference remains: of two equal
-    results of a loop, tf2onnx makes either the copy of the other.
+    The model's inputs and outputs are named `inputs` and `outputs`, of which no two may be equal; they keep their names
+    where none are given. Their unknown sizes are renamed. Initializers are in the order of their first use. The graphs
+    inside of Loop, If and Scan are treated alike. One difference remains: of two equal results of a loop, tf2onnx makes
+    either the copy of the other.
     """
     result = onnx.ModelProto()
     result.CopyFrom(model)
     graph = result.graph
-    fixed = {item.name: item.name for item in (*graph.input, *graph.output)}
-    order_and_rename(graph, fixed, "")
+    names = {item.name: item.name for item in (*graph.input, *graph.output)}
+    names |= {item.name: name for item, name in zip(graph.input, inputs, strict=False)}
+    names |= {item.name: name for item, name in zip(graph.output, outputs, strict=False)}
+    order_and_rename(graph, names, "")
+    for item in (*graph.input, *graph.output):
+        item.name = names[item.name]
     rename_sizes(graph)
     graph.name, graph.doc_string, result.doc_string = "model", "", ""
     return onnx.shape_inference.infer_shapes(result)
@@ -105,17 +110,24 @@ def names_by_first_use(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> l
 def assign_names(graph: onnx.GraphProto, nodes: list[onnx.NodeProto], names: Names, prefix: str) -> None:
     """Add new names to `names`, in place, for the graph's own constants and results, in the order of first use."""
     constants = {tensor.name for tensor in graph.initializer}
-    fixed = set(names)
+    fixed, taken = set(names), set(names.values())  # an input of the model may have any name
     for number, node in enumerate(nodes):
         for position, name in enumerate(names_read(node)):
             if name in constants and name not in names:
-                names[name] = f"{prefix}{node.op_type}_{number}_constant_{position}"
+                names[name] = unused_name(f"{prefix}{node.op_type}_{number}_constant_{position}", taken)
         for position, name in enumerate(node.output):
             if name and name not in fixed:
-                names[name] = f"{prefix}{node.op_type}_{number}_output_{position}"
+                names[name] = unused_name(f"{prefix}{node.op_type}_{number}_output_{position}", taken)
     for number, item in enumerate(graph.output):
         if item.name in constants:
-            names.setdefault(item.name, f"{prefix}constant_output_{number}")
+            names.setdefault(item.name, unused_name(f"{prefix}constant_output_{number}", taken))
+
+
+def unused_name(name: str, taken: Collection[str]) -> str:
+    """`name`, with as many underscores at its end as make it none of `taken`."""
+    while name in taken:
+        name += "_"
+    return name
 
 
 def rename_sizes(graph: onnx.GraphProto) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import keras
 
+from images.keras.model import end_names
+
 FILE = "input_order.json"  # beside the model: the number of the model's own input for each array of the data
 
 
@@ -23,4 +25,6 @@ def apply(model: keras.Model, folder: Path) -> keras.Model:
     if not (folder / FILE).exists():
         return model
     order = json.loads((folder / FILE).read_text())
-    return keras.Model([model.inputs[number] for number in order], list(model.outputs), name=model.name)
+    inputs, names = [model.inputs[number] for number in order], end_names.input_names(model)
+    ordered = keras.Model(inputs, list(model.outputs), name=model.name)
+    return end_names.name_ends(ordered, [names[number] for number in order], end_names.output_names(model))

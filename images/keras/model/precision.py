@@ -15,7 +15,10 @@ HALF = ("float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
 POLICIES = ("DTypePolicy", "FloatDTypePolicy", "Policy")  # of Keras 3 and of Keras 2
 CONFIG = "config.json"  # in a .keras archive
 WIDENED = "the model was saved to compute in {}: it computes in float32 here, which changes its answers a little"
-QUANTIZED = "{} layers with weights are quantized already, by Keras ({}): rows named fp32 compute these in 8 bits too"
+QUANTIZED = (
+    "{} layers with weights are quantized already, by Keras ({}): rows named fp32 compute these as Keras does, and no "
+    "recipe quantizes the model again"
+)
 
 
 def widen(config: Any) -> Any:
@@ -44,6 +47,12 @@ def half_names(config: Any) -> set[str]:
         own = {policy_name(item) for key, item in config.items() if key == "dtype"} & set(HALF)
         return own.union(*map(half_names, config.values()))
     return set().union(*map(half_names, config)) if isinstance(config, list) else set()
+
+
+def quantization_modes(model: keras.Model) -> list[str]:
+    """In which modes Keras has quantized layers of the model, as "int8 by Keras"."""
+    modes = {getattr(layer, "quantization_mode", None) for layer in model._flatten_layers(include_self=False)}
+    return [f"{mode} by Keras" for mode in sorted(filter(None, modes))]
 
 
 def describe_precision(config: Any, model: keras.Model) -> Iterator[str]:

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from images.keras import framework_messages
-from images.keras.model import custom, input_order, saved_model, sizes, tf_ops
+from images.keras.model import custom, end_names, input_order, saved_model, sizes, tf_ops
 from shared.data.samples import Batch
 from shared.data.signature import Signature, Tensor
 from shared.errors import CrossquantError
@@ -90,15 +90,18 @@ def read_model(path: Path, objects: dict[str, Any], trust: bool) -> keras.Model:
 def flatten_ends(model: keras.Model) -> keras.Model:
     """The same layers with flat lists of inputs and outputs; for a Sequential, dicts, and a subclass that was built.
 
-    CrossquantError for a model without inputs.
+    Their names are the model's, or the keys of its dicts. CrossquantError for a model without inputs.
     """
     if getattr(model, "inputs", None):
-        return keras.Model(list(model.inputs), list(model.outputs), name=model.name)
+        flat = keras.Model(list(model.inputs), list(model.outputs), name=model.name)
+        return end_names.name_ends(flat, end_names.input_names(model), end_names.output_names(model))
     shape = (model.get_build_config() or {}).get("input_shape")
     if not isinstance(shape, list | tuple) or not all(size is None or isinstance(size, int) for size in shape):
         raise CrossquantError("the model was never built and has no input: give it a keras.Input and save it again")
-    inputs = keras.Input(batch_shape=tuple(shape))
-    return keras.Model([inputs], keras.tree.flatten(model(inputs, training=False)), name=model.name)
+    inputs = keras.Input(batch_shape=tuple(shape), name="input_0")
+    outputs = model(inputs, training=False)
+    flat = keras.Model([inputs], keras.tree.flatten(outputs), name=model.name)
+    return end_names.name_ends(flat, ["input_0"], list(end_names.keys(outputs, flat.output_names)))
 
 
 def trace_model(model: keras.Model) -> TracedModel:
@@ -143,8 +146,8 @@ def input_specs(model: keras.Model, batch: int | None) -> list[tf.TensorSpec]:
 def model_signature(model: keras.Model, batch: int | None) -> Signature:
     """Names, types and shapes of inputs and outputs; `batch` is the only batch size that the model takes, if any."""
     return Signature(
-        tuple(tensor_signature(tensor, tensor.name) for tensor in model.inputs),
-        tuple(map(tensor_signature, model.outputs, model.output_names)),
+        tuple(map(tensor_signature, model.inputs, end_names.input_names(model))),
+        tuple(map(tensor_signature, model.outputs, end_names.output_names(model))),
         batch,
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from images.keras.model import end_names
 from images.keras.safety import program
 from shared.errors import CrossquantError
 from shared.text import first_line
@@ -67,9 +68,7 @@ def wrap_saved_model(folder: Path) -> keras.Model:
         if spec.shape.rank is None:
             raise CrossquantError(f"input '{name}' of the SavedModel has no rank: save it with an input signature")
         inputs.append(keras.Input(batch_shape=tuple(spec.shape), dtype=spec.dtype.name, name=name))
-    model = keras.Model(inputs, layer(inputs))
-    model.output_names = list(layer.output_order)
-    return model
+    return end_names.name_ends(keras.Model(inputs, layer(inputs)), layer.input_order, layer.output_order)
 
 
 def choose_signature(signatures: Any, folder_name: str) -> Any:

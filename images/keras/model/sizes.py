@@ -6,6 +6,8 @@ from pathlib import Path
 
 import keras
 
+from images.keras.model import end_names
+
 FILE = "sizes.json"  # beside the model: the shape of one sample of each input
 FIXED = "the model is traced for inputs of {} alone, the data set's: Keras can't trace it for sizes that are open"
 GUESSES = (64, 32, 96, 128, 224, 256)  # where there is no data set
@@ -30,7 +32,8 @@ def with_shapes(model: keras.Model, shapes: Sequence[Sequence[int]]) -> keras.Mo
         for tensor, shape in zip(model.inputs, shapes, strict=True)
     ]
     outputs = keras.tree.flatten(model(inputs, training=False))
-    return keras.Model(inputs, outputs, name=model.name)
+    sized = keras.Model(inputs, outputs, name=model.name)
+    return end_names.name_ends(sized, end_names.input_names(model), end_names.output_names(model))
 
 
 def guess_shapes(model: keras.Model, size: int) -> list[list[int]]:

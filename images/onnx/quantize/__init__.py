@@ -22,6 +22,7 @@ from images.onnx.quantize.recipe import QUANTIZABLE, TYPES, Recipe
 from images.onnx.quantize.relu_check import check_dropped_activations
 from images.onnx.session import FILE, check_loads
 from shared.errors import Unsupported
+from shared.quantization import already
 from shared.refusals import describe_error, refusals
 
 REFUSED = "ONNX Runtime's quantizer refuses this model"
@@ -43,6 +44,7 @@ def run(
     `options` are the fields of Recipe. Unsupported if ONNX Runtime leaves most operators in float, or can't run the
     file that it wrote.
     """
+    already.refuse(model)
     recipe = Recipe(**options)
     recipe.check_types()
     source = (model if preprocess else exported) / FILE

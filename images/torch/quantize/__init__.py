@@ -16,6 +16,7 @@ from images.torch.runtime import formats
 from images.torch.runtime.script import save_module
 from shared.data.samples import typed
 from shared.errors import Unsupported
+from shared.quantization import already
 from shared.quantization.guards import check_quantized
 
 METHOD = "fx"
@@ -34,6 +35,7 @@ def run(
 
     Unsupported if most layers are left in float.
     """
+    already.refuse(model)
     recipe = Recipe(**options)
     excluded = [layer.name for layer in exclusion.select_excluded(exclusion.read_layers(model), exclude, exclude_types)]
     set_engine(recipe.backend)

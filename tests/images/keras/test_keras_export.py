@@ -46,7 +46,7 @@ def answers(model: onnx.ModelProto, images: np.ndarray) -> np.ndarray:
 def export_uncanonical(build: Callable[[], keras.Model], monkeypatch: pytest.MonkeyPatch) -> onnx.ModelProto:
     """What tf2onnx itself makes of the model."""
     keras.utils.set_random_seed(0)
-    monkeypatch.setattr(export, "canonicalize", lambda model: model)
+    monkeypatch.setattr(export, "canonicalize", lambda model, *_: model)
     return export.convert(flatten_ends(build()), 17)[0]
 
 
@@ -90,7 +90,8 @@ def test_the_file_answers_as_the_model_to_any_batch(build: Callable[[], keras.Mo
 @every_model
 def test_the_file_takes_the_image_and_nothing_else(build: Callable[[], keras.Model], tmp_path: Path, out: Path):
     graph = export_model(build, tmp_path, out).graph
-    assert [item.name for item in graph.input] == ["input_0"]
+    [tensor] = keras.models.load_model(tmp_path / "model" / "model.keras").inputs
+    assert [item.name for item in graph.input] == [tensor.name]
     assert len(graph.output) == 1
     batch, *rest = graph.input[0].type.tensor_type.shape.dim
     assert batch.WhichOneof("value") != "dim_value"
@@ -131,7 +132,8 @@ def test_an_input_that_the_model_lacks_is_an_error(tmp_path: Path, out: Path, mo
     monkeypatch.setattr(export, "convert", with_another)
     with pytest.raises(CrossquantError) as caught:
         export_model(models.normalization, tmp_path, out)
-    assert str(caught.value) == "tf2onnx gave the ONNX file the inputs ['input_0', 'mean']: the model has 1"
+    [tensor] = keras.models.load_model(tmp_path / "model" / "model.keras").inputs
+    assert str(caught.value) == f"tf2onnx gave the ONNX file the inputs ['{tensor.name}', 'mean']: the model has 1"
     assert not list(out.iterdir())
 
 

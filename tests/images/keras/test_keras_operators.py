@@ -271,7 +271,8 @@ def test_the_types_and_the_order_of_inputs_and_outputs_stay():
     graph = export.convert(build_flat(two), 17)[0].graph
     types = [item.type.tensor_type.elem_type for item in graph.input]
     assert types == [onnx.TensorProto.FLOAT, onnx.TensorProto.INT32]
-    assert [item.name for item in graph.input] == ["input_0", "input_1"]
+    assert [item.name for item in graph.input] == ["zeta", "alpha"]
+    assert [item.name for item in graph.output] == ["second", "first", "zeta_1"]
     assert [item.type.tensor_type.shape.dim[1].dim_value for item in graph.output] == [2, 1, 4]
 
 
@@ -284,4 +285,4 @@ def test_a_saved_model_is_exported_as_its_model_is(tmp_path: Path):
     arrays = batch(built, 3)
     for output, other in zip(answers(graph, arrays), built(list(arrays)), strict=True):
         np.testing.assert_allclose(output, other, rtol=1e-4, atol=1e-5)
-    assert len(graph.graph.input) == 2
+    assert [item.name for item in graph.graph.input] == ["zeta", "alpha"]

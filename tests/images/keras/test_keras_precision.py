@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from keras import layers
 
-from images.keras import load
+from images.keras import export, load
 from images.keras.model import precision
 from images.keras.model.runtime import open_model
 from shared.artifacts import notes
+from shared.errors import Unsupported
+from shared.quantization import already
 from tests.images.keras import keras2_files
 from tests.images.keras import keras_models as models
 
@@ -73,6 +75,7 @@ def test_a_model_of_float32_is_left_alone(source: Path, tmp_path: Path, out: Pat
     save_keras(convolution("float32"), source)
     load.run(source, models.write_samples(convolution("float32"), tmp_path / "dataset"), out, trust=False)
     assert read_notes(out) == []
+    already.refuse(out)
 
 
 def test_what_keras_has_quantized_is_said(source: Path, tmp_path: Path, out: Path):
@@ -82,3 +85,11 @@ def test_what_keras_has_quantized_is_said(source: Path, tmp_path: Path, out: Pat
     save_keras(model, source)
     load.run(source, models.write_samples(model, tmp_path / "dataset"), out, trust=False)
     assert read_notes(out) == [precision.QUANTIZED.format("2 of 3", "int8")]
+    exported = tmp_path / "exported"
+    exported.mkdir()
+    export.run(out, tmp_path / "dataset", exported, opset=17)
+    for folder in (out, exported):
+        with pytest.raises(
+            Unsupported, match=r"^the model is quantized already \(int8 by Keras\): give the float model"
+        ):
+            already.refuse(folder)

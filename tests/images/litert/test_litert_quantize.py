@@ -12,6 +12,7 @@ from images.litert import convert, dynamic, float16, quantize, quantized_operato
 from images.litert.session import load, read_file, start_interpreter, tensor_details
 from shared.data.samples import take
 from shared.errors import CrossquantError, Unsupported
+from shared.quantization import already
 from tests.images import declared
 from tests.images.litert import litert_models as models
 
@@ -169,3 +170,18 @@ def accuracy(variant, cifar) -> float:
     images = take(cifar["dataset"], slice(None))
     labels = np.load(cifar["dataset"] / "labels.npy")
     return float((load(variant, 1)(images)[0].argmax(axis=1) == labels).mean())
+
+
+def test_no_recipe_quantizes_again_what_keras_has_quantized(tmp_path, out):
+    model = models.save(models.convolutional, tmp_path / "keras.fp32")
+    calibration = models.samples(model, tmp_path / "calibration")
+    already.write(["int8 by Keras"], tmp_path / "keras.fp32")
+    refused = pytest.raises(
+        Unsupported, match=r"^the model is quantized already \(int8 by Keras\): give the float model"
+    )
+    with refused:
+        quantize.run(tmp_path / "keras.fp32", calibration, out, **defaults())
+    for stage in (dynamic, float16):
+        with refused:
+            stage.run(tmp_path / "keras.fp32", out)
+    assert list(out.iterdir()) == []

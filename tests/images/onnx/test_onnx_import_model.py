@@ -11,6 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from images.onnx import import_model, operator_support, session
+from shared import onnx_size
 from shared.data import signature
 from shared.errors import CrossquantError
 from tests.images import models
@@ -174,13 +175,6 @@ def test_a_model_for_other_data(source: Path, dataset: Path, out: Path, tmp_path
     )
 
 
-def test_a_file_that_is_quantized_already(source: Path, dataset: Path, out: Path):
-    model = reshaped([-1, 192], 0, ["n", 10])
-    model.graph.node[0].op_type = "QuantizeLinear"
-    save_model(source, model)
-    assert "is already quantized (QuantizeLinear): give the float model" in refused(source, dataset, out)
-
-
 def test_an_operator_that_nobody_knows(source: Path, dataset: Path, out: Path):
     model = reshaped([-1, 192], 0, ["n", 10])
     model.graph.node[0].op_type = "Bogus"
@@ -188,11 +182,68 @@ def test_an_operator_that_nobody_knows(source: Path, dataset: Path, out: Path):
     assert "the ONNX file is not valid: No Op registered for Bogus" in refused(source, dataset, out)
 
 
-def test_weights_in_another_file(source: Path, dataset: Path, out: Path, tmp_path: Path):
-    onnx.save(
-        convolutional(tmp_path), source / "a.onnx", save_as_external_data=True, location="a.data", size_threshold=0
-    )
-    assert "has its weights in another file" in refused(source, dataset, out)
+@pytest.mark.parametrize("location", ["a.data", "weights/a.bin"])
+@pytest.mark.parametrize("one_file", [True, False])
+def test_weights_in_other_files_of_the_folder_are_taken_in(
+    location: str, one_file: bool, source: Path, dataset: Path, out: Path, tmp_path: Path
+):
+    """One for all of them, or, as PyTorch wrote them for long, one for each."""
+    (source / "weights").mkdir()
+    model = convolutional(tmp_path)
+    images = models.images(5)
+    expected = answers(model, images, tmp_path / "own")
+    options = {"all_tensors_to_one_file": one_file, "location": location if one_file else None}
+    onnx.save(model, source / "a.onnx", save_as_external_data=True, size_threshold=0, **options)
+    import_model.run(source, dataset, out)
+    np.testing.assert_array_equal(session.load(out, 1)((images,))[0], expected)
+    assert sorted(path.name for path in out.iterdir()) == ["model.onnx", "signature.json"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda path: path.unlink(),
+            "keeps weights in 'a.data', which is not beside it: give the folder's files together",
+        ),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "which is cut short, or is that of another model"),
+        (lambda path: (path.unlink(), path.symlink_to("/etc/passwd")), "outside of its folder"),
+        (lambda path: (path.unlink(), path.mkdir()), "which is not beside it"),
+    ],
+)
+def test_weights_that_are_not_all_there(
+    change: Callable[[Path], object], message: str, source: Path, dataset: Path, out: Path, tmp_path: Path
+):
+    model = convolutional(tmp_path)
+    onnx.save(model, source / "a.onnx", save_as_external_data=True, location="a.data", size_threshold=0)
+    change(source / "a.data")
+    assert message in refused(source, dataset, out)
+
+
+@pytest.mark.parametrize("entries", [{"offset": "-1"}, {"length": "-5"}, {"offset": "x"}, {"length": str(1 << 60)}])
+def test_weights_at_no_place_of_their_file(
+    entries: dict[str, str], source: Path, dataset: Path, out: Path, tmp_path: Path
+):
+    model = convolutional(tmp_path)
+    onnx.save(model, source / "a.onnx", save_as_external_data=True, location="a.data", size_threshold=0)
+    changed = onnx.load(source / "a.onnx", load_external_data=False)
+    for item in changed.graph.initializer[0].external_data:
+        item.value = entries.get(item.key, item.value)
+    (source / "a.onnx").write_bytes(changed.SerializeToString())
+    assert "which is cut short, or is that of another model" in refused(source, dataset, out)
+
+
+@pytest.mark.parametrize("external", [True, False])
+def test_a_file_too_large_is_refused_before_its_weights_are_read(
+    external: bool, source: Path, dataset: Path, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    model = convolutional(tmp_path)
+    onnx.save(model, source / "a.onnx", save_as_external_data=external, location="a.data", size_threshold=0)
+    size = sum(path.stat().st_size for path in source.iterdir())
+    monkeypatch.setattr(onnx_size, "LARGEST", size)
+    import_model.read_model(source / "a.onnx")
+    monkeypatch.setattr(onnx_size, "LARGEST", size - 1000)
+    assert refused(source, dataset, out).startswith("a.onnx is too large: it has 0.00 GB, and an ONNX file holds 0 GB")
 
 
 def outside() -> TensorProto:
@@ -233,7 +284,7 @@ def test_a_constant_that_lies_outside_is_not_read(
     model = reshaped([-1, 192], 0, ["n", 10])
     put(model)
     (source / "model.onnx").write_bytes(model.SerializeToString())
-    with pytest.raises(CrossquantError, match=r"model\.onnx has its weights in another file: save it with"):
+    with pytest.raises(CrossquantError, match=r"'\.\./\.\./.*/etc/passwd', outside of its folder: save"):
         import_model.run(source, dataset, out) if reads == "import_model" else operator_support.run(source, out)
     assert list(out.iterdir()) == []
 

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from images.onnx import dynamic, explain, float16
+from images.onnx import dynamic, explain, float16, fold_batchnorm, import_model
 from images.onnx.graph import unique_names
 from images.onnx.graph.normalize import iterate_graphs
 from images.onnx.quantize.calibrate import compute_ranges
@@ -147,17 +147,40 @@ def test_nodes_without_a_name_or_with_one_name_are_quantized_alike(
     np.testing.assert_array_equal(answer_quantized(model, calibration, tmp_path / "quantized", **changes), expected)
 
 
+def names_of_ends(model: Path) -> list[list[str]]:
+    graph = onnx.load(model / FILE).graph
+    return [[item.name for item in items] for items in (graph.input, graph.output)]
+
+
 @pytest.mark.parametrize("way", ["static", "dynamic"])
 def test_inputs_outputs_and_layers_keep_their_names(way: str, calibration: Path, tmp_path: Path):
     """Names that ONNX Runtime adds stay as it chose them if they are unique."""
     model = save(tmp_path / "model")
     answer_quantized(model, calibration, tmp_path / "quantized", dynamic=way == "dynamic")
     graph = onnx.load(tmp_path / "quantized" / FILE).graph
-    assert [[item.name for item in items] for items in (graph.input, graph.output)] == [["input"], ["output"]]
+    assert names_of_ends(tmp_path / "quantized") == [["input"], ["output"]]
     names = {tensor.name for tensor in graph.initializer}
     assert {"weight_1_quantized", "weight_1_scale"} <= names
     everything = {*unique_names.tensor_names(graph), *(node.name for node in graph.node)}
     assert not [name for name in everything if unique_names.MARK in name]
+
+
+@pytest.mark.parametrize("name", ["a b", "it's", '"', "<in>&é", "0", "../x", "{x}%s", "first", "x" * 300])
+def test_every_file_that_is_shipped_has_the_users_names(name: str, calibration: Path, tmp_path: Path):
+    wanted = {"input": name, "output": f"{name} out", "first": "inner"}
+    source = save(tmp_path / "source", lambda own: wanted.get(own, own))
+    for folder in ("exported", "onnx.fp32", "half"):
+        (tmp_path / folder).mkdir()
+    (calibration / "about.json").write_text('{"task": "fidelity"}')
+    import_model.run(source, calibration, tmp_path / "exported")
+    model = tmp_path / "onnx.fp32"
+    fold_batchnorm.run(tmp_path / "exported", model, enabled=True)
+    float16.run(model, tmp_path / "half")
+    exact = quantizing.answers(model, inputs(2))
+    for way, folder in ((False, tmp_path / "static"), (True, tmp_path / "dynamic")):
+        assert sqnr(exact, answer_quantized(model, calibration, folder, dynamic=way)) > 20
+    for folder in ("exported", "onnx.fp32", "half", "static", "dynamic"):
+        assert names_of_ends(tmp_path / folder) == [[name], [f"{name} out"]], folder
 
 
 def test_a_name_with_the_mark_in_it_is_left_as_it_is(calibration: Path, tmp_path: Path):

@@ -1,6 +1,7 @@
 """NNCF's quantizer: OpenVINO runs what the recipe asks for."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,12 @@ import pytest
 
 from driver.catalog import declarations
 from driver.experiment import recipes
-from images.openvino import coverage
+from images.openvino import accuracy_aware, coverage
 from images.openvino.session import FILE, ONNX_FILE, WEIGHTS, check_compiles, load, read_model
 from shared.errors import CrossquantError, Unsupported
 from shared.measure.instructions import this_cpu
-from tests.images.openvino.stages import compressed, quantized, read_inputs, read_outputs
+from shared.quantization import already
+from tests.images.openvino.stages import compressed, defaults, quantized, read_inputs, read_outputs
 
 RECIPES = {
     "performance": {},
@@ -196,3 +198,20 @@ def test_weights_alone(mode: str, models: Path, out: Path):
 def test_weights_that_stay_in_float_are_counted(models: Path, out: Path):
     with pytest.raises(Unsupported, match=r"^NNCF quantized 1 of 3 convolutions"):
         compressed(models / "convolutional", out, exclude_types=["Convolution"])
+
+
+def test_no_recipe_quantizes_again_what_is_quantized_already(
+    models: Path, calibration: Path, tmp_path: Path, out: Path
+):
+    shutil.copytree(models / "convolutional", tmp_path / "quantized")
+    already.write(["QuantizeLinear"], tmp_path / "quantized")
+    refused = pytest.raises(
+        Unsupported, match=r"^the model is quantized already \(QuantizeLinear\): give the float model"
+    )
+    with refused:
+        quantized(tmp_path / "quantized", calibration, out)
+    with refused:
+        compressed(tmp_path / "quantized", out)
+    with refused:
+        settings = defaults("accuracy_aware")
+        accuracy_aware.run(tmp_path / "quantized", calibration, calibration, out, **settings)

@@ -37,7 +37,8 @@ with torch.inference_mode():
 
 
 def reference(folder: Path, images: np.ndarray) -> np.ndarray:
-    return ReferenceEvaluator(str(folder / models.FILE)).run(None, {"image": images})[0]
+    evaluator = ReferenceEvaluator(str(folder / models.FILE))
+    return evaluator.run(None, {evaluator.input_names[0]: images})[0]
 
 
 @pytest.mark.parametrize("build", [models.convolutional, models.zero_dimension], ids=lambda build: build.__name__)
@@ -179,6 +180,28 @@ def test_a_word_of_pythons_is_a_name_like_another(tmp_path: Path, out: Path):
     np.testing.assert_allclose(answers(out, images), reference(source, images), rtol=1e-5, atol=1e-5)
 
 
+def rename_ends(source: Path, input_name: str, output_name: str) -> None:
+    """Call the input and the output of the file by these names."""
+    model = onnx.load(source / models.FILE)
+    names = {model.graph.input[0].name: input_name, model.graph.output[0].name: output_name}
+    for item in (*model.graph.input, *model.graph.output):
+        item.name = names[item.name]
+    for node in model.graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    onnx.save(model, source / models.FILE)
+
+
+@pytest.mark.parametrize("name", ["image", "a b", "self", "forward", "input_1", "0", "lambda", "<in>&é", "x" * 300])
+def test_the_name_of_an_input_or_output_changes_nothing(name: str, tmp_path: Path, out: Path):
+    source = models.convolutional(tmp_path / "onnx")
+    images = models.images(3)
+    expected = reference(source, images)
+    rename_ends(source, name, f"{name} out")
+    convert.run(source, out)
+    np.testing.assert_allclose(answers(out, images), expected, rtol=1e-5, atol=1e-5)
+
+
 @pytest.fixture
 def hostile(tmp_path: Path) -> tuple[Path, Path]:
     """A model whose names would write the file `mark` as Python, and are no C++; and 120 samples."""
@@ -188,6 +211,7 @@ def hostile(tmp_path: Path) -> tuple[Path, Path]:
     called(
         source, *(f"{opening}{number}" for number in range(8)), f"end\n    open({mark!r}, 'w')\n#", "*/ }\\", '// é"'
     )
+    rename_ends(source, f"{opening}in", f"{opening}out")
     folder = tmp_path / "samples"
     folder.mkdir()
     np.save(folder / "input_0.npy", models.images(120))
