@@ -65,7 +65,7 @@ def compare_with_original(original: Example, example: Example) -> list[str]:
     """Return a note where ONNX Runtime's answers differ from those of the model that was exported."""
     answers = iter([outputs for _, outputs in example.batches()])
     difference = examples.difference(original, lambda _: next(answers)) if original.outputs and example.outputs else ""
-    return [f"ONNX Runtime gives other answers to test samples than the Keras model: {difference}"] * bool(difference)
+    return [f"ONNX Runtime gives other answers to test samples than the model itself: {difference}"] * bool(difference)
 
 
 def undo_wrong_fold(source: Path, target: Path, example: Example) -> list[str]:

@@ -8,19 +8,19 @@ import onnx
 from google.protobuf.message import DecodeError, Message
 from onnx import inliner, version_converter
 
-from images.onnx.graph import dynamic_batch, normalize
+from images.onnx.graph import dynamic_batch, normalize, original
 from images.onnx.graph.quantized import quantized_operators
 from images.onnx.session import FILE, open_session
 from shared import onnx_size
 from shared.artifacts.notes import write_notes
-from shared.data import samples
+from shared.data import examples, samples
 from shared.data import signature as signatures
 from shared.data.signature import Signature, Tensor
 from shared.errors import CrossquantError
 from shared.quantization import already
 from shared.text import first_line, printable, tell_apart
 
-MIN_IR, MIN_OPSET, OPSET = 8, 13, 17  # tf2onnx's IR version; the quantizers' minimum; tf2onnx's default opset
+MIN_IR, MIN_OPSET, OPSET, NEWEST = 8, 13, 17, 18  # IR version and default opset of tf2onnx; the quantizers' limits
 TRIAL_SAMPLES = 64  # samples that the file is tried on, at most
 PICKLE = b"\x80"
 LONGEST_NAME = 100  # characters of a file's name in a message
@@ -34,22 +34,30 @@ QUANTIZED = (
 def run(source: Path, dataset: Path, out: Path) -> None:
     """Write `model.onnx`, one file with all weights, `signature.json` and, if there are any, `notes.json`.
 
-    Also `quantized_already.json`, if it is. CrossquantError if the file is not valid, or doesn't fit the data set.
+    Also `quantized_already.json`, if it is, and `example.npz`, test samples with the answers of the user's own file.
+    CrossquantError if the file is not valid, doesn't fit the data set, or would answer otherwise.
     """
     model = read_model(find_model_file(source))
+    before = original.open_original(model, out)
     ranks = [samples.mapped(path).ndim for path in samples.inputs(dataset)]
     notes = [*modernize_model(model, ranks), *describe_quantized(model)]
     onnx.save(model, out / FILE)
     open_session(out / FILE, 1)
     about = samples.about(dataset)
-    order_inputs(model, signatures.match_names(read_signature(model), about.inputs))
+    order = signatures.match_names(read_signature(model), about.inputs)
+    order_inputs(model, order)
     signatures.check_fits(read_signature(model), about, dataset)
     if pairing := signatures.describe_pairing(read_signature(model), about.inputs):
         notes.append(pairing)
     model, batch_notes = dynamic_batch.make_batch_dynamic(model, out, samples.take(dataset, slice(TRIAL_SAMPLES)))
     onnx.save(model, out / FILE)
-    signatures.write(signatures.with_sizes(read_signature(model), dataset), out)
-    already.write(quantized_operators(model), out)
+    ends, quantized = read_signature(model), quantized_operators(model)
+    samples_of_all = examples.take_samples(dataset, [tensor.dtype for tensor in ends.inputs], ends.batch)
+    if before and (example := original.answer_example(before, order, samples_of_all)):
+        original.check_import(out, example, already.TOLERANCE if quantized else examples.TOLERANCE, (MIN_OPSET, NEWEST))
+        examples.write(example, out)
+    signatures.write(signatures.with_sizes(ends, dataset), out)
+    already.write(quantized, out)
     write_notes(notes + batch_notes, out)
 
 

@@ -107,7 +107,7 @@ def test_a_file_that_answers_otherwise_than_the_model_has_a_note(tmp_path: Path,
     fold_batchnorm.run(source, out, enabled=True)
     [note] = read_notes(out)
     assert note.startswith(
-        "ONNX Runtime gives other answers to test samples than the Keras model: output 0 for 3 samples"
+        "ONNX Runtime gives other answers to test samples than the model itself: output 0 for 3 samples"
     )
 
 

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from images.onnx import import_model, operator_support, session
 from shared import onnx_size
-from shared.data import signature
+from shared.data import examples, signature
 from shared.errors import CrossquantError
 from tests.images import models
 from tests.images.sample_folders import save_samples
@@ -63,6 +63,48 @@ def test_a_file_is_taken_as_it_is(source: Path, dataset: Path, out: Path, tmp_pa
     assert written.batch is None
 
 
+def double_weights(model: onnx.ModelProto, *_: object) -> list[str]:
+    """A rewrite with a fault."""
+    for tensor in model.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT:
+            tensor.CopyFrom(numpy_helper.from_array(2 * numpy_helper.to_array(tensor), tensor.name))
+    return []
+
+
+def test_the_answers_of_the_file_itself_are_kept(source: Path, dataset: Path, out: Path, tmp_path: Path):
+    model = save_model(source, fixed(convolutional(tmp_path)))
+    import_model.run(source, dataset, out)
+    kept = examples.read(out)
+    assert kept is not None
+    one_by_one = [answers(model, sample[None], tmp_path / "own") for sample in kept.inputs[0]]
+    np.testing.assert_array_equal(kept.outputs[0], np.concatenate(one_by_one))
+
+
+def test_an_update_that_changes_answers_is_refused(
+    source: Path, dataset: Path, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    save_model(source, convolutional(tmp_path))
+    monkeypatch.setattr(import_model, "modernize_model", double_weights)
+    message = refused(source, dataset, out)
+    assert message.startswith("updating the ONNX file changes its answers: output 0 for 3 samples is off by ")
+    assert message.endswith("; export it again, with an opset from 13 to 18")
+
+
+@pytest.mark.parametrize("order", [("b", "a"), ("a", "b")])
+def test_the_file_is_asked_in_its_own_order(source: Path, out: Path, tmp_path: Path, order: tuple[str, str]):
+    """Arrays that are named like the inputs, in either order."""
+    inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3]) for name in ("a", "b")]
+    outputs = [helper.make_tensor_value_info("c", TensorProto.FLOAT, ["n", 3])]
+    graph = helper.make_graph([helper.make_node("Sub", ["a", "b"], ["c"])], "sub", inputs, outputs)
+    save_model(source, helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8))
+    arrays = [np.full((5, 3), number, np.float32) for number in (1, 2)]
+    about = {"task": "fidelity", "inputs": list(order)}
+    import_model.run(source, save_samples(tmp_path / "pairs", *arrays, about=about), out)
+    kept = examples.read(out)
+    assert kept is not None
+    assert (kept.outputs[0] == (-1 if order == ("a", "b") else 1)).all()
+
+
 def test_a_batch_of_one_is_opened(source: Path, dataset: Path, out: Path, tmp_path: Path):
     images = models.images(5)
     expected = answers(convolutional(tmp_path), images, tmp_path / "own")
@@ -71,7 +113,7 @@ def test_a_batch_of_one_is_opened(source: Path, dataset: Path, out: Path, tmp_pa
     assert json.loads((out / "notes.json").read_text())[0].startswith("the file was saved for a batch of 1")
     np.testing.assert_allclose(session.load(out, 1)((images,))[0], expected, rtol=1e-4)
     assert signature.load(out).batch is None
-    assert sorted(path.name for path in out.iterdir()) == ["model.onnx", "notes.json", "signature.json"]
+    assert sorted(path.name for path in out.iterdir()) == ["example.npz", "model.onnx", "notes.json", "signature.json"]
 
 
 def reshaped(target: list[int], batch: int, answer: list[int | str]) -> onnx.ModelProto:
@@ -196,7 +238,7 @@ def test_weights_in_other_files_of_the_folder_are_taken_in(
     onnx.save(model, source / "a.onnx", save_as_external_data=True, size_threshold=0, **options)
     import_model.run(source, dataset, out)
     np.testing.assert_array_equal(session.load(out, 1)((images,))[0], expected)
-    assert sorted(path.name for path in out.iterdir()) == ["model.onnx", "signature.json"]
+    assert sorted(path.name for path in out.iterdir()) == ["example.npz", "model.onnx", "signature.json"]
 
 
 @pytest.mark.parametrize(
