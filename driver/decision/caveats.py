@@ -12,8 +12,13 @@ POWER = 0.8
 
 
 def check_power(chosen: Variant, base: Variant, limits: Gates) -> list[TooFewSamples]:
-    """Rule 5, for the drop that the gate on the chosen variant allows."""
-    bound = (limits.quantized if chosen.quantized else limits.float).get("drop_pp")
+    """Rule 5, for the drop that a gate allows: the one on the chosen variant, else the one on quantized variants.
+
+    Few samples are no reason to trust the variants that lost the comparison either, so a float variant that is chosen
+    is told the limit of the quantized ones.
+    """
+    own = limits.quantized if chosen.quantized else limits.float
+    bound = own.get("drop_pp") or limits.quantized.get("drop_pp")
     pairs = chosen.paired
     if bound is None or bound.max is None or not 0 < bound.max <= 100 or pairs is None or chosen.name == base.name:
         return []

@@ -265,6 +265,20 @@ def test_too_few_images_for_the_drop_that_the_gate_allows_are_told_with_how_many
 
 
 @pytest.mark.parametrize(
+    ("limits", "most"),
+    [
+        (Gates(quantized={"drop_pp": Bound(max=1.5)}), 1.5),
+        (Gates(quantized={"drop_pp": Bound(max=1.5)}, float={"drop_pp": Bound(max=0.5)}), 0.5),
+    ],
+)
+def test_a_float_variant_is_told_the_limit_of_the_quantized_ones_unless_it_has_its_own(limits, most):
+    """Eight of eight right, of which nothing follows for the variants that it is faster than."""
+    chosen = row("onnx.fp32", pairs=few(0, 0, 8))
+    (caveat,) = judge(base(), chosen, limits=limits).caveats
+    assert (caveat.samples, caveat.drop_pp) == (8, most)
+
+
+@pytest.mark.parametrize(
     ("pairs", "limits"),
     [
         (A_LITTLE_LESS, LIMITS),
