@@ -25,10 +25,7 @@ TRIAL_SAMPLES = 64  # samples that the file is tried on, at most
 PICKLE = b"\x80"
 LONGEST_NAME = 100  # characters of a file's name in a message
 NON_NUMERIC = (onnx.TensorProto.STRING, onnx.TensorProto.COMPLEX64, onnx.TensorProto.COMPLEX128)
-QUANTIZED = (
-    "the model is quantized already ({}): the rows of onnx.fp32 and those made of it are this model as it is, and no "
-    "recipe quantizes it again"
-)
+QUANTIZED = "the model is quantized already ({}): rows named fp32 run it as it is, and no recipe quantizes it again"
 
 
 def run(source: Path, dataset: Path, out: Path) -> None:

@@ -364,6 +364,39 @@ def sparse() -> Case:
     return Case(model, (samples(*net.shape),))
 
 
+def open_lengths(first: int = 7, second: int = 11) -> Case:
+    """Attention of one sequence to another: two inputs, each of an open length of its own."""
+    net = Net(shape=(first, 6))
+    net.add("MatMul", net.weight(6, 6))
+    queries = net.last
+    keys = net.add("MatMul", net.weight(6, 6), source="y")
+    turned = net.add("Transpose", source=keys, perm=[0, 2, 1])
+    net.add("MatMul", turned, source=queries)
+    net.add("Softmax", axis=-1)
+    net.add("MatMul", keys)
+    net.add("ReduceMean", axes=[1], keepdims=0)
+    net.dense(6)
+    other = info("y", FLOAT, ("n", "second", 6))
+    model = net.model(takes=("n", "first", 6), more=[other])
+    return Case(model, (samples(first, 6), samples(second, 6, seed=4)))
+
+
+def rounded(weights: bool = True, values: bool = True) -> Case:
+    """As PyTorch exports a model trained for 8 bits: what a convolution reads is rounded before it."""
+    net = Net()
+    steps = (net.given(0.05, np.float32), net.given(0, np.int8))
+
+    def put(name: str) -> str:
+        return net.add("DequantizeLinear", *steps, source=net.add("QuantizeLinear", *steps, source=name))
+
+    data = put("x") if values else "x"
+    weight = put(net.weight(4, 3, 3, 3)) if weights else net.weight(4, 3, 3, 3)
+    net.add("Conv", weight, net.weight(4), source=data, pads=[1, 1, 1, 1])
+    net.add("Relu")
+    net.add("GlobalAveragePool")
+    return of(net, size=4)
+
+
 def external() -> Case:
     case = of(pooled(), size=4)
     return Case(case.model, case.inputs, external=True)
@@ -640,6 +673,9 @@ CASES: dict[str, Build] = {
     "weights-as-inputs-8": lambda: weights_as_inputs(8),
     "sparse": sparse,
     "external": external,
+    "open-lengths": open_lengths,
+    "rounded": rounded,
+    "rounded-weights": lambda: rounded(values=False),
     "constants-as-nodes": constants_as_nodes,
     "float16": lambda: typed(TensorProto.FLOAT16),
     "inner-float16": lambda: inner_type(TensorProto.FLOAT16),
