@@ -99,7 +99,7 @@ def load_file(path: Path, objects: dict[str, Any], trust: bool) -> keras.Model:
     CrossquantError in one line where Keras can't load it.
     """
     try:
-        if path.suffix != ".keras":
+        if files.is_hdf5(path):
             return keras2.load_hdf5(path, objects, trust)
         with precision.widened_archive(path) as readable:
             return read_model(readable, objects, trust)

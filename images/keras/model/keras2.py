@@ -57,8 +57,8 @@ def load_hdf5(path: Path, objects: dict[str, Any], trust: bool) -> keras.Model:
         config = decode_attribute(file.attrs["model_config"])
     original = json.loads(config)
     old = version.startswith(("1", "2"))
-    if not old and not precision.half_names(original):
-        return keras.models.load_model(path, custom_objects=objects, compile=False, safe_mode=not trust)
+    if not old and not precision.half_names(original):  # not by `load_model`, which goes by the suffix
+        return load_model_from_hdf5(str(path), custom_objects=objects, compile=False, safe_mode=not trust)
     converted = precision.widen(convert_config(original) if old else original)
     files.check_config(converted, path, trust)  # again: names with "/" have changed
     with WithConfig(path, converted) as file:

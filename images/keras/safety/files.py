@@ -30,9 +30,14 @@ def check_file(path: Path, trust: bool) -> Any:
         return None
     with path.open("rb") as file:
         refuse_pickle(file.read(2), path.name)
-    config = read_archive_config(path) if path.suffix == ".keras" else read_hdf5_config(path)
+    config = read_hdf5_config(path) if is_hdf5(path) else read_archive_config(path)
     check_config(config, path, trust)
     return config
+
+
+def is_hdf5(path: Path) -> bool:
+    """Is this model file to be read as HDF5? Up to TensorFlow 2.11 Keras wrote HDF5 under the name .keras too."""
+    return path.suffix != ".keras" or (not zipfile.is_zipfile(path) and bool(h5py.is_hdf5(path)))
 
 
 def check_config(config: Any, path: Path, trust: bool) -> None:

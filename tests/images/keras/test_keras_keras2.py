@@ -101,6 +101,13 @@ def test_older_names_of_a_model(build: Callable[[], keras.Model], name: str, tmp
     np.testing.assert_allclose(model(samples(built)), built(samples(built)), rtol=1e-5, atol=1e-6)
 
 
+def test_an_hdf5_file_of_keras_3_by_the_name_of_an_archive(tmp_path: Path):
+    built = build_random(sequential)
+    built.save(tmp_path / "model.h5")
+    path = (tmp_path / "model.h5").rename(tmp_path / "model.keras")
+    np.testing.assert_allclose(load_file(path)(samples(built)), built(samples(built)), rtol=1e-5, atol=1e-6)
+
+
 def test_neither_optimizer_nor_file_is_touched(tmp_path: Path):
     path = keras2_files.save(build_random(convolutions), tmp_path / "model.h5")
     before = path.read_bytes()
