@@ -73,13 +73,43 @@ def decode_attribute(attribute: Any) -> str:
 
 def convert_config(config: Config) -> Config:
     """A copy of a Keras 2 model's configuration that Keras 3 reads."""
-    converted = json.loads(json.dumps(config))
+    converted: Config = name_layer_lists(json.loads(json.dumps(config)))
     for item in nested_objects(converted):
         convert_object(item)
+        if item["class_name"] == "Sequential" and isinstance(item["config"].get("layers"), list):
+            add_input_layer(item["config"])
         if "layers" in item["config"] and "input_layers" in item["config"]:
             tf_ops.rewrite_connections(item["config"])
     renamed: Config = rename_layers(converted)
     return renamed
+
+
+def name_layer_lists(value: Any) -> Any:
+    """A copy of a configuration in which a Sequential is a dictionary: up to Keras 2.2.2 it was the list of its layers.
+
+    Its name is that which the model around it connects it by; without one, Keras names it.
+    """
+    if isinstance(value, list):
+        return [name_layer_lists(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    copied = {key: name_layer_lists(item) for key, item in value.items()}
+    if copied.get("class_name") == "Sequential" and isinstance(copied.get("config"), list):
+        copied["config"] = {"name": copied.get("name"), "layers": copied["config"]}
+    return copied
+
+
+def add_input_layer(sequential: Config) -> None:
+    """Write the input of a Sequential, in place, as a layer before the first one: up to Keras 2.3 that one stated it.
+
+    Keras 3 takes the batch of such a shape for one size of a sample.
+    """
+    layers = sequential["layers"]
+    first = layers[0]["config"] if layers and isinstance(layers[0], dict) else None
+    if not isinstance(first, dict) or layers[0].get("class_name") == "InputLayer" or "batch_input_shape" not in first:
+        return
+    config = {"batch_input_shape": first.pop("batch_input_shape"), "name": f"{first.get('name', 'sequential')}_input"}
+    layers.insert(0, {"class_name": "InputLayer", "config": config | {"dtype": first.get("dtype", "float32")}})
 
 
 def nested_objects(value: Any) -> Iterator[Config]:

@@ -16,6 +16,7 @@ from keras import layers
 
 from images.keras import export, load
 from images.keras.model import keras2, runtime
+from images.keras.safety import files
 from shared.artifacts import store
 from shared.errors import CrossquantError
 from tests.images.keras import keras2_files
@@ -98,6 +99,37 @@ def test_keras_3_itself_refuses_it(build: Callable[[], keras.Model], tmp_path: P
 def test_older_names_of_a_model(build: Callable[[], keras.Model], name: str, tmp_path: Path):
     built = build_random(build)
     model = load_file(keras2_files.save(built, tmp_path / "model.h5", name))
+    np.testing.assert_allclose(model(samples(built)), built(samples(built)), rtol=1e-5, atol=1e-6)
+
+
+def list_layers(config: Any) -> Any:
+    """A part of a configuration in which each Sequential is the list of its layers, as before Keras 2.2.3."""
+    if isinstance(config, list):
+        return [list_layers(item) for item in config]
+    if not isinstance(config, dict):
+        return config
+    copied = {key: list_layers(item) for key, item in config.items()}
+    if copied.get("class_name") == "Sequential":
+        first, *others = copied["config"]["layers"]
+        others[0]["config"]["batch_input_shape"] = first["config"]["batch_input_shape"]  # there was no InputLayer
+        copied["config"] = others
+    return copied
+
+
+def sequential_inside() -> keras.Model:
+    inputs = keras.Input((5,))
+    return keras.Model(inputs, layers.Dense(2)(sequential()(inputs)))
+
+
+@pytest.mark.parametrize("build", [sequential, sequential_inside])
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_a_sequential_that_is_a_list_of_layers(build: Callable[[], keras.Model], suffix: str, tmp_path: Path):
+    built = build_random(build)
+    name = "Sequential" if build is sequential else "Model"
+    written = keras2_files.edit(keras2_files.save(built, tmp_path / "model.h5", name), list_layers)
+    path = written.rename(tmp_path / f"model{suffix}")  # up to TensorFlow 2.11, model.keras was an HDF5 file, too
+    files.check_file(path, trust=False)
+    model = load_file(path)
     np.testing.assert_allclose(model(samples(built)), built(samples(built)), rtol=1e-5, atol=1e-6)
 
 
