@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from images.keras import framework_messages, user_code
 from images.keras.export import recurrent
-from images.keras.model import custom, input_order, keras2, precision, saved_model, sizes
+from images.keras.model import archive, custom, input_order, keras2, lambdas, precision, saved_model, sizes
 from images.keras.model.runtime import (
     FILE,
     TRUST,
@@ -69,7 +69,8 @@ def store_model(source: Path, out: Path, trust: bool) -> list[str]:
     `trust`: code inside of the model may run. CrossquantError where there is no model, or one that must not be opened.
     """
     path = find_model(source)
-    config = files.check_file(path, trust)
+    objects = custom.load_objects(source)
+    config = files.check_file(path, trust, objects)
     if path.is_dir():
         saved_model.copy_saved_model(path, out / saved_model.FOLDER)
         return []
@@ -77,7 +78,7 @@ def store_model(source: Path, out: Path, trust: bool) -> list[str]:
         shutil.copyfile(source / custom.FILE, out / custom.FILE)
     if trust:
         (out / TRUST).write_text(json.dumps(True))
-    model = load_file(path, custom.load_objects(source), trust)
+    model = load_file(path, objects, trust)
     flatten_ends(model)  # a model without inputs is refused before it is written
     model.save(out / FILE)
     return list(precision.describe_precision(config, model))
@@ -101,7 +102,9 @@ def load_file(path: Path, objects: dict[str, Any], trust: bool) -> keras.Model:
     try:
         if files.is_hdf5(path):
             return keras2.load_hdf5(path, objects, trust)
-        with precision.widened_archive(path) as readable:
+        with archive.rewrite_archive(
+            path, lambda config: precision.widen(lambdas.replace_code(config, objects))
+        ) as readable:
             return read_model(readable, objects, trust)
     except CrossquantError:
         raise

@@ -13,7 +13,7 @@ import h5py
 import keras
 from keras.src.legacy.saving.legacy_h5_format import load_model_from_hdf5
 
-from images.keras.model import precision, tf_ops
+from images.keras.model import lambdas, precision, tf_ops
 from images.keras.safety import files
 from images.keras.safety import keras_names as names
 
@@ -57,9 +57,10 @@ def load_hdf5(path: Path, objects: dict[str, Any], trust: bool) -> keras.Model:
         config = decode_attribute(file.attrs["model_config"])
     original = json.loads(config)
     old = version.startswith(("1", "2"))
-    if not old and not precision.half_names(original):  # not by `load_model`, which goes by the suffix
+    with_functions = lambdas.replace_code(original, objects)
+    converted = precision.widen(convert_config(with_functions) if old else with_functions)
+    if not old and converted == original:  # not by `load_model`, which goes by the suffix
         return load_model_from_hdf5(str(path), custom_objects=objects, compile=False, safe_mode=not trust)
-    converted = precision.widen(convert_config(original) if old else original)
     files.check_config(converted, path, trust)  # again: names with "/" have changed
     with WithConfig(path, converted) as file:
         custom_objects = {**tf_ops.keras2_classes(trust), **objects}
