@@ -102,6 +102,8 @@ def load_file(path: Path, objects: dict[str, Any], trust: bool) -> keras.Model:
     try:
         if files.is_hdf5(path):
             return keras2.load_hdf5(path, objects, trust)
+        if keras2.is_old_archive(path):
+            return keras2.load_archive(path, objects, trust)
         with archive.rewrite_archive(
             path, lambda config: precision.widen(lambdas.replace_code(config, objects))
         ) as readable:

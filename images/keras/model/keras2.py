@@ -1,17 +1,23 @@
-"""HDF5 files of Keras 2: their configuration is rewritten where Keras 3 refuses it.
+"""Files of Keras 2, HDF5 and archives: their configuration is rewritten where Keras 3 refuses it.
 
 A key is dropped only where it says what Keras 3 does anyway (`groups: 1`), or where it matters to training alone.
 """
 
 import inspect
 import json
+import shutil
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import h5py
 import keras
+from keras.src.legacy.saving import saving_options
 from keras.src.legacy.saving.legacy_h5_format import load_model_from_hdf5
+from keras.src.legacy.saving.saving_utils import model_from_config
+from keras.src.saving.serialization_lib import SafeModeScope
 
 from images.keras.model import lambdas, precision, tf_ops
 from images.keras.safety import files
@@ -29,6 +35,8 @@ COMMON_ARGUMENTS = {
     "input_dim",
     "input_shape",
 }
+ARCHIVE_KEYS = ("module", "registered_name", "build_config", "shared_object_id")  # of an object in an archive
+WEIGHTS = "model.weights.h5"
 RENAMED = {"SyncBatchNormalization": "BatchNormalization"}
 LAYERS = {name: vars(keras.layers)[name] for name in names.LAYERS & vars(keras.layers).keys()}
 Config = dict[str, Any]
@@ -65,6 +73,65 @@ def load_hdf5(path: Path, objects: dict[str, Any], trust: bool) -> keras.Model:
     with WithConfig(path, converted) as file:
         custom_objects = {**tf_ops.keras2_classes(trust), **objects}
         return load_model_from_hdf5(file, custom_objects=custom_objects, compile=False, safe_mode=not trust)
+
+
+def is_old_archive(path: Path) -> bool:
+    """Was this .keras archive written by Keras 2? 2.12 to 2.15 did, in a form that Keras 3 doesn't read."""
+    with zipfile.ZipFile(path) as archive:
+        metadata = json.loads(archive.read("metadata.json"))
+    return isinstance(metadata, dict) and str(metadata.get("keras_version", "")).startswith("2")
+
+
+def load_archive(path: Path, objects: dict[str, Any], trust: bool) -> keras.Model:
+    """The model of a .keras archive of Keras 2, without optimizer: its configuration in the form that HDF5 files have.
+
+    Arguments and errors as in `load_hdf5`.
+    """
+    with zipfile.ZipFile(path) as archive, TemporaryDirectory() as folder:
+        config = lambdas.replace_code(simplify_config(json.loads(archive.read("config.json"))), objects)
+        converted = precision.widen(convert_config(config))
+        files.check_config(converted, path, trust)
+        custom_objects = {**tf_ops.keras2_classes(trust), **objects}
+        with saving_options.keras_option_scope(use_legacy_config=True), SafeModeScope(not trust):
+            model = model_from_config(converted, custom_objects=custom_objects)
+        weights = Path(folder) / WEIGHTS
+        with archive.open(WEIGHTS) as source, weights.open("wb") as target:
+            shutil.copyfileobj(source, target)
+        with h5py.File(weights, "r+") as file:
+            files.count_stored_bytes(file, path)
+            rename_groups(file)
+        model.load_weights(weights)
+    return model
+
+
+def simplify_config(value: Any) -> Any:
+    """A copy of an archive's configuration in the form that Keras 2 gave it in HDF5 files: without modules."""
+    if isinstance(value, list):
+        return [simplify_config(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    kind, inner = value.get("class_name"), value.get("config")
+    if kind == "function":
+        return value.get("registered_name") or inner
+    if kind == "__tuple__":
+        return simplify_config(value.get("items"))
+    copied = {key: simplify_config(item) for key, item in value.items() if key not in ARCHIVE_KEYS or kind is None}
+    if isinstance(kind, str) and isinstance(value.get("registered_name"), str):
+        copied["class_name"] = value["registered_name"]
+    return copied
+
+
+def rename_groups(file: h5py.File) -> None:
+    """Give the weights of an archive, in place, the places where Keras 3 looks for them.
+
+    Keras 2.12 to 2.14 wrote `_layer_checkpoint_dependencies`, Keras 2 on Windows wrote backslashes.
+    """
+    arrays: list[str] = []
+    file.visititems(lambda name, item: arrays.append(name) if isinstance(item, h5py.Dataset) else None)
+    for name in arrays:
+        place = name.replace("\\", "/").replace("_layer_checkpoint_dependencies", "layers")
+        if place != name:
+            file.move(name, place)
 
 
 def decode_attribute(attribute: Any) -> str:

@@ -102,6 +102,18 @@ def test_older_names_of_a_model(build: Callable[[], keras.Model], name: str, tmp
     np.testing.assert_allclose(model(samples(built)), built(samples(built)), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("version", ["2.13.1", "2.15.0"])
+@pytest.mark.parametrize("build", [*BUILDERS, sequential], ids=lambda build: build.__name__)
+def test_an_archive_of_keras_2(build: Callable[[], keras.Model], version: str, tmp_path: Path):
+    built = build_random(build)
+    path = keras2_files.save_archive(built, tmp_path / "model.keras", version)
+    content = path.read_bytes()
+    files.check_file(path, trust=False)
+    model = load_file(path)
+    np.testing.assert_allclose(model(samples(built)), built(samples(built)), rtol=1e-5, atol=1e-6)
+    assert path.read_bytes() == content
+
+
 def list_layers(config: Any) -> Any:
     """A part of a configuration in which each Sequential is the list of its layers, as before Keras 2.2.3."""
     if isinstance(config, list):
