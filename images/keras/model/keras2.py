@@ -19,7 +19,7 @@ from keras.src.legacy.saving.legacy_h5_format import load_model_from_hdf5
 from keras.src.legacy.saving.saving_utils import model_from_config
 from keras.src.saving.serialization_lib import SafeModeScope
 
-from images.keras.model import lambdas, precision, tf_ops
+from images.keras.model import lambdas, precision, tf_nodes, tf_ops
 from images.keras.safety import files
 from images.keras.safety import keras_names as names
 
@@ -71,7 +71,7 @@ def load_hdf5(path: Path, objects: dict[str, Any], trust: bool) -> keras.Model:
         return load_model_from_hdf5(str(path), custom_objects=objects, compile=False, safe_mode=not trust)
     files.check_config(converted, path, trust)  # again: names with "/" have changed
     with WithConfig(path, converted) as file:
-        custom_objects = {**tf_ops.keras2_classes(trust), **objects}
+        custom_objects = {**tf_ops.keras2_classes(trust), **tf_nodes.keras2_classes(trust), **objects}
         return load_model_from_hdf5(file, custom_objects=custom_objects, compile=False, safe_mode=not trust)
 
 
@@ -91,7 +91,7 @@ def load_archive(path: Path, objects: dict[str, Any], trust: bool) -> keras.Mode
         config = lambdas.replace_code(simplify_config(json.loads(archive.read("config.json"))), objects)
         converted = precision.widen(convert_config(config))
         files.check_config(converted, path, trust)
-        custom_objects = {**tf_ops.keras2_classes(trust), **objects}
+        custom_objects = {**tf_ops.keras2_classes(trust), **tf_nodes.keras2_classes(trust), **objects}
         with saving_options.keras_option_scope(use_legacy_config=True), SafeModeScope(not trust):
             model = model_from_config(converted, custom_objects=custom_objects)
         weights = Path(folder) / WEIGHTS

@@ -296,6 +296,60 @@ def test_an_operator_that_reaches_out_is_not_called(tmp_path: Path):
     assert "layer 'twice' calls tf.io.read_file, which isn't known to only compute: --trust" in str(caught.value)
 
 
+def with_nodes() -> keras.Model:
+    """What the nodes compute, by operations of Keras 3: scaled pixels, placed, joined and averaged."""
+    inputs = keras.Input((4, 4, 4), name="a")
+    scaled = layers.Rescaling(0.5, name="scaled")(inputs)
+    placed = layers.Identity(name="placed")(scaled)
+    joined = layers.Concatenate(name="joined")([scaled, placed])
+    return keras.Model(inputs, layers.Identity(name="averaged")(joined))
+
+
+def node(layer: dict, operator: str, constants: dict[str, Any], attributes: dict[str, Any]) -> None:
+    """Turn a layer of a configuration into one that TensorFlow 2.1 wrote for an operator."""
+    attributes = {"T": {"type": "DT_FLOAT"}, **attributes}
+    definition = {"name": operator, "op": operator, "input": ["x"], "attr": attributes}
+    layer["class_name"] = "TensorFlowOpLayer"
+    config = {"name": layer["name"], "trainable": True, "dtype": "float32"}
+    layer["config"] = {**config, "node_def": definition, "constants": constants}
+
+
+def test_nodes_of_a_tensorflow_graph_as_layers(tmp_path: Path, out: Path):
+    integers = {"Tidx": {"type": "DT_INT32"}}
+    nodes = {
+        "scaled": ("Mul", {"1": 0.5}, {}),
+        "placed": ("ReverseV2", {"1": [1]}, integers),
+        "joined": ("ConcatV2", {"2": -1}, {"N": {"i": "2"}, **integers}),
+        "averaged": ("Mean", {"1": [1, 2]}, {"keep_dims": {"b": True}, **integers}),
+    }
+
+    def edit(config: dict) -> dict:
+        for layer in config["config"]["layers"]:
+            if layer["name"] in nodes:
+                node(layer, *nodes[layer["name"]])
+        return config
+
+    path = keras2_files.edit(keras2_files.save(with_nodes(), tmp_path / "model.h5"), edit)
+    files.check_file(path, trust=False)
+    model = load_file(path)
+    values = np.random.default_rng(0).normal(size=(2, 4, 4, 4)).astype("f")
+    expected = np.concatenate([values / 2, values[:, ::-1] / 2], -1).mean((1, 2), keepdims=True)
+    np.testing.assert_allclose(model(values), expected, rtol=1e-5, atol=1e-6)
+    model.save(out / runtime.FILE)  # as every later stage reads it
+    np.testing.assert_allclose(keras.tree.flatten(runtime.open_model(out)([values]))[0], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_node_that_reaches_out_is_not_run(tmp_path: Path):
+    def reading(config: dict) -> dict:
+        node(next(layer for layer in config["config"]["layers"] if layer["name"] == "scaled"), "ReadFile", {}, {})
+        return config
+
+    path = keras2_files.edit(keras2_files.save(with_nodes(), tmp_path / "model.h5"), reading)
+    for refuse in (load_file, lambda path: files.check_file(path, trust=False)):
+        with pytest.raises(CrossquantError, match="layer 'scaled' calls ReadFile, which isn't known to only compute"):
+            refuse(path)
+
+
 def test_what_keras_3_can_not_do_is_not_dropped(tmp_path: Path):
     def other(config: dict) -> dict:
         for layer in config["config"]["layers"]:
