@@ -19,7 +19,7 @@ from keras.src.legacy.saving.legacy_h5_format import load_model_from_hdf5
 from keras.src.legacy.saving.saving_utils import model_from_config
 from keras.src.saving.serialization_lib import SafeModeScope
 
-from images.keras.model import lambdas, precision, tf_nodes, tf_ops
+from images.keras.model import keras2_functions, lambdas, precision, tf_nodes, tf_ops
 from images.keras.safety import files
 from images.keras.safety import keras_names as names
 
@@ -37,6 +37,7 @@ COMMON_ARGUMENTS = {
 }
 ARCHIVE_KEYS = ("module", "registered_name", "build_config", "shared_object_id")  # of an object in an archive
 WEIGHTS = "model.weights.h5"
+GRU = ("GRU", "GRUCell")
 RENAMED = {"SyncBatchNormalization": "BatchNormalization"}
 LAYERS = {name: vars(keras.layers)[name] for name in names.LAYERS & vars(keras.layers).keys()}
 Config = dict[str, Any]
@@ -200,6 +201,9 @@ def convert_object(item: Config) -> None:
         for key in [key for key, value in config.items() if key not in arguments and is_droppable(key, value)]:
             del config[key]
         add_inner_modules(config)
+        keras2_functions.use_keras2_functions(config)
+        if item["class_name"] in GRU:
+            config.setdefault("reset_after", False)  # files before Keras 2.1 don't say it; Keras 3's default is True
     elif item["class_name"] in names.INITIALIZERS:
         config.pop("dtype", None)
 

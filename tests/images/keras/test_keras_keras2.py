@@ -296,6 +296,40 @@ def test_an_operator_that_reaches_out_is_not_called(tmp_path: Path):
     assert "layer 'twice' calls tf.io.read_file, which isn't known to only compute: --trust" in str(caught.value)
 
 
+def gated() -> keras.Model:
+    inputs = keras.Input((6, 4))
+    x = layers.LSTM(3, recurrent_activation="hard_sigmoid", return_sequences=True)(inputs)
+    x = layers.GRU(3, recurrent_activation="hard_sigmoid", reset_after=False)(x)
+    return keras.Model(inputs, layers.Activation("hard_sigmoid")(layers.Dense(2)(x)))
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_hard_sigmoid_is_that_of_keras_2(suffix: str, tmp_path: Path, out: Path):
+    """By the same name Keras 3 has another function: it would answer otherwise, without an error."""
+    built = build_random(gated)
+    if suffix == ".h5":
+        path = keras2_files.edit(keras2_files.save(built, tmp_path / "model.h5"), drop_reset_after)
+    else:
+        path = keras2_files.save_archive(built, tmp_path / "model.keras", "2.15.0")
+    model = load_file(path)
+    for layer in built.layers:
+        for owner, name in ((layer, "activation"), (getattr(layer, "cell", None), "recurrent_activation")):
+            if getattr(owner, name, None) is keras.activations.hard_sigmoid:
+                setattr(owner, name, lambda x: tf.clip_by_value(0.2 * x + 0.5, 0.0, 1.0))
+    expected = built(samples(built))
+    np.testing.assert_allclose(model(samples(built)), expected, rtol=1e-5, atol=1e-6)
+    model.save(out / runtime.FILE)
+    opened = runtime.open_model(out)
+    np.testing.assert_allclose(keras.tree.flatten(opened([samples(built)]))[0], expected, rtol=1e-5, atol=1e-6)
+
+
+def drop_reset_after(config: dict) -> dict:
+    """Files of the first versions of Keras 2 don't say how a GRU applies its reset gate: before the product."""
+    for layer in config["config"]["layers"]:
+        layer["config"].pop("reset_after", None)
+    return config
+
+
 def with_nodes() -> keras.Model:
     """What the nodes compute, by operations of Keras 3: scaled pixels, placed, joined and averaged."""
     inputs = keras.Input((4, 4, 4), name="a")
