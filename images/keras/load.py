@@ -124,6 +124,12 @@ def refuse_stateful_layers(model: keras.Model) -> None:
                 f"layer '{layer.name}' is stateful, its answer depends on the batch before: "
                 "save the model with stateful=False"
             )
+    for layer in model.layers:
+        if isinstance(layer, saved_model.SavedModelLayer) and (found := saved_model.find_assignments(layer.function)):
+            raise CrossquantError(
+                f"the SavedModel changes its own variables as it answers ({', '.join(found)}), its answer depends on "
+                "the batch before: save it without state, a recurrent layer with stateful=False"
+            )
 
 
 def shorten_error(error: BaseException) -> str:
