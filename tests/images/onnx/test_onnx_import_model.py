@@ -113,6 +113,39 @@ def test_a_batch_that_can_not_be_opened_stays_and_is_filled_up(source: Path, dat
     assert session.load(out, 1)((models.images(5),))[0].shape == (5, 10)
 
 
+@pytest.mark.parametrize(("batch", "stated"), [("any", "image: any, state: 2"), (1, "image: 1, state: 2")])
+def test_an_input_whose_first_axis_is_not_the_samples(
+    batch: str | int, stated: str, source: Path, out: Path, tmp_path: Path
+):
+    """As the state of a recurrent layer: (layers, samples, units). Two samples would fit, and be mixed."""
+    nodes = [
+        helper.make_node("Transpose", ["state"], ["by_sample"], perm=[1, 0, 2]),
+        helper.make_node("ReduceSum", ["by_sample"], ["sums"], axes=[1], keepdims=0),
+        helper.make_node("Add", ["image", "sums"], ["answer"]),
+    ]
+    takes = [
+        helper.make_tensor_value_info("image", TensorProto.FLOAT, [batch, 4]),
+        helper.make_tensor_value_info("state", TensorProto.FLOAT, [2, batch, 4]),
+    ]
+    gives = [helper.make_tensor_value_info("answer", TensorProto.FLOAT, [batch, 4])]
+    save_model(
+        source,
+        helper.make_model(
+            helper.make_graph(nodes, "model", takes, gives), ir_version=8, opset_imports=[helper.make_opsetid("", 11)]
+        ),
+    )
+    random = np.random.default_rng(0)
+    arrays = (
+        random.normal(size=(6, 4)).astype("f"),
+        random.normal(size=(6, batch if batch == 1 else 2, 4)).astype("f"),
+    )
+    with pytest.raises(CrossquantError) as caught:
+        import_model.run(source, save_samples(tmp_path / "data", *arrays, about={"labels": None}), out)
+    assert str(caught.value) == (
+        f"the first axis of each input must be the samples, and the model states these sizes for it: {stated}"
+    )
+
+
 def test_an_old_file_is_brought_up_to_date(source: Path, dataset: Path, out: Path):
     save_model(source, old(reshaped([0, 192], 0, ["n", 10])))
     import_model.run(source, dataset, out)
