@@ -112,6 +112,37 @@ OPERATORS = {
     "Transpose-25": one("Transpose", X, perm=[0, 2, 3, 1], opset=25),
     "MaxPool-22": one("MaxPool", X, kernel_shape=[2, 2], opset=22),
 }
+
+
+@pytest.mark.parametrize(
+    ("way", "rounded"),
+    [("asymmetric", "floor"), ("half_pixel", "round_prefer_floor"), ("half_pixel", "round_prefer_ceil")],
+)
+@pytest.mark.parametrize("scale", [2.0, 3.0, 4.0])
+def test_resize_by_a_whole_factor_of_pictures_of_any_size(way: str, rounded: str, scale: float, tmp_path: Path):
+    """As in a detector that leaves height and width open."""
+    graph = open_sizes(resized("nearest", way, scale, nearest_mode=rounded))
+    with torch.no_grad():
+        module = convert.to_module(saved(graph, tmp_path))
+        for x in (X, random(2, 4, 1, 5)):
+            same(answers(module, x), reference(graph, x))
+
+
+def open_sizes(graph: onnx.ModelProto) -> onnx.ModelProto:
+    """The same file, without the sizes of its inputs and of what it computes."""
+    for item in (*graph.graph.input, *graph.graph.output, *graph.graph.value_info):
+        for number, dim in enumerate(item.type.tensor_type.shape.dim):
+            if number != 1:
+                dim.dim_param = f"open_{number}" if item.name == "x" else ""
+    return graph
+
+
+def test_resize_of_pictures_of_any_size_to_other_neighbours(tmp_path: Path):
+    graph = open_sizes(resized("nearest", "half_pixel", 1.5, nearest_mode="round_prefer_ceil"))
+    with pytest.raises(Unsupported, match="Resize to the nearest of a tensor of unknown size is not implemented"):
+        convert.to_module(saved(graph, tmp_path))
+
+
 SEQUENCE = random(7, 3, 4, seed=3)  # steps, samples, inputs
 
 
