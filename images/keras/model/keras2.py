@@ -8,6 +8,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,9 +20,10 @@ from keras.src.legacy.saving.legacy_h5_format import load_model_from_hdf5
 from keras.src.legacy.saving.saving_utils import model_from_config
 from keras.src.saving.serialization_lib import SafeModeScope
 
-from images.keras.model import keras2_functions, lambdas, precision, tf_nodes, tf_ops
+from images.keras.model import keras1, keras2_functions, lambdas, precision, tf_nodes, tf_ops
 from images.keras.safety import files
 from images.keras.safety import keras_names as names
+from shared.errors import CrossquantError
 
 DEFAULTS = {"groups": 1, "time_major": False, "noise_shape": None}
 TRAINING_SUFFIXES = ("_initializer", "_regularizer", "_constraint")
@@ -37,6 +39,7 @@ COMMON_ARGUMENTS = {
 }
 ARCHIVE_KEYS = ("module", "registered_name", "build_config", "shared_object_id")  # of an object in an archive
 WEIGHTS = "model.weights.h5"
+MEMORY = "keras1.h5"  # the name of a file that isn't written
 GRU = ("GRU", "GRUCell")
 RENAMED = {"SyncBatchNormalization": "BatchNormalization"}
 LAYERS = {name: vars(keras.layers)[name] for name in names.LAYERS & vars(keras.layers).keys()}
@@ -46,8 +49,8 @@ Config = dict[str, Any]
 class WithConfig(h5py.File):
     """A file, open for reading, that shows Keras another configuration: nothing is written, or copied to memory."""
 
-    def __init__(self, path: Path, config: Config) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path | str, config: Config, **options: Any) -> None:
+        super().__init__(path, **options)
         self.config = json.dumps(config)
 
     @property
@@ -64,16 +67,36 @@ def load_hdf5(path: Path, objects: dict[str, Any], trust: bool) -> keras.Model:
     with h5py.File(path) as file:
         version = decode_attribute(file.attrs.get("keras_version", "1"))
         config = decode_attribute(file.attrs["model_config"])
+        backend = decode_attribute(file.attrs.get("backend", ""))
     original = json.loads(config)
+    if backend == "theano" and any("Conv" in item["class_name"] for item in nested_objects(original)):
+        raise CrossquantError(
+            f"{path.name} was saved with Theano, which turns the kernels of convolutions round: save it with TensorFlow"
+        )
     old = version.startswith(("1", "2"))
     with_functions = lambdas.replace_code(original, objects)
+    if version.startswith("1"):
+        with_functions = keras1.convert_config(with_functions)
     converted = precision.widen(convert_config(with_functions) if old else with_functions)
     if not old and converted == original:  # not by `load_model`, which goes by the suffix
         return load_model_from_hdf5(str(path), custom_objects=objects, compile=False, safe_mode=not trust)
     files.check_config(converted, path, trust)  # again: names with "/" have changed
-    with WithConfig(path, converted) as file:
-        custom_objects = {**tf_ops.keras2_classes(trust), **tf_nodes.keras2_classes(trust), **objects}
+    custom_objects = {**tf_ops.keras2_classes(trust), **tf_nodes.keras2_classes(trust), **objects}
+    with open_with_config(path, converted, original if version.startswith("1") else None) as file:
         return load_model_from_hdf5(file, custom_objects=custom_objects, compile=False, safe_mode=not trust)
+
+
+@contextmanager
+def open_with_config(path: Path, converted: Config, keras1_config: Config | None) -> Iterator[WithConfig]:
+    """The file with another configuration; if it is of Keras 1, a copy in memory with the weights in Keras 2's form."""
+    if keras1_config is None:
+        with WithConfig(path, converted) as file:
+            yield file
+        return
+    with h5py.File(path) as source, WithConfig(MEMORY, converted, mode="w", driver="core", backing_store=False) as file:
+        source.copy("model_weights", file)
+        keras1.convert_weights(file["model_weights"], keras1_config)
+        yield file
 
 
 def is_old_archive(path: Path) -> bool:
