@@ -1,4 +1,4 @@
-"""Files of Keras 1, of 2015 to the spring of 2017: settings and weights in the form of Keras 2, which is converted next.
+"""Files of Keras 1, of 2015 to the spring of 2017: settings and weights in the form of Keras 2.
 
 What Keras 2 has by another name is renamed; a setting whose other values it lacks must have the value that it assumes.
 """
@@ -106,14 +106,19 @@ def convert_layer(layer: Config) -> None:
         )
     if "nb_row" in config:
         config["kernel_size"] = [config.pop("nb_row"), config.pop("nb_col")]
-    renamed = SETTINGS | BY_CLASS.get(kind, {})
+    rename_settings(layer, SETTINGS | BY_CLASS.get(kind, {}))
+
+
+def rename_settings(layer: Config, names: dict[str, str]) -> None:
+    """Rename the settings of one layer in place, and remove those for training alone."""
+    config = layer["config"]
     for key in list(config):
         if key in TRAINING or key.endswith(("_regularizer", "_constraint")):
             del config[key]
-        elif key in ASSUMED and (kind in ("BatchNormalization", "Embedding")):
+        elif key in ASSUMED and layer["class_name"] in ("BatchNormalization", "Embedding"):
             check_assumed(layer, key, config.pop(key))
-        elif key in renamed:
-            config[renamed[key]] = config.pop(key)
+        elif key in names:
+            config[names[key]] = config.pop(key)
 
 
 def check_assumed(layer: Config, key: str, value: Any) -> None:

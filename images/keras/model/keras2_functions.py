@@ -7,12 +7,12 @@ import keras
 ACTIVATIONS = ("activation", "recurrent_activation")  # the settings of a layer that name one
 
 
-@keras.saving.register_keras_serializable(package="crossquant", name="keras2_hard_sigmoid")
 def hard_sigmoid(x: Any) -> Any:
     """0.2 x + 0.5, from 0 to 1. Keras 3's rises by 1/6. In Keras 2 it is the default of gates."""
     return keras.ops.clip(0.2 * x + 0.5, 0.0, 1.0)
 
 
+keras.saving.register_keras_serializable(package="crossquant", name="keras2_hard_sigmoid")(hard_sigmoid)
 FUNCTIONS = {"hard_sigmoid": hard_sigmoid}
 
 

@@ -78,7 +78,9 @@ def find_assignments(function: Any) -> list[str]:
     """The operators by which a signature changes variables as it answers, sorted; none for nearly all models."""
     graph = function.graph.as_graph_def()
     library = {program.function_name(item): item.node_def for item in graph.library.function}
-    nodes, seen, operators = list(graph.node), set(), set()
+    nodes = list(graph.node)
+    seen: set[str] = set()
+    operators: set[str] = set()
     while nodes:
         node = nodes.pop()
         operators.add(node.op)
