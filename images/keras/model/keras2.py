@@ -25,7 +25,8 @@ from images.keras.safety import files
 from images.keras.safety import keras_names as names
 from shared.errors import CrossquantError
 
-DEFAULTS = {"groups": 1, "time_major": False, "noise_shape": None}
+DEFAULTS = {"groups": 1, "time_major": False, "noise_shape": None, "softmax_robust_masking": False}
+TRAINING = ("trainable", "rng_type")
 TRAINING_SUFFIXES = ("_initializer", "_regularizer", "_constraint")
 BUILD_SHAPES = ("query_shape", "key_shape", "value_shape")  # of MultiHeadAttention
 COMMON_ARGUMENTS = {
@@ -40,7 +41,7 @@ COMMON_ARGUMENTS = {
 ARCHIVE_KEYS = ("module", "registered_name", "build_config", "shared_object_id")  # of an object in an archive
 WEIGHTS = "model.weights.h5"
 MEMORY = "keras1.h5"  # the name of a file that isn't written
-GRU = ("GRU", "GRUCell")
+GRU, ATTENTION = ("GRU", "GRUCell"), ("Attention", "AdditiveAttention")
 RENAMED = {"SyncBatchNormalization": "BatchNormalization"}
 LAYERS = {name: vars(keras.layers)[name] for name in names.LAYERS & vars(keras.layers).keys()}
 Config = dict[str, Any]
@@ -196,12 +197,13 @@ def add_input_layer(sequential: Config) -> None:
 
     Keras 3 takes the batch of such a shape for one size of a sample.
     """
-    layers = sequential["layers"]
-    first = layers[0]["config"] if layers and isinstance(layers[0], dict) else None
-    if not isinstance(first, dict) or layers[0].get("class_name") == "InputLayer" or "batch_input_shape" not in first:
-        return
-    config = {"batch_input_shape": first.pop("batch_input_shape"), "name": f"{first.get('name', 'sequential')}_input"}
-    layers.insert(0, {"class_name": "InputLayer", "config": config | {"dtype": first.get("dtype", "float32")}})
+    items = [item for item in sequential["layers"] if isinstance(item, dict) and isinstance(item.get("config"), dict)]
+    shapes = [item["config"].pop("batch_input_shape", None) for item in items if item["class_name"] != "InputLayer"]
+    if shapes and shapes[0] and len(shapes) == len(items):
+        first = items[0]["config"]
+        config = {"batch_input_shape": shapes[0], "name": f"{first.get('name', 'sequential')}_input"}
+        layer = {"class_name": "InputLayer", "config": config | {"dtype": first.get("dtype", "float32")}}
+        sequential["layers"].insert(0, layer)
 
 
 def nested_objects(value: Any) -> Iterator[Config]:
@@ -218,6 +220,7 @@ def convert_object(item: Config) -> None:
     item["class_name"] = RENAMED.get(item["class_name"], item["class_name"])
     if isinstance(config.get("dtype"), dict):  # a mixed precision policy
         config["dtype"] = config["dtype"].get("config", {}).get("name", "float32")
+    change_settings(item)
     kind = LAYERS.get(item["class_name"])
     if kind is not None and item["class_name"] != "InputLayer":
         arguments = accepted_arguments(kind)
@@ -225,16 +228,29 @@ def convert_object(item: Config) -> None:
             del config[key]
         add_inner_modules(config)
         keras2_functions.use_keras2_functions(config)
-        if item["class_name"] in GRU:
-            config.setdefault("reset_after", False)  # files before Keras 2.1 don't say it; Keras 3's default is True
     elif item["class_name"] in names.INITIALIZERS:
         config.pop("dtype", None)
 
 
+def change_settings(layer: Config) -> None:
+    """Rewrite settings, in place, that Keras 3 reads otherwise or by another name."""
+    kind, config = layer["class_name"], layer["config"]
+    if kind == "ThresholdedReLU":
+        layer["class_name"], config["threshold"] = "ReLU", config.pop("theta", 1.0)
+    elif kind in GRU:
+        config.setdefault("reset_after", False)  # files before Keras 2.1 don't say it; Keras 3's default is True
+    elif kind in ATTENTION and config.get("score_mode") == "dot":
+        del config["score_mode"]  # the default; Keras 3's reader would take it for its function of that name
+    elif kind == "Discretization" and "int" in str(config.get("dtype")):
+        del config["dtype"]  # that of the output: Keras 3 would cast the input to it
+
+
 def accepted_arguments(layer: type) -> set[str]:
     """The arguments of a layer's constructor, and of its base classes' as far as it passes others on to them."""
-    names = set(COMMON_ARGUMENTS)
+    names: set[str] = set()
     for base in layer.__mro__:
+        if base is keras.layers.Layer:
+            return names | COMMON_ARGUMENTS
         if "__init__" not in vars(base):
             continue
         parameters = inspect.signature(vars(base)["__init__"]).parameters.values()
@@ -245,7 +261,8 @@ def accepted_arguments(layer: type) -> set[str]:
 
 
 def is_droppable(key: str, value: Any) -> bool:
-    return (key in DEFAULTS and value == DEFAULTS[key]) or key.endswith(TRAINING_SUFFIXES) or key in BUILD_SHAPES
+    is_default = key in DEFAULTS and value == DEFAULTS[key]
+    return is_default or key.endswith(TRAINING_SUFFIXES) or key in (*TRAINING, *BUILD_SHAPES)
 
 
 def add_inner_modules(config: Config) -> None:

@@ -1,6 +1,7 @@
 """Files of Keras 2: what Keras 3 refuses in them is fixed, and they answer as before."""
 
 import ctypes
+import json
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -328,6 +329,53 @@ def drop_reset_after(config: dict) -> dict:
     for layer in config["config"]["layers"]:
         layer["config"].pop("reset_after", None)
     return config
+
+
+def various() -> keras.Model:
+    """Layers of which Keras 2 wrote more, or other, settings than Keras 3 reads."""
+    inputs = keras.Input((4, 6))
+    x = layers.SpatialDropout1D(0.1)(layers.MultiHeadAttention(2, 3)(inputs, inputs))
+    x = layers.ReLU(threshold=0.25)(layers.Attention(use_scale=True)([x, x]))
+    x = keras.Sequential([keras.Input((4, 6)), layers.Dense(3)])(x)
+    return keras.Model(inputs, layers.Add()([x, layers.Lambda(lambda y: y[..., :3], name="cut")(inputs)]))
+
+
+def preprocessed() -> keras.Model:
+    inputs = keras.Input((6, 6, 1))
+    x = layers.RandomFlip()(inputs)
+    return keras.Model(inputs, layers.Discretization([0.2, 0.6], name="bins")(x))
+
+
+def with_settings_of_keras_2(config: dict) -> dict:
+    """The settings that TensorFlow 2.15 wrote; a Sequential is called for the second time, after its own graph."""
+    more = {
+        "SpatialDropout1D": {"trainable": True},
+        "MultiHeadAttention": {"softmax_robust_masking": False},
+        "Attention": {"score_mode": "dot"},
+        "RandomFlip": {"rng_type": "stateful"},
+        "Discretization": {"trainable": True, "dtype": "int64"},
+    }
+    for item in config["config"]["layers"]:
+        item["config"] |= more.get(item["class_name"], {})
+        if item["class_name"] == "ReLU":
+            item["class_name"] = "ThresholdedReLU"
+            item["config"] = {"name": item["name"], "trainable": True, "dtype": "float32", "theta": 0.25}
+    renumbered = json.dumps(config)
+    for item in config["config"]["layers"]:
+        if item["class_name"] == "Sequential":
+            renumbered = renumbered.replace(f'["{item["name"]}", 0, 0', f'["{item["name"]}", 1, 0')
+    return json.loads(renumbered)
+
+
+@pytest.mark.parametrize("build", [various, preprocessed])
+def test_settings_that_keras_3_reads_otherwise(build: Callable[[], keras.Model], tmp_path: Path):
+    built = build_random(build)
+    path = keras2_files.edit(keras2_files.save(built, tmp_path / "model.h5"), with_settings_of_keras_2)
+    model = load.load_file(path, {"cut": lambda y: y[..., :3]}, trust=False)
+    x = samples(built)
+    (answer,) = keras.tree.flatten(tf.function(lambda values: model([values], training=False))(tf.constant(x)))
+    expected = np.digitize(x, [0.2, 0.6]) if build is preprocessed else built(x)
+    np.testing.assert_allclose(answer, expected, rtol=1e-5, atol=1e-6)
 
 
 def with_nodes() -> keras.Model:
