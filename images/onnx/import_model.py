@@ -10,7 +10,7 @@ from onnx import inliner, version_converter
 from images.onnx.graph import dynamic_batch, normalize
 from images.onnx.session import FILE, open_session
 from shared.artifacts.notes import write_notes
-from shared.data import samples
+from shared.data import examples, samples
 from shared.data import signature as signatures
 from shared.data.signature import Signature, Tensor
 from shared.errors import CrossquantError
@@ -24,7 +24,7 @@ QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul
 
 
 def run(source: Path, dataset: Path, out: Path) -> None:
-    """Write `model.onnx`, `signature.json` and, if there are any, `notes.json`.
+    """Write `model.onnx`, `signature.json`, `example.npz` with test samples and, if there are any, `notes.json`.
 
     CrossquantError if the file is no float model, or doesn't fit the data set.
     """
@@ -40,7 +40,9 @@ def run(source: Path, dataset: Path, out: Path) -> None:
         notes.append(pairing)
     model, batch_notes = dynamic_batch.make_batch_dynamic(model, out, samples.take(dataset, slice(TRIAL_SAMPLES)))
     onnx.save(model, out / FILE)
-    signatures.write(signatures.with_sizes(read_signature(model), dataset), out)
+    signature = signatures.with_sizes(read_signature(model), dataset)
+    signatures.write(signature, out)
+    examples.write(examples.take_samples(dataset, [item.dtype for item in signature.inputs], signature.batch), out)
     write_notes(notes + batch_notes, out)
 
 

@@ -10,8 +10,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from images.onnx import import_model, operator_support, session
-from shared.data import signature
+from images.onnx import fold_batchnorm, import_model, operator_support, session
+from shared.data import examples, signature
 from shared.errors import CrossquantError
 from tests.images import models
 from tests.images.sample_folders import save_samples
@@ -62,6 +62,20 @@ def test_a_file_is_taken_as_it_is(source: Path, dataset: Path, out: Path, tmp_pa
     assert written.batch is None
 
 
+def test_later_conversions_are_compared_on_samples_of_the_data_set(
+    source: Path, dataset: Path, out: Path, tmp_path: Path
+):
+    save_model(source, convolutional(tmp_path))
+    import_model.run(source, dataset, out)
+    fold_batchnorm.run(out, tmp_path, enabled=True)
+    example = examples.read(tmp_path)
+    assert example is not None
+    np.testing.assert_array_equal(example.inputs[0], models.images(5).astype(np.uint8).astype(np.float32))
+    np.testing.assert_allclose(
+        example.outputs[0], answers(onnx.load(out / "model.onnx"), example.inputs[0], tmp_path / "trial"), atol=1e-5
+    )
+
+
 def test_a_batch_of_one_is_opened(source: Path, dataset: Path, out: Path, tmp_path: Path):
     images = models.images(5)
     expected = answers(convolutional(tmp_path), images, tmp_path / "own")
@@ -70,7 +84,7 @@ def test_a_batch_of_one_is_opened(source: Path, dataset: Path, out: Path, tmp_pa
     assert json.loads((out / "notes.json").read_text())[0].startswith("the file was saved for a batch of 1")
     np.testing.assert_allclose(session.load(out, 1)((images,))[0], expected, rtol=1e-4)
     assert signature.load(out).batch is None
-    assert sorted(path.name for path in out.iterdir()) == ["model.onnx", "notes.json", "signature.json"]
+    assert sorted(path.name for path in out.iterdir()) == ["example.npz", "model.onnx", "notes.json", "signature.json"]
 
 
 def reshaped(target: list[int], batch: int, answer: list[int | str]) -> onnx.ModelProto:
