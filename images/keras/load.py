@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from images.keras import framework_messages, user_code
 from images.keras.export import recurrent
-from images.keras.model import custom, input_order, keras2, precision, saved_model, sizes
+from images.keras.model import archive, custom, input_order, keras2, lambdas, precision, saved_model, sizes
 from images.keras.model.runtime import (
     FILE,
     TRUST,
@@ -70,7 +70,8 @@ def store_model(source: Path, out: Path, trust: bool) -> list[str]:
     `trust`: code inside of the model may run. CrossquantError where there is no model, or one that must not be opened.
     """
     path = find_model(source)
-    config = files.check_file(path, trust)
+    objects = custom.load_objects(source)
+    config = files.check_file(path, trust, objects)
     if path.is_dir():
         saved_model.copy_saved_model(path, out / saved_model.FOLDER)
         return []
@@ -78,7 +79,7 @@ def store_model(source: Path, out: Path, trust: bool) -> list[str]:
         shutil.copyfile(source / custom.FILE, out / custom.FILE)
     if trust:
         (out / TRUST).write_text(json.dumps(True))
-    model = load_file(path, custom.load_objects(source), trust)
+    model = load_file(path, objects, trust)
     flatten_ends(model)  # a model without inputs is refused before it is written
     model.save(out / FILE)
     already.write(precision.quantization_modes(model), out)
@@ -101,9 +102,13 @@ def load_file(path: Path, objects: dict[str, Any], trust: bool) -> keras.Model:
     CrossquantError in one line where Keras can't load it.
     """
     try:
-        if path.suffix != ".keras":
+        if files.is_hdf5(path):
             return keras2.load_hdf5(path, objects, trust)
-        with precision.widened_archive(path) as readable:
+        if keras2.is_old_archive(path):
+            return keras2.load_archive(path, objects, trust)
+        with archive.rewrite_archive(
+            path, lambda config: precision.widen(lambdas.replace_code(config, objects))
+        ) as readable:
             return read_model(readable, objects, trust)
     except CrossquantError:
         raise
@@ -120,6 +125,12 @@ def refuse_stateful_layers(model: keras.Model) -> None:
             raise CrossquantError(
                 f"layer '{layer.name}' is stateful, its answer depends on the batch before: "
                 "save the model with stateful=False"
+            )
+    for layer in model.layers:
+        if isinstance(layer, saved_model.SavedModelLayer) and (found := saved_model.find_assignments(layer.function)):
+            raise CrossquantError(
+                f"the SavedModel changes its own variables as it answers ({', '.join(found)}), its answer depends on "
+                "the batch before: save it without state, a recurrent layer with stateful=False"
             )
 
 

@@ -31,8 +31,9 @@ QUANTIZED = "the model is quantized already ({}): rows named fp32 run it as it i
 def run(source: Path, dataset: Path, out: Path) -> None:
     """Write `model.onnx`, one file with all weights, `signature.json` and, if there are any, `notes.json`.
 
-    Also `quantized_already.json`, if it is, and `example.npz`, test samples with the answers of the user's own file.
-    CrossquantError if the file is not valid, doesn't fit the data set, or would answer otherwise.
+    Also `quantized_already.json`, if it is, and `example.npz`, test samples, with the answers of the user's own file
+    where ONNX Runtime runs it. CrossquantError if the file is not valid, doesn't fit the data set, or would answer
+    otherwise.
     """
     model = read_model(find_model_file(source))
     before = original.open_original(model, out)
@@ -49,10 +50,11 @@ def run(source: Path, dataset: Path, out: Path) -> None:
     model, batch_notes = dynamic_batch.make_batch_dynamic(model, out, samples.take(dataset, slice(TRIAL_SAMPLES)))
     onnx.save(model, out / FILE)
     ends, quantized = read_signature(model), quantized_operators(model)
-    samples_of_all = examples.take_samples(dataset, [tensor.dtype for tensor in ends.inputs], ends.batch)
-    if before and (example := original.answer_example(before, order, samples_of_all)):
+    example = examples.take_samples(dataset, [tensor.dtype for tensor in ends.inputs], ends.batch)
+    if before:
+        example = original.answer_example(before, order, example)
         original.check_import(out, example, already.TOLERANCE if quantized else examples.TOLERANCE, (MIN_OPSET, NEWEST))
-        examples.write(example, out)
+    examples.write(example, out)
     signatures.write(signatures.with_sizes(ends, dataset), out)
     already.write(quantized, out)
     write_notes(notes + batch_notes, out)

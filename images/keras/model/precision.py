@@ -1,19 +1,12 @@
 """Models that were saved to compute in 16 bits: they are loaded to compute in float32, as rows named fp32 do."""
 
-import json
-import shutil
-import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import keras
 
 HALF = ("float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
 POLICIES = ("DTypePolicy", "FloatDTypePolicy", "Policy")  # of Keras 3 and of Keras 2
-CONFIG = "config.json"  # in a .keras archive
 WIDENED = "the model was saved to compute in {}: it computes in float32 here, which changes its answers a little"
 QUANTIZED = (
     "{} layers with weights are quantized already, by Keras ({}): rows named fp32 compute these as Keras does, and no "
@@ -64,23 +57,3 @@ def describe_precision(config: Any, model: keras.Model) -> Iterator[str]:
     modes = [layer.quantization_mode for layer in layers if getattr(layer, "quantization_mode", None)]
     if modes:
         yield QUANTIZED.format(f"{len(modes)} of {len(layers)}", ", ".join(sorted(set(modes))))
-
-
-@contextmanager
-def widened_archive(path: Path) -> Iterator[Path]:
-    """The .keras file at `path`, or a copy in float32, until the context ends, where it has 16-bit floats."""
-    with zipfile.ZipFile(path) as archive:
-        config = json.loads(archive.read(CONFIG))
-        if not half_names(config):
-            yield path
-            return
-        with TemporaryDirectory() as folder:
-            copy = Path(folder) / path.name
-            with zipfile.ZipFile(copy, "w") as target:
-                for member in archive.infolist():
-                    if member.filename == CONFIG:
-                        target.writestr(member, json.dumps(widen(config)))
-                    else:
-                        with archive.open(member) as source, target.open(member, "w") as written:
-                            shutil.copyfileobj(source, written)
-            yield copy

@@ -9,7 +9,16 @@ import keras
 import tensorflow as tf
 
 from images.keras import framework_messages
-from images.keras.model import custom, end_names, input_order, saved_model, sizes, tf_ops
+from images.keras.model import (
+    custom,
+    end_names,
+    input_order,
+    keras2_functions,
+    saved_model,
+    sizes,
+    tf_nodes,
+    tf_ops,
+)
 from shared.data.samples import Batch
 from shared.data.signature import Signature, Tensor
 from shared.errors import CrossquantError
@@ -83,7 +92,8 @@ def read_model(path: Path, objects: dict[str, Any], trust: bool) -> keras.Model:
 
     `objects` are the user's own classes and functions, by name. Keras's own errors are passed on.
     """
-    custom_objects = {**tf_ops.stored_classes(trust), **objects}
+    own = {**tf_ops.stored_classes(trust), **tf_nodes.stored_classes(trust), **keras2_functions.stored_functions()}
+    custom_objects = {**own, **objects}
     return keras.models.load_model(path, custom_objects=custom_objects, compile=False, safe_mode=not trust)
 
 

@@ -15,6 +15,8 @@ from shared.text import first_line
 
 FOLDER = "model.saved"  # its files begin with "model.": they are the variant's size
 SIGNATURE = "serving_default"
+ASSIGNMENTS = frozenset(("Assign", "AssignAdd", "AssignSub"))  # to a variable, of TensorFlow 1 and of 2
+ASSIGNMENTS |= {f"{name}VariableOp" for name in ASSIGNMENTS}
 PARTS = ("variables", "assets")  # beside the program; other files in the folder are not part of a SavedModel
 
 
@@ -69,6 +71,22 @@ def wrap_saved_model(folder: Path) -> keras.Model:
             raise CrossquantError(f"input '{name}' of the SavedModel has no rank: save it with an input signature")
         inputs.append(keras.Input(batch_shape=tuple(spec.shape), dtype=spec.dtype.name, name=name))
     return end_names.name_ends(keras.Model(inputs, layer(inputs)), layer.input_order, layer.output_order)
+
+
+def find_assignments(function: Any) -> list[str]:
+    """The operators by which a signature changes variables as it answers, sorted; none for nearly all models."""
+    graph = function.graph.as_graph_def()
+    library = {program.function_name(item): item.node_def for item in graph.library.function}
+    nodes = list(graph.node)
+    seen: set[str] = set()
+    operators: set[str] = set()
+    while nodes:
+        node = nodes.pop()
+        operators.add(node.op)
+        for name in program.called_functions(node) & library.keys() - seen:
+            seen.add(name)
+            nodes.extend(library[name])
+    return sorted(operators & ASSIGNMENTS)
 
 
 def choose_signature(signatures: Any, folder_name: str) -> Any:

@@ -4,6 +4,7 @@ Keras 2 wrote `x * y` or `tf.reshape(x, …)` as the name of a function of Tenso
 functions that only compute (`tf_functions.py`), and the arguments in the file must be data.
 """
 
+from collections.abc import Iterator
 from functools import reduce
 from typing import Any
 
@@ -113,12 +114,44 @@ def rewrite_connections(graph: Config) -> None:
 
     Keras 3 reads only those in positional arguments, and would pass `["layer", 0, 0]` on as it is.
     """
+    renumber_sequentials(graph)
     names = {layer["name"] for layer in graph["layers"] if "name" in layer}
     for layer in graph["layers"]:
         nodes = layer.get("inbound_nodes", [])
         layer["inbound_nodes"] = [
             rewrite_connection(node, names, layer["class_name"] in KERAS2_NAMES) for node in nodes
         ]
+
+
+def renumber_sequentials(graph: Config) -> None:
+    """Count the calls of each Sequential in a Keras 2 graph from 0, in place.
+
+    In Keras 2 the first call of a model has the number 1, after that of its own graph; Keras 3 knows it of functional
+    models alone.
+    """
+    names = {layer["name"] for layer in graph["layers"] if layer["class_name"] == "Sequential" and "name" in layer}
+    ends = [
+        graph["input_layers"],
+        graph.get("output_layers"),
+        [layer.get("inbound_nodes") for layer in graph["layers"]],
+    ]
+    for name in names:
+        references = list(find_references(ends, name))
+        if references and min(reference[1] for reference in references) > 0:
+            for reference in references:
+                reference[1] -= 1
+
+
+def find_references(value: Any, name: str) -> Iterator[list[Any]]:
+    """The lists `[name, call, output, …]` by which a graph refers to a layer of this name."""
+    if isinstance(value, list):
+        if len(value) > 2 and value[0] == name and type(value[1]) is int:
+            yield value
+        for item in value:
+            yield from find_references(item, name)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from find_references(item, name)
 
 
 def rewrite_connection(node: Any, names: set[str], is_call: bool) -> Any:

@@ -13,9 +13,10 @@ import keras.src.layers as all_layers
 from keras.src.api_export import get_symbol_from_name
 from keras.src.saving.serialization_lib import BUILTIN_MODULES
 
-from images.keras.model import tf_ops
+from images.keras.model import tf_nodes, tf_ops
 from images.keras.safety import keras_names as names
 from images.keras.safety.tf_functions import FUNCTIONS
+from images.keras.safety.tf_operators import COMPUTE
 from shared.text import printable
 
 FUNCTION, LAMBDA = "function", "__lambda__"
@@ -83,6 +84,9 @@ def check_object(item: dict[str, Any], inner: Any) -> str:
     if kind in tf_ops.CLASS_NAMES or item.get("registered_name") == tf_ops.REGISTERED_NAME:
         function = inner.get("function") if isinstance(inner, dict) else None
         return "" if isinstance(function, str) and function in FUNCTIONS else f"calls tf.{shown(function)}, {UNKNOWN}"
+    if kind in tf_nodes.CLASS_NAMES or item.get("registered_name") == tf_nodes.REGISTERED_NAME:
+        operator = tf_nodes.read_operator(inner.get("node_def") if isinstance(inner, dict) else None)
+        return "" if operator in COMPUTE else f"calls {shown(operator)}, {UNKNOWN}"
     if kind in names.LOOKUPS and isinstance(inner, dict) and isinstance(inner.get("vocabulary"), str):
         return f"reads the file {shown(inner['vocabulary'])}"
     module, name = item.get("module"), item.get("spec_name") if kind == TYPE else inner if kind == FUNCTION else kind

@@ -2,12 +2,14 @@
 
 import json
 import zipfile
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
 import h5py
 import keras
 
+from images.keras.model import lambdas
 from images.keras.safety import configuration, program
 from shared.errors import CrossquantError
 
@@ -17,11 +19,13 @@ PICKLE_STARTS = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
 PICKLE_SUFFIXES = (".pkl", ".pickle", ".joblib")
 LISTED = 8  # operators in one message, at most
 TRUST_HINT = "--trust allows that, in the container"
+CODE_HINT = "define it in the file of --code, for a Lambda layer as a function of the layer's name"
 
 
-def check_file(path: Path, trust: bool) -> Any:
+def check_file(path: Path, trust: bool, functions: Collection[str] = ()) -> Any:
     """The configuration of a model file; None for the folder of a SavedModel.
 
+    `functions` are the names that the user's own file defines: they take the place of code in Lambda layers.
     CrossquantError for one that must not be loaded. With `trust`, code inside of the model is allowed; a pickle or a
     zip bomb never is.
     """
@@ -30,19 +34,29 @@ def check_file(path: Path, trust: bool) -> Any:
         return None
     with path.open("rb") as file:
         refuse_pickle(file.read(2), path.name)
-    config = read_archive_config(path) if path.suffix == ".keras" else read_hdf5_config(path)
-    check_config(config, path, trust)
+    config = read_hdf5_config(path) if is_hdf5(path) else read_archive_config(path)
+    check_config(config, path, trust, functions)
     return config
 
 
-def check_config(config: Any, path: Path, trust: bool) -> None:
-    """CrossquantError for a configuration that names what isn't known to only compute, unless the file is trusted."""
+def is_hdf5(path: Path) -> bool:
+    """Is this model file to be read as HDF5? Up to TensorFlow 2.11 Keras wrote HDF5 under the name .keras too."""
+    return path.suffix != ".keras" or (not zipfile.is_zipfile(path) and bool(h5py.is_hdf5(path)))
+
+
+def check_config(config: Any, path: Path, trust: bool, functions: Collection[str] = ()) -> None:
+    """CrossquantError for a configuration that names what isn't known to only compute, unless the file is trusted.
+
+    Also for trusted code that can't be read. `functions`: as in `check_file`.
+    """
     try:
-        problem = next(configuration.find_problems(config), "")
+        replaced = lambdas.replace_code(config, functions)
+        problem = next(configuration.find_problems(replaced), "")
     except RecursionError:
         fail_to_load(path, "its configuration is nested too deeply: get it again")
     if problem and not trust:
-        raise CrossquantError(f"{path.name}: {problem}: {TRUST_HINT}; or write it as a layer in custom_objects.py")
+        raise CrossquantError(f"{path.name}: {problem}: {TRUST_HINT}; or {CODE_HINT}")
+    lambdas.check_code(replaced, path.name)
 
 
 def refuse_pickle(start: bytes, name: str) -> None:

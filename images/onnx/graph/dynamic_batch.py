@@ -18,6 +18,7 @@ from shared.text import first_line
 FIXED = "the model takes batches of {} alone"
 MADE_DYNAMIC = "the file was saved for a batch of {}: it takes any number of samples now, and answers each as before"
 MIXED = "an answer depends on the other samples of its batch: output {} by up to {:.2g}, where the largest is {:.2g}"
+NOT_SAMPLES = "the first axis of each input must be the samples, and the model states these sizes for it: {}"
 TOLERANCE = 1e-4  # of the largest answer: batches of other sizes are computed by other kernels
 COMMON_BATCHES = (1, 2, 4, 8, 16, 32)  # batch sizes that a file may have been saved for without declaring it
 RANDOM_OPERATORS = (
@@ -48,7 +49,15 @@ def make_batch_dynamic(
         changed = open_batch(model, batch)
         if probe.answers_alike(model, changed, batch):
             return changed, [MADE_DYNAMIC.format(batch)]
+    elif len(sizes - {0}) > 1 or not probe.keeps_samples_apart(model, max(sizes)):
+        raise CrossquantError(NOT_SAMPLES.format(", ".join(map(describe_first_axis, model.graph.input))))
     return model, [FIXED.format(max(sizes))]
+
+
+def describe_first_axis(item: onnx.ValueInfoProto) -> str:
+    """Return the name of an input and the size that it states for its first axis."""
+    dimensions = item.type.tensor_type.shape.dim
+    return f"{item.name}: {(dimensions[0].dim_value or 'any') if dimensions else 'none'}"
 
 
 def resolve_open_batch(model: onnx.ModelProto, probe: "BatchProbe") -> tuple[onnx.ModelProto, list[str]]:
@@ -165,6 +174,16 @@ class BatchProbe:
             return False
         pairs = zip(together, zip(*one_by_one, strict=True), strict=True)
         return all(is_close(array, np.concatenate(arrays)) for array, arrays in pairs if arrays[0].ndim)
+
+    def keeps_samples_apart(self, model: onnx.ModelProto, batch: int) -> bool:
+        """Does the model answer a batch of this size, and the same batch the other way round by the same answers?"""
+        samples = self.take(0, batch)
+        try:
+            forward, backward = self.run(model, samples, tuple(array[::-1] for array in samples))
+        except (*RUNTIME_ERRORS, CrossquantError):
+            return False
+        pairs = zip(forward, backward, strict=True)
+        return has_row_per_sample(forward, batch) and all(is_close(array[::-1], other) for array, other in pairs)
 
     def describe_mixing(self, model: onnx.ModelProto) -> str:
         """Say which output of a sample depends on the other samples of its batch, and how much; "" if none does."""

@@ -31,10 +31,10 @@ def open_original(model: onnx.ModelProto, scratch: Path) -> onnxruntime.Inferenc
         path.unlink(missing_ok=True)
 
 
-def answer_example(session: onnxruntime.InferenceSession, order: Sequence[int], example: Example) -> Example | None:
+def answer_example(session: onnxruntime.InferenceSession, order: Sequence[int], example: Example) -> Example:
     """Return the example with the answers of the original, whose input `order[k]` takes the k-th array.
 
-    None if it doesn't give a row for each sample of these batches, as one that was saved for batches of another size.
+    Without answers if it doesn't give a row for each sample, as a file that was saved for batches of another size.
     """
     fixed = next((item.shape[0] for item in session.get_inputs() if item.shape and isinstance(item.shape[0], int)), 0)
 
@@ -46,10 +46,10 @@ def answer_example(session: onnxruntime.InferenceSession, order: Sequence[int], 
         answers = [model(inputs) for inputs, _ in example.batches()]
     except CrossquantError as error:
         print(f"no answers of the file as it was: {first_line(error)}")
-        return None
+        return example
     rows = zip(answers, example.sizes, strict=True)
     if any(array.shape[:1] != (size,) for outputs, size in rows for array in outputs):
-        return None
+        return example
     return example.with_answers(answers)
 
 

@@ -16,7 +16,7 @@ from images.onnx.quantize.recipe import QUANTIZABLE
 from images.onnx.session import build_feed, fixed_batch_size, open_session
 from shared.data import calibration_batches, samples
 from shared.data.samples import LARGEST_KEPT, Array, batches
-from shared.errors import CrossquantError
+from shared.errors import CrossquantError, Unsupported
 from shared.measure import fixed_batch
 from shared.refusals import refusals
 from shared.runner import threads
@@ -53,6 +53,8 @@ def compute_ranges(model: Path, calibration: Path, method: str, percentile: floa
         calibrator = MinMaxCalibrater(copy, QUANTIZABLE, str(scratch / "ranges.onnx"))
         inferred = onnx.shape_inference.infer_shapes(onnx.load(copy))
         tensors, values = calibrator.select_tensors_to_calibrate(inferred)
+        if not tensors:
+            raise Unsupported("the model has no operator that ONNX Runtime quantizes")
         sample_bytes = computed_bytes.per_sample_of_file(copy, calibration, tensors)
         tensor_ranges = observe_extremes(calibrator, calibration, sample_bytes, averaged=method == "moving_average")
     check_finite(tensor_ranges, inferred.graph, mark)

@@ -1,6 +1,8 @@
 """HDF5 files as Keras 2.8 wrote them: configuration, optimizer state and all, made from a Keras 3 model."""
 
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -95,3 +97,42 @@ def history(value: Any) -> Any:
     if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
         return value["config"]["keras_history"]
     return [history(item) for item in value] if isinstance(value, list) else value
+
+
+def save_archive(model: keras.Model, path: Path, version: str) -> Path:
+    """`model` as a .keras archive of Keras 2: of 2.13 for "2.13.1", as Windows wrote it for "2.15.0"."""
+    model.save(path)
+    with zipfile.ZipFile(path) as archive:
+        config = with_modules(older(json.loads(archive.read("config.json"))))
+        weights = io.BytesIO(archive.read("model.weights.h5"))
+    with h5py.File(weights, "r+") as file:
+        if version == "2.13.1":
+            file.move("layers", "_layer_checkpoint_dependencies")
+        else:
+            names: list[str] = []
+            file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+            for name in names:
+                layer, _, variable = name.partition("/vars/")
+                file.move(name, layer.replace("/", "\\") + f"/vars/{variable}")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("metadata.json", json.dumps({"keras_version": version, "date_saved": "2024-01-19@02:09:15"}))
+        archive.writestr("config.json", json.dumps(config))
+        archive.writestr("model.weights.h5", weights.getvalue())
+    return path
+
+
+def with_modules(value: Any) -> Any:
+    """A part of a configuration with the modules that Keras 2 wrote into an archive."""
+    if isinstance(value, list):
+        return [with_modules(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    converted = {key: with_modules(item) for key, item in value.items()}
+    if "class_name" in converted:
+        kind = converted["class_name"]
+        modules = {"Functional": "keras.src.engine.functional", "Sequential": "keras"}
+        found = "keras.layers" if hasattr(keras.layers, kind) else "keras.initializers"
+        converted["module"] = modules.get(kind, found)
+        converted["registered_name"] = kind if kind == "Functional" else None
+        converted["build_config"] = {"input_shape": [None, 4]}
+    return converted

@@ -1,18 +1,24 @@
 """A dangerous file is refused before it is opened; code inside of a model runs only if it is trusted."""
 
+import base64
+import copy
 import json
 import pickle
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import h5py
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
 
 from images.keras import load
+from images.keras.model import archive, runtime
 from images.keras.safety import files
+from tests.images.keras import keras2_files
 from tests.images.keras.load_errors import refusal
 
 
@@ -54,10 +60,54 @@ def test_lambda_code_is_refused_unless_it_is_trusted(name: str, source: Path, da
     keras.Model(inputs, layers.Dense(2)(layers.Lambda(lambda x: x * 2, name="twice")(inputs))).save(source / name)
     assert refusal(source, dataset, out) == (
         f"{name}: layer 'twice' runs code that is in the file: "
-        "--trust allows that, in the container; or write it as a layer in custom_objects.py"
+        "--trust allows that, in the container; "
+        "or define it in the file of --code, for a Lambda layer as a function of the layer's name"
     )
     load.run(source, dataset, out, trust=True)
     assert (out / "model.keras").exists()
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.h5", "old.h5"])
+def test_a_function_of_the_users_file_takes_the_place_of_lambda_code(name: str, source: Path, dataset: Path, out: Path):
+    """The code in the file is of an older Python, as in all files of a few years ago."""
+    inputs = keras.Input((3,))
+    built = keras.Model(inputs, layers.Dense(2)(layers.Lambda(lambda x: x * 2, name="twice")(inputs)))
+    save_with_old_code(built, source / name)
+    assert "layer 'twice' runs code that is in the file" in refusal(source, dataset, out)
+    assert refusal(source, dataset, out, trust=True) == (
+        f"{name}: layer 'twice' holds code that another version of Python wrote, which can't be read: "
+        "define a function twice in the file of --code"
+    )
+    (source / "custom_objects.py").write_text("def twice(x):\n    return x * 2\n")
+    load.run(source, dataset, out, trust=False)
+    values = np.ones((2, 3), "f")
+    (answer,) = keras.tree.flatten(runtime.open_model(out)([values]))
+    np.testing.assert_allclose(answer, built(values), rtol=1e-6)
+
+
+def save_with_old_code(model: keras.Model, path: Path) -> None:
+    """Save a model with a Lambda layer whose code no Python of today can read; `old.h5` as Keras 2 wrote it."""
+    if path.name == "old.h5":
+        keras2_files.save(model, path)
+    else:
+        model.save(path)
+
+    def change(given: Any) -> Any:
+        config = copy.deepcopy(given)
+        layer = next(layer for layer in config["config"]["layers"] if layer["class_name"] == "Lambda")
+        code = base64.b64encode(b"\xe3\x01\x00\x00\x00").decode()
+        if path.name == "old.h5":
+            layer["config"] |= {"function": [code, None, None], "function_type": "lambda", "output_shape_type": "raw"}
+        else:
+            layer["config"]["function"]["config"]["code"] = code
+        return config
+
+    if path.suffix == ".h5":
+        keras2_files.edit(path, change)
+    else:
+        with archive.rewrite_archive(path, change) as changed:
+            content = changed.read_bytes()
+        path.write_bytes(content)
 
 
 def test_lambda_code_deep_inside(source: Path, dataset: Path, out: Path):

@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from images.keras import load
@@ -194,6 +195,29 @@ class Own(keras.Model):
     (source / "custom_objects.py").write_text(code)
     load_signature(source, out, (rows,))
     assert_close(answers(out, (rows,)), [expected])
+
+
+def test_a_saved_model_with_state_answers_by_what_came_before(source: Path, out: Path):
+    """As TensorFlow writes a stateful LSTM: in a function that the signature calls."""
+    program = tf.Module()
+    program.memory = tf.Variable(tf.zeros((1, 5)))
+    program.weight = tf.Variable(tf.ones((5, 2)))
+
+    @tf.function
+    def remember(x: tf.Tensor) -> tf.Tensor:
+        return program.memory.assign_add(x)
+
+    @tf.function(input_signature=[tf.TensorSpec((1, 5), tf.float32, name="x")])
+    def answer(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": tf.cond(tf.reduce_sum(x) > 0, lambda: remember(x), lambda: x) @ program.weight}
+
+    tf.saved_model.save(program, str(source / "model"), signatures={"serving_default": answer})
+    with pytest.raises(CrossquantError) as caught:
+        load_signature(source, out, pair()[:1])
+    assert str(caught.value) == (
+        "the SavedModel changes its own variables as it answers (AssignAddVariableOp), its answer depends on the batch "
+        "before: save it without state, a recurrent layer with stateful=False"
+    )
 
 
 def test_a_stateful_layer_answers_by_what_came_before(source: Path, out: Path):

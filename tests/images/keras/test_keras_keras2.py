@@ -1,6 +1,7 @@
 """Files of Keras 2: what Keras 3 refuses in them is fixed, and they answer as before."""
 
 import ctypes
+import json
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from keras import layers
 
 from images.keras import export, load
 from images.keras.model import keras2, runtime
+from images.keras.safety import files
 from shared.artifacts import store
 from shared.errors import CrossquantError
 from tests.images.keras import keras2_files
@@ -99,6 +101,56 @@ def test_older_names_of_a_model(build: Callable[[], keras.Model], name: str, tmp
     built = build_random(build)
     model = load_file(keras2_files.save(built, tmp_path / "model.h5", name))
     np.testing.assert_allclose(model(samples(built)), built(samples(built)), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("version", ["2.13.1", "2.15.0"])
+@pytest.mark.parametrize("build", [*BUILDERS, sequential], ids=lambda build: build.__name__)
+def test_an_archive_of_keras_2(build: Callable[[], keras.Model], version: str, tmp_path: Path):
+    built = build_random(build)
+    path = keras2_files.save_archive(built, tmp_path / "model.keras", version)
+    content = path.read_bytes()
+    files.check_file(path, trust=False)
+    model = load_file(path)
+    np.testing.assert_allclose(model(samples(built)), built(samples(built)), rtol=1e-5, atol=1e-6)
+    assert path.read_bytes() == content
+
+
+def list_layers(config: Any) -> Any:
+    """A part of a configuration in which each Sequential is the list of its layers, as before Keras 2.2.3."""
+    if isinstance(config, list):
+        return [list_layers(item) for item in config]
+    if not isinstance(config, dict):
+        return config
+    copied = {key: list_layers(item) for key, item in config.items()}
+    if copied.get("class_name") == "Sequential":
+        first, *others = copied["config"]["layers"]
+        others[0]["config"]["batch_input_shape"] = first["config"]["batch_input_shape"]  # there was no InputLayer
+        copied["config"] = others
+    return copied
+
+
+def sequential_inside() -> keras.Model:
+    inputs = keras.Input((5,))
+    return keras.Model(inputs, layers.Dense(2)(sequential()(inputs)))
+
+
+@pytest.mark.parametrize("build", [sequential, sequential_inside])
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_a_sequential_that_is_a_list_of_layers(build: Callable[[], keras.Model], suffix: str, tmp_path: Path):
+    built = build_random(build)
+    name = "Sequential" if build is sequential else "Model"
+    written = keras2_files.edit(keras2_files.save(built, tmp_path / "model.h5", name), list_layers)
+    path = written.rename(tmp_path / f"model{suffix}")  # up to TensorFlow 2.11, model.keras was an HDF5 file, too
+    files.check_file(path, trust=False)
+    model = load_file(path)
+    np.testing.assert_allclose(model(samples(built)), built(samples(built)), rtol=1e-5, atol=1e-6)
+
+
+def test_an_hdf5_file_of_keras_3_by_the_name_of_an_archive(tmp_path: Path):
+    built = build_random(sequential)
+    built.save(tmp_path / "model.h5")
+    path = (tmp_path / "model.h5").rename(tmp_path / "model.keras")
+    np.testing.assert_allclose(load_file(path)(samples(built)), built(samples(built)), rtol=1e-5, atol=1e-6)
 
 
 def test_neither_optimizer_nor_file_is_touched(tmp_path: Path):
@@ -243,6 +295,141 @@ def test_an_operator_that_reaches_out_is_not_called(tmp_path: Path):
     with pytest.raises(CrossquantError) as caught:
         load_file(path)
     assert "layer 'twice' calls tf.io.read_file, which isn't known to only compute: --trust" in str(caught.value)
+
+
+def gated() -> keras.Model:
+    inputs = keras.Input((6, 4))
+    x = layers.LSTM(3, recurrent_activation="hard_sigmoid", return_sequences=True)(inputs)
+    x = layers.GRU(3, recurrent_activation="hard_sigmoid", reset_after=False)(x)
+    return keras.Model(inputs, layers.Activation("hard_sigmoid")(layers.Dense(2)(x)))
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_hard_sigmoid_is_that_of_keras_2(suffix: str, tmp_path: Path, out: Path):
+    """By the same name Keras 3 has another function: it would answer otherwise, without an error."""
+    built = build_random(gated)
+    if suffix == ".h5":
+        path = keras2_files.edit(keras2_files.save(built, tmp_path / "model.h5"), drop_reset_after)
+    else:
+        path = keras2_files.save_archive(built, tmp_path / "model.keras", "2.15.0")
+    model = load_file(path)
+    for layer in built.layers:
+        for owner, name in ((layer, "activation"), (getattr(layer, "cell", None), "recurrent_activation")):
+            if getattr(owner, name, None) is keras.activations.hard_sigmoid:
+                setattr(owner, name, lambda x: tf.clip_by_value(0.2 * x + 0.5, 0.0, 1.0))
+    expected = built(samples(built))
+    np.testing.assert_allclose(model(samples(built)), expected, rtol=1e-5, atol=1e-6)
+    model.save(out / runtime.FILE)
+    opened = runtime.open_model(out)
+    np.testing.assert_allclose(keras.tree.flatten(opened([samples(built)]))[0], expected, rtol=1e-5, atol=1e-6)
+
+
+def drop_reset_after(config: dict) -> dict:
+    """Files of the first versions of Keras 2 don't say how a GRU applies its reset gate: before the product."""
+    for layer in config["config"]["layers"]:
+        layer["config"].pop("reset_after", None)
+    return config
+
+
+def various() -> keras.Model:
+    """Layers of which Keras 2 wrote more, or other, settings than Keras 3 reads."""
+    inputs = keras.Input((4, 6))
+    x = layers.SpatialDropout1D(0.1)(layers.MultiHeadAttention(2, 3)(inputs, inputs))
+    x = layers.ReLU(threshold=0.25)(layers.Attention(use_scale=True)([x, x]))
+    x = keras.Sequential([keras.Input((4, 6)), layers.Dense(3)])(x)
+    return keras.Model(inputs, layers.Add()([x, layers.Lambda(lambda y: y[..., :3], name="cut")(inputs)]))
+
+
+def preprocessed() -> keras.Model:
+    inputs = keras.Input((6, 6, 1))
+    x = layers.RandomFlip()(inputs)
+    return keras.Model(inputs, layers.Discretization([0.2, 0.6], name="bins")(x))
+
+
+def with_settings_of_keras_2(config: dict) -> dict:
+    """The settings that TensorFlow 2.15 wrote; a Sequential is called for the second time, after its own graph."""
+    more = {
+        "SpatialDropout1D": {"trainable": True},
+        "MultiHeadAttention": {"softmax_robust_masking": False},
+        "Attention": {"score_mode": "dot"},
+        "RandomFlip": {"rng_type": "stateful"},
+        "Discretization": {"trainable": True, "dtype": "int64"},
+    }
+    for item in config["config"]["layers"]:
+        item["config"] |= more.get(item["class_name"], {})
+        if item["class_name"] == "ReLU":
+            item["class_name"] = "ThresholdedReLU"
+            item["config"] = {"name": item["name"], "trainable": True, "dtype": "float32", "theta": 0.25}
+    renumbered = json.dumps(config)
+    for item in config["config"]["layers"]:
+        if item["class_name"] == "Sequential":
+            renumbered = renumbered.replace(f'["{item["name"]}", 0, 0', f'["{item["name"]}", 1, 0')
+    return json.loads(renumbered)
+
+
+@pytest.mark.parametrize("build", [various, preprocessed])
+def test_settings_that_keras_3_reads_otherwise(build: Callable[[], keras.Model], tmp_path: Path):
+    built = build_random(build)
+    path = keras2_files.edit(keras2_files.save(built, tmp_path / "model.h5"), with_settings_of_keras_2)
+    model = load.load_file(path, {"cut": lambda y: y[..., :3]}, trust=False)
+    x = samples(built)
+    (answer,) = keras.tree.flatten(tf.function(lambda values: model([values], training=False))(tf.constant(x)))
+    expected = np.digitize(x, [0.2, 0.6]) if build is preprocessed else built(x)
+    np.testing.assert_allclose(answer, expected, rtol=1e-5, atol=1e-6)
+
+
+def with_nodes() -> keras.Model:
+    """What the nodes compute, by operations of Keras 3: scaled pixels, placed, joined and averaged."""
+    inputs = keras.Input((4, 4, 4), name="a")
+    scaled = layers.Rescaling(0.5, name="scaled")(inputs)
+    placed = layers.Identity(name="placed")(scaled)
+    joined = layers.Concatenate(name="joined")([scaled, placed])
+    return keras.Model(inputs, layers.Identity(name="averaged")(joined))
+
+
+def node(layer: dict, operator: str, constants: dict[str, Any], attributes: dict[str, Any]) -> None:
+    """Turn a layer of a configuration into one that TensorFlow 2.1 wrote for an operator."""
+    attributes = {"T": {"type": "DT_FLOAT"}, **attributes}
+    definition = {"name": operator, "op": operator, "input": ["x"], "attr": attributes}
+    layer["class_name"] = "TensorFlowOpLayer"
+    config = {"name": layer["name"], "trainable": True, "dtype": "float32"}
+    layer["config"] = {**config, "node_def": definition, "constants": constants}
+
+
+def test_nodes_of_a_tensorflow_graph_as_layers(tmp_path: Path, out: Path):
+    integers = {"Tidx": {"type": "DT_INT32"}}
+    nodes = {
+        "scaled": ("Mul", {"1": 0.5}, {}),
+        "placed": ("ReverseV2", {"1": [1]}, integers),
+        "joined": ("ConcatV2", {"2": -1}, {"N": {"i": "2"}, **integers}),
+        "averaged": ("Mean", {"1": [1, 2]}, {"keep_dims": {"b": True}, **integers}),
+    }
+
+    def edit(config: dict) -> dict:
+        for layer in config["config"]["layers"]:
+            if layer["name"] in nodes:
+                node(layer, *nodes[layer["name"]])
+        return config
+
+    path = keras2_files.edit(keras2_files.save(with_nodes(), tmp_path / "model.h5"), edit)
+    files.check_file(path, trust=False)
+    model = load_file(path)
+    values = np.random.default_rng(0).normal(size=(2, 4, 4, 4)).astype("f")
+    expected = np.concatenate([values / 2, values[:, ::-1] / 2], -1).mean((1, 2), keepdims=True)
+    np.testing.assert_allclose(model(values), expected, rtol=1e-5, atol=1e-6)
+    model.save(out / runtime.FILE)  # as every later stage reads it
+    np.testing.assert_allclose(keras.tree.flatten(runtime.open_model(out)([values]))[0], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_node_that_reaches_out_is_not_run(tmp_path: Path):
+    def reading(config: dict) -> dict:
+        node(next(layer for layer in config["config"]["layers"] if layer["name"] == "scaled"), "ReadFile", {}, {})
+        return config
+
+    path = keras2_files.edit(keras2_files.save(with_nodes(), tmp_path / "model.h5"), reading)
+    for refuse in (load_file, lambda path: files.check_file(path, trust=False)):
+        with pytest.raises(CrossquantError, match="layer 'scaled' calls ReadFile, which isn't known to only compute"):
+            refuse(path)
 
 
 def test_what_keras_3_can_not_do_is_not_dropped(tmp_path: Path):

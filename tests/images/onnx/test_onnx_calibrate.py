@@ -5,7 +5,9 @@ the samples.
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 from onnxruntime.quantization.calibrate import CalibrationDataReader, create_calibrator
 
 from images.onnx.quantize import calibrate
@@ -96,6 +98,22 @@ def test_a_tensor_of_zeros_has_a_range(method: str, tmp_path: Path):
 def test_a_model_of_a_fixed_batch_is_not_calibrated(tmp_path: Path):
     with pytest.raises(Unsupported, match=r"^the model takes batches of 4 alone, which can't be calibrated: "):
         ranges_of_stage(models.by_place(tmp_path / "model"), models.images(10), "minmax", tmp_path)
+
+
+def test_a_model_without_an_operator_that_is_quantized(tmp_path: Path):
+    """As a forest of trees has none."""
+    node = helper.make_node("Neg", ["image"], ["answer"])
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *models.SHAPE]) for name in ("image", "answer")
+    ]
+    graph = helper.make_graph([node], "model", ends[:1], ends[1:])
+    folder = tmp_path / "model"
+    folder.mkdir()
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), folder / "model.onnx"
+    )
+    with pytest.raises(Unsupported, match=r"^the model has no operator that ONNX Runtime quantizes$"):
+        ranges_of_stage(folder, models.images(5), "minmax", tmp_path)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from images.onnx import import_model, operator_support, session
+from images.onnx import fold_batchnorm, import_model, operator_support, session
 from shared import onnx_size
 from shared.data import examples, signature
 from shared.errors import CrossquantError
@@ -105,6 +105,20 @@ def test_the_file_is_asked_in_its_own_order(source: Path, out: Path, tmp_path: P
     assert (kept.outputs[0] == (-1 if order == ("a", "b") else 1)).all()
 
 
+def test_later_conversions_are_compared_on_samples_of_the_data_set(
+    source: Path, dataset: Path, out: Path, tmp_path: Path
+):
+    save_model(source, convolutional(tmp_path))
+    import_model.run(source, dataset, out)
+    fold_batchnorm.run(out, tmp_path, enabled=True)
+    example = examples.read(tmp_path)
+    assert example is not None
+    np.testing.assert_array_equal(example.inputs[0], models.images(5).astype(np.uint8).astype(np.float32))
+    np.testing.assert_allclose(
+        example.outputs[0], answers(onnx.load(out / "model.onnx"), example.inputs[0], tmp_path / "trial"), atol=1e-5
+    )
+
+
 def test_a_batch_of_one_is_opened(source: Path, dataset: Path, out: Path, tmp_path: Path):
     images = models.images(5)
     expected = answers(convolutional(tmp_path), images, tmp_path / "own")
@@ -154,6 +168,39 @@ def test_a_batch_that_can_not_be_opened_stays_and_is_filled_up(source: Path, dat
     assert json.loads((out / "notes.json").read_text()) == ["the model takes batches of 2 alone"]
     assert signature.load(out).batch == 2
     assert session.load(out, 1)((models.images(5),))[0].shape == (5, 10)
+
+
+@pytest.mark.parametrize(("batch", "stated"), [("any", "image: any, state: 2"), (1, "image: 1, state: 2")])
+def test_an_input_whose_first_axis_is_not_the_samples(
+    batch: str | int, stated: str, source: Path, out: Path, tmp_path: Path
+):
+    """As the state of a recurrent layer: (layers, samples, units). Two samples would fit, and be mixed."""
+    nodes = [
+        helper.make_node("Transpose", ["state"], ["by_sample"], perm=[1, 0, 2]),
+        helper.make_node("ReduceSum", ["by_sample"], ["sums"], axes=[1], keepdims=0),
+        helper.make_node("Add", ["image", "sums"], ["answer"]),
+    ]
+    takes = [
+        helper.make_tensor_value_info("image", TensorProto.FLOAT, [batch, 4]),
+        helper.make_tensor_value_info("state", TensorProto.FLOAT, [2, batch, 4]),
+    ]
+    gives = [helper.make_tensor_value_info("answer", TensorProto.FLOAT, [batch, 4])]
+    save_model(
+        source,
+        helper.make_model(
+            helper.make_graph(nodes, "model", takes, gives), ir_version=8, opset_imports=[helper.make_opsetid("", 11)]
+        ),
+    )
+    random = np.random.default_rng(0)
+    arrays = (
+        random.normal(size=(6, 4)).astype("f"),
+        random.normal(size=(6, batch if batch == 1 else 2, 4)).astype("f"),
+    )
+    with pytest.raises(CrossquantError) as caught:
+        import_model.run(source, save_samples(tmp_path / "data", *arrays, about={"labels": None}), out)
+    assert str(caught.value) == (
+        f"the first axis of each input must be the samples, and the model states these sizes for it: {stated}"
+    )
 
 
 def test_an_old_file_is_brought_up_to_date(source: Path, dataset: Path, out: Path):

@@ -8,10 +8,11 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import helper
 
 from images.torch import convert, pt2e
 from shared.errors import Unsupported
-from tests.images.torch.graphs import one, random, reference, saved
+from tests.images.torch.graphs import model, one, random, reference, saved
 
 X = random(3, 4, 6, 8)
 WEIGHT = random(4, 5, 3, 3, seed=1)
@@ -31,7 +32,20 @@ def resized(mode: str, way: str, scale: float = 2.0, **attributes: Any) -> onnx.
     return one("Resize", X, None, scales, mode=mode, coordinate_transformation_mode=way, **attributes)
 
 
+def clipped(*limits: str) -> onnx.ModelProto:
+    """`x`, limited by numbers that are computed of it."""
+    nodes = [
+        helper.make_node("ReduceMax", ["x"], ["largest"], keepdims=0),
+        helper.make_node("Mul", ["largest", "half"], ["less"]),
+        helper.make_node("Clip", ["x", *limits], ["y_0"], name="layer"),
+    ]
+    return model(nodes, X, ["y_0"], {"half": np.array(0.5, np.float32), "low": np.array(-0.2, np.float32)})
+
+
 OPERATORS = {
+    "Clip-computed-least": clipped("less"),
+    "Clip-computed-greatest": clipped("", "less"),
+    "Clip-computed-both": clipped("low", "less"),
     "GlobalMaxPool": one("GlobalMaxPool", X),
     "GlobalMaxPool-22": one("GlobalMaxPool", X, opset=22),
     "ConvTranspose-even": transposed(pads=[1, 1, 1, 1]),
@@ -57,6 +71,7 @@ OPERATORS = {
     "Slice-back-two": one("Slice", X, integers(6), integers(1), integers(3), integers(-2)),
     "Unsqueeze": one("Unsqueeze", X, integers(-1, 1)),
     "Split": one("Split", X, integers(1, 3), axis=1, outputs=2),
+    "Split-one": one("Split", X, integers(4), axis=1, outputs=1),
     "Split-18": one("Split", X, axis=3, outputs=3, num_outputs=3, opset=18),
     "Pad": one("Pad", X, integers(0, 0, 1, 0, 0, 0, 2, 3), np.float32(1.5)),
     "Pad-reflect": one("Pad", X, integers(0, 0, 1, 0, 0, 0, 2, 3), mode="reflect"),
@@ -97,6 +112,37 @@ OPERATORS = {
     "Transpose-25": one("Transpose", X, perm=[0, 2, 3, 1], opset=25),
     "MaxPool-22": one("MaxPool", X, kernel_shape=[2, 2], opset=22),
 }
+
+
+@pytest.mark.parametrize(
+    ("way", "rounded"),
+    [("asymmetric", "floor"), ("half_pixel", "round_prefer_floor"), ("half_pixel", "round_prefer_ceil")],
+)
+@pytest.mark.parametrize("scale", [2.0, 3.0, 4.0])
+def test_resize_by_a_whole_factor_of_pictures_of_any_size(way: str, rounded: str, scale: float, tmp_path: Path):
+    """As in a detector that leaves height and width open."""
+    graph = open_sizes(resized("nearest", way, scale, nearest_mode=rounded))
+    with torch.no_grad():
+        module = convert.to_module(saved(graph, tmp_path))
+        for x in (X, random(2, 4, 1, 5)):
+            same(answers(module, x), reference(graph, x))
+
+
+def open_sizes(graph: onnx.ModelProto) -> onnx.ModelProto:
+    """The same file, without the sizes of its inputs and of what it computes."""
+    for item in (*graph.graph.input, *graph.graph.output, *graph.graph.value_info):
+        for number, dim in enumerate(item.type.tensor_type.shape.dim):
+            if number != 1:
+                dim.dim_param = f"open_{number}" if item.name == "x" else ""
+    return graph
+
+
+def test_resize_of_pictures_of_any_size_to_other_neighbours(tmp_path: Path):
+    graph = open_sizes(resized("nearest", "half_pixel", 1.5, nearest_mode="round_prefer_ceil"))
+    with pytest.raises(Unsupported, match="Resize to the nearest of a tensor of unknown size is not implemented"):
+        convert.to_module(saved(graph, tmp_path))
+
+
 SEQUENCE = random(7, 3, 4, seed=3)  # steps, samples, inputs
 
 

@@ -7,6 +7,7 @@ from onnx2torch.node_converters.clip import OnnxClip
 from onnx2torch.node_converters.pad import OnnxPadStatic
 from onnx2torch.onnx_graph import OnnxGraph
 from onnx2torch.onnx_node import OnnxNode
+from onnx2torch.utils.common import OnnxMapping, OperationConverterResult
 
 from images.torch.convert.converters.registry import (
     Apply,
@@ -14,6 +15,7 @@ from images.torch.convert.converters.registry import (
     has_computed_input,
     input_shape,
     register_first_input,
+    replace_converter,
 )
 
 REDUCTIONS: dict[str, Callable[..., torch.Tensor]] = {
@@ -86,6 +88,8 @@ def convert_split(node: OnnxNode, graph: OnnxGraph) -> torch.nn.Module | None:
     axis, sizes = node.attributes.get("axis", 0), constant_input(node, graph, 1)
     if has_computed_input(node, graph):
         return None
+    if len(node.output_values) == 1:  # of one step of a sequence: PyTorch would return a tuple
+        return torch.nn.Identity()
     if sizes is None:
         return Apply(torch.chunk, chunks=len(node.output_values), dim=axis)
     return Apply(torch.split, split_size_or_sections=sizes, dim=axis)
@@ -222,6 +226,27 @@ def convert_dropout(node: OnnxNode, graph: OnnxGraph) -> torch.nn.Module | None:
     if (len(node.input_values) > 2 and node.input_values[2] and training != [False]) or len(node.output_values) > 1:
         return None
     return torch.nn.Identity()
+
+
+class Clamp(torch.nn.Module):
+    """Limits a tensor by tensors: those of `with_least` and `with_greatest` that are there, in this order."""
+
+    def __init__(self, *, with_least: bool, with_greatest: bool) -> None:
+        super().__init__()
+        self.with_least, self.with_greatest = with_least, with_greatest
+
+    def forward(self, x: torch.Tensor, *limits: torch.Tensor) -> torch.Tensor:
+        raised = torch.maximum(x, limits[0]) if self.with_least else x
+        return torch.minimum(raised, limits[-1]) if self.with_greatest else raised
+
+
+@replace_converter("Clip", 11, 12, 13)
+def convert_computed_clip(node: OnnxNode, graph: OnnxGraph) -> OperationConverterResult:  # noqa: ARG001 - as all are called
+    """For limits that are computed; constant ones are taken by the next converter."""
+    least, greatest = (*map(bool, node.input_values[1:]), False, False)[:2]
+    names = tuple(filter(None, node.input_values))
+    module = Clamp(with_least=least, with_greatest=greatest)
+    return OperationConverterResult(module, OnnxMapping(names, node.output_values))
 
 
 @register_first_input("Clip", 11, 12, 13)

@@ -11,6 +11,8 @@ from onnx2torch.onnx_node import OnnxNode
 
 from images.torch.convert.converters.registry import constant_input, input_shape, register_first_input
 
+UNKNOWN_SIZE = "Resize to the nearest of a tensor of unknown size is not implemented"
+STAND_IN = 4  # more than one, for what differs from the second value on
 LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 ROUNDED = {
     "floor": floor,
@@ -68,9 +70,15 @@ def convert_resize(node: OnnxNode, graph: OnnxGraph) -> torch.nn.Module | None:
 def resize_nearest(
     sizes: list[int], scales: list[float] | None, target_sizes: list[int] | None, transformation: str, rounded: str
 ) -> torch.nn.Module:
-    """Use PyTorch's own Upsample if it selects the same values: it can run in 8 bits."""
-    if not all(sizes):
-        raise NotImplementedError("Resize to the nearest of a tensor of unknown size is not implemented")
+    """Use PyTorch's own Upsample if it selects the same values: it can run in 8 bits.
+
+    Where a value comes from doesn't depend on the size of the axis, but for `align_corners`: an unknown size is tried
+    as STAND_IN, for what Upsample does.
+    """
+    is_open = not all(sizes)
+    if is_open and (not scales or transformation == "align_corners"):
+        raise NotImplementedError(UNKNOWN_SIZE)
+    sizes = [size or STAND_IN for size in sizes]
     factors = [Fraction(scale) for scale in scales[2:]] if scales else []
     factors = factors or [Fraction(new, old) for new, old in zip(target_sizes[2:], sizes, strict=True)]  # type: ignore[index]
     new = [floor(size * factor) for size, factor in zip(sizes, factors, strict=True)]
@@ -81,6 +89,8 @@ def resize_nearest(
     ]
     if positions == simple:
         return torch.nn.Upsample(scale_factor=tuple(map(float, factors)), mode="nearest")
+    if is_open:
+        raise NotImplementedError(UNKNOWN_SIZE)
     return NearestResize(positions)
 
 
