@@ -2,11 +2,15 @@
 
 import difflib
 import hashlib
+import re
 import unicodedata
 from collections.abc import Collection
 
 LONGEST = 1000  # characters of a message
 LISTED, CLOSE = 30, 5  # names in a message
+WRAPPED, WRAPPED_BY_LAYER = "in user code:", "Exception encountered when calling "  # TensorFlow's words, and Keras'
+RAISED = re.compile(r"[\w.]*(?:Error|Exception): ")  # what a traceback says of the error itself
+STYLE = re.compile(r"\x1b\[[0-9;]*m")
 UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})  # control characters, lone surrogates, separators of lines
 DIRECTIONS = map(chr, (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
 INVISIBLE = frozenset({"\u200b", "\u2060", "\ufeff", *DIRECTIONS})
@@ -35,8 +39,17 @@ def tell_apart(cleaned: str, name: str) -> str:
 
 
 def first_line(error: BaseException, longest: int | None = None) -> str:
-    """Return the first line of an error's message, at most `longest` characters, or its type if there is no message."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:longest]
+    """Return the first line of an error's message, at most `longest` characters, or its type if there is no message.
+
+    Of an error that TensorFlow and Keras wrap into others, it is the first line of the error inside.
+    """
+    lines = list(filter(None, (line.strip() for line in STYLE.sub("", str(error)).splitlines())))
+    if lines and lines[0] == WRAPPED:
+        raised = [number for number, line in enumerate(lines) if RAISED.match(line)]
+        lines = [RAISED.sub("", line) for line in lines[raised[-1] if raised else 0 :]]
+    if len(lines) > 1 and lines[0].startswith(WRAPPED_BY_LAYER):
+        lines = lines[1:]
+    return (lines or [type(error).__name__])[0][:longest]
 
 
 def suggest_names(name: str, existing: Collection[str]) -> str:

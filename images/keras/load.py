@@ -140,5 +140,5 @@ def shorten_error(error: BaseException) -> str:
     lines = [line.strip("\"'") for line in text.splitlines() if line.strip()]
     first = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
     if unknown := framework_messages.UNKNOWN_CLASS.fullmatch(first):
-        return f"{unknown['problem']}: name the Python file that defines it in the experiment, model.code"
+        return f"{unknown['problem']}: name the Python file that defines it, by --code or in the experiment, model.code"
     return first[:300]

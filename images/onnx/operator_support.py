@@ -48,6 +48,7 @@ def import_user_model(source: Path, scratch: Path) -> Path:
             model, batch_notes = dynamic_batch.make_batch_dynamic(model, scratch)
         except CrossquantError as error:  # a conversion step that needs a batch reports it too
             batch_notes = [str(error)]
+    del model.metadata_props[:]  # the user's own, such as an author
     model.metadata_props.extend(onnx.StringStringEntryProto(key=line) for line in notes + batch_notes)
     onnx.save(model, scratch / FILE)
     return scratch / FILE

@@ -11,6 +11,7 @@ from pathlib import Path
 from shared.errors import CrossquantError, StageError, Unsupported
 from shared.host_paths import on_host
 from shared.runner import sandbox
+from shared.text import first_line
 
 
 def run_in_fork(work: Callable[[], None], hidden: Sequence[Path] = ()) -> None:
@@ -55,7 +56,8 @@ def describe(error: BaseException, log: Path | None = None) -> str:
     """One line for an exception that no stage foresaw; `log` has its traceback."""
     if isinstance(error, MemoryError):
         return "out of memory: raise limits.memory"
-    first = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])[:300]
+    kind, message = type(error).__name__, first_line(error)
+    first = (kind if message == kind else f"{kind}: {message}")[:300]
     return f"{first} (see {on_host(log)})" if log else first
 
 

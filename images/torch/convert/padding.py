@@ -12,7 +12,10 @@ SAME_MODES = ("SAME_UPPER", "SAME_LOWER")
 
 
 def make_padding_explicit(graph: onnx.GraphProto) -> list[str]:
-    """Rewrite `graph` in place where the sizes are known; return the names of the changed nodes."""
+    """Rewrite `graph` in place where the padding is known; return the names of the changed nodes.
+
+    It is where the sizes are, and along an axis with a stride of 1, whose padding doesn't depend on the size.
+    """
     sizes = tensor_sizes(graph)
     changed = []
     for node in graph.node:
@@ -20,9 +23,10 @@ def make_padding_explicit(graph: onnx.GraphProto) -> list[str]:
         mode = attributes.get("auto_pad", b"NOTSET").decode()
         if node.op_type not in PADDED_OPERATORS or mode not in SAME_MODES:
             continue
-        size = sizes.get(node.input[0], [])[2:]
         kernel = attributes.get("kernel_shape") or sizes.get(node.input[1], [])[2:]
-        if not size or not all(size):
+        strides = attributes.get("strides", [1] * len(kernel))
+        size = sizes.get(node.input[0], [])[2:] or [0] * len(kernel)
+        if not kernel or not all(length or stride == 1 for length, stride in zip(size, strides, strict=True)):
             continue
         for name in ("auto_pad", "pads"):
             for item in [item for item in node.attribute if item.name == name]:

@@ -219,7 +219,7 @@ def test_a_layer_that_nothing_defines(source: Path, dataset: Path, out: Path):
     keras.Model(inputs, Twice()(inputs)).save(source / "model.keras")
     assert refusal(source, dataset, out) == (
         f"Keras {keras.__version__} can't load model.keras: Could not locate class 'Twice': "
-        "name the Python file that defines it in the experiment, model.code"
+        "name the Python file that defines it, by --code or in the experiment, model.code"
     )
     code = "import keras\nclass Twice(keras.layers.Layer):\n    def call(self, x):\n        raise KeyError('mine')\n"
     (source / "custom_objects.py").write_text(code)
@@ -237,7 +237,7 @@ def test_a_layer_of_an_hdf5_file_that_nothing_defines(source: Path, dataset: Pat
     keras.Model(inputs, Thrice()(inputs)).save(source / "model.h5")
     assert refusal(source, dataset, out) == (
         f"Keras {keras.__version__} can't load model.h5: Unknown layer: 'Thrice': "
-        "name the Python file that defines it in the experiment, model.code"
+        "name the Python file that defines it, by --code or in the experiment, model.code"
     )
 
 

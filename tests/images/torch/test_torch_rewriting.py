@@ -68,6 +68,21 @@ def test_the_padding_of_same_is_made_explicit(kind: str, way: str, tmp_path: Pat
     np.testing.assert_allclose(answers, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize(("way", "width"), [("SAME_UPPER", 3), ("SAME_UPPER", 4), ("SAME_LOWER", 4)])
+def test_the_padding_of_same_of_sequences_of_any_length(way: str, width: int, tmp_path: Path):
+    """Without strides it doesn't depend on the length, which a model of sequences leaves open."""
+    weight = random(4, 3, width)
+    graph = one("Conv", random(2, 3, 9), weight, auto_pad=way, kernel_shape=[width], dilations=[2])
+    del graph.graph.value_info[:]
+    for item in (*graph.graph.input, *graph.graph.output):
+        item.type.tensor_type.shape.dim[2].dim_param = "length"
+    changed, notes = rewrite_model(graph)
+    assert notes == ["the padding of layer in numbers"]
+    module = convert.to_module(saved(changed, tmp_path))
+    for x in (random(2, 3, 9), random(3, 3, 5)):
+        np.testing.assert_allclose(module(torch.from_numpy(x)).detach().numpy(), reference(graph, x)[0], atol=1e-5)
+
+
 @pytest.mark.parametrize("shape", [(2, 6), (2, 5, 6), (2, 3, 5, 6)], ids=len)
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_product_with_constants_becomes_a_linear_layer_of_any_rank(

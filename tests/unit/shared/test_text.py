@@ -39,6 +39,36 @@ def test_the_first_line_of_an_error(message: str, expected: str) -> None:
     assert first_line(ValueError(message), 20) == expected
 
 
+WRAPPED = """in user code:
+
+    File "runtime.py", line 122, in None  *
+        ]
+    File "traceback_utils.py", line 122, in error_handler  **
+        raise e.with_traceback(filtered_tb) from None
+
+    ValueError: Exception encountered when calling LSTMCell.call().
+
+    \x1b[1mDimensions must be equal, but are 2 and 1\x1b[0m
+
+    Arguments received by LSTMCell.call():
+      • training=False
+"""
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (WRAPPED, "Dimensions must be equal, but are 2 and 1"),
+        ("in user code:\n\n    a.py:3 f *\n        g()\n    TypeError: no g\n", "no g"),
+        ("Exception encountered when calling Dense.call().\n\nno kernel\n", "no kernel"),
+        ("Exception encountered when calling Dense.call().", "Exception encountered when calling Dense.call()."),
+        ("in user code:", "in user code:"),
+    ],
+)
+def test_the_error_inside_of_those_of_tensorflow_and_keras(message: str, expected: str) -> None:
+    assert first_line(ValueError(message)) == expected
+
+
 def test_what_python_calls_printable_can_be_shown():
     """The first question of `printable` is Python's own, which is asked of every text."""
     assert not [char for char in map(chr, range(sys.maxunicode + 1)) if char.isprintable() and is_unprintable(char)]
