@@ -150,8 +150,8 @@ def test_open_sizes_are_those_of_the_data(name: str, tmp_path: Path):
     assert signature.load(tmp_path / "exported").inputs[0].seen == case.inputs[0].shape[1:]
     example = examples.read(model)
     assert example is not None
-    assert example.inputs[0].shape == (5, *case.inputs[0].shape[1:])
-    assert example.outputs[0].shape == (5, graphs.ANSWERS)
+    assert example.inputs[0].shape == (10, *case.inputs[0].shape[1:])
+    assert example.outputs[0].shape == (10, graphs.ANSWERS)
 
 
 @pytest.mark.parametrize(
