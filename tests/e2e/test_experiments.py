@@ -174,7 +174,7 @@ def test_a_file_of_keras_2_in_docker_and_by_compose(old: Path, compose: Compose)
     assert creation.exit_code == 0, creation.stdout + creation.stderr
     assert "next:    ./crossquant run --experiment old" in creation.stdout
     done = driver("run", "--engine", "docker", "--experiment", "old")
-    assert done.exit_code == 0, done.stdout + done.stderr
+    assert done.exit_code in (0, 1), done.stdout + done.stderr  # 1: 8 bits may lose more than the gate of `new` allows
     assert right(driver) == dict.fromkeys(FLOATS, 200)
     rows = driver.rows("old")
     assert {rows[name]["accuracy"] for name in FLOATS} == {1.0}
