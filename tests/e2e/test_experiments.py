@@ -123,6 +123,7 @@ def test_the_model_of_mlperf_tiny_by_compose(compose: Compose) -> None:
     assert {name: round(100 * rows[name]["accuracy"], 2) for name in FLOATS} == dict.fromkeys(FLOATS, 87.19)
 
 
+LOSS_ALLOWED = (0, 1)  # 1: a model with random weights may lose more in 8 bits than the gate of `new` allows
 KERAS_2 = """
 import sys
 from pathlib import Path
@@ -174,14 +175,14 @@ def test_a_file_of_keras_2_in_docker_and_by_compose(old: Path, compose: Compose)
     assert creation.exit_code == 0, creation.stdout + creation.stderr
     assert "next:    ./crossquant run --experiment old" in creation.stdout
     done = driver("run", "--engine", "docker", "--experiment", "old")
-    assert done.exit_code in (0, 1), done.stdout + done.stderr  # 1: 8 bits may lose more than the gate of `new` allows
+    assert done.exit_code in LOSS_ALLOWED, done.stdout + done.stderr
     assert right(driver) == dict.fromkeys(FLOATS, 200)
     rows = driver.rows("old")
     assert {rows[name]["accuracy"] for name in FLOATS} == {1.0}
     assert rows["onnx.u8s8"]["status"] == rows["torch.x86"]["status"] == "ok"
     shutil.rmtree(driver.folder("keras.fp32", "keras", "old"))
     up = compose("up", "--no-color", "--no-log-prefix", "--abort-on-container-failure", EXPERIMENT="old", SAMPLE="")
-    assert up.exit_code == 0, up.stdout + up.stderr
+    assert up.exit_code in LOSS_ALLOWED, up.stdout + up.stderr
     assert ["keras.fp32", "ok"] in [line.split()[:2] for line in up.stdout.splitlines()]
     assert (driver.folder("keras.fp32", "keras", "old") / MANIFEST).exists()
 
