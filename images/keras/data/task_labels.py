@@ -184,8 +184,11 @@ def is_one_hot(array: Array) -> bool:
 
 
 def convert(task: str, array: Array, classes: tuple[str, ...], labels: RawLabels) -> Array:
-    """Labels in the form that the task has them: class numbers (n,), 0 and 1 (n,) or (n, k), or float32 (n, k)."""
-    if array.ndim > 2:
+    """Labels in the form that the task has them: class numbers (n,), 0 and 1 (n,) or (n, k), or float32 (n, k).
+
+    Floats of any shape are those of a regression, as the steps of a forecast; integers could be classes of positions.
+    """
+    if array.ndim > 2 and not (task == REGRESSION and array.dtype.kind == "f"):
         raise CrossquantError(
             f"no task has labels of the shape {array.shape[1:]} a sample: set data.task to fidelity, which needs none"
         )

@@ -104,10 +104,11 @@ def test_floats_are_kept_as_float32_and_booleans_as_bytes(user: User):
         (np.array([[1, 1, 0], [0, 0, 0]] * 10), "multilabel", (np.uint8, (20, 3))),
         (np.linspace(0, 1, 20), "regression", (np.float32, (20, 1))),
         (np.arange(40).reshape(20, 2), "regression", (np.float32, (20, 2))),
+        (np.linspace(0, 1, 240).reshape(20, 6, 2), "regression", (np.float32, (20, 12))),
         (np.array(["dog", "cat"] * 10), "classification", (np.uint8, (20,))),
         (None, "fidelity", None),
     ],
-    ids=["whole", "many", "one-hot", "multilabel", "float", "two values", "texts", "none"],
+    ids=["whole", "many", "one-hot", "multilabel", "float", "two values", "steps of a forecast", "texts", "none"],
 )
 def test_the_labels_say_which_task_it_is(user: User, labels, task: str, kept):
     given = {} if labels is None else {"y_train": labels, "y_test": labels}
@@ -118,6 +119,14 @@ def test_the_labels_say_which_task_it_is(user: User, labels, task: str, kept):
         assert not list(out.glob("y_*"))
     else:
         assert (numbers(out, "train", "y").dtype, numbers(out, "train", "y").shape) == kept
+
+
+@pytest.mark.parametrize("masks", [np.arange(320).reshape(20, 4, 4) % 3, np.arange(320.0).reshape(20, 4, 4) % 2])
+def test_masks_are_no_numbers(user: User, masks: np.ndarray):
+    """Classes of positions, whole numbers or 0.0 and 1.0: a mean error of class numbers would mean nothing."""
+    user.npz(x_train=rows(20), x_test=rows(20) + 500, y_train=masks, y_test=masks)
+    message = "no task has labels of the shape (4, 4) a sample: set data.task to fidelity, which needs none"
+    assert user.error_of("npz") == message
 
 
 def test_texts_are_classes_in_alphabetical_order_kept_verbatim(user: User):
