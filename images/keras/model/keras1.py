@@ -3,12 +3,12 @@
 What Keras 2 has by another name is renamed; a setting whose other values it lacks must have the value that it assumes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import h5py
 import numpy as np
 
+from images.keras.model.layer_weights import Rewrite
 from shared.errors import CrossquantError
 
 Config = dict[str, Any]
@@ -139,37 +139,8 @@ def convert_merge(layer: Config) -> None:
     layer["config"] = {"name": config.get("name"), **axis}
 
 
-def find_layers(config: Any) -> Iterator[tuple[str, Config]]:
-    """The name and the whole of each layer of a Keras 1 model's configuration; of a wrapper, the wrapper's."""
-    inner = config.get("config") if isinstance(config, dict) else None
-    for layer in inner if isinstance(inner, list) else inner.get("layers", []) if isinstance(inner, dict) else []:
-        if isinstance(layer, dict) and isinstance(layer.get("config"), dict):
-            yield str(layer["config"].get("name") or layer.get("name")), layer
-        yield from find_layers(layer)
-
-
-def convert_weights(groups: h5py.Group, config: Any) -> None:
-    """Bring the weights of a Keras 1 model into the form of Keras 2, in place. `config`: as it is in the file."""
-    for name, layer in find_layers(config):
-        if name in groups and (rewrite := find_rewrite(layer)):
-            group = groups[name]
-            names = list(group.attrs["weight_names"])
-            arrays = rewrite([np.asarray(group[item]) for item in names])
-            for item in names:
-                del group[item]
-            group.attrs["weight_names"] = [f"weight_{number}".encode() for number in range(len(arrays))]
-            for number, array in enumerate(arrays):
-                group.create_dataset(f"weight_{number}", data=array)
-
-
-def find_rewrite(layer: Config) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]] | None:
-    """The function that rewrites the weights of a layer; None where they stay."""
-    kind = layer["class_name"]
-    if kind == "Bidirectional":
-        inner = find_rewrite(layer["config"]["layer"])
-        return inner and (lambda arrays: [*inner(arrays[: len(arrays) // 2]), *inner(arrays[len(arrays) // 2 :])])
-    if kind == "TimeDistributed":
-        return find_rewrite(layer["config"]["layer"])
+def find_rewrite(kind: str) -> Rewrite | None:
+    """The function that rewrites the weights of a layer of this class; None where they stay."""
     if kind in CONVOLUTIONS:
         return lambda arrays: [flatten_kernel(arrays[0]), *arrays[1:]]
     if kind in GATES:

@@ -20,7 +20,7 @@ from keras.src.legacy.saving.legacy_h5_format import load_model_from_hdf5
 from keras.src.legacy.saving.saving_utils import model_from_config
 from keras.src.saving.serialization_lib import SafeModeScope
 
-from images.keras.model import keras1, keras2_functions, lambdas, precision, tf_nodes, tf_ops
+from images.keras.model import cudnn, keras1, keras2_functions, lambdas, layer_weights, precision, tf_nodes, tf_ops
 from images.keras.safety import files
 from images.keras.safety import keras_names as names
 from shared.errors import CrossquantError
@@ -40,7 +40,7 @@ COMMON_ARGUMENTS = {
 }
 ARCHIVE_KEYS = ("module", "registered_name", "build_config", "shared_object_id")  # of an object in an archive
 WEIGHTS = "model.weights.h5"
-MEMORY = "keras1.h5"  # the name of a file that isn't written
+MEMORY = "rewritten.h5"  # the name of a file that isn't written
 GRU, ATTENTION = ("GRU", "GRUCell"), ("Attention", "AdditiveAttention")
 RENAMED = {"SyncBatchNormalization": "BatchNormalization"}
 LAYERS = {name: vars(keras.layers)[name] for name in names.LAYERS & vars(keras.layers).keys()}
@@ -83,20 +83,24 @@ def load_hdf5(path: Path, objects: dict[str, Any], trust: bool) -> keras.Model:
         return load_model_from_hdf5(str(path), custom_objects=objects, compile=False, safe_mode=not trust)
     files.check_config(converted, path, trust)  # again: names with "/" have changed
     custom_objects = {**tf_ops.keras2_classes(trust), **tf_nodes.keras2_classes(trust), **objects}
-    with open_with_config(path, converted, original if version.startswith("1") else None) as file:
+    find_rewrite = keras1.find_rewrite if version.startswith("1") else cudnn.find_rewrite
+    with open_with_config(path, converted, original, find_rewrite) as file:
         return load_model_from_hdf5(file, custom_objects=custom_objects, compile=False, safe_mode=not trust)
 
 
 @contextmanager
-def open_with_config(path: Path, converted: Config, keras1_config: Config | None) -> Iterator[WithConfig]:
-    """The file with another configuration; if it is of Keras 1, a copy in memory with the weights in Keras 2's form."""
-    if keras1_config is None:
+def open_with_config(
+    path: Path, converted: Config, original: Config, find_rewrite: layer_weights.FindRewrite
+) -> Iterator[WithConfig]:
+    """The file with the `converted` configuration; a copy in memory where weights of the `original` are rewritten."""
+    layers = layer_weights.find_layers(original)
+    if not any(layer_weights.find_in_wrapper(layer, find_rewrite) for _, layer in layers):
         with WithConfig(path, converted) as file:
             yield file
         return
     with h5py.File(path) as source, WithConfig(MEMORY, converted, mode="w", driver="core", backing_store=False) as file:
         source.copy("model_weights", file)
-        keras1.convert_weights(file["model_weights"], keras1_config)
+        layer_weights.convert_weights(file["model_weights"], original, find_rewrite)
         yield file
 
 
@@ -218,6 +222,7 @@ def convert_object(item: Config) -> None:
     """Rewrite one `{class_name, config}` in place: a layer or an initializer."""
     config = item["config"]
     item["class_name"] = RENAMED.get(item["class_name"], item["class_name"])
+    cudnn.convert_layer(item)
     if isinstance(config.get("dtype"), dict):  # a mixed precision policy
         config["dtype"] = config["dtype"].get("config", {}).get("name", "float32")
     change_settings(item)
