@@ -14,8 +14,9 @@ FindRewrite = Callable[[str], Rewrite | None]  # by the class of a layer; None w
 def find_layers(config: Any) -> Iterator[tuple[str, Config]]:
     """The name and the whole of each layer of a model's configuration; of a wrapper, the wrapper's."""
     inner = config.get("config") if isinstance(config, dict) else None
-    for layer in inner if isinstance(inner, list) else inner.get("layers", []) if isinstance(inner, dict) else []:
-        if isinstance(layer, dict) and isinstance(layer.get("config"), dict):
+    layers = inner.get("layers") if isinstance(inner, dict) else inner
+    for layer in layers if isinstance(layers, list) else ():  # a layer of the user's may call anything its layers
+        if isinstance(layer, dict) and "class_name" in layer and isinstance(layer.get("config"), dict):
             yield str(layer["config"].get("name") or layer.get("name")), layer
         yield from find_layers(layer)
 

@@ -51,6 +51,13 @@ def rename(value: Any) -> Any:
     return copied
 
 
+@pytest.mark.parametrize("value", [3, None, "two", {"a": 1}, [3, {"config": {}}, {"class_name": "Dense"}]])
+def test_what_a_user_s_layer_calls_its_layers_is_passed_over(value: Any):
+    own = {"class_name": "Own", "config": {"name": "own", "layers": value}}
+    model = {"class_name": "Functional", "config": {"layers": [own]}}
+    assert list(layer_weights.find_layers(model)) == [("own", own)]
+
+
 @pytest.mark.parametrize("build", [both_ways, in_sequence])
 def test_the_layers_of_cudnn_are_read(build: Any, tmp_path: Path):
     keras.utils.set_random_seed(1)
