@@ -112,7 +112,7 @@ def describe_inputs(folders: Mapping[str, Path]) -> Iterator[str]:
             yield f"model:   {inputs} → {outputs}"
     about = samples.about(folders[DATASET])
     shown = [printable(each) for each in about.classes[:CLASSES_SHOWN]]
-    more = f" … {about.classes[-1]}" if len(about.classes) > CLASSES_SHOWN else ""
+    more = f" … {printable(about.classes[-1])}" if len(about.classes) > CLASSES_SHOWN else ""
     classes = f", {len(about.classes)} classes: {', '.join(shown)}{more}" if shown else ""
     yield f"data:    {samples.count(folders[DATASET]):,} test {about.unit}, {about.task}{classes}"
 

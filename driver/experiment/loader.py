@@ -15,11 +15,7 @@ from shared.errors import CrossquantError, FieldError
 from shared.text import suggest_names
 
 FOLDER = Path(__file__).parent / "builtin"
-
-
 OWN = Path(__file__).parent / "trusted.toml"
-
-
 NO_KEYS = {"options": "write the name of the stage instead", "images": "--with takes it"}  # fields, but no keys
 # Sections that earlier versions called otherwise, and options, each below its section.
 RENAMED = {("fold",): "fold_batchnorm", ("emulated",): "emulate", ("data", "judged"): "evaluated_output"}

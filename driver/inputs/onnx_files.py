@@ -14,7 +14,8 @@ FIELDS: Mapping[str, Mapping[int, str]] = {
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
     "sparse": {1: "tensor", 2: "tensor"},
 }
-EXTERNAL_DATA, DATA_LOCATION, EXTERNAL = 13, 14, 1  # fields of a tensor, and the value of one whose data are elsewhere
+# The fields of a tensor that tell where its data are, and the value where they are in another file.
+EXTERNAL_DATA, DATA_LOCATION, EXTERNAL = 13, 14, 1
 KEY, VALUE = 1, 2  # fields of an entry of external_data
 LOCATION = b"location"
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # protobuf's wire types

@@ -58,6 +58,7 @@ def add_conversion(
 ) -> Compatibility:
     """Convert the model to `model.onnx` in `out`, and add the ONNX operators to `inspection`, or the reason why not."""
     try:
+        export.check_size(model)
         graph, notes = export.convert(model, opset, batch)
         export.check_model(graph)
     except Unsupported as error:

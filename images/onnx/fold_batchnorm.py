@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import onnx
@@ -12,7 +13,7 @@ from images.onnx.graph import trial_inputs
 from images.onnx.graph.normalize import normalize_model
 from images.onnx.graph.quantized import quantized_operators
 from images.onnx.graph.shape_constants import freeze_shape_inputs, has_subgraph
-from images.onnx.session import FILE, build_feed, open_session, read_model
+from images.onnx.session import FILE, build_feed, open_session, read_model, run_session
 from shared.artifacts.notes import write_notes
 from shared.data import examples
 from shared.data import signature as signatures
@@ -46,7 +47,7 @@ def run(exported: Path, out: Path, *, enabled: bool) -> None:
     with tempfile.TemporaryDirectory(dir=out) as folder:
         scratch = Path(folder).resolve()
         if original:
-            example = trial_inputs.answer_example(source, original)
+            example = trial_inputs.answer_example(partial(run_session, open_session(source, 1)), original)
             notes += compare_with_original(original, example)
         else:
             signature = signatures.load(exported) if (exported / signatures.FILE).exists() else None

@@ -38,10 +38,13 @@ RUNTIME_ERRORS = (
 def load(variant: Path, thread_count: int) -> Model:
     """Load the model in `variant` as a callable that uses `thread_count` threads.
 
-    The number of threads is always given: ONNX Runtime's default is every core of the host. A model of a fixed batch is
-    wrapped, so that the callable takes any number of samples.
+    The number of threads is always given: ONNX Runtime's default is every core of the host.
     """
-    session = open_session(variant / FILE, thread_count)
+    return as_model(open_session(variant / FILE, thread_count))
+
+
+def as_model(session: onnxruntime.InferenceSession) -> Model:
+    """Return the session as a callable that takes any number of samples, also where the model has a fixed batch."""
     fixed = next((item.shape[0] for item in session.get_inputs() if item.shape and isinstance(item.shape[0], int)), 0)
 
     def answer(batch: Batch) -> Batch:

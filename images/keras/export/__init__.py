@@ -90,7 +90,6 @@ def convert(
     are changed in place, unless this changes the answers to `example`. Unsupported names the operators that tf2onnx
     can't convert.
     """
-    check_size(source)
     notes = [FIXED.format(batch)] if batch else []
     gates = recurrent.use_keras2_gates(source)
     notes += undo_wrong_rewrite(gates, GATES, source, example)

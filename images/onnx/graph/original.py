@@ -6,12 +6,12 @@ from pathlib import Path
 import onnx
 import onnxruntime
 
-from images.onnx.session import load, open_session, run_session
+from images.onnx.graph import trial_inputs
+from images.onnx.session import as_model, load, open_session
 from shared.data import examples
 from shared.data.examples import Example
 from shared.data.samples import Batch
 from shared.errors import CrossquantError
-from shared.measure.fixed_batch import in_batches_of
 from shared.text import first_line
 
 FILE = "original.onnx"
@@ -36,21 +36,12 @@ def answer_example(session: onnxruntime.InferenceSession, order: Sequence[int], 
 
     Without answers if it doesn't give a row for each sample, as a file that was saved for batches of another size.
     """
-    fixed = next((item.shape[0] for item in session.get_inputs() if item.shape and isinstance(item.shape[0], int)), 0)
+    model = as_model(session)
 
     def answer(batch: Batch) -> Batch:
-        return run_session(session, tuple(batch[order.index(number)] for number in range(len(batch))))
+        return model(tuple(batch[order.index(number)] for number in range(len(batch))))
 
-    model = in_batches_of(fixed, answer) if fixed else answer
-    try:
-        answers = [model(inputs) for inputs, _ in example.batches()]
-    except CrossquantError as error:
-        print(f"no answers of the file as it was: {first_line(error)}")
-        return example
-    rows = zip(answers, example.sizes, strict=True)
-    if any(array.shape[:1] != (size,) for outputs, size in rows for array in outputs):
-        return example
-    return example.with_answers(answers)
+    return trial_inputs.answer_example(answer, example)
 
 
 def check_import(folder: Path, example: Example, tolerance: float, opsets: tuple[int, int]) -> None:

@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import helper
 
-from images.onnx.session import RUNTIME_ERRORS, build_feed, fixed_batch_size, open_session
+from images.onnx.session import RUNTIME_ERRORS, build_feed, fixed_batch_size, open_session, run_session
 from shared.data.examples import SIZES, Example
 from shared.data.samples import Array, Batch
 from shared.data.signature import Signature
 from shared.errors import CrossquantError
+from shared.measure.predictions import Model
 from shared.text import first_line
 
 COMMON_SIZES = (16, 32, 64, 128, 224, 256, 28, 96, 299, 384, 512)
@@ -88,20 +90,20 @@ def make_example(path: Path, signature: Signature | None, scratch: Path) -> Exam
     fixed = fixed_batch_size(model.graph)
     sizes = (fixed, fixed) if fixed else SIZES
     shapes = choose_shapes(model, signature, scratch).inputs
-    return answer_example(path, Example(random_batch(model.graph.input, shapes, sum(sizes)), sizes=sizes))
+    example = Example(random_batch(model.graph.input, shapes, sum(sizes)), sizes=sizes)
+    return answer_example(partial(run_session, open_session(path, 1)), example)
 
 
-def answer_example(path: Path, example: Example) -> Example:
-    """Return the example with the answers of the file at `path`; without any where they aren't finite.
+def answer_example(model: Model, example: Example) -> Example:
+    """Return the example with the answers of `model`; without any where they aren't finite.
 
-    It has none either where the file fails, or doesn't give a row per sample.
+    It has none either where the model fails, or doesn't give a row per sample.
     """
-    session = open_session(path, 1)
     answers = []
     for inputs, _ in example.batches():
         try:
-            outputs = tuple(session.run(None, build_feed(session, inputs)))
-        except RUNTIME_ERRORS as error:
+            outputs = model(inputs)
+        except CrossquantError as error:
             print(f"no answers to the samples: {first_line(error)}")
             return replace(example, outputs=())
         if any(not isinstance(array, np.ndarray) or array.shape[:1] != inputs[0].shape[:1] for array in outputs):
