@@ -231,6 +231,36 @@ class Emulated:
 
 
 @dataclass(frozen=True)
+class Assessment:
+    """Is a variant shown to be good enough on one target, this host ("here") or another CPU?
+
+    `quantity` is the `loss` of the headline metric against the reference, which must be below `limit`, or, where the
+    metric itself is a distance from the reference, its `value`, which must be above. `low` and `high` are one-sided
+    bounds of it, each at level 0.05 over all `candidates` at once. All four are in the metric's own unit: shares are
+    0-1. `needed` is about how many samples would show it, None where it is shown, or no number would. `lost` and `won`
+    are the samples that became wrong and right, of a metric that is a share of right answers. `clusters`: how many
+    groups the samples are in, None where each stands for itself. `same_answers`: the target answers bit for bit as this
+    host, by a recipe that is declared to, so that what is shown here holds there.
+    """
+
+    target: str
+    outcome: Literal["good_enough", "worse", "not_shown"]
+    metric: str
+    quantity: Literal["loss", "value"]
+    estimate: float
+    low: float
+    high: float
+    limit: float
+    samples: int
+    candidates: int
+    needed: int | None = None
+    lost: int | None = None
+    won: int | None = None
+    clusters: int | None = None
+    same_answers: bool = False
+
+
+@dataclass(frozen=True)
 class Variant:
     """A row. What is not known is None.
 
@@ -241,7 +271,8 @@ class Variant:
     the layers that `exclude: auto` left in float, and `limit_held` says whether its limit holds (None where nobody set
     one). `warnings` are what a reader must know beside the metrics, `conversion_notes` how the variant was made, where
     that was not the usual way. `cpu_invariant`: the recipe is declared to answer alike on every CPU; `saturated`: it
-    multiplies uint8 by int8, and answered on a CPU where that saturates.
+    multiplies uint8 by int8, and answered on a CPU where that saturates. `assessments` has one for each target, this
+    host first.
     """
 
     name: str
@@ -272,6 +303,12 @@ class Variant:
     confused: tuple[Confused, ...] = ()
     cpu_invariant: bool = False
     saturated: bool = False
+    assessments: tuple[Assessment, ...] = ()
+
+    @property
+    def assessment(self) -> Assessment | None:
+        """The one on this host."""
+        return next((item for item in self.assessments if item.target == "here"), None)
 
     @property
     def quantized(self) -> bool:
