@@ -52,7 +52,7 @@ FULL, SMALL = Size(100, 10_000, 1_000), Size(6, 300, 10)
 def make_experiment(size: Size, folder: Path) -> tuple[Path, Experiment]:
     """The default experiment with `size.variants` recipes of ONNX Runtime, no others; its file is in `folder`."""
     document = yaml.safe_load(loader.find(DEFAULT_EXPERIMENT).read_text())
-    for key in ("other_cpus", "recommended", "gates"):
+    for key in ("targets", "recommended", "gates"):
         document.pop(key, None)
     document["name"] = NAME
     document["recipes"] = {

@@ -50,7 +50,7 @@ def write(folder: Path, recipes: Recipes, **changes: Any) -> Path:
     (folder / "inputs").mkdir(parents=True)
     archive(arrays, folder / "inputs" / f"{NAME}.tar.gz")
     document = yaml.safe_load(loader.find(DEFAULT_EXPERIMENT).read_text())
-    for key in ("other_cpus", "recommended", "gates"):
+    for key in ("targets", "recommended", "gates"):
         document.pop(key, None)
     sums = {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in arrays.items()}
     document |= {

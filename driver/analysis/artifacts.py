@@ -1,26 +1,21 @@
 """What the volume holds for a comparison: manifests, predictions, timings. Only what is up to date counts."""
 
-import hashlib
-import json
 import re
 from collections.abc import Collection
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from driver.analysis import stage_outputs, timing_summary
+import numpy as np
+
+from driver.analysis import fingerprint, stage_outputs, timing_summary
 from driver.analysis.results import Cold
 from driver.analysis.stage_outputs import ExcludedLayers, Unusable
-from driver.experiment.model import SAMPLE_SUFFIX, Experiment
-from driver.host import facts
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
-from shared.command import format_command
-from shared.contract import Failure, Manifest, Plan, Status, Step, read_if_whole, read_shown, shown
+from shared.contract import Failure, Manifest, Plan, Status, Step, read_if_whole, shown
 from shared.data import samples
-from shared.data.samples import About, Array, Batch
+from shared.data.samples import About, Array, Batch, Indices
 from shared.emulation import emulation
-from shared.errors import CrossquantError
 from shared.measure import predictions
 from shared.measure.timing import Timings
 from shared.quantization.layer_search import EXCLUDED
@@ -28,7 +23,6 @@ from shared.sensitivity import layer_errors
 
 LABELS = {"dataset": "labels", "selection": "selection.labels"}
 PREDICTIONS = "predictions."
-DATASET = "input.dataset"
 SAMPLES = (*LABELS, "calibration")  # the artifacts of which samples are read
 
 
@@ -79,6 +73,7 @@ class Evidence:
         if name in LABELS.values():
             labelled = next(samples_of for samples_of, labels in LABELS.items() if labels == name)
             stage_outputs.check_labels(samples.labels(folder), self._count(labelled))
+            stage_outputs.check_groups(samples.groups(folder), self._count(labelled))
         elif name.startswith(PREDICTIONS):
             stage_outputs.check_answers(folder, files, self._count(self.steps[name].inputs[1]))
         elif run == "latency":
@@ -116,7 +111,12 @@ class Evidence:
             "classes": list(about.classes),
             "task": about.task,
             "unit": about.unit,
-        }
+        } | self._describe_groups()
+
+    def _describe_groups(self) -> dict[str, int]:
+        """How many groups the test samples are in, where they are in any."""
+        groups = self.groups()
+        return {} if groups is None else {"groups": len(np.unique(groups))}
 
     def about(self) -> About:
         """What the test samples are; the defaults where there are none."""
@@ -141,6 +141,11 @@ class Evidence:
         """Those of the samples in `artifact`: the test set's and the selection set's lie apart from the samples."""
         path = self.path(self.labelled_by(artifact))
         return samples.labels(path) if path else None
+
+    def groups(self, artifact: str = "dataset") -> Indices | None:
+        """The groups of the samples in `artifact`; None where each sample stands for itself."""
+        path = self.path(self.labelled_by(artifact))
+        return samples.groups(path) if path else None
 
     @staticmethod
     def labelled_by(artifact: str) -> str:
@@ -190,20 +195,10 @@ class Evidence:
         if reason := self.problem(name):
             return Failure(name, "failed", reason)
         unknown = f"missing or out of date: run `{self.command(name)}`"
-        return self.recorded(name) or Failure(name, "skipped", unknown)
-
-    def recorded(self, name: str) -> Failure | None:
-        """The failure that the stage of `name` left."""
-        path = store.failure_path(self.plan, name)
-        try:
-            return read_shown(Failure, path) if path.exists() else None
-        except CrossquantError:  # damaged: that it failed is known, and the next run finds out why
-            return Failure(name, "failed", f"the record of why it failed is damaged: run `{self.command(name)}`")
+        return fingerprint.read_failure(self.plan, name) or Failure(name, "skipped", unknown)
 
     def command(self, *arguments: str) -> str:
-        """What makes an artifact anew on the data that the others were made from, the embedded sample or all."""
-        sample = ["--sample"] if self.plan.locations.get(DATASET, "").endswith(SAMPLE_SUFFIX) else []
-        return format_command("run", self.plan.experiment, *sample, *arguments)
+        return fingerprint.make_command(self.plan, *arguments)
 
     def replaced(self) -> str:
         """An artifact that was made anew since it was read here; "" where there is none."""
@@ -269,20 +264,6 @@ class Evidence:
             starts = self.content(step.output, stage_outputs.STARTS) if step.run == "startup" else None
             by_variant |= {name: timing_summary.pick_median_start(all_of) for name, all_of in (starts or {}).items()}
         return by_variant
-
-    def fingerprint(self, experiment: Experiment) -> str:
-        """One digest of all that a comparison is made from: what is on the volume, the experiment, our own code."""
-        states = {step.output: self.freshness.state(step) for step in self.plan.steps}
-        failures = [asdict(failure) for step in self.plan.steps if (failure := self.recorded(step.output))]
-        own = store.tree_hash("shared", "driver")
-        everything = [self.digests(), states, failures, asdict(experiment), own, facts.describe()]
-        return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
-
-    def digests(self) -> dict[str, str]:
-        """The digest of each artifact and input that is up to date."""
-        names = sorted(self.plan.locations)  # a plan that was read has another order than one that was made
-        manifests = {name: self.freshness.current(name) for name in names}
-        return {name: store.digest(manifest) for name, manifest in manifests.items() if manifest is not None}
 
 
 def variants(plan: Plan) -> list[Step]:

@@ -2,12 +2,18 @@
 
 A weighted metric is a function of weights, (samples, resamples) -> (resamples,): how often each resample drew each
 sample; all ones give the metric itself. The resamples are the same for everything that has as many samples, so that a
-difference of two metrics, resample by resample, is the paired one. Efron and Tibshirani, "An Introduction to the
-Bootstrap" (1993): chapter 13 for the percentile interval, section 13.3 for that of a transformed or skewed metric.
+difference of two metrics, resample by resample, is the paired one.
+
+An interval of a single metric is that between percentiles (Efron and Tibshirani, "An Introduction to the Bootstrap"
+(1993), chapter 13). What decides is the studentized bound (the same book, section 12.5), simultaneous over all
+candidates by the distribution of the largest deviation among them (Westfall and Young, "Resampling-Based Multiple
+Testing" (1993)): percentiles undercover where few samples make the loss (docs/decision.md has both, measured), and of a
+maximum the level itself is enough, where a corrected level would need many times as many resamples.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,40 +24,63 @@ from driver.analysis.results import Interval
 
 Counts = NDArray[np.unsignedinteger[Any]]
 Doubles = NDArray[np.float64]
-WeightedMetric = Callable[[Doubles], Doubles]
+Groups = NDArray[np.integer[Any]]
 
-RESAMPLES, FEWEST = 1000, 200
-DRAWS = 100_000_000  # of samples in all: beyond 100,000 samples there are fewer resamples, since each tells more
-RANKED = 300_000_000  # the same times the labels that are ranked: some seconds a variant
+
+@dataclass(frozen=True, eq=False)
+class WeightedMetric:
+    """A metric as a function of weights, (samples, resamples) -> (resamples,).
+
+    `find_influence` returns, (samples,), by how much it changes for a little more weight on each sample: the empirical
+    influence values, whose mean is 0 (Efron and Tibshirani, chapter 21). Their root of the sum of squares, divided by
+    the number of samples, is the standard error.
+    """
+
+    evaluate: Callable[[Doubles], Doubles]
+    find_influence: Callable[[], Doubles]
+
+    def __call__(self, weights: Doubles) -> Doubles:
+        return self.evaluate(weights)
+
+    @cached_property
+    def influence(self) -> Doubles:
+        return self.find_influence()
+
+
+RESAMPLES = 4000  # 100 of them are beyond a one-sided bound at 5 % on each of two targets
+KEPT = 250_000_000  # samples drawn in all that are kept in memory, a byte each; more are drawn again for each variant
 BLOCK = 1 << 20  # weights in memory: they fit into a cache
 SEED = 0
 ROUNDING = 1e-9  # a spread that is less of the difference is none
 
 
-def count_resamples(samples: int, labels: int = 1) -> int:
-    """How many resamples there are of so many samples, which have so many labels to rank them by."""
-    most = min(DRAWS // max(1, samples), RANKED // max(1, samples * labels))
-    return max(FEWEST, min(RESAMPLES, most))
+def iterate_weights(samples: int, groups: Groups | None = None) -> Iterator[Doubles]:
+    """Blocks of (samples, some resamples): how often each was drawn, with replacement. Always the same ones.
+
+    `groups` has the number of each sample's group, (samples,): groups are drawn whole.
+    """
+    if groups is None:
+        blocks = draw_once(samples) if samples * RESAMPLES <= KEPT else draw_blocks(samples, samples)
+        return (counts.astype(np.float64) for counts in blocks)
+    return (counts.astype(np.float64)[groups] for counts in draw_blocks(count_groups(groups), samples))
 
 
-def iterate_weights(samples: int, labels: int = 1) -> Iterator[Doubles]:
-    """Blocks of (samples, some resamples): how often each was drawn, with replacement. Always the same ones."""
-    total = count_resamples(samples, labels)
-    blocks = draw_once(samples, total) if samples * total <= DRAWS else draw_blocks(samples, total)
-    return (counts.astype(np.float64) for counts in blocks)
+def count_groups(groups: Groups) -> int:
+    """Groups are numbered from 0."""
+    return int(groups.max(initial=-1)) + 1
 
 
 @lru_cache(maxsize=2)  # of the test samples, and of the selection set or the samples on other CPUs
-def draw_once(samples: int, total: int) -> tuple[Counts, ...]:
-    """The same for all variants: a byte for each sample drawn is kept, 100 MB at most."""
-    return tuple(draw_blocks(samples, total))
+def draw_once(samples: int) -> tuple[Counts, ...]:
+    """The same for all variants: a byte for each sample drawn is kept."""
+    return tuple(draw_blocks(samples, samples))
 
 
-def draw_blocks(samples: int, total: int) -> Iterator[Counts]:
-    """Blocks of `total` resamples, each (samples, some resamples)."""
-    random, size = np.random.default_rng(SEED), max(1, min(total, BLOCK // max(1, samples)))
-    for start in range(0, total, size):
-        yield draw_counts(random, samples, min(size, total - start))
+def draw_blocks(units: int, samples: int) -> Iterator[Counts]:
+    """Blocks of all resamples, each (units, some resamples): as many as fit into memory with a row for each sample."""
+    random, size = np.random.default_rng(SEED), max(1, min(RESAMPLES, BLOCK // max(1, samples)))
+    for start in range(0, RESAMPLES, size):
+        yield draw_counts(random, units, min(size, RESAMPLES - start))
 
 
 def draw_counts(random: np.random.Generator, samples: int, resamples: int) -> Counts:
@@ -67,10 +96,10 @@ def compute_values(metrics: Mapping[str, WeightedMetric], samples: int) -> dict[
     return {name: float(metric(once)[0]) for name, metric in metrics.items()}
 
 
-def resample(metrics: Mapping[str, WeightedMetric], samples: int, labels: int = 1) -> dict[str, Doubles]:
+def resample(metrics: Mapping[str, WeightedMetric], samples: int, groups: Groups | None = None) -> dict[str, Doubles]:
     """Each metric on every resample; NaN where a resample has nothing to tell it from."""
     blocks: dict[str, list[Doubles]] = {name: [] for name in metrics}
-    for block in iterate_weights(samples, labels):
+    for block in iterate_weights(samples, groups):
         for name, metric in metrics.items():
             blocks[name].append(metric(block))
     return {name: np.concatenate(values) for name, values in blocks.items()}
@@ -103,7 +132,67 @@ def compute_p_value(difference: float, replicates: Doubles) -> float:
     return floor if alike else min(floor, 2 * float(norm.sf(abs(difference) / spread)))
 
 
-@lru_cache(maxsize=4)
-def interval_scale(confidence: float) -> float:
-    """By what the half-width of a 95% interval is multiplied for another confidence, as a normal's is."""
-    return float(norm.ppf(0.5 + confidence / 2) / norm.ppf(0.975))
+@dataclass(frozen=True, eq=False)
+class Statistic:
+    """What a bound is wanted of: its value, its value on each resample, and its influence values, (units,).
+
+    A unit is what is drawn: a sample, or a group of samples (`sum_by_group`).
+    """
+
+    value: float
+    replicates: Doubles
+    influence: Doubles
+
+    @property
+    def standard_error(self) -> float:
+        return float(np.sqrt(np.square(self.influence).sum())) / max(len(self.influence), 1)
+
+
+def sum_by_group(influence: Doubles, groups: Groups | None) -> Doubles:
+    """The influence values of the groups, from those of the samples."""
+    if groups is None:
+        return influence
+    count = count_groups(groups)
+    return np.asarray(np.bincount(groups, weights=influence, minlength=count) * (count / len(influence)), np.float64)
+
+
+def bound_together(statistics: Sequence[Statistic], level: float) -> list[Interval]:
+    """The lower and the upper bound of each statistic, one-sided at `level` over all of them at once.
+
+    All are of the same units. A resample that doesn't define each of them is left out. What doesn't vary at all is
+    its own bound; where no resample is left, nothing is known.
+    """
+    varying = [item for item in statistics if item.standard_error > 0]
+    if not varying:
+        return [Interval(item.value, item.value) for item in statistics]
+    deviations = studentize(varying)
+    defined = deviations[:, ~np.isnan(deviations).any(axis=0)]
+    if not defined.size:
+        return [Interval(-np.inf, np.inf) for _ in statistics]
+    least = float(np.quantile(defined.min(axis=0), level, method="lower"))
+    most = float(np.quantile(defined.max(axis=0), 1 - level, method="higher"))
+    bounds = []
+    for item in statistics:
+        error = item.standard_error
+        bounds.append(
+            Interval(item.value - max(most, 0.0) * error, item.value - min(least, 0.0) * error)
+            if error > 0
+            else Interval(item.value, item.value)
+        )
+    return bounds
+
+
+def studentize(statistics: Sequence[Statistic]) -> Doubles:
+    """(statistics, resamples): how far each is from its value, in the standard errors that the resample itself gives.
+
+    Those are of the influence values of the samples that it drew. NaN where a resample doesn't define the statistic.
+    """
+    units = len(statistics[0].influence)
+    columns = np.stack([item.influence for item in statistics], axis=1)
+    both = np.concatenate([columns, np.square(columns)], axis=1)
+    means = np.concatenate([weights.T @ both for weights in iterate_weights(units)]).T / units
+    first, second = means[: len(statistics)], means[len(statistics) :]
+    errors = np.sqrt(np.maximum(second - first**2, 0) / units)
+    floors = np.array([[ROUNDING * item.standard_error] for item in statistics])
+    distances = np.stack([item.replicates - item.value for item in statistics])
+    return np.asarray(distances / np.maximum(errors, floors))

@@ -1,8 +1,10 @@
 """How much a recipe depends on its calibration set: the spread over several draws, and accuracy against their size."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from scipy.special import stdtrit
 from scipy.stats import ttest_rel
 
 from driver.analysis.artifacts import Evidence
@@ -25,7 +27,9 @@ def summarize_draws(evaluation: Evaluation, variant: str, reference: float | Non
     values = [answer.value for answer in answers]
     mean = float(np.mean(values))
     delta = 0.0 if reference is None else mean - reference
-    return Draws(tuple(values), mean, float(np.std(values, ddof=1)), delta)
+    sd = float(np.std(values, ddof=1))
+    half = float(stdtrit(len(values) - 1, 0.975)) * sd / math.sqrt(len(values))
+    return Draws(tuple(values), mean, sd, delta, Interval(mean - half, mean + half))
 
 
 def collect_curve(evaluation: Evaluation, variant: str) -> tuple[Point, ...]:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from driver.analysis import statistics
+from driver.analysis.calibration_error import compute_calibration_error
 from driver.analysis.evaluation import Answer
 from driver.analysis.results import SIGNIFICANT, Losing, Variant
 from shared import tasks
@@ -24,7 +25,7 @@ def count_classes(own: Answer) -> dict[str, Any]:
     classes = tasks.count_classes(own.outputs)
     table = statistics.confusion_matrix(top, labels, classes).tolist() if classes <= IN_JSON else []
     return {
-        "ece": statistics.calibration_error(own.confidence, own.likeliest == labels),
+        "ece": compute_calibration_error(own.confidence, own.likeliest == labels),
         "classes": tuple(statistics.count_per_class(top, labels, classes)),
         "confusion": tuple(map(tuple, table)),
         "confused": tuple(statistics.find_confused_pairs(top, labels, PAIRS)) if classes > IN_TABLE else (),
@@ -38,5 +39,7 @@ def compare_classes(row: Variant, base: Answer, own: Answer) -> Variant:
     return replace(
         row,
         paired=own.pair_with(base),
-        losing=tuple(Losing(label, pairs) for label, pairs in losing if pairs.corrected_p_value < SIGNIFICANT),
+        losing=tuple(
+            Losing(label, pairs) for label, pairs in losing if pairs.p_holm is not None and pairs.p_holm < SIGNIFICANT
+        ),
     )

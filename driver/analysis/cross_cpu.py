@@ -1,8 +1,9 @@
 """A variant on other CPUs: what its emulated runs say against its answers here, on the same images."""
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from driver.analysis import metric_specs
 from driver.analysis.artifacts import Evidence
@@ -12,22 +13,39 @@ from shared.data import samples
 from shared.emulation import emulation
 
 
-def compare_runs(evaluation: Evaluation, variant: str) -> tuple[Emulated, ...]:
-    """One for each CPU that gave answers; of a task without labels these are compared with the reference's."""
-    return tuple(iterate_runs(evaluation, variant))
+@dataclass(frozen=True, eq=False)
+class CpuRun:
+    """The answers of one file to the samples of these indices, on another CPU and here."""
+
+    indices: NDArray[np.int64]
+    there: Answer
+    here: Answer
+
+    @property
+    def alike(self) -> bool:
+        """Are all outputs the same, bit for bit?"""
+        return np.array_equal(self.there.outputs, self.here.outputs)
 
 
-def iterate_runs(evaluation: Evaluation, variant: str) -> Iterator[Emulated]:
+def read_runs(evaluation: Evaluation, variant: str) -> dict[str, CpuRun]:
+    """For each CPU that gave answers."""
     evidence = evaluation.evidence
     folder, here = evidence.path(f"emulation.{variant}"), evaluation.evaluated_answer(variant)
     if folder is None or here is None:
-        return
+        return {}
     indices = np.load(folder / emulation.INDICES)
     own = Answer(here.truth.restrict(indices), here.outputs[indices])
-    for cpu, run in evidence.content(f"emulation.{variant}", emulation.SUMMARY).cpus.items():
-        if not run.refused:
-            there = Answer(own.truth, samples.mapped(folder / cpu / emulation.ANSWERS))
-            yield compare_run(cpu, own, there)
+    runs = evidence.content(f"emulation.{variant}", emulation.SUMMARY).cpus
+    return {
+        cpu: CpuRun(indices, Answer(own.truth, samples.mapped(folder / cpu / emulation.ANSWERS)), own)
+        for cpu, run in runs.items()
+        if not run.refused
+    }
+
+
+def compare_runs(evaluation: Evaluation, variant: str) -> tuple[Emulated, ...]:
+    """One for each CPU that gave answers; of a task without labels these are compared with the reference's."""
+    return tuple(compare_run(cpu, run.here, run.there) for cpu, run in read_runs(evaluation, variant).items())
 
 
 def compare_run(cpu: str, here: Answer, there: Answer) -> Emulated:

@@ -5,7 +5,6 @@ A metric that is a share of right answers has Wilson's interval, and against a r
 metrics a task has is in driver/analysis/tasks/.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from driver.analysis import bootstrap, metric_specs, output_drift, statistics
 from driver.analysis.artifacts import Evidence
-from driver.analysis.bootstrap import Doubles, WeightedMetric
+from driver.analysis.bootstrap import Doubles, Groups, WeightedMetric
 from driver.analysis.output_drift import ClassOutputs, Outputs
 from driver.analysis.results import Drift, Interval, Metric, OutputDrift, Paired
 from driver.analysis.stage_outputs import select_evaluated_output
@@ -35,13 +34,15 @@ class Truth:
     """What answers to one set of samples are evaluated by.
 
     `inputs` are the model's first ones, mapped; `reference` has the outputs of the variant that the others are compared
-    with. `logits`: are the outputs logits? The reference tells, where it has answers.
+    with. `logits`: are the outputs logits? The reference tells, where it has answers. `groups` has the number of each
+    sample's group, where samples that belong together are not independent.
     """
 
     about: About
     labels: Array | None
     inputs: Array | None = None
     reference: Array | None = None
+    groups: Groups | None = None
 
     @cached_property
     def logits(self) -> bool | None:
@@ -66,7 +67,9 @@ class Truth:
         def select(array: Array | None) -> Array | None:
             return None if array is None else array[indices]
 
-        return replace(self, labels=select(self.labels), inputs=select(self.inputs), reference=select(self.reference))
+        groups = None if self.groups is None else np.unique(self.groups[indices], return_inverse=True)[1]
+        labels, inputs, reference = map(select, (self.labels, self.inputs, self.reference))
+        return replace(self, labels=labels, inputs=inputs, reference=reference, groups=groups)
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +168,7 @@ class Answer:
 
         `name` is that metric's, "" for the headline. Both have answers to the same samples.
         """
-        name = name or next(iter(self.computations))
+        name = name or self.headline
         if (base, name) not in self._pairs:
             own, other = self.computations[name], base.computations[name]
             assert isinstance(own, np.ndarray)
@@ -200,16 +203,20 @@ class Answer:
 
     @cached_property
     def resampled(self) -> dict[str, Doubles]:
-        labels = numerics.count_values(self.outputs) if self.truth.spec.ranks_labels else 1
-        return bootstrap.resample(self.weighted_metrics, len(self.outputs), labels)
+        return bootstrap.resample(self.weighted_metrics, len(self.outputs), self.truth.groups)
+
+    @property
+    def headline(self) -> str:
+        """The name of the metric that decides."""
+        return next(iter(self.computations))
 
     @property
     def value(self) -> float:
         """The headline metric without its interval."""
-        name, computation = next(iter(self.computations.items()))
+        computation = self.computations[self.headline]
         if isinstance(computation, np.ndarray):
             return float(computation.mean())
-        return bootstrap.compute_values({name: computation}, len(self.outputs))[name]
+        return bootstrap.compute_values({self.headline: computation}, len(self.outputs))[self.headline]
 
 
 class Evaluation:
@@ -247,6 +254,13 @@ class Evaluation:
         answer = self.answer(variant)
         return answer if answer is not None and answer.truth.can_evaluate else None
 
+    def replicate(self, variant: str, gate: str) -> Doubles | None:
+        """The resampled values of what a gate is on: a metric, or the loss of the headline metric against the reference
+        (`drop_pp`, `worse_percent`), in its own unit. None for what isn't resampled.
+        """
+        own = self.evaluated_answer(variant)
+        return None if own is None else replicate_gate(own, self.evaluated_answer(self.reference), gate)
+
     def compare_outputs(self, variant: str) -> tuple[OutputDrift, ...]:
         """The drift of every output from the reference's, of a model that has several."""
         if self._reference_outputs is None:
@@ -277,7 +291,8 @@ def load_truth(evidence: Evidence, reference: str = "", artifact: str = "dataset
     if labels is None and TASKS[about.task].evaluated_against == "labels":
         about = replace(about, task=UNLABELLED)
     inputs = samples.mapped(samples.inputs(folder)[0]) if TASKS[about.task].evaluated_against == "inputs" else None
-    alone = Truth(about, labels, inputs)
+    groups = evidence.groups(artifact)
+    alone = Truth(about, labels, inputs, groups=None if groups is None else np.unique(groups, return_inverse=True)[1])
     answered = None if outputs is None else select_evaluated_output(outputs, about)
     return alone if find_misfit(alone, answered) else replace(alone, reference=answered)
 
@@ -296,6 +311,18 @@ def find_misfit(truth: Truth, outputs: Array | None) -> str:
     return ""
 
 
+def replicate_gate(own: Answer, base: Answer | None, gate: str) -> Doubles | None:
+    """The resampled values of what a gate is on, as `Evaluation.replicate` has them, of a loss against `base`."""
+    if not own.weighted_metrics:
+        return None
+    if gate not in ("drop_pp", "worse_percent"):
+        return own.resampled.get(gate)
+    if base is None or own.headline not in own.resampled:
+        return None
+    sign = 1 if metric_specs.METRIC_SPECS[own.headline].better == "higher" else -1
+    return np.asarray(sign * (base.resampled[own.headline] - own.resampled[own.headline]))
+
+
 def compute_metrics(answer: Answer, base: Answer | None) -> tuple[Metric, ...]:
     """All metrics of the task, the headline first, each against `base`."""
     baseline = None if answer.truth.spec.evaluated_against == "reference" else base  # it is compared with it already
@@ -304,7 +331,7 @@ def compute_metrics(answer: Answer, base: Answer | None) -> tuple[Metric, ...]:
 
 def compute_headline(answer: Answer, base: Answer | None = None) -> Metric:
     """The metric that decides about a variant, against `base`."""
-    return compute_metric(next(iter(answer.computations)), answer, base)
+    return compute_metric(answer.headline, answer, base)
 
 
 def compute_metric(name: str, answer: Answer, base: Answer | None) -> Metric:
@@ -318,7 +345,6 @@ def compute_metric(name: str, answer: Answer, base: Answer | None) -> Metric:
         name,
         value,
         bootstrap.percentile_interval(resampled),
-        None,
         None,
         None,
         None,
@@ -337,22 +363,10 @@ def count_metric(name: str, right: Flags, pairs: Paired | None) -> Metric:
     `pairs` compares the same answers with those of the reference.
     """
     interval = statistics.wilson_interval(int(right.sum()), len(right))
-    alone = Metric(name, float(right.mean()), interval, None, None, None, None, metric_specs.METRIC_SPECS[name].better)
+    alone = Metric(name, float(right.mean()), interval, None, None, None, metric_specs.METRIC_SPECS[name].better)
     return alone if pairs is None else with_pairs(alone, pairs)
 
 
 def with_pairs(metric: Metric, pairs: Paired) -> Metric:
     low, high = pairs.interval_pp.low / PERCENT, pairs.interval_pp.high / PERCENT
     return replace(metric, delta=pairs.delta_pp / PERCENT, delta_interval=Interval(low, high), p_value=pairs.p_value)
-
-
-def correct_family(family: Mapping[str, tuple[Metric, ...]]) -> dict[str, tuple[Metric, ...]]:
-    """Holm's correction of each metric over the variants, which are many tests of it."""
-    corrected = dict(family)
-    names = (metric.name for metrics in family.values() for metric in metrics if metric.p_value is not None)
-    for name in dict.fromkeys(names):
-        tested = {row: metric for row, metrics in family.items() for metric in metrics if metric.name == name}
-        p_values = statistics.holm_p_values([metric.p_value or 0.0 for metric in tested.values()])
-        for (row, metric), p in zip(tested.items(), p_values, strict=True):
-            corrected[row] = tuple(replace(metric, p_holm=p) if one is metric else one for one in corrected[row])
-    return corrected

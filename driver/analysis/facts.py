@@ -5,7 +5,7 @@ driver/report/phrases.py writes the sentence of each; nothing else depends on ho
 bytes, and a `metric` is a name in driver/analysis/metric_specs.py, in whose own unit its values are.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from shared.contract import Status
@@ -18,31 +18,53 @@ class MetricValue:
 
 
 @dataclass(frozen=True)
-class PairedDifference:
-    """A variant's metric less the reference's, with its 95% interval (None where there is none) and p-value.
+class Assessment:
+    """Is a variant shown to be good enough on one target, this host ("here") or another CPU?
 
-    The p-value is corrected by Holm's method where the variant is one of a family.
+    `quantity` is the `loss` of the headline metric against the reference, which must be below `limit`, or, where the
+    metric itself is a distance from the reference, its `value`, which must be above. `low` and `high` are one-sided
+    bounds of it, each at level 0.05 over all `candidates` at once; None where nothing bounds it. All four are in the
+    metric's own unit: shares are 0-1. Of the outcomes, `not_tested` is that of a variant behind one that was not shown
+    good enough, where variants are tested in a sequence, and `not_run` that of one without answers on the target.
+    `needed` is about how many samples would show it, None where it is shown, or no number would. `lost` and `won` are
+    the samples that became wrong and right, of a metric that is a share of right answers. `groups`: how many groups the
+    samples are in, None where each stands for itself. `same_answers`: the target answers bit for bit as this host, by a
+    recipe that is declared to, so that what is shown here holds there.
     """
 
+    target: str
+    outcome: Literal["good_enough", "worse", "not_shown", "not_tested", "not_run"]
     metric: str
-    difference: float
+    quantity: Literal["loss", "value"]
+    estimate: float | None
     low: float | None
     high: float | None
-    p_value: float
+    limit: float
+    samples: int
+    candidates: int
+    needed: int | None = None
+    lost: int | None = None
+    won: int | None = None
+    groups: int | None = None
+    same_answers: bool = False
 
 
 @dataclass(frozen=True)
 class Price:
     """What a variant costs against another one.
 
-    `speed` is the other's p50 divided by this one's (above 1: faster), `size` the other's bytes divided by this one's
-    (above 1: smaller); None where one of the two has no such number. `within_noise`: the difference of the timings is
-    no larger than their noise.
+    `speed` is the other's p50 divided by this one's (above 1: faster), with a 95% interval over the process starts
+    where there were several, and `size` the other's bytes divided by this one's (above 1: smaller); None where one of
+    the two has no such number. `within_noise`: the difference of the timings is no larger than their noise. `doubtful`:
+    the machine was too busy for the speed to be one number.
     """
 
     speed: float | None
     within_noise: bool
     size: float | None
+    speed_low: float | None = None
+    speed_high: float | None = None
+    doubtful: bool = False
 
 
 # Row warnings: what a reader must know of a row beside its metrics.
@@ -81,6 +103,16 @@ class SlowerThanFloat:
     baseline: str
     factor: float
     kind: Literal["slower_than_float"] = "slower_than_float"
+
+
+@dataclass(frozen=True)
+class MoreThreadsSlower:
+    """A call with `batch` samples takes `factor` times as long on `threads` threads as on one."""
+
+    batch: int
+    threads: int
+    factor: float
+    kind: Literal["more_threads_slower"] = "more_threads_slower"
 
 
 @dataclass(frozen=True)
@@ -133,6 +165,7 @@ RowWarning = (
     FarFromFloat
     | SaturatingProducts
     | SlowerThanFloat
+    | MoreThreadsSlower
     | LayersInFloat
     | LimitNotHeld
     | WorseOnCpu
@@ -236,35 +269,62 @@ RunWarning = BusyMachine | SharedMachine | ThrottledMachine | NotInterleaved | A
 
 
 @dataclass(frozen=True)
-class NotSignificantlyWorse:
-    """Of the chosen variant. `difference` is None where nothing was tested."""
+class ShownGoodEnough:
+    """Of the chosen variant: it is shown good enough on each target, this host first."""
 
-    difference: PairedDifference | None
-    kind: Literal["not_significantly_worse"] = "not_significantly_worse"
-
-
-@dataclass(frozen=True)
-class NegligiblyWorse:
-    """Of the chosen variant: significantly worse, by less than the metric's margin."""
-
-    difference: PairedDifference | None
-    kind: Literal["negligibly_worse"] = "negligibly_worse"
+    assessments: tuple[Assessment, ...]
+    kind: Literal["shown_good_enough"] = "shown_good_enough"
 
 
 @dataclass(frozen=True)
-class NearEnough:
-    """Of the chosen variant, without labels: `metrics` are its fidelity to the reference."""
+class ShownWorse:
+    """On this target the variant is shown to be worse than is tolerated."""
+
+    assessment: Assessment
+    kind: Literal["shown_worse"] = "shown_worse"
+
+
+@dataclass(frozen=True)
+class NotShown:
+    """On this target the variant is not shown to be good enough, nor to be worse than is tolerated."""
+
+    assessment: Assessment
+    kind: Literal["not_shown"] = "not_shown"
+
+
+@dataclass(frozen=True)
+class NoTolerance:
+    """Without labels, nothing says how near to the reference is near enough; `metrics` are how near the variant is."""
 
     metrics: tuple[MetricValue, ...]
-    kind: Literal["near_enough"] = "near_enough"
+    kind: Literal["no_tolerance"] = "no_tolerance"
 
 
 @dataclass(frozen=True)
-class NothingFaster:
-    """Of the reference that is kept: nothing that keeps its `metric` is faster."""
+class NothingBetter:
+    """Of the reference that is kept: nothing that is shown good enough is better by what is `preferred`."""
 
-    metric: str
-    kind: Literal["nothing_faster"] = "nothing_faster"
+    preferred: str
+    kind: Literal["nothing_better"] = "nothing_better"
+
+
+@dataclass(frozen=True)
+class NothingShown:
+    """Of the reference that is kept: nothing else is shown to be good enough.
+
+    `variant` would be, of those that may be, with the fewest samples, about `needed` of them; "" where none would.
+    """
+
+    variant: str
+    needed: int | None
+    kind: Literal["nothing_shown"] = "nothing_shown"
+
+
+@dataclass(frozen=True)
+class ReferenceUnsound:
+    """Why nothing is shipped: the reference itself has no result or fails a gate, and nothing else is shown."""
+
+    kind: Literal["reference_unsound"] = "reference_unsound"
 
 
 @dataclass(frozen=True)
@@ -279,13 +339,6 @@ class ReferenceHasNoAnswers:
     """Why nothing is shipped."""
 
     kind: Literal["reference_has_no_answers"] = "reference_has_no_answers"
-
-
-@dataclass(frozen=True)
-class NoCandidate:
-    """Why nothing is shipped: no variant is sound and not significantly worse."""
-
-    kind: Literal["no_candidate"] = "no_candidate"
 
 
 @dataclass(frozen=True)
@@ -308,25 +361,11 @@ class GateFails:
 
 
 @dataclass(frozen=True)
-class NoFidelityGate:
-    """Without labels, no gate says how near to the reference is near enough; `metrics` are how near it is."""
+class GateUnchecked:
+    """What a gate is on, the `metric`, was not measured."""
 
-    metrics: tuple[MetricValue, ...]
-    kind: Literal["no_fidelity_gate"] = "no_fidelity_gate"
-
-
-@dataclass(frozen=True)
-class FloatTooFar:
-    """Without labels, a float variant is further from the reference than a conversion in float should leave it."""
-
-    metrics: tuple[MetricValue, ...]
-    kind: Literal["float_too_far"] = "float_too_far"
-
-
-@dataclass(frozen=True)
-class SignificantlyWorse:
-    difference: PairedDifference | None
-    kind: Literal["significantly_worse"] = "significantly_worse"
+    metric: str
+    kind: Literal["gate_unchecked"] = "gate_unchecked"
 
 
 @dataclass(frozen=True)
@@ -351,18 +390,18 @@ class ComparedWith:
 
 
 Reason = (
-    NotSignificantlyWorse
-    | NegligiblyWorse
-    | NearEnough
-    | NothingFaster
+    ShownGoodEnough
+    | ShownWorse
+    | NotShown
+    | NoTolerance
+    | NothingBetter
+    | NothingShown
     | NoOtherVariant
     | ReferenceHasNoAnswers
-    | NoCandidate
+    | ReferenceUnsound
     | NoResult
     | GateFails
-    | NoFidelityGate
-    | FloatTooFar
-    | SignificantlyWorse
+    | GateUnchecked
     | NothingToCompareWith
     | NotTimed
     | ComparedWith
@@ -382,51 +421,48 @@ class OnlyFidelityKnown:
 
 
 @dataclass(frozen=True)
-class TooFewSamples:
-    """`samples` can't tell a drop of `drop_pp` points, which the gate allows; about `needed` could, with that power."""
+class NotCheckedWithoutVnni:
+    """The chosen variant multiplies uint8 by int8, and no target is a CPU on which that saturates."""
 
-    samples: int
-    drop_pp: float
-    needed: int
-    power: float
-    kind: Literal["too_few_samples"] = "too_few_samples"
+    kind: Literal["not_checked_without_vnni"] = "not_checked_without_vnni"
 
 
 @dataclass(frozen=True)
-class HoldsOnCpu:
-    """The chosen variant loses nothing on another CPU, by the same `samples` there and here."""
+class ClassLoses:
+    """The chosen variant gets significantly fewer of one class right, corrected over all classes.
 
-    cpu: str
-    metric: str
-    there: float
-    here: float
-    samples: int
-    kind: Literal["holds_on_cpu"] = "holds_on_cpu"
+    `points` is the loss. `others` are so many more classes that lose.
+    """
 
-
-@dataclass(frozen=True)
-class Alternative:
-    """A variant that loses nothing on that CPU: its price, and its metric less the chosen one's."""
-
-    variant: str
-    price: Price
-    difference: MetricValue | None
+    label: int
+    points: float
+    p_value: float
+    others: int
+    kind: Literal["class_loses"] = "class_loses"
 
 
 @dataclass(frozen=True)
-class LosesOnCpu:
-    """The chosen variant is significantly worse on another CPU; None where no variant is known to hold there."""
+class CalibrationWorse:
+    """The chosen variant's expected calibration error is higher than the reference's; `low` bounds the increase.
 
-    cpu: str
-    metric: str
-    there: float
-    here: float
-    samples: int
-    alternative: Alternative | None
-    kind: Literal["loses_on_cpu"] = "loses_on_cpu"
+    `low` is one-sided, at level 0.05. All are shares, 0-1.
+    """
+
+    ece: float
+    reference: float
+    low: float
+    kind: Literal["calibration_worse"] = "calibration_worse"
 
 
-Caveat = OnlyFidelityKnown | TooFewSamples | HoldsOnCpu | LosesOnCpu
+@dataclass(frozen=True)
+class LookedBefore:
+    """The test set has been compared `times` times with other variants or settings, this time included."""
+
+    times: int
+    kind: Literal["looked_before"] = "looked_before"
+
+
+Caveat = OnlyFidelityKnown | NotCheckedWithoutVnni | ClassLoses | CalibrationWorse | LookedBefore
 
 
 @dataclass(frozen=True)
@@ -441,7 +477,9 @@ class Rejection:
 class Decision:
     """What to ship: `variant` names it, and is "" where nothing can be shipped.
 
-    `reasons` are of the outcome, `rejections` of every variant that was not chosen, in the order of the rows.
+    `reasons` are of the outcome, `rejections` of every variant that was not chosen, in the order of the rows. `shown`
+    names the variants beside the reference that are shown good enough on every target and hold their gates. `choices`
+    has for each criterion that an experiment may prefer what it would choose; `preferred` is the experiment's own.
     """
 
     outcome: Literal["ship", "keep_reference", "ship_nothing"]
@@ -449,6 +487,9 @@ class Decision:
     reasons: tuple[Reason, ...]
     rejections: tuple[Rejection, ...] = ()
     caveats: tuple[Caveat, ...] = ()
+    shown: tuple[str, ...] = ()
+    choices: dict[str, str] = field(default_factory=dict)
+    preferred: str = "latency"
 
 
 # What a conversion step did.

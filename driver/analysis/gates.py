@@ -1,63 +1,109 @@
 """The experiment's gates, checked on the rows."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from driver.analysis import metric_specs
-from driver.analysis.results import Gate, Variant
+from driver.analysis.results import Gate, UncheckedGate, Variant
 from driver.experiment.model import Bound, Gates
-from driver.experiment.task_specs import DEFAULT_TASK, TASKS
+from driver.experiment.task_specs import CLASS_GATES, DEFAULT_TASK, TASKS
 from driver.experiment.validation import KINDS
 from shared.errors import CrossquantError
 
+# Of a variant and a gate's metric, its resampled values; None where there are none.
+Replicate = Callable[[str, str], Any]
 NEEDS = {"auc": "labels of sound samples and of anomalies", "top5": "more than five classes"}
+# In the unit that the name of the gate has; KB and MB are 10³ and 10⁶ bytes.
+COSTS: Mapping[str, Callable[[Variant], float | None]] = {
+    "p50_ms": lambda row: None if row.latency_ms is None else row.latency_ms.p50,
+    "p99_ms": lambda row: None if row.latency_ms is None else row.latency_ms.p99,
+    "cold_start_seconds": lambda row: None if row.cold is None else row.cold.answered,
+    "size_kb": lambda row: None if row.size_bytes is None else row.size_bytes / 1e3,
+    "peak_memory_mb": lambda row: None if row.cold is None else row.cold.peak_bytes / 1e6,
+    "throughput": lambda row: row.images_per_second,
+}
 
 
-def check_gates(limits: Gates, rows: Iterable[Variant], task: str = DEFAULT_TASK) -> Iterator[Gate]:
-    """A gate for each bound on each row that has the metric; a row without metrics has a status that says why.
+def check_gates(
+    limits: Gates,
+    rows: Iterable[Variant],
+    task: str = DEFAULT_TASK,
+    base: Variant | None = None,
+    replicate: Replicate = lambda *_: None,
+) -> Iterator[Gate]:
+    """A gate for each bound on each row that has the metric; `base` is the reference's row.
 
-    CrossquantError for a metric that the task has not: a gate that is never checked would seem to hold.
+    A row without metrics has a status that says why; what else is missing, `find_unchecked_gates` finds. `replicate`
+    has the resampled values of a metric that is no count, for limits with a confidence. CrossquantError for a metric
+    that the task has not: a gate that is never checked would seem to hold.
     """
     rows = list(rows)
     check_names(limits, task, rows)
     for row in rows:
-        if find_gates_not_held(limits, row):
-            yield from check_bounds(row, limits.saturating)
-        else:
-            yield from check_bounds(row, limits.quantized if row.quantized else limits.float)
+        yield from check_bounds(row, select_bounds(limits, row, base, replicate), base, replicate)
 
 
-def find_gates_not_held(limits: Gates, row: Variant) -> tuple[Gate, ...]:
+def select_bounds(
+    limits: Gates, row: Variant, base: Variant | None, replicate: Replicate = lambda *_: None
+) -> Mapping[str, Bound]:
+    """The bounds that this row is held to."""
+    if find_gates_not_held(limits, row, base, replicate):
+        return limits.saturating
+    return limits.quantized if row.quantized else limits.float
+
+
+def find_gates_not_held(
+    limits: Gates, row: Variant, base: Variant | None = None, replicate: Replicate = lambda *_: None
+) -> tuple[Gate, ...]:
     """The gates on quantized variants, where this one doesn't hold them all, its products saturated on the CPU that
     answered, and the experiment has other gates for that.
     """
-    if not row.saturated or not any(check_bounds(row, limits.saturating)):
+    if not row.saturated or not any(check_bounds(row, limits.saturating, base, replicate)):
         return ()
-    gates = tuple(check_bounds(row, limits.quantized))
+    gates = tuple(check_bounds(row, limits.quantized, base, replicate))
     return () if all(gate.holds for gate in gates) else gates
 
 
-def check_bounds(row: Variant, bounds: Mapping[str, Bound]) -> Iterator[Gate]:
+def find_unchecked_gates(limits: Gates, rows: Iterable[Variant], base: Variant | None) -> Iterator[UncheckedGate]:
+    """Of each row that has a result, the gates on what was not measured."""
+    for row in rows:
+        yield from find_unmeasured(row, select_bounds(limits, row, base), base)
+
+
+def find_unmeasured(row: Variant, bounds: Iterable[str], base: Variant | None) -> Iterator[UncheckedGate]:
+    if row.status == "ok":
+        yield from (UncheckedGate(row.name, name) for name in bounds if read_value(row, name, base) is None)
+
+
+def check_bounds(
+    row: Variant, bounds: Mapping[str, Bound], base: Variant | None = None, replicate: Replicate = lambda *_: None
+) -> Iterator[Gate]:
     for name, bound in bounds.items():
-        value = read_value(row, name)
+        value = read_value(row, name, base)
         if value is not None:
-            yield from check_bound(row, name, bound, value)
+            yield from check_bound(row, name, bound, value, find_worst_class(row, name, base), replicate)
 
 
 def check_names(limits: Gates, task: str, rows: Sequence[Variant]) -> None:
     evaluated = [row for row in rows if row.headline is not None]
     for kind in KINDS:
         for name in getattr(limits, kind):
-            if name not in TASKS[task].gates:
+            if name not in TASKS[task].all_gates:
                 why = " (there are no labels)" if TASKS[task].evaluated_against == "reference" else ""
                 raise CrossquantError(
                     f"gates.{kind}.{name}: the task is {task}{why}, which has no such metric; "
-                    f"its gates are {', '.join(TASKS[task].gates)}"
+                    f"its gates are {', '.join(TASKS[task].all_gates)}"
                 )
             if name in NEEDS and evaluated and all(read_value(row, name) is None for row in evaluated):
                 raise CrossquantError(f"gates.{kind}.{name}: this metric needs {NEEDS[name]}: take the gate out")
 
 
-def read_value(row: Variant, name: str) -> float | None:
+def read_value(row: Variant, name: str, base: Variant | None = None) -> float | None:
+    if name in COSTS:
+        return COSTS[name](row)
+    if name in CLASS_GATES:
+        values = read_class_values(row, name, base)
+        return values[pick_worst(values, name)] if values else None
     if name in ("drop_pp", "worse_percent"):
         return compute_loss(row, name)
     if name == "changed":
@@ -67,6 +113,30 @@ def read_value(row: Variant, name: str) -> float | None:
     if name == "sqnr" and row.drift is not None:
         return metric_specs.EXACT_DB if row.drift.sqnr_db is None else row.drift.sqnr_db
     return row.agreement if name == "agreement" else None
+
+
+def read_class_values(row: Variant, name: str, base: Variant | None) -> dict[int, float]:
+    """The accuracy of each class that has samples, or by how many points it is below that of `base`."""
+    counts = {label: count for label, count in enumerate(row.classes) if count.total}
+    if name == "class_accuracy":
+        return {label: count.right / count.total for label, count in counts.items()}
+    before = base.classes if base is not None and len(base.classes) == len(row.classes) else ()
+    return {
+        label: 0.0 + round(100 * (before[label].right - count.right) / count.total, metric_specs.POINT_DIGITS)
+        for label, count in counts.items()
+        if before and before[label].total == count.total
+    }
+
+
+def pick_worst(values: Mapping[int, float], name: str) -> int:
+    """The class with the lowest accuracy, or the largest drop."""
+    return min(values, key=values.__getitem__) if name == "class_accuracy" else max(values, key=values.__getitem__)
+
+
+def find_worst_class(row: Variant, name: str, base: Variant | None) -> int | None:
+    """The class whose value a gate is on; None of other metrics."""
+    values = read_class_values(row, name, base) if name in CLASS_GATES else {}
+    return pick_worst(values, name) if values else None
 
 
 def compute_loss(row: Variant, name: str) -> float | None:
@@ -86,23 +156,30 @@ def compute_factor(row: Variant, name: str) -> float:
     return 100 / max(abs(headline.value - headline.delta), 1e-300)
 
 
-def check_bound(row: Variant, name: str, bound: Bound, point: float) -> Iterator[Gate]:
+def check_bound(
+    row: Variant,
+    name: str,
+    bound: Bound,
+    point: float,
+    label: int | None = None,
+    replicate: Replicate = lambda *_: None,
+) -> Iterator[Gate]:
     """With a confidence, it is the worse end of the interval that must hold, not the point."""
     low = high = point
     if bound.confidence is not None:
-        low, high = compute_interval(row, name, bound.confidence)
+        low, high = compute_interval(row, name, bound.confidence, replicate)
     if bound.min is not None:
-        yield Gate(row.name, name, "min", bound.min, low, low >= bound.min, bound.confidence)
+        yield Gate(row.name, name, "min", bound.min, low, low >= bound.min, bound.confidence, label)
     if bound.max is not None:
-        yield Gate(row.name, name, "max", bound.max, high, high <= bound.max, bound.confidence)
+        yield Gate(row.name, name, "max", bound.max, high, high <= bound.max, bound.confidence, label)
 
 
-def compute_interval(row: Variant, name: str, confidence: float) -> tuple[float, float]:
+def compute_interval(row: Variant, name: str, confidence: float, replicate: Replicate) -> tuple[float, float]:
     """The ends of the metric's interval at `confidence`."""
     from driver.analysis import statistics  # noqa: PLC0415 - SciPy takes half a second to import
 
     if not metric_specs.spec_of(row.headline).counted:
-        return scale_interval(row, name, confidence)
+        return resampled_interval(row, name, confidence, replicate)
     if name == "accuracy":
         right, total = (sum(getattr(count, key) for count in row.classes) for key in ("right", "total"))
         span = statistics.wilson_interval(right, total, confidence)
@@ -116,27 +193,27 @@ def compute_interval(row: Variant, name: str, confidence: float) -> tuple[float,
             changed if name == "changed" else drift.images - changed, drift.images, confidence
         )
         return span.low, span.high
-    if name in ("sqnr", "top5"):
-        return scale_interval(row, name, confidence)
+    if name == "top5":
+        metric = row.metric(name)
+        assert metric is not None
+        span = statistics.wilson_interval(round(metric.value * drift.images), drift.images, confidence)
+        return span.low, span.high
+    if name == "sqnr":
+        return resampled_interval(row, name, confidence, replicate)
     counts = (pairs.both_right, pairs.only_reference, pairs.only_variant, pairs.both_wrong)
     span = statistics.newcombe_interval(*counts, confidence)
     return 0.0 - span.high, 0.0 - span.low
 
 
-def scale_interval(row: Variant, name: str, confidence: float) -> tuple[float, float]:
-    """From the 95% interval, whose ends are moved as a normal's would be; the point itself where there is none."""
+def resampled_interval(row: Variant, name: str, confidence: float, replicate: Replicate) -> tuple[float, float]:
+    """Between percentiles of the resampled values; the point itself where there are none."""
     from driver.analysis import bootstrap  # noqa: PLC0415 - SciPy takes half a second to import
 
     point = read_value(row, name)
     assert point is not None  # or there would be no gate
-    if name in ("drop_pp", "worse_percent"):
-        headline, factor = row.headline, compute_factor(row, name)
-        span = headline.delta_interval if headline else None
-        signs = -1 if headline is not None and headline.better == "higher" else 1
-        ends = sorted(signs * factor * end for end in (span.low, span.high)) if span else [point, point]
-    else:
-        metric = row.metric(name)
-        span = metric.interval if metric else None
-        ends = [span.low, span.high] if span else [point, point]
-    scale = bootstrap.interval_scale(confidence)
-    return point - scale * (point - ends[0]), point + scale * (ends[1] - point)
+    values = replicate(row.name, name)
+    if values is None:
+        return point, point
+    factor = compute_factor(row, name) if name in ("drop_pp", "worse_percent") else 1.0
+    span = bootstrap.percentile_interval(factor * values, confidence)
+    return (point, point) if span is None else (span.low, span.high)

@@ -148,10 +148,10 @@ def least_loss(name: str, reference: float) -> float:
 
 
 def is_significant_loss(metric: Metric, level: float) -> bool:
-    """Is it worse than the reference, by more than matters, and surely?"""
+    """Is it worse than what it is compared with, by more than matters, and surely? Of this one comparison alone."""
     if metric.loss is None or metric.delta is None or metric.p_value is None:
         return False
-    return metric.loss > least_loss(metric.name, metric.value - metric.delta) and metric.corrected_p_value < level
+    return metric.loss > least_loss(metric.name, metric.value - metric.delta) and metric.p_value < level
 
 
 def goodness(metric: Metric) -> float:

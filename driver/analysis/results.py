@@ -1,9 +1,11 @@
 """What a comparison says, as data: `comparison.json` is one Comparison. Nothing here computes or imports SciPy."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from driver.analysis.facts import (
+    Assessment,
     ConversionNote,
     Decision,
     FormatConversion,
@@ -14,7 +16,7 @@ from driver.analysis.facts import (
 from driver.experiment.task_specs import DEFAULT_TASK, TASKS, TaskSpec
 from shared.contract import Failure, Status
 
-SCHEMA: Final = 2  # of `comparison.json`
+SCHEMA: Final = 3  # of `comparison.json`
 SIGNIFICANT = 0.05  # a p-value below is
 Better = Literal["higher", "lower"]
 
@@ -29,7 +31,8 @@ class Interval:
 class Paired:
     """Two variants on the same images: how many images each got right, and what follows.
 
-    `p_value` is McNemar's exact one for "neither is better"; `p_holm` the same after Holm's correction, in a family.
+    `p_value` is McNemar's exact one for "neither is better", `interval_pp` a 95% one; both are of this pair alone.
+    `p_holm` is the p-value after Holm's correction over all classes, where the images are those of a class.
     """
 
     both_right: int
@@ -41,18 +44,14 @@ class Paired:
     p_value: float
     p_holm: float | None = None
 
-    @property
-    def corrected_p_value(self) -> float:
-        """After Holm's correction, where the row is one of many: a float variant is no try of a recipe."""
-        return self.p_value if self.p_holm is None else self.p_holm
-
 
 @dataclass(frozen=True)
 class Metric:
     """A metric of the task, with its 95% interval, and compared with the reference's where there is one.
 
     Shares are 0-1. `delta` is variant less reference, `delta_interval` its 95% interval, `p_value` two-sided for
-    "neither is better", both of the same samples through both; `p_holm` is corrected, in a family.
+    "neither is better", both of the same samples through both, and of this variant and metric alone: what decides is an
+    Assessment.
     """
 
     name: str
@@ -61,14 +60,7 @@ class Metric:
     delta: float | None
     delta_interval: Interval | None
     p_value: float | None
-    p_holm: float | None
     better: Better
-
-    @property
-    def corrected_p_value(self) -> float:
-        """After Holm's correction, where the row is one of many; 1 where nothing was tested."""
-        corrected = self.p_value if self.p_holm is None else self.p_holm
-        return 1.0 if corrected is None else corrected
 
     @property
     def loss(self) -> float | None:
@@ -182,14 +174,16 @@ class Losing:
 class Draws:
     """A recipe on several draws of the calibration set: the headline metric of each, that of the shipped file first.
 
-    `mean` and `sd` (of a sample) are over the draws; `delta` is the mean less the reference's metric. All are in the
-    metric's own unit, as in `Metric`: shares are 0-1.
+    `mean` and `sd` (of a sample) are over the draws, `interval` is Student's 95% one of the mean: it is of the recipe,
+    not of one file; `delta` is the mean less the reference's metric. All are in the metric's own unit, as in `Metric`:
+    shares are 0-1.
     """
 
     values: tuple[float, ...]
     mean: float
     sd: float
     delta: float
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -231,36 +225,6 @@ class Emulated:
 
 
 @dataclass(frozen=True)
-class Assessment:
-    """Is a variant shown to be good enough on one target, this host ("here") or another CPU?
-
-    `quantity` is the `loss` of the headline metric against the reference, which must be below `limit`, or, where the
-    metric itself is a distance from the reference, its `value`, which must be above. `low` and `high` are one-sided
-    bounds of it, each at level 0.05 over all `candidates` at once. All four are in the metric's own unit: shares are
-    0-1. `needed` is about how many samples would show it, None where it is shown, or no number would. `lost` and `won`
-    are the samples that became wrong and right, of a metric that is a share of right answers. `clusters`: how many
-    groups the samples are in, None where each stands for itself. `same_answers`: the target answers bit for bit as this
-    host, by a recipe that is declared to, so that what is shown here holds there.
-    """
-
-    target: str
-    outcome: Literal["good_enough", "worse", "not_shown"]
-    metric: str
-    quantity: Literal["loss", "value"]
-    estimate: float
-    low: float
-    high: float
-    limit: float
-    samples: int
-    candidates: int
-    needed: int | None = None
-    lost: int | None = None
-    won: int | None = None
-    clusters: int | None = None
-    same_answers: bool = False
-
-
-@dataclass(frozen=True)
 class Variant:
     """A row. What is not known is None.
 
@@ -271,8 +235,8 @@ class Variant:
     the layers that `exclude: auto` left in float, and `limit_held` says whether its limit holds (None where nobody set
     one). `warnings` are what a reader must know beside the metrics, `conversion_notes` how the variant was made, where
     that was not the usual way. `cpu_invariant`: the recipe is declared to answer alike on every CPU; `saturated`: it
-    multiplies uint8 by int8, and answered on a CPU where that saturates. `assessments` has one for each target, this
-    host first.
+    multiplies uint8 by int8, and answered on a CPU where that saturates; `may_saturate`: it would on such a CPU.
+    `assessments` has one for each target, this host first.
     """
 
     name: str
@@ -303,6 +267,7 @@ class Variant:
     confused: tuple[Confused, ...] = ()
     cpu_invariant: bool = False
     saturated: bool = False
+    may_saturate: bool = False
     assessments: tuple[Assessment, ...] = ()
 
     @property
@@ -360,10 +325,24 @@ class Noise:
 
 
 @dataclass(frozen=True)
+class SmallestLoss:
+    """The smallest tolerance of `metric` that these `samples` could show a variant to hold which loses nothing.
+
+    Of a metric that is a share of right answers, a `discordant` share of the samples is right for just one of the two.
+    """
+
+    metric: str
+    loss: float
+    samples: int
+    discordant: float | None
+
+
+@dataclass(frozen=True)
 class Gate:
     """`metric` of `variant` is `value`, and must be at least or at most `limit` (`bound`: min or max).
 
-    With a `confidence`, `value` is the worse end of the metric's interval at that confidence.
+    With a `confidence`, `value` is the worse end of the metric's interval at that confidence. `label` is the class
+    whose value it is, of a metric of single classes. Against another run, `before` is the value there.
     """
 
     variant: str
@@ -373,20 +352,68 @@ class Gate:
     value: float
     holds: bool
     confidence: float | None = None
+    label: int | None = None
+    before: float | None = None
+
+
+@dataclass(frozen=True)
+class UncheckedGate:
+    """A gate on a `metric` that was not measured of a variant, though the variant has a result."""
+
+    variant: str
+    metric: str
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What was checked against the run `name`: `limits` as they were given, the gates made of them, and what couldn't
+    be checked, since it was not measured in both runs. `lost` are the variants that have a result there, and none here;
+    `cpu` is the CPU there, "" where it is this one.
+    """
+
+    name: str
+    limits: tuple[str, ...]
+    gates: tuple[Gate, ...] = ()
+    unchecked: tuple[UncheckedGate, ...] = ()
+    lost: tuple[str, ...] = ()
+    cpu: str = ""
+
+    @property
+    def holds(self) -> bool:
+        return not self.unchecked and not self.lost and all(gate.holds for gate in self.gates)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What made a comparison.
+
+    `measured` is the day (UTC, ISO 8601) on which the newest timings were taken, "" where there are none: never the day
+    of the comparison, which is the same whenever it is made of the same evidence. `version` and `commit` are those of
+    crossquant, `commit` "" where it is no checkout; `command` makes the run again.
+    """
+
+    measured: str
+    version: str
+    commit: str
+    command: str
 
 
 @dataclass(frozen=True)
 class Comparison:
     """`comparison.json`.
 
-    `dataset` says what was evaluated on: its name, how many samples, what a person calls them (`unit`), and the task.
+    `dataset` says what was evaluated on: its name, how many samples, what a person calls them (`unit`), the task, and
+    of classes whether the `outputs` are `logits` or `probabilities`.
     `failures` has the stages that make no row, such as latency, and have no result; `warnings` what makes the timings
     doubtful, and that answers came from another CPU; `decision` is None where nothing was evaluated; `digests` the
     digest of each artifact that was looked at; `evidence` one digest of all this was made from. `not_held` are the
-    gates on quantized variants that saturated rows are not held to, since the experiment has others for them.
+    gates on quantized variants that saturated rows are not held to, since the experiment has others for them;
+    `unchecked` those on what was not measured. `targets` are this host and the other CPUs on which a variant must be
+    shown good enough. `baseline` has what was checked against another run. `require`: "decision" where a variant must
+    be shown good enough.
     """
 
-    schema: Literal[2]
+    schema: Literal[3]
     experiment: str
     reference: str
     dataset: dict[str, Any]
@@ -395,6 +422,7 @@ class Comparison:
     versions: dict[str, dict[str, str]]
     gates: tuple[Gate, ...]
     not_held: tuple[Gate, ...] = ()
+    unchecked: tuple[UncheckedGate, ...] = ()
     failures: tuple[Failure, ...] = ()
     conversion_steps: tuple[ConversionStep, ...] = ()
     noise: tuple[Noise, ...] = ()
@@ -402,6 +430,11 @@ class Comparison:
     decision: Decision | None = None
     digests: dict[str, str] | None = None
     evidence: str = ""
+    targets: tuple[str, ...] = ("here",)
+    smallest_loss: SmallestLoss | None = None
+    origin: Origin | None = None
+    baseline: Baseline | None = None
+    require: Literal["nothing", "decision"] = "nothing"
 
     @property
     def task(self) -> str:
@@ -415,6 +448,11 @@ class Comparison:
     def unit(self) -> str:
         """What a person calls the samples."""
         return str(self.dataset.get("unit", "images"))
+
+    @property
+    def gives_logits(self) -> bool:
+        """Are the outputs known to be logits, whose differences are none of probabilities?"""
+        return self.dataset.get("outputs") == "logits"
 
     @property
     def shipped(self) -> str:
@@ -433,3 +471,6 @@ class Comparison:
             (row.name, row.status, row.reason) for row in self.variants if row.reason
         ]
         return rows + [(failure.name, failure.status, failure.reason) for failure in self.failures]
+
+
+CheckBaseline = Callable[[Comparison], Baseline | None]  # against another run; None where there is none

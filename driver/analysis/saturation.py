@@ -17,15 +17,20 @@ from shared.measure.instructions import FILE, Cpu
 
 
 def add_saturation(evidence: Evidence, row: Variant) -> Variant:
-    """The quantized row with its fields `cpu_invariant` and `saturated`."""
+    """The quantized row with its fields `cpu_invariant`, `may_saturate` and `saturated`."""
     step = evidence.plan.step(row.name)
     stage = recipes.find_maker(step)
     if stage is None:
         return row
     cpu, quantized = read_answering_cpu(evidence, row.name), evidence.content(row.name, QUANTIZED) or ConversionReport()
     as_asked = not quantized.reason  # else by another method, which has other products
-    saturated = as_asked and recipes.saturates(stage, step.parameters) and cpu is not None and cpu.saturates
-    return replace(row, cpu_invariant=recipes.is_cpu_invariant(stage, step.parameters), saturated=saturated)
+    may_saturate = as_asked and recipes.saturates(stage, step.parameters)
+    return replace(
+        row,
+        cpu_invariant=recipes.is_cpu_invariant(stage, step.parameters),
+        may_saturate=may_saturate,
+        saturated=may_saturate and cpu is not None and cpu.saturates,
+    )
 
 
 def read_answering_cpu(evidence: Evidence, variant: str) -> Cpu | None:

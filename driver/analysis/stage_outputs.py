@@ -130,12 +130,24 @@ def check_samples(folder: Path, files: Collection[str], *, needed: bool = False)
         labels = map_array(folder / samples.LABELS)
         if not labels.ndim or labels.dtype.kind not in NUMBERS or not all(labels.shape[1:]):
             raise Unusable(f"{samples.LABELS} is {labels.dtype} {labels.shape}")
+    if samples.GROUPS in files:
+        map_array(folder / samples.GROUPS)
 
 
 def check_labels(labels: Array | None, count: int | None) -> None:
     """Is there one for each of the `count` samples?"""
     if labels is not None and count is not None and len(labels) != count:
         raise Unusable(f"{samples.LABELS} has {len(labels)} labels of {count} samples")
+
+
+def check_groups(groups: Array | None, count: int | None) -> None:
+    """Is there a group, by its number, for each of the `count` samples? Numbers may be those of a larger set."""
+    if groups is None:
+        return
+    if groups.ndim != 1 or groups.dtype.kind not in "iu" or not len(groups) or groups.min() < 0:
+        raise Unusable(f"{samples.GROUPS} is {groups.dtype} {groups.shape}")
+    if count is not None and len(groups) != count:
+        raise Unusable(f"{samples.GROUPS} has {len(groups)} groups of {count} samples")
 
 
 def check_answers(folder: Path, files: Collection[str], count: int | None) -> None:

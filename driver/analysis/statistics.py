@@ -114,44 +114,6 @@ def holm_p_values(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in corrected]
 
 
-def images_needed(discordant_share: float, drop_pp: float, power: float = 0.8, alpha: float = 0.05) -> int:
-    """How many images it takes to tell a drop of `drop_pp` (above 0, at most 100) with at least this power.
-
-    `discordant_share` (0-1): of all images, those that just one of the two gets right. A drop takes as many at least,
-    so a smaller share counts as the drop. Connor's number is for the test without a correction; the exact one, at level
-    `alpha`, is as cautious as that with Edwards's, |b - c| - 1 (Psychometrika 13 (1948), 185-187), for which this is.
-    ValueError for a drop that no number of images tells.
-    """
-    if not 0 < drop_pp <= 100:
-        raise ValueError(f"a drop of {drop_pp} points: give one above 0 and up to 100")
-    drop = drop_pp / 100
-    pairs = connor(max(discordant_share, drop), drop, power, alpha)
-    return math.ceil(pairs / 4 * (1 + math.sqrt(1 + 4 / (pairs * drop))) ** 2)
-
-
-def connor(discordant_share: float, drop: float, power: float, alpha: float) -> float:
-    """Pairs for McNemar's test without correction; both shares 0-1, and the first the larger one.
-
-    Connor, "Sample size for testing differences in proportions for the paired-sample design", Biometrics 43 (1987),
-    207-211.
-    """
-    null = upper_quantile(alpha / 2) * math.sqrt(discordant_share)
-    alternative = float(ndtri(power)) * math.sqrt(discordant_share - drop**2)
-    return ((null + alternative) / drop) ** 2
-
-
-def calibration_error(confidence: NDArray[np.floating[Any]], right: Right, bins: int = 15) -> float:
-    """Expected calibration error, 0-1: how far confidence and accuracy are apart, over `bins` equal bins (low, high].
-
-    `confidence` is the probability of each sample's likeliest class, and `right` says whether that is its label. Guo et
-    al., "On Calibration of Modern Neural Networks", ICML 2017.
-    """
-    edges = np.linspace(0, 1, bins + 1)[1:-1].astype(confidence.dtype)
-    gap: NDArray[np.float64] = right - confidence.astype(np.float64)
-    per_bin = np.bincount(np.digitize(confidence, edges, right=True), weights=gap)
-    return float(np.abs(per_bin).sum() / len(right))
-
-
 def confusion_matrix(top: Classes, labels: Classes, classes: int) -> NDArray[np.int64]:
     """How many images, (classes, classes): a row is a label, a column an answer (`top`), as scikit-learn has it."""
     cells = np.ravel_multi_index((labels.astype(np.intp), top.astype(np.intp)), (classes, classes))

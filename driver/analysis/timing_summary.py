@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driver.analysis.facts import BusyMachine, NotInterleaved, RunWarning, SharedMachine, ThrottledMachine
-from driver.analysis.results import Cold, Latency, Noise, Timing
+from driver.analysis.results import Cold, Latency, Timing
 from shared.measure.startup import Start
-from shared.measure.timing import REPEAT_SUFFIX, Samples, Timings
+from shared.measure.timing import Samples, Timings
 
 BUSY_CORES, STOLEN, SLOWED = 0.1, 0.01, 0.8  # beyond which a machine was too busy, too shared, or throttled to time on
 
@@ -56,19 +56,6 @@ def pick_median_start(starts: Sequence[Start]) -> Cold:
     """Of several cold starts the one in the middle, by the time to the first answer."""
     chosen = sorted(starts, key=lambda start: start.answered)[len(starts) // 2]
     return Cold(chosen.imported, chosen.loaded, chosen.answered, chosen.peak_bytes)
-
-
-def compute_noise(image: str, table: Mapping[str, Sequence[Timing]]) -> Noise | None:
-    """By how much the A/A repeat's timings differ from those of its variant, at batch 1 on one thread, at most of all
-    passes.
-    """
-    for name, repeats in table.items():
-        if name.endswith(REPEAT_SUFFIX):
-            variant = name.removesuffix(REPEAT_SUFFIX)
-            first, repeat = (find_single_call(timings) for timings in (table.get(variant, ()), repeats))
-            if first is not None and repeat is not None and len(first.passes) == len(repeat.passes):
-                return Noise(image, variant, float(np.abs(np.divide(repeat.passes, first.passes) - 1).max()))
-    return None
 
 
 def find_single_call(table: Sequence[Timing]) -> Timing | None:

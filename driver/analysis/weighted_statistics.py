@@ -1,7 +1,8 @@
 """The metrics of each task as functions of weights, (samples, resamples): see driver/analysis/bootstrap.py.
 
-Most are made of sums over the samples, so that a resample is one product of matrices. Average precision and the area
-under the ROC curve rank the samples: these are ranked once, and a sparse matrix adds up the weights between positives.
+Most are made of sums over the samples, so that a resample is one product of matrices, and the influence of a sample is
+what a step of the means towards it changes. Average precision and the area under the ROC curve rank the samples: these
+are ranked once, and a sparse matrix adds up the weights between positives.
 """
 
 from collections.abc import Callable
@@ -15,16 +16,22 @@ from driver.analysis.metric_specs import EXACT_DB
 from shared import numerics
 
 Flags = NDArray[np.bool_]
+STEP = 0.01  # towards a sample, as a share of the weight that it has
 TINY = float(np.finfo(np.float64).tiny)
 
 
 def of_means(columns: Doubles, metric: Callable[[Doubles], Doubles]) -> WeightedMetric:
     """`metric` of the means, (resamples, columns), of `columns`, (samples, columns)."""
 
-    def metric_of_weights(weights: Doubles) -> Doubles:
-        return metric(weights.T @ columns / len(columns))
+    def evaluate(weights: Doubles) -> Doubles:
+        return metric(weights.T @ columns / weights.sum(axis=0)[:, None])
 
-    return metric_of_weights
+    def find_influence() -> Doubles:
+        means, step = columns.mean(axis=0), STEP / len(columns)
+        towards = step * (columns - means)
+        return np.nan_to_num((metric(means + towards) - metric(means - towards)) / (2 * step))
+
+    return WeightedMetric(evaluate, find_influence)
 
 
 def mean(column: Doubles) -> WeightedMetric:
@@ -96,7 +103,7 @@ def mean_average_precision(scores: NDArray[np.floating], positive: Flags) -> Wei
     """Over the labels that have positives in the resample; NaN where none has. Both (samples, labels)."""
     each = [average_precision(*pair) for pair in zip(scores.T, positive.T, strict=True) if pair[1].any()]
 
-    def metric(weights: Doubles) -> Doubles:
+    def evaluate(weights: Doubles) -> Doubles:
         if not each:
             return np.zeros(weights.shape[1])
         precisions = np.array([one(weights) for one in each])
@@ -105,7 +112,10 @@ def mean_average_precision(scores: NDArray[np.floating], positive: Flags) -> Wei
             np.where(defined, precisions, 0).sum(axis=0) / np.where(defined.any(axis=0), defined.sum(axis=0), np.nan)
         )
 
-    return metric
+    def find_influence() -> Doubles:
+        return np.mean([one.influence for one in each], axis=0) if each else np.zeros(len(scores))
+
+    return WeightedMetric(evaluate, find_influence)
 
 
 def average_precision(scores: NDArray[np.floating], positive: Flags) -> WeightedMetric:
@@ -114,18 +124,35 @@ def average_precision(scores: NDArray[np.floating], positive: Flags) -> Weighted
     The samples of a threshold with positives, and all since the last one, are a row of the sparse matrix.
     """
     order, ends = numerics.rank_thresholds(scores)
-    hits = np.cumsum(positive[order])[ends - 1]
-    bounds = np.concatenate([[0], ends[np.diff(hits, prepend=0) > 0]])
+    found = np.cumsum(positive[order])[ends - 1]
+    bounds = np.concatenate([[0], ends[np.diff(found, prepend=0) > 0]])
     every = build_summing_matrix(np.ones(len(order), np.float64), order, bounds)
     right = build_summing_matrix(np.asarray(positive[order], np.float64), order, bounds)
 
-    def metric(weights: Doubles) -> Doubles:
+    def evaluate(weights: Doubles) -> Doubles:
         gains = right @ weights
         hits, seen = np.cumsum(gains, axis=0), np.cumsum(every @ weights, axis=0)
         total = np.where(hits[-1] > 0, hits[-1], np.nan)
         return np.asarray((gains * hits / np.maximum(seen, 1)).sum(axis=0) / total)
 
-    return metric
+    def find_influence() -> Doubles:
+        """The derivative by a sample's weight: it counts in the precision of its own threshold and of all below."""
+        seen = bounds[1:].astype(np.float64)
+        hits = np.cumsum(positive[order])[bounds[1:] - 1].astype(np.float64)
+        gains, precision = np.diff(hits, prepend=0.0), hits / seen
+        as_positive, as_any = (
+            np.cumsum((gains / seen * factor)[::-1])[::-1] for factor in (np.ones_like(seen), precision)
+        )
+        rows = np.repeat(np.arange(len(seen)), np.diff(bounds))
+        ranked = np.zeros(len(order))
+        ranked[: bounds[-1]] = -as_any[rows]
+        own = precision + as_positive - (gains * precision).sum() / hits[-1]
+        ranked[: bounds[-1]] += positive[order[: bounds[-1]]] * own[rows]
+        influence = np.empty(len(order))
+        influence[order] = ranked * len(order) / hits[-1]
+        return influence
+
+    return WeightedMetric(evaluate, find_influence)
 
 
 def area_under_roc(scores: Doubles, positive: Flags) -> WeightedMetric:
@@ -138,13 +165,29 @@ def area_under_roc(scores: Doubles, positive: Flags) -> WeightedMetric:
     positives = build_summing_matrix(np.asarray(positive[order], np.float64), order, bounds)
     negative = (~positive).astype(np.float64)
 
-    def metric(weights: Doubles) -> Doubles:
+    def evaluate(weights: Doubles) -> Doubles:
         below, gains = negatives @ weights, (positives @ weights)[1::2]
         lower = np.cumsum(below, axis=0)[1::2] - below[1::2] / 2
         pairs = gains.sum(axis=0) * (negative @ weights)
         return np.asarray((gains * lower).sum(axis=0) / np.where(pairs > 0, pairs, np.nan))
 
-    return metric
+    def find_influence() -> Doubles:
+        """How often each sample is on its right side of the others: DeLong's placements, Biometrics 44 (1988)."""
+        above, below = scores[positive], scores[~positive]
+        influence = np.empty(len(scores))
+        influence[positive] = share_below(np.sort(below), above) * len(scores) / len(above)
+        influence[~positive] = share_below(np.sort(-above), -below) * len(scores) / len(below)
+        for side in (positive, ~positive):
+            influence[side] -= influence[side].mean()
+        return influence
+
+    return WeightedMetric(evaluate, find_influence)
+
+
+def share_below(others: Doubles, scores: Doubles) -> Doubles:
+    """Of each score, how many of the sorted `others` are lower, as a share; equal ones count half."""
+    both = [np.searchsorted(others, scores, side) for side in ("left", "right")]
+    return np.asarray((both[0] + both[1]) / (2 * len(others)))
 
 
 def build_summing_matrix(values: Doubles, order: NDArray[np.intp], bounds: NDArray[np.intp]) -> csr_array:

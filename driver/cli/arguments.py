@@ -54,6 +54,14 @@ class New:
 
 
 @dataclass(frozen=True)
+class BaselineOptions:
+    """The run to compare with, "" for none, and what may be how much worse than there: METRIC=LIMIT."""
+
+    baseline: str = ""
+    fail_on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Run:
     """`junit` is the path of a file, "" for none."""
 
@@ -64,6 +72,7 @@ class Run:
     sample: bool = False
     select: bool = False
     junit: str = ""
+    baseline_options: BaselineOptions = BaselineOptions()
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,7 @@ class Report:
     display: Display
     experiment: str
     junit: str = ""
+    baseline_options: BaselineOptions = BaselineOptions()
 
 
 @dataclass(frozen=True)
@@ -99,11 +109,12 @@ class CheckData:
 
 @dataclass(frozen=True)
 class Diff:
-    """Each run is the folder of an experiment's run, or its name below volumes/."""
+    """Each run is the folder of an experiment's run, or its name below volumes/; `fail_on` as in BaselineOptions."""
 
     display: Display
     before: str
     after: str
+    fail_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

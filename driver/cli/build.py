@@ -27,7 +27,7 @@ def show(event: Event, terminal: Terminal) -> None:
     if isinstance(event, Advanced):
         terminal.advance_build(f"image {event.image}", event.step, event.steps)
     elif isinstance(event, Built):
-        terminal.end_build(f"image {event.image}", event.outcome, event.seconds)
+        terminal.end_build(f"image {event.image}", event.outcome, event.seconds, event.number, event.images)
     elif isinstance(event, Ended) and event.exit_code:
         for line in logs.read_tail(event.path, TAIL):
             terminal.warn(line)

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from driver.cli.arguments import CheckData
 from driver.cli.console import Output, make_output, print_line, shorten_path
-from driver.cli.workflow import load_experiment, make_artifacts
+from driver.cli.workflow import describe_power, load_experiment, make_artifacts
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
 from shared.contract import read_shown
@@ -26,7 +26,7 @@ def run(arguments: CheckData) -> int:
     """Look at the data, and show the findings. 1 where one must be fixed before any metric means something."""
     output, options = make_output(arguments.display), arguments.engine_options
     experiment = load_experiment(arguments.experiment, options)
-    freshness, failed = make_artifacts(experiment, [OUTPUT], options, output, sample=arguments.sample)
+    freshness, failed, _ = make_artifacts(experiment, [OUTPUT], options, output, sample=arguments.sample)
     if failed:
         return StageError.exit_code
     return 1 if show_examination(freshness, output).wrong else 0
@@ -45,6 +45,9 @@ def show_examination(freshness: Freshness, output: Output) -> DataReport:
         output.print_json(asdict(report))
         return report
     show(report, output.answer)
+    tested = next((item.samples for item in report.ranges if item.split == "test"), 0)
+    if power := describe_power(freshness.plan, tested, "samples", report.task):
+        output.print_line(power)
     output.print_line(f"written to {shorten_path(path)}")
     return report
 

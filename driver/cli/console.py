@@ -15,18 +15,29 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
 from rich.segment import Segment
+from rich.table import Column
 from rich.text import Text
 
 from driver.cli.arguments import Display
+from driver.cli.run_progress import RunProgress
 from driver.report.styles import STYLES
 from shared.runner.progress import Event
 
 PLAIN_WIDTH = 120  # columns
+# One character for each of ours, so that tables stay aligned.
+PLAIN_SIGNS = str.maketrans("✓✗≤≥−–…×·Δ→━─\xa0", "+x<>--~x.d>-- ")
+NARROWEST_BAR, WIDEST_BAR = 6, 40
+BESIDE_BAR = 62  # columns of a name, of what is done, its rate and the time left
+NUMBERS, RATE = 32, 11  # of all but the name; of the rate, which a terminal has that is WIDE
+WIDE = 80
+NAME_WIDTH, LONGEST_NAME = 28, 48  # of the names before a stage's outcome; longer ones push it aside
 OBEYED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069]")
 
 
@@ -34,20 +45,48 @@ class SafeConsole(Console):
     """A console that shows names and messages of foreign files, and obeys nothing in them."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
-        """Render as Rich does, without control characters."""
+        """Render as Rich does, without control characters, and without what the terminal's encoding lacks."""
         for segment in super().render(renderable, options):
-            yield segment if segment.control else Segment(OBEYED.sub("", segment.text), segment.style)
+            yield segment if segment.control else Segment(self.clean(segment.text), segment.style)
+
+    def clean(self, text: str) -> str:
+        text = OBEYED.sub("", text)
+        if text.isascii() or self.encoding.startswith("utf"):
+            return text
+        try:
+            text.encode(self.encoding)
+        except UnicodeEncodeError:
+            text = text.translate(PLAIN_SIGNS)
+        return text.encode(self.encoding, "replace").decode(self.encoding)
 
 
-class Rate(TextColumn):
-    """Images a second."""
+class Description(TextColumn):
+    """A stage's name; of the whole run how much is done, and how long the rest takes as `RunProgress` estimates it."""
 
-    def __init__(self) -> None:
-        super().__init__("")
+    def render(self, task: Task) -> Text:
+        run: RunProgress | None = task.fields.get("run")
+        return super().render(task) if run is None else Text(run.describe())
 
-    def render(self, task: object) -> Text:
-        speed = getattr(task, "speed", None)
-        return Text(f"{speed:,.0f}/s" if speed else "", style="cyan")
+
+class Done(MofNCompleteColumn):
+    """How much of a stage is done."""
+
+    def render(self, task: Task) -> Text:
+        return Text() if task.fields.get("run") else super().render(task)
+
+
+class Rate(ProgressColumn):
+    """Images a second, of a stage."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.0f}/s" if task.speed and not task.fields.get("run") else "", style="cyan")
+
+
+class Remaining(TimeRemainingColumn):
+    """How long a stage takes yet."""
+
+    def render(self, task: Task) -> Text:
+        return Text() if task.fields.get("run") else super().render(task)
 
 
 class Terminal:
@@ -58,16 +97,22 @@ class Terminal:
 
     def __init__(self, console: Console, errors: Console | None = None) -> None:
         self.console, self.errors = console, errors or console
+        wide = console.width >= WIDE
+        bar = max(NARROWEST_BAR, min(WIDEST_BAR, console.width - BESIDE_BAR))
+        room = console.width - bar - (NUMBERS if wide else NUMBERS - RATE)
         columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            Rate(),
-            TimeRemainingColumn(),
+            Description("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", max_width=room)),
+            BarColumn(bar),
+            Done(table_column=Column(no_wrap=True)),
+            *([Rate(table_column=Column(no_wrap=True))] if wide else []),
+            Remaining(table_column=Column(no_wrap=True)),
         )
         disabled = not console.is_terminal
         self.progress = Progress(*columns, console=console, transient=True, disable=disabled)
         self.tasks: dict[str, TaskID] = {}
+        self.run: RunProgress | None = None
+        self.name_width = NAME_WIDTH
+        self.whole: TaskID | None = None
         self.skipped: list[Event] = []
 
     def __enter__(self) -> Self:
@@ -83,7 +128,14 @@ class Terminal:
         self.progress.stop()
         self._say_skipped()
 
+    def expect(self, run: RunProgress) -> None:
+        """From now on, show how much of the run is done."""
+        self.run = run
+        self.name_width = max(NAME_WIDTH, min(LONGEST_NAME, max(map(len, run.steps), default=0)))
+        self.whole = self.progress.add_task("", total=run.total, run=run)
+
     def event(self, event: Event) -> None:
+        self._count(event)
         if event.event == "note":
             self.say(Text(event.message))
         elif event.event == "start":
@@ -97,6 +149,16 @@ class Terminal:
                 return
             show = self.warn if event.status == "failed" else self.say
             show(self._line(event.output, event.status, event.seconds, event.reason))
+
+    def _count(self, event: Event) -> None:
+        if self.run is None or self.whole is None:
+            return
+        if event.event == "start":
+            self.run.start(event.output)
+        elif event.event in ("end", "fresh"):
+            made = event.event == "end" and event.status != "skipped"
+            self.run.finish(event.output, event.seconds if made else None)
+            self.progress.update(self.whole, completed=self.run.done)
 
     def download(self, done: int, total: int) -> None:
         """Bytes so far and in all, 0 where that is unknown."""
@@ -126,9 +188,10 @@ class Terminal:
     def advance_build(self, image: str, step: int, steps: int) -> None:
         self._advance(image, step, steps or None)
 
-    def end_build(self, image: str, outcome: str, seconds: float) -> None:
+    def end_build(self, image: str, outcome: str, seconds: float, number: int, images: int) -> None:
+        """The image of this `number` of so many `images` is ready."""
         self._end(image)
-        self.say(self._line(image, outcome, seconds))
+        self.say(self._number(number, images).append_text(self._line(image, outcome, seconds)))
 
     def _advance(self, output: str, done: int, total: int | None) -> None:
         if output not in self.tasks:
@@ -140,9 +203,14 @@ class Terminal:
         if task is not None:
             self.progress.remove_task(task)
 
-    @staticmethod
-    def _line(name: str, status: str, seconds: float, reason: str = "") -> Text:
-        line = Text(f"{name:<28} ")
+    def _number(self, done: int, total: int) -> Text:
+        """Before a line, where no bars show it."""
+        return Text("" if self.console.is_terminal else f"[{done:>{len(str(total))}}/{total}] ")
+
+    def _line(self, name: str, status: str, seconds: float, reason: str = "") -> Text:
+        line = Text(f"{name:<{self.name_width}} ")
+        if self.run is not None and name in self.run.steps:
+            line = self._number(self.run.done, self.run.total).append_text(line)
         line.append(f"{status:<11}", STYLES.get(status, ""))
         line.append(f" {seconds:5.1f} s" if seconds else "")
         return line.append(f"  {reason}" if reason else "")
@@ -165,12 +233,14 @@ class Output:
 
     `answer` is what was asked for; it is silent where the answer is printed as JSON. `progress` is all that is said
     meanwhile: beside the answer, on stderr with `--json`, and nowhere with `--quiet`. `errors` is stderr.
+    `verbose`: the answer has all there is to say.
     """
 
     answer: Console
     progress: Console
     errors: Console
     json: bool = False
+    verbose: bool = False
 
     def print_line(self, line: str | Text) -> None:
         """A line of the answer."""
@@ -194,7 +264,7 @@ def make_output(display: Display) -> Output:
     logger = logging.getLogger("driver")
     logger.handlers = [ConsoleHandler(progress)] if display.verbose else []
     logger.setLevel(logging.DEBUG if display.verbose else logging.WARNING)
-    return Output(answer, progress, errors, display.json)
+    return Output(answer, progress, errors, display.json, display.verbose)
 
 
 def make_console(*, stderr: bool = False, quiet: bool = False) -> Console:

@@ -6,20 +6,25 @@ from typing import Any
 from driver.analysis.results import Variant
 from driver.cli.arguments import Diff
 from driver.cli.console import make_output
-from driver.comparison import run_diff
+from driver.comparison import baseline, run_diff
 from driver.comparison.run_diff import Run
+from driver.decision.run_outcome import EXIT_CODES
 from driver.report import diff
 
 
 def run(arguments: Diff) -> int:
-    """Return 0, whatever the difference is: the reader decides."""
+    """Return 0, whatever the difference is, unless `--fail-on` says what may be how much worse."""
     output = make_output(arguments.display)
+    limits = baseline.parse_limits(arguments.fail_on)
     before, after = run_diff.load(arguments.before), run_diff.load(arguments.after)
+    checked = baseline.check_against_baseline(before, after, limits) if limits else None
     if output.json:
-        output.print_json(describe(before, after))
+        output.print_json(describe(before, after) | ({"baseline": asdict(checked)} if checked else {}))
     else:
         diff.show(before, after, output.answer)
-    return 0
+        if checked:
+            diff.show_baseline(after.comparison, checked, output.answer)
+    return 0 if checked is None or checked.holds else EXIT_CODES["worse_than_baseline"]
 
 
 def describe(before: Run, after: Run) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from driver.analysis.explanations import read_explanation
 from driver.cli.arguments import Explain
 from driver.cli.console import Output, make_output, shorten_path
 from driver.cli.workflow import list_explainable, load_experiment, make_artifacts, make_current_plan
-from driver.report import phrases
+from driver.report import layer_phrases
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
 from shared.contract import Plan
@@ -33,7 +33,7 @@ def run(arguments: Explain) -> int:
     output, options = make_output(arguments.display), arguments.engine_options
     experiment = load_experiment(arguments.experiment, options)
     target = find_target(arguments.variant, make_current_plan(experiment))
-    freshness, failed = make_artifacts(experiment, [target], options, output, sample=arguments.sample)
+    freshness, failed, _ = make_artifacts(experiment, [target], options, output, sample=arguments.sample)
     if failed:
         return StageError.exit_code
     show_explanation(freshness, arguments.variant, output)
@@ -92,7 +92,7 @@ def show(measured: Sensitivity, console: Console, unit: str = "images") -> None:
     for layer in measured.layers:
         table.add_row(*map(Text, cells(layer)))
     console.print(table)
-    if diagnosis := phrases.diagnosis_text(measured):
+    if diagnosis := layer_phrases.diagnosis_text(measured):
         console.print(Text(diagnosis, "bold"), soft_wrap=True)
 
 

@@ -15,6 +15,9 @@ def run(arguments: ListStages) -> int:
     options = EngineOptions(images=arguments.images)
     plan = make_current_plan(load_experiment(arguments.experiment, options, looks_back=True))
     freshness = Freshness(plan)
+    states = {step.output: freshness.state(step) for step in plan.steps}
+    # A further pass of the timings is made where the others don't suffice: until then it is nothing to show.
+    steps = [step for step in plan.steps if step.default or step.turn == 1 or states[step.output] != "absent"]
     if output.json:
         output.print_json(
             [
@@ -22,16 +25,16 @@ def run(arguments: ListStages) -> int:
                     "artifact": step.output,
                     "image": step.image,
                     "stage": step.run,
-                    "state": freshness.state(step),
+                    "state": states[step.output],
                     "inputs": [*step.inputs, *step.optional],
                 }
-                for step in plan.steps
+                for step in steps
             ]
         )
         return 0
     table = Table("artifact", "image", "stage", "state", "inputs", box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for step in plan.steps:
+    for step in steps:
         inputs = ", ".join(step.inputs + step.optional)
-        table.add_row(step.output, step.image, step.run, freshness.state(step), inputs)
+        table.add_row(step.output, step.image, step.run, states[step.output], inputs)
     output.answer.print(table)
     return 0

@@ -16,9 +16,9 @@ from driver.cli.arguments import New
 from driver.cli.console import Output, make_output, shorten_path
 from driver.cli.fetch import fetch_inputs
 from driver.cli.inspect import format_tensor
-from driver.cli.workflow import load_experiment, make_artifacts, make_current_plan
+from driver.cli.workflow import describe_power, load_experiment, make_artifacts, make_current_plan
 from driver.experiment import loader, validation
-from driver.experiment.task_specs import DEFAULT_TASK, TASKS
+from driver.experiment.task_specs import DEFAULT_TASK, TASKS, UNLABELLED
 from driver.inputs.fetching import MODEL
 from driver.plan.expand import DATASET
 from shared.artifacts import store
@@ -44,7 +44,14 @@ calibration: {{images: 0}}
 
 recipes: default  # or `thorough`; docs/quantization.md explains them
 
-# What decides the exit code, by the figures of the task: docs/architecture.md lists them.
+# What may be shipped: a variant must be shown to lose no more than this of the reference's metric, at 95 % over all
+# variants together, on every target. docs/decision.md explains it.
+{tolerance}
+targets: [here, haswell]  # this host, and a CPU that has AVX2 and no VNNI, emulated
+recommended: [{recommended}]  # the variants to run there too
+prefer: latency  # or throughput, size, accuracy: what is best among those that are shown good enough
+
+# What decides the exit code, by the metrics of the task: docs/decision.md lists them.
 gates:
   float:
     sqnr: {{min: 40}}  # decibels: how near the converted models are to the reference
@@ -56,6 +63,9 @@ limits: {{cpus: 2, memory: 4g, stage_seconds: 1800}}
 DROP = "    drop_pp: {max: 2.0}  # percentage points below the reference\n"
 WORSE = "    worse_percent: {max: 5}  # of the reference's error\n"
 NEAR = "    sqnr: {min: 15}  # decibels: without labels, this alone decides what may be shipped\n"
+TOLERANCE = "tolerance: 1%  # of the reference's metric; or points of a share, such as 0.5pp"
+TOLERANCE_WITHOUT_LABELS = "tolerance: 15dB  # without labels: the least SQNR of a variant's outputs to the reference's"
+RECOMMENDED = ("onnx.u8s8-percentile", "onnx.u8s8-reduced", "torch.x86")  # fast here, and those that are safe
 GATES = {"drop_pp": DROP, "worse_percent": WORSE, "sqnr": NEAR}  # of these a task gets the first that it has
 
 
@@ -81,7 +91,7 @@ def check_inputs(name: str, arguments: New, output: Output) -> About:
     options = replace(arguments.engine_options, force=False)  # --force overwrites the experiment, no artifact
     experiment = load_experiment(name, options)
     targets = find_first_artifacts(make_current_plan(experiment))
-    freshness, failed = make_artifacts(experiment, targets, options, output, sample=False)
+    freshness, failed, _ = make_artifacts(experiment, targets, options, output, sample=False)
     if failed:
         raise StageError(
             f"no experiment '{name}' is written: the line above says what must change; a setting that it calls "
@@ -94,7 +104,10 @@ def check_inputs(name: str, arguments: New, output: Output) -> About:
     folders = {target: store.artifact_path(freshness.plan, target) for target in targets}
     for line in describe_inputs(folders):
         output.print_line(line)
-    return samples.about(folders[DATASET])
+    about = samples.about(folders[DATASET])
+    if power := describe_power(freshness.plan, samples.count(folders[DATASET]), about.unit, about.task):
+        output.print_line(f"power:   {power}")
+    return about
 
 
 def find_first_artifacts(plan: Plan) -> list[str]:
@@ -180,8 +193,17 @@ def write_text(name: str, arguments: New, found_task: str = "") -> str:
         model=dump_section({"name": name, "model": model, "dataset": dataset}),
         data="# What the data are, and what is done to them once, before any framework sees them: docs/your-data.md\n"
         + dump_section({"data": data}),
+        tolerance=suggest_tolerance(task),
+        recommended=", ".join(RECOMMENDED),
         gates=f"  quantized:\n{suggest_gate(task)}" if task in TASKS else "",
     )
+
+
+def suggest_tolerance(task: str) -> str:
+    """A line of the file. Where the task isn't known, the tolerance is that of the task, which the labels tell."""
+    if task == UNLABELLED:
+        return TOLERANCE_WITHOUT_LABELS
+    return TOLERANCE if task in TASKS else f"# {TOLERANCE}"
 
 
 def suggest_gate(task: str) -> str:

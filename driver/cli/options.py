@@ -36,6 +36,7 @@ def add_run(to: argparse.ArgumentParser) -> None:
     add_experiment(to)
     add_sample(to)
     add_junit(to)
+    add_baseline(to)
 
 
 def add_list(to: argparse.ArgumentParser) -> None:
@@ -46,6 +47,7 @@ def add_list(to: argparse.ArgumentParser) -> None:
 def add_report(to: argparse.ArgumentParser) -> None:
     add_experiment(to)
     add_junit(to)
+    add_baseline(to)
 
 
 def add_explain(to: argparse.ArgumentParser) -> None:
@@ -63,6 +65,7 @@ def add_diff(to: argparse.ArgumentParser) -> None:
     run = "the folder of an experiment's run, or its name below volumes/"
     complete(to.add_argument("before", metavar="RUN_A", help=run), completion.list_runs)
     complete(to.add_argument("after", metavar="RUN_B"), completion.list_runs)
+    add_fail_on(to)
 
 
 def add_inspect(to: argparse.ArgumentParser) -> None:
@@ -117,7 +120,24 @@ def add_sample(to: argparse.ArgumentParser) -> None:
 
 
 def add_junit(to: argparse.ArgumentParser) -> None:
-    to.add_argument("--junit", default="", metavar="FILE", help="write the gates as JUnit XML, for a CI server")
+    to.add_argument(
+        "--junit", default="", metavar="FILE", help="write decision and gates as JUnit XML, for a CI server"
+    )
+
+
+def add_baseline(to: argparse.ArgumentParser) -> None:
+    run = "a run that this one must not be worse than, by --fail-on: a folder, or a name below volumes/"
+    complete(to.add_argument("--baseline", default="", metavar="RUN", help=run), completion.list_runs)
+    add_fail_on(to)
+
+
+def add_fail_on(to: argparse.ArgumentParser) -> None:
+    limit = (
+        "exit with 1 where a variant is worse by more: drop_pp=0.5 (points), drop_pp=0.5@95%% (by the worse end of "
+        "the interval), worse_percent=1, changed=1%%, class_drop_pp=3, p50_ms=10%% (or 0.05), size_kb=5%%, and the "
+        "other gates on costs; repeatable: docs/ci.md"
+    )
+    to.add_argument("--fail-on", action="append", default=[], metavar="METRIC=LIMIT", help=limit)
 
 
 def add_json(to: argparse.ArgumentParser) -> None:
@@ -131,7 +151,11 @@ def add_display(to: argparse.ArgumentParser, *, default: Any = False) -> None:
         "--quiet", "-q", action="store_true", default=default, help="print errors and the answer, no progress"
     )
     either.add_argument(
-        "--verbose", "-v", action="store_true", default=default, help="print what is started and where logs are, too"
+        "--verbose",
+        "-v",
+        action="store_true",
+        default=default,
+        help="print what is started, where logs are, and all of a comparison",
     )
 
 

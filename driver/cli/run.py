@@ -1,14 +1,17 @@
 """`run`: make the targets and, where none is named, compare."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from driver.cli.arguments import Run
 from driver.cli.console import Output, make_output, shorten_path
+from driver.cli.timing import find_next_pass
 from driver.cli.workflow import (
     compare_artifacts,
     load_experiment,
     make_artifacts,
     make_current_plan,
+    prepare_baseline,
     read_comparison_json,
 )
 from driver.decision.run_outcome import find_exit_code
@@ -22,6 +25,9 @@ from shared.errors import CrossquantError, StageError
 
 def run(arguments: Run) -> int:
     """Make the targets; without targets, make all and compare; with `--select`, choose recipes first."""
+    options = arguments.baseline_options
+    if (options.baseline or options.fail_on) and (arguments.select or arguments.targets):
+        raise CrossquantError("--baseline and --fail-on are of a run that compares: leave out --select and targets")
     if arguments.select:
         from driver.cli import select_recipes  # SciPy takes half a second to import
 
@@ -29,14 +35,19 @@ def run(arguments: Run) -> int:
     output = make_output(arguments.display)
     experiment = load_experiment(arguments.experiment, arguments.engine_options)
     check_targets(experiment, arguments.targets)
-    freshness, failed = make_artifacts(
-        experiment, arguments.targets, arguments.engine_options, output, sample=arguments.sample
-    )
+    check_baseline = prepare_baseline(arguments.baseline_options, experiment.name)
+    made = make_artifacts(experiment, arguments.targets, arguments.engine_options, output, sample=arguments.sample)
+    freshness, failed, worked = made
+    while worked and not (arguments.targets or failed) and (more := find_next_pass(freshness, experiment)):
+        once = replace(arguments.engine_options, force=False)
+        freshness, failed, worked = make_artifacts(experiment, more, once, output, sample=arguments.sample)
     if arguments.targets:
         show_paths(freshness, arguments.targets, output)
         return StageError.exit_code if failed else 0
     file = loader.find(arguments.experiment)
-    result = compare_artifacts(freshness, experiment, file, output, junit=arguments.junit)
+    result = compare_artifacts(
+        freshness, experiment, file, output, junit=arguments.junit, check_baseline=check_baseline
+    )
     if output.json:
         print(read_comparison_json(experiment.name), end="")
     return find_exit_code(result)

@@ -32,9 +32,11 @@ def run(arguments: Run) -> int:
     choices = ranking.choose(ranked, selection.find_cpu_invariant_variants(declarations.load(images), recipes))
     if not choices:
         raise StageError("nothing to choose from: no recipe has both answers and timings; the table above says why")
-    for line in phrases.choice_lines(choices, ranked):
+    overall = ranking.choose_overall(choices, ranked, first.prefer, everywhere=bool(first.other_cpus))
+    for line in phrases.choice_lines(choices, overall, ranked):
         print_line(output.progress if output.json else output.answer, line)
-    final = selection.write_experiment(selection.make_final(data, asked, choices, recipes), selection.WHY_FINAL)
+    tested_first = selection.make_final(data, asked, choices, overall, recipes)
+    final = selection.write_experiment(tested_first, selection.WHY_FINAL)
     tested, final_experiment = compare_experiment(final, arguments, output)
     if output.json:
         print(read_comparison_json(final_experiment.name), end="")
@@ -45,5 +47,5 @@ def compare_experiment(file: Path, arguments: Run, output: Output) -> tuple[Comp
     """A whole run of the experiment in `file`: what came of it, and the experiment."""
     options = arguments.engine_options
     experiment = load_experiment(str(file), options)
-    freshness, _ = make_artifacts(experiment, (), options, output, sample=False)
+    freshness = make_artifacts(experiment, (), options, output, sample=False).freshness
     return compare_artifacts(freshness, experiment, file, output, junit=arguments.junit), experiment

@@ -1,37 +1,46 @@
 """What the commands share: an experiment from its name, its plan, the artifacts of a run, and its comparison."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple
 
-from driver.analysis.artifacts import Evidence
-from driver.analysis.results import Comparison
+from driver.analysis import fingerprint
+from driver.analysis.results import Baseline, CheckBaseline, Comparison
 from driver.catalog import declarations
-from driver.cli import older_volume
-from driver.cli.arguments import EngineOptions
+from driver.cli import older_volume, run_progress
+from driver.cli.arguments import BaselineOptions, EngineOptions
 from driver.cli.console import Output, Terminal, make_console, print_line, shorten_path
+from driver.cli.run_progress import RunProgress
 from driver.comparison import publication
 from driver.engines import available_images, execute
 from driver.engines.base import Engine
 from driver.experiment import loader, yaml_source
 from driver.experiment.model import Experiment
+from driver.experiment.task_specs import TASKS
 from driver.host import facts
 from driver.inputs import fetching
 from driver.plan import schedule
 from driver.report import terminal
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
-from shared.command import format_command
 from shared.contract import Plan, encode, read_if_whole
 from shared.errors import CrossquantError
 
-ATTEMPTS = 3  # comparisons of evidence that changes meanwhile
 DEFAULT_ENGINE = EngineOptions()
-T = TypeVar("T")
 log = logging.getLogger(__name__)
+
+
+class Made(NamedTuple):
+    """What came of a run of the plan.
+
+    `failed`: did a stage fail, or was it skipped because one did? `worked`: was anything not up to date?
+    """
+
+    freshness: Freshness
+    failed: bool
+    worked: bool
 
 
 def load_experiment(
@@ -56,19 +65,25 @@ def load_experiment(
 
 def make_artifacts(
     experiment: Experiment, targets: Sequence[str], options: EngineOptions, output: Output, *, sample: bool
-) -> tuple[Freshness, bool]:
-    """Run the plan. The second value is True if a stage failed, or was skipped because one did."""
+) -> Made:
+    """Run the plan."""
     message = older_volume.set_aside(experiment.name)
     with execute.lock(experiment.name), output.open_terminal() as terminal:
         if message:
             terminal.warn(message)
         freshness = prepare_inputs(experiment, sample, terminal)
         steps = schedule.select(freshness.plan, targets)
-        engine = partial(choose_engine, options, experiment, freshness.plan.own_model, terminal)
-        failed = execute.run(freshness, steps, engine, terminal, options.force)
+        terminal.expect(RunProgress(steps, run_progress.read_earlier_seconds(freshness.plan, steps)))
+        engines: list[Engine] = []
+
+        def start_engine() -> Engine:
+            engines.append(choose_engine(options, experiment, freshness.plan.own_model, terminal))
+            return engines[0]
+
+        failed = execute.run(freshness, steps, start_engine, terminal, options.force)
         for line in fetching.list_doubtful(experiment) if failed else ():
             terminal.warn(line)
-        return freshness, failed
+        return Made(freshness, failed, bool(engines))
 
 
 def prepare_inputs(experiment: Experiment, sample: bool, terminal: Terminal) -> Freshness:
@@ -104,6 +119,19 @@ def make_current_plan(experiment: Experiment) -> Plan:
     before = read_if_whole(Plan, store.plan_path(experiment.name))
     written = before.locations if before else fetching.list_locations(experiment, sample=False)
     return make_plan(experiment, {key: folder for key, folder in written.items() if key.startswith("input.")})
+
+
+def describe_power(plan: Plan, samples: int, unit: str, task: str) -> str:
+    """What so many test samples can show of the variants of a plan, in a sentence; "" where that isn't known yet."""
+    from driver.analysis.assessment import plan_smallest_loss  # SciPy takes half a second to import
+    from driver.report import decision_phrases
+
+    variants = sum(
+        step.output == f"predictions.{step.inputs[0]}" and not step.draw for step in plan.steps if step.inputs
+    )
+    candidates = max(variants - 1, 1)  # all but the reference
+    smallest = plan_smallest_loss(samples, candidates, TASKS[task].headline) if task in TASKS else None
+    return decision_phrases.planned_loss_sentence(smallest, unit, candidates)
 
 
 def list_explainable(plan: Plan) -> list[str]:
@@ -158,30 +186,63 @@ def choose_venv_engine(experiment: Experiment, own: bool, no_sandbox: bool, term
     return VenvEngine(experiment.limits, terminal.say, None)
 
 
+def prepare_baseline(options: BaselineOptions, experiment: str) -> CheckBaseline:
+    """What checks a comparison of the experiment against the run that the options name. Where that can't be read, or a
+    limit is none, CrossquantError says so before anything is run.
+    """
+    if not options.baseline and not options.fail_on:
+        return lambda _: None
+    from driver.comparison import baseline, run_diff  # SciPy takes half a second to import
+
+    limits = baseline.parse_limits(options.fail_on)
+    if not options.baseline or not limits:
+        raise CrossquantError(
+            "--baseline and --fail-on go together: the run to compare with, and what may be how much worse, such as "
+            f"{baseline.EXAMPLES}"
+        )
+    folder = store.volumes() / experiment
+    if folder.resolve() in [path.resolve() for path in run_diff.list_folders(options.baseline)]:
+        raise CrossquantError(
+            f"--baseline {options.baseline} is the folder of this run itself: keep a copy of it first"
+        )
+    before = run_diff.load(options.baseline)
+
+    def check(comparison: Comparison) -> Baseline:
+        after = run_diff.read_run(experiment, folder, comparison)
+        return baseline.check_against_baseline(before, after, limits)
+
+    return check
+
+
 def compare_artifacts(
-    freshness: Freshness, experiment: Experiment, file: Path, output: Output, *, junit: str = ""
+    freshness: Freshness,
+    experiment: Experiment,
+    file: Path,
+    output: Output,
+    *,
+    junit: str = "",
+    check_baseline: CheckBaseline = lambda _: None,
 ) -> Comparison:
-    """Compare and show. An undamaged comparison of the same evidence is shown again.
+    """Compare and show. An undamaged comparison of the same evidence, with the same baseline, is shown again.
 
     `file` is the experiment's; `junit` the path of a file for the gates, "" for none.
     """
     folder = publication.locate(experiment.name)
     earlier = read_earlier_comparison(folder, output)
-    text = file.read_text()
+    same = earlier is not None and earlier.evidence == fingerprint.compute_fingerprint(freshness, experiment)
+    if earlier is not None and same and earlier.baseline == check_baseline(earlier):
+        result = earlier
+    else:
+        from driver.cli import comparing  # NumPy, SciPy and Matplotlib take two seconds
 
-    def compare(evidence: Evidence) -> tuple[Comparison, dict[str, str]]:
-        if earlier is not None and earlier.evidence == evidence.fingerprint(experiment):
-            return earlier, {}
-        return make_comparison(evidence, experiment, text)
-
-    result, contents = compare_unchanged_evidence(freshness, compare)
-    if contents:
+        text = file.read_text()
+        result, contents = comparing.compare_unchanged_evidence(freshness, experiment, text, check_baseline)
         publication.publish(folder, contents)
     if junit:
         from driver.report import junit as junit_report  # few runs write what it makes
 
         store.write_atomically(Path(junit), junit_report.junit_text(result))
-    terminal.show(result, output.answer)
+    terminal.show(result, output.answer, verbose=output.verbose)
     output.print_line(f"written to {shorten_path(folder)}/")
     return result
 
@@ -200,43 +261,3 @@ def read_earlier_comparison(folder: Path, output: Output) -> Comparison | None:
     except publication.OtherVersion:
         pass
     return None
-
-
-def compare_unchanged_evidence(freshness: Freshness, compare: Callable[[Evidence], T]) -> T:
-    """The result of `compare` on evidence that no other command replaced meanwhile: metrics of two runs must not mix.
-
-    CrossquantError where it is replaced all the time.
-    """
-    replaced = ""
-    for _ in range(ATTEMPTS):
-        evidence = Evidence(freshness)
-        try:
-            result = compare(evidence)
-        except (OSError, ValueError, CrossquantError):
-            replaced = evidence.replaced()
-            if not replaced:
-                raise
-        else:
-            replaced = evidence.replaced()
-            if not replaced:
-                return result
-        freshness = Freshness(freshness.plan)
-    command = format_command("report", freshness.plan.experiment)
-    raise CrossquantError(
-        f"another command makes '{replaced}' anew while it is compared: wait for it, then `{command}`"
-    )
-
-
-def make_comparison(evidence: Evidence, experiment: Experiment, text: str) -> tuple[Comparison, dict[str, str]]:
-    """The comparison, and the texts of all its files by name. `text` is the experiment's file."""
-    # SciPy and Matplotlib take two seconds to import.
-    from driver.analysis.evaluation import Evaluation
-    from driver.comparison import compare, page_data
-    from driver.report import csv_table, files
-    from driver.report.page import page
-
-    evaluation = Evaluation(evidence, experiment.reference)
-    result = compare.compare(evaluation, experiment)
-    raw = page_data.collect_page_data(evaluation, text)
-    pages = {"comparison.html": page.page_html(result, raw), "changed.csv": csv_table.changed_text(raw.changed)}
-    return result, files.texts(result) | pages

@@ -3,23 +3,33 @@
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 
+from driver import __version__
 from driver.analysis import (
+    assessment,
     calibration_draws,
+    calibration_error,
     classification,
     conversion_steps,
     cross_cpu,
+    fingerprint,
     gates,
     saturation,
     siblings,
+    speed,
     timing_summary,
 )
 from driver.analysis.artifacts import Evidence, recipe, variants
-from driver.analysis.evaluation import Answer, Evaluation, compute_metrics, correct_family
-from driver.analysis.results import SCHEMA, Cold, Comparison, Metric, Noise, Timing, Variant
+from driver.analysis.evaluation import Answer, Evaluation, Truth, compute_metrics
+from driver.analysis.facts import BusyMachine, Decision, LookedBefore, RunWarning, SharedMachine
+from driver.analysis.results import SCHEMA, Cold, Comparison, Gate, Noise, Origin, Timing, UncheckedGate, Variant
 from driver.decision import conversion_notes, decide, row_warnings
+from driver.decision.criteria import TimingNoise
 from driver.experiment.model import Experiment
-from driver.host import facts
+from driver.host import checkout, facts
+from shared.artifacts import store
 from shared.contract import Manifest, Step, shown
 from shared.data.samples import About
 from shared.errors import CrossquantError
@@ -28,8 +38,11 @@ from shared.tasks import find_defect
 Timings = Mapping[str, tuple[Timing, ...]]  # by variant
 
 
-def compare(evaluation: Evaluation, experiment: Experiment) -> Comparison:
-    """What the volume holds now, evaluated. A variant that isn't up to date is a row without metrics."""
+def compare(evaluation: Evaluation, experiment: Experiment, looks: int = 1) -> Comparison:
+    """What the volume holds now, evaluated. A variant that isn't up to date is a row without metrics.
+
+    `looks`: how often variants of this model have been compared on these test samples, this time included.
+    """
     evidence = evaluation.evidence
     steps = variants(evidence.plan)
     truth = evaluation.truth()
@@ -39,41 +52,67 @@ def compare(evaluation: Evaluation, experiment: Experiment) -> Comparison:
         raise CrossquantError(next(iter(evaluation.misfits.values())))
     passes = evidence.passes()
     tables = {image: timing_summary.summarize_timings(group) for image, group in passes.items()}
-    rows = correct_p_values([build_row(evaluation, step) for step in steps])
-    noise = tuple(floor for image, table in tables.items() if (floor := timing_summary.compute_noise(image, table)))
+    rows = [build_row(evaluation, step) for step in steps]
+    noise = tuple(item for image, table in tables.items() for item in speed.compute_noise(image, table))
     rows = [add_quantization_results(evaluation, item) for item in add_timings(rows, tables, evidence.cold())]
-    rows = add_row_warnings(evidence, rows, noise)
-    checked = tuple(gates.check_gates(experiment.gates, rows, about.task))
-    not_held = tuple(gate for item in rows for gate in gates.find_gates_not_held(experiment.gates, item))
-    every, limits, described = (*checked, *not_held), experiment.gates, facts.describe()
-    doubts = (
-        *timing_summary.find_doubts(passes),
-        *saturation.find_other_cpus(evidence, rows, described["int8_instructions"]),
+    rows = assessment.assess_variants(evaluation, rows, experiment)
+    doubts = timing_summary.find_doubts(passes)
+    rows = add_row_warnings(evidence, rows, noise, doubts)
+    base = next((item for item in rows if item.name == experiment.reference), None)
+    checked = tuple(gates.check_gates(experiment.gates, rows, about.task, base, evaluation.replicate))
+    not_held = tuple(
+        gate for item in rows for gate in gates.find_gates_not_held(experiment.gates, item, base, evaluation.replicate)
     )
+    unchecked = tuple(gates.find_unchecked_gates(experiment.gates, rows, base))
+    described = facts.describe()
+    every: list[Gate | UncheckedGate] = [*checked, *not_held, *unchecked]
+    decision = decide.decide(rows, every, describe_noise(noise, doubts), experiment, about.task)
     comparison = Comparison(
         schema=SCHEMA,
         experiment=experiment.name,
         reference=experiment.reference,
-        dataset=evidence.dataset() | {"task": about.task} | describe_output(about),
+        dataset=evidence.dataset() | {"task": about.task} | describe_output(about, truth),
         variants=tuple(rows),
         host=described,
         versions=evidence.versions(),
         gates=checked,
         not_held=not_held,
+        unchecked=unchecked,
         failures=evidence.failures(),
         conversion_steps=conversion_steps.compare_conversion_steps(evaluation),
         noise=noise,
-        warnings=doubts,
-        decision=decide.decide(rows, experiment.reference, every, noise, limits, about.task),
-        digests=evidence.digests(),
-        evidence=evidence.fingerprint(experiment),
+        warnings=(*doubts, *saturation.find_other_cpus(evidence, rows, described["int8_instructions"])),
+        decision=add_looks(add_calibration(evaluation, decision), looks),
+        digests=fingerprint.list_digests(evidence.freshness),
+        evidence=fingerprint.compute_fingerprint(evidence.freshness, experiment),
+        targets=experiment.targets,
+        smallest_loss=assessment.find_smallest_loss(rows),
+        origin=describe_origin(evidence, experiment),
+        require=experiment.require,
     )
     return shown(comparison, sys.maxsize)  # what is read is safe to show already; so is then whatever is made of it
 
 
-def describe_output(about: About) -> dict[str, int]:
-    """Which output is evaluated, where that is not the first."""
-    return {"evaluated_output": about.evaluated_output} if about.evaluated_output else {}
+def describe_noise(noise: Sequence[Noise], doubts: Sequence[RunWarning]) -> TimingNoise:
+    """How far timings can be believed."""
+    busy = any(isinstance(doubt, BusyMachine | SharedMachine) for doubt in doubts)
+    return TimingNoise(max((item.share for item in noise), default=0.0), busy)
+
+
+def describe_output(about: About, truth: Truth | None) -> dict[str, Any]:
+    """Which output is evaluated, where that is not the first; of classes, whether it gives logits or probabilities."""
+    described: dict[str, Any] = {"evaluated_output": about.evaluated_output} if about.evaluated_output else {}
+    if truth is not None and truth.spec.has_classes and truth.logits is not None:
+        described["outputs"] = "logits" if truth.logits else "probabilities"
+    return described
+
+
+def describe_origin(evidence: Evidence, experiment: Experiment) -> Origin:
+    """The day of the newest timings, this crossquant, and the command of the run."""
+    starts = [once.machine.started for group in evidence.passes().values() for once in group]
+    measured = datetime.fromtimestamp(max(starts), UTC).date().isoformat() if starts else ""
+    command = evidence.command(*(f"--with {image}" for image in experiment.images))
+    return Origin(measured, __version__, checkout.read_commit(store.ROOT), command)
 
 
 def build_row(evaluation: Evaluation, step: Step) -> Variant:
@@ -119,26 +158,32 @@ def add_quantization_results(evaluation: Evaluation, row: Variant) -> Variant:
     )
 
 
-def correct_p_values(rows: Sequence[Variant]) -> list[Variant]:
-    """Holm's correction over the rows of quantized variants, which are many tests; float ones are held to be equal."""
-    family = correct_family({item.name: item.metrics for item in rows if item.quantized})
-    return [with_metrics(item, family[item.name]) if item.name in family else item for item in rows]
+def add_calibration(evaluation: Evaluation, decision: Decision) -> Decision:
+    """The decision with a caveat where the chosen variant's confidence is worse calibrated than the reference's."""
+    own = evaluation.evaluated_answer(decision.variant) if decision.outcome == "ship" else None
+    base = evaluation.evaluated_answer(evaluation.reference)
+    if own is None or base is None or not own.truth.spec.has_classes:
+        return decision
+    return replace(decision, caveats=(*decision.caveats, *calibration_error.find_increase(own, base)))
 
 
-def with_metrics(row: Variant, metrics: tuple[Metric, ...]) -> Variant:
-    """The row with corrected metrics. Its pairs have the p-value of the headline metric, computed from them."""
-    paired = row.paired and replace(row.paired, p_holm=metrics[0].p_holm)
-    return replace(row, metrics=metrics, paired=paired)
+def add_looks(decision: Decision, looks: int) -> Decision:
+    """The decision with a caveat where the test samples have been looked at before."""
+    return replace(decision, caveats=(*decision.caveats, LookedBefore(looks))) if looks > 1 else decision
 
 
-def add_row_warnings(evidence: Evidence, rows: Sequence[Variant], noise: Sequence[Noise]) -> list[Variant]:
+def add_row_warnings(
+    evidence: Evidence, rows: Sequence[Variant], noise: Sequence[Noise], doubts: Sequence[RunWarning]
+) -> list[Variant]:
     """The rows with their warnings and conversion notes."""
     refused = {item.name: cross_cpu.read_refusals(evidence, item.name) for item in rows}
     whole = {item.name: evidence.whole(item.name) for item in rows if item.in_float}
     notes = {item.name: conversion_notes.read_notes(evidence, item.name) for item in rows if item.status == "ok"}
     remedies = {item.name: saturation.find_remedy(evidence, item.name) for item in rows if item.saturated}
     rounding = {item.name: siblings.rounds_all(evidence.plan.step(item.name)) for item in rows}
-    return row_warnings.add_warnings(rows, noise, refused, whole, notes, remedies, rounding)
+    return row_warnings.add_warnings(
+        rows, noise, refused, whole, notes, remedies, rounding, describe_noise(noise, doubts).busy
+    )
 
 
 def add_timings(rows: Sequence[Variant], tables: Mapping[str, Timings], cold: Mapping[str, Cold]) -> list[Variant]:

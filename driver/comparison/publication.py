@@ -20,10 +20,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from driver.analysis.results import Comparison
-from driver.comparison import schema1
 from shared.artifacts import store
 from shared.artifacts.exchange import exchange
 from shared.command import format_command
@@ -69,7 +68,7 @@ def locate(experiment: str) -> Path:
 def read_comparison(folder: Path, *, earlier: bool = False) -> Comparison | None:
     """The comparison in `folder`, every file of it checked; None where there is none.
 
-    With `earlier`, one of schema 1 is converted. DamagedComparison where a file is not what the manifest says;
+    With `earlier`, one of an earlier schema is converted. DamagedComparison where a file is not what the manifest says;
     OtherVersion where this code can't read it.
     """
     files = read_files(folder)
@@ -77,8 +76,8 @@ def read_comparison(folder: Path, *, earlier: bool = False) -> Comparison | None
         return None
     try:
         data = loads(files[JSON])
-        if earlier and isinstance(data, dict) and data.get("schema") == schema1.SCHEMA:
-            data = schema1.convert_to_schema2(data)
+        if earlier and isinstance(data, dict):
+            data = convert_earlier(data)
         comparison: Comparison = decode(Comparison, data)
     except ValueError as error:
         raise DamagedComparison(folder, JSON, f"can't be read ({error})") from None
@@ -87,6 +86,15 @@ def read_comparison(folder: Path, *, earlier: bool = False) -> Comparison | None
             f"{folder / JSON} was written by another version of crossquant ({error}): {describe_remedy(folder)}"
         ) from None
     return shown(comparison, sys.maxsize)
+
+
+def convert_earlier(data: dict[str, Any]) -> dict[str, Any]:
+    """The JSON object of a comparison that an earlier version wrote, in the form of this one."""
+    from driver.comparison import schema1, schema2  # noqa: PLC0415 - NumPy: a run with nothing to do needs none
+
+    if data.get("schema") == schema1.SCHEMA:
+        data = schema1.convert_to_schema2(data)
+    return schema2.convert_to_schema3(data) if data.get("schema") == schema2.SCHEMA else data
 
 
 def read_files(folder: Path) -> dict[str, bytes] | None:

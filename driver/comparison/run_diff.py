@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from driver.analysis import stage_outputs, statistics
+from driver.analysis import stage_outputs
 from driver.analysis.evaluation import Answer, Truth, compute_headline, find_misfit
 from driver.analysis.results import Comparison, Metric
 from driver.analysis.stage_outputs import Unusable
@@ -39,11 +39,16 @@ def load(name: str) -> Run:
 
     Only what the comparison was made from is read, and only if it is still that. A comparison of schema 1 is read too.
     """
-    for folder in (Path(name), store.volumes() / name):
+    for folder in list_folders(name):
         comparison = publication.read_comparison(folder / publication.NAME, earlier=True)
         if comparison is not None:
             return read_run(name, folder, comparison)
     raise CrossquantError(f"'{name}' is no run: give the folder of an experiment that has a comparison/comparison.json")
+
+
+def list_folders(name: str) -> tuple[Path, Path]:
+    """Where the run of this name may be; the first that has a comparison is it."""
+    return Path(name), store.volumes() / name
 
 
 def read_run(name: str, folder: Path, comparison: Comparison) -> Run:
@@ -112,13 +117,11 @@ def find_artifact(folder: Path, image: str, artifact: str, comparison: Compariso
 
 
 def compare_headlines(before: Run, after: Run) -> dict[str, Metric]:
-    """Paired, where both runs answered the same samples, by the task's test; Holm's correction over the variants."""
+    """Paired, where both runs answered the same samples, by the task's test, of each variant alone."""
     if not same_samples(before, after):
         return {}
     both = [name for name in before.outputs if name in after.outputs]
-    headlines = {name: compute_headline(after.answers[name], before.answers[name]) for name in both}
-    p_holm = statistics.holm_p_values([1.0 if each.p_value is None else each.p_value for each in headlines.values()])
-    return {name: replace(each, p_holm=p) for (name, each), p in zip(headlines.items(), p_holm, strict=True)}
+    return {name: compute_headline(after.answers[name], before.answers[name]) for name in both}
 
 
 def same_samples(before: Run, after: Run) -> bool:

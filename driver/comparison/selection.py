@@ -37,7 +37,7 @@ def make_trial(data: dict[str, Any], asked: Select, images: Collection[str] = ()
 
     `images` are those that take part.
     """
-    left_out = ("gates", "other_cpus", "recommended", "curve")
+    left_out = ("gates", "targets", "other_cpus", "recommended", "curve", "multiplicity", "require")
     kept = {key: value for key, value in data.items() if key not in left_out}
     return kept | {
         "name": f"{data['name']}.{TRIAL}",
@@ -48,19 +48,26 @@ def make_trial(data: dict[str, Any], asked: Select, images: Collection[str] = ()
 
 
 def make_final(
-    data: dict[str, Any], asked: Select, choices: Sequence[Choice], trial_recipes: dict[str, dict[str, dict[str, Any]]]
+    data: dict[str, Any],
+    asked: Select,
+    choices: Sequence[Choice],
+    overall: str,
+    trial_recipes: dict[str, dict[str, dict[str, Any]]],
 ) -> dict[str, Any]:
-    """The experiment that tells the winners' test accuracy; `trial_recipes` are the recipes of the trial, by image.
+    """The experiment that tests the winners; `trial_recipes` are the recipes of the trial, by image.
 
-    A quantized reference takes part too. Of the curve there remains what is asked of winners.
+    They are tested in a sequence, the `overall` winner first: since the training images chose it, it needs no
+    correction for those that lost. A quantized reference takes part too. Of the curve there remains what is asked of
+    winners.
     """
-    winners = [name for choice in choices for name in choice.winners]
+    winners = list(dict.fromkeys([overall, *(name for choice in choices for name in choice.winners)]))
     return data | {
         "name": f"{data['name']}.{FINAL}",
         "split": "test",
         "draws": max(data.get("draws", 1), asked.draws),
         "recipes": select_recipes(trial_recipes, {*winners, data.get("reference", "")}),
         "recommended": winners,
+        "multiplicity": "sequence",
         "curve": select_curve(data.get("curve", {}), winners),
     }
 

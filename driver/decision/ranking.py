@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 from driver.analysis import metric_specs
 from driver.analysis.results import Comparison, Variant
-from driver.decision.criteria import milliseconds
-from shared.numerics import pareto_front
+from driver.decision.criteria import milliseconds, pick_best
+from driver.experiment.model import Prefer
 
 TOLERANCE = 0.001  # of accuracy: less than any selection set of a sensible size can tell; else the metric's margin
 NOTHING = float("-inf")  # where there is no metric
@@ -36,9 +36,13 @@ class Choice:
 
 
 def choose(trial: Comparison, safe: Container[str] = ()) -> tuple[Choice, ...]:
-    """The best of each image that has sound quantized variants with timings; `safe` names those that are on any CPU."""
+    """The best of each image that has sound quantized variants with metrics and timings.
+
+    `safe` names those that are the same on any CPU.
+    """
     floor = max((item.share for item in trial.noise), default=0.0)
-    timed = [row for row in trial.variants if row.status == "ok" and row.latency_ms is not None]
+    sound = [row for row in trial.variants if row.status == "ok" and row.headline is not None]
+    timed = [row for row in sound if row.latency_ms is not None]
     floats = {row.image: row for row in timed if not row.quantized}
     images = dict.fromkeys(row.image for row in timed if row.quantized)
     return tuple(
@@ -47,6 +51,17 @@ def choose(trial: Comparison, safe: Container[str] = ()) -> tuple[Choice, ...]:
         )
         for image in images
     )
+
+
+def choose_overall(choices: Sequence[Choice], trial: Comparison, prefer: Prefer, *, everywhere: bool) -> str:
+    """The one variant that is going to be tested first: the best of the images' choices by what is preferred.
+
+    With `everywhere` those that answer alike on every CPU come first, since other CPUs are targets.
+    """
+    names = {choice.safe for choice in choices if choice.safe} if everywhere else set()
+    names = names or {choice.recommended for choice in choices}
+    rows = [row for row in trial.variants if row.name in names]
+    return pick_best(rows, prefer, max((item.share for item in trial.noise), default=0.0)).name
 
 
 def choose_of_image(
@@ -91,6 +106,8 @@ def find_tolerance(best: Variant) -> float:
 
 def select_front(rows: Sequence[Variant]) -> list[Variant]:
     """Return the Pareto front of latency and accuracy, the fastest first; of rows that are equal in both, the first."""
+    from shared.numerics import pareto_front  # noqa: PLC0415 - NumPy: showing a comparison needs none
+
     points = [(milliseconds(row), rank_value(row)) for row in rows]
     front = pareto_front(*zip(*points, strict=True)) if points else []
     first_at_point = {points[index]: rows[index] for index in reversed(front)}

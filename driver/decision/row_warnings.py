@@ -11,14 +11,15 @@ from driver.analysis.facts import (
     CostOfFloatLayers,
     LayersInFloat,
     LimitNotHeld,
+    MoreThreadsSlower,
     RowWarning,
     SaturatingProducts,
     SlowerThanFloat,
     WorseOnCpu,
 )
 from driver.analysis.results import Emulated, Noise, Variant
-from driver.decision import fidelity_rule
-from driver.decision.criteria import LEAST_FACTOR, difference_between, goodness, is_worse, milliseconds
+from driver.decision.criteria import LEAST_FACTOR, difference_between, goodness, is_shown, is_worse, milliseconds
+from driver.experiment.task_specs import FIDELITY
 
 LEAST = float("-inf")  # of a row that has no metric
 
@@ -31,12 +32,14 @@ def add_warnings(
     notes: Mapping[str, Sequence[ConversionNote]] | None = None,
     remedies: Mapping[str, Mapping[str, Any]] | None = None,
     rounding: Mapping[str, bool] | None = None,
+    busy: bool = False,
 ) -> list[Variant]:
     """The rows with their warnings and conversion notes.
 
     `refused` has for a variant the CPUs that can't run it, and why; `whole` for one with layers in float the name of
     the one that has none; `notes` how a variant was made; `remedies` settings with which a saturated one would answer
-    alike on every CPU; `rounding` whether a variant rounds all to 8 bits (driver/analysis/siblings.py).
+    alike on every CPU; `rounding` whether a variant rounds all to 8 bits (driver/analysis/siblings.py); `busy` whether
+    other processes took part of the cores from the timings.
     """
     by_name = {row.name: row for row in rows}
     far = siblings.find_far_rows(rows, rounding or {})
@@ -49,6 +52,7 @@ def add_warnings(
             *warn_of_saturation(row, rows, (remedies or {}).get(row.name, {})),
             *list_own_warnings(row, by_name.get(f"{row.image}.fp32"), noise, refused.get(row.name, {})),
             *([compute_cost_of_float_layers(row, base)] if base else []),
+            *([] if busy else find_slow_threads(row)),
         ]
         own_notes = tuple((notes or {}).get(row.name, ()))
         warned.append(replace(row, warnings=tuple(warnings), conversion_notes=own_notes))
@@ -62,14 +66,14 @@ def warn_of_saturation(row: Variant, rows: Sequence[Variant], remedy: Mapping[st
     alike = [item for item in rows if item.image == row.image and item.cpu_invariant and item.status == "ok"]
     better = [item for item in alike if goodness(item, LEAST) > goodness(row, LEAST)]
     if better:  # the one that the decision would name for other CPUs
-        instead = min(better, key=lambda item: (is_worse(item), milliseconds(item)))
+        instead = min(better, key=lambda item: (not is_shown(item), milliseconds(item)))
         return [SaturatingProducts(instead.name, {})]
     return [SaturatingProducts("", dict(remedy))]
 
 
 def has_fidelity_alone(row: Variant) -> bool:
     """Without labels, is nothing known of the row but how near it is to the reference?"""
-    return row.headline is not None and row.headline.name in fidelity_rule.METRICS
+    return row.headline is not None and row.headline.name in FIDELITY
 
 
 def compute_cost_of_float_layers(row: Variant, whole: Variant) -> CostOfFloatLayers:
@@ -101,6 +105,12 @@ def warn_of_slowness(row: Variant, baseline: Variant, noise: Sequence[Noise]) ->
     factor = row.latency_ms.p50 / baseline.latency_ms.p50
     floor = max((item.share for item in noise if item.image == row.image), default=0.0)
     return SlowerThanFloat(baseline.name, factor) if factor > 1 + max(floor, LEAST_FACTOR) else None
+
+
+def find_slow_threads(row: Variant) -> list[MoreThreadsSlower]:
+    from driver.analysis import speed  # noqa: PLC0415 - SciPy takes half a second: showing needs none
+
+    return list(speed.find_slow_threads(row.timings))
 
 
 def warn_of_cpu(run: Emulated, row: Variant) -> WorseOnCpu:

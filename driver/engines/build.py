@@ -44,11 +44,13 @@ class Advanced:
 
 @dataclass(frozen=True)
 class Built:
-    """An image is ready. `cached`: not one of its steps had to be run."""
+    """An image is ready, the one of this `number` of so many `images`. `cached`: not one of its steps had to be run."""
 
     image: str
     outcome: Outcome
     seconds: float
+    number: int
+    images: int
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,9 @@ class LogReader:
         progress = self.progress[service]
         progress.exported = True
         seconds = self.clock() - (self.started if progress.started is None else progress.started)
-        return Built(self.services[service], "built" if progress.worked else "cached", seconds)
+        number = sum(each.exported for each in self.progress.values())
+        outcome: Outcome = "built" if progress.worked else "cached"
+        return Built(self.services[service], outcome, seconds, number, len(self.services))
 
 
 def build_images(names: Collection[str] = ()) -> Iterator[Event]:

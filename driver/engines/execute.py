@@ -27,6 +27,8 @@ def run(
     for image, group in groupby(steps, key=lambda step: step.image):
         batch = list(group)
         if not force and all(freshness.done(step) for step in batch):
+            for step in batch:
+                display.event(Event("fresh", step.output))
             continue
         engine = engine or choose()
         if confined:

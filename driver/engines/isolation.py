@@ -33,6 +33,8 @@ def run(freshness: Freshness, steps: Sequence[Step], engine: Engine, display: Di
             end = make(freshness.plan, step, inputs, engine, display)
             display.event(end)
             failed |= end.status in ("failed", "skipped")
+        else:
+            display.event(Event("fresh", step.output))
     return failed
 
 

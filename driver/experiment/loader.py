@@ -8,7 +8,8 @@ from typing import Any
 
 from driver.catalog.declarations import Catalog
 from driver.experiment import gate_limits, recipes, validation, yaml_source
-from driver.experiment.model import Experiment
+from driver.experiment.model import HERE, Experiment
+from driver.experiment.tolerance import read_tolerance
 from shared.artifacts import store
 from shared.contract import Manifest, decode
 from shared.errors import CrossquantError, FieldError
@@ -18,7 +19,12 @@ FOLDER = Path(__file__).parent / "builtin"
 OWN = Path(__file__).parent / "trusted.toml"
 NO_KEYS = {"options": "write the name of the stage instead", "images": "--with takes it"}  # fields, but no keys
 # Sections that earlier versions called otherwise, and options, each below its section.
-RENAMED = {("fold",): "fold_batchnorm", ("emulated",): "emulate", ("data", "judged"): "evaluated_output"}
+RENAMED = {
+    ("fold",): "fold_batchnorm",
+    ("emulated",): "emulate",
+    ("data", "judged"): "evaluated_output",
+    ("other_cpus",): "targets",
+}
 
 
 def load(path: Path, catalog: Catalog) -> Experiment:
@@ -44,14 +50,32 @@ def parse(data: Any, catalog: Catalog) -> Experiment:
             raise FieldError((key,), f"unknown key; {instead}")
     if "recipes" in rest:
         rest["recipes"] = recipes.resolve_recipes(rest["recipes"], catalog)
-    if "gates" in rest:
-        rest["gates"] = gate_limits.read_percentages(rest["gates"])
+    rest |= {key: read(rest[key]) for key, read in SHORT_FORMS.items() if key in rest}
     check_keys(rest, stages)
     experiment: Experiment = decode(Experiment, rest)
     experiment = complete_experiment(experiment, options)
     validation.check_experiment(experiment, catalog)
     validation.check_options(experiment, catalog)
     return experiment
+
+
+def read_preference(value: Any) -> Any:
+    """`latency` is short for a mapping with that criterion."""
+    return {"criterion": value} if isinstance(value, str) else value
+
+
+def read_targets(value: Any) -> Any:
+    """This host is always one of them: what isn't run here has no row."""
+    return list(dict.fromkeys([HERE, *map(str, value)])) if isinstance(value, list) else value
+
+
+# How what a user may write for a key becomes what its field is.
+SHORT_FORMS = {
+    "gates": gate_limits.read_percentages,
+    "tolerance": read_tolerance,
+    "prefer": read_preference,
+    "targets": read_targets,
+}
 
 
 def rename_keys(data: dict[str, Any], at: tuple[str, ...] = ()) -> dict[str, Any]:

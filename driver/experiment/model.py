@@ -3,8 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from driver.experiment.tolerance import Tolerance
+
 DATA = "data"  # the stage, and the section of the file, for data of one's own
 SAMPLE_SUFFIX = "-sample"  # of the folder of a data set that is the embedded sample of it
+HERE = "here"  # the target that is this host
 UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
@@ -83,7 +86,8 @@ class Bound:
 
 @dataclass(frozen=True)
 class Gates:
-    """For each kind of variant, bounds on `accuracy` (0-1), `drop_pp` (points) and `changed` (share of top-1).
+    """For each kind of variant, bounds on what the task's gates may be on (task_specs.py): `accuracy` (0-1), `drop_pp`
+    (points), `changed` (share of top-1), `p50_ms` and others.
 
     `saturating` is for quantized variants that answered on a CPU where their products saturate, and that don't hold all
     of `quantized`: they are held to it instead. Where it is empty, they are held to `quantized` as any other.
@@ -111,12 +115,39 @@ class Select:
 
 
 @dataclass(frozen=True)
+class TimingBudget:
+    """How long timings may take in all: beyond the passes that are always made, more are made until the ratios that
+    decide are known to a few percent, or so many seconds are spent.
+    """
+
+    budget_seconds: int = 40
+
+
+@dataclass(frozen=True)
+class Prefer:
+    """What of the variants that are shown good enough is chosen: the best by `criterion`.
+
+    A latency or throughput is that of `batch` samples a call (0: 1 for a latency, the larger batch that is timed for a
+    throughput) on `threads` threads.
+    """
+
+    criterion: Literal["latency", "throughput", "size", "accuracy"] = "latency"
+    batch: int = 0
+    threads: int = 1
+
+
+@dataclass(frozen=True)
 class Experiment:
     """`options` holds what the file says for stages by the name of their `run`: `{"latency": {"rounds": 20}}`.
     `reference` is the first float variant, where nothing is said; `images` the optional images that take part.
 
+    `require`: "decision" where a run without a variant that is shown good enough ends as one with a failing gate.
     `draws`: on how many calibration sets each recipe is quantized. `split`: the images that evaluate: those of the test
-    set or, to choose recipes, those of the selection set. `recommended`: the variants to run on `other_cpus` too.
+    set or, to choose recipes, those of the selection set. `recommended`: the variants to run on other CPUs too.
+
+    What is shipped must be shown to be within `tolerance` (None: the task's default) of the reference on each of the
+    `targets`, this host and other CPUs. `multiplicity`: are all variants tested at once, each the more strictly the
+    more there are, or in a sequence, the recommended ones first, until one is not shown good enough?
     """
 
     name: str
@@ -130,15 +161,25 @@ class Experiment:
     split: Literal["test", "selection"] = "test"
     curve: Curve = field(default_factory=Curve)
     select: Select = field(default_factory=Select)
-    other_cpus: tuple[str, ...] = ()
+    targets: tuple[str, ...] = (HERE,)
     recommended: tuple[str, ...] = ()
+    tolerance: Tolerance | None = None
+    prefer: Prefer = field(default_factory=Prefer)
+    timing: TimingBudget = field(default_factory=TimingBudget)
+    multiplicity: Literal["simultaneous", "sequence"] = "simultaneous"
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
     images: tuple[str, ...] = ()
+    require: Literal["nothing", "decision"] = "nothing"
 
     @property
     def own_data(self) -> bool:
         """Are the data the user's own, for the stage `data` to read?"""
         return DATA in self.options
+
+    @property
+    def other_cpus(self) -> tuple[str, ...]:
+        """The targets that are emulated."""
+        return tuple(target for target in self.targets if target != HERE)
 
     @property
     def emulated(self) -> tuple[str, ...]:

@@ -5,10 +5,11 @@ from collections.abc import Iterable
 
 from driver.catalog.declarations import Catalog
 from driver.experiment import gate_limits, recipes
-from driver.experiment.model import Dataset, Experiment, Gates, Limits, Source
+from driver.experiment.model import HERE, Dataset, Experiment, Gates, Limits, Prefer, Source, TimingBudget
 from driver.experiment.task_specs import DEFAULT_TASK, TASKS
+from driver.experiment.tolerance import Tolerance, find_tolerance
 from shared.emulation import cpus
-from shared.errors import FieldError
+from shared.errors import CrossquantError, FieldError
 from shared.text import suggest_names
 
 NAME = r"[a-z0-9][a-z0-9._-]*"
@@ -27,8 +28,11 @@ def check_experiment(experiment: Experiment, catalog: Catalog) -> None:
     check_reference(experiment, catalog)
     check_dataset(experiment.dataset, own=experiment.own_data)
     check_limits(experiment.limits)
-    check_gates(experiment.gates, experiment.options.get("data", {"task": DEFAULT_TASK}).get("task", "auto"))
-    check_draws(experiment)
+    check_gates(experiment.gates, find_task(experiment))
+    check_draws(experiment, catalog)
+    check_preference(experiment.prefer)
+    check_timing(experiment.timing)
+    check_tolerance(experiment.tolerance, find_task(experiment))
 
 
 def check_recipes(experiment: Experiment, catalog: Catalog) -> None:
@@ -73,19 +77,18 @@ def check_dataset(dataset: Dataset, *, own: bool) -> None:
 def check_gates(gates: Gates, task: str) -> None:
     """`task` is `auto` where the labels are going to tell it."""
     specs = [TASKS[task]] if task in TASKS else TASKS.values()
-    metrics = tuple(dict.fromkeys(name for spec in specs for name in spec.gates))
+    metrics = tuple(dict.fromkeys(name for spec in specs for name in spec.all_gates))
     for kind in KINDS:
         for metric, bound in getattr(gates, kind).items():
             if metric not in metrics:
                 raise FieldError(("gates", kind, metric), f"unknown key; {suggest_names(metric, metrics)}")
             if bound.min is None and bound.max is None:
                 raise FieldError(("gates", kind, metric), "must have min, max or both")
-            if bound.confidence is not None and not 0 < bound.confidence < 1:
-                raise FieldError(("gates", kind, metric, "confidence"), "must be between 0 and 1, such as 0.95")
+            gate_limits.check_confidence(("gates", kind, metric), metric, bound)
             gate_limits.check_range(("gates", kind, metric), metric, bound)
 
 
-def check_draws(experiment: Experiment) -> None:
+def check_draws(experiment: Experiment, catalog: Catalog) -> None:
     if experiment.draws < 1:
         raise FieldError(("draws",), "must be at least 1")
     for number, images in enumerate(experiment.curve.images):
@@ -97,10 +100,37 @@ def check_draws(experiment: Experiment) -> None:
         recipes.load_preset(experiment.select.preset, ("select", "preset"))
     if experiment.curve.images and not experiment.curve.variants:
         raise FieldError(("curve", "variants"), "must name the variants to draw the curve of")
+    floats = [f"{image}.fp32" for image in catalog]
     quantized = [f"{image}.{recipe}" for image, names in experiment.recipes.items() for recipe in names]
     check_known(("curve", "variants"), experiment.curve.variants, quantized, "quantized variant")
-    check_known(("recommended",), experiment.recommended, quantized, "quantized variant")
-    check_known(("other_cpus",), experiment.other_cpus, cpus.CPUS, "CPU to emulate")
+    check_known(("recommended",), experiment.recommended, [*floats, *quantized], "variant")
+    check_known(("targets",), experiment.targets, (HERE, *cpus.CPUS), "target")
+
+
+def find_task(experiment: Experiment) -> str:
+    """`auto` where the labels are going to tell it."""
+    return str(experiment.options.get("data", {"task": DEFAULT_TASK}).get("task", "auto"))
+
+
+def check_tolerance(tolerance: Tolerance | None, task: str) -> None:
+    """FieldError for a tolerance that the task's metric can't have, as far as the task is known."""
+    if task in TASKS:
+        try:
+            find_tolerance(tolerance, task, gate_limits.RANGES[TASKS[task].headline] == gate_limits.SHARE)
+        except CrossquantError as error:
+            raise FieldError(("tolerance",), str(error).removeprefix("tolerance: ")) from None
+
+
+def check_timing(timing: TimingBudget) -> None:
+    if timing.budget_seconds < 0:
+        raise FieldError(("timing", "budget_seconds"), "must be at least 0")
+
+
+def check_preference(prefer: Prefer) -> None:
+    if prefer.batch < 0 or prefer.threads < 1:
+        raise FieldError(("prefer",), "batch must be at least 0, and threads at least 1")
+    if prefer.criterion not in ("latency", "throughput") and (prefer.batch, prefer.threads) != (0, 1):
+        raise FieldError(("prefer",), f"batch and threads are of latency and throughput, not of {prefer.criterion}")
 
 
 def check_known(path: tuple[str, ...], names: Iterable[str], known: Iterable[str], kind: str) -> None:

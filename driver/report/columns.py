@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 from driver.analysis import metric_specs
+from driver.analysis.facts import Assessment
 from driver.analysis.metric_specs import MetricSpec
 from driver.analysis.numbers import NONE, tiny
 from driver.analysis.results import Comparison, Metric, Variant
 
 PRICE = ("size KB", "p50 ms", "p90 ms")
-CLASSES = ("variant", "top-1 %", "Δ pp", "agree %", "max |Δp|", *PRICE)
+SIGNS = {"good_enough": "✓", "not_shown": "?", "worse": "✗", "not_run": "?", "not_tested": "?"}
 
 
 def names(rows: Sequence[Variant]) -> list[str]:
@@ -25,8 +26,87 @@ def headings(comparison: Comparison) -> tuple[str, ...]:
     """Of the table on the terminal and in Markdown; eighty columns have no room for p90 beside three metrics."""
     speed = f"{comparison.unit} /s"
     if comparison.spec.has_classes:
-        return (*CLASSES, speed)
-    return ("variant", *metric_headings(comparison), *PRICE[:2], speed)
+        every: tuple[str, ...] = (
+            "variant",
+            "top-1 %",
+            "Δ pp",
+            "agree %",
+            largest_difference(comparison),
+            *PRICE,
+            speed,
+        )
+    else:
+        every = ("variant", *metric_headings(comparison), *PRICE[:2], speed)
+    return insert_bound(comparison, every, 1, bound_heading(comparison))
+
+
+def insert_bound(comparison: Comparison, texts: Sequence[str], before: int, bound: str) -> tuple[str, ...]:
+    """The texts of a row with that of the loss's bound behind the headline metric and its difference, where rows have
+    one; so many texts are `before` the headline metric's.
+    """
+    if not any(row.assessment for row in comparison.variants):
+        return tuple(texts)
+    place = before + (2 if comparison.spec.has_differences else 1)
+    return (*texts[:place], bound, *texts[place:])
+
+
+def bound_heading(comparison: Comparison) -> str:
+    """`loss ≤ pp`, of which only the unit stands alone; of a distance from the reference `SQNR ≥ dB`."""
+    spec = headline(comparison)
+    if not comparison.spec.has_differences:
+        return f"{spec.label}\u00a0≥ {spec.unit}".strip()
+    return f"loss\u00a0≤ {spec.difference_unit}".strip()
+
+
+def find_limits(comparison: Comparison) -> list[Assessment]:
+    """An assessment for each limit that the variants are held to on this host, that of the quantized ones first.
+
+    There is one of losses; gates on distances from the reference may ask more of float variants than of quantized ones.
+    """
+    rows = sorted(comparison.variants, key=lambda row: not row.quantized)
+    every = [row.assessment for row in rows if row.assessment is not None]
+    if every and every[0].quantity == "loss":
+        return every[:1]
+    return list({each.limit: each for each in reversed(every)}.values())[::-1]
+
+
+def bound_cell(row: Variant) -> str:
+    """The most that is lost, or the least that is left, as far as that is shown, and a sign for what follows."""
+    if (assessment := row.assessment) is None:
+        return NONE
+    spec = metric_specs.METRIC_SPECS[assessment.metric]
+    bound = assessment.high if assessment.quantity == "loss" else assessment.low
+    return f"{spec.bare(bound)} {SIGNS[assessment.outcome]}"
+
+
+def order_columns(comparison: Comparison) -> list[int]:
+    """The places of the columns behind the name's, the most important first: what decides, then what it costs."""
+    texts = headings(comparison)
+    bound = bound_heading(comparison)
+
+    def rank(place: int) -> int:
+        heading = texts[place]
+        if place == 1:
+            return 0
+        if heading.startswith("Δ") or heading == bound:
+            return 1
+        if heading in PRICE:
+            return {"p50 ms": 2, "size KB": 3, "p90 ms": 6}[heading]
+        return 7 if "|Δ" in heading else 5 if heading.endswith(" /s") else 4
+
+    return sorted(range(1, len(texts)), key=rank)
+
+
+def largest_difference(comparison: Comparison) -> str:
+    """What the largest difference of an output is called, by what the outputs are."""
+    return f"max {difference_sign(comparison)}"
+
+
+def difference_sign(comparison: Comparison) -> str:
+    """Of an output: a probability, a logit, or any value."""
+    if not comparison.spec.has_classes:
+        return "|Δ|"
+    return "|Δlogit|" if comparison.gives_logits else "|Δp|"
 
 
 def metric_headings(comparison: Comparison) -> list[str]:
@@ -35,7 +115,7 @@ def metric_headings(comparison: Comparison) -> list[str]:
     fidelity = not comparison.spec.has_differences
     difference = [] if fidelity else [first.difference_heading]
     noise = [] if fidelity else ["SQNR dB"]
-    return [first.heading, *difference, *(each.heading for each in others), *noise, "max |Δ|"]
+    return [first.heading, *difference, *(each.heading for each in others), *noise, largest_difference(comparison)]
 
 
 def cells(comparison: Comparison, row: Variant) -> list[str]:
@@ -43,6 +123,7 @@ def cells(comparison: Comparison, row: Variant) -> list[str]:
     metrics = class_cells(row) if comparison.spec.has_classes else metric_cells(comparison, row)
     prices = price_cells(row)
     texts = [*metrics, *(prices if comparison.spec.has_classes else [*prices[:2], prices[3]])]
+    texts = list(insert_bound(comparison, texts, 0, bound_cell(row)))
     return texts if row.status == "ok" else [row.status, *texts[1:]]
 
 

@@ -9,7 +9,7 @@ NOTHING = float("-inf")  # where there is no metric
 LINES = 99
 CHARACTERS = 600  # a line: so many lines of it stay below the 65,536 characters that GitHub takes as a comment
 ROWS = 40  # of the table, where there is room for them
-RUN_WARNINGS, REASONS, BROKEN, ROW_NOTES, FOLDED = 5, 6, 6, 6, 8  # lines of the other parts
+RUN_WARNINGS, DECISION, REASONS, BROKEN, ROW_NOTES, FOLDED = 5, 4, 6, 6, 6, 8  # lines of the other parts
 
 
 def rows(comparison: Comparison, room: int) -> tuple[list[Variant], int]:

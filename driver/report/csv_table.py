@@ -45,7 +45,7 @@ def row_cells(row: Variant, unit: str) -> dict[str, object]:
         "delta_pp_low": pairs and pairs.interval_pp.low,
         "delta_pp_high": pairs and pairs.interval_pp.high,
         "p_value": pairs and pairs.p_value,
-        "p_holm": pairs and pairs.p_holm,
+        **assessment_cells(row),
         "agreement": row.agreement,
         "max_abs_diff": row.max_abs_diff,
         "sqnr_db": drift and drift.sqnr_db,
@@ -63,6 +63,21 @@ def row_cells(row: Variant, unit: str) -> dict[str, object]:
         "emulated": "; ".join(f"{run.cpu} {format_emulated(row, run)} of {run.images}" for run in row.emulated),
         "in_float": "; ".join(row.in_float),
         "warnings_and_notes": "; ".join(phrases.row_notes(row, unit)),
+    }
+
+
+def assessment_cells(row: Variant) -> dict[str, object]:
+    """What is shown of the variant on this host, in the metric's own unit, and the outcome on every target."""
+    item = row.assessment
+    return {
+        "assessed": item and item.quantity,
+        "assessed_value": item and item.estimate,
+        "assessed_low": item and item.low,
+        "assessed_high": item and item.high,
+        "limit": item and item.limit,
+        "candidates": item and item.candidates,
+        "outcomes": "; ".join(f"{each.target} {each.outcome}" for each in row.assessments),
+        "samples_needed": item and item.needed,
     }
 
 
@@ -86,7 +101,6 @@ def metric_cells(row: Variant, names: Sequence[str]) -> dict[str, object]:
             f"{name}_delta_low": change and change.low,
             f"{name}_delta_high": change and change.high,
             f"{name}_p_value": metric and metric.p_value,
-            f"{name}_p_holm": metric and metric.p_holm,
         }
     return cells
 

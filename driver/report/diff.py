@@ -1,15 +1,20 @@
 """Two runs side by side on a terminal: versions, the headline metric, size and latency."""
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from driver.analysis import metric_specs
-from driver.analysis.results import Comparison, Interval, Metric, Variant
+from driver.analysis.results import Baseline, Comparison, Interval, Metric, Variant
 from driver.comparison.run_diff import Run, compare_headlines, count_changed, same_data
-from driver.report import columns
+from driver.report import columns, phrases
+from driver.report.fitting import fit_columns
 from driver.report.phrases import points
+
+# Of the table's columns, by their places, those that stay or go together, the most important first.
+GROUPS = ((1, 2), (3,), (9, 10), (7, 8), (4,), (5,), (6,))
 
 
 def show(before: Run, after: Run, console: Console) -> None:
@@ -22,14 +27,25 @@ def show(before: Run, after: Run, console: Console) -> None:
     ):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     spec = columns.headline(after.comparison)
-    metric_headings = (spec.heading, "→", spec.difference_heading, "95%", "p (Holm)", "changed")
+    metric_headings = (spec.heading, "→", spec.difference_heading, "95%", "p", "changed")
     headings = ("variant", *metric_headings, "size KB", "→", "p50 ms", "→")
-    table = Table(*headings, box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0, collapse_padding=True)
-    for column in table.columns[1:]:
-        column.justify, column.no_wrap = "right", True
-    for cells in rows(before, after):
-        table.add_row(*map(Text, cells))
+    cells = rows(before, after)
+    widths = [max(map(cell_len, column)) for column in zip(headings, *cells, strict=True)]
+    kept, names = fit_columns(widths, [row[0] for row in cells], GROUPS, console.width)
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0, collapse_padding=True)
+    table.add_column(headings[0], no_wrap=True)
+    for place in kept:
+        table.add_column(headings[place], justify="right", no_wrap=True)
+    for name, row in zip(names, cells, strict=True):
+        table.add_row(Text(name), *(Text(row[place]) for place in kept))
     console.print(table)
+
+
+def show_baseline(comparison: Comparison, baseline: Baseline, console: Console) -> None:
+    """A line for each check that doesn't hold, then how many do."""
+    for kind, sentence in phrases.baseline_lines(comparison, baseline):
+        console.print(Text(f"{kind}: {sentence}", "bold red"), soft_wrap=True)
+    console.print(Text(phrases.baseline_summary(baseline), "green" if baseline.holds else "bold red"), soft_wrap=True)
 
 
 def changed_versions(before: Comparison, after: Comparison) -> list[str]:
@@ -79,7 +95,11 @@ def rows(before: Run, after: Run) -> list[list[str]]:
 def cells(name: str, old: Variant | None, new: Variant | None, test: Metric | None, moved: int | None) -> list[str]:
     tested = ["–", "–", "–"]
     if test is not None and test.delta is not None:
-        tested = [signed(test, test.delta), span(test, test.delta_interval), f"{test.p_holm:.2g}"]
+        tested = [
+            signed(test, test.delta),
+            span(test, test.delta_interval),
+            "–" if test.p_value is None else f"{test.p_value:.2g}",
+        ]
     return [
         name,
         headline_value(old),

@@ -1,4 +1,4 @@
-"""Gates as text: their names, values and limits."""
+"""Gates as text: their names, values and limits, with their units."""
 
 from driver.analysis.metric_specs import METRIC_SPECS
 from driver.analysis.numbers import number
@@ -9,35 +9,66 @@ NAMES = {
     "drop_pp": "drop below the reference",
     "changed": "changed answers",
     "worse_percent": "worse than the reference",
+    "class_accuracy": "lowest top-1 of a class",
+    "class_drop_pp": "largest drop of a class",
+    "p50_ms": "p50",
+    "p99_ms": "p99",
+    "cold_start_seconds": "cold start",
+    "size_kb": "size",
+    "peak_memory_mb": "peak memory",
+    "throughput": "throughput",
 }
-
-
-SHARES = ("accuracy", "changed")  # gates on these are shares, 0-1; the others are in points
+UNITS = {
+    "drop_pp": "pp",
+    "class_drop_pp": "pp",
+    "changed": "%",
+    "worse_percent": "%",
+    "class_accuracy": "%",
+    "p50_ms": "ms",
+    "p99_ms": "ms",
+    "cold_start_seconds": "s",
+    "size_kb": "KB",
+    "peak_memory_mb": "MB",
+    "throughput": "samples/s",
+}
+SHARES = ("changed", "class_accuracy")  # 0-1, beside the metrics that are
+FORMS = {"p50_ms": "{:.3f}", "p99_ms": "{:.3f}", "size_kb": "{:,.0f}", "peak_memory_mb": "{:,.0f}"}
+FORMS |= {"throughput": "{:,.0f}"}
+LARGE = 1e6  # from which on a number has no decimals
 
 
 def gate_value(gate: Gate) -> str:
+    """In a table, rounded."""
     if gate.metric in METRIC_SPECS:
         return METRIC_SPECS[gate.metric].text(gate.value)
-    return f"{number(gate.value, scale=scale(gate))} {unit(gate)}"
+    return f"{number(gate.value, FORMS.get(gate.metric, '{:.2f}'), scale(gate.metric))} {unit(gate.metric)}".strip()
 
 
-def unit(gate: Gate) -> str:
-    return "pp" if gate.metric == "drop_pp" else "%"
+def unit(metric: str) -> str:
+    """Of its values as they are written: shares are in percent."""
+    return METRIC_SPECS[metric].unit if metric in METRIC_SPECS else UNITS.get(metric, "")
 
 
-def scale(gate: Gate) -> float:
-    return 100 if gate.metric in SHARES else 1
+def scale(metric: str) -> float:
+    if metric in METRIC_SPECS:
+        return METRIC_SPECS[metric].scale
+    return 100 if metric in SHARES else 1
 
 
 def gate_limit(gate: Gate) -> str:
     """`≥ 85 %`, and how sure it must be."""
     sure = f" with {gate.confidence:.0%} confidence" if gate.confidence is not None else ""
-    if gate.metric in METRIC_SPECS:
-        spec = METRIC_SPECS[gate.metric]
-        limit = f"{spec.scale * gate.limit:g} {spec.unit}".strip()
-    else:
-        limit = f"{scale(gate) * gate.limit:g} {unit(gate)}"
-    return f"{'≥' if gate.bound == 'min' else '≤'} {limit}{sure}"
+    return f"{'≥' if gate.bound == 'min' else '≤'} {quantity(gate.metric, gate.limit)}{sure}"
+
+
+def quantity(metric: str, value: float) -> str:
+    """A value or a limit with its unit, with so many digits that two that differ don't look the same."""
+    return f"{plain_number(metric, value)} {unit(metric)}".strip()
+
+
+def plain_number(metric: str, value: float) -> str:
+    scaled = scale(metric) * value
+    return f"{scaled:.0f}" if abs(scaled) >= LARGE else f"{scaled:.6g}"
 
 
 def gate_name(metric: str) -> str:

@@ -2,9 +2,10 @@
 
 from driver.analysis import metric_specs
 from driver.analysis.results import Comparison, Draws, Variant
-from driver.report import columns, comment_limits, phrases
+from driver.report import columns, comment_limits, decision_phrases, phrases
 
 DRAW_HEAD = ["| variant | draws | mean % | sd pp | range % | Δ pp |", "|---|---:|---:|---:|---:|---:|"]
+COLUMNS = 9  # of the main table
 STEP_HEAD = ["| step | by | changed top-1 | Δ pp | SQNR dB |", "|---|---|---:|---:|---:|"]
 OTHER_STEP_HEAD = ["| step | by | {difference} | SQNR dB | cosine |", "|---|---|---:|---:|---:|"]
 OTHER_DRAW_HEAD = ["| variant | draws | mean {label} | sd | range | {difference} |", "|---|---:|---:|---:|---:|---:|"]
@@ -18,26 +19,34 @@ def markdown_text(comparison: Comparison) -> str:
 
 
 def beginning(comparison: Comparison) -> list[str]:
-    first = phrases.first_sentence(comparison)
+    reasons = [f"- {comment_limits.escaped(reason)}" for reason in decision_phrases.decision_reasons(comparison)]
     notes = [f"> **{comment_limits.escaped(note)}**" for note in phrases.run_warnings(comparison)]
     noted = [line for note in comment_limits.first(notes, comment_limits.RUN_WARNINGS) for line in (note, "")]
+    smallest = decision_phrases.smallest_loss_sentence(comparison.smallest_loss, comparison.unit)
     directions = [line for line in (phrases.direction(comparison),) if line]
     return [
         f"# {comment_limits.escaped(phrases.title(comparison))}",
         "",
         *(line for each in directions for line in (each, "")),
         *noted,
-        f"**{comment_limits.escaped(first)}**",
+        *([smallest, ""] if smallest else []),
+        f"**{comment_limits.escaped(decision_phrases.decision_line(comparison))}**",
         "",
+        *([*comment_limits.first(reasons, comment_limits.DECISION), ""] if reasons else []),
     ]
 
 
 def table(comparison: Comparison, room: int) -> list[str]:
-    """In at most `room` lines."""
-    headings = [heading.replace("|", "\\|") for heading in columns.headings(comparison)]
+    """In at most `room` lines, with the columns that GitHub has room for; the CSV has all."""
+    kept = sorted(columns.order_columns(comparison)[: COLUMNS - 1])
+    texts = columns.headings(comparison)
+    headings = [texts[place].replace("|", "\\|") for place in (0, *kept)]
     head = ["| " + " | ".join(headings) + " |", "|---" + "|---:" * (len(headings) - 1) + "|"]
     rows, left_out = comment_limits.rows(comparison, room - len(head))
-    lines = ["| " + " | ".join([f"`{row.name}`", *columns.cells(comparison, row)]) + " |" for row in rows]
+    lines = []
+    for row in rows:
+        cells = columns.cells(comparison, row)
+        lines.append("| " + " | ".join([f"`{row.name}`", *(cells[place - 1] for place in kept)]) + " |")
     return [*head, *lines, *(["", f"… and {left_out} more rows in comparison.csv"] if left_out else [])]
 
 
@@ -47,11 +56,16 @@ def rest(comparison: Comparison) -> list[str]:
         f"- `{name}` {status}: {comment_limits.escaped(reason)}"
         for name, status, reason in phrases.outcome_lines(comparison)
     ]
-    broken = [f"- **gate fails**: {phrases.gate_sentence(gate)}" for gate in comparison.gates if not gate.holds]
-    lines = ["", *comment_limits.first(reasons, comment_limits.REASONS)] if reasons else []
+    broken = [f"- **{kind}**: {comment_limits.escaped(line)}" for kind, line in phrases.gate_lines(comparison)]
+    lines = ["", legend] if (legend := phrases.legend(comparison)) else []
+    lines += ["", *comment_limits.first(reasons, comment_limits.REASONS)] if reasons else []
     if sentence := phrases.not_held(comparison):
         lines += ["", f"- **{sentence}**"]
-    lines += ["", *(comment_limits.first(broken, comment_limits.BROKEN) or [phrases.gates_hold(comparison)])]
+    lines += ["", phrases.gates_summary(comparison)]
+    lines += ["", *comment_limits.first(broken, comment_limits.BROKEN)] if broken else []
+    lines += baseline_lines(comparison)
+    if sentence := decision_phrases.required_decision(comparison):
+        lines += ["", f"**{sentence}**"]
     row_notes = [
         f"- `{row.name}`: {comment_limits.escaped(note)}"
         for row in comparison.variants
@@ -60,6 +74,18 @@ def rest(comparison: Comparison) -> list[str]:
     lines += ["", *comment_limits.first(row_notes, comment_limits.ROW_NOTES)] if row_notes else []
     lines += folded(comparison)
     return [*lines, "", *provenance(comparison)]
+
+
+def baseline_lines(comparison: Comparison) -> list[str]:
+    """What is worse than in the run that it is compared with."""
+    if (baseline := comparison.baseline) is None:
+        return []
+    worse = [
+        f"- **{comment_limits.escaped(kind)}**: {comment_limits.escaped(line)}"
+        for kind, line in phrases.baseline_lines(comparison, baseline)
+    ]
+    listed = ["", *comment_limits.first(worse, comment_limits.BROKEN)] if worse else []
+    return ["", comment_limits.escaped(phrases.baseline_summary(baseline)), *listed]
 
 
 def provenance(comparison: Comparison) -> list[str]:
@@ -77,7 +103,7 @@ def folded(comparison: Comparison) -> list[str]:
     lines = details(
         "Why not the others",
         [],
-        [f"- {comment_limits.escaped(sentence)}" for sentence in phrases.decision_sentences(comparison)[1:]],
+        [f"- {comment_limits.escaped(sentence)}" for sentence in decision_phrases.other_sentences(comparison)],
     )
     step_head, draw_head = heads(comparison)
     lines += details("What each conversion step lost", step_head, step_lines(comparison))

@@ -1,245 +1,55 @@
-"""Every sentence about a comparison, made from its data: row warnings, conversion notes, the decision and its caveats,
-warnings about the run, gates, conversion steps, and why layers lose.
+"""The sentences about a comparison, made from its data: row warnings, conversion notes, warnings about the run, gates,
+and conversion steps. Those of the decision are in driver/report/decision_phrases.py, those on layers beside it.
 
 Nothing reads these texts again: what depends on a fact looks at its kind and values (driver/analysis/facts.py).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from statistics import NormalDist
 
 from driver.analysis import metric_specs
 from driver.analysis.facts import (
-    Alternative,
     AnsweringCpu,
     AnswersOfOtherCpus,
     BusyMachine,
     CannotRun,
-    Caveat,
-    ComparedWith,
     ConversionNote,
     CostOfFloatLayers,
-    Decision,
     FarFromFloat,
-    FloatTooFar,
     FormatConversion,
-    GateFails,
-    HoldsOnCpu,
     LayersInFloat,
     LimitNotHeld,
-    LosesOnCpu,
     MadeByPt2e,
     MetricValue,
-    NearEnough,
-    NegligiblyWorse,
-    NoCandidate,
-    NoFidelityGate,
-    NoOtherVariant,
-    NoResult,
-    NothingFaster,
-    NothingToCompareWith,
+    MoreThreadsSlower,
     NotInterleaved,
-    NotSignificantlyWorse,
-    NotTimed,
-    OnlyFidelityKnown,
     OperatorsInFloat,
-    PairedDifference,
     Price,
     Quantization,
-    Reason,
-    ReferenceHasNoAnswers,
-    Rejection,
     RewrittenGraph,
     RowWarning,
     RunWarning,
     SaturatingProducts,
     SharedMachine,
-    SignificantlyWorse,
     SlowerThanFloat,
     StageNote,
     ThrottledMachine,
-    TooFewSamples,
     WorseOnCpu,
 )
 from driver.analysis.metric_specs import METRIC_SPECS, MetricSpec
-from driver.analysis.results import Comparison, Draws, Gate, Variant
+from driver.analysis.results import Baseline, Comparison, Draws, Gate, UncheckedGate, Variant
 from driver.decision.ranking import Choice
-from driver.report import columns
+from driver.experiment.task_specs import COST_GATES
+from driver.report import columns, gate_format
 from shared.contract import Status
-from shared.sensitivity.layer_errors import Layer, Sensitivity
 
+MEANINGS = {"✓": "shown good enough", "?": "not shown", "✗": "shown worse"}  # of a sign in the main table
+SIDES = {"min": "at least", "max": "at most"}
 NO_VNNI = "AVX2, no VNNI"  # a CPU on which products of uint8 and int8 saturate: shared/measure/instructions.py
 REWRITES_NAMED = 2  # of what was rewritten in a graph
 FEW_SKIPPED = 2  # lines for what was skipped; more become one
 MISSING_INPUTS = "what they need failed, is missing or out of date"
 PRECISIONS = {"int8": "INT8", "uint8": "INT8", "int16": "INT16", "uint16": "INT16", "float16": "FP16"}
-
-
-# The decision.
-
-
-def decision_sentences(comparison: Comparison) -> list[str]:
-    """What is shipped and why, then the caveats, then why each other variant is not chosen."""
-    decision = comparison.decision
-    if decision is None:
-        return []
-    caveats = [caveat_sentence(caveat, decision.variant, comparison.unit) for caveat in decision.caveats]
-    return [first_sentence(comparison), *caveats, *rejection_sentences(decision.rejections)]
-
-
-def rejection_sentences(rejections: Sequence[Rejection]) -> list[str]:
-    """A sentence for each variant that isn't chosen; one for all that were skipped, where these are many."""
-    skipped = [item for item in rejections if NoResult("skipped") in item.reasons]
-    if len(skipped) <= FEW_SKIPPED:
-        return list(map(rejection_sentence, rejections))
-    rest = [rejection_sentence(item) for item in rejections if item not in skipped]
-    return [*rest, f"Not {len(skipped)} others: skipped."]
-
-
-def outcome_lines(comparison: Comparison) -> list[tuple[str, Status, str]]:
-    """(name, status, reason) of all that has no metrics, or not all. Of many that were skipped, only the first."""
-    skipped = [line for line in comparison.reasons if line[1] == "skipped"]
-    if len(skipped) <= FEW_SKIPPED:
-        return comparison.reasons
-    rest = [line for line in comparison.reasons if line[1] != "skipped"]
-    return [*rest, skipped[0], (f"{len(skipped) - 1} others", "skipped", MISSING_INPUTS)]
-
-
-def first_sentence(comparison: Comparison) -> str:
-    head, reason = headline(comparison.decision)
-    return f"{head}: {reason}" if reason else head
-
-
-def headline(decision: Decision | None) -> tuple[str, str]:
-    """What is decided, and why: `Ship onnx.int8`, and the rest of the sentence. "" for the second where there is none.
-
-    >>> headline(None)
-    ('No verdict.', '')
-    """
-    if decision is None:
-        return "No verdict.", ""
-    if decision.outcome == "ship_nothing":
-        return "Ship nothing", f"{', '.join(reason_text(reason) for reason in decision.reasons)}."
-    slow = [reason for reason in decision.reasons if isinstance(reason, SlowerThanFloat)]
-    if decision.outcome == "keep_reference":
-        why = [reason_text(reason) for reason in decision.reasons if not isinstance(reason, SlowerThanFloat)]
-        return f"Keep {decision.variant}", f"{', '.join(why)}.{slower_sentence(decision.variant, slow)}"
-    return (
-        f"Ship {decision.variant}",
-        f"{', '.join(praise(decision.reasons))}.{slower_sentence(decision.variant, slow)}",
-    )
-
-
-def praise(reasons: Sequence[Reason]) -> Iterator[str]:
-    """What speaks for the variant that is shipped; its price only where there is one to tell."""
-    for reason in reasons:
-        if isinstance(reason, ComparedWith):
-            if parts := price_parts(reason.price):
-                yield f"{' and '.join(parts)} than {reason.other} on this CPU"
-        elif not isinstance(reason, SlowerThanFloat):
-            yield reason_text(reason)
-
-
-def rejection_sentence(rejection: Rejection) -> str:
-    slow = [reason for reason in rejection.reasons if isinstance(reason, SlowerThanFloat)]
-    why = [reason_text(reason) for reason in rejection.reasons if not isinstance(reason, SlowerThanFloat)]
-    return f"Not {rejection.variant}: {', '.join(why)}.{slower_sentence(rejection.variant, slow)}"
-
-
-def slower_sentence(variant: str, reasons: Sequence[SlowerThanFloat]) -> str:
-    """A sentence of its own, with a space before it; "" where the variant isn't slower."""
-    return "".join(f" {variant} is {slower_text(reason)}." for reason in reasons[:1])
-
-
-def slower_text(warning: SlowerThanFloat) -> str:
-    return f"{warning.factor:.1f}× slower than {warning.baseline}, its float baseline"
-
-
-def reason_text(reason: Reason) -> str:
-    """Without the variant's name, and without a full stop."""
-    return REASONS.get(type(reason)) or reason_with_values(reason)
-
-
-REASONS: Mapping[type, str] = {
-    ReferenceHasNoAnswers: "the reference has no answers",
-    NoCandidate: "no variant is sound and not significantly worse",
-    NothingToCompareWith: "there is nothing to hold it against",
-    NotTimed: "it was not timed",
-    NoOtherVariant: "no other variant has a result",
-}
-
-
-def reason_with_values(reason: Reason) -> str:
-    match reason:
-        case NotSignificantlyWorse() | NegligiblyWorse() | SignificantlyWorse():
-            return f"{STANDINGS[type(reason)]}{difference_text(reason.difference)}"
-        case NearEnough() | NoFidelityGate() | FloatTooFar():
-            return fidelity_text(reason)
-        case NothingFaster():
-            return f"nothing that keeps its {METRIC_SPECS[reason.metric].name} is faster"
-        case NoResult():
-            return reason.status
-        case GateFails():
-            side = "at least" if reason.bound == "min" else "at most"
-            return f"{reason.metric} is {reason.value:.4g}, {side} {reason.limit:g} is asked for"
-        case ComparedWith():
-            return f"{' and '.join(price_parts(reason.price))} than {reason.other}"
-        case SlowerThanFloat():
-            return slower_text(reason)
-    raise TypeError(f"no sentence for {reason}")
-
-
-STANDINGS = {
-    NotSignificantlyWorse: "not significantly worse",
-    NegligiblyWorse: "worse by too little to matter",
-    SignificantlyWorse: "significantly worse",
-}
-
-
-def fidelity_text(reason: NearEnough | NoFidelityGate | FloatTooFar) -> str:
-    """With `SQNR 31.2 dB, cosine 0.99900, agree 98.20 %`."""
-    distances = ", ".join(
-        f"{METRIC_SPECS[each.metric].label} {METRIC_SPECS[each.metric].text(each.value)}" for each in reason.metrics
-    )
-    match reason:
-        case NearEnough():
-            return f"near enough to the reference ({distances})"
-        case NoFidelityGate():
-            return f"no gate says how near is near enough ({distances}): set gates.quantized.sqnr or .agreement"
-        case FloatTooFar():
-            return f"in float it should be nearer to the reference ({distances})"
-
-
-def caveat_sentence(caveat: Caveat, variant: str, unit: str) -> str:
-    """`variant` is the one that is shipped, `unit` what a person calls the samples."""
-    match caveat:
-        case OnlyFidelityKnown():
-            return (
-                f"There are no labels: only fidelity to {caveat.reference} is known, not whether its answers are right."
-            )
-        case TooFewSamples():
-            return (
-                f"These {caveat.samples:,} test {unit} are too few to tell a drop of {caveat.drop_pp:g} points, which "
-                f"the gate allows: about {caveat.needed:,} would tell, with a power of {caveat.power:.0%}."
-            )
-        case HoldsOnCpu():
-            return f"On {caveat.cpu} {variant} loses nothing: {there_and_here(caveat, unit)}."
-        case LosesOnCpu():
-            advice = alternative_sentence(caveat.alternative)
-            return f"On {caveat.cpu} {variant} loses: {there_and_here(caveat, unit)}. {advice}"
-
-
-def there_and_here(run: HoldsOnCpu | LosesOnCpu, unit: str) -> str:
-    there, here = (short(run.metric, value) for value in (run.there, run.here))
-    return f"{there} there, {here} here, on the same {run.samples:,} {unit}"
-
-
-def alternative_sentence(alternative: Alternative | None) -> str:
-    """What to ship where such CPUs exist, and what it costs."""
-    if alternative is None:
-        return "Where such CPUs exist, ship a recipe with reduce_range, or with uint8 activations and weights."
-    costs = price_parts(alternative.price)
-    costs += [change_text(alternative.difference)] if alternative.difference else []
-    return f"Where such CPUs exist, ship {alternative.variant}, which loses nothing there: {', '.join(costs)}."
 
 
 # Values.
@@ -251,20 +61,21 @@ def price_parts(price: Price) -> list[str]:
     if price.within_noise:
         parts.append("no faster (within the noise)")
     elif price.speed is not None:
-        parts.append(f"{price.speed:.1f}× faster" if price.speed > 1 else f"{1 / price.speed:.1f}× slower")
+        parts += speed_parts(price, price.speed)
     if price.size is not None and f"{max(price.size, 1 / price.size):.1f}" != "1.0":
         parts.append(f"{price.size:.1f}× smaller" if price.size > 1 else f"{1 / price.size:.1f}× larger")
     return parts
 
 
-def difference_text(difference: PairedDifference | None) -> str:
-    """` (−0.06 points, 95% −0.31…+0.19, p = 0.69)`; nothing where there is no paired test."""
-    if difference is None:
-        return ""
-    change = change_text(MetricValue(difference.metric, difference.difference))
-    ends = [end for end in (difference.low, difference.high) if end is not None]
-    span = "…".join(signed(difference.metric, end) for end in ends)
-    return f" ({change}, 95% {span}, {probability(difference.p_value)})"
+def speed_parts(price: Price, speed: float) -> list[str]:
+    """Of a busy machine the range alone, and nothing where not even that is known."""
+    word = "faster" if speed > 1 else "slower"
+    if not price.doubtful:
+        return [f"{max(speed, 1 / speed):.1f}× {word}"]
+    if price.speed_low is None or price.speed_high is None or price.speed_low <= 1 <= price.speed_high:
+        return []
+    ends = sorted(max(end, 1 / end) for end in (price.speed_low, price.speed_high))
+    return [f"{ends[0]:.1f} to {ends[1]:.1f}× {word} (the machine was busy)"]
 
 
 def change_text(change: MetricValue) -> str:
@@ -318,10 +129,17 @@ def row_warning_text(warning: RowWarning, unit: str) -> str:
             return layers_text(warning)
         case SlowerThanFloat():
             return slower_text(warning)
+        case MoreThreadsSlower():
+            return threads_text(warning, unit)
         case WorseOnCpu():
             return worse_on_cpu_text(warning, unit)
         case CannotRun():
             return f"can't run on {warning.cpu}: {warning.reason}"
+
+
+def threads_text(warning: MoreThreadsSlower, unit: str) -> str:
+    count = f"{warning.batch:,} {unit if warning.batch > 1 else metric_specs.singular_of(unit)}"
+    return f"{warning.factor:.1f}× slower on {warning.threads} threads than on one, with {count} a call"
 
 
 def layers_text(warning: LayersInFloat | LimitNotHeld | CostOfFloatLayers) -> str:
@@ -379,6 +197,10 @@ def conversion_note_text(note: ConversionNote) -> str:
             return f"{note.in_float} of {note.operators} convolutions and matrix products stay in float"
 
 
+def slower_text(warning: SlowerThanFloat) -> str:
+    return f"{warning.factor:.1f}× slower than {warning.baseline}, its float baseline"
+
+
 def row_lines(comparison: Comparison) -> list[str]:
     """What the rows' metrics don't say, each with the variant's name: the calibration draws, then what is noted."""
     drawn = [
@@ -395,16 +217,28 @@ def spread(row: Variant, draws: Draws) -> str:
     spec = metric_specs.spec_of(row.headline)
     if not spec.counted:
         return other_spread(spec, draws)
-    return f"{100 * draws.mean:.2f} ± {100 * draws.sd:.2f} %, {low:.2f}…{high:.2f} ({points(100 * draws.delta)} points)"
+    sure = f", mean 95% {spec.span(draws.interval)}" if draws.interval else ""
+    change = points(100 * draws.delta)
+    return f"{100 * draws.mean:.2f} ± {100 * draws.sd:.2f} %, {low:.2f}…{high:.2f}{sure} ({change} points)"
 
 
 def other_spread(spec: MetricSpec, draws: Draws) -> str:
     """The same of another task's headline metric."""
     mean, sd, low, high = map(spec.bare, (draws.mean, draws.sd, min(draws.values), max(draws.values)))
-    return f"{spec.label} {mean} ± {sd}, {low}…{high} ({spec.signed(draws.delta)})"
+    sure = f", mean 95% {spec.span(draws.interval)}" if draws.interval else ""
+    return f"{spec.label} {mean} ± {sd}, {low}…{high}{sure} ({spec.signed(draws.delta)})"
 
 
 # The run.
+
+
+def outcome_lines(comparison: Comparison) -> list[tuple[str, Status, str]]:
+    """(name, status, reason) of all that has no metrics, or not all. Of many that were skipped, only the first."""
+    skipped = [line for line in comparison.reasons if line[1] == "skipped"]
+    if len(skipped) <= FEW_SKIPPED:
+        return comparison.reasons
+    rest = [line for line in comparison.reasons if line[1] != "skipped"]
+    return [*rest, skipped[0], (f"{len(skipped) - 1} others", "skipped", MISSING_INPUTS)]
 
 
 def title(comparison: Comparison) -> str:
@@ -413,7 +247,9 @@ def title(comparison: Comparison) -> str:
     if not images:
         return f"{comparison.experiment}: nothing was evaluated"
     split = comparison.dataset.get("split", "test")
-    return f"{comparison.experiment}: {images:,} {split} {comparison.unit} of {name}, against {comparison.reference}"
+    groups = f" in {comparison.dataset['groups']:,} groups" if "groups" in comparison.dataset else ""
+    samples = f"{images:,} {split} {comparison.unit} of {name}{groups}"
+    return f"{comparison.experiment}: {samples}, against {comparison.reference}"
 
 
 def run_warnings(comparison: Comparison) -> list[str]:
@@ -464,12 +300,33 @@ def half_width(images: int, accuracy: float = 0.87) -> float:
     return 100 * NormalDist().inv_cdf(0.975) * float((accuracy * (1 - accuracy) / images) ** 0.5)
 
 
+def legend(comparison: Comparison) -> str:
+    """What the bound in the main table is, and what the signs beside it mean; "" where no row has one."""
+    assessments = [row.assessment for row in comparison.variants if row.assessment]
+    if not assessments:
+        return ""
+    first, *others = columns.find_limits(comparison)
+    used = {columns.SIGNS[each.outcome] for each in assessments}
+    spec = METRIC_SPECS[first.metric]
+    limit = f"{spec.bare(first.limit)} {spec.difference_unit}".strip()
+    signs = ", ".join(f"{sign} {text}" for sign, text in MEANINGS.items() if sign in used)
+    if first.quantity == "loss":
+        return f"loss ≤: at most so much is lost, with 95% confidence; {limit} is tolerated: {signs}"
+    more = "".join(f", {spec.text(each.limit)} of float variants," for each in others)
+    return f"{spec.label} ≥: at least so much is left, with 95% confidence; {limit}{more} is asked for: {signs}"
+
+
 # Gates.
 
 
-def gates_hold(comparison: Comparison) -> str:
-    """For a comparison in which no gate fails: that they hold, and how many rows none could be held to."""
-    count = len(comparison.gates)
+def gates_summary(comparison: Comparison) -> str:
+    """Do all gates hold, how many don't, and how many rows could none be held to?"""
+    count, unchecked = len(comparison.gates), len(comparison.unchecked)
+    broken = sum(not gate.holds for gate in comparison.gates)
+    parts = [f"{broken} of {count} gates {'fails' if broken == 1 else 'fail'}"] if broken else []
+    parts += [f"{unchecked} {'gate is' if unchecked == 1 else 'gates are'} not checked"] if unchecked else []
+    if parts:
+        return f"{', and '.join(parts)}."
     if not count:
         return "No gate was checked: there is no row that has metrics, or no gate."
     failed = sum(row.status in ("failed", "skipped") for row in comparison.variants)
@@ -490,10 +347,62 @@ def not_held_sentence(gate: Gate) -> str:
     return f"not held on this CPU ({NO_VNNI}): {gate_sentence(gate)}"
 
 
-def gate_sentence(gate: Gate) -> str:
-    most = "least" if gate.bound == "min" else "most"
+def gate_sentence(gate: Gate, classes: Sequence[str] = ()) -> str:
+    """With its unit, without a full stop; `classes` are the names of the data set's classes."""
+    value, limit = (gate_format.quantity(gate.metric, each) for each in (gate.value, gate.limit))
     sure = f" with {gate.confidence:.0%} confidence" if gate.confidence is not None else ""
-    return f"{gate.variant} has {gate.metric} {gate.value:g}{sure}, at {most} {gate.limit:g} is asked for"
+    worst = f" (class {class_name(classes, gate.label)})" if gate.label is not None else ""
+    before = f" ({gate_format.quantity(gate.metric, gate.before)} before)" if gate.before is not None else ""
+    return f"{gate.variant} has {gate.metric} {value}{before}{sure}{worst}, must be {SIDES[gate.bound]} {limit}"
+
+
+def class_name(classes: Sequence[str], label: int) -> str:
+    return str(classes[label]) if label < len(classes) else str(label)
+
+
+def gate_lines(comparison: Comparison) -> list[tuple[str, str]]:
+    """What is wrong and a sentence, of each gate that doesn't hold and of each that couldn't be checked."""
+    classes = comparison.dataset.get("classes", [])
+    broken = [("gate fails", gate_sentence(gate, classes)) for gate in comparison.gates if not gate.holds]
+    return broken + [("gate not checked", unchecked_sentence(gate)) for gate in comparison.unchecked]
+
+
+def baseline_lines(comparison: Comparison, baseline: Baseline | None) -> list[tuple[str, str]]:
+    """What is wrong and a sentence, of each check against another run that doesn't hold or couldn't be made."""
+    if baseline is None:
+        return []
+    classes = comparison.dataset.get("classes", [])
+    than = f"worse than {baseline.name}"
+    lost = [(than, lost_sentence(name)) for name in baseline.lost]
+    broken = [(than, gate_sentence(gate, classes)) for gate in baseline.gates if not gate.holds]
+    unchecked = [(f"not checked against {baseline.name}", uncompared_sentence(gate)) for gate in baseline.unchecked]
+    return [*lost, *broken, *unchecked]
+
+
+def lost_sentence(variant: str) -> str:
+    return f"{variant} has no result, and had one"
+
+
+def uncompared_sentence(gate: UncheckedGate) -> str:
+    if gate.metric in COST_GATES:
+        return f"{gate.metric} of {gate.variant} was not measured in both runs"
+    return f"{gate.metric} of {gate.variant} is not known: the runs did not both answer the same samples"
+
+
+def baseline_summary(baseline: Baseline) -> str:
+    """`Against yesterday (drop_pp=0.5, p50_ms=10%): all 24 checks hold.`"""
+    count, broken = len(baseline.gates), sum(not gate.holds for gate in baseline.gates)
+    unchecked, lost = len(baseline.unchecked), len(baseline.lost)
+    parts = [f"{broken} of {count} checks {'fails' if broken == 1 else 'fail'}"] if broken else []
+    parts += [f"{unchecked} {'is' if unchecked == 1 else 'are'} not made"] if unchecked else []
+    parts += [f"{lost} {'variant has' if lost == 1 else 'variants have'} no result any more"] if lost else []
+    held = f"all {count} checks hold" if count > 1 else "the one check holds" if count else "nothing to check"
+    machine = f" Its timings are of another CPU, {baseline.cpu}." if baseline.cpu else ""
+    return f"Against {baseline.name} ({', '.join(baseline.limits)}): {', '.join(parts) or held}.{machine}"
+
+
+def unchecked_sentence(gate: UncheckedGate) -> str:
+    return f"{gate.metric} of {gate.variant} was not measured"
 
 
 # Conversion steps.
@@ -514,47 +423,11 @@ def change_label(change: FormatConversion | Quantization) -> str:
     return ", ".join(parts)
 
 
-# Layers.
-
-
-def diagnosis_text(sensitivity: Sensitivity) -> str:
-    """Why the variant loses much; "" where it doesn't, or nothing is known."""
-    diagnosis = sensitivity.diagnosis
-    if diagnosis is None:
-        return sensitivity.cause
-    if diagnosis.kind == "everywhere":
-        return (
-            "no layer is to blame alone: "
-            f"with the weights in float the {sensitivity.score} is still {sensitivity.activations_only:.1%}; "
-            "the ranges are too wide everywhere, which a few unusual calibration samples can cause: "
-            "look at them, leave them out (ONNX Runtime: outliers: 10), or take 16-bit activations"
-        )
-    layer = next((layer for layer in sensitivity.layers if layer.name == diagnosis.layer), None)
-    return "" if layer is None else layer_text(diagnosis.kind, layer, sensitivity)
-
-
-def layer_text(kind: str, layer: Layer, sensitivity: Sensitivity) -> str:
-    (low, high), score = layer.range, sensitivity.score
-    kept = f"kept in float, the {score} is {layer.kept:.1%} instead of {sensitivity.quantized_accuracy:.1%}"
-    lead = f"{layer.name} ({layer.operator}), with outputs from {low:.4g} to {high:.4g}, loses most"
-    return f"{lead}: {layer_fault(kind, layer, score)}; {kept}"
-
-
-def layer_fault(kind: str, layer: Layer, score: str) -> str:
-    """What of the layer is to blame."""
-    if kind == "clipping":
-        return f"{layer.clipped:.1%} of them lie beyond the quantized range and are cut off"
-    if kind == "weights":
-        weights = layer.only_weights or 0.0
-        return f"its weights are too unlike for so few steps, and alone bring the {score} to {weights:.1%}"
-    return f"that range is too wide for so few steps, and alone brings the {score} to {layer.only_activations:.1%}"
-
-
 # Selection.
 
 
-def choice_lines(choices: Sequence[Choice], ranked: Comparison) -> list[str]:
-    """Which recipes were chosen, and on what."""
+def choice_lines(choices: Sequence[Choice], overall: str, ranked: Comparison) -> list[str]:
+    """Which recipes were chosen, and on what; `overall` is tested first."""
     images = ranked.dataset["test_images"]
     lines = [f"Chosen on {images:,} training {ranked.unit} that calibrate nothing; the test set was not looked at:"]
     for choice in choices:
@@ -563,4 +436,4 @@ def choice_lines(choices: Sequence[Choice], ranked: Comparison) -> list[str]:
             f"least latency {choice.latency}; safe on every CPU {choice.safe or 'none'}; "
             f"Pareto front {', '.join(choice.front)}"
         ]
-    return lines
+    return [*lines, f"{overall} is the overall winner: it is tested first, without a correction for those that lost."]

@@ -1,3 +1,5 @@
-"""Colours of statuses on a terminal."""
+"""Colours on a terminal, legible on a light and on a dark one."""
 
-STYLES = {"ok": "green", "unsupported": "yellow", "skipped": "yellow", "failed": "bold red"}
+WARNING = "bold yellow"
+PROBLEM = "bold red"
+STYLES = {"ok": "green", "unsupported": "yellow", "skipped": "yellow", "failed": PROBLEM}

@@ -1,49 +1,134 @@
-"""The comparison on a terminal: a table of all variants, what must be known of them, and the decision."""
+"""The comparison on a terminal: a table of all variants, the decision in one line, and at most four reasons.
+
+The rest, which the page has too, is shown with `--verbose`. Every line fits the width of the console.
+"""
+
+import re
+from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from driver.analysis.results import Comparison
-from driver.report import columns, phrases
-from driver.report.styles import STYLES
+from driver.report import columns, decision_phrases, phrases
+from driver.report.fitting import fit_columns
+from driver.report.styles import PROBLEM, STYLES, WARNING
+
+REASONS = 4  # beside the decision
+LONGEST_REASON = 300  # characters: a framework's words may be many
+BEFORE_UNIT, GLUE = (
+    re.compile(r"(?<=[0-9=]) (?=[%0-9]|(?:points|pp|ms|s|KB|MB|dB)\b)|(?<=p) (?==)|(?<=[✓?✗]) "),
+    "\ue000",
+)
+INDENT = 2  # of a line that goes on
 
 
-def show(comparison: Comparison, console: Console) -> None:
+def show(comparison: Comparison, console: Console, *, verbose: bool = False) -> None:
     for line in phrases.run_warnings(comparison):
-        console.print(Text(line, "bold yellow"), soft_wrap=True)
-    console.print(Text(phrases.title(comparison), "bold"), soft_wrap=True)
+        print_wrapped(console, Text(line, WARNING))
+    print_wrapped(console, Text(phrases.title(comparison), "bold"))
     if direction := phrases.direction(comparison):
-        console.print(Text(direction), soft_wrap=True)
+        print_wrapped(console, Text(direction))
+    if smallest := decision_phrases.smallest_loss_sentence(comparison.smallest_loss, comparison.unit):
+        print_wrapped(console, Text(smallest))
     if any(row.status == "ok" for row in comparison.variants):
-        console.print(tabulate_variants(comparison))
-    for name, status, reason in phrases.outcome_lines(comparison):
-        console.print(Text(f"{name} {status}: ", STYLES[status]).append(reason, "default"), soft_wrap=True)
-    for line in phrases.row_lines(comparison):
-        console.print(Text(line), soft_wrap=True)
-    show_decision(comparison, console)
+        console.print(tabulate_variants(comparison, console.width))
+    if legend := phrases.legend(comparison):
+        print_wrapped(console, Text(legend, "dim"))
+    if verbose:
+        show_rows(comparison, console)
+    show_decision(comparison, console, verbose)
+    show_checks(comparison, console)
 
 
-def tabulate_variants(comparison: Comparison) -> Table:
+def print_wrapped(console: Console, text: Text, lead: str = "") -> None:
+    """Print a paragraph behind `lead`, its further lines indented. A number and its unit stay together."""
+    indent = " " * max(INDENT, len(lead))
+    text.plain = BEFORE_UNIT.sub(GLUE, text.plain)
+    for number, line in enumerate(text.wrap(console, max(console.width - len(indent), 1))):
+        line.rstrip()
+        line.plain = line.plain.replace(GLUE, " ")
+        console.print(Text(indent if number else lead).append_text(line), soft_wrap=True)
+
+
+# The table.
+
+
+def tabulate_variants(comparison: Comparison, width: int) -> Table:
+    """All variants, with the columns that fit into `width`; the most important ones stay."""
+    headings = columns.headings(comparison)
+    rows = [(row.name, *columns.cells(comparison, row)) for row in comparison.variants]
+    room = [column_width(heading, [row[number] for row in rows]) for number, heading in enumerate(headings)]
+    groups = [(place,) for place in columns.order_columns(comparison)]
+    kept, names = fit_columns(room, [row.name for row in comparison.variants], groups, width)
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
-    first, *headings = columns.headings(comparison)
-    table.add_column(first, no_wrap=True)
-    for heading in headings:
-        table.add_column(heading.replace(" ", "\n"), justify="right", no_wrap=True)
-    for row in comparison.variants:
-        table.add_row(Text(row.name, STYLES[row.status] if row.status != "ok" else ""), *columns.cells(comparison, row))
+    table.add_column(headings[0], no_wrap=True)
+    for place in kept:
+        table.add_column(headings[place].replace(" ", "\n"), justify="right", no_wrap=True)
+    for row, name, cells in zip(comparison.variants, names, rows, strict=True):
+        style = STYLES[row.status] if row.status != "ok" else ""
+        table.add_row(Text(name, style), *(cells[place] for place in kept))
     return table
 
 
-def show_decision(comparison: Comparison, console: Console) -> None:
-    """The decision in words, then the gates: the last line is what the exit code says."""
-    for number, sentence in enumerate(phrases.decision_sentences(comparison)):
-        console.print(Text(sentence, "bold" if not number else ""), soft_wrap=True)
-    if sentence := phrases.not_held(comparison):
-        console.print(Text(sentence, "yellow"), soft_wrap=True)
-    broken = [gate for gate in comparison.gates if not gate.holds]
-    for gate in broken:
-        console.print(Text(f"gate fails: {phrases.gate_sentence(gate)}", "bold red"), soft_wrap=True)
-    if not broken:
-        console.print(Text(phrases.gates_hold(comparison), "green" if comparison.gates else "yellow"))
+def column_width(heading: str, cells: Sequence[str]) -> int:
+    return max(map(cell_len, (*heading.split(" "), *cells)), default=0)
+
+
+# What is said below it.
+
+
+def show_rows(comparison: Comparison, console: Console) -> None:
+    """What has no metrics, and what the metrics don't say."""
+    for name, status, reason in phrases.outcome_lines(comparison):
+        print_wrapped(console, Text.assemble((f"{name} {status}: ", STYLES[status]), reason))
+    for line in phrases.row_lines(comparison):
+        print_wrapped(console, Text(line))
+
+
+def show_decision(comparison: Comparison, console: Console, verbose: bool) -> None:
+    """One sentence, then why, the most important first: what fails before everything else."""
+    console.print()
+    print_wrapped(console, Text(decision_phrases.decision_line(comparison), "bold"))
+    reasons = list_reasons(comparison, whole=verbose)
+    shown = [*reasons, *map(Text, decision_phrases.other_sentences(comparison))] if verbose else reasons[:REASONS]
+    for reason in shown:
+        print_wrapped(console, reason, "- ")
+    if len(reasons) > len(shown):
+        print_wrapped(console, Text(f"… and {len(reasons) - len(shown)} more: --verbose or the page"))
+
+
+def list_reasons(comparison: Comparison, *, whole: bool) -> list[Text]:
+    """What fails, then what goes with the decision. Not `whole`: without the end of a long one, or of what has failed
+    already.
+    """
+    fails = [*phrases.gate_lines(comparison), *phrases.baseline_lines(comparison, comparison.baseline)]
+    reasons = [Text(f"{kind}: {sentence}", PROBLEM) for kind, sentence in fails]
+    if not whole:
+        reasons += [
+            Text.assemble((f"{name} {status}: ", STYLES[status]), cut(reason))
+            for name, status, reason in phrases.outcome_lines(comparison)
+            if status in ("failed", "skipped")
+        ]
+    reasons += [Text(phrases.not_held(comparison), WARNING)] if comparison.not_held else []
+    return reasons + [Text(sentence) for sentence in decision_phrases.decision_reasons(comparison)]
+
+
+def cut(reason: str) -> str:
+    reason = " ".join(reason.split())
+    return reason if len(reason) <= LONGEST_REASON else f"{reason[: LONGEST_REASON - 1]}…"
+
+
+def show_checks(comparison: Comparison, console: Console) -> None:
+    """What the exit code says: the decision that is required, another run, and last the gates."""
+    if sentence := decision_phrases.required_decision(comparison):
+        print_wrapped(console, Text(sentence, PROBLEM))
+    if (baseline := comparison.baseline) is not None:
+        print_wrapped(console, Text(phrases.baseline_summary(baseline), "green" if baseline.holds else PROBLEM))
+    style = "green" if comparison.gates else WARNING
+    print_wrapped(
+        console, Text(phrases.gates_summary(comparison), PROBLEM if phrases.gate_lines(comparison) else style)
+    )

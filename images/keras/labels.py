@@ -1,4 +1,4 @@
-"""The labels of the test samples. A stage that runs the model can't read them: a hostile model could copy them."""
+"""Labels and groups of the test samples. A stage that runs the model can't read them: a hostile one could copy them."""
 
 import shutil
 from pathlib import Path
@@ -7,6 +7,7 @@ from shared.data import samples
 
 
 def run(source: Path, out: Path) -> None:
-    """Write `labels.npy`, where the data set has labels."""
-    if (source / "y_test.npy").exists():
-        shutil.copyfile(source / "y_test.npy", out / samples.LABELS)
+    """Write `labels.npy` and `groups.npy`, where the data set has them."""
+    for name, copy in (("y_test.npy", samples.LABELS), (f"{samples.GROUP}_test.npy", samples.GROUPS)):
+        if (source / name).exists():
+            shutil.copyfile(source / name, out / copy)

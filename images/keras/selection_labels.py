@@ -10,7 +10,9 @@ from shared.data import samples
 
 
 def run(source: Path, selection: Path, out: Path) -> None:
-    """Write `labels.npy`, where the data set has labels, in the order of the samples in `selection`."""
+    """Write `labels.npy` and `groups.npy`, where the data set has them, in the order of the samples in `selection`."""
     labels = sampling.load_train_labels(source)
     if labels is not None:
         np.save(out / samples.LABELS, labels[read_manifest(selection)])
+    if (source / f"{samples.GROUP}_train.npy").exists():
+        np.save(out / samples.GROUPS, np.load(source / f"{samples.GROUP}_train.npy")[read_manifest(selection)])

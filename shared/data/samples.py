@@ -6,16 +6,18 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.contract import read_shown
+from shared.data.task_names import Task
 from shared.errors import CrossquantError
 from shared.host_paths import on_host
 
-LABELS, ABOUT = "labels.npy", "about.json"
+LABELS, GROUPS, ABOUT = "labels.npy", "groups.npy", "about.json"
+GROUP = "group"  # begins the names of the files with the groups of all samples
 FLOAT = "float32"
 LARGEST = 1 << 24  # bytes of the inputs of one batch: what a model makes of them meanwhile is many times that
 LARGEST_KEPT = LARGEST // 4  # where every tensor of the model is kept for a while
@@ -23,7 +25,6 @@ COMPUTED = (
     64  # times as many bytes may all the tensors take that are computed of a batch: 1 GiB, 256 MiB where all stay
 )
 
-Task = Literal["classification", "multilabel", "regression", "reconstruction", "fidelity"]
 Array = NDArray[Any]
 Batch = tuple[Array, ...]  # an array for each input, or output, of the model; all of one length
 Indices = NDArray[np.int64]
@@ -95,6 +96,11 @@ def about(folder: Path) -> About:
 def labels(folder: Path) -> Array | None:
     """Return the labels, (samples,) or (samples, values), or None if the samples have none."""
     return np.load(folder / LABELS) if (folder / LABELS).exists() else None
+
+
+def groups(folder: Path) -> Indices | None:
+    """Return the number of each sample's group, (samples,) from 0; None where each sample stands for itself."""
+    return np.load(folder / GROUPS) if (folder / GROUPS).exists() else None
 
 
 def summarize_labels(labels: Array | None) -> Labels | None:

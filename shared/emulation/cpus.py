@@ -44,6 +44,11 @@ CPUS = {
 }
 
 
+def saturates(name: str) -> bool:
+    """Is it a CPU, of these, that adds products of uint8 and int8 in 16 bits (shared/measure/instructions.py)?"""
+    return name in CPUS and CPUS[name].int8 == AVX2
+
+
 def check(names: Sequence[str]) -> None:
     """CrossquantError for a CPU that QEMU doesn't emulate: it would run one with AVX512 as one without, and say so in
     a warning only.
@@ -51,7 +56,7 @@ def check(names: Sequence[str]) -> None:
     unknown = [name for name in names if name not in CPUS]
     if unknown or not names:
         given = f"CPU '{unknown[0]}' can't be emulated (QEMU has no AVX512)" if unknown else "no CPU is named"
-        raise CrossquantError(f"other_cpus: {given}: take of {', '.join(CPUS)}")
+        raise CrossquantError(f"targets: {given}: take of {', '.join(CPUS)}")
 
 
 def emulator(name: str) -> str:

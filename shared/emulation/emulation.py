@@ -52,11 +52,11 @@ class Summary:
 
 
 def answer(
-    variant: Path, dataset: Path, labels: Path, out: Path, module: str, cpus: Sequence[str], images: int
+    variant: Path, dataset: Path, labels: Path, out: Path, module: str, cpus: Sequence[str], images: int, seconds: int
 ) -> None:
-    """Write `indices.npy`, (n,) int64: about `images` test samples; for each of `cpus` that can run the
-    variant `<cpu>/output.npy`, (n, …) float32, what the evaluated output has for them in that order; and `cpus.json`
-    (Summary).
+    """Write `indices.npy`, (n,) int64: about `images` test samples in no order, or as many as each CPU answers in
+    `seconds`; for each of `cpus` that can run the variant `<cpu>/output.npy`, (n, …) float32, what the evaluated output
+    has for them in that order; and `cpus.json` (Summary).
 
     The labels choose the samples, in a process of its own, and are out of reach of what loads the variant. `module` has
     the image's `load(variant, threads)`. Unsupported where none of the CPUs can run the variant.
@@ -68,18 +68,33 @@ def answer(
     for turn, cpu in enumerate(cpus):
         (out / cpu).mkdir()
         files = (variant, dataset, out / INDICES, out / cpu / ANSWERS)
-        runs[cpu] = emulate(cpu, [module, *map(str, files)], (turn, len(cpus)))
+        runs[cpu] = emulate(cpu, [module, *map(str, files), str(seconds)], (turn, len(cpus)))
     if all(run.refused for run in runs.values()):
         raise Unsupported("; ".join(f"{cpu}: {run.refused}" for cpu, run in runs.items()))
+    keep_common_samples(out, [cpu for cpu, run in runs.items() if not run.refused])
     (out / SUMMARY).write_text(json.dumps(asdict(Summary(runs))))
 
 
+def keep_common_samples(out: Path, cpus: Sequence[str]) -> None:
+    """Leave only the samples that each of `cpus` had the time to answer."""
+    answers = {cpu: np.load(out / cpu / ANSWERS) for cpu in cpus}
+    common = min(map(len, answers.values()))
+    for cpu, outputs in answers.items():
+        np.save(out / cpu / ANSWERS, outputs[:common])
+    np.save(out / INDICES, np.load(out / INDICES)[:common])
+
+
 def choose_samples(dataset: Path, labels: Path, images: int) -> Indices:
-    """Return sorted indices of about `images` samples: the same number of each class, or evenly spaced."""
+    """Return the indices of about `images` samples: the same number of each class, or evenly spaced.
+
+    They are shuffled: the first ones must stand for all where the time is too short.
+    """
     classes = samples.labels(labels)
     if classes is not None and samples.about(dataset).task == "classification":
-        return subset(classes, images)
-    return Subset(dataset, images).positions
+        chosen = subset(classes, images)
+    else:
+        chosen = Subset(dataset, images).positions
+    return np.random.default_rng(SEED).permutation(chosen)
 
 
 def subset(labels: Array, images: int) -> Indices:

@@ -1,9 +1,10 @@
-"""The emulated process: it answers chosen test images, and reports its CPU and its progress in lines of JSON."""
+"""The emulated process: it answers chosen test images for a time, and reports its CPU and its progress as JSON."""
 
 import importlib
 import json
 import os
 import sys
+import time
 import traceback
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +27,8 @@ BATCH, THREADS = 10, 1
 
 
 def main(arguments: list[str]) -> None:
-    module, variant, dataset, indices, out, pipe = arguments
+    module, variant, dataset, indices, out, seconds, pipe = arguments
+    deadline = time.monotonic() + float(seconds)
     number = samples.about(Path(dataset)).evaluated_output
     sys.excepthook = Teller(int(pipe)).last_words
     tell = Teller(int(pipe)).tell
@@ -39,6 +41,8 @@ def main(arguments: list[str]) -> None:
         batch = samples.take(Path(dataset), chosen[start : start + BATCH])
         answers.append(checked(model(batch), len(batch[0]))[number])
         tell(done=start + len(batch[0]), total=len(chosen))
+        if time.monotonic() > deadline:
+            break
     np.save(out, np.concatenate(answers))
 
 

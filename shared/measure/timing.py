@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
@@ -23,7 +23,7 @@ from shared.runner.progress import report
 WARM_UP = 20  # calls: TorchScript compiles on the first ones, ONNX Runtime fills its arena
 SHORT, LONG = 0.04, 0.6  # seconds of the proof; the second where the first fails: the CPUs' clocks lag by milliseconds
 ALL_LOADED = 2  # times what one model may compute of a batch (shared/data/samples.py) may all that are timed together
-REPEAT_SUFFIX = " again"  # ends the name of the A/A repeat, under which the first variant is timed a second time
+REPEAT_SUFFIX = " again"  # ends the name of an A/A repeat, under which a variant is timed a second time
 
 Load = Callable[[Path, int], Model]
 
@@ -90,9 +90,9 @@ def apart(models: Mapping[str, Path], load: Load, batch: Batch, size: Size, coun
 def interleaved(paths: Mapping[str, Path], load: Load, batch: Batch, size: Size, count: int) -> list[Samples]:
     """Samples of all variants (A B C, A B C, …) on `count` threads, at batch 1 and at all of `batch`.
 
-    The first variant is loaded and timed a second time under another name: what these two differ by is noise.
+    Two of them are loaded and timed a second time under other names: what a file and its repeat differ by is noise.
     """
-    repeats = {name + REPEAT_SUFFIX: paths[name] for name in list(paths)[:1]}
+    repeats = {name + REPEAT_SUFFIX: paths[name] for name in choose_repeats(list(paths))}
     models = {name: load(path, count) for name, path in (*paths.items(), *repeats.items())}
     one = tuple(np.ascontiguousarray(array[:1]) for array in batch)
     for name, model in models.items():
@@ -107,6 +107,13 @@ def interleaved(paths: Mapping[str, Path], load: Load, batch: Batch, size: Size,
         report(turn + 1, size.rounds)
     sizes = ((1, single), (len(batch[0]), many))
     return [Samples(name, number, count, tuple(seconds[name])) for number, seconds in sizes for name in models]
+
+
+def choose_repeats(names: Sequence[str]) -> list[str]:
+    """The first float variant and the first quantized one: 8-bit kernels have a noise of their own."""
+    floats = [name for name in names if name.endswith(".fp32")]
+    others = [name for name in names if name not in floats]
+    return [*floats[:1], *others[:1]]
 
 
 def warm_up(name: str, model: Model, one: Batch, batch: Batch, count: int) -> None:

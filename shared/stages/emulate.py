@@ -7,7 +7,15 @@ from shared.stages.image_modules import Runtime
 
 
 def run(
-    variant: Path, dataset: Path, labels: Path, out: Path, *, runtime: Runtime, cpus: list[str], images: int
+    variant: Path,
+    dataset: Path,
+    labels: Path,
+    out: Path,
+    *,
+    runtime: Runtime,
+    cpus: list[str],
+    images: int,
+    seconds: int,
 ) -> None:
     """Write the answers on each of `cpus` to about `images` samples, and `cpus.json` (shared/emulation)."""
-    emulation.answer(variant, dataset, labels, out, runtime.__name__, cpus, images)
+    emulation.answer(variant, dataset, labels, out, runtime.__name__, cpus, images, seconds)

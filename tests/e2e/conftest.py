@@ -63,8 +63,10 @@ class Done:
     stderr: str
 
     def made(self) -> list[str]:
-        """The artifacts whose stages ran, in order: each has a line with its seconds."""
-        return re.findall(r"^(\S+) +(?:ok|unsupported|failed) +[0-9.]+ s\b", self.stdout, re.MULTILINE)
+        """The artifacts whose stages ran, in order: each has a line with its seconds, after its number."""
+        return re.findall(
+            r"^(?:\[ *\d+/\d+\] )?(\S+) +(?:ok|unsupported|failed) +[0-9.]+ s\b", self.stdout, re.MULTILINE
+        )
 
 
 PROCESSES: list["subprocess.Popen[str]"] = []
@@ -155,7 +157,7 @@ Edit = Callable[[dict[str, Any]], object]
 def experiment_for_this_cpu() -> dict[str, Any]:
     """The default experiment with its recipes written out, and without other CPUs."""
     content: dict[str, Any] = yaml.safe_load(DEFAULT.read_text())
-    left = {key: value for key, value in content.items() if key not in ("other_cpus", "recommended")}
+    left = {key: value for key, value in content.items() if key not in ("targets", "recommended")}
     return left | {"recipes": recipes.resolve_recipes(content["recipes"])}
 
 
@@ -213,12 +215,14 @@ def finished(request: pytest.FixtureRequest, finish: Finish) -> Finished:
 
 
 def read_until(process: "subprocess.Popen[str]", beginning: str) -> str:
-    """All that `process` prints up to the line that starts with `beginning`; fails if it ends before."""
+    """All that `process` prints up to the line that starts with `beginning`; fails if it ends before. How many steps
+    are done stands before it.
+    """
     assert process.stdout is not None
     seen = ""
     for line in process.stdout:
         seen += line
-        if line.startswith(beginning):
+        if re.sub(r"^\[ *\d+/\d+\] ", "", line).startswith(beginning):
             return seen
     pytest.fail(f"the driver ended before '{beginning}': {seen}{process.stderr.read() if process.stderr else ''}")
 

@@ -1,11 +1,13 @@
 """The page in a real browser: it fits, it needs no network, and no one is locked out."""
 
+import base64
 import json
 import re
 import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -17,10 +19,11 @@ import thorough
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 from driver.inputs import download
 from driver.report.page import page
-from driver.report.plots import layers
+from driver.report.plots import drawing, layers
 from shared.artifacts.store import ROOT
 from shared.errors import CrossquantError
 
@@ -39,6 +42,7 @@ SCHEMES = ["light", "dark"]
 SCREENS = {"phone": (390, 844), "desktop": (1280, 900)}
 PAGES = {
     "default": comparisons.comparison,
+    "assessed": comparisons.assessed,
     "troubled": comparisons.troubled,
     "nothing": comparisons.nothing,
     "hostile": comparisons.hostile,
@@ -131,7 +135,8 @@ def test_a_page_never_scrolls_sideways(browser: Browser, pages: dict[str, str], 
     )
     assert scrolled <= seen
     outside = browser.execute_script(
-        "return [...document.querySelectorAll('body *')].filter(found => !found.closest('.scroll, pre, .hidden, .skip')"
+        "return [...document.querySelectorAll('body *')].filter("
+        "found => !found.closest('nav, .scroll, pre, .hidden, .skip')"
         " && found.getBoundingClientRect().right > innerWidth + 1).map(found => found.outerHTML.slice(0, 80))"
     )
     assert outside == []
@@ -153,10 +158,12 @@ def test_rows_plots_and_pictures_are_seen(browser: Browser, pages: dict[str, str
     assert all(pictures)
 
 
+@pytest.mark.parametrize("screen", SCREENS)
 @pytest.mark.parametrize(
     ("name", "plots"),
     [
         ("default", 4),
+        ("assessed", 4),
         ("hundred", 4),
         ("thorough", 4 + 3 + 2),
         ("hundredfold", 4 + 3),
@@ -164,11 +171,12 @@ def test_rows_plots_and_pictures_are_seen(browser: Browser, pages: dict[str, str
         ("fidelity", 3),
     ],
 )
-def test_labels_of_a_plot_do_not_overlap(browser: Browser, pages: dict[str, str], name: str, plots: int):
+def test_labels_of_a_plot_do_not_overlap(browser: Browser, pages: dict[str, str], name: str, plots: int, screen: str):
     """In the browser's own font, which is not the one that the labels were measured in."""
-    look(browser, pages[name])
+    look(browser, pages[name], screen=screen)
     labels = browser.execute_script(
-        "return [...document.querySelectorAll('svg[data-plot]')].map(svg => [...svg.querySelectorAll('text')].map("
+        "return [...document.querySelectorAll('svg[data-plot]')].filter("
+        "svg => svg.checkVisibility()).map(svg => [...svg.querySelectorAll('text')].map("
         "text => { const box = text.getBoundingClientRect();"
         " return [text.textContent, box.left + 1, box.right, box.top + 2, box.bottom] }))"
     )
@@ -201,7 +209,7 @@ def test_the_sections_of_a_thorough_experiment_are_in_the_contents_and_seen(brow
     for name, svgs, rows in (("draws", 1, 5), ("curve", 1, 3), ("cpus", 1, 4), ("layers", 2, 68)):
         assert browser.find_element(By.CSS_SELECTOR, f'nav a[href="#{name}"]').is_displayed()
         part = browser.find_element(By.ID, name)
-        drawn = part.find_elements(By.TAG_NAME, "svg")
+        drawn = [svg for svg in part.find_elements(By.TAG_NAME, "svg") if svg.is_displayed()]
         assert len(drawn) == svgs
         assert all(svg.size["width"] > 600 and svg.size["height"] > 150 for svg in drawn)
         assert len(part.find_elements(By.CSS_SELECTOR, "tbody tr")) == rows
@@ -221,7 +229,7 @@ def test_a_plot_alone_has_the_colours_of_the_scheme(browser: Browser, tmp_path: 
     half = style[: style.index("* {")].split("@media")[SCHEMES.index(scheme)]
     wanted = [re.search(rf"--{name}: (#\w+)", half)[1] for name in ("card", "ink")]  # type: ignore[index]
     assert [as_rgb(colour) for colour in wanted] == [ground, text]
-    assert width == layers.WIDTH
+    assert width == drawing.WIDE
 
 
 def as_rgb(colour: str) -> str:
@@ -292,18 +300,180 @@ def luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def test_the_page_prints_whole(browser: Browser, pages: dict[str, str]):
-    """Nothing is hidden on paper behind a summary that no one can open there."""
-    look(browser, pages["default"])
+def print_page(browser: Browser) -> bytes:
+    """The page as a PDF for A4."""
+    options = {"paperWidth": 8.27, "paperHeight": 11.69, "printBackground": True, "preferCSSPageSize": True}
+    return base64.b64decode(browser.execute_cdp_cmd("Page.printToPDF", options)["data"])
+
+
+@pytest.mark.parametrize("name", ["default", "assessed"])
+def test_the_page_prints_on_ten_sheets(browser: Browser, pages: dict[str, str], name: str):
+    look(browser, pages[name])
+    assert 1 < len(re.findall(rb"/Type\s*/Page\b", print_page(browser))) <= 10
+
+
+def test_paper_has_what_is_marked_for_it(browser: Browser, pages: dict[str, str]):
+    """The rest stays folded, and its line says so: no one can open it there."""
+    look(browser, pages["assessed"])
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     try:
         shown = browser.execute_script(
-            "return [...document.querySelectorAll('details > :not(summary)')].map(found => found.checkVisibility())"
+            "return [...document.querySelectorAll('details')].map(found => [found.className,"
+            " found.querySelector(':scope > :not(summary)').checkVisibility(),"
+            " getComputedStyle(found.querySelector('summary'), '::after').content])"
+        )
+        hidden = browser.execute_script(
+            "return ['nav', '.tools', '.sort', '.term'].map("
+            "name => document.querySelector(name).getClientRects().length)"
         )
     finally:
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
-    assert shown
-    assert all(shown)
+    assert hidden == [0, 0, 0, 0]
+    assert {name for name, *_ in shown} == {"paper", ""}
+    for name, visible, after in shown:
+        assert (visible, "on the page" in after) == ((True, False) if name == "paper" else (False, True))
+
+
+def test_paper_has_every_row_in_its_place_however_the_table_is_sorted(browser: Browser, pages: dict[str, str]):
+    look(browser, pages["assessed"])
+    sort(browser, "top-1 %")
+    browser.find_element(By.CSS_SELECTOR, ".tools input").send_keys("torch")
+    browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+    names = browser.execute_script(
+        "return [...document.querySelectorAll('tr[data-variant]')].map(row => row.dataset.variant)"
+    )
+    assert names == [*comparisons.FIGURES, "torch.uint8"]
+    browser.execute_script("dispatchEvent(new Event('afterprint'))")
+    assert list_rows(browser)[0] == "torch.int8"
+
+
+# The main table.
+
+
+def list_rows(browser: Browser) -> list[str]:
+    """The variants that are seen, in their order."""
+    rows = browser.find_elements(By.CSS_SELECTOR, "tr[data-variant]")
+    return [str(row.get_attribute("data-variant")) for row in rows if row.is_displayed()]
+
+
+def sort(browser: Browser, heading: str) -> None:
+    """By the keyboard."""
+    button = browser.find_element(By.CSS_SELECTOR, f'.sort[aria-label="Sort by {heading}"]')
+    browser.execute_script("arguments[0].focus()", button)
+    button.send_keys(Keys.ENTER)
+
+
+def test_the_whole_table_is_seen_at_1280_pixels(browser: Browser, tmp_path: Path):
+    """With figures and names as long as they get: nothing is cut off."""
+    base = comparisons.assessed()
+    rows = [replace(row, images_per_second=3_859_141.0, size_bytes=12_345_678_000) for row in base.variants]
+    rows[-1] = replace(rows[-1], name="torch.a-recipe-whose-name-says-all-that-there-is-to-say")
+    comparison = replace(base, variants=tuple(rows))
+    path = tmp_path / "wide.html"
+    path.write_text(page.page_html(comparison, comparisons.make_page_data(comparison)), encoding="utf-8")
+    look(browser, path.as_uri())
+    scrolled, seen = browser.execute_script(
+        "const box = document.querySelector('table.main').parentElement; return [box.scrollWidth, box.clientWidth]"
+    )
+    assert scrolled <= seen
+
+
+def test_a_phone_has_a_card_for_each_row_with_the_headline_metric_first(browser: Browser, pages: dict[str, str]):
+    look(browser, pages["assessed"], screen="phone")
+    cards = browser.execute_script(
+        "return [...document.querySelectorAll('tr[data-variant]')].map(row => [...row.cells].map(cell => {"
+        " const box = cell.getBoundingClientRect();"
+        " return [getComputedStyle(cell, '::before').content, box.top, box.left, box.right]}))"
+    )
+    for card in cards:
+        assert all(0 <= left < right <= SCREENS["phone"][0] for _, _, left, right in card)
+        tops = [top for _, top, _, _ in card]
+        assert tops == sorted(tops)
+    assert [label for label, *_ in cards[0]][2:5] == ['"top-1 %"', '"Δ pp"', '"loss at most pp"']
+
+
+def test_the_table_is_sorted_by_the_keyboard(browser: Browser, pages: dict[str, str]):
+    look(browser, pages["assessed"])
+    given = list_rows(browser)
+    for direction, first, last in (
+        ("ascending", "onnx.u8s8", "torch.uint8"),
+        ("descending", "keras.fp32", "torch.uint8"),
+    ):
+        sort(browser, "p50 ms")
+        rows = list_rows(browser)
+        assert (rows[0], rows[-1]) == (first, last), "what has no figure comes last"
+        heads = browser.find_elements(By.CSS_SELECTOR, "table.main [aria-sort]")
+        assert [head.get_attribute("aria-sort") for head in heads] == [direction]
+    warned = browser.find_element(By.CSS_SELECTOR, "tr[data-variant='torch.uint8']")
+    assert warned.is_displayed()
+    sort(browser, "p50 ms")
+    assert list_rows(browser) == given
+    assert not browser.find_elements(By.CSS_SELECTOR, "table.main [aria-sort]")
+    sort(browser, "variant")
+    assert list_rows(browser) == sorted(given)
+
+
+def test_row_warnings_stay_with_their_rows(browser: Browser, pages: dict[str, str]):
+    look(browser, pages["thorough"])
+    pairs = (
+        "return [...document.querySelectorAll('.why')].map(row =>"
+        " [row.previousElementSibling.dataset.variant, row.textContent.trim()]).sort()"
+    )
+    before = browser.execute_script(pairs)
+    sort(browser, "p50 ms")
+    assert browser.execute_script(pairs) == before != []
+
+
+def test_the_table_is_filtered_by_all_words(browser: Browser, pages: dict[str, str]):
+    look(browser, pages["assessed"])
+    field = browser.find_element(By.CSS_SELECTOR, ".tools input")
+    field.send_keys("onnx Good")
+    assert list_rows(browser) == ["onnx.fp32", "onnx.u8s8"]
+    assert browser.find_element(By.CSS_SELECTOR, ".tools output").text == "2 of 9 variants"
+    field.clear()
+    field.send_keys("x")
+    field.send_keys(Keys.BACKSPACE)
+    assert len(list_rows(browser)) == 9
+
+
+def test_the_table_is_whole_without_a_script(browser: Browser, pages: dict[str, str]):
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        look(browser, pages["assessed"])
+        assert len(list_rows(browser)) == 9
+        assert not browser.find_element(By.CSS_SELECTOR, ".tools").is_displayed()
+        assert not browser.find_elements(By.CSS_SELECTOR, ".sort")
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_a_heading_shows_its_definition_and_escape_hides_it(browser: Browser, pages: dict[str, str], screen: str):
+    look(browser, pages["assessed"], screen=screen)
+    heading = next(
+        each for each in browser.find_elements(By.CSS_SELECTOR, "table.main .term") if "at most" in each.text
+    )
+    definition = browser.find_element(By.ID, str(heading.get_attribute("popovertarget")))
+    assert not definition.is_displayed()
+    browser.execute_script("arguments[0].focus()", heading)
+    heading.send_keys(Keys.ENTER)
+    assert definition.is_displayed()
+    assert "one-sided 95 % bound" in definition.text
+    assert 0 <= definition.rect["x"] <= definition.rect["x"] + definition.rect["width"] <= SCREENS[screen][0]
+    heading.send_keys(Keys.ESCAPE)
+    assert not definition.is_displayed()
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_text_in_plots_is_large_enough(browser: Browser, pages: dict[str, str], screen: str):
+    """At least 10.5 pixels as it is seen: the plots are drawn with 11, and fill their place."""
+    look(browser, pages["thorough"], screen=screen)
+    sizes = browser.execute_script(
+        "return [...document.querySelectorAll('svg[data-plot] text')].filter(text => text.checkVisibility()).map("
+        "text => parseFloat(getComputedStyle(text).fontSize) * text.ownerSVGElement.getScreenCTM().a)"
+    )
+    assert len(sizes) > 100
+    assert min(sizes) >= 10.5
 
 
 def test_importing_the_page_imports_no_plots():

@@ -42,7 +42,8 @@ def test_a_line_an_image_and_the_whole_log_in_a_file(docker, tmp_path, capsys):
     called = docker(BUILT)
     assert main(["build", "driver", "keras"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert [line[:3] for line in lines] == [["image", "driver", "built"], ["image", "keras", "cached"]]
+    ready = [["[1/2]", "image", "driver", "built"], ["[2/2]", "image", "keras", "cached"]]
+    assert [line[:4] for line in lines] == ready
     assert (tmp_path / "logs" / "build.log").read_text() == BUILT
     assert called.read_text() == f"compose -f compose.yaml build prepare keras plain {ROOT}\n"
 

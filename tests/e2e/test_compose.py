@@ -112,7 +112,7 @@ def test_a_failing_gate_is_the_exit_code_of_up(compose: Compose, up: Done) -> No
     (compose.driver.volumes / "inputs" / "strict.yaml").write_text(yaml.safe_dump(content))
     done = compose("up", "--no-log-prefix", "--abort-on-container-failure", EXPERIMENT="strict")
     assert done.exit_code == 1
-    assert "gate fails: keras.fp32 has accuracy 0.88" in done.stdout
+    assert "gate fails: keras.fp32 has accuracy 88" in done.stdout
 
 
 def test_a_stage_that_fails_still_ends_in_a_comparison(compose: Compose, up: Done) -> None:

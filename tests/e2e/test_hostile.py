@@ -186,7 +186,9 @@ def test_without_landlock_a_stage_that_ends_its_runner_ends_itself_alone(
     on_disk = freshness(driver, monkeypatch)
     assert command_line.main(RUN) == 3
     output = capsys.readouterr()
-    assert re.search(r"^keras\.fp32 +failed .*the container of image 'keras' was killed", output.out, re.MULTILINE)
+    assert re.search(
+        r"^\[ *\d+/\d+\] keras\.fp32 +failed .*the container of image 'keras' was killed", output.out, re.MULTILINE
+    )
     assert output.err == ""
     on_disk.forget()
     assert {on_disk.state(on_disk.steps[name]) for name in EARLIER} == {"fresh"}

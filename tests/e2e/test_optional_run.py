@@ -45,7 +45,7 @@ def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
 def chosen(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The default experiment with its recipes, with few timings and on this CPU alone."""
     content = yaml.safe_load(DEFAULT.read_text())
-    content = {key: value for key, value in content.items() if key not in ("other_cpus", "recommended")}
+    content = {key: value for key, value in content.items() if key not in ("targets", "recommended")}
     path = tmp_path_factory.mktemp("experiment") / "default.yaml"
     path.write_text(yaml.safe_dump(content | {"latency": QUICK}, sort_keys=False))
     return str(path)

@@ -78,6 +78,8 @@ def test_recipes_are_chosen_on_training_images_and_the_winners_tested_once(small
     done = driver("run", "--select", "--engine", "venv", "--experiment", path)
     assert done.exit_code == 0, done.stdout + done.stderr
     trial, final = driver.comparison("small.select"), driver.comparison("small.selected")
+    ranked = driver.rows("small.select")
+    assert all(0.5 < row["accuracy"] < 1 for row in ranked.values()), "they are ranked by what they get right"
     assert (trial["dataset"]["test_images"], final["dataset"]["test_images"]) == (400, 1000)
     chosen = re.search(r"^onnx: (\S+) is recommended; .*safe on every CPU (\S+);", done.stdout, re.MULTILINE)
     assert chosen is not None

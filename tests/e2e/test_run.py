@@ -34,13 +34,13 @@ def test_it_succeeds_and_every_gate_holds(finished: Finished) -> None:
     assert {gate["variant"] for gate in comparison["not_held"]} == LOSING
     assert finished.done.stdout.splitlines()[-2] == f"All {22 - len(LOSING)} gates hold."
     line = f"Not held to gates.quantized on this CPU (AVX2, no VNNI), but to gates.saturating: {', '.join(LOST)}."
-    assert (line in finished.done.stdout.splitlines()) is bool(LOSING)
+    assert (line in " ".join(finished.done.stdout.split())) is bool(LOSING)
 
 
 def test_every_row_is_there_in_the_pipeline_s_order(finished: Finished) -> None:
     assert list(finished.driver.rows()) == ALL
     lines = [line.split()[0] for line in finished.done.stdout.splitlines() if line.split()[:1]]
-    assert [word for word in lines if word in ALL][-len(ALL) - 1 : -1] == ALL
+    assert [word for word in lines if word in ALL][-len(ALL) :] == ALL
 
 
 def test_the_sample_is_named_on_terminal_and_page(finished: Finished) -> None:
@@ -107,10 +107,10 @@ def test_torch_uint8_is_unsupported_in_the_framework_s_own_words(finished: Finis
 @pytest.mark.parametrize("variant", [*FLOAT, *QUANTIZED])
 def test_latency_is_from_all_passes_and_its_samples_are_kept(finished: Finished, variant: str) -> None:
     row = finished.driver.rows()[variant]
-    assert row["latency_ms"]["samples"] == 3 * 7 * 20
+    assert row["latency_ms"]["samples"] % (5 * 20) == 0 and row["latency_ms"]["samples"] >= 5 * 5 * 20
     assert 0 < row["latency_ms"]["p50"] <= row["latency_ms"]["p90"] <= row["latency_ms"]["p99"]
     assert row["images_per_second"] > 0
-    for turn in ("", ".2", ".3"):
+    for turn in ("", ".2", ".3", ".4", ".5"):
         folder = finished.driver.folder(f"latency.{image_of(variant)}{turn}", image_of(variant))
         samples = json.loads((folder / "samples.json").read_text())["samples"]
         shapes = {
@@ -118,13 +118,17 @@ def test_latency_is_from_all_passes_and_its_samples_are_kept(finished: Finished,
             for each in samples
             if each["variant"] == variant
         }
-        assert shapes == {(1, 1): (7, 20), (1, 2): (7, 20), (64, 1): (7, 1), (64, 2): (7, 1)}
+        assert shapes == {(1, 1): (5, 20), (1, 2): (5, 20), (64, 1): (5, 1), (64, 2): (5, 1)}
 
 
 def test_the_images_are_timed_in_turn(finished: Finished) -> None:
-    passes = [f"latency.{image}{turn}" for turn in ("", ".2", ".3") for image in ("keras", "onnx", "torch")]
-    assert [name for name in finished.done.made() if name.startswith("latency.")] == passes
-    assert [item["image"] for item in finished.driver.comparison()["noise"]] == ["keras", "onnx", "torch"]
+    """Five times at least; more often where the machine is noisy, and in turn then too."""
+    made = [name for name in finished.done.made() if name.startswith("latency.")]
+    turns = [f".{number}" if number > 1 else "" for number in range(1, len(made) // 3 + 1)]
+    assert len(turns) >= 5
+    assert made == [f"latency.{image}{turn}" for turn in turns for image in ("keras", "onnx", "torch")]
+    repeated = [item["repeat_of"] for item in finished.driver.comparison()["noise"]]
+    assert repeated == ["keras.fp32", "onnx.fp32", "onnx.int8", "torch.fp32", "torch.int8"]
     assert not [line for line in finished.driver.comparison()["warnings"] if "one after the other" in line]
 
 
@@ -147,12 +151,15 @@ def test_conversion_steps_say_what_each_tool_lost(finished: Finished) -> None:
 
 def test_the_decision_names_a_variant_and_why_each_other_one_is_not_chosen(finished: Finished) -> None:
     decision = finished.driver.comparison()["decision"]
-    assert (decision["outcome"], decision["variant"] in QUANTIZED) == ("ship", True)
-    assert decision["reasons"][0]["kind"] == "not_significantly_worse"
+    shown = {"ship": "shown_good_enough", "keep_reference": "nothing_shown"}  # 2,000 images may be too few to show it
+    assert decision["reasons"][0]["kind"] == shown[decision["outcome"]]
+    assert set(decision["choices"]) == {"latency", "throughput", "size", "accuracy"}
     rejected = [rejection["variant"] for rejection in decision["rejections"]]
     assert sorted([*rejected, decision["variant"]]) == sorted(ALL)
-    assert f"Ship {decision['variant']}: not significantly worse (" in finished.done.stdout
-    assert all(f"Not {name}: " in finished.done.stdout for name in rejected)
+    head = {"ship": "Ship", "keep_reference": "Keep"}[decision["outcome"]]
+    assert f"{head} {decision['variant']}: " in finished.done.stdout
+    everything = finished.driver("report", "--verbose").stdout
+    assert all(f"- Not {name}: " in everything for name in rejected)
 
 
 def test_the_files_of_the_comparison(finished: Finished) -> None:
@@ -173,7 +180,7 @@ def test_gates_as_junit(finished: Finished, tmp_path: Path) -> None:
     suite = ElementTree.parse(tmp_path / "gates.xml").getroot()
     not_held = 2 * len(LOSING)
     counts = [int(suite.get(name, "")) for name in ("tests", "failures", "errors", "skipped")]
-    assert counts == [23 - len(LOSING) + not_held, 0, 0, 1 + not_held]
+    assert counts == [24 - len(LOSING) + not_held, 0, 0, 1 + not_held]
 
 
 def test_two_runs_side_by_side(finish: Finish, tmp_path: Path) -> None:
@@ -265,8 +272,26 @@ def test_a_gate_that_fails_is_named_and_exits_with_1(finished: Finished, experim
     strict = experiment(lambda content: content["gates"]["quantized"].update(accuracy={"min": 0.999}))
     done = finished.driver("report", "--experiment", strict)
     assert done.exit_code == 1
-    assert "gate fails: onnx.uint8 has accuracy 0.8" in done.stdout
-    assert ", at least 0.999 is asked for" in done.stdout
+    assert re.search(
+        r"^- gate fails: onnx\.\S+ has accuracy 8\d\.\d+ %, must be at least 99\.9 %$", done.stdout, re.MULTILINE
+    )
+    assert re.search(r"^\d+ of \d+ gates fail\.$", done.stdout, re.MULTILINE)
+
+
+def test_a_run_is_held_to_an_earlier_one(finished: Finished, tmp_path: Path) -> None:
+    """The same run holds; the comparison on the volume says what it was held to, and nothing the next time."""
+    shutil.copytree(finished.driver.volumes / "resnet8-cifar10", tmp_path / "earlier")
+    baseline = ("--baseline", str(tmp_path / "earlier"), "--fail-on")
+    done = finished.driver("report", *baseline, "p50_ms=1%", "--fail-on", "drop_pp=0.1")
+    assert done.exit_code == 0, done.stdout + done.stderr
+    checked = finished.driver.comparison()["baseline"]
+    assert checked["limits"] == ["p50_ms=1%", "drop_pp=0.1"]
+    assert {gate["metric"] for gate in checked["gates"]} == {"p50_ms", "drop_pp"}
+    assert finished.driver("report").exit_code == 0
+    assert finished.driver.comparison()["baseline"] is None
+    wrong = finished.driver("report", "--baseline", "resnet8-cifar10", "--fail-on", "drop_pp=1")
+    assert wrong.exit_code == 2
+    assert "is the folder of this run itself" in wrong.stderr
 
 
 SAME = ("calibration", "exported", "onnx.fp32", "onnx.int8", "onnx.uint8", "onnx.u8s8")

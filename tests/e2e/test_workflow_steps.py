@@ -102,7 +102,7 @@ def shorten(content: dict[str, Any]) -> None:
     """One recipe, and timings that say nothing: this is about the workflow."""
     content["name"] = "short"
     content["recipes"] = {"onnx": {"u8s8": {"activation": "uint8", "weight": "int8", "per_channel": True}}}
-    del content["other_cpus"], content["recommended"]
+    del content["targets"], content["recommended"]
     content["latency"] = {"passes": 1, "rounds": 1, "calls": 2}
 
 

@@ -93,9 +93,13 @@ def find_drawing() -> list[tuple[ModuleType, str]]:
 
 @pytest.fixture
 def draw_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For a test of the drawing itself: nothing that another one has drawn is used again."""
+    """For a test of the drawing itself: nothing that another one has drawn is used again.
+
+    What was imported after the module's tests began remembers nothing.
+    """
     for module, function in find_drawing():
-        monkeypatch.setattr(module, function, getattr(module, function).__wrapped__)
+        draw = getattr(module, function)
+        monkeypatch.setattr(module, function, getattr(draw, "__wrapped__", draw))
 
 
 def remember(draw: Callable[..., str]) -> Callable[..., str]:

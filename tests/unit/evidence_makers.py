@@ -26,7 +26,7 @@ from shared.command import DEFAULT_EXPERIMENT
 from shared.contract import MANIFEST_SCHEMA, Failure, Manifest, Plan, Step, encode
 from shared.emulation import emulation
 from shared.measure.machine import Machine
-from shared.measure.timing import REPEAT_SUFFIX, Samples, Timings
+from shared.measure.timing import REPEAT_SUFFIX, Samples, Timings, choose_repeats
 from shared.sensitivity import layer_errors
 from shared.sensitivity.layer_errors import Sensitivity
 
@@ -72,7 +72,7 @@ def default_experiment(**changes: Any) -> Experiment:
     """The default experiment with the recipes of ORDER, and without other CPUs."""
     chosen = _loaded(path := loader.find(DEFAULT_EXPERIMENT), path.read_bytes())
     fewer = replace(
-        chosen, recipes=FEW, other_cpus=(), recommended=(), options={"calibration": {"images": 1000, "seed": 0}}
+        chosen, recipes=FEW, targets=("here",), recommended=(), options={"calibration": {"images": 1000, "seed": 0}}
     )
     return replace(fewer, **changes)
 
@@ -97,7 +97,7 @@ def lacking(stages: Sequence[Stage]) -> list[Stage]:
 def few() -> str:
     """The file of `default_experiment`: in volumes/inputs/ it is found before ours."""
     data = yaml.safe_load((loader.FOLDER / f"{DEFAULT_EXPERIMENT}.yaml").read_text())
-    left = {key: value for key, value in data.items() if key not in ("other_cpus", "recommended")}
+    left = {key: value for key, value in data.items() if key not in ("targets", "recommended")}
     return yaml.safe_dump(left | {"recipes": FEW}, sort_keys=False)
 
 
@@ -113,12 +113,12 @@ def answers(wrong: int, sure: float = 0.91) -> np.ndarray:
 def timings(
     *names: str, single: Rounds = SINGLE, many: Rounds = MANY, repeat: Rounds | None = None, **machine: float
 ) -> Timings:
-    """What a start of an image writes: all variants alike, on one and two threads, and an A/A repeat of the first."""
+    """What a start of an image writes: all variants alike, on one and two threads, and their A/A repeats."""
     samples = [
         Samples(name, batch, threads, repeat if name.endswith(REPEAT_SUFFIX) and repeat and batch == 1 else rounds)
         for threads in (1, 2)
         for batch, rounds in ((1, single), (BATCH, many))
-        for name in (*names, *(first + REPEAT_SUFFIX for first in names[:1]))
+        for name in (*names, *(name + REPEAT_SUFFIX for name in choose_repeats(names)))
     ]
     return Timings(replace(QUIET, **machine), tuple(samples))
 
@@ -219,9 +219,9 @@ class Volume:
         self.publish(f"predictions.{name}", {f"output_{number}.npy": each for number, each in enumerate(outputs)})
 
     def latency(self, image: str, *names: str, **changes: Any) -> None:
-        """Every turn of the image's timings, as of a run in which the images took turns."""
+        """Each default turn of the image's timings, as of a run in which the images took turns."""
         for step in self.plan.steps:
-            if (step.image, step.run) == (image, "latency"):
+            if (step.image, step.run) == (image, "latency") and step.default:
                 measured = timings(*names, **{"started": float(self.plan.steps.index(step)), **changes})
                 self.publish(step.output, {"samples.json": asdict(measured)})
 

@@ -4,7 +4,8 @@ import re
 from html import unescape
 from html.parser import HTMLParser
 
-VOID = {"meta", "link", "img", "br"}
+VOID = {"meta", "link", "img", "br", "input"}
+NO_TEXT = ("style", "script")
 
 
 class Reader(HTMLParser):
@@ -28,7 +29,7 @@ class Reader(HTMLParser):
         assert self.open.pop() == tag, f"</{tag}> at {self.getpos()}"
 
     def handle_data(self, data):
-        if self.open and self.open[-1] != "style":
+        if self.open and self.open[-1] not in NO_TEXT:
             self.texts.append(data)
 
     def of(self, tag):

@@ -1,31 +1,11 @@
-"""What the page says of metrics that are not counted in classes: the columns of its main table, metrics, outputs."""
+"""What the page says of the metrics beside the accuracy, and of the outputs of a model that has several."""
 
 from dataclasses import dataclass
 
-from driver.analysis import metric_specs, numbers
+from driver.analysis import metric_specs
 from driver.analysis.metric_specs import MetricSpec
 from driver.analysis.results import SIGNIFICANT, Comparison, Metric, OutputDrift, Variant
 from driver.report import columns
-
-Cell = tuple[str, str]  # a metric, and what stands below it
-
-
-def headings(comparison: Comparison) -> list[str]:
-    """Of the metrics in the main table, of a task without classes."""
-    names = columns.metric_headings(comparison)
-    return names if not comparison.spec.has_differences else [*names[:2], "p (Holm)", *names[2:]]
-
-
-def cells(comparison: Comparison, row: Variant) -> list[Cell]:
-    """The same metrics, with the intervals of those that are compared."""
-    plain = [(text, "") for text in columns.metric_cells(comparison, row)]
-    if not comparison.spec.has_differences or row.headline is None:
-        return plain if not comparison.spec.has_differences else [*plain[:2], ("–", ""), *plain[2:]]
-    metric = row.headline
-    spec = metric_specs.spec_of(metric)
-    value = (plain[0][0], spec.span(metric.interval))
-    difference = (plain[1][0], spec.span(metric.delta_interval, signed=True))
-    return [value, difference, (numbers.p_value(metric.p_holm), ""), *plain[2:]]
 
 
 @dataclass(frozen=True)
@@ -41,10 +21,15 @@ class Line:
 def lines(comparison: Comparison, name: str) -> list[Line]:
     """Of every variant that has the metric of this name."""
     pairs = [(row, metric) for row in comparison.variants for metric in row.metrics if metric.name == name]
-    return [
-        Line(row, metric, metric_specs.spec_of(metric), metric_specs.is_significant_loss(metric, SIGNIFICANT))
-        for row, metric in pairs
-    ]
+    return [Line(row, metric, metric_specs.spec_of(metric), is_loss_alone(metric)) for row, metric in pairs]
+
+
+def is_loss_alone(metric: Metric) -> bool:
+    """Is it a loss that matters by the p-value that stands beside it, which is not corrected for other rows?"""
+    if metric.loss is None or metric.delta is None or metric.p_value is None:
+        return False
+    matters = metric.loss > metric_specs.least_loss(metric.name, metric.value - metric.delta)
+    return matters and metric.p_value < SIGNIFICANT
 
 
 def names(comparison: Comparison) -> list[str]:
@@ -63,13 +48,13 @@ def decibels(value: float | None) -> str:
 
 def explain_metrics(comparison: Comparison) -> str:
     """What the metrics are, in words."""
-    how = "the same samples through both, 1,000 times with replacement"
+    how = "the same samples through both, 4,000 times with replacement"
     if comparison.spec.has_classes:
         return "Beyond the accuracy; intervals are Wilson's, differences Newcombe's, p is McNemar's exact one."
     if not comparison.spec.has_differences:
         agrees = "agreement is the same top class, or values within a twentieth of the reference's standard deviation"
         return f"Against the outputs of the reference; {agrees}. Intervals are of the bootstrap over the samples."
-    return f"Intervals and p are of the paired bootstrap: {how}. Holm's correction is over the quantized variants."
+    return f"Intervals and p are of the paired bootstrap: {how}. They are of each row alone, uncorrected."
 
 
 def margin_text(name: str) -> str:

@@ -1,6 +1,5 @@
 """What the page's tables hold: groups, choices and sentences made of a comparison's numbers."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -10,18 +9,17 @@ from driver.analysis.facts import FormatConversion, MetricValue, Quantization
 from driver.analysis.results import SIGNIFICANT, Comparison, ConversionStep, Gate, Timing, Variant
 from driver.report import gate_format, phrases
 
+MOST_CLASSES = 24  # of a table of confusion
+COMMIT = 10  # digits of a commit that are shown
 KEPT_DB = 80.0  # from which on the difference is what float32 rounds
-PICTURES, PICTURES_EACH = 480, (4, 24)  # in all, and of one variant: least and most
+PICTURES, PICTURES_EACH = 160, (4, 24)  # in all, and of one variant: least and most
+class_name = phrases.class_name
 
 
-def class_name(names: Sequence[str], label: int) -> str:
-    return str(names[label]) if label < len(names) else str(label)
-
-
-def thumbnails_each(variants: int) -> int:
-    """So many that a hundred variants don't make a page of a hundred megabytes."""
+def count_thumbnails(variants: int, is_shipped: bool) -> int:
+    """Of one of so many variants: few enough that forty variants make a page of less than two megabytes."""
     least, most = PICTURES_EACH
-    return max(least, min(most, PICTURES // max(variants, 1)))
+    return most if is_shipped else max(least, min(most, PICTURES // max(variants, 1)))
 
 
 def has_metrics(row: Variant) -> bool:
@@ -143,6 +141,21 @@ def chain(comparison: Comparison) -> list[Stop]:
         following = arrivals.get(behind.get(name, ""))
         stops.append(Stop(name, arrivals.get(name), quantized, following is not None and following.before == name))
     return stops
+
+
+def list_confusing(comparison: Comparison) -> list[Variant]:
+    """The rows whose table of confusion is small enough to be shown."""
+    return [row for row in comparison.variants if row.confusion and len(row.confusion) <= MOST_CLASSES]
+
+
+def describe_origin(comparison: Comparison) -> list[tuple[str, str]]:
+    """When it was measured and by which crossquant, as (name, value)."""
+    origin = comparison.origin
+    if origin is None:
+        return []
+    version = f"{origin.version}, commit {origin.commit[:COMMIT]}" if origin.commit else origin.version
+    named = {"measured": origin.measured, "crossquant": version, "command": origin.command}
+    return [(name, value) for name, value in named.items() if value]
 
 
 def ece_rows(comparison: Comparison) -> list[tuple[Variant, str, float | None]]:

@@ -9,15 +9,15 @@ from driver.analysis.results import Comparison, Emulated, Variant
 from driver.report import columns
 from driver.report.page import cross_cpu
 from driver.report.plots import drawing
+from driver.report.plots.colours import colour_of
 from driver.report.plots.drawing import CARD, INK, MUTED
-from driver.report.plots.pareto import colour_of
-from driver.report.plots.rows import WIDTH, legend
+from driver.report.plots.rows import annotate_row, by_row, legend, set_rows
 
 ROW, MOST = 26, 60  # pixels; runs shown
 Run = tuple[Variant, Emulated]
 
 
-def draw(comparison: Comparison) -> tuple[str, int]:
+def draw(comparison: Comparison, narrow: bool = False) -> tuple[str, int]:
     """The plot, "" where nothing ran on another CPU, and how many runs it shows: of many those that lose most."""
     rows = cross_cpu.runs(comparison)
     if not rows:
@@ -26,9 +26,9 @@ def draw(comparison: Comparison) -> tuple[str, int]:
     shown = [item for item in rows if item in worst] if len(rows) > MOST else rows
     by = columns.headline(comparison).title
     description = f"{by} of each variant here and on other CPUs; the table below has the figures"
-    left = 24 + 7 * max(len(name(item)) for item in shown)
-    paint = partial(dumbbells, comparison=comparison, rows=shown)
-    return drawing.draw("cpus", description, (WIDTH, len(shown) * ROW + 90), (left, 130, 64, 12), paint), len(shown)
+    paint = partial(dumbbells, comparison=comparison, rows=shown, narrow=narrow)
+    names = [name(item) for item in shown]
+    return by_row("cpus", description, names, 130, paint, height=ROW, lines=2, narrow=narrow), len(shown)
 
 
 def name(item: Run) -> str:
@@ -36,11 +36,8 @@ def name(item: Run) -> str:
     return f"{row.name} on {run.cpu}"
 
 
-def dumbbells(axes: Axes, comparison: Comparison, rows: Sequence[Run]) -> list[str]:
-    axes.set_yticks(range(len(rows)), [name(item) for item in rows])
-    axes.set_ylim(len(rows) - 1 + 0.45, -0.7)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
+def dumbbells(axes: Axes, comparison: Comparison, rows: Sequence[Run], narrow: bool) -> list[str]:
+    set_rows(axes, [name(item) for item in rows], 0.7, narrow)
     titles, spec = [], columns.headline(comparison)
     scale = spec.scale
     for number, (row, run) in enumerate(rows):
@@ -53,9 +50,9 @@ def dumbbells(axes: Axes, comparison: Comparison, rows: Sequence[Run]) -> list[s
         axes.plot([there], [number], "o", color=colour, markersize=5.5, zorder=4, gid=f"{drawing.MARK}{number}")
         lost = f"▼ loses {spec.bare(run.lost)} {spec.difference_unit}".rstrip()
         word, tone = (lost, INK) if run.loses else ("no loss", MUTED)
-        axes.annotate(word, (1.02, number), xycoords=("axes fraction", "data"), fontsize=10, va="center", color=tone)
+        annotate_row(axes, number, word, tone, narrow)
         titles.append(f"{name((row, run))}: {spec.text(run.here)} here, {spec.text(run.value)} there")
-    drawing.linear(axes)
+    drawing.linear(axes, 4 if narrow else 6)
     axes.set_xlabel(f"{spec.label} on the same {comparison.unit}{', %' if spec.unit == '%' else ''}")
-    legend(axes, [("o", CARD, "here"), ("o", INK, "there, line: 95 % interval")])
+    legend(axes, [("o", CARD, "here"), ("o", INK, "there, line: 95 % interval")], narrow)
     return titles

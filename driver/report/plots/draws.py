@@ -11,9 +11,9 @@ from driver.analysis.results import Comparison, Draws, Point, Variant
 from driver.report import columns
 from driver.report.page import draws
 from driver.report.plots import drawing
-from driver.report.plots.drawing import CARD, INK, MUTED
-from driver.report.plots.pareto import colour_of
-from driver.report.plots.rows import WIDTH, by_row, legend, set_rows
+from driver.report.plots.colours import colour_of
+from driver.report.plots.drawing import CARD, INK, MUTED, SMALL
+from driver.report.plots.rows import LINE, by_row, legend, set_rows
 
 ROW = 26  # pixels
 SHAPES = "os^Dvph*XP<>"  # a mark for each curve, since those of an image share its colour
@@ -22,17 +22,18 @@ APART = 15  # pixels between the names at the curves' ends
 DODGE = 1.02  # by which factor two curves are apart, so that their intervals are seen
 
 
-def strip(comparison: Comparison) -> str:
+def strip(comparison: Comparison, narrow: bool = False) -> str:
     """The accuracy of each draw, and mean and standard deviation over them; "" where each recipe was drawn once."""
     rows = [(row, row.draws) for row in comparison.variants if row.draws is not None and row.status == "ok"]
     name = columns.headline(comparison).title
     description = f"{name} of each recipe on several draws of the calibration set; the table below has the figures"
-    paint = partial(dots, comparison=comparison, rows=rows)
-    return by_row("draws", description, [row for row, _ in rows], 30, paint, height=ROW) if rows else ""
+    paint = partial(dots, comparison=comparison, rows=rows, narrow=narrow)
+    names = [row.name for row, _ in rows]
+    return by_row("draws", description, names, 30, paint, height=ROW, lines=3, narrow=narrow) if rows else ""
 
 
-def dots(axes: Axes, comparison: Comparison, rows: Sequence[tuple[Variant, Draws]]) -> list[str]:
-    set_rows(axes, [row for row, _ in rows], 0.7)
+def dots(axes: Axes, comparison: Comparison, rows: Sequence[tuple[Variant, Draws]], narrow: bool) -> list[str]:
+    set_rows(axes, [row.name for row, _ in rows], 0.7, narrow)
     titles, spec = [], columns.headline(comparison)
     scale = spec.scale
     for number, (row, drawn) in enumerate(rows):
@@ -47,13 +48,14 @@ def dots(axes: Axes, comparison: Comparison, rows: Sequence[tuple[Variant, Draws
     base = next((row.headline for row in comparison.variants if row.name == comparison.reference), None)
     if base is not None:
         axes.axvline(scale * base.value, color=MUTED, linewidth=1.2, linestyle=(0, (5, 3)), zorder=1)
-    drawing.linear(axes)
+    drawing.linear(axes, 4 if narrow else 6)
     axes.set_xlabel(f"{spec.axis}; dashed: {comparison.reference}")
-    legend(axes, [("D", CARD, "the file in the table"), ("o", INK, "another draw"), ("|", INK, "mean, bar: ± sd")])
+    entries = [("D", CARD, "the file in the table"), ("o", INK, "another draw"), ("|", INK, "mean, bar: ± sd")]
+    legend(axes, entries, narrow)
     return titles
 
 
-def curve(comparison: Comparison) -> str:
+def curve(comparison: Comparison, narrow: bool = False) -> str:
     """Accuracy against the number of calibration images; "" where no variant has a curve."""
     rows = [row for row in comparison.variants if row.curve][: draws.CURVES]
     if not rows:
@@ -62,12 +64,16 @@ def curve(comparison: Comparison) -> str:
     description = (
         f"{name} of each variant against its number of calibration {comparison.unit}; the table below has the figures"
     )
+    paint = partial(lines, comparison=comparison, rows=rows, narrow=narrow)
+    if narrow:
+        below = 56 + LINE * len(rows)
+        margins = (44, 12, below, 26)
+        return drawing.draw("curve" + drawing.NARROW_SUFFIX, description, (drawing.NARROW, 280 + below), margins, paint)
     right = 24 + 7 * max(len(row.name) for row in rows)
-    paint = partial(lines, comparison=comparison, rows=rows)
-    return drawing.draw("curve", description, (WIDTH, 420), (48, right, 52, 26), paint)
+    return drawing.draw("curve", description, (drawing.WIDE, 420), (48, right, 52, 26), paint)
 
 
-def lines(axes: Axes, comparison: Comparison, rows: Sequence[Variant]) -> list[str]:
+def lines(axes: Axes, comparison: Comparison, rows: Sequence[Variant], narrow: bool) -> list[str]:
     spec = columns.headline(comparison)
     axes.set_title(spec.axis)
     axes.set_xlabel(f"calibration {comparison.unit}")
@@ -85,7 +91,10 @@ def lines(axes: Axes, comparison: Comparison, rows: Sequence[Variant]) -> list[s
         shape: dict[str, Any] = {"marker": SHAPES[number], "markeredgecolor": CARD, "markersize": 8}
         axes.plot(xs, ys, color=colour, linestyle="", zorder=4, gid=f"{drawing.MARK}{number}", **shape)
     numbers(axes, sorted({point.images for row in rows for point in row.curve}))
-    names_at_ends(axes, comparison, rows)
+    if narrow:
+        names_below(axes, comparison, rows)
+    else:
+        names_at_ends(axes, comparison, rows)
     return [f"{row.name}: {', '.join(point_text(comparison, point) for point in row.curve)}" for row in rows]
 
 
@@ -118,7 +127,15 @@ def names_at_ends(axes: Axes, comparison: Comparison, rows: Sequence[Variant]) -
         height = (spot - axes.bbox.y0) / axes.bbox.height
         colour = colour_of(comparison, rows[number])
         axes.plot([1.02], [height], SHAPES[number], color=colour, markersize=7, transform=axes.transAxes, clip_on=False)
-        axes.text(1.04, height, rows[number].name, transform=axes.transAxes, fontsize=10, va="center_baseline")
+        axes.text(1.04, height, rows[number].name, transform=axes.transAxes, fontsize=SMALL, va="center_baseline")
+
+
+def names_below(axes: Axes, comparison: Comparison, rows: Sequence[Variant]) -> None:
+    """Each variant's mark and name, one below the other."""
+    for number, row in enumerate(rows):
+        axes.plot([], [], SHAPES[number], color=colour_of(comparison, row), markersize=7, label=row.name)
+    anchor = (0, -42 / axes.bbox.height)
+    axes.legend(loc="upper left", bbox_to_anchor=anchor, fontsize=SMALL, borderpad=0, labelspacing=0.35)
 
 
 def spread(wanted: Sequence[float], highest: float) -> list[float]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
 
-from driver.report.plots.drawing import INK, MUTED
+from driver.report.plots.drawing import INK, MUTED, SMALL
 
 REACH = (9, 15, 22, 30, 40, 52, 66, 82, 100)  # pixels from a point to its label
 TURNS = 24
@@ -43,7 +43,7 @@ def place(
 
 def size(axes: Axes, label: str) -> Point:
     """Width and height in pixels."""
-    text = axes.text(0, 0, label, fontsize=10)
+    text = axes.text(0, 0, label, fontsize=SMALL)
     box = text.get_window_extent()
     text.remove()
     return 1.06 * box.width + 2 * GAP, box.height + GAP
@@ -96,4 +96,4 @@ def write(axes: Axes, point: Point, spot: Bbox, label: str) -> None:
         xs, ys = zip(*(back.transform(place) for place in (point, end)), strict=True)
         axes.plot(xs, ys, color=MUTED, linewidth=0.7, zorder=2)
     x, y = back.transform(((spot.x0 + spot.x1) / 2, (spot.y0 + spot.y1) / 2))
-    axes.text(x, y, label, fontsize=10, ha="center", va="center_baseline", color=INK, zorder=6)
+    axes.text(x, y, label, fontsize=SMALL, ha="center", va="center_baseline", color=INK, zorder=6)

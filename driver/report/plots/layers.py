@@ -8,18 +8,19 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from driver.report.plots import drawing
-from driver.report.plots.drawing import CARD, INK, MUTED
+from driver.report.plots.drawing import CARD, INK, MUTED, SMALL
+from driver.report.plots.rows import LINE, NAME_HEIGHT, NAME_LINE, SIDES, write_name
 from shared.sensitivity.layer_errors import Layer, Sensitivity
 
-ROW, WIDTH, MOST = 22, 900, 80  # pixels; layers shown
+ROW, MOST = 22, 80  # pixels; layers shown
 NAME = 32  # characters of a layer's name that are shown
 GAP = 36  # pixels between the two panels
 TALL = 25  # layers from which on the numbers of the axes stand above too
-STYLE = "background:var(--card);font-family:var(--sans)"
+STYLE = f"background:var(--card);font-family:var(--sans);font-size:{SMALL:g}px"
 Layers = tuple[Layer, ...]
 
 
-def draw(sensitivity: Sensitivity) -> str:
+def draw(sensitivity: Sensitivity, narrow: bool = False) -> str:
     """For each layer what of the distance from float is left with it alone in float, and the scores.
 
     "" where there are no layers. Of more than MOST layers, the most sensitive.
@@ -28,14 +29,22 @@ def draw(sensitivity: Sensitivity) -> str:
     if not layers:
         return ""
     names = [short(layer.name) for layer in layers]
-    left, above = 24 + 7 * max(map(len, names)), 52 if len(layers) > TALL else 34
+    above = 52 if len(layers) > TALL else 34
     description = (
         f"What each layer of {sensitivity.variant} loses, the most sensitive first; the table below has the figures"
     )
     titles = f"{sensitivity.distance} from float that is left, {sensitivity.unit}", f"{sensitivity.score}, %"
+    name = f"layers-{sensitivity.variant}"
+    if narrow:
+        paint = partial(narrow_panels, sensitivity=sensitivity, layers=layers, names=names, headings=titles)
+        below = 42 + LINE * 5
+        size = (drawing.NARROW, len(layers) * (ROW + NAME_LINE) + below + above + LINE)
+        margins = (SIDES[0], SIDES[1], below, above + LINE)
+        return drawing.draw(name + drawing.NARROW_SUFFIX, description, size, margins, paint)
+    left = 24 + 7 * max(map(len, names))
     paint = partial(panels, sensitivity=sensitivity, layers=layers, names=names, headings=titles)
-    size = (WIDTH, len(layers) * ROW + 84 + above)
-    return drawing.draw(f"layers-{sensitivity.variant}", description, size, (left, 24, 84, above), paint)
+    size = (drawing.WIDE, len(layers) * ROW + 100 + above)
+    return drawing.draw(name, description, size, (left, 24, 100, above), paint)
 
 
 def short(name: str) -> str:
@@ -58,17 +67,42 @@ def panels(
     axes: Axes, sensitivity: Sensitivity, layers: Layers, names: list[str], headings: tuple[str, str]
 ) -> list[str]:
     """The distance on the left, the scores on the right."""
+    axes.set_yticks(range(len(layers)), names)
+    titles = fill_panels(axes, sensitivity, layers, headings, GAP / drawing.WIDE)
+    legend(axes, 2)
+    return titles
+
+
+def narrow_panels(
+    axes: Axes, sensitivity: Sensitivity, layers: Layers, names: list[str], headings: tuple[str, str]
+) -> list[str]:
+    """The same with each layer's name above its row."""
+    axes.set_yticks(range(len(layers)), [""] * len(layers))
+    distance, score = headings
+    titles = fill_panels(
+        axes, sensitivity, layers, (distance.replace(" from float that", "\nthat"), score), GAP / 2 / drawing.NARROW
+    )
+    for number, name in enumerate(names):
+        write_name(axes, number - NAME_HEIGHT, name)
+    for panel in axes.figure.axes:
+        panel.set_ylim(len(layers) - 0.6, -1.0)
+        panel.xaxis.set_major_locator(MaxNLocator(3))
+    legend(axes, 1)
+    return titles
+
+
+def fill_panels(
+    axes: Axes, sensitivity: Sensitivity, layers: Layers, headings: tuple[str, str], gap: float
+) -> list[str]:
     box = axes.get_position()
-    width = (box.width - GAP / WIDTH) / 2
+    width = (box.width - gap) / 2
     axes.set_position((box.x0, box.y0, width, box.height))
     right = axes.figure.add_axes((box.x1 - width, box.y0, width, box.height))
-    axes.set_yticks(range(len(layers)), names)
     right.set_yticks(range(len(layers)), [""] * len(layers))
     titles = distances(axes, sensitivity, layers)
     scores(right, sensitivity, layers)
     for panel, title in zip((axes, right), headings, strict=True):
         frame(panel, title, len(layers))
-    legend(axes)
     return titles
 
 
@@ -116,7 +150,7 @@ def hollow(size: float) -> dict[str, Any]:
     }
 
 
-def legend(axes: Axes) -> None:
+def legend(axes: Axes, columns: int) -> None:
     """Of both panels, below them."""
     axes.plot([], [], "o", color=INK, label="this layer alone in float")
     axes.plot([], [], color=INK, linewidth=1.2, label="all quantized")
@@ -124,4 +158,5 @@ def legend(axes: Axes) -> None:
     axes.plot([], [], color=MUTED, linewidth=1.2, linestyle=(0, (5, 3)), label="all in float")
     axes.plot([], [], "s", **hollow(4.5), label="its weights alone quantized")
     below = -30 / axes.bbox.height
-    axes.legend(loc="upper left", bbox_to_anchor=(0, below), ncols=3, fontsize=10, borderpad=0, columnspacing=1.5)
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, below), "ncols": columns}
+    axes.legend(**place, fontsize=SMALL, borderpad=0, columnspacing=1.2, labelspacing=0.35)

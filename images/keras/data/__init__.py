@@ -4,13 +4,16 @@ import importlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from images.keras.data import task_labels
 from images.keras.data.preprocessing import Preprocessing
 from images.keras.data.sample_sets import TEST, ReaderOptions, SampleSets
 from images.keras.data.split import save_splits
 from images.keras.data.writer import WrittenSet, keep_nonempty, write_set
-from shared.data.samples import ABOUT
+from shared.data.samples import ABOUT, Array
 from shared.errors import CrossquantError
 
 DYNAMIC_IMPORTS = ("images.keras.data.readers.*",)
@@ -46,6 +49,7 @@ def run(
     duplicates: str,
     unit: str,
     evaluated_output: int,
+    group: str,
 ) -> None:
     """Write `x_train_0.npy` …, `y_train.npy`, the same for `test`, `train_indices.npy`, digests, and `about.json`.
 
@@ -55,14 +59,15 @@ def run(
     # Imported here, since pyarrow must not be loaded before the fork.
     reader = importlib.import_module(f"images.keras.data.readers.{kind}")
     out = out.resolve()
-    options = ReaderOptions(tuple(labels), tuple(features), script, header, encoding)
+    options = ReaderOptions(tuple(labels), tuple(features), script, header, encoding, group)
     sets: SampleSets = reader.read((source / "files").resolve(), options)
     written = {split: write_set(out, split, samples, preprocessing, apply_to) for split, samples in sets.items()}
     written = keep_nonempty(written, out)
     first = next(iter(sets.values()))
     class_names = tuple(classes) or first.classes
     resolved = task_labels.resolve_labels(task, collect_labels(written, sets), class_names, label_offset)
-    save_splits(out, resolved.arrays, test_share, seed, duplicates)
+    groups = {split: number_groups(part.groups) for split, part in written.items()}
+    save_splits(out, resolved.arrays, groups, test_share, seed, duplicates)
     count = len(list(out.glob(f"x_{TEST}_*.npy")))
     about = {
         "name": source.name,
@@ -76,6 +81,18 @@ def run(
         "label": first.label,
     }
     (out / ABOUT).write_text(json.dumps(about))
+
+
+def number_groups(groups: Sequence[Any]) -> Array | None:
+    """(samples,) int64: the number of each sample's group, from 0; None where no sample has one.
+
+    CrossquantError where only some have one.
+    """
+    if all(group is None for group in groups):
+        return None
+    if any(group is None for group in groups):
+        raise CrossquantError("some samples have a group and others have none: give each of them one")
+    return np.unique([str(group) for group in groups], return_inverse=True)[1].astype(np.int64)
 
 
 def collect_labels(written: dict[str, WrittenSet], sets: SampleSets) -> dict[str, task_labels.RawLabels]:

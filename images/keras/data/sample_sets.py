@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from shared.data.samples import Array
 from shared.errors import CrossquantError
@@ -11,7 +11,17 @@ from shared.errors import CrossquantError
 TRAIN, TEST, ALL = "train", "test", "all"
 
 Label = Any  # None, a number, a text, or an array of numbers
-Sample = tuple[tuple[Array, ...], Label]  # an array for each input of the model, without a batch axis
+
+
+class Sample(NamedTuple):
+    """An array for each input of the model, without a batch axis; the label; and what the sample is grouped by.
+
+    `group` is a number or a text that samples have in common which are not independent; None where they all are.
+    """
+
+    inputs: tuple[Array, ...]
+    label: Label
+    group: Any = None
 
 
 @dataclass(frozen=True)
@@ -36,13 +46,16 @@ SampleSets = dict[str, SampleSet]  # TRAIN and TEST, or one of any name, which i
 
 @dataclass(frozen=True)
 class ReaderOptions:
-    """What the experiment says to readers: columns and form of a table, and the name of the Python file."""
+    """What the experiment says to readers: columns and form of a table, the name of the Python file, and what groups
+    samples: the name of a column, or a regular expression for the names of pictures.
+    """
 
     labels: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
     script: str = ""
     header: bool = True
     encoding: str = "utf-8"
+    group: str = ""
 
 
 def printable_name(text: object) -> str:

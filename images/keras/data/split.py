@@ -7,24 +7,32 @@ import numpy as np
 from images.keras import sampling
 from images.keras.data.arrays import copy_samples
 from images.keras.data.sample_sets import ALL, TEST, TRAIN
-from shared.data import leakage
+from shared.data import leakage, samples
 from shared.data.samples import Array, Indices
 from shared.errors import CrossquantError
 
 MOST_ALONE = 20  # samples that may each be the only one of its class without looking like another task
 
 
-def save_splits(out: Path, labels: dict[str, Array | None], share: float, seed: int, duplicates: str) -> None:
-    """Split a data set that is one set, and write the labels and the indices of samples that must not be drawn.
+def save_splits(
+    out: Path,
+    labels: dict[str, Array | None],
+    groups: dict[str, Array | None],
+    share: float,
+    seed: int,
+    duplicates: str,
+) -> None:
+    """Split a data set that is one set, and write labels, groups, and the indices of samples that must not be drawn.
 
     `share` of the samples, 0 to 1, become the test set. `duplicates`: "skip" draws no training sample that is a test
     sample too. CrossquantError where there are too few samples to split.
     """
     if ALL in labels:
-        labels = split_arrays(out, labels[ALL], share, seed)
-    for split, array in labels.items():
-        if array is not None:
-            np.save(out / f"y_{split}.npy", array)
+        labels, groups = split_arrays(out, labels[ALL], groups[ALL], share, seed)
+    for prefix, arrays in (("y", labels), (samples.GROUP, groups)):
+        for split, array in arrays.items():
+            if array is not None:
+                np.save(out / f"{prefix}_{split}.npy", array)
     train, test = (np.load(out / leakage.file(split)) for split in (TRAIN, TEST))
     np.save(out / "train_indices.npy", np.arange(len(train)))
     if duplicates == "skip":
@@ -32,22 +40,33 @@ def save_splits(out: Path, labels: dict[str, Array | None], share: float, seed: 
         np.save(out / sampling.SKIPPED, np.array(repeated, np.int64))
 
 
-def split_arrays(out: Path, labels: Array | None, share: float, seed: int) -> dict[str, Array | None]:
-    """Replace the arrays and digests of ALL by those of TRAIN and TEST; the labels of both."""
+def split_arrays(
+    out: Path, labels: Array | None, groups: Array | None, share: float, seed: int
+) -> tuple[dict[str, Array | None], dict[str, Array | None]]:
+    """Replace the arrays and digests of ALL by those of TRAIN and TEST; labels and groups of both."""
     digests = np.load(out / leakage.file(ALL))
-    splits = dict(zip((TRAIN, TEST), split_indices(digests, labels, share, seed), strict=True))
+    splits = dict(zip((TRAIN, TEST), split_indices(digests, labels, groups, share, seed), strict=True))
     for split, indices in splits.items():
         for number, path in enumerate(sampling.array_paths(out, ALL)):
             copy_samples(path, indices, out / f"x_{split}_{number}.npy")
         np.save(out / leakage.file(split), digests[indices])
     for path in (*sampling.array_paths(out, ALL), out / leakage.file(ALL)):
         path.unlink()
-    return {split: None if labels is None else labels[indices] for split, indices in splits.items()}
+    parts = [
+        {split: None if each is None else each[indices] for split, indices in splits.items()}
+        for each in (labels, groups)
+    ]
+    return parts[0], parts[1]
 
 
-def split_indices(digests: leakage.Digests, labels: Array | None, share: float, seed: int) -> tuple[Indices, Indices]:
-    """Indices (train, test): `share` of each class for the test set; equal samples stay together."""
-    groups = leakage.group_equal(digests)
+def split_indices(
+    digests: leakage.Digests, labels: Array | None, groups: Array | None, share: float, seed: int
+) -> tuple[Indices, Indices]:
+    """Indices (train, test): `share` of each class for the test set. Samples of a group stay together; where there are
+    no groups, equal samples do.
+    """
+    if groups is None:
+        groups = leakage.group_equal(digests)
     firsts = np.unique(groups, return_index=True)[1]
     classes = np.zeros(len(firsts), np.int64) if labels is None or labels.ndim > 1 else labels[firsts]
     random = np.random.default_rng(seed)

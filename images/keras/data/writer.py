@@ -1,8 +1,9 @@
 """Writes the samples of the user's data to disk, one by one, each preprocessed and checked as it is read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,10 +19,11 @@ from shared.runner.progress import report
 
 @dataclass(frozen=True)
 class WrittenSet:
-    """A set whose inputs are on disk: its name in the user's data, and its labels."""
+    """A set whose inputs are on disk: its name in the user's data, its labels, and what its samples are grouped by."""
 
     split: str
     labels: list[Label]
+    groups: list[Any] = field(default_factory=list)
 
 
 def write_set(
@@ -33,9 +35,10 @@ def write_set(
     """
     files: list[NpyWriter] = []
     labels: list[Label] = []
+    groups: list[Any] = []
     digests: list[bytes] = []
     try:
-        for number, (inputs, label) in enumerate(sample_set.samples):
+        for number, (inputs, label, group) in enumerate(sample_set.samples):
             where = sample_set.locate(number)
             arrays = [
                 to_stored_type(preprocessing(array, where) if position in apply_to else array, where)
@@ -47,13 +50,14 @@ def write_set(
             for file, array in zip(files, arrays, strict=True):
                 file.append(array[None])
             labels.append(label)
+            groups.append(group)
             digests.append(leakage.digest_sample(arrays))
             report(number + 1, number + 1)
     finally:
         for file in files:
             file.close()
     np.save(out / leakage.file(split), leakage.as_array(digests))
-    return WrittenSet(split, labels)
+    return WrittenSet(split, labels, groups)
 
 
 def to_stored_type(array: Array, where: str) -> Array:

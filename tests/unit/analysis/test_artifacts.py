@@ -1,7 +1,6 @@
-"""One digest of all that a comparison is made from; what was judged before is not judged again."""
+"""What a volume holds for a comparison; what was judged before is not judged again."""
 
 import json
-from dataclasses import replace
 
 import comparisons
 import numpy as np
@@ -10,11 +9,11 @@ from evidence_makers import START, Volume, answers, default_experiment, evaluate
 from variant_makers import accuracy_of
 
 from driver.analysis.artifacts import Evidence
+from driver.analysis.fingerprint import compute_fingerprint
 from driver.analysis.results import Cold
 from driver.cli import main as command_line
 from driver.comparison import compare as comparing
 from driver.comparison import publication
-from driver.experiment.model import Bound, Gates
 from driver.host import facts
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
@@ -40,96 +39,12 @@ def evidence(volume):
     return Evidence(Freshness(volume.plan))
 
 
-def fingerprint(volume, chosen=None):
-    return evidence(volume).fingerprint(chosen or volume.experiment)
-
-
-def test_the_same_evidence_has_the_same_fingerprint(volume):
-    before = fingerprint(volume)
-    assert fingerprint(volume) == before
-    volume.variant("torch.x86", answers(10))
-    assert fingerprint(volume) == before, "made again as it was"
-    assert len(before) == 64
-
-
-def other_predictions(volume):
-    volume.publish("predictions.torch.x86", {"output_0.npy": answers(11)})
-
-
-def other_timings(volume):
-    volume.latency("torch", "torch.fp32", single=[[0.5]])
-
-
-def gone(volume):
-    volume.remove("predictions.torch.x86")
-
-
-def refused(volume):
-    volume.publish("torch.uint8", refused="for another reason")
-
-
-def failed(volume):
-    volume.fail("trained", "no time")
-
-
-def stale(volume):
-    volume.publish("trained", {"model.keras": b"x"}, code="older")
-
-
-@pytest.mark.parametrize("change", [other_predictions, other_timings, gone, refused, failed, stale])
-def test_what_is_on_the_volume_changes_it(volume, change):
-    before = fingerprint(volume)
-    change(volume)
-    assert fingerprint(volume) != before
-
-
-def test_another_reason_of_a_failure_changes_it(volume):
-    volume.fail("trained", "no time")
-    before = fingerprint(volume)
-    volume.fail("trained", "no space")
-    assert fingerprint(volume) != before
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"name": "other"},
-        {"reference": "onnx.fp32"},
-        {"gates": Gates(quantized={"drop_pp": Bound(max=2.0, confidence=0.9)})},
-    ],
-    ids=lambda change: next(iter(change)),
-)
-def test_the_experiment_changes_it(volume, change):
-    assert fingerprint(volume, replace(volume.experiment, **change)) != fingerprint(volume)
-
-
-def test_the_machine_changes_it(volume, machine):
-    before = fingerprint(volume)
-    machine["cpu"] = "Another CPU"
-    assert fingerprint(volume) != before
-
-
-def test_our_own_code_changes_it(volume, monkeypatch):
-    before = fingerprint(volume)
-    asked = []
-    monkeypatch.setattr(store, "tree_hash", lambda *folders: asked.append(folders) or "other")
-    assert fingerprint(volume) != before
-    assert asked == [("shared", "driver")]
-
-
-def test_digests_are_of_what_is_up_to_date(volume):
-    volume.remove("onnx.int8")
-    digests = evidence(volume).digests()
-    assert {"input.model", "dataset", "onnx.fp32", "torch.uint8", "latency.torch.3", "startup.keras"} <= set(digests)
-    assert not {"onnx.int8", "predictions.onnx.int8", "latency.onnx", "trained"} & set(digests)
-
-
 def test_timings_are_read_turn_after_turn(volume):
     passes = evidence(volume).passes()
     assert list(passes) == ["keras", "onnx", "torch"]
     for group in passes.values():
         starts = [timings.machine.started for timings in group]
-        assert len(starts) == 3
+        assert len(starts) == 5
         assert starts == sorted(starts)
 
 
@@ -161,7 +76,7 @@ def compared(volume):
 
 def test_an_earlier_comparison_of_the_same_evidence_is_read_back_whole(compared, volume):
     comparison, folder = compared
-    assert comparison.evidence == fingerprint(volume)
+    assert comparison.evidence == compute_fingerprint(Freshness(volume.plan), volume.experiment)
     assert publication.read_comparison(folder) == comparison
 
 
@@ -269,31 +184,31 @@ def test_evidence_that_is_replaced_while_it_is_compared_is_compared_again(volume
     """As by a `run` beside a `report`: the digests of the one and the figures of the other must not be mixed."""
     compare, calls = comparing.compare, []
 
-    def interrupted(evaluation, chosen):
+    def interrupted(evaluation, chosen, looks):
         calls.append(chosen.name)
         if len(calls) == 1:
-            evaluation.evidence.fingerprint(chosen)
+            compute_fingerprint(evaluation.evidence.freshness, chosen)
             remake(volume)
-        return compare(evaluation, chosen)
+        return compare(evaluation, chosen, looks)
 
     monkeypatch.setattr(comparing, "compare", interrupted)
     assert command_line.main(["report"]) == 3, "the timings are of other files now"
     assert len(calls) == 2
     capsys.readouterr()
     written = publication.read_comparison(volumes / "resnet8-cifar10" / "comparison")
-    assert written.evidence == fingerprint(volume)
+    assert written.evidence == compute_fingerprint(Freshness(volume.plan), volume.experiment)
     assert {row.name: accuracy_of(row) for row in written.variants}["torch.x86"] == 0.8
 
 
 def test_evidence_that_vanishes_while_it_is_compared_is_compared_again(volume, monkeypatch):
     compare, calls = comparing.compare, []
 
-    def interrupted(evaluation, chosen):
+    def interrupted(evaluation, chosen, looks):
         calls.append(chosen.name)
         if len(calls) == 1:
-            evaluation.evidence.fingerprint(chosen)
+            compute_fingerprint(evaluation.evidence.freshness, chosen)
             volume.remove("predictions.torch.x86")
-        return compare(evaluation, chosen)
+        return compare(evaluation, chosen, looks)
 
     monkeypatch.setattr(comparing, "compare", interrupted)
     assert command_line.main(["report"]) == 3
@@ -303,9 +218,9 @@ def test_evidence_that_vanishes_while_it_is_compared_is_compared_again(volume, m
 def test_evidence_that_is_replaced_all_the_time_is_not_compared(volume, volumes, monkeypatch, capsys):
     compare, calls = comparing.compare, []
 
-    def interrupted(evaluation, chosen):
+    def interrupted(evaluation, chosen, looks):
         calls.append(chosen.name)
-        comparison = compare(evaluation, chosen)
+        comparison = compare(evaluation, chosen, looks)
         remake(volume, wrong=20 + len(calls))
         return comparison
 

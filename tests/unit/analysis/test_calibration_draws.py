@@ -7,7 +7,7 @@ from evidence_makers import Volume, answers, default_experiment, evaluate
 from driver.analysis import calibration_draws, statistics
 from driver.analysis.artifacts import Evidence
 from driver.analysis.evaluation import Evaluation
-from driver.analysis.results import Draws, Point
+from driver.analysis.results import Draws, Interval, Point
 from driver.comparison import compare
 from driver.decision.run_outcome import find_exit_code
 from driver.experiment.model import Curve
@@ -44,6 +44,8 @@ def test_the_spread_has_the_shipped_file_first_and_the_deviation_of_a_sample(dra
     draws = calibration_draws.summarize_draws(Evaluation(evidence(drawn), ""), "onnx.int8", 0.9)
     assert draws.values == (0.9, 0.85, 0.8)
     assert (draws.mean, draws.sd, draws.delta) == (pytest.approx(0.85), pytest.approx(0.05), pytest.approx(-0.05))
+    half = 4.30265 * 0.05 / 3**0.5  # the quantile of Student's t with two degrees of freedom, from a table
+    assert (draws.interval.low, draws.interval.high) == (pytest.approx(0.85 - half), pytest.approx(0.85 + half))
 
 
 def test_a_spread_without_a_reference_has_no_difference(drawn):
@@ -54,7 +56,7 @@ def test_draws_that_agree_have_no_deviation(drawn):
     for name in ("onnx.int8.d2", "onnx.int8.d3"):
         drawn.variant(name, answers(10))
     assert calibration_draws.summarize_draws(Evaluation(evidence(drawn), ""), "onnx.int8", 0.9) == Draws(
-        (0.9, 0.9, 0.9), 0.9, 0.0, 0.0
+        (0.9, 0.9, 0.9), 0.9, 0.0, 0.0, Interval(0.9, 0.9)
     )
 
 
@@ -131,7 +133,7 @@ def test_draws_reach_the_row_and_the_reader(drawn):
     assert not [name for name in rows if name.endswith((".d2", ".d3"))], "a draw is no row"
     assert rows["onnx.int8"].draws.values == (0.9, 0.85, 0.8)
     assert (rows["onnx.fp32"].draws, rows["onnx.int8_b"].draws) == (None, None)
-    line = "onnx.int8 over 3 draws: 85.00 ± 5.00 %, 80.00…90.00 (−5.00 points)"
+    line = "onnx.int8 over 3 draws: 85.00 ± 5.00 %, 80.00…90.00, mean 95% 72.58…97.42 (−5.00 points)"
     assert line in phrases.row_lines(comparison)
 
 

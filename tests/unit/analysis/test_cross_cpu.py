@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 from driver.analysis import cross_cpu, statistics
 from driver.analysis.artifacts import Evidence
 from driver.analysis.evaluation import Evaluation
-from driver.analysis.facts import CannotRun, LosesOnCpu, WorseOnCpu
+from driver.analysis.facts import CannotRun, ShownWorse, WorseOnCpu
 from driver.catalog import declarations
 from driver.comparison import compare
 from driver.decision.run_outcome import find_exit_code
@@ -22,7 +22,7 @@ EVEN = np.arange(0, len(LABELS), 2)  # of the first ten images, which are wrong 
 
 @pytest.fixture
 def volume():
-    chosen = default_experiment(recipes=RECIPES, other_cpus=("haswell", "nehalem"), recommended=("onnx.int8",))
+    chosen = default_experiment(recipes=RECIPES, targets=("here", "haswell", "nehalem"), recommended=("onnx.int8",))
     new_volume = Volume(chosen, with_extra(declarations.load())).start()
     new_volume.variant("onnx.fp32", answers(10))
     new_volume.variant("onnx.int8", answers(10))
@@ -91,7 +91,7 @@ def test_answers_of_a_file_that_has_changed_since_are_not_used(volume):
 def test_only_what_is_recommended_is_run_on_other_cpus_by_default(volume):
     assert volume.plan.step("emulation.onnx.int8").default
     assert not volume.plan.step("emulation.onnx.uint8").default
-    without = Volume(replace(volume.experiment, other_cpus=()), with_extra(declarations.load()))
+    without = Volume(replace(volume.experiment, targets=("here",)), with_extra(declarations.load()))
     assert not without.plan.step("emulation.onnx.int8").default
 
 
@@ -105,8 +105,29 @@ def test_it_reaches_the_row_its_warnings_and_the_decision(volume):
         WorseOnCpu("haswell", "accuracy", 0.6, 0.9, 50, 0.7),
         CannotRun("nehalem", "killed by SIGILL"),
     )
-    assert comparison.decision.variant == "onnx.int8"
-    assert LosesOnCpu("haswell", "accuracy", 0.6, 0.9, 50, None) in comparison.decision.caveats
+    here, haswell, nehalem = row.assessments
+    assert (here.outcome, here.lost, haswell.outcome, haswell.lost) == ("not_shown", 0, "worse", 15)
+    assert (nehalem.outcome, nehalem.samples) == ("not_run", 0)
+    assert comparison.targets == ("here", "haswell", "nehalem")
+    assert comparison.decision.variant == "keras.fp32"
+    (rejection,) = [each for each in comparison.decision.rejections if each.variant == "onnx.int8"]
+    assert rejection.reasons == (ShownWorse(haswell),)
+
+
+def test_a_run_has_its_answers_and_those_of_this_host_to_the_same_images(volume):
+    volume.emulate("onnx.int8", EVEN, {"haswell": answers(40)[EVEN], "nehalem": answers(10)[EVEN]})
+    read = cross_cpu.read_runs(Evaluation(evidence(volume), ""), "onnx.int8")
+    assert {cpu: run.alike for cpu, run in read.items()} == {"haswell": False, "nehalem": True}
+    assert (read["haswell"].indices == EVEN).all()
+    assert (read["haswell"].there.outputs == answers(40)[EVEN]).all()
+    assert (read["haswell"].here.outputs == answers(10)[EVEN]).all()
+
+
+def test_answers_that_round_otherwise_are_not_alike(volume):
+    """The same classes, and not the same bits."""
+    there = np.nextafter(answers(10)[EVEN], np.float32(1))
+    volume.emulate("onnx.int8", EVEN, {"haswell": there})
+    assert not cross_cpu.read_runs(Evaluation(evidence(volume), ""), "onnx.int8")["haswell"].alike
 
 
 def test_an_emulation_that_failed_is_told(volume):

@@ -3,12 +3,14 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from variant_makers import change, make_variant
 
 from driver.analysis import gates
-from driver.analysis.results import Count, Drift, Gate, Interval, Paired
+from driver.analysis.results import Cold, Count, Drift, Gate, Interval, Latency, Metric, Paired, UncheckedGate, Variant
 from driver.experiment.model import Bound, Gates
+from driver.experiment.task_specs import TASKS
 
 
 def row(name="onnx.int8", **figures):
@@ -143,3 +145,100 @@ def test_an_accuracy_without_a_reference_has_an_interval_too():
     alone = replace(change(counted(), delta_pp=None, paired=None), drift=None)
     gate = only(Gates(quantized={"accuracy": Bound(min=0.8, confidence=0.95)}), alone)
     assert (gate.value, gate.holds) == (pytest.approx(WILSON_860[0.95][0], abs=1e-4), True)
+
+
+# Metrics that are no shares: the interval is between percentiles of the resampled values, at any confidence.
+
+RESAMPLED = np.arange(2001.0) / 1000  # from 0 to 2
+
+
+def regressed(value=1.0, delta=0.1):
+    metric = Metric("mae", value, None, delta, None, None, "lower")
+    return Variant("onnx.int8", "onnx", "int8", "ok", metrics=(metric,))
+
+
+def only_resampled(limits, replicates):
+    """The gate, where the resampled values of each gate's metric are these."""
+    (gate,) = gates.check_gates(limits, [regressed()], "regression", replicate=lambda _, name: replicates.get(name))
+    return gate
+
+
+@pytest.mark.parametrize(("confidence", "least", "most"), [(0.95, 0.05, 1.95), (0.9, 0.1, 1.9), (0.5, 0.5, 1.5)])
+def test_an_error_with_a_confidence_is_at_a_percentile_of_its_resamples(confidence, least, most):
+    for bound, end in (({"min": 0.0}, least), ({"max": 9.0}, most)):
+        limits = Gates(quantized={"mae": Bound(**bound, confidence=confidence)})
+        assert only_resampled(limits, {"mae": RESAMPLED}).value == pytest.approx(end)
+
+
+def test_a_loss_in_percent_with_a_confidence_is_of_the_reference():
+    """The reference's error is 0.9."""
+    limits = Gates(quantized={"worse_percent": Bound(max=500, confidence=0.95)})
+    assert only_resampled(limits, {"worse_percent": RESAMPLED}).value == pytest.approx(100 * 1.95 / 0.9)
+
+
+def test_without_resamples_the_point_must_hold():
+    for replicates in ({}, {"mae": np.full(9, np.nan)}):
+        assert only_resampled(Gates(quantized={"mae": Bound(max=2, confidence=0.95)}), replicates).value == 1.0
+
+
+def test_resamples_that_do_not_tell_the_metric_are_left_out():
+    holes = np.concatenate([RESAMPLED, np.full(500, np.nan)])
+    gate = only_resampled(Gates(quantized={"mae": Bound(max=2, confidence=0.95)}), {"mae": holes})
+    assert gate.value == pytest.approx(1.95)
+
+
+def costly(name="onnx.int8", **changes):
+    """A row of which everything was measured."""
+    latency, cold = Latency(0.25, 0.3, 0.5, 400), Cold(0.2, 0.3, 0.4, 80_000_000)
+    return replace(
+        row(name, accuracy=0.9), size_bytes=101_000, latency_ms=latency, cold=cold, images_per_second=4000.0, **changes
+    )
+
+
+@pytest.mark.parametrize(
+    ("metric", "bound", "value"),
+    [
+        ("p50_ms", "max", 0.25),
+        ("p99_ms", "max", 0.5),
+        ("cold_start_seconds", "max", 0.4),
+        ("size_kb", "max", 101.0),
+        ("peak_memory_mb", "max", 80.0),
+        ("throughput", "min", 4000.0),
+    ],
+)
+@pytest.mark.parametrize("task", list(TASKS))
+def test_a_gate_of_any_task_may_be_on_a_cost(metric, bound, value, task):
+    better, worse = (1.01, 0.99) if bound == "max" else (0.99, 1.01)
+    for factor, holds in ((1, True), (better, True), (worse, False)):
+        limits = Gates(quantized={metric: Bound(**{bound: factor * value})})
+        (gate,) = gates.check_gates(limits, [costly()], task)
+        assert gate == Gate("onnx.int8", metric, bound, factor * value, value, holds)
+
+
+@pytest.mark.parametrize("metric", list(gates.COSTS))
+def test_what_was_not_measured_is_not_held_but_named(metric):
+    limits = Gates(quantized={metric: Bound(max=1e9)})
+    rows = [costly("onnx.u8s8"), row(accuracy=0.9), row("onnx.uint8", accuracy=0.9)]
+    rows[2] = replace(rows[2], status="failed")
+    assert [gate.variant for gate in gates.check_gates(limits, rows)] == ["onnx.u8s8"]
+    unchecked = list(gates.find_unchecked_gates(limits, rows, None))
+    assert unchecked == [UncheckedGate("onnx.int8", metric)], "what failed has a status that says why"
+
+
+CLASSES = (Count(90, 100), Count(70, 100), Count(0, 0), Count(30, 50))
+
+
+def test_the_worst_class_is_held_to_a_gate_and_named():
+    reference = replace(row("keras.fp32", accuracy=0.8), classes=CLASSES)
+    lost = replace(row(accuracy=0.8), classes=(Count(86, 100), Count(70, 100), Count(0, 0), Count(29, 50)))
+    limits = Gates(quantized={"class_accuracy": Bound(min=0.6), "class_drop_pp": Bound(max=3)})
+    least, drop = gates.check_gates(limits, [reference, lost], base=reference)
+    assert least == Gate("onnx.int8", "class_accuracy", "min", 0.6, 0.58, False, label=3)
+    assert drop == Gate("onnx.int8", "class_drop_pp", "max", 3, 4.0, False, label=0)
+
+
+def test_a_drop_of_a_class_without_a_reference_is_not_checked():
+    lost = replace(row(accuracy=0.8), classes=CLASSES)
+    limits = Gates(quantized={"class_drop_pp": Bound(max=3)})
+    assert list(gates.check_gates(limits, [lost])) == []
+    assert list(gates.find_unchecked_gates(limits, [lost], None)) == [UncheckedGate("onnx.int8", "class_drop_pp")]

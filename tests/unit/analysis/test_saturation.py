@@ -11,7 +11,7 @@ import comparisons
 import pytest
 from evidence_makers import Volume, answers, default_experiment, evaluate
 from rich.console import Console
-from variant_makers import change, make_variant
+from variant_makers import assess, change, make_variant
 
 from driver.analysis import gates
 from driver.analysis.facts import AnsweringCpu, GateFails, SaturatingProducts
@@ -129,9 +129,8 @@ def test_of_several_it_names_the_fastest_that_is_not_worse():
         row("onnx.slow", 0.4, **alike),
         row("onnx.good", 0.2, **alike),
     ]
-    saturated_row, *_ = row_warnings.add_warnings(
-        [row("onnx.u8s8", 0.1, 1000, saturated=True), *others, row("onnx.x", 0.1)], (), {}
-    )
+    every = assess([row("onnx.u8s8", 0.1, 1000, saturated=True), *others, row("onnx.x", 0.1)])
+    saturated_row, *_ = row_warnings.add_warnings(every, (), {})
     assert saturated_row.warnings == (SaturatingProducts("onnx.good", {}),)
 
 
@@ -144,12 +143,12 @@ def test_a_stage_that_knows_no_safe_setting_leaves_it_at_the_reason():
     paired = Paired(80, 20, 0, 0, -20.0, None, 1e-6)
     paired = replace(paired, interval_pp=comparisons.variant("onnx.int8").paired.interval_pp)
     row = make_variant("onnx.dynamic", "onnx", "dynamic", "ok", accuracy=0.8, saturated=True, paired=paired)
-    (warned_row,) = row_warnings.add_warnings([row], (), {})
+    (warned_row,) = row_warnings.add_warnings(assess([row]), (), {})
     assert warned_row.warnings == (SaturatingProducts("", {}),)
 
 
 def test_without_labels_nobody_knows_whether_it_lost_and_it_is_told_all_the_same():
-    metric = Metric("sqnr", 9.0, None, None, None, None, None, "higher")
+    metric = Metric("sqnr", 9.0, None, None, None, None, "higher")
     row = make_variant("onnx.u8s8", "onnx", "u8s8", "ok", metrics=(metric,), saturated=True)
     (warned_row,) = row_warnings.add_warnings([row], (), {})
     assert warned_row.warnings == (SaturatingProducts("", {}),)
@@ -256,9 +255,9 @@ def spared(**changes):
 
 
 def test_the_terminal_names_the_rows_in_one_line_before_the_last():
-    console = Console(file=StringIO(), width=80)
+    console = Console(file=StringIO(), width=200)
     terminal.show(spared(), console)
-    assert console.file.getvalue().splitlines()[-2:] == [LINE, "All 15 gates hold."]
+    assert console.file.getvalue().splitlines()[-2:] == [f"- {LINE}", "All 15 gates hold."]
 
 
 def test_markdown_names_them_too():
@@ -280,7 +279,7 @@ def test_junit_has_them_as_skipped_with_the_reason():
         "drop_pp max of gates.quantized",
     ]
     assert skipped[0].find("skipped").get("message") == (
-        "not held on this CPU (AVX2, no VNNI): onnx.u8s8 has accuracy 0.7565, at least 0.85 is asked for"
+        "not held on this CPU (AVX2, no VNNI): onnx.u8s8 has accuracy 75.65 %, must be at least 85 %"
     )
     names = [(case.get("classname"), case.get("name")) for case in suite.iter("testcase")]
     assert len(names) == len(set(names))

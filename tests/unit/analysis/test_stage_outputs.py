@@ -206,7 +206,7 @@ def test_timings_that_are_none_are_told_and_the_other_passes_used(volume, conten
     assert (failure.name, failure.status) == ("latency.keras", "failed")
     assert failure.reason.startswith(f"its timings can't be read: {why}")
     assert failure.reason.endswith(": run `./crossquant run --force latency.keras`")
-    assert len(volume_evidence.passes()["keras"]) == 2
+    assert len(volume_evidence.passes()["keras"]) == 4
     comparison = compare.compare(Evaluation(volume_evidence, volume.experiment.reference), volume.experiment)
     assert (find_exit_code(comparison), comparison.variants[0].latency_ms is not None) == (3, True)
     assert comparison.variants[1].latency_ms is not None
@@ -249,6 +249,37 @@ def test_samples_that_are_none_leave_rows_without_figures(volume, files):
     assert all(accuracy_of(row) is None for row in comparison.variants)
 
 
+@pytest.mark.parametrize(
+    ("groups", "why"),
+    [
+        (np.arange(50), "groups.npy has 50 groups of 100 samples"),
+        (np.zeros((100, 2), np.int64), "groups.npy is int64 (100, 2)"),
+        (np.full(100, 0.5), "groups.npy is float64 (100,)"),
+        (np.arange(100) - 1, "groups.npy is int64 (100,)"),
+        (np.array(["a"] * 100), "groups.npy is <U1 (100,)"),
+        (header(b"(" * 5000), "groups.npy has no valid .npy header, or is cut short"),
+        (pickled(), "groups.npy has no valid .npy header, or is cut short"),
+    ],
+)
+def test_groups_that_are_none_leave_the_labels_unusable(volume, groups, why):
+    volume.publish("labels", {"labels.npy": LABELS, "groups.npy": groups})
+    volume_evidence = evidence(volume)
+    assert volume_evidence.labels() is volume_evidence.groups() is None
+    (failure,) = volume_evidence.failures()
+    assert (failure.name, failure.status) == ("labels", "failed")
+    assert why in failure.reason
+
+
+def test_groups_may_be_numbered_as_in_the_set_that_was_split(volume):
+    """A test set has some of the groups alone, and none is renumbered."""
+    groups = 37 * (np.arange(100) // 10) + 900
+    volume.publish("labels", {"labels.npy": LABELS, "groups.npy": groups})
+    evaluation = evaluate(volume)
+    assert evaluation.evidence.failures() == ()
+    assert evaluation.evidence.dataset()["groups"] == 10
+    assert evaluation.truth().groups.tolist() == (np.arange(100) // 10).tolist()
+
+
 @pytest.mark.parametrize("labels", [LABELS[:50], header(b"(" * 5000), np.array(["a"] * 100), np.zeros((100, 0))])
 def test_labels_that_are_none(volume, labels):
     volume.publish("labels", {"labels.npy": labels})
@@ -260,7 +291,7 @@ def test_labels_that_are_none(volume, labels):
 
 @pytest.fixture
 def elsewhere() -> Volume:
-    chosen = default_experiment(recipes=RECIPES, other_cpus=("haswell", "nehalem"), recommended=("onnx.int8",))
+    chosen = default_experiment(recipes=RECIPES, targets=("here", "haswell", "nehalem"), recommended=("onnx.int8",))
     return emulated(Volume(chosen))
 
 

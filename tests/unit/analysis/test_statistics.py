@@ -21,10 +21,6 @@ def images(both_right, only_reference, only_variant, both_wrong):
     return np.repeat([True, True, False, False], counts), np.repeat([True, False, True, False], counts)
 
 
-def calibration_error(probabilities, labels, bins=15):
-    return statistics.calibration_error(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels, bins)
-
-
 @pytest.mark.parametrize(
     ("successes", "total", "low", "high"),
     [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
@@ -223,86 +219,6 @@ def test_holm_is_closed_testing_with_bonferroni():
 def test_holm_of_one_and_of_none():
     assert statistics.holm_p_values([0.04]) == pytest.approx([0.04])
     assert statistics.holm_p_values([]) == []
-
-
-def test_connor_as_published():
-    """Shares of 0.45 and 0.05, the example of the public calculators that cite Connor: 23 pairs."""
-    assert math.ceil(statistics.connor(0.5, 0.4, power=0.8, alpha=0.05)) == 23
-    assert statistics.connor(0.5, 0.4, power=0.9, alpha=0.1) == pytest.approx(22.80907052752994)
-
-
-def test_images_needed_solves_the_corrected_test():
-    """What is expected of |b - c| - 1 reaches the two quantiles with so many images, and not with one fewer."""
-    for share, drop in ((0.02, 0.005), (0.1, 0.05), (0.3, 0.01)):
-        null, other = norm.isf(0.025) * math.sqrt(share), norm.ppf(0.8) * math.sqrt(share - drop**2)
-        number = statistics.images_needed(share, 100 * drop)
-        reaches = [(n * drop - 1) / math.sqrt(n) >= null + other for n in (number - 1, number)]
-        assert reaches == [False, True], (share, drop)
-
-
-def test_a_drop_of_everything_takes_the_fewest_images_that_can_be_significant():
-    fewest = next(n for n in itertools.count(1) if statistics.pair_answers(*images(0, n, 0, 0)).p_value <= 0.05)
-    assert statistics.images_needed(1.0, 100.0) == fewest == 6
-
-
-def test_a_drop_takes_at_least_as_many_discordant_images():
-    assert statistics.images_needed(0.0, 0.5) == statistics.images_needed(0.005, 0.5)
-    assert statistics.images_needed(0.004, 0.5) == statistics.images_needed(0.005, 0.5)
-    assert statistics.images_needed(0.005, 0.5) < statistics.images_needed(0.006, 0.5)
-
-
-def test_more_is_needed_for_less_of_a_drop_more_power_and_a_stricter_level():
-    usual = statistics.images_needed(0.02, 0.5)
-    assert statistics.images_needed(0.02, 0.25) > 3 * usual
-    assert statistics.images_needed(0.02, 0.5, power=0.9) > usual
-    assert statistics.images_needed(0.02, 0.5, alpha=0.01) > usual
-    assert type(usual) is int
-
-
-@pytest.mark.parametrize("drop", [0.0, -0.5, 100.5, math.nan])
-def test_a_drop_that_no_number_of_images_tells(drop):
-    with pytest.raises(ValueError) as error:
-        statistics.images_needed(0.02, drop)
-    assert str(error.value) == f"a drop of {drop} points: give one above 0 and up to 100"
-
-
-def test_calibration_error_by_hand():
-    """Of ten bins two are used: 0.9 and 0.8 (one right of two), and 0.6 (right)."""
-    probabilities = np.array([[0.85, 0.15], [0.15, 0.85], [0.4, 0.6]])
-    expected = (2 * abs(0.5 - 0.85) + abs(1 - 0.6)) / 3
-    assert calibration_error(probabilities, np.array([0, 0, 1]), bins=10) == pytest.approx(expected)
-
-
-def test_calibration_error_by_its_definition():
-    random = np.random.default_rng(1)
-    probabilities = random.dirichlet([0.3] * 5, 500).astype(np.float32) * random.uniform(0.99, 1.01, (500, 1))
-    labels = random.integers(0, 5, 500)
-    rows = [(max(row), int(np.argmax(row)) == label) for row, label in zip(probabilities, labels, strict=True)]
-    expected = 0.0
-    for low in np.arange(15) / 15:
-        inside = [(c, right) for c, right in rows if low < c <= low + 1 / 15 or (c > 1 and low == 14 / 15)]
-        if inside:
-            confidence, accuracy = np.mean([c for c, _ in inside]), np.mean([right for _, right in inside])
-            expected += len(inside) / 500 * abs(accuracy - confidence)
-    assert calibration_error(probabilities, labels) == pytest.approx(expected)
-
-
-def test_confidence_at_an_edge_belongs_to_the_bin_below():
-    """Float32 0.8 is above 4/5: apart from the 0.9 (wrong) it cancels nothing."""
-    probabilities = np.array([[0.8, 0.2], [0.9, 0.1]], np.float32)
-    error = calibration_error(probabilities, np.array([0, 1]), bins=5)
-    assert error == pytest.approx((0.2 + 0.9) / 2)
-
-
-@pytest.mark.parametrize(("label", "expected"), [(0, 0.0), (1, 1.0)])
-def test_calibration_error_of_one_image_that_is_certain(label, expected):
-    assert calibration_error(np.array([[1.0, 0.0]], np.float32), np.array([label])) == expected
-
-
-@pytest.mark.parametrize("certain", [0.99, 1.01])
-def test_rows_that_sum_to_nearly_one_have_a_calibration_error(certain):
-    probabilities = np.array([[certain, 0.0]] * 3, np.float32)
-    assert calibration_error(probabilities, np.zeros(3, np.uint8)) == pytest.approx(0.01, abs=1e-6)
 
 
 def test_confusion_as_in_the_manual_of_scikit_learn():

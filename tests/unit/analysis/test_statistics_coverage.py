@@ -82,21 +82,3 @@ def test_nor_does_it_never_err(draws):
     """With 200 discordant images it is cautious by little."""
     assert found(draws, 10_000, 0.02, 0.0, 0.05) >= 0.05 - 0.015
     assert found(draws, 10_000, 0.02, 0.0, 0.5) >= 0.5 - 0.07
-
-
-@pytest.mark.parametrize(("discordant", "drop_pp"), [(0.02, 0.5), (0.01, 0.5), (0.03, 1.0), (0.1, 5.0), (0.2, 1.0)])
-def test_images_needed_give_the_power(draws, discordant, drop_pp):
-    """0.8, and at most 0.03 more; a tenth fewer images do not."""
-    images = statistics.images_needed(discordant, drop_pp)
-    assert 0.8 - noise(0.8, draws) <= found(draws, images, discordant, drop_pp / 100) <= 0.83 + noise(0.8, draws)
-    assert found(draws, images * 8 // 10, discordant, drop_pp / 100) < 0.78
-
-
-def test_images_needed_for_more_power_and_a_stricter_level(draws):
-    images = statistics.images_needed(0.02, 1.0, power=0.95, alpha=0.01)
-    assert found(draws, images, 0.02, 0.01, 0.01) == pytest.approx(0.95, abs=noise(0.95, draws) + 0.01)
-
-
-def test_a_drop_without_any_gain_is_found_at_least_as_often(draws):
-    images = statistics.images_needed(0.0, 0.5)
-    assert found(draws, images, 0.005, 0.005) >= 0.8

@@ -1,7 +1,5 @@
 """Figures that can be worked out by hand."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from evidence_makers import BATCH, QUIET, timings
@@ -11,7 +9,7 @@ from variant_makers import accuracy_of, difference_of
 from driver.analysis import timing_summary
 from driver.analysis.evaluation import Answer, Truth
 from driver.analysis.facts import BusyMachine, NotInterleaved, SharedMachine, ThrottledMachine
-from driver.analysis.results import Cold, Latency, Noise, Timing, Variant
+from driver.analysis.results import Cold, Latency, Timing, Variant
 from driver.comparison.compare import add_metrics
 from shared.data.samples import About
 from shared.measure.startup import Start
@@ -136,34 +134,6 @@ def test_images_a_second_where_the_larger_batch_is_one_image_too():
     table = timing_summary.summarize_timings([Timings(QUIET, (single, many))])["a"]
     assert [each.passes for each in table] == [(approx(2.0),)], "one p50 a pass"
     assert timing_summary.select_columns(table)["images_per_second"] == approx(500.0)
-
-
-def noisy(*shares):
-    """Passes in which the A/A repeat is slower by these shares."""
-    return timing_summary.summarize_timings(
-        [timings("a", "b", single=[[0.01]], repeat=[[0.01 * (1 + share)]]) for share in shares]
-    )
-
-
-def test_noise_is_by_what_the_repeat_differs_at_most():
-    assert timing_summary.compute_noise("onnx", noisy(0.01, -0.04, 0.02)) == Noise("onnx", "a", approx(0.04))
-
-
-def test_noise_of_larger_batches_does_not_count():
-    one, other = (Timing(batch, 1, 5, 5, 5, 1, 1, (5.0,)) for batch in (1, 50))
-    table = {"a": (one, other), "a" + REPEAT_SUFFIX: (one, replace(other, passes=(9.0,)))}
-    assert timing_summary.compute_noise("onnx", table) == Noise("onnx", "a", 0.0)
-
-
-def test_noise_of_more_threads_than_one_does_not_count():
-    """The verdict is on one thread."""
-    one, two = (Timing(1, threads, 5, 5, 5, 1, 1, (5.0,)) for threads in (1, 2))
-    table = {"a": (one, two), "a" + REPEAT_SUFFIX: (replace(one, passes=(5.1,)), replace(two, passes=(6.0,)))}
-    assert timing_summary.compute_noise("onnx", table) == Noise("onnx", "a", approx(0.02))
-
-
-def test_without_a_repeat_nothing_is_known_of_the_noise():
-    assert timing_summary.compute_noise("onnx", {}) is None
 
 
 STARTS = [Start(0.1, 0.2, answered, int(1000 * answered)) for answered in (3.0, 1.0, 2.0)]

@@ -147,3 +147,61 @@ def test_decibels_and_cosine():
     assert once(weighted_statistics.decibels(signal, 0 * noise), 2) == 150.0
     assert once(weighted_statistics.cosine(signal, signal, np.array([50.0, -50.0])), 2) == 0.0
     assert once(weighted_statistics.cosine(0 * signal, 0 * signal, 0 * signal), 2) == 1.0
+
+
+# Influence values.
+
+
+def differentiate(metric, samples, step=1e-4):
+    """By how much the metric changes for a little more of each sample, numerically; all samples are there ten times.
+
+    Ten times, since average precision divides by one sample at least.
+    """
+    weights = np.full((samples, 1), 10.0)
+    more, less = (np.repeat(weights, samples, axis=1) * (1 + sign * step * np.eye(samples)) for sign in (1, -1))
+    return (metric(more) - metric(less)) / (2 * step) * samples
+
+
+RANDOM = np.random.default_rng(12)
+VALUES, OTHERS = RANDOM.normal(size=(60, 3)), RANDOM.normal(size=(60, 3))
+SCORES, POSITIVE = RANDOM.random((60, 4)).astype(np.float32), RANDOM.random((60, 4)) < 0.4
+TIED = np.round(SCORES * 5) / 5
+POWERS = np.square(RANDOM.normal(size=(60, 3)))
+INFLUENCES = {
+    "mean": weighted_statistics.mean(VALUES[:, 0]),
+    "root_mean": weighted_statistics.root_mean(POWERS[:, 0]),
+    "r_squared": weighted_statistics.r_squared(VALUES + 0.3 * OTHERS, VALUES),
+    "pooled_r_squared": weighted_statistics.pooled_r_squared(0.1 * POWERS[:, 0], POWERS[:, 1]),
+    "decibels": weighted_statistics.decibels(POWERS[:, 0], 0.01 * POWERS[:, 1]),
+    "cosine": weighted_statistics.cosine(np.square(VALUES[:, 0]), np.square(OTHERS[:, 0]), VALUES[:, 0] * OTHERS[:, 0]),
+    "f1": weighted_statistics.f1(SCORES > 0.5, POSITIVE, macro=False),
+    "f1_macro": weighted_statistics.f1(SCORES > 0.5, POSITIVE, macro=True),
+    "average_precision": weighted_statistics.average_precision(SCORES[:, 0], POSITIVE[:, 0]),
+    "average_precision_tied": weighted_statistics.average_precision(TIED[:, 0], POSITIVE[:, 0]),
+    "mean_average_precision": weighted_statistics.mean_average_precision(TIED, POSITIVE),
+    "area_under_roc": weighted_statistics.area_under_roc(SCORES[:, 0].astype(np.float64), POSITIVE[:, 0]),
+    "area_under_roc_tied": weighted_statistics.area_under_roc(TIED[:, 0].astype(np.float64), POSITIVE[:, 0]),
+}
+
+
+@pytest.mark.parametrize("metric", INFLUENCES.values(), ids=INFLUENCES)
+def test_the_influence_of_a_sample_is_what_a_little_more_of_it_changes(metric):
+    influence = metric.influence
+    assert influence.shape == (60,)
+    assert influence == pytest.approx(differentiate(metric, 60), rel=2e-3, abs=2e-5)
+    assert influence.mean() == pytest.approx(0, abs=1e-9 * np.abs(influence).max() + 1e-6)
+
+
+@pytest.mark.parametrize("metric", INFLUENCES.values(), ids=INFLUENCES)
+def test_the_standard_error_by_influence_is_the_spread_of_the_resamples(metric):
+    error = np.sqrt(np.square(metric.influence).sum()) / 60
+    assert bootstrap.resample({"x": metric}, 60)["x"].std() == pytest.approx(error, rel=0.15)
+
+
+def test_where_nothing_can_change_nothing_has_influence():
+    zeros = np.zeros(20)
+    assert not weighted_statistics.root_mean(zeros).influence.any()
+    assert not weighted_statistics.decibels(np.ones(20), zeros).influence.any(), "at most EXACT_DB"
+    exact = np.arange(20.0)[:, None]
+    assert not weighted_statistics.r_squared(exact, exact).influence.any()
+    assert not weighted_statistics.mean_average_precision(np.zeros((20, 2)), np.zeros((20, 2), bool)).influence.any()

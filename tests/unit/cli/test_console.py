@@ -1,7 +1,7 @@
 """Progress for people: plain lines in a log, bars on a terminal."""
 
 import re
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 
 import pytest
 from rich.console import Console
@@ -9,6 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from driver.cli.console import SafeConsole, Terminal
+from driver.cli.run_progress import RunProgress
+from shared.contract import Step
 from shared.runner.progress import Event
 
 
@@ -162,3 +164,105 @@ def test_markup_in_a_name_is_no_markup(live, name):
     text = live.console.file.getvalue()
     assert f"{name}\n" in text
     assert re.search(rf"{re.escape(name)} +ok +1\.2 s  {re.escape(name)}\n", text)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("utf-8", "✓ loss ≤ −0.10…+0.3 × Δ"),
+        ("ascii", "+ loss < -0.10~+0.3 x d"),
+        ("latin-1", "+ loss < -0.10~+0.3 x d"),
+    ],
+)
+def test_signs_that_the_terminal_lacks_are_written_with_as_many_others(encoding, text):
+    stream = TextIOWrapper(BytesIO(), encoding=encoding)
+    console = SafeConsole(file=stream, width=60)
+    console.print(Text("✓ loss ≤ −0.10…+0.3 × Δ"))
+    stream.flush()
+    assert stream.buffer.getvalue().decode(encoding).rstrip() == text
+
+
+def test_a_name_that_the_terminal_lacks_does_not_end_the_command():
+    stream = TextIOWrapper(BytesIO(), encoding="ascii")
+    SafeConsole(file=stream, width=60).print(Text("模型.fp32"))
+    stream.flush()
+    assert stream.buffer.getvalue() == b"??.fp32\n"
+
+
+def step(output, run="quantize"):
+    return Step(output, "onnx", run, (), (), {}, True)
+
+
+def make_run(clock, *outputs, earlier=()):
+    return RunProgress([step(output) for output in outputs], dict(earlier), lambda: clock[-1])
+
+
+def test_the_whole_run_has_a_bar_of_its_own(live, clock):
+    live.expect(make_run(clock, "a", "b", "c", earlier={"a": 60.0, "b": 60.0, "c": 60.0}))
+    assert "0/3" in drawn(live)
+    assert "about 3 min left" in drawn(live)
+    clock.append(1.0)
+    live.event(event("fresh", "a"))
+    live.event(event("start", "b"))
+    live.event(event("progress", "b", done=5, total=10))
+    clock.append(2.0)
+    shown = drawn(live)
+    assert shown.index("1/3, about") < shown.index("5/10"), "above the bar of the stage"
+    assert "about 2 min left" in shown
+    live.event(end(output="b", seconds=60.0))
+    live.event(end("skipped", output="c"))
+    assert "3/3" in drawn(live)
+
+
+def test_without_a_terminal_each_line_says_how_much_is_done(clock):
+    with Terminal(Console(file=StringIO(), width=40)) as terminal:
+        terminal.expect(make_run(clock, *"abcdefghij"))
+        for output in "abc":
+            terminal.event(event("fresh", output))
+        for output in "def":
+            terminal.event(end(output=output))
+        terminal.event(end(output="of another run"))
+    lines = terminal.console.file.getvalue().splitlines()
+    assert [line.partition("]")[0] for line in lines[:3]] == ["[ 4/10", "[ 5/10", "[ 6/10"]
+    assert lines[3].startswith("of another run ")
+
+
+def test_on_a_terminal_the_bar_says_it(live, clock):
+    live.expect(make_run(clock, "a"))
+    live.event(end(output="a"))
+    assert "[1/1]" not in live.console.file.getvalue()
+
+
+def test_outcomes_stand_below_each_other_whatever_the_names(clock):
+    names = ("a", "predictions.onnx.u8s8-percentile-reduced")
+    with Terminal(Console(file=StringIO(), width=40)) as terminal:
+        terminal.expect(make_run(clock, *names))
+        for output in names:
+            terminal.event(end(output=output))
+    assert len({line.index(" ok ") for line in terminal.console.file.getvalue().splitlines()}) == 1
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
+def test_the_bars_fit_the_terminal_and_say_all(clock, width):
+    console = Console(force_terminal=True, file=StringIO(), width=width, get_time=lambda: clock[-1], color_system=None)
+    with Terminal(console) as terminal:
+        name = "predictions.onnx.u8s8-percentile-reduced-per-channel"
+        terminal.expect(make_run(clock, name, "b", earlier={name: 90.0, "b": 1.0}))
+        terminal.event(event("start", name))
+        for second in range(5):
+            clock.append(float(second))
+            terminal.event(event("progress", name, done=250 * second, total=10_000))
+        lines = [
+            line.rstrip() for line in re.sub("\x1b\\[[0-9?]*[a-zA-Z]", "", drawn(terminal)).splitlines() if line.strip()
+        ]
+    assert max(map(len, lines)) <= width
+    assert lines[0].startswith("0/2, about 2 min left")
+    assert re.search(r"^predictions\.onnx.* 1000/10000( 250/s)? 0:00:36$", lines[1])
+    assert ("250/s" in lines[1]) is (width >= 80)
+    assert len(lines) == 2
+
+
+def test_a_build_without_a_terminal_says_how_many_images_are_ready():
+    with Terminal(Console(file=StringIO(), width=60)) as terminal:
+        terminal.end_build("image keras", "cached", 0.5, 1, 3)
+    assert terminal.console.file.getvalue().split() == ["[1/3]", "image", "keras", "cached", "0.5", "s"]

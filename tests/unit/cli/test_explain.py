@@ -15,7 +15,8 @@ from driver.analysis.artifacts import Evidence
 from driver.catalog import declarations
 from driver.cli import explain as explaining
 from driver.cli import main as command_line
-from driver.report import phrases
+from driver.cli.workflow import Made
+from driver.report import layer_phrases
 from driver.report.plots import layers
 from shared.artifacts.freshness import Freshness
 from shared.contract import decode
@@ -96,7 +97,7 @@ def test_nothing_is_cut_and_a_long_name_can_be_put_together(width):
 
 
 def test_the_diagnosis_is_the_last_line_as_it_stands():
-    assert shown(FOUND)[-1] == phrases.diagnosis_text(FOUND)
+    assert shown(FOUND)[-1] == layer_phrases.diagnosis_text(FOUND)
     assert shown(replace(FOUND, diagnosis=None))[-1].startswith("[a]add ")
 
 
@@ -114,7 +115,7 @@ def explain(monkeypatch, capsys):
     """Call the command where nothing is run: (exit code, out, err), with or without a failure."""
 
     def call(volume, variant, *more, failed=False):
-        monkeypatch.setattr(explaining, "make_artifacts", lambda *_, **__: (Freshness(volume.plan), failed))
+        monkeypatch.setattr(explaining, "make_artifacts", lambda *_, **__: Made(Freshness(volume.plan), failed, True))
         code = command_line.main(["explain", variant, *more])
         captured = capsys.readouterr()
         return code, captured.out, captured.err

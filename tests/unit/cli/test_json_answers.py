@@ -32,7 +32,8 @@ def test_a_program_gets_the_stages_as_a_list(capsys):
     volume = Volume(default_experiment()).whole()
     assert main(["list", "--json"]) == 0
     steps = json.loads(capsys.readouterr().out)
-    assert [step["artifact"] for step in steps] == [step.output for step in volume.plan.steps]
+    shown = [step.output for step in volume.plan.steps if step.default or step.turn == 1]
+    assert [step["artifact"] for step in steps] == shown
     (quantized,) = [step for step in steps if step["artifact"] == "onnx.int8"]
     assert (quantized["image"], quantized["state"], quantized["inputs"][0]) == ("onnx", "fresh", "onnx.fp32")
 
@@ -55,7 +56,7 @@ EXAMINED = DataReport(
 def test_a_program_gets_what_is_wrong_with_the_data_and_the_same_exit_code(capsys, monkeypatch):
     volume = Volume(default_experiment()).whole()
     volume.publish("check", {data_report.FILE: asdict(EXAMINED)})
-    monkeypatch.setattr(check_data, "make_artifacts", lambda *_, **__: (volume.freshness, False))
+    monkeypatch.setattr(check_data, "make_artifacts", lambda *_, **__: workflow.Made(volume.freshness, False, True))
     assert main(["check-data", "--json"]) == 1
     captured = capsys.readouterr()
     answer = json.loads(captured.out)
@@ -102,20 +103,20 @@ def say(volumes, capsys, monkeypatch):  # noqa: ARG001 - an empty volume
 
 def test_progress_is_beside_the_answer_where_a_person_reads(say):
     out, err = say()
-    assert [line.split()[0] for line in out.splitlines()] == ["labels", "dataset"]
+    assert [line.split()[:2] for line in out.splitlines()] == [["labels", "ok"], ["[1/1]", "dataset"]]
     assert err == ""
 
 
 def test_progress_is_on_stderr_where_a_program_reads(say):
     out, err = say("--json")
     assert json.loads(out) == {}
-    assert [line.split()[0] for line in err.splitlines()] == ["labels", "dataset"]
+    assert [line.split()[:2] for line in err.splitlines()] == [["labels", "ok"], ["[1/1]", "dataset"]]
 
 
 def test_quiet_leaves_failures(say):
     out, err = say("--quiet")
     assert out == ""
-    assert err.split() == ["dataset", "failed", "1.0", "s", "no", "memory"]
+    assert err.split() == ["[1/1]", "dataset", "failed", "1.0", "s", "no", "memory"]
 
 
 def test_verbose_says_more_and_only_then(say, volumes):

@@ -18,7 +18,7 @@ from driver.cli import main as command_line
 from driver.cli import report as report_command
 from driver.host import facts
 from driver.plan import schedule
-from shared.data.samples import Task
+from shared.data.task_names import Task
 from shared.errors import CrossquantError, StageError
 
 COMMANDS = {
@@ -278,7 +278,9 @@ def test_a_list_has_every_step_and_its_state(capsys):
     assert command_line.main(["list"]) == 0
     lines = [re.split("  +", line) for line in capsys.readouterr().out.splitlines()[2:] if not line.startswith(" ")]
     states = {name: state for name, _, _, state, *_ in lines}
-    assert list(states) == [step.output for step in volume.plan.steps]
+    shown = [step for step in volume.plan.steps if step.default or step.turn == 1]
+    assert len(shown) < len(volume.plan.steps), "further passes of the timings are shown once they are made"
+    assert list(states) == [step.output for step in shown]
     assert (states["onnx.int8"], states["predictions.onnx.int8"], states["latency.onnx"]) == (
         "absent",
         "stale",
@@ -339,3 +341,22 @@ def test_a_table_is_not_cut_where_no_terminal_says_how_wide_it_is(monkeypatch):
         console, "SafeConsole", lambda **options: Console(force_terminal=True, **{"width": 77, **options})
     )
     assert console.make_console().width == 77
+
+
+@pytest.mark.usefixtures("volumes")
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("run --fail-on drop_pp=1", "--baseline and --fail-on go together"),
+        ("run --baseline yesterday", "--baseline and --fail-on go together"),
+        ("run --baseline yesterday --fail-on drop=1", "--fail-on drop=1: no such metric; did you mean drop_pp"),
+        ("run --baseline yesterday --fail-on drop_pp=1", "'yesterday' is no run: "),
+        ("run --baseline resnet8-cifar10 --fail-on drop_pp=1", "is the folder of this run itself"),
+        ("run onnx.int8 --baseline yesterday --fail-on drop_pp=1", "leave out --select and targets"),
+        ("run --select --fail-on drop_pp=1", "leave out --select and targets"),
+    ],
+)
+def test_a_baseline_that_can_not_be_is_refused_before_anything_runs(capsys, words, message):
+    code, error_text = run(capsys, *words.split())
+    assert code == 2
+    assert message in error_text

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,14 @@ from driver.engines import bubblewrap
 from driver.experiment import loader
 from driver.experiment import model as experiments
 from driver.experiment.model import Model
+from driver.experiment.tolerance import Tolerance
 from driver.inputs import user_files
 from driver.plan import schedule
 from shared.artifacts import store
 from shared.contract import Manifest, Plan, read
 from shared.data import signature
 from shared.data.signature import Signature, Tensor
+from shared.emulation import cpus
 from shared.errors import CrossquantError
 
 
@@ -105,6 +108,45 @@ def test_the_gates_are_those_of_the_task_that_the_labels_tell(model, tmp_path, t
     arguments = New(Display(), EngineOptions(), model, data)
     assert "  quantized:" not in new.write_text("mine", arguments)
     assert f"  quantized:\n    {gate}: " in new.write_text("mine", arguments, task)
+
+
+def write_text(model, data, task="", found=""):
+    return new.write_text("mine", New(Display(), EngineOptions(), model, data, task=task), found)
+
+
+@pytest.mark.parametrize(
+    ("task", "found", "tolerance"),
+    [
+        ("", "classification", Tolerance(1.0, "percent")),
+        ("", "regression", Tolerance(1.0, "percent")),
+        ("", "fidelity", Tolerance(15.0, "dB")),
+        ("multilabel", "", Tolerance(1.0, "percent")),
+        ("fidelity", "", Tolerance(15.0, "dB")),
+        ("", "", None),
+    ],
+)
+def test_what_may_be_shipped_is_written_down(volumes, model, tmp_path, task, found, tolerance):
+    """Without a task the tolerance stands there as a comment: labels that nobody has looked at may be missing."""
+    text = write_text(model, save_npz(tmp_path / "data", x_train=np.zeros((3, 2))), task, found)
+    (volumes / "inputs").mkdir()
+    (volumes / "inputs" / "mine.yaml").write_text(text)
+    experiment = load(volumes, "mine")
+    assert experiment.tolerance == tolerance
+    assert ("\n# tolerance: 1%" in text) is (tolerance is None)
+    assert (experiment.targets, experiment.prefer) == (("here", "haswell"), experiments.Prefer("latency"))
+    assert experiment.recommended == new.RECOMMENDED
+    assert cpus.saturates("haswell"), "as the comment beside it says"
+    assert {"tolerance", "targets", "recommended", "prefer"} <= set(re.findall(r"^(?:# )?(\w+):", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", ["net.keras", "net.onnx"])
+def test_the_recommended_variants_are_in_the_plan_and_run_on_the_other_targets(volumes, tmp_path, data, name):
+    (tmp_path / name).write_bytes(b"\x08\x08")
+    assert make("--model", tmp_path / name, "--data", data) == 0
+    steps = {step.output: step for step in read(Plan, volumes / "net" / "plan.json").steps}
+    assert set(new.RECOMMENDED) <= set(steps)
+    emulated = {step.inputs[0] for step in steps.values() if step.run == "emulate" and step.default}
+    assert emulated == set(new.RECOMMENDED)
 
 
 @pytest.mark.parametrize(("name", "opened"), [("net.keras", "keras.fp32"), ("net.onnx", "exported")])

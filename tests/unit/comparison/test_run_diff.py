@@ -1,6 +1,7 @@
 """Two runs side by side: what moved, and whether it is more than noise."""
 
 import json
+import shutil
 from dataclasses import replace
 from io import StringIO
 
@@ -12,6 +13,7 @@ from runs import LABELS, answers, diff, keep
 
 from driver.analysis.evaluation import Truth
 from driver.cli import diff as diff_command
+from driver.cli import main as command_line
 from driver.comparison import publication, run_diff
 from driver.comparison.run_diff import Run
 from driver.report import diff as diff_report
@@ -251,3 +253,47 @@ def test_samples_that_are_none_are_named(yesterday, capsys):
     code, error_text = diff(capsys, yesterday, "yesterday")
     assert code == 2
     assert error_text == f"error: {folder} can't be read: labels.npy is <U1 (1000,): run that experiment again\n"
+
+
+@pytest.fixture
+def slower(yesterday):
+    """A copy of the run, in which onnx.int8 takes 0.33 ms instead of 0.297."""
+    folder = yesterday.with_name("today")
+    shutil.copytree(yesterday, folder)
+    compared = publication.read_comparison(folder / "comparison")
+    rows = [
+        replace(row, latency_ms=replace(row.latency_ms, p50=0.33)) if row.name == "onnx.int8" else row
+        for row in compared.variants
+    ]
+    publication.publish(folder / "comparison", comparisons.files(replace(compared, variants=tuple(rows))))
+    return folder
+
+
+@pytest.mark.usefixtures("slower")
+@pytest.mark.parametrize(("limit", "code"), [("p50_ms=12%", 0), ("p50_ms=10%", 1), ("size_kb=0", 0)])
+def test_the_exit_code_says_whether_a_limit_holds(capsys, limit, code):
+    assert command_line.main(["diff", "yesterday", "today", "--fail-on", limit]) == code
+    lines = capsys.readouterr().out.splitlines()
+    assert len([line for line in lines if line.startswith("worse than yesterday: onnx.int8 has p50_ms ")]) == code
+    assert lines[-1].startswith(f"Against yesterday ({limit}): ")
+    assert command_line.main(["diff", "yesterday", "today", "--fail-on", limit, "--json"]) == code
+    checked = json.loads(capsys.readouterr().out)["baseline"]
+    assert [gate["variant"] for gate in checked["gates"] if not gate["holds"]] == ["onnx.int8"] * code
+
+
+@pytest.mark.usefixtures("yesterday")
+def test_a_wrong_limit_is_wrong_use(capsys):
+    code, error_text = diff(capsys, "yesterday", "yesterday", "--fail-on", "p50=10%")
+    assert code == 2
+    assert error_text.startswith("error: --fail-on p50=10%: no such metric; did you mean p50_ms")
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_the_table_fits_the_terminal_and_no_cell_is_cut(width):
+    text = StringIO()
+    diff_report.show(run("a"), run("b", right=870), Console(file=text, width=width))
+    lines = text.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    (cells,) = [line.split() for line in lines if line.startswith("onnx.int8 ")]
+    assert set(cells) <= set(row(run("a"), run("b", right=870)))
+    assert cells[:4] == ["onnx.int8", "87.77", "87.77", "−3.00"]

@@ -1,4 +1,4 @@
-"""Comparisons that an earlier version wrote (two real ones, shortened), read as schema 2 and by `diff`."""
+"""Comparisons that an earlier version wrote (two real ones, shortened), read as today's and by `diff`."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from variant_makers import accuracy_of, difference_of
 
 from driver.analysis.facts import FormatConversion, Quantization
 from driver.analysis.results import Comparison, Draws, Interval, Point
-from driver.comparison import publication, run_diff, schema1
+from driver.comparison import publication, run_diff, schema1, schema2
 from shared.artifacts import store
 from shared.contract import decode
 from shared.data import samples
@@ -27,11 +27,16 @@ def read(name: str) -> dict:
     return data
 
 
+def convert(data: dict) -> Comparison:
+    comparison: Comparison = decode(Comparison, schema2.convert_to_schema3(schema1.convert_to_schema2(data)))
+    return comparison
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_all_but_the_sentences_is_as_it_was(name: str):
     earlier = read(name)
-    comparison: Comparison = decode(Comparison, schema1.convert_to_schema2(earlier))
-    assert comparison.schema == 2
+    comparison = convert(earlier)
+    assert comparison.schema == 3
     assert (comparison.shipped, comparison.evidence, comparison.host) == (
         earlier["verdict"]["ship"],
         earlier["evidence"],
@@ -52,7 +57,7 @@ def test_all_but_the_sentences_is_as_it_was(name: str):
 
 
 def test_labels_of_legs_become_what_they_changed():
-    comparison: Comparison = decode(Comparison, schema1.convert_to_schema2(read("classes")))
+    comparison = convert(read("classes"))
     changes = {step.after: step.change for step in comparison.conversion_steps}
     assert changes["onnx.fp32"] == FormatConversion("Keras", "ONNX")
     assert changes["torch.onednn"] == Quantization("int8", "int8", "static")
@@ -68,7 +73,7 @@ def test_draws_and_other_cpus_have_values_in_the_metric_s_own_unit(name: str, ro
         "curve": [{"images": 100, "accuracy": 0.8, "interval": span}],
         "emulated": [run | {"p_value": 1.0, "better": "higher", "margin": 0.0}],
     }
-    comparison: Comparison = decode(Comparison, schema1.convert_to_schema2(earlier))
+    comparison = convert(earlier)
     converted = comparison.variants[row]
     assert converted.draws == Draws((0.8, 0.9), 0.85, 0.07, delta)
     assert converted.curve == (Point(100, 0.8, Interval(0.7, 0.9)),)
@@ -93,7 +98,7 @@ def test_the_output_that_was_judged_is_the_one_that_is_evaluated(tmp_path: Path)
 def test_the_outcome_follows_from_what_was_shipped(ship: str, outcome: str):
     earlier = read("classes")
     earlier["verdict"]["ship"] = ship
-    comparison: Comparison = decode(Comparison, schema1.convert_to_schema2(earlier))
+    comparison = convert(earlier)
     assert comparison.decision is not None
     assert (comparison.decision.outcome, comparison.decision.variant) == (outcome, ship)
 

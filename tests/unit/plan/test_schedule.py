@@ -10,7 +10,7 @@ from evidence_makers import INPUTS, default_experiment
 from driver.catalog import declarations
 from driver.catalog.declarations import Stage
 from driver.experiment import loader
-from driver.experiment.model import Limits
+from driver.experiment.model import Limits, TimingBudget
 from driver.plan import schedule
 from shared.artifacts.store import ROOT
 from shared.command import DEFAULT_EXPERIMENT
@@ -45,13 +45,13 @@ def step(output, image, *inputs, optional=(), default=True):
 
 
 def test_the_default_experiment_starts_each_image_once_and_again_for_each_turn_of_the_timings():
-    assert starts(schedule.select(make(), [])) == ["keras", "onnx", "torch"] * 3
+    assert starts(schedule.select(make(), [])) == ["keras", "onnx", "torch"] * 5
 
 
 def test_one_pass_of_the_timings_needs_no_second_start():
     plan = make(default_experiment(options={"latency": {"passes": 1}}))
     assert starts(schedule.select(plan, [])) == ["keras", "onnx", "torch"]
-    assert [step.output for step in plan.steps if step.run == "latency"] == [
+    assert [step.output for step in plan.steps if step.run == "latency" and step.default] == [
         "latency.keras",
         "latency.onnx",
         "latency.torch",
@@ -64,7 +64,7 @@ def test_the_whole_default_plan():
     for image in ("keras", "onnx", "torch"):
         variants = [f"{image}.{recipe}" for recipe in ("fp32", *recipes.get(image, []))]
         wanted |= {*variants, *(f"predictions.{name}" for name in variants), f"startup.{image}"}
-        wanted |= {f"latency.{image}{turn}" for turn in ("", ".2", ".3")}
+        wanted |= {f"latency.{image}", *(f"latency.{image}.{turn}" for turn in range(2, 16))}
         wanted |= {f"{run}.{name}" for run in asked_of(image) for name in variants}
     names = outputs(make().steps)
     assert len(names) == len(set(names))
@@ -87,7 +87,7 @@ def asked_of(image):
 def test_training_and_further_splits_are_not_in_a_run_that_names_no_target():
     plan = make()
     left = set(outputs(plan.steps)) - set(outputs(schedule.select(plan, [])))
-    assert {name for name in left if name.partition(".")[0] not in ("emulation", "explain")} == UNASKED
+    assert {name for name in left if name.partition(".")[0] not in ("emulation", "explain", "latency")} == UNASKED
 
 
 def test_recipes_and_options_become_parameters():
@@ -222,7 +222,48 @@ def test_a_fourth_image_enters_the_plan_by_its_folder(tmp_path):
     assert sorted(plan.step("latency.extra").optional) == ["extra.fp32", "extra.w4", *predictions]
     images = starts(schedule.select(plan, []))
     assert sorted(images[:4]) == ["extra", "keras", "onnx", "torch"]
-    assert images[4:] == [image for image in images[:4] if image != "extra"] * 2, "it repeats no timings"
+    assert images[4:] == [image for image in images[:4] if image != "extra"] * 4, "it repeats no timings"
+
+
+def list_turns(default=True, seconds=40, **options):
+    """The turns of the timings of onnx that are made by default, or those that are made on demand."""
+    chosen = default_experiment(options={"latency": options}, timing=TimingBudget(seconds))
+    steps = [step for step in make(chosen).steps if (step.run, step.image) == ("latency", "onnx")]
+    return [step.turn for step in steps if step.default is default]
+
+
+def test_five_turns_are_made_and_ten_more_may_be():
+    assert list_turns() == [1, 2, 3, 4, 5]
+    assert list_turns(default=False) == list(range(6, 16))
+
+
+@pytest.mark.parametrize(("passes", "more"), [(1, range(2, 16)), (7, range(8, 16)), (20, ())])
+def test_what_the_experiment_asks_for_is_made_whatever_is_known_by_then(passes, more):
+    assert list_turns(passes=passes) == list(range(1, passes + 1))
+    assert list_turns(default=False, passes=passes) == list(more)
+
+
+def test_without_a_budget_there_is_no_turn_more():
+    assert list_turns(seconds=0) == [1, 2, 3, 4, 5]
+    assert list_turns(default=False, seconds=0) == []
+
+
+def test_only_what_is_repeated_has_more_turns():
+    extra = {step.run for step in make().steps if step.turn > 1}
+    assert extra == {"latency"}
+
+
+def test_turns_on_demand_follow_the_others_the_images_in_turn():
+    later = [step for step in make().steps if step.turn > 5]
+    assert outputs(later) == [
+        f"latency.{image}.{turn}" for turn in range(6, 16) for image in ("keras", "onnx", "torch")
+    ]
+    assert outputs(make().steps)[-len(later) :] == outputs(later)
+
+
+def test_a_turn_on_demand_takes_what_the_first_one_takes_and_no_other_turn():
+    selected = outputs(schedule.select(make(), ["latency.keras.6"]))
+    assert selected == ["dataset", "keras.fp32", "predictions.keras.fp32", "latency.keras.6"]
 
 
 def timed_in_turn(passes):

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
+from driver.analysis.results import Assessment
 from driver.report.page import page
 from driver.report.plots import cross_cpu, drawing, draws, labels, layers, pareto, rows
 
@@ -39,13 +40,14 @@ def every_plot(comparison):
 
 @pytest.fixture(scope="module")
 def drawn():
-    return every_plot(comparisons.comparison())
+    """Of variants that are not assessed: the metric itself."""
+    return every_plot(comparisons.unassessed())
 
 
 def test_the_fronts_of_the_default_run():
-    comparison = comparisons.comparison()
-    assert pareto.latency(comparison)[1] == ["onnx.u8s8", "onnx.fp32"]
-    assert pareto.size(comparison)[1] == ["onnx.uint8", "onnx.u8s8", "onnx.fp32"]
+    for comparison in (comparisons.comparison(), comparisons.unassessed()):
+        assert pareto.latency(comparison)[1] == ["onnx.u8s8", "onnx.fp32"]
+        assert pareto.size(comparison)[1] == ["onnx.uint8", "onnx.u8s8", "onnx.fp32"]
 
 
 @pytest.mark.parametrize("plot", ["accuracy-latency", "accuracy-size", "latency", "calibration"])
@@ -82,7 +84,7 @@ def test_plots_in_one_page_share_no_name_but_for_the_same_thing(drawn):
 
 @pytest.mark.usefixtures("draw_anew")
 def test_the_same_data_gives_the_same_bytes(drawn):
-    assert every_plot(comparisons.comparison()) == drawn
+    assert every_plot(comparisons.unassessed()) == drawn
 
 
 def test_what_is_not_ok_is_not_drawn():
@@ -101,8 +103,8 @@ def test_of_many_variants_only_those_that_matter_are_labelled():
     comparison = comparisons.hundred()
     svg, best = pareto.latency(comparison)
     assert len(marks(svg)) == 100
-    labelled = {text for text in texts(svg) if "." in text and not re.fullmatch(r"[0-9.]+", text)}
-    assert labelled == {*best, "keras.fp32", "onnx.r00"}
+    names = {row.name for row in comparison.variants}
+    assert names & set(texts(svg)) == {*best, "keras.fp32", "onnx.r00"}
 
 
 @pytest.mark.parametrize("right", [0, 1])
@@ -116,6 +118,102 @@ def test_a_clock_that_stood_still():
     svg = rows.latency(comparison, {"onnx.int8": (0.0003,) * 20, "onnx.u8s8": (0.0002,)})
     assert marks(svg) == ["onnx.int8", "onnx.u8s8"]
     assert "nan" not in svg
+
+
+NARROW_PLOTS = {
+    "latency": lambda comparison: rows.latency(comparison, comparisons.seconds(comparison), narrow=True),
+    "calibration": lambda comparison: rows.calibration(comparison, narrow=True),
+    "draws": lambda comparison: draws.strip(comparison, narrow=True),
+    "curve": lambda comparison: draws.curve(comparison, narrow=True),
+    "cpus": lambda comparison: cross_cpu.draw(comparison, narrow=True)[0],
+    "layers": lambda _: layers.draw(thorough.explained()["onnx.u8s8"], narrow=True),
+}
+
+
+@pytest.mark.parametrize("name", NARROW_PLOTS)
+def test_a_plot_for_a_phone_has_the_same_rows_in_a_phone_s_width(name):
+    svg = NARROW_PLOTS[name](thorough.comparison())
+    wide = every_plot(thorough.comparison()) | every_thorough_plot(thorough.comparison())
+    other = wide["layers-onnx.u8s8" if name == "layers" else name]
+    assert re.search(r'viewBox="0 0 (\d+) ', svg)[1] == "320"
+    assert re.search(r'data-plot="([^"]*)"', svg)[1].endswith("-narrow")
+    assert marks(svg) == marks(other) != []
+    assert set(marks(svg)) <= set(texts(svg)), "the names"
+
+
+@pytest.mark.parametrize("name", NARROW_PLOTS)
+def test_no_text_is_smaller_than_eleven_pixels(name):
+    """Sizes that the page's own style doesn't set."""
+    for svg in (NARROW_PLOTS[name](thorough.comparison()), pareto.latency(comparisons.assessed(), narrow=True)[0]):
+        assert all(float(size) >= 11 for size in re.findall(r"font-size:\s*([0-9.]+)px", svg))
+
+
+# the loss against what it costs
+
+
+@pytest.fixture(scope="module")
+def loss():
+    return pareto.latency(comparisons.assessed())[0]
+
+
+def test_the_loss_is_drawn_with_its_bound_and_the_tolerance(loss):
+    assert "loss of accuracy against keras.fp32, pp" in texts(loss)
+    assert "tolerated: 0.88 pp" in texts(loss)
+    assert "<title>onnx.u8s8: loss 0.05 pp, at most 0.45 pp, at 0.129</title>" in loss
+    assert "<title>keras.fp32: 0.00 pp at 0.796</title>" in loss
+
+
+def test_what_is_shown_is_told_apart_by_form_and_colour(loss):
+    """Each kind has a mark of its own shape: `use` elements refer to it."""
+    kinds = {}
+    for name in ("onnx.u8s8", "onnx.uint8", "keras.fp32"):
+        mark = loss[loss.index(f"<title>{name}:") :]
+        mark = mark[: mark.index("</g>")]
+        kinds[name] = re.search(r'href="#([^"]*)"', mark)[1], re.search(r"stroke:var\((--\w+)\)", mark)[1]
+    assert len({shape for shape, _ in kinds.values()}) == 3
+    assert [colour for _, colour in kinds.values()] == ["--good", "--warn", "--ink"]
+    words = texts(loss)
+    assert {"shown good enough", "not shown", "shown worse than tolerated", "reference", "shipped"} <= set(words)
+
+
+def test_a_loss_far_beyond_the_tolerance_is_told_and_squeezes_no_other(loss):
+    assert "onnx.int8 (10.60 pp)" in texts(loss)
+    ticks = [float(text.replace("−", "-")) for text in texts(loss) if re.fullmatch(r"−?\d\.\d+", text)]
+    assert max(ticks) <= 1.15 * pareto.BEYOND * 0.884
+
+
+def test_a_bound_that_ends_beyond_the_axes_leaves_the_drawing_whole():
+    """Of a single sample nothing is known: the marks at the ends of the bounds lie outside, and are not drawn."""
+    svg = pareto.latency(comparisons.of(1, 1))[0]
+    root = ElementTree.fromstring(svg)
+    assert [each for each in root.iter("g") if not each.attrib or not len(each)] == []
+    assert marks(svg) == TIMED
+
+
+def test_a_narrow_plot_has_numbers_and_tells_what_they_stand_for():
+    comparison = comparisons.assessed()
+    svg, _ = pareto.latency(comparison, narrow=True)
+    names = pareto.list_numbered(comparison, pareto.get_latency)
+    assert names[:2] == ["onnx.u8s8", "onnx.fp32"], "from left to right"
+    assert sorted(names) == sorted(TIMED)
+    assert {str(number) for number in range(1, len(names) + 1)} <= set(texts(svg))
+    assert not set(names) & set(texts(svg))
+
+
+def test_without_an_assessment_the_metric_is_drawn(drawn):
+    assert "top-1, %" in texts(drawn["accuracy-latency"])
+    assert "tolerated" not in drawn["accuracy-latency"]
+
+
+def test_a_distance_from_the_reference_is_drawn_with_what_is_asked_for():
+    bound = Assessment("here", "good_enough", "accuracy", "value", 0.88, 0.875, 0.9, 0.87, 400, 5)
+    rows = [
+        replace(row, assessments=(bound,)) if row.name == "onnx.int8" else row
+        for row in comparisons.unassessed().variants
+    ]
+    svg, _ = pareto.latency(comparisons.comparison(variants=tuple(rows)))
+    assert "at least: 87.00 %" in texts(svg)
+    assert "top-1, %" in texts(svg)
 
 
 def crowd(count):
@@ -155,7 +253,7 @@ def test_names_are_no_formulas():
 
 
 def test_every_colour_of_the_plots_is_one_of_the_page():
-    defined = set(re.findall(r"(--\w+):", (page.TEMPLATES / "style.css").read_text()))
+    defined = set(re.findall(r"(--[\w-]+):", (page.TEMPLATES / "style.css").read_text()))
     assert set(drawing.VARIABLES.values()) <= defined
 
 

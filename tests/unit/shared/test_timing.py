@@ -127,13 +127,36 @@ def test_the_samples_are_in_rounds(tmp_path, dataset, recorder):
         assert all(second >= 0 for turn in each.seconds for second in turn)
 
 
+@pytest.mark.parametrize(
+    ("variants", "repeated"),
+    [
+        (["onnx.fp32", "onnx.int8", "onnx.u8s8"], ["onnx.fp32", "onnx.int8"]),
+        (["onnx.int8", "onnx.u8s8", "onnx.fp32"], ["onnx.fp32", "onnx.int8"]),
+        (["keras.fp32"], ["keras.fp32"]),
+        (["torch.x86"], ["torch.x86"]),
+        ([], []),
+    ],
+)
+def test_the_first_float_variant_and_the_first_quantized_one_are_repeated(variants, repeated):
+    """8-bit kernels have a noise of their own."""
+    assert timing.choose_repeats(variants) == repeated
+
+
+def test_both_repeats_are_timed_in_each_round(tmp_path, dataset, recorder):
+    available = answered(tmp_path, "a.fp32", "a.int8", "a.u8s8")
+    timings = measure(available, dataset, recorder, rounds=1, calls=2, batch=8)
+    in_turn = ["a.fp32", "a.int8", "a.u8s8", "a.fp32", "a.int8"]
+    assert recorder.runs(1)[-10:] == [(name, images, n) for images, n in ((1, 2), (8, 1)) for name in in_turn]
+    assert names(timings) == [*in_turn[:3], "a.fp32" + REPEAT_SUFFIX, "a.int8" + REPEAT_SUFFIX]
+
+
 def test_a_sample_is_the_time_of_one_call(monkeypatch):
     clock = iter([10.0, 11.0, 20.0, 22.0, 30.0, 33.0])
     monkeypatch.setattr(timing.time, "perf_counter", lambda: next(clock))
     assert timing.timed(lambda images: images, np.zeros((1, 4, 4, 3), np.float32), 3) == (1.0, 2.0, 3.0)
 
 
-def test_every_model_is_loaded_for_each_number_of_threads_and_the_first_one_twice(tmp_path, dataset, recorder):
+def test_every_model_is_loaded_for_each_number_of_threads_and_what_is_repeated_twice(tmp_path, dataset, recorder):
     measure(answered(tmp_path, "a", "b"), dataset, recorder)
     assert recorder.loaded == [("a", 1), ("b", 1), ("a", 1), ("a", 2), ("b", 2), ("a", 2)]
 

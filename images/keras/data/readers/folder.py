@@ -1,6 +1,7 @@
 """Images in folders that are named after their classes: `train/CLASS/image.png`, `test/…`, or `CLASS/…` alone."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,7 +31,7 @@ DEEP_MODES = ("I", "F")  # Pillow's modes of more than 8 bits a channel, which `
 LabeledPath = tuple[Path, str | None]  # an image and the name of its class
 
 
-def read(files: Path, _: ReaderOptions) -> SampleSets:
+def read(files: Path, options: ReaderOptions) -> SampleSets:
     """The images of each set, as (height, width, 3) uint8, with the names of their classes.
 
     CrossquantError for a file that is not an image, or that is in no folder of a class.
@@ -39,14 +40,14 @@ def read(files: Path, _: ReaderOptions) -> SampleSets:
     folders = split_folders(top) or {TRAIN: top}
     sets = {split: list_images(folder, top) for split, folder in folders.items()}
     classes = sorted({name for folder in folders.values() for name in list_classes(folder)})
-    return {split: make_set(paths, top, classes) for split, paths in sets.items()}
+    return {split: make_set(paths, top, classes, options.group) for split, paths in sets.items()}
 
 
-def make_set(paths: list[LabeledPath], top: Path, classes: list[str]) -> SampleSet:
+def make_set(paths: list[LabeledPath], top: Path, classes: list[str], group: str) -> SampleSet:
     def locate(number: int) -> str:
         return printable_name(paths[number][0].relative_to(top))
 
-    return SampleSet(decode_images(paths, top), locate, tuple(classes))
+    return SampleSet(decode_images(paths, top, group), locate, tuple(classes))
 
 
 def split_folders(top: Path) -> dict[str, Path]:
@@ -102,9 +103,24 @@ def check_suffix(path: Path, top: Path) -> Path:
     return path
 
 
-def decode_images(paths: list[LabeledPath], top: Path) -> Iterator[Sample]:
-    for path, name in paths:
-        yield (decode_image(path, printable_name(path.relative_to(top))),), name
+def decode_images(paths: list[LabeledPath], top: Path, group: str) -> Iterator[Sample]:
+    for path, label in paths:
+        name = printable_name(path.relative_to(top))
+        yield Sample((decode_image(path, name),), label, find_group(group, path.name) if group else None)
+
+
+def find_group(pattern: str, name: str) -> str:
+    """What the regular expression matches of a picture's name: its first group, or all of it.
+
+    CrossquantError where it matches nothing, or is none.
+    """
+    try:
+        match = re.search(pattern, name)
+    except re.error as error:
+        raise CrossquantError(f"data.group: '{pattern}' is no regular expression: {error}") from None
+    if match is None:
+        raise CrossquantError(f"data.group: '{pattern}' matches nothing in the name {printable_name(name)}")
+    return str(match[1] if match.re.groups else match[0])
 
 
 def decode_image(path: Path, name: str) -> Array:

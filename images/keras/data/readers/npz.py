@@ -1,5 +1,7 @@
 """Arrays of a `.npz` file, or of `.npy` files in a folder: `x_train`, `y_train`, `x_test`, `y_test`, or `x` and `y`.
 
+`group_train`, `group_test` or `group` has what the samples are grouped by, where they are not independent.
+
 Several inputs are `x_train_0`, `x_train_1`, … or, by names, `x_train.left`, `x_train.right`: in the order of the file.
 Arrays are read as streams: never unpickled, and no further than their file is long.
 """
@@ -32,8 +34,9 @@ from images.keras.data.sample_sets import (
 from shared.data.samples import Array
 from shared.errors import CrossquantError
 
-NAME = re.compile(r"(?P<kind>[xy])(?:_(?P<split>train|test))?(?:_(?P<number>\d+)|\.(?P<name>.+))?")
-LABELS = "y"
+NAME = re.compile(r"(?P<kind>[xy]|group)(?:_(?P<split>train|test))?(?:_(?P<number>\d+)|\.(?P<name>.+))?")
+LABELS, GROUPS = "y", "group"
+APART = (LABELS, GROUPS)  # what is no input
 BOMB_RATIO, BOMB_SIZE = 200, 1 << 26  # a member above BOMB_SIZE bytes that unpacks to BOMB_RATIO times its size
 BLOCK = 1 << 22  # bytes
 LARGEST_FORTRAN = 1 << 28  # bytes; an array in Fortran order must be read whole
@@ -75,7 +78,7 @@ def read(files: Path, _: ReaderOptions) -> SampleSets:
         raise CrossquantError(
             f"the arrays must be called x_train, y_train, x_test, y_test, or x and y; there are: {names}"
         )
-    inputs = {split: [key for key in arrays if key != LABELS] for split, arrays in sets.items()}
+    inputs = {split: [key for key in arrays if key not in APART] for split, arrays in sets.items()}
     first_split, order = next(iter(inputs.items()))
     for split, keys in inputs.items():
         if set(keys) != set(order):
@@ -84,7 +87,9 @@ def read(files: Path, _: ReaderOptions) -> SampleSets:
             )
     input_names = tuple(order) if not any(key.isdigit() for key in order) else ()
     return {
-        split: replace(make_set([arrays[key] for key in order], arrays.get(LABELS)), inputs=input_names)
+        split: replace(
+            make_set([arrays[key] for key in order], arrays.get(LABELS), arrays.get(GROUPS)), inputs=input_names
+        )
         for split, arrays in sets.items()
     }
 
@@ -128,7 +133,7 @@ def group_by_split(members: list[Member]) -> dict[str, dict[str, Member]]:
     for member in members:
         match = NAME.fullmatch(member.name)
         if match:
-            key = LABELS if match["kind"] == LABELS else match["number"] or match["name"] or "0"
+            key = match["kind"] if match["kind"] in APART else match["number"] or match["name"] or "0"
             arrays = sets.setdefault(match["split"] or ALL, {})
             if key in arrays and key == LABELS:
                 both = f"{printable_name(arrays[key].name)} and {printable_name(member.name)}"
@@ -139,21 +144,21 @@ def group_by_split(members: list[Member]) -> dict[str, dict[str, Member]]:
             if key in arrays:
                 raise CrossquantError(f"there are two arrays for {printable_name(member.name)}: leave one out")
             arrays[key] = member
-    sets = {split: sort_inputs(arrays) for split, arrays in sets.items() if set(arrays) - {LABELS}}
+    sets = {split: sort_inputs(arrays) for split, arrays in sets.items() if set(arrays) - {*APART}}
     return {split: sets[split] for split in (TRAIN, TEST) if split in sets} or sets
 
 
 def sort_inputs(arrays: dict[str, Member]) -> dict[str, Member]:
-    """Numbered inputs by number, named ones in the order that they have, then the labels."""
-    inputs = [key for key in arrays if key != LABELS]
+    """Numbered inputs by number, named ones in the order that they have, then labels and groups."""
+    inputs = [key for key in arrays if key not in APART]
     if all(key.isdigit() for key in inputs):
         inputs.sort(key=int)
-    return {key: arrays[key] for key in (*inputs, LABELS) if key in arrays}
+    return {key: arrays[key] for key in (*inputs, *APART) if key in arrays}
 
 
-def make_set(inputs: list[Member], labels: Member | None) -> SampleSet:
+def make_set(inputs: list[Member], labels: Member | None, groups: Member | None) -> SampleSet:
     """The samples of these arrays. CrossquantError where the arrays have different numbers of samples."""
-    members = inputs + ([labels] if labels else [])
+    members = inputs + [member for member in (labels, groups) if member]
     lengths = [check_header(member).shape[0] for member in members]
     first = printable_name(inputs[0].name)
     for member, length in zip(members, lengths, strict=True):
@@ -163,14 +168,15 @@ def make_set(inputs: list[Member], labels: Member | None) -> SampleSet:
             )
     name = NAME.fullmatch(labels.name) if labels else None
     label = (name["name"] if name else None) or ""
-    return SampleSet(iterate_samples(inputs, labels), lambda number: f"{first}[{number}]", label=label)
+    return SampleSet(iterate_samples(inputs, labels, groups), lambda number: f"{first}[{number}]", label=label)
 
 
-def iterate_samples(inputs: list[Member], labels: Member | None) -> Iterator[Sample]:
+def iterate_samples(inputs: list[Member], labels: Member | None, groups: Member | None) -> Iterator[Sample]:
     input_rows = [iterate_rows(member) for member in inputs]
-    label_rows = iterate_rows(labels) if labels else None
+    label_rows, group_rows = (iterate_rows(member) if member else None for member in (labels, groups))
     for arrays in zip(*input_rows, strict=True):
-        yield arrays, None if label_rows is None else unwrap_scalar(next(label_rows))
+        label, group = (None if rows is None else unwrap_scalar(next(rows)) for rows in (label_rows, group_rows))
+        yield Sample(arrays, label, group)
 
 
 def unwrap_scalar(label: Array) -> object:

@@ -106,17 +106,19 @@ def iterate_samples(function: Callable[[str], Any], script: Path, split: str, or
 
 
 def convert_sample(item: Any, where: str, order: InputOrder) -> Sample:
-    """A pair that the function yields, as arrays and a label. CrossquantError for what isn't a pair."""
-    if not isinstance(item, tuple) or len(item) != 2:
-        raise CrossquantError(f"{where} must be a pair (inputs, label), the label None where there is none")
-    inputs, label = item
+    """What the function yields, as arrays, a label and a group. CrossquantError for what is no such tuple."""
+    if not isinstance(item, tuple) or len(item) not in (2, 3):
+        raise CrossquantError(
+            f"{where} must be a pair (inputs, label), the label None where there is none, or (inputs, label, group)"
+        )
+    inputs, label, group = item if len(item) == 3 else (*item, None)
     if isinstance(label, dict):
         raise CrossquantError(f"{where} has a dict of labels: yield those of one output, `data.evaluated_output`")
     arrays = tuple(np.asarray(value) for value in order.sort(inputs, where))
     if label is not None and not isinstance(label, str):
         label = np.asarray(label)
         label = label.item() if label.ndim == 0 else label
-    return arrays, label
+    return Sample(arrays, label, group)
 
 
 @contextlib.contextmanager

@@ -68,7 +68,7 @@ def read(files: Path, options: ReaderOptions) -> SampleSets:
         raise CrossquantError(f"give one table, or train and test; there are: {names}")
     tables = {split: open_table(path, options) for split, path in paths.items()}
     features, labels = choose_columns(tables.get(TRAIN) or next(iter(tables.values())), options)
-    return {split: make_set(table, features, labels) for split, table in tables.items()}
+    return {split: make_set(table, features, labels, options.group) for split, table in tables.items()}
 
 
 def open_table(path: Path, options: ReaderOptions) -> Table:
@@ -126,12 +126,14 @@ def has_decimal_commas(rows: list[list[str]]) -> bool:
     return any(COMMA_NUMBER.fullmatch(cell.strip()) for row in rows for cell in row)
 
 
-def make_set(table: Table, features: list[str], labels: list[str]) -> SampleSet:
-    """The rows of one table. CrossquantError where it lacks one of the columns."""
-    check_columns(table, features + labels)
-    batches = read_text(table, features, labels) if table.textual else read_parquet(table.path, features, labels)
+def make_set(table: Table, features: list[str], labels: list[str], group: str) -> SampleSet:
+    """The rows of one table, grouped by a column, "" for none. CrossquantError where it lacks one of the columns."""
+    plain = [*labels, group] if group else labels  # what may be any text
+    check_columns(table, features + plain)
+    batches = read_text(table, features, plain) if table.textual else read_parquet(table.path, features, plain)
     classes = tuple(labels) if len(labels) > 1 else ()
-    return SampleSet(iterate_samples(batches, features, table), table.locate, classes, table.textual)
+    samples = iterate_samples(batches, features, table, grouped=bool(group))
+    return SampleSet(samples, table.locate, classes, table.textual)
 
 
 def choose_columns(table: Table, options: ReaderOptions) -> tuple[list[str], list[str]]:
@@ -142,10 +144,11 @@ def choose_columns(table: Table, options: ReaderOptions) -> tuple[list[str], lis
         raise CrossquantError(
             f"{printable_name(table.path.name)} has two columns '{printable_name(repeated[0])}': rename one"
         )
-    check_columns(table, [*options.labels, *options.features])
+    check_columns(table, [*options.labels, *options.features, *filter(None, [options.group])])
+    names = [name for name in names if name != options.group]
     labels = list(options.labels or names[-1:])
     features = list(options.features) or [name for name in names if name not in labels]
-    if not features or set(features) & set(labels):
+    if not features or set(features) & {*labels, options.group}:
         raise CrossquantError(
             f"{printable_name(table.path.name)}: there must be features beside the labels {printable_name(labels)}"
         )
@@ -237,8 +240,13 @@ def convert_batch(batch: pyarrow.RecordBatch, features: list[str], labels: list[
     return values, [batch.column(name).to_pylist() for name in labels]
 
 
-def iterate_samples(batches: Iterator[Columns], features: list[str], table: Table) -> Iterator[Sample]:
-    """One input (k,) of all features; the label of one column, or a tuple of several. CrossquantError for NaN."""
+def iterate_samples(
+    batches: Iterator[Columns], features: list[str], table: Table, *, grouped: bool
+) -> Iterator[Sample]:
+    """One input (k,) of all features; the label of one column, or a tuple of several. CrossquantError for NaN.
+
+    `grouped`: does the last column beside the features group the rows?
+    """
     done = 0
     for values, labels in batches:
         rows = np.stack(values, axis=1)
@@ -247,6 +255,7 @@ def iterate_samples(batches: Iterator[Columns], features: list[str], table: Tabl
             row, column = wrong[0]
             where = f"{table.locate(done + int(row))}: column '{printable_name(features[column])}'"
             raise CrossquantError(f"{where} has no finite number: fill it or leave the row out")
-        for row, label in zip(rows, zip(*labels, strict=True), strict=True):
-            yield (row,), label[0] if len(label) == 1 else label
+        groups = labels.pop() if grouped else [None] * len(rows)
+        for row, label, group in zip(rows, zip(*labels, strict=True), groups, strict=True):
+            yield Sample((row,), label[0] if len(label) == 1 else label, group)
         done += len(rows)
