@@ -137,19 +137,16 @@ def assess_together(
 
 def assess_share(target: str, candidate: Candidate, competing: int) -> Assessment:
     """Of a metric that is a share of right answers."""
-    tolerance, groups = candidate.requirement.tolerance, candidate.own.truth.groups
+    own, base, metric = candidate.own, candidate.base, candidate.requirement.metric
+    tolerance, groups = candidate.requirement.tolerance, own.truth.groups
     assert tolerance is not None  # shares of right answers have a loss
-    lost = candidate.base.right & ~candidate.own.right
-    won = candidate.own.right & ~candidate.base.right
-    both, number_lost, number_won = (
-        int(np.count_nonzero(flags)) for flags in (candidate.own.right & candidate.base.right, lost, won)
-    )
-    counts = PairedCounts(both, number_lost, number_won, len(lost) - both - number_lost - number_won)
-    assessment = assess_counts(target, candidate.requirement.metric, counts, tolerance, competing)
+    pairs = own.pair_with(base, metric)
+    counts = PairedCounts(pairs.both_right, pairs.only_reference, pairs.only_variant, pairs.both_wrong)
     if groups is None:
-        return assessment
+        return assess_counts(target, metric, counts, tolerance, competing)
+    won, lost = own.right & ~base.right, base.right & ~own.right
     used, level = grouped_shares.discount(counts, won, lost, groups, LEVEL / competing)
-    grouped = assess_counts(target, candidate.requirement.metric, counts, tolerance, competing, used, level)
+    grouped = assess_counts(target, metric, counts, tolerance, competing, used, level)
     return replace(grouped, groups=bootstrap.count_groups(groups))
 
 

@@ -135,12 +135,6 @@ def difference_in_points(metric: Metric | None) -> float | None:
     return None if metric is None or metric.delta is None else round(100 * metric.delta, POINT_DIGITS)
 
 
-def format_short(metric: Metric | None, value: float) -> str:
-    """Of the metric's kind: a share with one decimal, in percent."""
-    spec = spec_of(metric)
-    return f"{100 * value:.1f} %" if spec.unit == "%" else f"{spec.label} {spec.text(value)}"
-
-
 def least_loss(name: str, reference: float) -> float:
     """The least loss that matters, where the reference has this value."""
     spec = METRIC_SPECS[name]

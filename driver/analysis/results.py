@@ -13,6 +13,7 @@ from driver.analysis.facts import (
     RowWarning,
     RunWarning,
 )
+from driver.experiment.model import HERE
 from driver.experiment.task_specs import DEFAULT_TASK, TASKS, TaskSpec
 from shared.contract import Failure, Status
 
@@ -273,7 +274,7 @@ class Variant:
     @property
     def assessment(self) -> Assessment | None:
         """The one on this host."""
-        return next((item for item in self.assessments if item.target == "here"), None)
+        return next((item for item in self.assessments if item.target == HERE), None)
 
     @property
     def quantized(self) -> bool:
@@ -430,7 +431,7 @@ class Comparison:
     decision: Decision | None = None
     digests: dict[str, str] | None = None
     evidence: str = ""
-    targets: tuple[str, ...] = ("here",)
+    targets: tuple[str, ...] = (HERE,)
     smallest_loss: SmallestLoss | None = None
     origin: Origin | None = None
     baseline: Baseline | None = None

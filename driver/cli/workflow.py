@@ -73,7 +73,8 @@ def make_artifacts(
             terminal.warn(message)
         freshness = prepare_inputs(experiment, sample, terminal)
         steps = schedule.select(freshness.plan, targets)
-        terminal.expect(RunProgress(steps, run_progress.read_earlier_seconds(freshness.plan, steps)))
+        if options.force or not all(map(freshness.done, steps)):  # else there is nothing to estimate
+            terminal.expect(RunProgress(steps, run_progress.read_earlier_seconds(freshness.plan, steps)))
         engines: list[Engine] = []
 
         def start_engine() -> Engine:

@@ -35,10 +35,10 @@ from driver.analysis.metric_specs import METRIC_SPECS
 from driver.analysis.results import Comparison, SmallestLoss
 from driver.decision.criteria import preferred_cost
 from driver.decision.run_outcome import makes_required_decision
+from driver.experiment.model import HERE
 from driver.report import gate_format
 from driver.report.phrases import FEW_SKIPPED, NO_VNNI, SIDES, class_name, price_parts, probability, slower_text
 
-HERE = "here"  # the target that is this host
 ALIKE = 1.05  # times the cost of another variant: about as good
 BETTER = {"latency": "faster", "throughput": "faster", "size": "smaller", "accuracy": "better"}
 REASONS: Mapping[type, str] = {

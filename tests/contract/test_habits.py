@@ -44,7 +44,7 @@ def test_a_path_of_one_machine_is_found(text):
     [
         "/home/me/models",
         "--mount=type=cache,target=/root/.cache/pip",
-        "volumes/work/model",
+        "/".join(("volumes", "work", "model")),
         "https://download.pytorch.org/whl/cpu",
         "version 10.0.3",
         "https://me:secret@example.org",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from driver.analysis import metric_specs, numbers
 from driver.analysis.metric_specs import MetricSpec
 from driver.analysis.results import Comparison, Latency, Metric, Variant
+from driver.experiment.model import HERE
 from driver.report import columns
 
 SIGNS = {"ok": "✓", "unsupported": "∅", "failed": "✕", "skipped": "○"}
@@ -156,7 +157,7 @@ def describe_outcome(comparison: Comparison, row: Variant) -> Outcome:
 
 def list_other_targets(row: Variant) -> list[tuple[str, Outcome]]:
     """What is shown of the row on the targets other than this host, which are named."""
-    others = [each for each in row.assessments if each.target != "here"]
+    others = [each for each in row.assessments if each.target != HERE]
     return [(each.target, Outcome(*SHOWN[each.outcome], each.outcome)) for each in others]
 
 

@@ -372,7 +372,7 @@ def test_where_nothing_is_declared_a_float_variant_must_keep_40_decibels():
 EVERY = np.arange(0, 3000, 2)
 
 
-def elsewhere(there, wrong=None, **changes):
+def assess_there(there, wrong=None, **changes):
     """The assessments of a run with `there`: of variants their answers on haswell, or why it refused."""
     changes = {"tolerance": POINTS, "targets": ("here", "haswell"), **changes}
     volume = Answers(wrong, **changes).whole()
@@ -384,14 +384,14 @@ def elsewhere(there, wrong=None, **changes):
 @pytest.mark.usefixtures("many")
 def test_a_file_that_answers_alike_by_a_recipe_that_is_declared_to_is_known_from_here():
     """1,500 images there would show less than 3,000 here."""
-    items = elsewhere({SAFE: answers(300)})[SAFE]
+    items = assess_there({SAFE: answers(300)})[SAFE]
     assert items["haswell"] == replace(items["here"], target="haswell", same_answers=True)
     assert items["haswell"].outcome == "good_enough"
 
 
 @pytest.mark.usefixtures("many")
 def test_a_file_that_answers_alike_by_chance_is_tested_on_what_it_answered():
-    items = elsewhere({UNSAFE: answers(300)})[UNSAFE]
+    items = assess_there({UNSAFE: answers(300)})[UNSAFE]
     assert (items["here"].samples, items["haswell"].samples) == (3000, 1500)
     assert not items["haswell"].same_answers
     assert items["here"].high < items["haswell"].high
@@ -401,7 +401,7 @@ def test_a_file_that_answers_alike_by_chance_is_tested_on_what_it_answered():
 @pytest.mark.usefixtures("many")
 def test_a_file_that_loses_there_is_worse_there():
     """Against what the reference answers here."""
-    items = elsewhere({UNSAFE: answers(600), SAFE: answers(700)})
+    items = assess_there({UNSAFE: answers(600), SAFE: answers(700)})
     assert items[UNSAFE]["here"].outcome == "good_enough"
     assert (items[UNSAFE]["haswell"].outcome, items[UNSAFE]["haswell"].lost) == ("worse", 150)
     assert items[SAFE]["haswell"].outcome == "worse", "whatever was declared"
@@ -410,7 +410,7 @@ def test_a_file_that_loses_there_is_worse_there():
 @pytest.mark.usefixtures("many")
 def test_what_counts_there_is_the_reference_not_the_file_here():
     """The file answers there as it does here, and that is a hundred wrong answers more."""
-    items = elsewhere({UNSAFE: answers(400)}, {UNSAFE: 100})[UNSAFE]
+    items = assess_there({UNSAFE: answers(400)}, {UNSAFE: 100})[UNSAFE]
     assert (items["here"].lost, items["haswell"].lost, items["haswell"].won) == (100, 50, 0)
     assert items["haswell"].estimate == pytest.approx(50 / 1500)
 
@@ -418,7 +418,7 @@ def test_what_counts_there_is_the_reference_not_the_file_here():
 @pytest.mark.usefixtures("many")
 @pytest.mark.parametrize("there", [{}, {UNSAFE: "killed by SIGILL"}])
 def test_what_did_not_run_there_is_not_shown_there(there):
-    items = elsewhere(there)[UNSAFE]
+    items = assess_there(there)[UNSAFE]
     assert items["here"].outcome == "good_enough"
     missing = items["haswell"]
     assert (missing.outcome, missing.samples, missing.needed) == ("not_run", 0, None)
@@ -476,7 +476,7 @@ def test_without_recommended_ones_the_sequence_is_that_of_the_plan():
 
 @pytest.mark.usefixtures("many")
 def test_a_sequence_stops_on_all_targets_at_once():
-    items = elsewhere(
+    items = assess_there(
         {UNSAFE: answers(600), SAFE: answers(300)}, multiplicity="sequence", recommended=(SAFE, UNSAFE, "torch.x86")
     )
     assert {item.outcome for item in items[SAFE].values()} == {"good_enough"}
