@@ -8,6 +8,8 @@ EXPERIMENT ?= resnet8-cifar10
 # A lock has no address of an index: it must install from any mirror.
 COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 TORCH_FROM = --find-links wheels --extra-index-url https://download.pytorch.org/whl/cpu
+# Unit tests write thousands of small files: in memory, on a host that has such a file system.
+IN_MEMORY = $(wildcard /dev/shm)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup images run list report fetch data doctor check format test test-long unit docker-host lock sample train clean
@@ -52,7 +54,8 @@ test-long: check images data  ## the tests that take too long for CI
 	.venv/bin/python -m pytest -m long
 
 unit: setup  ## the tests that need neither Docker nor a framework
-	.venv/bin/python -m pytest -n auto --dist loadfile tests/unit tests/contract
+	PYTEST_DEBUG_TEMPROOT=$(IN_MEMORY) .venv/bin/python -m pytest -n auto --dist loadfile tests/unit
+	.venv/bin/python -m pytest -n auto --dist loadfile tests/contract
 
 docker-host:  ## install and start Docker Engine and Compose v2 on this Debian host
 	.ci/docker-host

@@ -60,9 +60,10 @@ def iterate_weights(samples: int, groups: Groups | None = None) -> Iterator[Doub
     `groups` has the number of each sample's group, (samples,): groups are drawn whole.
     """
     if groups is None:
-        blocks = draw_once(samples) if samples * RESAMPLES <= KEPT else draw_blocks(samples, samples)
+        kept = samples * RESAMPLES <= KEPT
+        blocks = draw_once(samples, RESAMPLES) if kept else draw_blocks(samples, samples, RESAMPLES)
         return (counts.astype(np.float64) for counts in blocks)
-    return (counts.astype(np.float64)[groups] for counts in draw_blocks(count_groups(groups), samples))
+    return (counts.astype(np.float64)[groups] for counts in draw_blocks(count_groups(groups), samples, RESAMPLES))
 
 
 def count_groups(groups: Groups) -> int:
@@ -71,16 +72,16 @@ def count_groups(groups: Groups) -> int:
 
 
 @lru_cache(maxsize=2)  # of the test samples, and of the selection set or the samples on other CPUs
-def draw_once(samples: int) -> tuple[Counts, ...]:
+def draw_once(samples: int, resamples: int) -> tuple[Counts, ...]:
     """The same for all variants: a byte for each sample drawn is kept."""
-    return tuple(draw_blocks(samples, samples))
+    return tuple(draw_blocks(samples, samples, resamples))
 
 
-def draw_blocks(units: int, samples: int) -> Iterator[Counts]:
+def draw_blocks(units: int, samples: int, resamples: int) -> Iterator[Counts]:
     """Blocks of all resamples, each (units, some resamples): as many as fit into memory with a row for each sample."""
-    random, size = np.random.default_rng(SEED), max(1, min(RESAMPLES, BLOCK // max(1, samples)))
-    for start in range(0, RESAMPLES, size):
-        yield draw_counts(random, units, min(size, RESAMPLES - start))
+    random, size = np.random.default_rng(SEED), max(1, min(resamples, BLOCK // max(1, samples)))
+    for start in range(0, resamples, size):
+        yield draw_counts(random, units, min(size, resamples - start))
 
 
 def draw_counts(random: np.random.Generator, samples: int, resamples: int) -> Counts:

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from driver.analysis import bootstrap
 from driver.plan import schedule
 from shared.artifacts import store
 from shared.artifacts.code_hash import CodeHasher
@@ -19,6 +20,16 @@ from shared.contract import Step
 CHECKOUT, TREE_HASH = store.ROOT, store.tree_hash
 _drawn: dict[bytes, str] = {}
 _trees: dict[tuple[str, ...], str] = {}
+
+
+FEWER_RESAMPLES = 400
+
+
+@pytest.fixture(autouse=True)
+def resample_less(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of tests compare variants, and none of their claims needs all resamples: those that do are marked."""
+    if request.node.get_closest_marker("all_resamples") is None:
+        monkeypatch.setattr(bootstrap, "RESAMPLES", FEWER_RESAMPLES)
 
 
 @pytest.fixture(autouse=True)

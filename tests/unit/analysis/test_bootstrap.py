@@ -10,6 +10,8 @@ from driver.analysis import bootstrap, weighted_statistics
 from driver.analysis.bootstrap import Statistic
 from driver.analysis.results import Interval
 
+pytestmark = pytest.mark.all_resamples
+
 
 def replicates(column):
     return bootstrap.resample({"x": weighted_statistics.mean(column)}, len(column))["x"]
@@ -45,7 +47,9 @@ def test_more_resamples_than_memory_holds_are_drawn_again(monkeypatch):
 
 def test_the_size_of_the_blocks_changes_no_draw():
     """Groups are drawn in smaller blocks, since their samples take more memory, and must be the same ones."""
-    one, other = (np.concatenate(list(bootstrap.draw_blocks(7, samples)), axis=1) for samples in (7, 50_000))
+    one, other = (
+        np.concatenate(list(bootstrap.draw_blocks(7, samples, bootstrap.RESAMPLES)), axis=1) for samples in (7, 50_000)
+    )
     assert (one == other).all()
 
 

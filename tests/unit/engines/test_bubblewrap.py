@@ -47,9 +47,8 @@ def test_what_is_seen_of_the_host(view: list[str], volumes: Path) -> None:
     assert not seen & {"/", "/home", "/root", "/run", "/var", "/etc", "/tmp", str(ROOT), str(volume)}
 
 
-def test_the_sandboxs_own_tmp_lies_below_a_volume_in_tmp(view: list[str], volumes: Path) -> None:
+def test_the_sandboxs_own_tmp_lies_below_the_volume_which_may_be_in_tmp(view: list[str], volumes: Path) -> None:
     """Later mounts lie over earlier ones: the other way round the volume would be empty, and written to nowhere."""
-    assert str(volumes.resolve()).startswith("/tmp/")
     folder, own = view.index("/tmp"), view.index(str(volumes.resolve() / "mine" / "keras"))
     assert view[folder - 1] == "--tmpfs"
     assert folder < view.index(str(volumes.resolve() / "mine")) < own
