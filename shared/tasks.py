@@ -6,16 +6,17 @@ logits. The methods are in shared/numerics.py.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared import numerics
+from shared import numerics, positions
 from shared.data.samples import About, Array
 from shared.errors import CrossquantError
 
 Doubles = NDArray[np.float64]
-SCORES = {"classification": "accuracy", "multilabel": "mAP", "regression": "R²", "reconstruction": "explained variance"}
 CHANCE_LEVEL = 0.01  # of the tests that an accuracy is above chance, or below it
 POWER = 0.9  # the least probability of that test to notice a model that is right half of the time beyond chance
 HALF = 0.5  # from which on a value of a mask belongs to it
@@ -23,30 +24,43 @@ MAP_AXES = 3  # of a map at least: samples, height, width or classes
 NEAR = 0.05  # of the reference's standard deviation: closer values agree
 
 
-def score_outputs(about: About, outputs: Array, labels: Array | None, reference: Array | None) -> float:
-    """Return the task's score: higher is better, 1 is perfect.
+@dataclass(frozen=True)
+class Score:
+    """How stages score outputs: `compute` takes them with what they are compared with, `name` is for a sentence.
 
-    classification: accuracy; multilabel: mean average precision; regression: R²; reconstruction: 1 less the mean
-    squared error over the variance of the input, which `reference` is; fidelity, and wherever there are no labels:
-    the agreement with the float model's outputs, which `reference` is. CrossquantError where shapes don't match.
+    Higher is better, 1 is perfect. `against` says what the outputs are compared with.
     """
-    if about.task == "reconstruction":
-        assert reference is not None
-        return numerics.explained_variance(outputs, match_inputs(outputs, reference))
-    if labels is None or about.task == "fidelity":
+
+    name: str
+    compute: Callable[[Array, Array], float]
+    against: Literal["labels", "inputs"] = "labels"
+
+
+def score_outputs(about: About, outputs: Array, labels: Array | None, reference: Array | None) -> float:
+    """Return the task's score, by SCORES: higher is better, 1 is perfect.
+
+    `reference` are the model's inputs, of a reconstruction, or else the float model's outputs: without labels the score
+    is how far the outputs agree with them. CrossquantError where shapes don't match.
+    """
+    score = find_score(about, labels)
+    if score is None:
         assert reference is not None
         return float(measure_agreement(about, outputs, reference).mean())
-    if about.task == "multilabel":
-        return numerics.mean_average_precision(numerics.flatten_samples(outputs), flag_positives(outputs, labels))
-    if about.task == "regression":
-        return numerics.r_squared(numerics.flatten_samples(outputs), match_labels(outputs, labels))
-    return compute_accuracy(outputs, labels)
+    truth = reference if score.against == "inputs" else labels
+    assert truth is not None
+    return score.compute(outputs, truth)
+
+
+def find_score(about: About, labels: Array | None) -> Score | None:
+    """Return the score of the task; None where the outputs can only be compared with the float model's."""
+    score = SCORES.get(about.task)
+    return None if score is not None and score.against == "labels" and labels is None else score
 
 
 def describe_score(about: About, labels: Array | None) -> str:
     """Return the name of what `score_outputs` gives, for a sentence."""
-    has_truth = about.task == "reconstruction" or (labels is not None and about.task != "fidelity")
-    return SCORES[about.task] if has_truth else "agreement"
+    score = find_score(about, labels)
+    return "agreement" if score is None else score.name
 
 
 def compute_accuracy(outputs: Array, labels: Array) -> float:
@@ -178,3 +192,48 @@ def is_compared_by_class(about: About, reference: Array) -> bool:
     if reference.ndim != 2 or reference.shape[1] < 2 or about.task != "fidelity":
         return False
     return len(about.classes) == reference.shape[1] or sums_to_one(reference, 1)
+
+
+def score_labels(outputs: Array, labels: Array) -> float:
+    """Return the mean average precision of a multi-label task."""
+    return numerics.mean_average_precision(numerics.flatten_samples(outputs), flag_positives(outputs, labels))
+
+
+def score_values(outputs: Array, labels: Array) -> float:
+    """Return R² of the values of all samples."""
+    return numerics.r_squared(numerics.flatten_samples(outputs), match_labels(outputs, labels))
+
+
+def score_reconstruction(outputs: Array, inputs: Array) -> float:
+    """Return 1 less the mean squared error over the variance of the inputs."""
+    return numerics.explained_variance(outputs, match_inputs(outputs, inputs))
+
+
+def score_masks(outputs: Array, labels: Array) -> float:
+    """Return the mean intersection over union of the classes."""
+    return score_positions(outputs, labels, positions.intersection_over_union)
+
+
+def score_tags(outputs: Array, labels: Array) -> float:
+    """Return the share of the tokens with the right tag."""
+    counts = positions.count_positions(outputs, labels)
+    return float(counts.right.sum() / max(counts.labelled.sum(), 1))
+
+
+def score_positions(outputs: Array, labels: Array, by_class: Callable[[Doubles, Doubles, Doubles], Doubles]) -> float:
+    """Return the mean over the classes of what `by_class` makes of the counts of all positions."""
+    counts = positions.count_positions(outputs, labels)
+    totals = (each.sum(axis=0) for each in (counts.right, counts.answered, counts.labelled))
+    return float(positions.mean_over_classes(by_class(*totals)))
+
+
+# The score of each task; of any other, and without labels, it is the agreement with the float model's outputs.
+SCORES = {
+    "classification": Score("accuracy", compute_accuracy),
+    "multilabel": Score("mAP", score_labels),
+    "regression": Score("R²", score_values),
+    "forecasting": Score("R²", score_values),
+    "segmentation": Score("mean IoU", score_masks),
+    "tagging": Score("token accuracy", score_tags),
+    "reconstruction": Score("explained variance", score_reconstruction, "inputs"),
+}

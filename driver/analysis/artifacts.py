@@ -72,7 +72,7 @@ class Evidence:
         stage_outputs.check_samples(folder, files, needed=name in SAMPLES)
         if name in LABELS.values():
             labelled = next(samples_of for samples_of, labels in LABELS.items() if labels == name)
-            stage_outputs.check_labels(samples.labels(folder), self._count(labelled))
+            stage_outputs.check_labels(folder, files, self._count(labelled))
             stage_outputs.check_groups(samples.groups(folder), self._count(labelled))
         elif name.startswith(PREDICTIONS):
             stage_outputs.check_answers(folder, files, self._count(self.steps[name].inputs[1]))
@@ -137,10 +137,13 @@ class Evidence:
             self._shown[name] = manifest, shown(manifest)
         return self._shown[name][1]
 
-    def labels(self, artifact: str = "dataset") -> Array | None:
-        """Those of the samples in `artifact`: the test set's and the selection set's lie apart from the samples."""
+    def labels(self, artifact: str = "dataset", output: int | None = None) -> Array | None:
+        """Those of the samples in `artifact`: the test set's and the selection set's lie apart from the samples.
+
+        They are for the evaluated output, or for another one by its number.
+        """
         path = self.path(self.labelled_by(artifact))
-        return samples.labels(path) if path else None
+        return samples.labels(path, output) if path else None
 
     def groups(self, artifact: str = "dataset") -> Indices | None:
         """The groups of the samples in `artifact`; None where each sample stands for itself."""

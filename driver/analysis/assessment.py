@@ -24,7 +24,7 @@ from driver.experiment.model import HERE, Experiment, Gates
 from driver.experiment.task_specs import FIDELITY
 from driver.experiment.tolerance import Tolerance, find_tolerance
 
-FEWEST = 100  # samples or groups: of fewer, resampling tells too little of a loss that few of them make
+FEWEST = 200  # samples or groups: of fewer, resampling tells too little of a loss that few of them make
 LEVEL = 0.05  # of the claim that all variants which are shown good enough are
 PLANNED = 0.025  # the share of answers that differ, before any are known: what 8 bits change of a sound model
 FLOAT_DB = 40.0  # of a float variant without labels: conversion keeps more than 100; less than this is another model

@@ -5,10 +5,10 @@ sample; all ones give the metric itself. The resamples are the same for everythi
 difference of two metrics, resample by resample, is the paired one.
 
 An interval of a single metric is that between percentiles (Efron and Tibshirani, "An Introduction to the Bootstrap"
-(1993), chapter 13). What decides is the studentized bound (the same book, section 12.5), simultaneous over all
-candidates by the distribution of the largest deviation among them (Westfall and Young, "Resampling-Based Multiple
-Testing" (1993)): percentiles undercover where few samples make the loss (docs/decision.md has both, measured), and of a
-maximum the level itself is enough, where a corrected level would need many times as many resamples.
+(1993), chapter 13). What decides is the wider of the studentized bound (the same book, section 12.5) and the
+percentile, both simultaneous over all candidates by the distribution of the largest among them (Westfall and Young,
+"Resampling-Based Multiple Testing" (1993)): of a maximum the level itself is enough, where a corrected level would need
+many times as many resamples.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.stats import norm, rankdata
 
 from driver.analysis.results import Interval
 
@@ -162,25 +162,53 @@ def bound_together(statistics: Sequence[Statistic], level: float) -> list[Interv
 
     All are of the same units. A resample that doesn't define each of them is left out. What doesn't vary at all is
     its own bound; where no resample is left, nothing is known.
+
+    Each bound is the wider of two, since each of them undercovers somewhere: the studentized one where samples are of
+    very different sizes, percentiles where few samples make the loss (docs/decision.md has both, measured).
     """
     varying = [item for item in statistics if item.standard_error > 0]
     if not varying:
         return [Interval(item.value, item.value) for item in statistics]
     deviations = studentize(varying)
-    defined = deviations[:, ~np.isnan(deviations).any(axis=0)]
-    if not defined.size:
+    defined = ~np.isnan(deviations).any(axis=0)
+    if not defined.any():
         return [Interval(-np.inf, np.inf) for _ in statistics]
-    least = float(np.quantile(defined.min(axis=0), level, method="lower"))
-    most = float(np.quantile(defined.max(axis=0), 1 - level, method="higher"))
-    bounds = []
-    for item in statistics:
-        error = item.standard_error
-        bounds.append(
-            Interval(item.value - max(most, 0.0) * error, item.value - min(least, 0.0) * error)
-            if error > 0
-            else Interval(item.value, item.value)
+    replicates = np.stack([item.replicates[defined] for item in varying])
+    bounds = iter(
+        Interval(min(one.low, other.low), max(one.high, other.high))
+        for one, other in zip(
+            bound_by_deviations(varying, deviations[:, defined], level),
+            bound_by_ranks(varying, replicates, level),
+            strict=True,
         )
-    return bounds
+    )
+    return [next(bounds) if item.standard_error > 0 else Interval(item.value, item.value) for item in statistics]
+
+
+def bound_by_deviations(statistics: Sequence[Statistic], deviations: Doubles, level: float) -> list[Interval]:
+    """By the largest of the studentized deviations, (statistics, resamples), of each resample."""
+    least = float(np.quantile(deviations.min(axis=0), level, method="lower"))
+    most = float(np.quantile(deviations.max(axis=0), 1 - level, method="higher"))
+    return [
+        Interval(item.value - max(most, 0.0) * item.standard_error, item.value - min(least, 0.0) * item.standard_error)
+        for item in statistics
+    ]
+
+
+def bound_by_ranks(statistics: Sequence[Statistic], replicates: Doubles, level: float) -> list[Interval]:
+    """By the highest of the ranks that a resample's values, (statistics, resamples), have among those of all resamples.
+
+    Beran, "Balanced simultaneous confidence sets", Journal of the American Statistical Association 83 (1988), 679-686.
+    Of a single statistic that is its percentile.
+    """
+    ranked = np.sort(replicates, axis=1)
+    ranks = np.stack([rankdata(row, "ordinal") - 1 for row in replicates])
+    low = int(np.quantile(ranks.min(axis=0), level, method="lower"))
+    high = int(np.quantile(ranks.max(axis=0), 1 - level, method="higher"))
+    return [
+        Interval(min(float(row[low]), item.value), max(float(row[high]), item.value))
+        for item, row in zip(statistics, ranked, strict=True)
+    ]
 
 
 def studentize(statistics: Sequence[Statistic]) -> Doubles:

@@ -15,16 +15,17 @@ from driver.analysis import bootstrap, metric_specs, output_drift, statistics
 from driver.analysis.artifacts import Evidence
 from driver.analysis.bootstrap import Doubles, Groups, WeightedMetric
 from driver.analysis.output_drift import ClassOutputs, Outputs
-from driver.analysis.results import Drift, Interval, Metric, OutputDrift, Paired
+from driver.analysis.results import Breakdown, Drift, Interval, Metric, OutputDrift, OutputMetrics, Paired
 from driver.analysis.stage_outputs import select_evaluated_output
 from driver.analysis.tasks import TASK_METRICS
 from driver.analysis.tasks.base import Computation, Flags
 from driver.analysis.tasks.classification import read_class_labels
 from driver.experiment.task_specs import TASKS, UNLABELLED, TaskSpec
-from shared import numerics
+from shared import numerics, positions
 from shared.data import samples
-from shared.data.samples import About, Array
+from shared.data.samples import About, Array, Batch, LabelledOutput
 from shared.errors import CrossquantError
+from shared.positions import PositionCounts
 
 PERCENT = 100
 
@@ -155,6 +156,12 @@ class Answer:
         return np.asarray(self.top == self.classes)
 
     @cached_property
+    def position_counts(self) -> PositionCounts:
+        """Of a task with labels per position."""
+        assert self.truth.labels is not None  # a task without labels is another one: `load_truth`
+        return positions.count_positions(self.outputs, self.truth.labels)
+
+    @cached_property
     def computations(self) -> dict[str, Computation]:
         """Of each metric of the task, the headline first."""
         return TASK_METRICS[self.truth.task].compute(self)
@@ -205,6 +212,11 @@ class Answer:
     def resampled(self) -> dict[str, Doubles]:
         return bootstrap.resample(self.weighted_metrics, len(self.outputs), self.truth.groups)
 
+    @cached_property
+    def breakdowns(self) -> tuple[Breakdown, ...]:
+        """What metrics are of each class or step."""
+        return TASK_METRICS[self.truth.task].break_down(self)
+
     @property
     def headline(self) -> str:
         """The name of the metric that decides."""
@@ -254,6 +266,28 @@ class Evaluation:
         answer = self.answer(variant)
         return answer if answer is not None and answer.truth.can_evaluate else None
 
+    def further_answers(self, variant: str) -> list[tuple[LabelledOutput, Answer, Answer]]:
+        """For each other output that has labels: the variant's answers to the test samples, and the reference's.
+
+        An output that doesn't fit its labels is left out: `check_fits` refuses it where the model is loaded.
+        """
+        truth, own, base = self.truth(), self.evidence.outputs(variant), self.evidence.outputs(self.reference)
+        if truth is None or own is None or base is None or self.answer(variant) is None:
+            return []
+        return [
+            (further, Answer(judged, samples.select_evaluated(own, judged.about)), Answer(judged, judged.reference))
+            for further in truth.about.further_outputs
+            if (judged := self._load_further_truth(truth, further, base)) is not None
+            and judged.reference is not None
+            and not find_misfit(judged, select_evaluated_output(own, judged.about))
+        ]
+
+    def _load_further_truth(self, truth: Truth, further: LabelledOutput, base: Batch) -> Truth | None:
+        about, labels = samples.describe_output(truth.about, further), self.evidence.labels(output=further.output)
+        judged = Truth(about, labels, groups=truth.groups)
+        answered = select_evaluated_output(base, about)
+        return None if labels is None or find_misfit(judged, answered) else replace(judged, reference=answered)
+
     def replicate(self, variant: str, gate: str) -> Doubles | None:
         """The resampled values of what a gate is on: a metric, or the loss of the headline metric against the reference
         (`drop_pp`, `worse_percent`), in its own unit. None for what isn't resampled.
@@ -276,7 +310,7 @@ class Evaluation:
         if reason := find_misfit(truth, select_evaluated_output(outputs, truth.about)):
             self.misfits[variant] = reason
             return None
-        return Answer(truth, outputs[truth.about.evaluated_output])
+        return Answer(truth, samples.select_evaluated(outputs, truth.about))
 
 
 def load_truth(evidence: Evidence, reference: str = "", artifact: str = "dataset") -> Truth | None:
@@ -321,6 +355,12 @@ def replicate_gate(own: Answer, base: Answer | None, gate: str) -> Doubles | Non
         return None
     sign = 1 if metric_specs.METRIC_SPECS[own.headline].better == "higher" else -1
     return np.asarray(sign * (base.resampled[own.headline] - own.resampled[own.headline]))
+
+
+def compute_output_metrics(further: LabelledOutput, own: Answer, base: Answer | None) -> OutputMetrics:
+    """The metrics of another output that has labels, against `base`."""
+    metrics = compute_metrics(own, base)
+    return OutputMetrics(further.output, further.name, further.task, metrics, own.breakdowns, further.classes)
 
 
 def compute_metrics(answer: Answer, base: Answer | None) -> tuple[Metric, ...]:

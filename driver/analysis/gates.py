@@ -1,12 +1,13 @@
 """The experiment's gates, checked on the rows."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from driver.analysis import metric_specs
 from driver.analysis.results import Gate, UncheckedGate, Variant
 from driver.experiment.model import Bound, Gates
-from driver.experiment.task_specs import CLASS_GATES, DEFAULT_TASK, TASKS
+from driver.experiment.task_specs import CLASS_GATES, DEFAULT_TASK, PART_GATES, TASKS
 from driver.experiment.validation import KINDS
 from shared.errors import CrossquantError
 
@@ -81,14 +82,16 @@ def check_bounds(
     for name, bound in bounds.items():
         value = read_value(row, name, base)
         if value is not None:
-            yield from check_bound(row, name, bound, value, find_worst_class(row, name, base), replicate)
+            yield from check_bound(row, name, bound, value, find_worst_part(row, name, base), replicate)
 
 
 def check_names(limits: Gates, task: str, rows: Sequence[Variant]) -> None:
     evaluated = [row for row in rows if row.headline is not None]
     for kind in KINDS:
         for name in getattr(limits, kind):
-            if name not in TASKS[task].all_gates:
+            if "." in name:
+                check_output_gate(kind, name, rows)
+            elif name not in TASKS[task].all_gates:
                 why = " (there are no labels)" if TASKS[task].evaluated_against == "reference" else ""
                 raise CrossquantError(
                     f"gates.{kind}.{name}: the task is {task}{why}, which has no such metric; "
@@ -98,18 +101,46 @@ def check_names(limits: Gates, task: str, rows: Sequence[Variant]) -> None:
                 raise CrossquantError(f"gates.{kind}.{name}: this metric needs {NEEDS[name]}: take the gate out")
 
 
+def check_output_gate(kind: str, name: str, rows: Sequence[Variant]) -> None:
+    """CrossquantError for a gate on another output that has no labels, or on a metric that its task has not."""
+    output, _, metric = name.rpartition(".")
+    further = {item.output: item for row in rows for item in row.further_outputs}
+    if not further:
+        return  # nothing was evaluated, or no further output has labels: `find_unchecked_gates` tells
+    chosen = next((item for item in further.values() if output in (item.name, str(item.output))), None)
+    if chosen is None:
+        names = ", ".join(item.name or str(item.output) for item in further.values())
+        raise CrossquantError(
+            f"gates.{kind}.{name}: no output '{output}' has labels beside the headline's: {names} have"
+        )
+    if metric not in TASKS[chosen.task].gates:
+        raise CrossquantError(
+            f"gates.{kind}.{name}: the task of the output is {chosen.task}; its gates are "
+            f"{', '.join(TASKS[chosen.task].gates)}"
+        )
+
+
 def read_value(row: Variant, name: str, base: Variant | None = None) -> float | None:
+    if "." in name:
+        output, _, own_name = name.rpartition(".")
+        view = view_output(row, output)
+        return None if view is None else read_value(view, own_name)
     if name in COSTS:
         return COSTS[name](row)
-    if name in CLASS_GATES:
-        values = read_class_values(row, name, base)
+    if name in (*PART_GATES, *CLASS_GATES):
+        values = read_parts(row, name, base)
         return values[pick_worst(values, name)] if values else None
     if name in ("drop_pp", "worse_percent"):
         return compute_loss(row, name)
-    if name == "changed":
-        return None if row.agreement is None else round(1 - row.agreement, 9)
     if metric := row.metric(name):
         return metric.value
+    return read_drift(row, name)
+
+
+def read_drift(row: Variant, name: str) -> float | None:
+    """How far the outputs are from the reference's: `changed`, `agreement` or `sqnr`."""
+    if name == "changed":
+        return None if row.agreement is None else round(1 - row.agreement, 9)
     if name == "sqnr" and row.drift is not None:
         return metric_specs.EXACT_DB if row.drift.sqnr_db is None else row.drift.sqnr_db
     return row.agreement if name == "agreement" else None
@@ -128,15 +159,41 @@ def read_class_values(row: Variant, name: str, base: Variant | None) -> dict[int
     }
 
 
+def view_output(row: Variant, output: str) -> Variant | None:
+    """The row with the metrics of another output, by its name or number, in place of its own."""
+    for further in row.further_outputs:
+        if output in (further.name, str(further.output)):
+            return replace(
+                row, metrics=further.metrics, breakdowns=further.breakdowns, classes=(), paired=None, drift=None
+            )
+    return None
+
+
+def read_parts(row: Variant, name: str, base: Variant | None) -> dict[int, float]:
+    """The value of each class, or of each step, that a gate on the worst one of them is on."""
+    if name in CLASS_GATES:
+        return read_class_values(row, name, base)
+    found = next((item for item in row.breakdowns if item.metric == PART_GATES[name]), None)
+    values = () if found is None else found.values
+    return {number: value for number, value in enumerate(values) if value is not None}
+
+
 def pick_worst(values: Mapping[int, float], name: str) -> int:
-    """The class with the lowest accuracy, or the largest drop."""
-    return min(values, key=values.__getitem__) if name == "class_accuracy" else max(values, key=values.__getitem__)
+    """The class or step with the lowest value, or with the largest one of an error or a drop."""
+    highest = name == "class_drop_pp" or (
+        name in PART_GATES and metric_specs.METRIC_SPECS[PART_GATES[name]].better == "lower"
+    )
+    return max(values, key=values.__getitem__) if highest else min(values, key=values.__getitem__)
 
 
-def find_worst_class(row: Variant, name: str, base: Variant | None) -> int | None:
-    """The class whose value a gate is on; None of other metrics."""
-    values = read_class_values(row, name, base) if name in CLASS_GATES else {}
-    return pick_worst(values, name) if values else None
+def find_worst_part(row: Variant, name: str, base: Variant | None) -> int | None:
+    """The class or step whose value a gate is on; None of other metrics."""
+    output, _, metric = name.rpartition(".")
+    view = view_output(row, output) if output else row
+    if view is None:
+        return None
+    values = read_parts(view, metric, base) if metric in (*PART_GATES, *CLASS_GATES) else {}
+    return pick_worst(values, metric) if values else None
 
 
 def compute_loss(row: Variant, name: str) -> float | None:

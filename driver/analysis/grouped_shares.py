@@ -17,6 +17,9 @@ from driver.analysis.tasks.base import Flags
 
 CONFIDENCE = 0.95  # of the upper bound of the design effect, which is an estimated variance
 FEWEST_DIFFERING = 50  # groups with a sample that differs: fewer don't tell how alike the samples of a group are
+# A group counts as so many independent samples at most, however little alike its samples look: where a few groups make
+# the loss, as whole bursts, those that were drawn may hold none of it (docs/decision.md has what it would err by).
+MOST_WORTH = 2
 
 
 def discount(counts: PairedCounts, won: Flags, lost: Flags, groups: Groups, level: float) -> tuple[PairedCounts, float]:
@@ -32,20 +35,27 @@ def discount(counts: PairedCounts, won: Flags, lost: Flags, groups: Groups, leve
 
 
 def find_design_effect(won: Flags, lost: Flags, groups: Groups) -> float:
-    """By what the variance of the difference is larger than that of independent samples; at least 1.
+    """By what the variance of the difference is taken to be larger than that of independent samples; at least 1.
 
-    Where few groups differ, samples of a group are taken to be all alike: that is the most that it can be.
+    It is at least what makes a group worth MOST_WORTH samples. Where few groups differ, samples of a group are taken to
+    be all alike: that is the most that it can be.
     """
-    number, samples = count_groups(groups), len(groups)
+    sizes = np.bincount(groups, minlength=count_groups(groups)).astype(np.float64)
+    most = float(np.square(sizes).sum() / len(groups))
+    differing = np.unique(groups[won | lost])
+    if len(differing) < FEWEST_DIFFERING:
+        return max(1.0, most)
+    return max(1.0, most / MOST_WORTH, min(bound_design_effect(won, lost, groups), most))
+
+
+def bound_design_effect(won: Flags, lost: Flags, groups: Groups) -> float:
+    """The upper bound, at CONFIDENCE, of the estimate from the sums over the groups, of which some must differ."""
+    number = count_groups(groups)
     sizes = np.bincount(groups, minlength=number).astype(np.float64)
-    most = float(np.square(sizes).sum() / samples)
     difference = won.astype(np.float64) - lost
     sums = np.bincount(groups, weights=difference, minlength=number)
-    differing = np.bincount(groups, weights=np.abs(difference), minlength=number) > 0
-    if differing.sum() < FEWEST_DIFFERING:
-        return max(1.0, most)
     mean = difference.mean()
     between = number / (number - 1) * np.square(sums - sizes * mean).sum()
     independent = np.square(difference - mean).sum()
-    unsure = (differing.sum() - 1) / chdtri(differing.sum() - 1, CONFIDENCE)
-    return max(1.0, min(float(unsure * between / independent), most))
+    freedom = len(np.unique(groups[won | lost])) - 1
+    return float(freedom / chdtri(freedom, CONFIDENCE) * between / independent)

@@ -70,6 +70,31 @@ class Metric:
 
 
 @dataclass(frozen=True)
+class Breakdown:
+    """The `metric` of each class, or of each step of a forecast, of all samples; None where no sample has any."""
+
+    by: Literal["class", "step"]
+    metric: str
+    values: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class OutputMetrics:
+    """The metrics of another output of the model that has labels: its number, the name of its labels and its task."""
+
+    output: int
+    name: str
+    task: str
+    metrics: tuple[Metric, ...]
+    breakdowns: tuple[Breakdown, ...] = ()
+    classes: tuple[str, ...] = ()
+
+    def metric(self, name: str) -> Metric | None:
+        """The metric of this name, if the output has it."""
+        return next((metric for metric in self.metrics if metric.name == name), None)
+
+
+@dataclass(frozen=True)
 class Count:
     """`right` of the `total` images of a class."""
 
@@ -237,7 +262,8 @@ class Variant:
     one). `warnings` are what a reader must know beside the metrics, `conversion_notes` how the variant was made, where
     that was not the usual way. `cpu_invariant`: the recipe is declared to answer alike on every CPU; `saturated`: it
     multiplies uint8 by int8, and answered on a CPU where that saturates; `may_saturate`: it would on such a CPU.
-    `assessments` has one for each target, this host first.
+    `assessments` has one for each target, this host first. `breakdowns` has what metrics are of each class or step;
+    `further_outputs` the metrics of the other outputs that have labels.
     """
 
     name: str
@@ -270,6 +296,8 @@ class Variant:
     saturated: bool = False
     may_saturate: bool = False
     assessments: tuple[Assessment, ...] = ()
+    breakdowns: tuple[Breakdown, ...] = ()
+    further_outputs: tuple[OutputMetrics, ...] = ()
 
     @property
     def assessment(self) -> Assessment | None:
@@ -343,7 +371,7 @@ class Gate:
     """`metric` of `variant` is `value`, and must be at least or at most `limit` (`bound`: min or max).
 
     With a `confidence`, `value` is the worse end of the metric's interval at that confidence. `label` is the class
-    whose value it is, of a metric of single classes. Against another run, `before` is the value there.
+    or step whose value it is, of a metric of single ones. Against another run, `before` is the value there.
     """
 
     variant: str

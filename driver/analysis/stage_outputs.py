@@ -126,18 +126,25 @@ def check_samples(folder: Path, files: Collection[str], *, needed: bool = False)
     for number, each in enumerate(arrays):
         if each.dtype.kind not in NUMBERS or not each.ndim or len(each) != len(arrays[0]) or not all(each.shape[1:]):
             raise Unusable(f"{samples.file(number)} is {each.dtype} {each.shape}, which are no samples")
-    if samples.LABELS in files:
-        labels = map_array(folder / samples.LABELS)
+    for file in (each for each in files if is_labels(each)):
+        labels = map_array(folder / file)
         if not labels.ndim or labels.dtype.kind not in NUMBERS or not all(labels.shape[1:]):
-            raise Unusable(f"{samples.LABELS} is {labels.dtype} {labels.shape}")
+            raise Unusable(f"{file} is {labels.dtype} {labels.shape}")
     if samples.GROUPS in files:
         map_array(folder / samples.GROUPS)
 
 
-def check_labels(labels: Array | None, count: int | None) -> None:
+def is_labels(file: str) -> bool:
+    """Is it the file of the labels of an output?"""
+    return file == samples.LABELS or (file.startswith("labels_") and file.endswith(".npy"))
+
+
+def check_labels(folder: Path, files: Collection[str], count: int | None) -> None:
     """Is there one for each of the `count` samples?"""
-    if labels is not None and count is not None and len(labels) != count:
-        raise Unusable(f"{samples.LABELS} has {len(labels)} labels of {count} samples")
+    for file in (each for each in files if is_labels(each)):
+        labels = map_array(folder / file)
+        if count is not None and len(labels) != count:
+            raise Unusable(f"{file} has {len(labels)} labels of {count} samples")
 
 
 def check_groups(groups: Array | None, count: int | None) -> None:
@@ -239,7 +246,8 @@ def check_emulated(folder: Path, files: Collection[str], summary: emulation.Summ
 
 def select_evaluated_output(outputs: Batch, about: About) -> Array | None:
     """The output that the task evaluates, if the model has it."""
-    return outputs[about.evaluated_output] if 0 <= about.evaluated_output < len(outputs) else None
+    there = 0 <= about.evaluated_output < len(outputs)
+    return samples.select_evaluated(outputs, about) if there else None
 
 
 def describe_problem(run: str, error: Unusable, command: str) -> str:

@@ -13,7 +13,8 @@ from scipy.sparse import csr_array
 
 from driver.analysis.bootstrap import Doubles, WeightedMetric
 from driver.analysis.metric_specs import EXACT_DB
-from shared import numerics
+from shared import numerics, positions
+from shared.positions import ByClass, PositionCounts
 
 Flags = NDArray[np.bool_]
 STEP = 0.01  # towards a sample, as a share of the weight that it has
@@ -40,6 +41,25 @@ def mean(column: Doubles) -> WeightedMetric:
 
 def root_mean(column: Doubles) -> WeightedMetric:
     return of_means(column[:, None], lambda means: np.sqrt(means[:, 0]))
+
+
+def ratio(numerator: Doubles, denominator: Doubles) -> WeightedMetric:
+    """The sum of one column, (samples,), over that of another; NaN where the latter is 0."""
+
+    def metric(means: Doubles) -> Doubles:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.where(means[:, 1] > 0, means[:, 0] / means[:, 1], np.nan))
+
+    return of_means(np.stack([numerator, denominator], axis=1), metric)
+
+
+def mean_over_classes(counts: PositionCounts, by_class: ByClass) -> WeightedMetric:
+    """The mean over the classes of what `by_class` makes of the counts of all samples together."""
+
+    def metric(means: Doubles) -> Doubles:
+        return positions.mean_over_classes(by_class(*np.split(means, 3, axis=1)))
+
+    return of_means(np.concatenate([counts.right, counts.answered, counts.labelled], axis=1), metric)
 
 
 def r_squared(outputs: Doubles, exact: Doubles) -> WeightedMetric:

@@ -11,7 +11,16 @@ from typing import Any, Literal, TypeVar, get_type_hints
 T = TypeVar("T")
 EngineName = Literal["auto", "docker", "venv"]
 # As `shared.data.samples` has them.
-TASKS = ("classification", "multilabel", "regression", "reconstruction", "fidelity")
+TASKS = (
+    "classification",
+    "multilabel",
+    "regression",
+    "forecasting",
+    "segmentation",
+    "tagging",
+    "reconstruction",
+    "fidelity",
+)
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,20 @@ from driver.analysis import (
     timing_summary,
 )
 from driver.analysis.artifacts import Evidence, recipe, variants
-from driver.analysis.evaluation import Answer, Evaluation, Truth, compute_metrics
+from driver.analysis.evaluation import Answer, Evaluation, Truth, compute_metrics, compute_output_metrics
 from driver.analysis.facts import BusyMachine, Decision, LookedBefore, RunWarning, SharedMachine
-from driver.analysis.results import SCHEMA, Cold, Comparison, Gate, Noise, Origin, Timing, UncheckedGate, Variant
+from driver.analysis.results import (
+    SCHEMA,
+    Cold,
+    Comparison,
+    Gate,
+    Noise,
+    Origin,
+    OutputMetrics,
+    Timing,
+    UncheckedGate,
+    Variant,
+)
 from driver.decision import conversion_notes, decide, row_warnings
 from driver.decision.criteria import TimingNoise
 from driver.experiment.model import Experiment
@@ -127,16 +138,25 @@ def build_row(evaluation: Evaluation, step: Step) -> Variant:
     own, base = evaluation.answer(step.output), evaluation.answer(evaluation.reference)
     if own is None or not own.truth.can_evaluate:
         return variant
-    variant = add_metrics(variant, own, base)
+    variant = replace(
+        add_metrics(variant, own, base), further_outputs=describe_further_outputs(evaluation, step.output)
+    )
     if base is not None:
         variant = replace(variant, outputs=evaluation.compare_outputs(step.output))
     unsound = find_defect(own.outputs, own.value if own.truth.spec.has_classes else None)
     return replace(variant, status="failed", reason=unsound) if unsound else variant
 
 
+def describe_further_outputs(evaluation: Evaluation, variant: str) -> tuple[OutputMetrics, ...]:
+    """The metrics of the other outputs that have labels."""
+    return tuple(
+        compute_output_metrics(further, own, base) for further, own, base in evaluation.further_answers(variant)
+    )
+
+
 def add_metrics(row: Variant, own: Answer, base: Answer | None) -> Variant:
     """The row with the metrics of the task."""
-    row = replace(row, metrics=compute_metrics(own, base))
+    row = replace(row, metrics=compute_metrics(own, base), breakdowns=own.breakdowns)
     if base is not None:
         row = replace(row, drift=own.drift_from(base))
     return classification.describe_classes(row, own, base) if own.truth.spec.has_classes else row

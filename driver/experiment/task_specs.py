@@ -41,6 +41,8 @@ class TaskSpec:
 # one thread. KB and MB are 10³ and 10⁶ bytes.
 COST_GATES = ("p50_ms", "p99_ms", "cold_start_seconds", "size_kb", "peak_memory_mb", "throughput")
 CLASS_GATES = ("class_accuracy", "class_drop_pp")  # of the class that is worst off
+# Of the class or the step that is worst off, where a task has a metric of each: the metric's name.
+PART_GATES = {"class_iou": "iou", "class_f1": "tag_f1", "step_mae": "mae"}
 TASKS = {
     "classification": TaskSpec(
         "accuracy",
@@ -50,6 +52,13 @@ TASKS = {
     ),
     "multilabel": TaskSpec("map", "labels", ("map", "f1", "f1_macro", "drop_pp", "worse_percent", "sqnr")),
     "regression": TaskSpec("mae", "labels", ("mae", "rmse", "r2", "worse_percent", "sqnr")),
+    "forecasting": TaskSpec("mae", "labels", ("mae", "rmse", "r2", "step_mae", "worse_percent", "sqnr")),
+    "segmentation": TaskSpec(
+        "miou", "labels", ("miou", "pixel_accuracy", "class_iou", "drop_pp", "worse_percent", "sqnr")
+    ),
+    "tagging": TaskSpec(
+        "token_accuracy", "labels", ("token_accuracy", "token_f1", "class_f1", "drop_pp", "worse_percent", "sqnr")
+    ),
     "reconstruction": TaskSpec("mse", "inputs", ("auc", "mse", "worse_percent", "sqnr")),
     "fidelity": TaskSpec("sqnr", "reference", ("sqnr", "cosine", "agreement")),
 }

@@ -78,9 +78,11 @@ def check_gates(gates: Gates, task: str) -> None:
     """`task` is `auto` where the labels are going to tell it."""
     specs = [TASKS[task]] if task in TASKS else TASKS.values()
     metrics = tuple(dict.fromkeys(name for spec in specs for name in spec.all_gates))
+    output_metrics = {name for spec in TASKS.values() for name in spec.gates}  # of OUTPUT.METRIC
     for kind in KINDS:
         for metric, bound in getattr(gates, kind).items():
-            if metric not in metrics:
+            on_output = gate_limits.name_metric(metric) != metric
+            if gate_limits.name_metric(metric) not in (output_metrics if on_output else metrics):
                 raise FieldError(("gates", kind, metric), f"unknown key; {suggest_names(metric, metrics)}")
             if bound.min is None and bound.max is None:
                 raise FieldError(("gates", kind, metric), "must have min, max or both")

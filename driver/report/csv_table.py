@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 
 from driver.analysis import metric_specs
-from driver.analysis.results import Changed, Comparison, Emulated, Variant
-from driver.report import columns, phrases
+from driver.analysis.results import Changed, Comparison, Emulated, Metric, Variant
+from driver.report import columns, part_tables, phrases
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a formula begins with, in one spreadsheet or another
 
@@ -15,7 +15,10 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a formula begins with, in one
 def csv_text(comparison: Comparison) -> str:
     """A line a variant, with all that is one number; what there is none of is empty."""
     names = columns.names(comparison.variants)
-    rows = [row_cells(row, comparison.unit) | metric_cells(row, names) for row in comparison.variants]
+    rows = [
+        row_cells(row, comparison.unit) | metric_cells(row.metrics, names) | output_cells(comparison, row)
+        for row in comparison.variants
+    ]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]) if rows else ["name"], lineterminator="\n")
     writer.writeheader()
@@ -86,9 +89,20 @@ def format_emulated(row: Variant, run: Emulated) -> str:
     return f"{100 * run.value:.1f}%" if spec.counted else spec.text(run.value)
 
 
-def metric_cells(row: Variant, names: Sequence[str]) -> dict[str, object]:
-    """Each metric of the task, its interval, and the same of its difference to the reference."""
-    metrics = {metric.name: metric for metric in row.metrics}
+def output_cells(comparison: Comparison, row: Variant) -> dict[str, object]:
+    """The metrics of the other outputs that have labels: `boxes.mae`, and the same of each."""
+    cells: dict[str, object] = {}
+    for table in part_tables.list_output_tables(comparison):
+        own = [item.metrics for item in row.further_outputs if item.output == table.output.output]
+        names = [metric.name for metric in table.output.metrics]
+        metrics = metric_cells(own[0] if own else (), names)
+        cells |= {f"{table.name}.{name}": value for name, value in metrics.items()}
+    return cells
+
+
+def metric_cells(metrics_of: Sequence[Metric], names: Sequence[str]) -> dict[str, object]:
+    """Each of these metrics, its interval, and the same of its difference to the reference."""
+    metrics = {metric.name: metric for metric in metrics_of}
     cells: dict[str, object] = {}
     for name in names:
         metric = metrics.get(name)

@@ -2,7 +2,7 @@
 
 from driver.analysis import metric_specs
 from driver.analysis.results import Comparison, Draws, Variant
-from driver.report import columns, comment_limits, decision_phrases, phrases
+from driver.report import columns, comment_limits, decision_phrases, part_tables, phrases
 
 DRAW_HEAD = ["| variant | draws | mean % | sd pp | range % | Δ pp |", "|---|---:|---:|---:|---:|---:|"]
 COLUMNS = 9  # of the main table
@@ -105,6 +105,13 @@ def folded(comparison: Comparison) -> list[str]:
         [],
         [f"- {comment_limits.escaped(sentence)}" for sentence in decision_phrases.other_sentences(comparison)],
     )
+    for table in part_tables.list_output_tables(comparison):
+        head = [
+            "| variant | " + " | ".join(table.headings) + " |",
+            "|---" + "|---:" * len(table.headings) + "|",
+        ]
+        rows = [f"| `{row.name}` | {' | '.join(cells)} |" for row, cells in table.rows]
+        lines += details(comment_limits.escaped(table.title), head, rows)
     step_head, draw_head = heads(comparison)
     lines += details("What each conversion step lost", step_head, step_lines(comparison))
     return lines + details("Other draws of the calibration set", draw_head, draw_lines(comparison))

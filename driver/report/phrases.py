@@ -351,9 +351,16 @@ def gate_sentence(gate: Gate, classes: Sequence[str] = ()) -> str:
     """With its unit, without a full stop; `classes` are the names of the data set's classes."""
     value, limit = (gate_format.quantity(gate.metric, each) for each in (gate.value, gate.limit))
     sure = f" with {gate.confidence:.0%} confidence" if gate.confidence is not None else ""
-    worst = f" (class {class_name(classes, gate.label)})" if gate.label is not None else ""
+    worst = f" ({name_part(gate.metric, classes, gate.label)})" if gate.label is not None else ""
     before = f" ({gate_format.quantity(gate.metric, gate.before)} before)" if gate.before is not None else ""
     return f"{gate.variant} has {gate.metric} {value}{before}{sure}{worst}, must be {SIDES[gate.bound]} {limit}"
+
+
+def name_part(metric: str, classes: Sequence[str], number: int) -> str:
+    """The class or step whose value a gate is on; classes of another output than the evaluated one by their number."""
+    if metric.endswith("step_mae"):
+        return f"step {number + 1}"
+    return f"class {number if '.' in metric else class_name(classes, number)}"
 
 
 def class_name(classes: Sequence[str], label: int) -> str:

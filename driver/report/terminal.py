@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from driver.analysis.results import Comparison
-from driver.report import columns, decision_phrases, phrases
+from driver.report import columns, decision_phrases, part_tables, phrases
 from driver.report.fitting import fit_columns
 from driver.report.styles import PROBLEM, STYLES, WARNING
 
@@ -38,6 +38,10 @@ def show(comparison: Comparison, console: Console, *, verbose: bool = False) -> 
         console.print(tabulate_variants(comparison, console.width))
     if legend := phrases.legend(comparison):
         print_wrapped(console, Text(legend, "dim"))
+    for table in part_tables.list_output_tables(comparison):
+        console.print()
+        print_wrapped(console, Text(table.title))
+        console.print(tabulate_output(table, console.width))
     if verbose:
         show_rows(comparison, console)
     show_decision(comparison, console, verbose)
@@ -71,6 +75,23 @@ def tabulate_variants(comparison: Comparison, width: int) -> Table:
     for row, name, cells in zip(comparison.variants, names, rows, strict=True):
         style = STYLES[row.status] if row.status != "ok" else ""
         table.add_row(Text(name, style), *(cells[place] for place in kept))
+    return table
+
+
+def tabulate_output(output: part_tables.OutputTable, width: int) -> Table:
+    """The metrics of another output that has labels, as far as `width` has room for them."""
+    rows = [cells for _, cells in output.rows]
+    headings = ("variant", *output.headings)
+    room = [max((cell_len(row.name) for row, _ in output.rows), default=0)]
+    room += [column_width(heading, [cells[place] for cells in rows]) for place, heading in enumerate(output.headings)]
+    groups = [(place,) for place in range(1, len(headings))]
+    kept, names = fit_columns(room, [row.name for row, _ in output.rows], groups, width)
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
+    table.add_column(headings[0], no_wrap=True)
+    for place in kept:
+        table.add_column(headings[place].replace(" ", "\n"), justify="right", no_wrap=True)
+    for name, cells in zip(names, rows, strict=True):
+        table.add_row(Text(name), *(cells[place - 1] for place in kept))
     return table
 
 

@@ -40,7 +40,7 @@ class Validation:
     def score(self, model: Model, items: list[Indices]) -> float:
         """Return the model's score, by the task, on these batches."""
         about, labels = self.scorer.about, self.scorer.labels
-        outputs = [model(samples.take(self.folder, item))[about.evaluated_output] for item in items]
+        outputs = [samples.select_evaluated(model(samples.take(self.folder, item)), about) for item in items]
         indices = np.concatenate(items)
         reference = self.scorer.reference[indices]
         labels = None if labels is None else labels[indices]

@@ -149,7 +149,7 @@ def answer_variants(
     answers = []
     for number, inputs in enumerate((prepared.stored, *prepared.variants.values())):
         batches = (tuple(array[start : start + size] for array in inputs) for start in range(0, len(inputs[0]), size))
-        answers.append(np.concatenate([model(batch)[prepared.about.evaluated_output] for batch in batches]))
+        answers.append(np.concatenate([samples.select_evaluated(model(batch), prepared.about) for batch in batches]))
         report(number + 1, len(prepared.variants) + 1)
     return answers
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,6 +17,7 @@ from shared.errors import CrossquantError
 from shared.host_paths import on_host
 
 LABELS, GROUPS, ABOUT = "labels.npy", "groups.npy", "about.json"
+IGNORED = -1  # the label of a position that doesn't count, as the border of an object in a mask
 GROUP = "group"  # begins the names of the files with the groups of all samples
 FLOAT = "float32"
 LARGEST = 1 << 24  # bytes of the inputs of one batch: what a model makes of them meanwhile is many times that
@@ -43,6 +44,20 @@ class Labels:
 
 
 @dataclass(frozen=True)
+class LabelledOutput:
+    """Another output of the model that has labels: its number, the name of its labels, and its task with its classes.
+
+    `labels` says what there is to know of its labels, as in About.
+    """
+
+    output: int
+    name: str
+    task: Task
+    classes: tuple[str, ...] = ()
+    labels: Labels | None = None
+
+
+@dataclass(frozen=True)
 class About:
     """`about.json` of an artifact that holds samples.
 
@@ -51,7 +66,7 @@ class About:
     and each framework casts it to what the model takes. `evaluated_output` is the number of the output that the task
     evaluates. `unit` is what a person calls the samples: images, rows. `inputs` and `label` are the names that the
     arrays of samples and of labels have in the user's file, empty where they have none. `labels` says what there is to
-    know of their labels, which lie elsewhere.
+    know of their labels, which lie elsewhere. `further_outputs` are the other outputs of the model that have labels.
     """
 
     name: str = ""
@@ -64,6 +79,7 @@ class About:
     inputs: tuple[str, ...] = ()
     label: str = ""
     labels: Labels | None = None
+    further_outputs: tuple[LabelledOutput, ...] = ()
 
     def declared(self, number: int) -> str:
         """The type that the user declares for this input; "" where none is."""
@@ -83,6 +99,29 @@ def inputs(folder: Path) -> tuple[Path, ...]:
     return arrays
 
 
+def labels_file(output: int | None = None) -> str:
+    """Return the file name of the labels: those of the evaluated output, or of another one by its number."""
+    return LABELS if output is None else f"labels_{output}.npy"
+
+
+def select_evaluated(outputs: Sequence[Array], about: About) -> Array:
+    """Return what the task evaluates of a model's outputs, (samples, …)."""
+    return outputs[about.evaluated_output]
+
+
+def describe_output(about: About, further: LabelledOutput) -> About:
+    """Return what the samples are to the task of another output."""
+    return replace(
+        about,
+        task=further.task,
+        classes=further.classes,
+        evaluated_output=further.output,
+        label=further.name,
+        labels=further.labels,
+        further_outputs=(),
+    )
+
+
 def count(folder: Path) -> int:
     """Return the number of samples."""
     return len(mapped(inputs(folder)[0]))
@@ -93,9 +132,13 @@ def about(folder: Path) -> About:
     return read_shown(About, folder / ABOUT) if (folder / ABOUT).exists() else About()
 
 
-def labels(folder: Path) -> Array | None:
-    """Return the labels, (samples,) or (samples, values), or None if the samples have none."""
-    return np.load(folder / LABELS) if (folder / LABELS).exists() else None
+def labels(folder: Path, output: int | None = None) -> Array | None:
+    """Return the labels, (samples,) or (samples, …), or None if the samples have none.
+
+    They are those of the evaluated output, or of another one by its number.
+    """
+    path = folder / labels_file(output)
+    return np.load(path) if path.exists() else None
 
 
 def groups(folder: Path) -> Indices | None:

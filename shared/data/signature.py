@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from shared import positions
 from shared.contract import encode, read_shown
 from shared.data import samples
 from shared.errors import CrossquantError
@@ -63,18 +64,34 @@ def check_fits(signature: Signature, about: samples.About, folder: Path) -> None
         raise CrossquantError(f"the model has {len(signature.inputs)} inputs ({takes}), the data set has {len(files)}")
     for number, (tensor, file) in enumerate(zip(signature.inputs, files, strict=True)):
         check_input(tensor, samples.mapped(file), about.declared(number))
+    check_label_names(signature, about)
+    for described in (about, *(samples.describe_output(about, further) for further in about.further_outputs)):
+        number = described.evaluated_output
+        if not 0 <= number < len(signature.outputs):
+            gives = _listed(signature.outputs)
+            raise CrossquantError(f"output {number} is to be evaluated, the model has {gives}: fix `evaluated_output`")
+        check_output(signature.outputs[number], signature, described)
+
+
+def check_label_names(signature: Signature, about: samples.About) -> None:
+    """Raise CrossquantError where labels are named as another output of the model than the one they are for."""
     named = [output.name for output in signature.outputs]
-    if about.label in named and len(named) > 1 and named.index(about.label) != about.evaluated_output:
+    by_output = {about.evaluated_output: about.label} | {item.output: item.name for item in about.further_outputs}
+    labels = [by_output[number] for number in sorted(by_output)]
+    if all(name not in named or named.index(name) == number for number, name in by_output.items()) or len(named) < 2:
+        return
+    if len(labels) == 1:
         raise CrossquantError(
             f"the labels are named as output '{about.label}' of the model: set data.evaluated_output: "
             f"{named.index(about.label)}"
         )
-    if not 0 <= about.evaluated_output < len(signature.outputs):
-        gives = _listed(signature.outputs)
-        raise CrossquantError(
-            f"output {about.evaluated_output} is to be evaluated, the model has {gives}: fix `evaluated_output`"
-        )
-    check_output(signature.outputs[about.evaluated_output], signature, about)
+    if set(labels) <= set(named):
+        order = ", ".join(str(named.index(name)) for name in labels)
+        raise CrossquantError(f"the labels are named as other outputs of the model: set data.outputs: [{order}]")
+    raise CrossquantError(
+        f"the model's outputs are named {', '.join(named)}, the labels {', '.join(labels)}: give all of them the "
+        "model's names, or none"
+    )
 
 
 def check_input(tensor: Tensor, stored: samples.Array, declared: str) -> None:
@@ -173,6 +190,8 @@ def check_output(output: Tensor, signature: Signature, about: samples.About) -> 
         return
     if about.task == "classification":
         check_classes(output, signature, about, about.labels)
+    elif about.task in ("segmentation", "tagging"):
+        check_positions(output, about.labels)
     elif (wanted := int(np.prod(about.labels.shape))) != (size := _values(output.shape)) and size is not None:
         fitting = [number for number, other in enumerate(signature.outputs) if _values(other.shape) == wanted]
         remedy = f"give {size} values a sample, or the data.task that the model has"
@@ -212,6 +231,27 @@ def check_classes(output: Tensor, signature: Signature, about: samples.About, la
         raise CrossquantError(
             f"the model answers {known} classes, the data names {len(about.classes)} ({names}): list all {known} in "
             "data.classes, in the order of the model's answers"
+        )
+
+
+def check_positions(output: Tensor, labels: samples.Labels) -> None:
+    """Raise CrossquantError if the output hasn't a value for each class at each position that is labelled."""
+    shape = tuple(1 if size is None else size for size in output.shape)
+    wanted = tuple(1 if size is None else size for size in labels.shape)
+    if None in output.shape:
+        return  # known when it answers
+    try:
+        axis = positions.find_class_axis((1, *shape), (1, *wanted))
+    except CrossquantError:
+        raise CrossquantError(
+            f"the model answers {_shown(output.shape)}, the data set has labels of {_shown(labels.shape)}: it must "
+            "answer a value for each class at each of these positions; resize the labels, or set data.task: fidelity"
+        ) from None
+    classes = 2 if axis is None else shape[axis - 1]
+    if labels.high >= classes:
+        raise CrossquantError(
+            f"the model answers {classes} classes at each position, and a label is {labels.high:.0f}: "
+            "set data.ignored_label to the label that doesn't count, or data.label_offset to the first class's number"
         )
 
 

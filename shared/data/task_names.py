@@ -1,5 +1,15 @@
 """The names of the tasks, for the driver, which checks experiments before it needs NumPy."""
 
-from typing import Literal
+from typing import Literal, get_args
 
-Task = Literal["classification", "multilabel", "regression", "reconstruction", "fidelity"]
+Task = Literal[
+    "classification",
+    "multilabel",
+    "regression",
+    "forecasting",
+    "segmentation",
+    "tagging",
+    "reconstruction",
+    "fidelity",
+]
+TASK_NAMES: tuple[Task, ...] = get_args(Task)

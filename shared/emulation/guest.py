@@ -29,7 +29,7 @@ BATCH, THREADS = 10, 1
 def main(arguments: list[str]) -> None:
     module, variant, dataset, indices, out, seconds, pipe = arguments
     deadline = time.monotonic() + float(seconds)
-    number = samples.about(Path(dataset)).evaluated_output
+    about = samples.about(Path(dataset))
     sys.excepthook = Teller(int(pipe)).last_words
     tell = Teller(int(pipe)).tell
     threads.limit(THREADS)
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> None:
     answers = []
     for start in range(0, len(chosen), BATCH):
         batch = samples.take(Path(dataset), chosen[start : start + BATCH])
-        answers.append(checked(model(batch), len(batch[0]))[number])
+        answers.append(samples.select_evaluated(checked(model(batch), len(batch[0])), about))
         tell(done=start + len(batch[0]), total=len(chosen))
         if time.monotonic() > deadline:
             break

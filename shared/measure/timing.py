@@ -147,5 +147,6 @@ def sound(available: Mapping[str, Path], dataset: Path) -> list[str]:
     """The variants worth timing: those whose predictions are there, and not all the same."""
     about = samples.about(dataset)
     names = [name for name in available if f"predictions.{name}" in available]
-    evaluated = {name: available[f"predictions.{name}"] / predictions.file(about.evaluated_output) for name in names}
-    return [name for name in names if not tasks.find_defect(samples.mapped(evaluated[name]))]
+    answers = {name: predictions.outputs(available[f"predictions.{name}"]) for name in names}
+    evaluated = {name: samples.select_evaluated(list(map(samples.mapped, of)), about) for name, of in answers.items()}
+    return [name for name in names if not tasks.find_defect(evaluated[name])]

@@ -34,7 +34,7 @@ class Scorer:
     def answers(self, model: Model) -> Array:
         """Return the evaluated output for all samples, (samples, …)."""
         outputs = [
-            model(batch)[self.about.evaluated_output]
+            samples.select_evaluated(model(batch), self.about)
             for batch in samples.batches(self.folder, samples.fitting(self.folder, BATCH, each=self.each))
         ]
         return np.concatenate(outputs)

@@ -1,12 +1,24 @@
 """The metrics of each task, computed from a variant's outputs: one module a task."""
 
-from driver.analysis.tasks import classification, fidelity, multilabel, reconstruction, regression
+from driver.analysis.tasks import (
+    classification,
+    fidelity,
+    forecasting,
+    multilabel,
+    reconstruction,
+    regression,
+    segmentation,
+    tagging,
+)
 from driver.analysis.tasks.base import TaskMetrics
 
 TASK_METRICS: dict[str, TaskMetrics] = {
     "classification": classification.METRICS,
     "multilabel": multilabel.METRICS,
     "regression": regression.METRICS,
+    "forecasting": forecasting.METRICS,
+    "segmentation": segmentation.METRICS,
+    "tagging": tagging.METRICS,
     "reconstruction": reconstruction.METRICS,
     "fidelity": fidelity.METRICS,
 }

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driver.analysis.bootstrap import WeightedMetric
+from driver.analysis.results import Breakdown
 from shared.data.samples import About, Array
+from shared.positions import PositionCounts
 
 Flags: TypeAlias = NDArray[np.bool_]
 # Of a metric that is a share of right answers, which answers are right, (samples,): its interval and test are exact. Of
@@ -35,6 +37,13 @@ class EvaluatedOutput(Protocol):
     def classes(self) -> NDArray[np.intp]: ...
     @property
     def right(self) -> Flags: ...
+    @property
+    def position_counts(self) -> PositionCounts: ...
+
+
+def have_no_parts(_: EvaluatedOutput) -> tuple[Breakdown, ...]:
+    """Of a task whose metrics are of samples as a whole."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -42,8 +51,10 @@ class TaskMetrics:
     """What a task's module offers.
 
     `compute` returns the computation of each metric by its name, the headline first. `check` raises CrossquantError
-    where the outputs don't fit the labels or inputs that they are compared with.
+    where the outputs don't fit the labels or inputs that they are compared with. `break_down` returns what metrics are
+    of each class, or of each step.
     """
 
     compute: Callable[[EvaluatedOutput], dict[str, Computation]]
     check: Callable[[EvaluatedOutput], None]
+    break_down: Callable[[EvaluatedOutput], tuple[Breakdown, ...]] = have_no_parts

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from driver.analysis import metric_specs, numbers
 from driver.analysis.results import Changed, Comparison
 from driver.comparison.page_data import PageData
-from driver.report import columns, decision_phrases, gate_format, layer_phrases, phrases
+from driver.report import columns, decision_phrases, gate_format, layer_phrases, part_tables, phrases
 from driver.report.glossary import Definitions
 from driver.report.page import class_tables, cross_cpu, draws, layers, main_table, metrics, tables
 from shared.command import COMMAND
@@ -27,6 +27,7 @@ PARTS = {
     "metrics": metrics,
     "metric_specs": metric_specs,
     "columns": columns,
+    "part_tables": part_tables,
 }
 
 

@@ -3,17 +3,23 @@
 import importlib
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from images.keras.data import task_labels
+from images.keras import sampling
+from images.keras.data import label_outputs
+from images.keras.data.label_outputs import Declared
 from images.keras.data.preprocessing import Preprocessing
 from images.keras.data.sample_sets import TEST, ReaderOptions, SampleSets
 from images.keras.data.split import save_splits
+from images.keras.data.task_labels import InputForm, LabelOptions, RawLabels
 from images.keras.data.writer import WrittenSet, keep_nonempty, write_set
-from shared.data.samples import ABOUT, Array
+from images.keras.label_files import GROUPS_FILE, LABELS_FILE, name_labels
+from shared.data import samples
+from shared.data.samples import ABOUT, About, Array
 from shared.errors import CrossquantError
 
 DYNAMIC_IMPORTS = ("images.keras.data.readers.*",)
@@ -49,10 +55,14 @@ def run(
     duplicates: str,
     unit: str,
     evaluated_output: int,
+    outputs: list[int],
+    output_tasks: list[str],
+    ignored_label: int,
     group: str,
 ) -> None:
     """Write `x_train_0.npy` …, `y_train.npy`, the same for `test`, `train_indices.npy`, digests, and `about.json`.
 
+    Labels of another output than the evaluated one are `y_train_1.npy` …, by the output's number.
     Memory doesn't grow with the number of samples. CrossquantError names the file, row or sample that is wrong.
     """
     preprocessing = Preprocessing(tuple(resize), interpolation, fit, color, scale, tuple(mean), tuple(std), layout)
@@ -64,23 +74,39 @@ def run(
     written = {split: write_set(out, split, samples, preprocessing, apply_to) for split, samples in sets.items()}
     written = keep_nonempty(written, out)
     first = next(iter(sets.values()))
-    class_names = tuple(classes) or first.classes
-    resolved = task_labels.resolve_labels(task, collect_labels(written, sets), class_names, label_offset)
-    groups = {split: number_groups(part.groups) for split, part in written.items()}
-    save_splits(out, resolved.arrays, groups, test_share, seed, duplicates)
-    count = len(list(out.glob(f"x_{TEST}_*.npy")))
-    about = {
-        "name": source.name,
-        "sample": False,
-        "classes": list(resolved.classes),
-        "task": resolved.task,
-        "dtypes": resolve_dtypes(dtype, count),
-        "evaluated_output": evaluated_output,
-        "unit": unit or UNITS.get(kind, "samples"),
-        "inputs": list(first.inputs),
-        "label": first.label,
-    }
-    (out / ABOUT).write_text(json.dumps(about))
+    headline, *further = label_outputs.resolve_outputs(
+        collect_labels(written, sets),
+        first.labels,
+        first.outputs,
+        Declared(evaluated_output, task, tuple(classes) or first.classes, tuple(output_tasks), tuple(outputs)),
+        LabelOptions(label_offset, ignored_label),
+        read_form(out, next(iter(written))),
+    )
+    arrays = {
+        LABELS_FILE: headline.labels.arrays,
+        GROUPS_FILE: {split: number_groups(part.groups) for split, part in written.items()},
+    } | {name_labels(item.output): item.labels.arrays for item in further}
+    save_splits(out, arrays, test_share, seed, duplicates)
+    about = About(
+        name=source.name,
+        classes=headline.labels.classes,
+        task=headline.labels.task,
+        dtypes=resolve_dtypes(dtype, len(list(out.glob(f"x_{TEST}_*.npy")))),
+        evaluated_output=evaluated_output,
+        unit=unit or UNITS.get(kind, "samples"),
+        inputs=tuple(first.inputs),
+        label=headline.name,
+        further_outputs=tuple(
+            samples.LabelledOutput(item.output, item.name, item.labels.task, item.labels.classes) for item in further
+        ),
+    )
+    (out / ABOUT).write_text(json.dumps(asdict(about)))
+
+
+def read_form(out: Path, split: str) -> InputForm:
+    """Of the first input, from the array that was written."""
+    array = samples.mapped(sampling.array_paths(out, split)[0])
+    return InputForm(array.shape[1:], array.dtype.kind)
 
 
 def number_groups(groups: Sequence[Any]) -> Array | None:
@@ -95,19 +121,19 @@ def number_groups(groups: Sequence[Any]) -> Array | None:
     return np.unique([str(group) for group in groups], return_inverse=True)[1].astype(np.int64)
 
 
-def collect_labels(written: dict[str, WrittenSet], sets: SampleSets) -> dict[str, task_labels.RawLabels]:
+def collect_labels(written: dict[str, WrittenSet], sets: SampleSets) -> dict[str, RawLabels]:
     """The labels of each set as the reader gave them. A single set is written as ALL, whatever the reader calls it."""
     return {
-        split: task_labels.RawLabels(part.labels, sets[part.split].locate, sets[part.split].textual)
+        split: RawLabels(part.labels, sets[part.split].locate, sets[part.split].textual)
         for split, part in written.items()
     }
 
 
-def resolve_dtypes(dtypes: Sequence[str], count: int) -> list[str]:
+def resolve_dtypes(dtypes: Sequence[str], count: int) -> tuple[str, ...]:
     """The type that each of `count` inputs is cast to when it is fed to a model; empty where the model decides."""
     for name in dtypes:
         if name not in DTYPES:
             raise CrossquantError(f"data.dtype: '{name}' is none of {', '.join(DTYPES)}")
     if len(dtypes) not in (0, 1, count):
         raise CrossquantError(f"data.dtype has {len(dtypes)} types, the data has {count} inputs")
-    return list(dtypes) if len(dtypes) in (0, count) else list(dtypes) * count
+    return tuple(dtypes) if len(dtypes) in (0, count) else tuple(dtypes) * count

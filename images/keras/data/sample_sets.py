@@ -13,10 +13,15 @@ TRAIN, TEST, ALL = "train", "test", "all"
 Label = Any  # None, a number, a text, or an array of numbers
 
 
+class OutputLabels(tuple[Label, ...]):
+    """The labels of a sample for several outputs of the model: one for each."""
+
+
 class Sample(NamedTuple):
     """An array for each input of the model, without a batch axis; the label; and what the sample is grouped by.
 
-    `group` is a number or a text that samples have in common which are not independent; None where they all are.
+    The label is OutputLabels where several outputs of the model have one. `group` is a number or a text that samples
+    have in common which are not independent; None where they all are.
     """
 
     inputs: tuple[Array, ...]
@@ -29,8 +34,9 @@ class SampleSet:
     """One set of samples. `locate` names the place of a sample, by its number, for a message.
 
     `classes`: the names of the classes or, of a multi-label task, of the labels, if the data has some. `textual`:
-    labels are the texts of a text file, which may stand for numbers. `inputs` and `label`: the names of the arrays of
-    samples, and of that of the labels, if they have some; `inputs` may be complete only when the samples are read.
+    labels are the texts of a text file, which may stand for numbers. `inputs` and `labels`: the names of the arrays of
+    samples, and of those of labels, if they have some; they may be complete only when the samples are read. `outputs`:
+    the numbers of the model's outputs that the labels are for, where the data has numbers.
     """
 
     samples: Iterable[Sample]
@@ -38,7 +44,8 @@ class SampleSet:
     classes: tuple[str, ...] = ()
     textual: bool = False
     inputs: Sequence[str] = ()
-    label: str = ""
+    labels: Sequence[str] = ()
+    outputs: Sequence[int] = ()
 
 
 SampleSets = dict[str, SampleSet]  # TRAIN and TEST, or one of any name, which is then to be split

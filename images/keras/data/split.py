@@ -7,7 +7,8 @@ import numpy as np
 from images.keras import sampling
 from images.keras.data.arrays import copy_samples
 from images.keras.data.sample_sets import ALL, TEST, TRAIN
-from shared.data import leakage, samples
+from images.keras.label_files import GROUPS_FILE, LABELS_FILE
+from shared.data import leakage
 from shared.data.samples import Array, Indices
 from shared.errors import CrossquantError
 
@@ -15,24 +16,20 @@ MOST_ALONE = 20  # samples that may each be the only one of its class without lo
 
 
 def save_splits(
-    out: Path,
-    labels: dict[str, Array | None],
-    groups: dict[str, Array | None],
-    share: float,
-    seed: int,
-    duplicates: str,
+    out: Path, arrays: dict[str, dict[str, Array | None]], share: float, seed: int, duplicates: str
 ) -> None:
     """Split a data set that is one set, and write labels, groups, and the indices of samples that must not be drawn.
 
-    `share` of the samples, 0 to 1, become the test set. `duplicates`: "skip" draws no training sample that is a test
-    sample too. CrossquantError where there are too few samples to split.
+    `arrays` has, by the file name but for the split, an array of each set: those of LABELS_FILE and GROUPS_FILE tell
+    what stays together. `share` of the samples, 0 to 1, become the test set. `duplicates`: "skip" draws no training
+    sample that is a test sample too. CrossquantError where there are too few samples to split.
     """
-    if ALL in labels:
-        labels, groups = split_arrays(out, labels[ALL], groups[ALL], share, seed)
-    for prefix, arrays in (("y", labels), (samples.GROUP, groups)):
-        for split, array in arrays.items():
+    if ALL in arrays[LABELS_FILE]:
+        arrays = split_arrays(out, {name: of[ALL] for name, of in arrays.items()}, share, seed)
+    for name, of in arrays.items():
+        for split, array in of.items():
             if array is not None:
-                np.save(out / f"{prefix}_{split}.npy", array)
+                np.save(out / name.format(split), array)
     train, test = (np.load(out / leakage.file(split)) for split in (TRAIN, TEST))
     np.save(out / "train_indices.npy", np.arange(len(train)))
     if duplicates == "skip":
@@ -41,22 +38,22 @@ def save_splits(
 
 
 def split_arrays(
-    out: Path, labels: Array | None, groups: Array | None, share: float, seed: int
-) -> tuple[dict[str, Array | None], dict[str, Array | None]]:
-    """Replace the arrays and digests of ALL by those of TRAIN and TEST; labels and groups of both."""
+    out: Path, arrays: dict[str, Array | None], share: float, seed: int
+) -> dict[str, dict[str, Array | None]]:
+    """Replace the arrays and digests of ALL by those of TRAIN and TEST; `arrays` of both."""
     digests = np.load(out / leakage.file(ALL))
-    splits = dict(zip((TRAIN, TEST), split_indices(digests, labels, groups, share, seed), strict=True))
+    parts = split_indices(digests, arrays[LABELS_FILE], arrays[GROUPS_FILE], share, seed)
+    splits = dict(zip((TRAIN, TEST), parts, strict=True))
     for split, indices in splits.items():
         for number, path in enumerate(sampling.array_paths(out, ALL)):
             copy_samples(path, indices, out / f"x_{split}_{number}.npy")
         np.save(out / leakage.file(split), digests[indices])
     for path in (*sampling.array_paths(out, ALL), out / leakage.file(ALL)):
         path.unlink()
-    parts = [
-        {split: None if each is None else each[indices] for split, indices in splits.items()}
-        for each in (labels, groups)
-    ]
-    return parts[0], parts[1]
+    return {
+        name: {split: None if each is None else each[indices] for split, indices in splits.items()}
+        for name, each in arrays.items()
+    }
 
 
 def split_indices(

@@ -2,17 +2,29 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from images.keras.data.sample_sets import TEST, Label, printable_name
-from shared.data.samples import Array
+from shared.data.samples import IGNORED, Array
+from shared.data.task_names import Task
 from shared.errors import CrossquantError
 
-AUTO = "auto"
-CLASSIFICATION, MULTILABEL, REGRESSION = "classification", "multilabel", "regression"
-RECONSTRUCTION, FIDELITY = "reconstruction", "fidelity"
+TaskOrAuto: TypeAlias = Task | Literal["auto"]
+AUTO: Literal["auto"] = "auto"
+TOKEN_AXES, SERIES_AXES = 2, 2  # of labels (samples, tokens), and of one sample of a series, (steps, values)
+CLASSIFICATION: Task = "classification"
+MULTILABEL: Task = "multilabel"
+REGRESSION: Task = "regression"
+FORECASTING: Task = "forecasting"
+SEGMENTATION: Task = "segmentation"
+TAGGING: Task = "tagging"
+RECONSTRUCTION: Task = "reconstruction"
+FIDELITY: Task = "fidelity"
+PER_POSITION = (SEGMENTATION, TAGGING)
+WHITE = 255  # of a mask as a picture: the only class there is, or the positions that don't count
+PADDED = -100  # what PyTorch's and Keras' losses are told to ignore, by custom
 
 
 @dataclass(frozen=True)
@@ -28,22 +40,41 @@ class RawLabels:
 
 
 @dataclass(frozen=True)
+class InputForm:
+    """Of the first input: the shape of one sample, and NumPy's letter for the kind of its type."""
+
+    shape: tuple[int, ...] = ()
+    kind: str = "f"
+
+
+@dataclass(frozen=True)
+class LabelOptions:
+    """What the experiment says of labels: the number of the first class, and the label that doesn't count."""
+
+    offset: int = 0
+    ignored: int = IGNORED
+
+
+@dataclass(frozen=True)
 class TaskLabels:
     """The task, the names of its classes, and an array of labels for each set; None for a set without labels."""
 
-    task: str
+    task: Task
     classes: tuple[str, ...]
     arrays: dict[str, Array | None]
 
 
 def resolve_labels(
-    task: str, sets: dict[str, RawLabels], classes: tuple[str, ...], label_offset: int = 0
+    task: TaskOrAuto,
+    sets: dict[str, RawLabels],
+    classes: tuple[str, ...],
+    options: LabelOptions = LabelOptions(),
+    form: InputForm = InputForm(),
 ) -> TaskLabels:
     """Infer the task, if it is `auto`, and convert the labels of each set to those of the task.
 
-    `classes` are the names of the classes; where there are none, labels that are texts name them. `label_offset` is the
-    number of the first class in the labels. CrossquantError, with the place of the sample, for labels that the task
-    doesn't have.
+    `classes` are the names of the classes; where there are none, labels that are texts name them. `form` is that of the
+    model's first input. CrossquantError, with the place of the sample, for labels that the task doesn't have.
     """
     arrays = {name: to_array(labels, bool(classes)) for name, labels in sets.items()}
     if task == FIDELITY or all(array is None for array in arrays.values()):
@@ -52,10 +83,12 @@ def resolve_labels(
     if texts:
         classes = classes or tuple(np.unique(np.concatenate([array.ravel() for array in texts])).tolist())
         arrays = {name: number_texts(array, classes, sets[name]) for name, array in arrays.items()}
-    task = infer_task(arrays) if task == AUTO else task
+    task = infer_task(arrays, form) if task == "auto" else task
     check_missing(task, arrays)
     if task == CLASSIFICATION and not texts:
-        arrays = count_from_zero(arrays, label_offset)
+        arrays = count_from_zero(arrays, options.offset)
+    if task in PER_POSITION:
+        arrays = number_positions(arrays, task, options, textual=bool(texts))
     converted = {
         name: None if array is None else convert(task, array, classes, sets[name]) for name, array in arrays.items()
     }
@@ -84,11 +117,11 @@ def check_missing(task: str, arrays: dict[str, Array | None]) -> None:
             raise CrossquantError(f"the {name} set has no labels, the other has: give both, or say data.task: fidelity")
 
 
-def resolve_unlabeled(task: str, classes: tuple[str, ...], arrays: dict[str, Array | None]) -> TaskLabels:
+def resolve_unlabeled(task: TaskOrAuto, classes: tuple[str, ...], arrays: dict[str, Array | None]) -> TaskLabels:
     """The task of data without labels, or whose labels aren't used. CrossquantError for a task that needs them."""
     if task not in (AUTO, FIDELITY, RECONSTRUCTION):
         raise CrossquantError(f"data.task is {task}, and the data has no labels: give them, or say fidelity")
-    return TaskLabels(FIDELITY if task == AUTO else task, classes, dict.fromkeys(arrays))
+    return TaskLabels(FIDELITY if task == "auto" else task, classes, dict.fromkeys(arrays))
 
 
 def to_array(labels: RawLabels, named: bool) -> Array | None:
@@ -165,14 +198,62 @@ def number_texts(array: Array | None, classes: tuple[str, ...], labels: RawLabel
     return np.array([numbers[value] for value in flat]).reshape(array.shape)
 
 
-def infer_task(arrays: dict[str, Array | None]) -> str:
-    """The task that labels of this shape and type belong to."""
+def infer_task(arrays: dict[str, Array | None], form: InputForm) -> Task:
+    """The task that labels of this shape and type belong to, where the first input has this form."""
     labels = [array for array in arrays.values() if array is not None]
     if any(array[0].size > 1 for array in labels):
+        if all(are_positions(array, form) for array in labels):
+            return TAGGING if labels[0].ndim == TOKEN_AXES else SEGMENTATION
+        if len(form.shape) == SERIES_AXES and all(array.ndim > SERIES_AXES for array in labels):
+            return FORECASTING
         if all(is_binary(array) for array in labels):
             return CLASSIFICATION if all(is_one_hot(array) for array in labels) else MULTILABEL
         return REGRESSION
     return REGRESSION if any(array.dtype.kind == "f" for array in labels) else CLASSIFICATION
+
+
+def are_positions(array: Array, form: InputForm) -> bool:
+    """Are these labels classes of positions: whole numbers for each token, or for each place of a map?
+
+    Of each token: there are as many as the first input has, and this is of whole numbers itself, or of vectors. Maps
+    that are stored as floats have the height and width of the picture.
+    """
+    if array.ndim == TOKEN_AXES:
+        as_many = form.shape[:1] == array.shape[1:] and array.dtype.kind in "iu" and not is_one_hot(array)
+        return as_many and (form.kind in "iu" or len(form.shape) == SERIES_AXES)
+    if array.dtype.kind != "f":
+        return True
+    return array.shape[1:3] == form.shape[:2] and bool((array == np.floor(array)).all())
+
+
+def number_positions(
+    arrays: dict[str, Array | None], task: str, options: LabelOptions, *, textual: bool
+) -> dict[str, Array | None]:
+    """Class numbers by position, IGNORED where one doesn't count, from masks as people have them.
+
+    One-hot masks and those with a last axis of one value lose it. Masks of 0 and 255 are of two classes; beside others,
+    255 doesn't count, nor does -100 of a token.
+    """
+    there = {name: collapse_classes(array) for name, array in arrays.items() if array is not None}
+    values = np.unique(np.concatenate([np.unique(array) for array in there.values()]))
+    if options.ignored == IGNORED and task == SEGMENTATION and values.tolist() in ([0, WHITE], [WHITE]):
+        return {name: (array > 0).astype(np.int64) for name, array in there.items()}
+    ignored = {IGNORED, options.ignored, PADDED}
+    if task == SEGMENTATION and not textual and options.ignored == IGNORED and len(values) <= WHITE:
+        ignored.add(WHITE)
+    return {
+        name: np.where(np.isin(array, list(ignored)), IGNORED, array - (0 if textual else options.offset))
+        for name, array in there.items()
+    } | {name: None for name, array in arrays.items() if array is None}
+
+
+def collapse_classes(array: Array) -> Array:
+    """Without a last axis of one value, or of classes of which each position has one."""
+    if array.ndim > TOKEN_AXES and array.shape[-1] == 1:
+        return array[..., 0]
+    if array.ndim > SERIES_AXES and is_binary(array) and bool((array.sum(axis=-1) == 1).all()):
+        return np.asarray(array.argmax(axis=-1))
+    return array
 
 
 def is_binary(array: Array) -> bool:
@@ -186,9 +267,11 @@ def is_one_hot(array: Array) -> bool:
 def convert(task: str, array: Array, classes: tuple[str, ...], labels: RawLabels) -> Array:
     """Labels in the form that the task has them: class numbers (n,), 0 and 1 (n,) or (n, k), or float32 (n, k).
 
-    Floats of any shape are those of a regression, as the steps of a forecast; integers could be classes of positions.
+    Of a forecast (n, steps) or (n, steps, values) float32, and of classes by position the shape that they have.
     """
-    if array.ndim > 2 and not (task == REGRESSION and array.dtype.kind == "f"):
+    if task in PER_POSITION:
+        return to_positions(array, classes, labels)
+    if array.ndim > 2 and task not in (REGRESSION, FORECASTING):
         raise CrossquantError(
             f"no task has labels of the shape {array.shape[1:]} a sample: set data.task to fidelity, which needs none"
         )
@@ -201,7 +284,20 @@ def convert(task: str, array: Array, classes: tuple[str, ...], labels: RawLabels
         return to_binary(array.reshape(len(array), -1), labels, 1)[:, 0]
     values = array.reshape(len(array), -1).astype(np.float32)
     refuse_where(~np.isfinite(values).all(axis=1), values, labels, "is not finite")
-    return values
+    return values.reshape(array.shape) if task == FORECASTING and array.ndim > 1 else values
+
+
+def to_positions(array: Array, classes: tuple[str, ...], labels: RawLabels) -> Array:
+    """Class numbers by position, of the smallest type that holds them and IGNORED."""
+    if array.ndim < TOKEN_AXES:
+        raise CrossquantError(f"{labels.locate(0)}: it has one label, and the task takes one for each position")
+    flat = array.reshape(len(array), -1)
+    refuse_where((flat != np.floor(flat)).any(axis=1), flat, labels, "has values that are no class numbers")
+    refuse_where((flat < IGNORED).any(axis=1), flat, labels, "has values below 0: classes are counted from 0")
+    if classes:
+        problem = f"has values that are out of range: there are {len(classes)} classes, from 0"
+        refuse_where((flat >= len(classes)).any(axis=1), flat, labels, problem)
+    return array.astype(np.min_scalar_type(-int(array.max()) - 1))
 
 
 def to_class_numbers(array: Array, classes: tuple[str, ...], labels: RawLabels) -> Array:

@@ -31,7 +31,7 @@ class Ablation:
         self.layers = find_layers(self.model.graph, self.scheme)
         self.fake_quant = FakeQuantModel(self.model, self.scheme, folder)
         self.tensors = frozenset(self.fake_quant.tensors)
-        self.subset, self.evaluated_output = subset, samples.about(subset.folder).evaluated_output
+        self.subset, self.about = subset, samples.about(subset.folder)
         self.sample_bytes = 2 * computed_bytes.per_sample_of_file(
             exact, subset.folder
         )  # `explain` keeps them in float and quantized
@@ -52,7 +52,7 @@ class Ablation:
         """Return the evaluated output of any model for the same samples, (samples, …)."""
         answers = Answers()
         for batch in self.batches():
-            answers.add(model(batch)[self.evaluated_output])
+            answers.add(samples.select_evaluated(model(batch), self.about))
         return answers.all
 
     def batches(self) -> Iterator[Batch]:

@@ -27,7 +27,7 @@ class Ablation:
         self.trial_models, self.subset = trial_models, subset
         self.fake_quant = FakeQuantModel(trial_models)
         self.layers: tuple[QuantizedLayer, ...] = self.fake_quant.layers
-        self.evaluated_output = samples.about(subset.folder).evaluated_output
+        self.about = samples.about(subset.folder)
         self.sample_bytes = 2 * computed_bytes.per_sample_of_call(
             trial_models.float, subset.folder
         )  # the outputs of all layers, in float and quantized
@@ -37,7 +37,8 @@ class Ablation:
         """Return a module's evaluated output for all samples, (samples, …)."""
         answers = Answers()
         for batch in self.batches():
-            answers.add(as_sequence(module(*map(torch.from_numpy, batch)))[self.evaluated_output].numpy())
+            outputs = as_sequence(module(*map(torch.from_numpy, batch)))
+            answers.add(samples.select_evaluated([output.numpy() for output in outputs], self.about))
         return answers.all
 
     def batches(self) -> Iterator[Batch]:

@@ -39,6 +39,8 @@ def test_an_npz_becomes_the_arrays_that_it_holds(user: User):
         "unit": "samples",
         "inputs": [],
         "label": "",
+        "labels": None,
+        "further_outputs": [],
     }
 
 
@@ -121,12 +123,80 @@ def test_the_labels_say_which_task_it_is(user: User, labels, task: str, kept):
         assert (numbers(out, "train", "y").dtype, numbers(out, "train", "y").shape) == kept
 
 
-@pytest.mark.parametrize("masks", [np.arange(320).reshape(20, 4, 4) % 3, np.arange(320.0).reshape(20, 4, 4) % 2])
-def test_masks_are_no_numbers(user: User, masks: np.ndarray):
-    """Classes of positions, whole numbers or 0.0 and 1.0: a mean error of class numbers would mean nothing."""
-    user.npz(x_train=rows(20), x_test=rows(20) + 500, y_train=masks, y_test=masks)
-    message = "no task has labels of the shape (4, 4) a sample: set data.task to fidelity, which needs none"
-    assert user.error_of("npz") == message
+MASKS = np.arange(320).reshape(20, 4, 4) % 3
+PICTURES = np.arange(960).reshape(20, 4, 4, 3).astype(np.float32)
+
+
+def write_masks(user: User, masks: np.ndarray, **options):
+    user.npz(x_train=PICTURES, x_test=PICTURES + 5000, y_train=masks, y_test=masks)
+    return user.run("npz", **options)
+
+
+@pytest.mark.parametrize(
+    "masks",
+    [MASKS, MASKS.astype(np.float64), MASKS[..., None], np.eye(3, dtype=np.uint8)[MASKS]],
+    ids=["numbers", "floats", "one channel", "one-hot"],
+)
+def test_masks_are_classes_by_position(user: User, masks: np.ndarray):
+    out = write_masks(user, masks)
+    assert read_about(out)["task"] == "segmentation"
+    assert np.array_equal(np.load(out / "y_test.npy"), MASKS)
+    assert np.load(out / "y_test.npy").dtype == np.int8
+
+
+def test_a_mask_of_black_and_white_has_two_classes(user: User):
+    masks = np.where(MASKS == 1, 255, 0).astype(np.uint8)
+    assert np.array_equal(np.load(write_masks(user, masks) / "y_test.npy"), (MASKS == 1))
+
+
+@pytest.mark.parametrize(("ignored", "options"), [(255, {}), (7, {"ignored_label": 7})])
+def test_what_does_not_count_in_a_mask(user: User, ignored: int, options: dict):
+    masks = MASKS.copy()
+    masks[:, 0, 0] = ignored
+    written = np.load(write_masks(user, masks, **options) / "y_test.npy")
+    assert (written[:, 0, 0] == -1).all()
+    assert np.array_equal(written[:, 1:], MASKS[:, 1:])
+
+
+def test_masks_that_count_from_one(user: User):
+    assert np.array_equal(np.load(write_masks(user, MASKS + 1, label_offset=1) / "y_test.npy"), MASKS)
+
+
+def test_floats_that_are_no_masks_are_numbers(user: User):
+    out = write_masks(user, MASKS / 7)
+    assert read_about(out)["task"] == "regression"
+    assert np.load(out / "y_test.npy").shape == (20, 16)
+
+
+def test_tags_are_classes_of_tokens(user: User):
+    tokens, tags = np.arange(120).reshape(20, 6), np.arange(120).reshape(20, 6) % 5
+    tags[:, 5] = -100
+    user.npz(x_train=tokens, x_test=tokens + 500, y_train=tags, y_test=tags)
+    out = user.run("npz")
+    assert read_about(out)["task"] == "tagging"
+    assert np.array_equal(np.load(out / "y_test.npy"), np.where(tags == -100, -1, tags))
+
+
+def test_the_steps_of_a_forecast_stay_apart(user: User):
+    series, steps = np.random.default_rng(0).normal(size=(2, 20, 6, 2))
+    user.npz(x_train=series, x_test=series + 9, y_train=steps, y_test=steps)
+    out = user.run("npz")
+    assert read_about(out)["task"] == "forecasting"
+    assert np.load(out / "y_test.npy").shape == (20, 6, 2)
+    assert np.load(out / "y_test.npy").dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("masks", "options", "message"),
+    [
+        (MASKS + 0.5, {"task": "segmentation"}, "x_train[0]: its label [0.5 1.5 2.5"),
+        (MASKS, {"classes": ["a", "b"]}, "x_train[0]: its label [0 1 2"),
+        (MASKS[:, 0, 0], {"task": "segmentation"}, "x_train[0]: it has one label, and the task takes one for each"),
+    ],
+)
+def test_masks_that_are_wrong(user: User, masks: np.ndarray, options: dict, message: str):
+    user.npz(x_train=PICTURES, x_test=PICTURES + 5000, y_train=masks, y_test=masks)
+    assert user.error_of("npz", **options).startswith(message)
 
 
 def test_texts_are_classes_in_alphabetical_order_kept_verbatim(user: User):
@@ -149,12 +219,48 @@ def test_the_names_of_arrays_are_kept(user: User):
 
 
 def test_labels_for_two_outputs(user: User):
-    arrays = {"x": np.zeros((9, 3)), "y.box": np.zeros((9, 4)), "y.kind": np.array([0, 1, 1] * 3)}
+    arrays = {"x": rows(30), "y.box": np.linspace(0, 1, 120).reshape(30, 4), "y.kind": np.array([0, 1, 1] * 10)}
     user.npz(**arrays)
-    assert user.error_of("npz") == (
-        "there are two arrays of labels, y.box and y.kind: leave one out, and let data.evaluated_output be the number "
-        "of the output that the other is for"
-    )
+    about = read_about(out := user.run("npz"))
+    assert (about["task"], about["label"], about["evaluated_output"]) == ("regression", "box", 0)
+    assert [(item["output"], item["name"], item["task"]) for item in about["further_outputs"]] == [
+        (1, "kind", "classification")
+    ]
+    for split in ("train", "test"):
+        box, kind = (np.load(out / f"y_{split}{number}.npy") for number in ("", "_1"))
+        places = [round(row[0] * 119 / 4) for row in box]
+        assert kind.tolist() == [[0, 1, 1][place % 3] for place in places], "split alike"
+
+
+def test_which_output_decides_and_what_labels_are_for(user: User):
+    user.npz(**{"x": rows(30), "y.box": np.linspace(0, 1, 120).reshape(30, 4), "y.kind": np.array([0, 1, 1] * 10)})
+    about = read_about(user.run("npz", evaluated_output=0, outputs=[1, 0], output_tasks=["auto", "regression"]))
+    assert (about["task"], about["label"]) == ("regression", "kind")
+    assert [(item["output"], item["name"]) for item in about["further_outputs"]] == [(1, "box")]
+
+
+def test_labels_with_the_numbers_of_their_outputs(user: User):
+    user.npz(x=rows(30), y_0=np.array([0, 1, 1] * 10), y_2=np.linspace(0, 1, 30))
+    about = read_about(user.run("npz"))
+    assert about["task"] == "classification"
+    assert [(item["output"], item["name"], item["task"]) for item in about["further_outputs"]] == [
+        (2, "", "regression")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"evaluated_output": 2}, "there are labels for the outputs 0, 1: data.evaluated_output, the one that decides"),
+        ({"outputs": [0]}, "data.outputs has 1 numbers, and there are 2 arrays of labels"),
+        ({"outputs": [1, 1]}, "there are labels for the outputs 1, 1: "),
+        ({"output_tasks": ["auto"]}, "data.output_tasks has 1 tasks, and there are 2 arrays of labels"),
+        ({"output_tasks": ["auto", "boxes"]}, "data.output_tasks: 'boxes' is no task: auto, classification"),
+    ],
+)
+def test_settings_of_outputs_that_are_wrong(user: User, options: dict, message: str):
+    user.npz(**{"x": rows(30), "y.box": np.linspace(0, 1, 120).reshape(30, 4), "y.kind": np.array([0, 1, 1] * 10)})
+    assert user.error_of("npz", **options).startswith(message)
 
 
 def test_gray_images_without_an_axis_of_channels(user: User):

@@ -137,7 +137,10 @@ WRONG = [
         "def samples(split):\n    yield [1.0], 0\n    yield {'b': [1.0]}, 0\n",
         "sample 1 of samples('train') has the inputs b, the first sample has inputs without names",
     ),
-    ("def samples(split):\n    yield [1.0], {'a': 0}\n", "sample 0 of samples('train') has a dict of labels: yield"),
+    (
+        "def samples(split):\n    yield [1.0], {'a': 0, 'b': 1}\n    yield [2.0], {'a': 0}\n",
+        "sample 1 of samples('train') has the labels a, the first sample has the labels a, b: yield the same for each",
+    ),
     ("def samples(split):\n    return []\n", "the data set has no samples"),
 ]
 

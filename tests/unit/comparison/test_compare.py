@@ -338,6 +338,7 @@ def test_the_json_file_has_exactly_the_fields_that_are_promised(volume):
             "timings", "cold", "confusion", "draws", "curve", "emulated", "in_float", "limit_held",
             "warnings", "conversion_notes",
             "metrics", "outputs", "confused", "cpu_invariant", "saturated", "may_saturate", "assessments",
+            "breakdowns", "further_outputs",
         }  # fmt: skip
     assert [row["name"] for row in data["variants"]] == list(ORDER)
     assert set(data["variants"][0]["latency_ms"]) == {"p50", "p90", "p99", "samples"}

@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -23,6 +23,7 @@ from images.keras.data.sample_sets import (
     ALL,
     TEST,
     TRAIN,
+    OutputLabels,
     ReaderOptions,
     Sample,
     SampleSet,
@@ -35,8 +36,6 @@ from shared.data.samples import Array
 from shared.errors import CrossquantError
 
 NAME = re.compile(r"(?P<kind>[xy]|group)(?:_(?P<split>train|test))?(?:_(?P<number>\d+)|\.(?P<name>.+))?")
-LABELS, GROUPS = "y", "group"
-APART = (LABELS, GROUPS)  # what is no input
 BOMB_RATIO, BOMB_SIZE = 200, 1 << 26  # a member above BOMB_SIZE bytes that unpacks to BOMB_RATIO times its size
 BLOCK = 1 << 22  # bytes
 LARGEST_FORTRAN = 1 << 28  # bytes; an array in Fortran order must be read whole
@@ -53,6 +52,24 @@ class Member:
     name: str
     open: Callable[[], IO[bytes]]
     size: int
+
+
+@dataclass
+class Arrays:
+    """The arrays of one set by their numbers or names: of inputs, of labels, and of what groups the samples."""
+
+    inputs: dict[str, Member] = field(default_factory=dict)
+    labels: dict[str, Member] = field(default_factory=dict)
+    groups: dict[str, Member] = field(default_factory=dict)
+
+    def sort(self) -> "Arrays":
+        """With numbered arrays by their numbers; named ones stay in the order of the file."""
+        return Arrays(*map(sort_numbered, (self.inputs, self.labels, self.groups)))
+
+
+def sort_numbered(arrays: dict[str, Member]) -> dict[str, Member]:
+    keys = sorted(arrays, key=int) if all(key.isdigit() for key in arrays) else list(arrays)
+    return {key: arrays[key] for key in keys}
 
 
 @dataclass(frozen=True)
@@ -78,20 +95,17 @@ def read(files: Path, _: ReaderOptions) -> SampleSets:
         raise CrossquantError(
             f"the arrays must be called x_train, y_train, x_test, y_test, or x and y; there are: {names}"
         )
-    inputs = {split: [key for key in arrays if key not in APART] for split, arrays in sets.items()}
-    first_split, order = next(iter(inputs.items()))
-    for split, keys in inputs.items():
-        if set(keys) != set(order):
-            raise CrossquantError(
-                f"x_{split} has the inputs {printable_name(keys)}, x_{first_split} has {printable_name(order)}"
-            )
-    input_names = tuple(order) if not any(key.isdigit() for key in order) else ()
-    return {
-        split: replace(
-            make_set([arrays[key] for key in order], arrays.get(LABELS), arrays.get(GROUPS)), inputs=input_names
-        )
-        for split, arrays in sets.items()
-    }
+    first_split, first_set = next(iter(sets.items()))
+    for split, arrays in sets.items():
+        pairs = (("inputs", arrays.inputs, first_set.inputs), ("labels", arrays.labels, first_set.labels))
+        for kind, own, others in pairs:
+            if set(own) != set(others) and own and others:
+                raise CrossquantError(
+                    f"the {kind} of the {split} set are {printable_name(list(own))}, those of the "
+                    f"{first_split} set {printable_name(list(others))}: give the same for both"
+                )
+    labels = next((list(arrays.labels) for arrays in sets.values() if arrays.labels), [])
+    return {split: make_set(arrays, list(first_set.inputs), labels) for split, arrays in sets.items()}
 
 
 def archive_members(path: Path) -> list[Member]:
@@ -127,56 +141,65 @@ def open_binary(path: Path) -> IO[bytes]:
     return path.open("rb")
 
 
-def group_by_split(members: list[Member]) -> dict[str, dict[str, Member]]:
-    """The arrays of each set in order: inputs by their number or name, then labels by LABELS."""
-    sets: dict[str, dict[str, Member]] = {}
+def group_by_split(members: list[Member]) -> dict[str, Arrays]:
+    """The arrays of each set, by their numbers or names."""
+    sets: dict[str, Arrays] = {}
     for member in members:
         match = NAME.fullmatch(member.name)
         if match:
-            key = match["kind"] if match["kind"] in APART else match["number"] or match["name"] or "0"
-            arrays = sets.setdefault(match["split"] or ALL, {})
-            if key in arrays and key == LABELS:
-                both = f"{printable_name(arrays[key].name)} and {printable_name(member.name)}"
-                raise CrossquantError(
-                    f"there are two arrays of labels, {both}: leave one out, and let data.evaluated_output be the "
-                    "number of the output that the other is for"
-                )
-            if key in arrays:
+            arrays = sets.setdefault(match["split"] or ALL, Arrays())
+            key = match["number"] or match["name"] or "0"
+            kind = {"x": arrays.inputs, "y": arrays.labels, "group": arrays.groups}[match["kind"]]
+            if key in kind:
                 raise CrossquantError(f"there are two arrays for {printable_name(member.name)}: leave one out")
-            arrays[key] = member
-    sets = {split: sort_inputs(arrays) for split, arrays in sets.items() if set(arrays) - {*APART}}
+            kind[key] = member
+    sets = {split: arrays.sort() for split, arrays in sets.items() if arrays.inputs}
     return {split: sets[split] for split in (TRAIN, TEST) if split in sets} or sets
 
 
-def sort_inputs(arrays: dict[str, Member]) -> dict[str, Member]:
-    """Numbered inputs by number, named ones in the order that they have, then labels and groups."""
-    inputs = [key for key in arrays if key not in APART]
-    if all(key.isdigit() for key in inputs):
-        inputs.sort(key=int)
-    return {key: arrays[key] for key in (*inputs, *APART) if key in arrays}
+def name_arrays(keys: list[str]) -> tuple[str, ...]:
+    """The names of arrays that have these keys; none where they are numbers."""
+    return tuple(keys) if not any(key.isdigit() for key in keys) else ()
 
 
-def make_set(inputs: list[Member], labels: Member | None, groups: Member | None) -> SampleSet:
-    """The samples of these arrays. CrossquantError where the arrays have different numbers of samples."""
-    members = inputs + [member for member in (labels, groups) if member]
+def make_set(arrays: Arrays, inputs: list[str], labels: list[str]) -> SampleSet:
+    """The samples of these arrays, in the order of these keys.
+
+    CrossquantError where the arrays have different numbers of samples.
+    """
+    input_members = [arrays.inputs[key] for key in inputs]
+    label_members = [arrays.labels[key] for key in labels if key in arrays.labels]
+    members = [*input_members, *label_members, *arrays.groups.values()]
     lengths = [check_header(member).shape[0] for member in members]
-    first = printable_name(inputs[0].name)
+    first = printable_name(input_members[0].name)
     for member, length in zip(members, lengths, strict=True):
         if length != lengths[0]:
             raise CrossquantError(
                 f"{first} has {lengths[0]} samples, {printable_name(member.name)} has {length}: fix one of them"
             )
-    name = NAME.fullmatch(labels.name) if labels else None
-    label = (name["name"] if name else None) or ""
-    return SampleSet(iterate_samples(inputs, labels, groups), lambda number: f"{first}[{number}]", label=label)
+    numbered = len(labels) > 1 and not name_arrays(labels)
+    if numbered and not all(key.isdigit() for key in labels):
+        raise CrossquantError(f"labels are named and numbered, {printable_name(labels)}: do one of the two for all")
+    return SampleSet(
+        iterate_samples(input_members, label_members, list(arrays.groups.values())),
+        lambda number: f"{first}[{number}]",
+        inputs=name_arrays(inputs),
+        labels=name_arrays(labels),
+        outputs=tuple(map(int, labels)) if numbered else (),
+    )
 
 
-def iterate_samples(inputs: list[Member], labels: Member | None, groups: Member | None) -> Iterator[Sample]:
-    input_rows = [iterate_rows(member) for member in inputs]
-    label_rows, group_rows = (iterate_rows(member) if member else None for member in (labels, groups))
+def iterate_samples(inputs: list[Member], labels: list[Member], groups: list[Member]) -> Iterator[Sample]:
+    input_rows, label_rows, group_rows = (
+        [iterate_rows(member) for member in members] for members in (inputs, labels, groups)
+    )
     for arrays in zip(*input_rows, strict=True):
-        label, group = (None if rows is None else unwrap_scalar(next(rows)) for rows in (label_rows, group_rows))
-        yield Sample(arrays, label, group)
+        label, group = (OutputLabels(unwrap_scalar(next(each)) for each in rows) for rows in (label_rows, group_rows))
+        yield Sample(arrays, label if len(label) > 1 else unwrap_one(label), unwrap_one(group))
+
+
+def unwrap_one(values: tuple[object, ...]) -> object:
+    return values[0] if values else None
 
 
 def unwrap_scalar(label: Array) -> object:

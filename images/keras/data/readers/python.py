@@ -17,6 +17,7 @@ from images.keras import user_code
 from images.keras.data.sample_sets import (
     TEST,
     TRAIN,
+    OutputLabels,
     ReaderOptions,
     Sample,
     SampleSet,
@@ -37,20 +38,21 @@ def read(files: Path, options: ReaderOptions) -> SampleSets:
     script = find_script(find_root(files), options.script)
     with in_folder_of(script), errors_in_one_line(script):
         function = load_function(script)
-    order = InputOrder()
-    return {split: make_set(function, script, split, order) for split in (TRAIN, TEST)}
+    inputs, labels = NameOrder("inputs"), NameOrder("labels")
+    return {split: make_set(function, script, split, inputs, labels) for split in (TRAIN, TEST)}
 
 
 @dataclass
-class InputOrder:
-    """The names of the inputs, which are the keys of the first sample's dict, and none where that is no dict."""
+class NameOrder:
+    """The names of the inputs, or of the labels: the keys of the first sample's dict, none where that is no dict."""
 
+    kind: str
     names: list[str] = field(default_factory=list)
     known: bool = False
 
-    def sort(self, inputs: Any, where: str) -> tuple[Any, ...]:
-        """The inputs of one sample in the order of the first one's. CrossquantError where their names are others."""
-        values = {str(name): value for name, value in inputs.items()} if isinstance(inputs, dict) else {}
+    def sort(self, given: Any, where: str) -> tuple[Any, ...]:
+        """Those of one sample in the order of the first one's. CrossquantError where their names are others."""
+        values = {str(name): value for name, value in given.items()} if isinstance(given, dict) else {}
         if not self.known:
             self.names[:], self.known = values, True
         if set(values) != set(self.names):
@@ -60,16 +62,21 @@ class InputOrder:
             )
         if values:
             return tuple(values[name] for name in self.names)
-        return inputs if isinstance(inputs, tuple) else (inputs,)
+        return given if isinstance(given, tuple) else (given,)
 
-    @staticmethod
-    def describe(names: Iterable[str]) -> str:
-        return f"the inputs {printable_name(', '.join(names))}" if any(names) else "inputs without names"
+    def describe(self, names: Iterable[str]) -> str:
+        return f"the {self.kind} {printable_name(', '.join(names))}" if any(names) else f"{self.kind} without names"
 
 
-def make_set(function: Callable[[str], Any], script: Path, split: str, order: InputOrder) -> SampleSet:
-    samples = iterate_samples(function, script, split, order)
-    return SampleSet(samples, lambda number: f"sample {number} of {FUNCTION}('{split}')", inputs=order.names)
+def make_set(
+    function: Callable[[str], Any], script: Path, split: str, inputs: NameOrder, labels: NameOrder
+) -> SampleSet:
+    return SampleSet(
+        iterate_samples(function, script, split, inputs, labels),
+        lambda number: f"sample {number} of {FUNCTION}('{split}')",
+        inputs=inputs.names,
+        labels=labels.names,
+    )
 
 
 def find_script(folder: Path, name: str) -> Path:
@@ -90,7 +97,9 @@ def load_function(script: Path) -> Callable[[str], Any]:
     return function  # type: ignore[no-any-return]
 
 
-def iterate_samples(function: Callable[[str], Any], script: Path, split: str, order: InputOrder) -> Iterator[Sample]:
+def iterate_samples(
+    function: Callable[[str], Any], script: Path, split: str, inputs: NameOrder, labels: NameOrder
+) -> Iterator[Sample]:
     """The samples that the function yields, one by one; CrossquantError in one line for what it raises."""
     with in_folder_of(script):
         with errors_in_one_line(script):
@@ -101,24 +110,32 @@ def iterate_samples(function: Callable[[str], Any], script: Path, split: str, or
                 item = next(items, END)
             if item is END:
                 return
-            yield convert_sample(item, f"sample {number} of {FUNCTION}('{split}')", order)
+            yield convert_sample(item, f"sample {number} of {FUNCTION}('{split}')", inputs, labels)
             number += 1
 
 
-def convert_sample(item: Any, where: str, order: InputOrder) -> Sample:
+def convert_sample(item: Any, where: str, names: NameOrder, label_names: NameOrder) -> Sample:
     """What the function yields, as arrays, a label and a group. CrossquantError for what is no such tuple."""
     if not isinstance(item, tuple) or len(item) not in (2, 3):
         raise CrossquantError(
             f"{where} must be a pair (inputs, label), the label None where there is none, or (inputs, label, group)"
         )
     inputs, label, group = item if len(item) == 3 else (*item, None)
-    if isinstance(label, dict):
-        raise CrossquantError(f"{where} has a dict of labels: yield those of one output, `data.evaluated_output`")
-    arrays = tuple(np.asarray(value) for value in order.sort(inputs, where))
-    if label is not None and not isinstance(label, str):
-        label = np.asarray(label)
-        label = label.item() if label.ndim == 0 else label
-    return Sample(arrays, label, group)
+    arrays = tuple(np.asarray(value) for value in names.sort(inputs, where))
+    if label is None:
+        return Sample(arrays, None, group)
+    if not isinstance(label, dict):
+        return Sample(arrays, convert_label(label), group)
+    labels = OutputLabels(map(convert_label, label_names.sort(label, where)))
+    return Sample(arrays, labels if len(labels) > 1 else labels[0], group)
+
+
+def convert_label(label: Any) -> Any:
+    """A number or text as it is, and all else as an array."""
+    if isinstance(label, str):
+        return label
+    array = np.asarray(label)
+    return array.item() if array.ndim == 0 else array
 
 
 @contextlib.contextmanager

@@ -1,0 +1,30 @@
+"""Forecasting: the metrics of a regression, and the errors of each step."""
+
+import numpy as np
+
+from driver.analysis.results import Breakdown
+from driver.analysis.tasks import regression
+from driver.analysis.tasks.base import EvaluatedOutput, TaskMetrics
+from driver.analysis.tasks.reconstruction import blocks_in_pairs
+
+
+def break_down(output: EvaluatedOutput) -> tuple[Breakdown, ...]:
+    """Mean absolute error and root mean squared error of each step, over the samples and the values of a step.
+
+    Steps lie along the first axis of a sample's labels, (steps,) or (steps, values).
+    """
+    assert output.labels is not None
+    steps = (len(output.labels), output.labels.shape[1], -1)
+    pairs = blocks_in_pairs(output.outputs.reshape(steps), output.labels.reshape(steps))
+    errors = [answered - exact for answered, exact in pairs]
+    absolute, squared = (
+        np.concatenate([transform(block).mean(axis=2) for block in errors]).mean(axis=0)
+        for transform in (np.abs, np.square)
+    )
+    return (
+        Breakdown("step", "mae", tuple(absolute.tolist())),
+        Breakdown("step", "rmse", tuple(np.sqrt(squared).tolist())),
+    )
+
+
+METRICS = TaskMetrics(regression.compute, regression.check, break_down)
