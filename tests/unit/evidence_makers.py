@@ -200,8 +200,8 @@ class Volume:
 
     def test_set(self, files: Mapping[str, Any]) -> None:
         """The samples, and apart from them their labels."""
-        self.publish("dataset", {name: content for name, content in files.items() if name != "labels.npy"})
-        self.publish("labels", {name: content for name, content in files.items() if name == "labels.npy"})
+        self.publish("dataset", {name: content for name, content in files.items() if not name.startswith("labels")})
+        self.publish("labels", {name: content for name, content in files.items() if name.startswith("labels")})
 
     def samples(self, sample: bool) -> dict[str, Any]:
         """The files of the test set."""

@@ -11,6 +11,7 @@ from evidence_makers import ORDER, Volume, default_experiment, evaluate
 from driver.analysis.results import Comparison
 from driver.comparison import compare
 from driver.experiment.model import Bound, Gates
+from shared.data.samples import IGNORED
 
 SAMPLES, LABELS = 400, 6
 # of each variant the noise that its outputs have above the reference's, as a share of their standard deviation
@@ -70,17 +71,63 @@ def fidelity() -> Case:
     return Case(about, (inputs,), None, (random(10).normal(size=(SAMPLES, 4, 6)).astype(np.float32),))
 
 
+def segmentation() -> Case:
+    """Masks of three classes; the third is rare, and a border of each mask doesn't count."""
+    masks = random(11).choice(3, (SAMPLES, 6, 5), p=(0.6, 0.35, 0.05)).astype(np.int8)
+    scores = 2.5 * np.eye(3)[masks] + random(12).normal(size=(*masks.shape, 3))
+    masks[:, 0] = IGNORED
+    about = {"name": "fields", "task": "segmentation", "unit": "fields", "classes": ["soil", "crop", "weed"]}
+    return Case(about, (pictures(SAMPLES),), masks, (softmax(scores),))
+
+
+def tagging() -> Case:
+    """Tags of four kinds; texts end in tokens that don't count."""
+    tags = random(13).choice(4, (SAMPLES, 8), p=(0.7, 0.1, 0.1, 0.1)).astype(np.int8)
+    scores = 2.0 * np.eye(4)[tags] + random(14).normal(size=(*tags.shape, 4))
+    tags[::2, 5:] = IGNORED
+    about = {"name": "texts", "task": "tagging", "unit": "texts"}
+    return Case(about, (random(15).integers(0, 99, (SAMPLES, 8)),), tags, (softmax(scores),))
+
+
+def forecasting() -> Case:
+    """Six steps of two values: each step is harder than the one before."""
+    exact = random(16).normal(size=(SAMPLES, 6, 2)).astype(np.float32)
+    error = random(17).normal(size=exact.shape) * np.linspace(0.1, 0.6, 6)[:, None]
+    about = {"name": "loads", "task": "forecasting", "unit": "series"}
+    return Case(
+        about,
+        (random(18).normal(size=(SAMPLES, 9, 2)).astype(np.float32),),
+        exact,
+        ((exact + error).astype(np.float32),),
+    )
+
+
+def pictures(count: int) -> np.ndarray:
+    return random(5).integers(0, 256, (count, 8, 8, 3), np.uint8)
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    powers = np.exp(scores)
+    return (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
+
+
 CASES: dict[str, Callable[[], Case]] = {
     "regression": regression,
     "multilabel": multilabel,
     "reconstruction": reconstruction,
     "fidelity": fidelity,
+    "segmentation": segmentation,
+    "tagging": tagging,
+    "forecasting": forecasting,
 }
 GATES = {
     "regression": Gates({"worse_percent": Bound(max=1)}, {"mae": Bound(max=0.5, confidence=0.95)}),
     "multilabel": Gates({"map": Bound(min=0.5)}, {"drop_pp": Bound(max=2.0)}),
     "reconstruction": Gates({}, {"auc": Bound(min=0.9), "sqnr": Bound(min=20)}),
     "fidelity": Gates({"sqnr": Bound(min=100)}, {"sqnr": Bound(min=30), "agreement": Bound(min=0.9)}),
+    "segmentation": Gates({"class_iou": Bound(min=0.1)}, {"miou": Bound(min=0.5, confidence=0.95)}),
+    "tagging": Gates({"class_f1": Bound(min=0.1)}, {"drop_pp": Bound(max=2.0)}),
+    "forecasting": Gates({"step_mae": Bound(max=1.0)}, {"worse_percent": Bound(max=5)}),
 }
 
 

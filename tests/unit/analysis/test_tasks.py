@@ -32,6 +32,9 @@ METRICS = {
     "multilabel": ["map", "f1", "f1_macro"],
     "reconstruction": ["auc", "mse"],
     "fidelity": ["sqnr", "cosine", "agreement"],
+    "segmentation": ["miou", "pixel_accuracy"],
+    "tagging": ["token_accuracy", "token_f1"],
+    "forecasting": ["mae", "rmse", "r2"],
 }
 
 

@@ -30,7 +30,15 @@ from shared.artifacts.freshness import Freshness
 from shared.data.samples import About
 
 pytestmark = pytest.mark.usefixtures("volumes")
-HEADLINES = {"regression": "MAE", "multilabel": "mAP", "reconstruction": "ROC AUC", "fidelity": "SQNR"}
+HEADLINES = {
+    "segmentation": "mIoU",
+    "tagging": "tokens",
+    "forecasting": "MAE",
+    "regression": "MAE",
+    "multilabel": "mAP",
+    "reconstruction": "ROC AUC",
+    "fidelity": "SQNR",
+}
 CLASSES = ("classes", "pairs", "confidence", "changed")
 
 

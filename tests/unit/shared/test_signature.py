@@ -46,6 +46,25 @@ IMAGES = np.zeros((4, 4, 4, 3), np.uint8)
     [
         (answering(10), {}, [0, 9, 1, 1], ""),
         (answering(None), {}, [0, 9, 1, 1], ""),
+        (answering(4, 4, 3), {"task": "segmentation"}, np.full((4, 4, 4), 2), ""),
+        (answering(3, 4, 4), {"task": "segmentation"}, np.full((4, 4, 4), 2), ""),
+        (answering(4, 4), {"task": "segmentation"}, np.full((4, 4, 4), 1), ""),
+        (answering(None, None, 3), {"task": "segmentation"}, np.full((4, 4, 4), 2), ""),
+        (
+            answering(4, 4, 3),
+            {"task": "segmentation"},
+            np.full((4, 4, 4), 3),
+            "the model answers 3 classes at each position, and a label is 3: set data.ignored_label to the "
+            "label that doesn't count, or data.label_offset to the first class's number",
+        ),
+        (
+            answering(2, 2, 3),
+            {"task": "segmentation"},
+            np.full((4, 4, 4), 2),
+            "the model answers (2, 2, 3), the data set has labels of (4, 4): it must answer a value for each class at "
+            "each of these positions; resize the labels, or set data.task: fidelity",
+        ),
+        (answering(6, 2), {"task": "forecasting"}, np.zeros((4, 6, 2)), ""),
         (answering(1), {}, [0, 1, 1, 1], ""),
         (answering(10), {}, None, ""),
         (answering(2), {}, [0, 2, 1, 1], "the model answers (2,), the data set has 3 classes: fix the labels"),
@@ -265,3 +284,37 @@ def test_open_sizes_are_those_of_the_data(tmp_path: Path):
     signature = Signature((Tensor("x", "float32", (None, None, 3)),), answering(2).outputs)
     folder = given(tmp_path / "data", IMAGES, labels=[0, 1, 1, 1])
     assert signatures.with_sizes(signature, folder).inputs[0].seen == (4, 4, 3)
+
+
+def with_two_outputs(first: str, second: str, folder: Path) -> str:
+    """Check labels of these names for the outputs 0 and 1 of a model whose outputs are `boxes` and `classes`."""
+    outputs = (Tensor("boxes", "float32", (4,)), Tensor("classes", "float32", (3,)))
+    further = {"output": 1, "name": second, "task": "classification", "labels": {"shape": [], "low": 0, "high": 2}}
+    about = {"task": "regression", "label": first, "further_outputs": [further]}
+    return check(Signature((IMAGE,), outputs), given(folder, IMAGES, labels=np.zeros((4, 4)), **about))
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("boxes", "classes"), ""),
+        (("", ""), ""),
+        (("classes", "boxes"), "the labels are named as other outputs of the model: set data.outputs: [1, 0]"),
+        (
+            ("classes", "kind"),
+            "the model's outputs are named boxes, classes, the labels classes, kind: give all of them the model's "
+            "names, or none",
+        ),
+    ],
+)
+def test_labels_of_two_outputs_are_paired_by_their_names(tmp_path: Path, names: tuple, message: str):
+    assert with_two_outputs(*names, tmp_path / "data") == message
+
+
+def test_each_output_must_fit_its_labels(tmp_path: Path):
+    outputs = (Tensor("boxes", "float32", (4,)), Tensor("classes", "float32", (2,)))
+    further = {"output": 1, "name": "", "task": "classification", "labels": {"shape": [], "low": 0, "high": 2}}
+    folder = given(tmp_path / "data", IMAGES, labels=np.zeros((4, 4)), task="regression", further_outputs=[further])
+    assert check(Signature((IMAGE,), outputs), folder) == (
+        "the model answers (2,), the data set has 3 classes: fix the labels"
+    )
