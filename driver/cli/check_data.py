@@ -1,7 +1,9 @@
 """`check-data`: what is in a data set, and what may be wrong with it, as the stage `check` found it."""
 
 from dataclasses import asdict
+from pathlib import Path
 
+import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -10,15 +12,17 @@ from rich.text import Text
 from driver.cli.arguments import CheckData
 from driver.cli.console import Output, make_output, print_line, shorten_path
 from driver.cli.workflow import describe_power, load_experiment, make_artifacts
+from driver.plan.expand import DATASET
 from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
 from shared.contract import read_shown
-from shared.data import data_report
+from shared.data import data_report, samples
 from shared.data.data_report import DataReport
 from shared.data.preprocessing_variants import PreprocessingVariants
 from shared.errors import CrossquantError, StageError
 
-OUTPUT = "check"
+OUTPUT, LABELS = "check", "labels"
+PICTURE_AXES = 4  # of an array of pictures: samples, height, width, channels
 MOST = 20  # classes in the table
 
 
@@ -45,6 +49,8 @@ def show_examination(freshness: Freshness, output: Output) -> DataReport:
         output.print_json(asdict(report))
         return report
     show(report, output.answer)
+    if drawn := draw_labels(freshness):
+        output.print_line(f"test samples with their labels: {shorten_path(drawn)}")
     tested = next((item.samples for item in report.ranges if item.split == "test"), 0)
     if power := describe_power(freshness.plan, tested, "samples", report.task):
         output.print_line(power)
@@ -52,9 +58,28 @@ def show_examination(freshness: Freshness, output: Output) -> DataReport:
     return report
 
 
+def draw_labels(freshness: Freshness) -> Path | None:
+    """Draw some test samples with their masks into a PNG on the volume; None where there are none to draw."""
+    if any(freshness.current(name) is None for name in (DATASET, LABELS)):
+        return None
+    folder, labels_folder = (store.artifact_path(freshness.plan, name) for name in (DATASET, LABELS))
+    labels, pictures = samples.labels(labels_folder), samples.mapped(samples.inputs(folder)[0])
+    if samples.about(folder).task != "segmentation" or labels is None or pictures.ndim != PICTURE_AXES:
+        return None
+    from driver.report import label_pictures
+
+    path = store.volumes() / freshness.plan.experiment / "check-data.png"
+    chosen = slice(label_pictures.MOST)
+    store.write_atomically(path, label_pictures.draw_masks(np.asarray(pictures[chosen]), labels[chosen]))
+    return path
+
+
 def show(report: DataReport, console: Console) -> None:
     """Tables, then the findings, the worst first. Names of classes are the user's: no markup in them is obeyed."""
     console.print(Text(f"{report.name}: {report.task}"), highlight=False)
+    for item in report.outputs:
+        name = f", {printable(item.name)}" if item.name else ""
+        console.print(Text(f"output {item.output}{name}: {item.task}"), highlight=False)
     console.print(tabulate_ranges(report))
     if report.classes:
         console.print(tabulate_classes(report))
@@ -93,7 +118,8 @@ def tabulate_ranges(report: DataReport) -> Table:
 
 def tabulate_classes(report: DataReport) -> Table:
     """The largest ones and the smallest ones, where there are many."""
-    table, classes = make_table("class", "train", "test"), report.classes
+    counted = "positions of the class" if report.task in data_report.PER_POSITION else "class"
+    table, classes = make_table(counted, "train", "test"), report.classes
     rows = sorted(classes, key=lambda one: -one.train) if len(classes) > MOST else list(classes)
     for number, one in enumerate(rows):
         if len(rows) > MOST and number == MOST // 2:

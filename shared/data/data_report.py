@@ -10,13 +10,15 @@ import numpy as np
 from shared import tasks
 from shared.data import leakage, samples
 from shared.data.preprocessing_variants import PreprocessingVariants
-from shared.data.samples import Array
+from shared.data.samples import Array, LabelledOutput
 
 FILE = "data_report.json"
 BLOCK = 1 << 24  # bytes
 UNEVEN = 10  # times as many samples of one class as of another
 UNLIKE = 20  # times as wide a range in one set as in the other
 NAMED = 20  # pairs that are kept
+PER_POSITION = ("segmentation", "tagging")  # tasks whose labels are classes of positions
+COUNTED = ("classification", "multilabel", *PER_POSITION)
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class ValueRange:
 
 @dataclass(frozen=True)
 class ClassCount:
-    """Samples of one class, or with one label."""
+    """Samples of one class, or with one label; of masks and tags, the positions."""
 
     name: str
     train: int
@@ -47,7 +49,8 @@ class ClassCount:
 class DataReport:
     """`wrong` must be fixed, `warnings` should be read. `leaks`: (train, test) of the first pairs.
 
-    `preprocessing` has the scores of other preprocessings.
+    `preprocessing` has the scores of other preprocessings. `outputs` are the further outputs of the model that have
+    labels.
     """
 
     name: str
@@ -61,6 +64,7 @@ class DataReport:
     preprocessing: PreprocessingVariants
     warnings: tuple[str, ...] = ()
     wrong: tuple[str, ...] = ()
+    outputs: tuple[LabelledOutput, ...] = ()
 
 
 def make_data_report(source: Path, variants: PreprocessingVariants) -> DataReport:
@@ -72,7 +76,7 @@ def make_data_report(source: Path, variants: PreprocessingVariants) -> DataRepor
     )
     train, test = (leakage.digests(source, split, paths) for split, paths in arrays.items())
     pairs = leakage.pairs(train, test)
-    classes = tuple(count_classes(source, about.classes)) if about.task in ("classification", "multilabel") else ()
+    classes = tuple(count_classes(source, about)) if about.task in COUNTED else ()
     repeated_test = leakage.count_repeated(test)
     return DataReport(
         name=about.name,
@@ -84,8 +88,11 @@ def make_data_report(source: Path, variants: PreprocessingVariants) -> DataRepor
         leaking=len(pairs),
         leaks=tuple(pairs[:NAMED]),
         preprocessing=variants,
-        warnings=tuple(list_warnings(ranges, classes, repeated_test, variants, about.unit)),
+        warnings=tuple(
+            list_warnings(ranges, () if about.task in PER_POSITION else classes, repeated_test, variants, about.unit)
+        ),
         wrong=tuple(list_faults(ranges, pairs, classes if about.task == "classification" else (), variants)),
+        outputs=about.further_outputs,
     )
 
 
@@ -124,19 +131,27 @@ def iterate_blocks(path: Path, array: Array) -> Iterator[Array]:
         yield samples.mapped(path)[start : start + step]
 
 
-def count_classes(source: Path, names: Sequence[str]) -> Iterator[ClassCount]:
-    """Yield the number of samples of each class, also of classes without samples."""
-    label_counts = {split: count_labels(source / f"y_{split}.npy") for split in ("train", "test")}
+def count_classes(source: Path, about: samples.About) -> Iterator[ClassCount]:
+    """Yield the number of samples, or of positions, of each class, also of classes that have none."""
+    by_position, names = about.task in PER_POSITION, about.classes
+    label_counts = {
+        split: count_labels(source / f"y_{split}.npy", positions=by_position) for split in ("train", "test")
+    }
     for number in range(max(len(names), *map(len, label_counts.values()))):
         train, test = (int(counts[number]) if number < len(counts) else 0 for counts in label_counts.values())
         yield ClassCount(names[number] if number < len(names) else str(number), train, test)
 
 
-def count_labels(path: Path) -> Array:
-    """Count the samples by class, or by label of a multi-label task: (classes,); empty without labels."""
+def count_labels(path: Path, *, positions: bool = False) -> Array:
+    """Count the samples by class, or by label of a multi-label task: (classes,); empty without labels.
+
+    Of classes by position the positions that count.
+    """
     if not path.exists():
         return np.zeros(0, np.int64)
-    labels = np.load(path)
+    labels = np.load(path, mmap_mode="r")
+    if positions:
+        return np.bincount(np.concatenate([np.zeros(0, np.int64), labels[labels != samples.IGNORED]]).astype(np.int64))
     return np.bincount(labels) if labels.ndim == 1 else labels.sum(axis=0, dtype=np.int64)
 
 

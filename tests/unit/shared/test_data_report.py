@@ -45,6 +45,19 @@ def test_a_sound_data_set(tmp_path: Path):
     assert read(DataReport, tmp_path / "kept.json") == report
 
 
+def test_of_masks_the_positions_are_counted_that_count(tmp_path: Path):
+    masks = (np.arange(120 * 4).reshape(120, 2, 2) % 4 - 1).astype(np.int8)
+    report = look(tmp_path, {"y_train": masks, "y_test": masks[:40]}, task="segmentation")
+    assert report.classes == (ClassCount("a", 120, 40), ClassCount("<b>", 120, 40), ClassCount("c", 120, 40))
+    assert report.warnings == ()
+
+
+def test_further_outputs_with_labels_are_told(tmp_path: Path):
+    further = {"output": 1, "name": "box", "task": "regression"}
+    [output] = look(tmp_path, further_outputs=[further]).outputs
+    assert (output.output, output.name, output.task) == (1, "box", "regression")
+
+
 def test_ranges_are_the_same_read_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     whole = look(tmp_path)
     monkeypatch.setattr(data_report, "BLOCK", 500)
