@@ -31,11 +31,18 @@ def write_half(source: Path, taken: dict[str, Path], out: Path, *, half: int, im
     Sets from different halves share no sample. CrossquantError where the half has too few.
     """
     remaining = np.setdiff1d(sampling.drawable_indices(source), taken_indices(taken))
+    if not len(remaining):
+        raise CrossquantError(
+            "all training samples calibrate, and none is left to choose by: set calibration.images to fewer than all"
+        )
     candidates = remaining[split_in_halves(class_labels(source, remaining))[half]]
     try:
         indices = sampling.draw_indices(source, candidates, images, seed)
     except ValueError as error:
-        raise CrossquantError(f"{images} training images outside of the calibration sets: {error}") from None
+        raise CrossquantError(
+            f"{images} training samples outside of the calibration sets: {error}; the option images of "
+            f"{'selection' if half == 0 else 'holdout'} says how many"
+        ) from None
     sampling.write_samples(source, indices, out)
     write_manifest(out, indices, seed)
 

@@ -234,7 +234,7 @@ def number_positions(
     One-hot masks and those with a last axis of one value lose it. Masks of 0 and 255 are of two classes; beside others,
     255 doesn't count, nor does -100 of a token.
     """
-    there = {name: collapse_classes(array) for name, array in arrays.items() if array is not None}
+    there = {name: to_signed(collapse_classes(array)) for name, array in arrays.items() if array is not None}
     values = np.unique(np.concatenate([np.unique(array) for array in there.values()]))
     if options.ignored == IGNORED and task == SEGMENTATION and values.tolist() in ([0, WHITE], [WHITE]):
         return {name: (array > 0).astype(np.int64) for name, array in there.items()}
@@ -245,6 +245,11 @@ def number_positions(
         name: np.where(np.isin(array, list(ignored)), IGNORED, array - (0 if textual else options.offset))
         for name, array in there.items()
     } | {name: None for name, array in arrays.items() if array is None}
+
+
+def to_signed(array: Array) -> Array:
+    """In a type that holds IGNORED beside the values."""
+    return array.astype(np.promote_types(array.dtype, np.int8))
 
 
 def collapse_classes(array: Array) -> Array:

@@ -149,9 +149,10 @@ def test_a_mask_of_black_and_white_has_two_classes(user: User):
     assert np.array_equal(np.load(write_masks(user, masks) / "y_test.npy"), (MASKS == 1))
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "float32"])
 @pytest.mark.parametrize(("ignored", "options"), [(255, {}), (7, {"ignored_label": 7})])
-def test_what_does_not_count_in_a_mask(user: User, ignored: int, options: dict):
-    masks = MASKS.copy()
+def test_what_does_not_count_in_a_mask(user: User, ignored: int, options: dict, dtype: str):
+    masks = MASKS.astype(dtype)
     masks[:, 0, 0] = ignored
     written = np.load(write_masks(user, masks, **options) / "y_test.npy")
     assert (written[:, 0, 0] == -1).all()

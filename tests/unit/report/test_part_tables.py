@@ -38,7 +38,7 @@ def test_each_further_output_has_a_table():
     first, second = part_tables.list_output_tables(with_outputs(KINDS, SCORES))
     assert (first.title, first.headings) == ("Output kind: classification", ("top-1 %", "Δ pp", "top-5 %"))
     assert {cells for _, cells in first.rows} == {("87.50", "−1.25", "100.00")}
-    assert (second.title, second.headings) == ("Output 2: tagging", ("tokens %", "Δ pp"))
+    assert (second.title, second.headings) == ("Output 2: tagging", ("token accuracy %", "Δ pp"))
     assert {cells for _, cells in second.rows} == {("50.00", "–")}
     assert part_tables.list_output_tables(compared("regression")) == []
 
