@@ -31,6 +31,7 @@ RECIPES = {
 }
 SHORT = {
     "calibration": {"images": 150},
+    "holdout": {"images": 60},
     "latency": {"passes": 1, "rounds": 2, "calls": 5},
     "timing": {"budget_seconds": 0},
     "targets": ["here"],
