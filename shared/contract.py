@@ -295,5 +295,5 @@ def _told(data: Any) -> str:
 
 
 def _name(kind: Any) -> str:
-    names = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+    names = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", dict: "a mapping"}
     return names.get(kind, "nothing" if kind is type(None) else str(kind))

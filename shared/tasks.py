@@ -12,11 +12,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from shared import numerics, positions
+from shared import detection, numerics, positions
 from shared.data.samples import About, Array
+from shared.detection import ClassRanking
+from shared.detector_outputs import Detection
 from shared.errors import CrossquantError
 
 Doubles = NDArray[np.float64]
+SampleScore = Callable[[NDArray[np.int64]], float]
 CHANCE_LEVEL = 0.01  # of the tests that an accuracy is above chance, or below it
 POWER = 0.9  # the least probability of that test to notice a model that is right half of the time beyond chance
 HALF = 0.5  # from which on a value of a mask belongs to it
@@ -48,7 +51,29 @@ def score_outputs(about: About, outputs: Array, labels: Array | None, reference:
         return float(measure_agreement(about, outputs, reference).mean())
     truth = reference if score.against == "inputs" else labels
     assert truth is not None
+    if about.detection is not None:
+        return detection.compute_map(rank_boxes(about.detection, about, outputs, truth, reference))
     return score.compute(outputs, truth)
+
+
+def prepare_score(about: About, outputs: Array, labels: Array | None, reference: Array | None) -> SampleScore:
+    """Return `score_outputs` as a function of samples, which are given by their indices, (samples,), and may repeat."""
+    if about.detection is None or labels is None:
+
+        def select(array: Array | None, where: NDArray[np.int64]) -> Array | None:
+            return None if array is None else array[where]
+
+        return lambda where: score_outputs(about, outputs[where], select(labels, where), select(reference, where))
+
+    rankings, count = rank_boxes(about.detection, about, outputs, labels, reference), len(outputs)
+    return lambda where: detection.compute_map(rankings, np.bincount(where, minlength=count).astype(np.float64))
+
+
+def rank_boxes(
+    options: Detection, about: About, outputs: Array, labels: Array, reference: Array | None
+) -> list[ClassRanking]:
+    """Return the detections of each class, ranked and compared with the labels."""
+    return detection.rank_joined(options, outputs, labels, reference, len(about.classes))
 
 
 def find_score(about: About, labels: Array | None) -> Score | None:
@@ -220,6 +245,11 @@ def score_tags(outputs: Array, labels: Array) -> float:
     return float(counts.right.sum() / max(counts.labelled.sum(), 1))
 
 
+def score_boxes(outputs: Array, labels: Array) -> float:
+    """Return COCO's mean average precision of boxes that are corners, and of probabilities of classes."""
+    return detection.compute_map(detection.rank_joined(Detection(), outputs, labels))
+
+
 def score_positions(outputs: Array, labels: Array, by_class: Callable[[Doubles, Doubles, Doubles], Doubles]) -> float:
     """Return the mean over the classes of what `by_class` makes of the counts of all positions."""
     counts = positions.count_positions(outputs, labels)
@@ -235,5 +265,6 @@ SCORES = {
     "forecasting": Score("R²", score_values),
     "segmentation": Score("mean IoU", score_masks),
     "tagging": Score("token accuracy", score_tags),
+    "detection": Score("COCO mAP", score_boxes),
     "reconstruction": Score("explained variance", score_reconstruction, "inputs"),
 }

@@ -114,7 +114,7 @@ def find_requirement(row: Variant, base: Answer, declared: Tolerance | None, gat
 
 def move_to(run: CpuRun, candidate: Candidate) -> Candidate:
     """The candidate as it answers on another CPU, against the reference's answers here to the same samples."""
-    base = Answer(run.there.truth, candidate.base.outputs[run.indices])
+    base = candidate.base.restrict(run.indices, run.there.truth)
     return replace(candidate, own=run.there, base=base)
 
 

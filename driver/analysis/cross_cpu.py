@@ -1,13 +1,14 @@
 """A variant on other CPUs: what its emulated runs say against its answers here, on the same images."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from driver.analysis import metric_specs
 from driver.analysis.artifacts import Evidence
-from driver.analysis.evaluation import Answer, Evaluation, compute_headline
+from driver.analysis.evaluation import Answer, Evaluation, compute_headline, make_answer
 from driver.analysis.results import Emulated, Interval
 from shared.data import samples
 from shared.emulation import emulation
@@ -24,7 +25,9 @@ class CpuRun:
     @property
     def alike(self) -> bool:
         """Are all outputs the same, bit for bit?"""
-        return np.array_equal(self.there.outputs, self.here.outputs)
+        boxes = self.there.boxes, self.here.boxes
+        same_boxes = boxes[0] is None or boxes[1] is None or np.array_equal(boxes[0], boxes[1])
+        return same_boxes and np.array_equal(self.there.outputs, self.here.outputs)
 
 
 def read_runs(evaluation: Evaluation, variant: str) -> dict[str, CpuRun]:
@@ -34,13 +37,15 @@ def read_runs(evaluation: Evaluation, variant: str) -> dict[str, CpuRun]:
     if folder is None or here is None:
         return {}
     indices = np.load(folder / emulation.INDICES)
-    own = Answer(here.truth.restrict(indices), here.outputs[indices])
+    own = here.restrict(indices, here.truth.restrict(indices))
     runs = evidence.content(f"emulation.{variant}", emulation.SUMMARY).cpus
-    return {
-        cpu: CpuRun(indices, Answer(own.truth, samples.mapped(folder / cpu / emulation.ANSWERS)), own)
-        for cpu, run in runs.items()
-        if not run.refused
-    }
+    return {cpu: CpuRun(indices, read_answer(folder / cpu, own), own) for cpu, run in runs.items() if not run.refused}
+
+
+def read_answer(folder: Path, own: Answer) -> Answer:
+    """The answers of the CPU whose folder this is, to the samples of `own`."""
+    answers = samples.mapped(folder / emulation.ANSWERS)
+    return make_answer(own.truth, samples.split_parts(answers, own.about))
 
 
 def compare_runs(evaluation: Evaluation, variant: str) -> tuple[Emulated, ...]:

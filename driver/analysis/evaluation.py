@@ -77,11 +77,17 @@ class Truth:
 class Answer:
     """The evaluated output of one variant, (samples, …), mapped. What is computed from it is computed once.
 
-    So is what follows from it and another variant's: two answers are equal if they are the same object.
+    Of a detection `outputs` are the scores, (samples, candidates, scores), and `boxes` the raw boxes, (samples,
+    candidates, 4). So is what follows from it and another variant's: two answers are equal if they are the same object.
     """
 
     truth: Truth
     outputs: Array
+    boxes: Array | None = None
+
+    def restrict(self, indices: NDArray[np.int64], truth: Truth) -> "Answer":
+        """To the samples of these indices, which `truth` is of."""
+        return Answer(truth, self.outputs[indices], None if self.boxes is None else self.boxes[indices])
 
     @property
     def about(self) -> About:
@@ -275,7 +281,7 @@ class Evaluation:
         if truth is None or own is None or base is None or self.answer(variant) is None:
             return []
         return [
-            (further, Answer(judged, samples.select_evaluated(own, judged.about)), Answer(judged, judged.reference))
+            (further, make_answer(judged, samples.select_parts(own, judged.about)), Answer(judged, judged.reference))
             for further in truth.about.further_outputs
             if (judged := self._load_further_truth(truth, further, base)) is not None
             and judged.reference is not None
@@ -286,7 +292,9 @@ class Evaluation:
         about, labels = samples.describe_output(truth.about, further), self.evidence.labels(output=further.output)
         judged = Truth(about, labels, groups=truth.groups)
         answered = select_evaluated_output(base, about)
-        return None if labels is None or find_misfit(judged, answered) else replace(judged, reference=answered)
+        if labels is None or answered is None or find_misfit(judged, answered):
+            return None
+        return replace(judged, reference=answered[-1])
 
     def replicate(self, variant: str, gate: str) -> Doubles | None:
         """The resampled values of what a gate is on: a metric, or the loss of the headline metric against the reference
@@ -307,10 +315,10 @@ class Evaluation:
         truth, outputs = self.truth(artifact), self.evidence.outputs(variant)
         if truth is None or outputs is None:
             return None
-        if reason := find_misfit(truth, select_evaluated_output(outputs, truth.about)):
+        parts = select_evaluated_output(outputs, truth.about)
+        if reason := find_misfit(truth, parts):
             self.misfits[variant] = reason
-            return None
-        return Answer(truth, samples.select_evaluated(outputs, truth.about))
+        return None if reason or parts is None else make_answer(truth, parts)
 
 
 def load_truth(evidence: Evidence, reference: str = "", artifact: str = "dataset") -> Truth | None:
@@ -323,23 +331,29 @@ def load_truth(evidence: Evidence, reference: str = "", artifact: str = "dataset
         return None  # they are missing, out of date or unusable: another task's metrics would be shown instead
     outputs = evidence.outputs(reference) if reference else None
     if labels is None and TASKS[about.task].evaluated_against == "labels":
-        about = replace(about, task=UNLABELLED)
+        about = replace(about, task=UNLABELLED, detection=None)
     inputs = samples.mapped(samples.inputs(folder)[0]) if TASKS[about.task].evaluated_against == "inputs" else None
     groups = evidence.groups(artifact)
     alone = Truth(about, labels, inputs, groups=None if groups is None else np.unique(groups, return_inverse=True)[1])
     answered = None if outputs is None else select_evaluated_output(outputs, about)
-    return alone if find_misfit(alone, answered) else replace(alone, reference=answered)
+    return alone if answered is None or find_misfit(alone, answered) else replace(alone, reference=answered[-1])
 
 
-def find_misfit(truth: Truth, outputs: Array | None) -> str:
+def make_answer(truth: Truth, parts: Batch) -> Answer:
+    """Of the parts of the evaluated output: of a detection boxes and scores."""
+    return Answer(truth, parts[-1], parts[0] if len(parts) > 1 else None)
+
+
+def find_misfit(truth: Truth, parts: Batch | None) -> str:
     """Why the evaluated output of a variant can't be compared with the reference's, or else with the labels."""
-    if outputs is None:
+    if parts is None:
         return f"its predictions have no output {truth.about.evaluated_output}, which is evaluated"
+    outputs = parts[-1]
     if truth.reference is not None:
         same = truth.reference.shape == outputs.shape
         return "" if same else f"it answers {outputs.shape[1:]} a sample, the reference {truth.reference.shape[1:]}"
     try:
-        TASK_METRICS[truth.task].check(Answer(truth, outputs))
+        TASK_METRICS[truth.task].check(make_answer(truth, parts))
     except CrossquantError as error:
         return str(error)
     return ""

@@ -121,6 +121,8 @@ METRIC_SPECS = {
     "token_accuracy": make_share_spec("token accuracy", "share of the tokens with the right tag"),
     "token_f1": make_share_spec("tag F1", "F1 of the tags, the mean of them"),
     "tag_f1": make_share_spec("F1 of a tag", "F1 of a tag"),
+    "coco_map": make_share_spec("mAP", "COCO mean average precision, IoU 0.50 to 0.95"),
+    "map50": make_share_spec("mAP50", "COCO mean average precision, IoU 0.50"),
     "mae": make_error_spec("MAE", "mean absolute error"),
     "rmse": make_error_spec("RMSE", "root of the mean squared error"),
     "r2": MetricSpec("R²", "coefficient of determination"),

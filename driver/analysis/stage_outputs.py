@@ -223,14 +223,14 @@ def check_seconds(where: str, seconds: Iterable[float]) -> None:
         raise Unusable(f"{where}: {wrong[0]} is no time that anything takes")
 
 
-def check_emulated(folder: Path, files: Collection[str], summary: emulation.Summary, own: Array | None) -> None:
-    """Each CPU's answers are to the same samples, in the form of the variant's `own` here."""
+def check_emulated(folder: Path, files: Collection[str], summary: emulation.Summary, own: Batch | None) -> None:
+    """Each CPU's answers are to the same samples, in the form of the variant's `own` here, whose parts are joined."""
     if emulation.INDICES not in files:
         raise Unusable(f"{emulation.INDICES} is missing")
     indices = map_array(folder / emulation.INDICES)
     if indices.ndim != 1 or indices.dtype.kind not in "iu" or not len(indices):
         raise Unusable(f"{emulation.INDICES} is {indices.dtype} {indices.shape}")
-    if own is not None and not 0 <= indices.min() <= indices.max() < len(own):
+    if own is not None and not 0 <= indices.min() <= indices.max() < len(own[0]):
         raise Unusable(f"{emulation.INDICES} names samples that there aren't")
     for cpu, run in summary.cpus.items():
         file = f"{cpu}/{emulation.ANSWERS}"
@@ -240,14 +240,17 @@ def check_emulated(folder: Path, files: Collection[str], summary: emulation.Summ
             raise Unusable(f"{file} is missing")
         outputs = map_array(folder / file)
         check_answer(file, outputs, len(indices))
-        if own is not None and outputs.shape[1:] != own.shape[1:]:
-            raise Unusable(f"{file} has answers of {outputs.shape[1:]}, here they are {own.shape[1:]}")
+        if own is not None and outputs.shape[1:] != (shape := samples.join_shapes(own)):
+            raise Unusable(f"{file} has answers of {outputs.shape[1:]}, here they are {shape}")
 
 
-def select_evaluated_output(outputs: Batch, about: About) -> Array | None:
-    """The output that the task evaluates, if the model has it."""
+def select_evaluated_output(outputs: Batch, about: About) -> Batch | None:
+    """The output that the task evaluates, in the parts that the model gives it in, if the model has it."""
     there = 0 <= about.evaluated_output < len(outputs)
-    return samples.select_evaluated(outputs, about) if there else None
+    try:
+        return samples.select_parts(outputs, about) if there else None
+    except CrossquantError:
+        return None
 
 
 def describe_problem(run: str, error: Unusable, command: str) -> str:

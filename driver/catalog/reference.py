@@ -34,7 +34,7 @@ SHARED = """
 
 They are the same in every image that has them.
 """
-NAMES = {bool: "true or false", int: "whole number", float: "number", str: "text", list: "list"}
+NAMES = {bool: "true or false", int: "whole number", float: "number", str: "text", list: "list", dict: "mapping"}
 ITEMS = {"str": "texts", "int": "whole numbers", "float": "numbers"}
 
 
@@ -102,7 +102,7 @@ def render_limits(option: Option) -> str:
 
 def render_value(value: Any) -> str:
     """As it is written in an experiment; a dash for nothing."""
-    if value == "" or value == []:
+    if value in ("", [], {}):
         return "–"
     if isinstance(value, list):
         return f"`[{', '.join(map(str, value))}]`"

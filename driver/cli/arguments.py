@@ -18,6 +18,7 @@ TASKS = (
     "forecasting",
     "segmentation",
     "tagging",
+    "detection",
     "reconstruction",
     "fidelity",
 )

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from driver.analysis import stage_outputs
-from driver.analysis.evaluation import Answer, Truth, compute_headline, find_misfit
+from driver.analysis.evaluation import Answer, Truth, compute_headline, find_misfit, make_answer
 from driver.analysis.results import Comparison, Metric
-from driver.analysis.stage_outputs import Unusable
+from driver.analysis.stage_outputs import Unusable, select_evaluated_output
 from driver.comparison import publication, schema1
 from driver.experiment.task_specs import TASKS, UNLABELLED
 from shared.artifacts import store
 from shared.command import format_command
 from shared.data import samples
-from shared.data.samples import Array
+from shared.data.samples import About, Array, Batch
 from shared.errors import CrossquantError
 from shared.measure import predictions
 
@@ -27,11 +27,11 @@ class Run:
     name: str
     comparison: Comparison
     truth: Truth
-    outputs: dict[str, Array]  # what the task evaluates
+    outputs: dict[str, Batch]  # what the task evaluates, in the parts that the model gives it in
 
     @cached_property
     def answers(self) -> dict[str, Answer]:
-        return {name: Answer(self.truth, outputs) for name, outputs in self.outputs.items()}
+        return {name: make_answer(self.truth, parts) for name, parts in self.outputs.items()}
 
 
 def load(name: str) -> Run:
@@ -57,15 +57,18 @@ def read_run(name: str, folder: Path, comparison: Comparison) -> Run:
         command = format_command("run", folder.name)
         raise CrossquantError(f"'{name}' was compared without test samples: make them by `{command}` first")
     about = schema1.read_about(dataset)
-    about = replace(about, task=UNLABELLED) if comparison.task == UNLABELLED else about
+    about = replace(about, task=UNLABELLED, detection=None) if comparison.task == UNLABELLED else about
     labelled = find_artifact(folder, "keras", "labels", comparison) or dataset  # earlier versions kept them there
     for artifact in (dataset, labelled):
         check_samples(artifact)
     inputs, labels = samples.inputs(dataset)[0], samples.labels(labelled)
-    outputs = read_outputs(folder, comparison, about.evaluated_output, samples.count(dataset))
+    outputs = read_outputs(folder, comparison, about, samples.count(dataset))
     reference = outputs.get(comparison.reference)
     truth = Truth(
-        about, labels, samples.mapped(inputs) if TASKS[about.task].evaluated_against == "inputs" else None, reference
+        about,
+        labels,
+        samples.mapped(inputs) if TASKS[about.task].evaluated_against == "inputs" else None,
+        None if reference is None else reference[-1],
     )
     fitting = {name: answered for name, answered in outputs.items() if not find_misfit(truth, answered)}
     return Run(name, comparison, truth, fitting)
@@ -79,14 +82,20 @@ def check_samples(artifact: Path) -> None:
         raise CrossquantError(f"{artifact} can't be read: {error}: run that experiment again") from None
 
 
-def read_outputs(folder: Path, comparison: Comparison, number: int, count: int) -> dict[str, Array]:
-    """The output of this number of each variant, by the variant's name."""
+def read_outputs(folder: Path, comparison: Comparison, about: About, count: int) -> dict[str, Batch]:
+    """The evaluated output of each variant in its parts, by the variant's name."""
     outputs = {}
     for row in comparison.variants:
         path = find_artifact(folder, row.image, f"predictions.{row.name}", comparison)
         files = predictions.outputs(path) if path else ()
-        if number < len(files) and (answers := read_output(files[number], count)) is not None:
-            outputs[row.name] = answers
+        whole = about.detection is not None  # of which it is in two outputs
+        needed = [file for number, file in enumerate(files) if whole or number == about.evaluated_output]
+        answers = [answer for file in needed if (answer := read_output(file, count)) is not None]
+        if not needed or len(answers) < len(needed):
+            continue
+        parts = select_evaluated_output(tuple(answers), about) if whole else tuple(answers)
+        if parts is not None:
+            outputs[row.name] = parts
     return outputs
 
 

@@ -59,6 +59,7 @@ TASKS = {
     "tagging": TaskSpec(
         "token_accuracy", "labels", ("token_accuracy", "token_f1", "class_f1", "drop_pp", "worse_percent", "sqnr")
     ),
+    "detection": TaskSpec("coco_map", "labels", ("coco_map", "map50", "drop_pp", "worse_percent", "sqnr")),
     "reconstruction": TaskSpec("mse", "inputs", ("auc", "mse", "worse_percent", "sqnr")),
     "fidelity": TaskSpec("sqnr", "reference", ("sqnr", "cosine", "agreement")),
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shared import tasks
+from shared import detection, tasks
 from shared.data import leakage, samples
 from shared.data.preprocessing_variants import PreprocessingVariants
 from shared.data.samples import Array, LabelledOutput
@@ -18,7 +18,8 @@ UNEVEN = 10  # times as many samples of one class as of another
 UNLIKE = 20  # times as wide a range in one set as in the other
 NAMED = 20  # pairs that are kept
 PER_POSITION = ("segmentation", "tagging")  # tasks whose labels are classes of positions
-COUNTED = ("classification", "multilabel", *PER_POSITION)
+PARTS_COUNTED = (*PER_POSITION, "detection")  # tasks of whose classes places or objects are counted, not samples
+COUNTED = ("classification", "multilabel", *PARTS_COUNTED)
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class ValueRange:
 
 @dataclass(frozen=True)
 class ClassCount:
-    """Samples of one class, or with one label; of masks and tags, the positions."""
+    """Samples of one class, or with one label; of masks and tags the positions, of a detection the objects."""
 
     name: str
     train: int
@@ -89,7 +90,7 @@ def make_data_report(source: Path, variants: PreprocessingVariants) -> DataRepor
         leaks=tuple(pairs[:NAMED]),
         preprocessing=variants,
         warnings=tuple(
-            list_warnings(ranges, () if about.task in PER_POSITION else classes, repeated_test, variants, about.unit)
+            list_warnings(ranges, () if about.task in PARTS_COUNTED else classes, repeated_test, variants, about.unit)
         ),
         wrong=tuple(list_faults(ranges, pairs, classes if about.task == "classification" else (), variants)),
         outputs=about.further_outputs,
@@ -132,25 +133,25 @@ def iterate_blocks(path: Path, array: Array) -> Iterator[Array]:
 
 
 def count_classes(source: Path, about: samples.About) -> Iterator[ClassCount]:
-    """Yield the number of samples, or of positions, of each class, also of classes that have none."""
-    by_position, names = about.task in PER_POSITION, about.classes
-    label_counts = {
-        split: count_labels(source / f"y_{split}.npy", positions=by_position) for split in ("train", "test")
-    }
+    """Yield the number of samples, positions or objects of each class, also of classes that have none."""
+    names = about.classes
+    label_counts = {split: count_labels(source / f"y_{split}.npy", about.task) for split in ("train", "test")}
     for number in range(max(len(names), *map(len, label_counts.values()))):
         train, test = (int(counts[number]) if number < len(counts) else 0 for counts in label_counts.values())
         yield ClassCount(names[number] if number < len(names) else str(number), train, test)
 
 
-def count_labels(path: Path, *, positions: bool = False) -> Array:
+def count_labels(path: Path, task: str) -> Array:
     """Count the samples by class, or by label of a multi-label task: (classes,); empty without labels.
 
-    Of classes by position the positions that count.
+    Of classes by position the positions that count, of a detection the objects.
     """
     if not path.exists():
         return np.zeros(0, np.int64)
     labels = np.load(path, mmap_mode="r")
-    if positions:
+    if task == "detection":
+        return detection.count_objects(labels)
+    if task in PER_POSITION:
         return np.bincount(np.concatenate([np.zeros(0, np.int64), labels[labels != samples.IGNORED]]).astype(np.int64))
     return np.bincount(labels) if labels.ndim == 1 else labels.sum(axis=0, dtype=np.int64)
 

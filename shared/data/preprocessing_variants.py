@@ -272,11 +272,14 @@ class VariantScorer:
     about: About
     labels: Array | None
 
-    def score(self, answers: Batch, where: Array | slice = slice(None)) -> float:
-        """Return the score of the samples at `where`; 1 is perfect."""
-        outputs, reference = answers
-        labels = None if self.labels is None else self.labels[where]
-        return tasks.score_outputs(self.about, outputs[where], labels, reference[where])
+    def score(self, answers: Batch) -> float:
+        """Return the score of all samples; 1 is perfect."""
+        return tasks.score_outputs(self.about, answers[0], self.labels, self.find_reference(answers))
+
+    def find_reference(self, answers: Batch) -> Array | None:
+        """Return what answers are compared with beside labels: the first input, where the task is to give it back."""
+        score = tasks.find_score(self.about, self.labels)
+        return answers[1] if score is not None and score.against == "inputs" else None
 
     def is_better(self, answers: Batch, declared: Batch, level: float) -> bool:
         """Are the answers better than those with the declared preprocessing, at this level?
@@ -292,7 +295,11 @@ class VariantScorer:
             return sign_test(int((one & ~other).sum()), int((other & ~one).sum())) < level
         random, count = np.random.default_rng(SEED), len(answers[0])
         draws = (random.integers(0, count, count) for _ in range(RESAMPLES))
-        worse = sum(self.score(answers, where) <= self.score(declared, where) for where in draws)
+        one, other = (
+            tasks.prepare_score(self.about, each[0], self.labels, self.find_reference(each))
+            for each in (answers, declared)
+        )
+        worse = sum(one(where) <= other(where) for where in draws)
         return worse / RESAMPLES < level
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from shared.contract import read_shown
 from shared.data.task_names import Task
+from shared.detector_outputs import SIDES, Detection, join_outputs, separate_outputs
 from shared.errors import CrossquantError
 from shared.host_paths import on_host
 
@@ -67,6 +69,7 @@ class About:
     evaluates. `unit` is what a person calls the samples: images, rows. `inputs` and `label` are the names that the
     arrays of samples and of labels have in the user's file, empty where they have none. `labels` says what there is to
     know of their labels, which lie elsewhere. `further_outputs` are the other outputs of the model that have labels.
+    `detection` says how boxes and scores are read from all outputs, where that is the task.
     """
 
     name: str = ""
@@ -80,6 +83,7 @@ class About:
     label: str = ""
     labels: Labels | None = None
     further_outputs: tuple[LabelledOutput, ...] = ()
+    detection: Detection | None = None
 
     def declared(self, number: int) -> str:
         """The type that the user declares for this input; "" where none is."""
@@ -105,8 +109,30 @@ def labels_file(output: int | None = None) -> str:
 
 
 def select_evaluated(outputs: Sequence[Array], about: About) -> Array:
-    """Return what the task evaluates of a model's outputs, (samples, …)."""
+    """Return what the task evaluates of a model's outputs, (samples, …): of a detection boxes and scores in one."""
+    if about.detection is not None:
+        return join_outputs(about.detection, outputs, len(about.classes))
     return outputs[about.evaluated_output]
+
+
+def select_parts(outputs: Sequence[Array], about: About) -> Batch:
+    """Return the same in the parts that the model gives it in, without a copy: of a detection boxes and scores."""
+    if about.detection is not None:
+        return separate_outputs(about.detection, outputs, len(about.classes))
+    return (outputs[about.evaluated_output],)
+
+
+def split_parts(evaluated: Array, about: About) -> Batch:
+    """Return the parts of what `select_evaluated` gave, without a copy."""
+    if about.detection is not None:
+        return evaluated[..., :SIDES], evaluated[..., SIDES:]
+    return (evaluated,)
+
+
+def join_shapes(parts: Batch) -> tuple[int, ...]:
+    """Return the shape of one sample of what `select_evaluated` makes of these parts."""
+    first = parts[0].shape[1:]
+    return first if len(parts) == 1 else (*first[:-1], sum(part.shape[-1] for part in parts))
 
 
 def describe_output(about: About, further: LabelledOutput) -> About:
@@ -119,6 +145,7 @@ def describe_output(about: About, further: LabelledOutput) -> About:
         label=further.name,
         labels=further.labels,
         further_outputs=(),
+        detection=None,
     )
 
 
@@ -129,7 +156,17 @@ def count(folder: Path) -> int:
 
 def about(folder: Path) -> About:
     """Return what the samples are. CrossquantError names a field that is wrong."""
-    return read_shown(About, folder / ABOUT) if (folder / ABOUT).exists() else About()
+    path = folder / ABOUT
+    if not path.exists():
+        return About()
+    stat = path.stat()
+    return _read_about(path, stat.st_ino, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=8)
+def _read_about(path: Path, *_: int) -> About:
+    """The file at `path`, which is read once as it is: every batch asks for it, and a detector's anchors are many."""
+    return read_shown(About, path)
 
 
 def labels(folder: Path, output: int | None = None) -> Array | None:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from shared import positions
+from shared import detector_outputs, positions
 from shared.contract import encode, read_shown
 from shared.data import samples
+from shared.detector_outputs import Detection
 from shared.errors import CrossquantError
 
 FILE = "signature.json"
@@ -192,6 +193,8 @@ def check_output(output: Tensor, signature: Signature, about: samples.About) -> 
         check_classes(output, signature, about, about.labels)
     elif about.task in ("segmentation", "tagging"):
         check_positions(output, about.labels)
+    elif about.detection is not None:
+        check_boxes(signature, about.detection, len(about.classes))
     elif (wanted := int(np.prod(about.labels.shape))) != (size := _values(output.shape)) and size is not None:
         fitting = [number for number, other in enumerate(signature.outputs) if _values(other.shape) == wanted]
         remedy = f"give {size} values a sample, or the data.task that the model has"
@@ -253,6 +256,19 @@ def check_positions(output: Tensor, labels: samples.Labels) -> None:
             f"the model answers {classes} classes at each position, and a label is {labels.high:.0f}: "
             "set data.ignored_label to the label that doesn't count, or data.label_offset to the first class's number"
         )
+
+
+def check_boxes(signature: Signature, options: Detection, classes: int) -> None:
+    """Raise CrossquantError if the outputs can't be read as boxes and scores; what is of unknown size isn't checked."""
+    shapes = [[size or 0 for size in output.shape] for output in signature.outputs]
+    read = (
+        shapes
+        if len(shapes) == 1
+        else [shapes[number] for number in {options.boxes, options.scores} if number < len(shapes)]
+    )
+    if all(all(shape) for shape in read):
+        outputs = [np.broadcast_to(np.float32(0), (1, *shape)) for shape in shapes]
+        detector_outputs.check_outputs(options, outputs, None, classes)
 
 
 def suggest_output(fitting: Sequence[int]) -> str:

@@ -9,6 +9,7 @@ Task = Literal[
     "forecasting",
     "segmentation",
     "tagging",
+    "detection",
     "reconstruction",
     "fidelity",
 ]

@@ -26,6 +26,7 @@ TYPES = {
     "list[str]": list,
     "list[int]": list,
     "list[float]": list,
+    "dict[str, Any]": dict,
 }
 
 per_image = pytest.mark.parametrize("image", IMAGES)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+import detections
 import numpy as np
 from evidence_makers import ORDER, Volume, default_experiment, evaluate
 
@@ -52,6 +53,14 @@ def multilabel(logits: bool = False) -> Case:
     about = {"name": "weather", "task": "multilabel", "classes": names}
     inputs = random(5).integers(0, 256, (SAMPLES, 8, 8, 3), np.uint8)
     return Case(about, (inputs,), positive.astype(np.uint8), (predicted.astype(np.float32),))
+
+
+def detection() -> Case:
+    """Boxes and logits in two outputs, as an SSD has them."""
+    anchors, boxes, scores, labels = detections.make_detector("ssd", SAMPLES)
+    options = {"decoder": "ssd", "normalized": True, "background": True, "anchors": anchors}
+    about = {"name": "street", "task": "detection", "classes": ["car", "bus", "tram"], "detection": options}
+    return Case(about, (random(11).integers(0, 256, (SAMPLES, 8, 8, 3), np.uint8),), labels, (boxes, scores))
 
 
 def reconstruction(labelled: bool = True) -> Case:
@@ -114,6 +123,7 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 CASES: dict[str, Callable[[], Case]] = {
     "regression": regression,
     "multilabel": multilabel,
+    "detection": detection,
     "reconstruction": reconstruction,
     "fidelity": fidelity,
     "segmentation": segmentation,
@@ -123,6 +133,7 @@ CASES: dict[str, Callable[[], Case]] = {
 GATES = {
     "regression": Gates({"worse_percent": Bound(max=1)}, {"mae": Bound(max=0.5, confidence=0.95)}),
     "multilabel": Gates({"map": Bound(min=0.5)}, {"drop_pp": Bound(max=2.0)}),
+    "detection": Gates({"coco_map": Bound(min=0.5)}, {"drop_pp": Bound(max=5.0), "map50": Bound(min=0.5)}),
     "reconstruction": Gates({}, {"auc": Bound(min=0.9), "sqnr": Bound(min=20)}),
     "fidelity": Gates({"sqnr": Bound(min=100)}, {"sqnr": Bound(min=30), "agreement": Bound(min=0.9)}),
     "segmentation": Gates({"class_iou": Bound(min=0.1)}, {"miou": Bound(min=0.5, confidence=0.95)}),

@@ -2,6 +2,7 @@
 
 from driver.analysis.tasks import (
     classification,
+    detection,
     fidelity,
     forecasting,
     multilabel,
@@ -19,6 +20,7 @@ TASK_METRICS: dict[str, TaskMetrics] = {
     "forecasting": forecasting.METRICS,
     "segmentation": segmentation.METRICS,
     "tagging": tagging.METRICS,
+    "detection": detection.METRICS,
     "reconstruction": reconstruction.METRICS,
     "fidelity": fidelity.METRICS,
 }

@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 
 from images.keras import sampling
-from images.keras.data import label_outputs
+from images.keras.data import detection_labels, label_outputs
 from images.keras.data.label_outputs import Declared
 from images.keras.data.preprocessing import Preprocessing
 from images.keras.data.sample_sets import TEST, ReaderOptions, SampleSets
 from images.keras.data.split import save_splits
-from images.keras.data.task_labels import InputForm, LabelOptions, RawLabels
+from images.keras.data.task_labels import DETECTION, InputForm, LabelOptions, RawLabels
 from images.keras.data.writer import WrittenSet, keep_nonempty, write_set
 from images.keras.label_files import GROUPS_FILE, LABELS_FILE, name_labels
 from shared.data import samples
 from shared.data.samples import ABOUT, About, Array
+from shared.detector_outputs import Detection
 from shared.errors import CrossquantError
 
 DYNAMIC_IMPORTS = ("images.keras.data.readers.*",)
@@ -59,6 +60,7 @@ def run(
     output_tasks: list[str],
     ignored_label: int,
     group: str,
+    detection: dict[str, Any],
 ) -> None:
     """Write `x_train_0.npy` …, `y_train.npy`, the same for `test`, `train_indices.npy`, digests, and `about.json`.
 
@@ -70,6 +72,7 @@ def run(
     reader = importlib.import_module(f"images.keras.data.readers.{kind}")
     out = out.resolve()
     options = ReaderOptions(tuple(labels), tuple(features), script, header, encoding, group)
+    boxes = read_detection(task, detection, source / "files")
     sets: SampleSets = reader.read((source / "files").resolve(), options)
     written = {split: write_set(out, split, samples, preprocessing, apply_to) for split, samples in sets.items()}
     written = keep_nonempty(written, out)
@@ -79,7 +82,7 @@ def run(
         first.labels,
         first.outputs,
         Declared(evaluated_output, task, tuple(classes) or first.classes, tuple(output_tasks), tuple(outputs)),
-        LabelOptions(label_offset, ignored_label),
+        LabelOptions(label_offset, ignored_label, boxes, fit if resize and 0 in apply_to else ""),
         read_form(out, next(iter(written))),
     )
     arrays = {
@@ -99,8 +102,18 @@ def run(
         further_outputs=tuple(
             samples.LabelledOutput(item.output, item.name, item.labels.task, item.labels.classes) for item in further
         ),
+        detection=boxes,
     )
     (out / ABOUT).write_text(json.dumps(asdict(about)))
+
+
+def read_detection(task: str, settings: dict[str, Any], files: Path) -> Detection | None:
+    """How boxes and scores are read, of a detection. CrossquantError for settings of another task."""
+    if task == DETECTION:
+        return detection_labels.parse_detection(settings, files.resolve())
+    if settings:
+        raise CrossquantError(f"data.detection is there, and data.task is {task}: set data.task: detection")
+    return None
 
 
 def read_form(out: Path, split: str) -> InputForm:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from images.keras.data import task_labels
+from images.keras.data import detection_labels, task_labels
 from images.keras.data.sample_sets import OutputLabels, printable_name
-from images.keras.data.task_labels import AUTO, InputForm, LabelOptions, RawLabels, TaskLabels, TaskOrAuto
+from images.keras.data.task_labels import AUTO, DETECTION, InputForm, LabelOptions, RawLabels, TaskLabels, TaskOrAuto
 from shared.data.task_names import TASK_NAMES
 from shared.errors import CrossquantError
 
@@ -54,9 +54,21 @@ def resolve_outputs(
     for place, output in enumerate(outputs):
         own = {split: replace(raw, values=pick_labels(raw.values, place, count)) for split, raw in sets.items()}
         classes = declared.classes if output == declared.evaluated_output else ()
-        labels = task_labels.resolve_labels(tasks[place], own, classes, options, form)
+        labels = resolve_task_labels(tasks[place], own, classes, options, form)
         resolved.append(LabelledOutput(output, printable_name(names[place]) if names else "", labels))
     return sorted(resolved, key=lambda item: (item.output != declared.evaluated_output, item.output))
+
+
+def resolve_task_labels(
+    task: TaskOrAuto, sets: dict[str, RawLabels], classes: tuple[str, ...], options: LabelOptions, form: InputForm
+) -> TaskLabels:
+    """The labels of one output, by its task."""
+    if task != DETECTION:
+        return task_labels.resolve_labels(task, sets, classes, options, form)
+    if options.detection is None:
+        raise CrossquantError("data.output_tasks: only the output that decides can be a detection: set data.task")
+    objects = detection_labels.resolve_objects(sets, options.detection, options, form.shape, classes)
+    return TaskLabels(DETECTION, classes, objects)
 
 
 def count_labels(sets: dict[str, RawLabels]) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 from images.keras.data.sample_sets import TEST, Label, printable_name
 from shared.data.samples import IGNORED, Array
 from shared.data.task_names import Task
+from shared.detector_outputs import Detection
 from shared.errors import CrossquantError
 
 TaskOrAuto: TypeAlias = Task | Literal["auto"]
@@ -20,6 +21,7 @@ REGRESSION: Task = "regression"
 FORECASTING: Task = "forecasting"
 SEGMENTATION: Task = "segmentation"
 TAGGING: Task = "tagging"
+DETECTION: Task = "detection"
 RECONSTRUCTION: Task = "reconstruction"
 FIDELITY: Task = "fidelity"
 PER_POSITION = (SEGMENTATION, TAGGING)
@@ -49,10 +51,15 @@ class InputForm:
 
 @dataclass(frozen=True)
 class LabelOptions:
-    """What the experiment says of labels: the number of the first class, and the label that doesn't count."""
+    """What the experiment says of labels: the number of the first class, and the label that doesn't count.
+
+    Of a detection also how boxes are read, and how pictures are fitted to another size, "" where they aren't.
+    """
 
     offset: int = 0
     ignored: int = IGNORED
+    detection: Detection | None = None
+    resized: str = ""
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ def test_an_npz_becomes_the_arrays_that_it_holds(user: User):
         "label": "",
         "labels": None,
         "further_outputs": [],
+        "detection": None,
     }
 
 

@@ -30,6 +30,7 @@ pytestmark = pytest.mark.usefixtures("volumes")
 METRICS = {
     "regression": ["mae", "rmse", "r2"],
     "multilabel": ["map", "f1", "f1_macro"],
+    "detection": ["coco_map", "map50"],
     "reconstruction": ["auc", "mse"],
     "fidelity": ["sqnr", "cosine", "agreement"],
     "segmentation": ["miou", "pixel_accuracy"],

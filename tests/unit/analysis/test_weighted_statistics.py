@@ -1,5 +1,7 @@
 """The figures as functions of weights: against published values, brute force, and shared/numerics.py."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -205,3 +207,31 @@ def test_where_nothing_can_change_nothing_has_influence():
     exact = np.arange(20.0)[:, None]
     assert not weighted_statistics.r_squared(exact, exact).influence.any()
     assert not weighted_statistics.mean_average_precision(np.zeros((20, 2)), np.zeros((20, 2), bool)).influence.any()
+
+
+def test_the_jackknife_of_a_mean_is_its_influence():
+    """One sample is left out at a time: n - 1 times the change is the distance from the mean."""
+    column = np.random.default_rng(6).normal(size=50)
+    jackknife = weighted_statistics.jackknife(weighted_statistics.mean(column), 50)
+    assert jackknife == pytest.approx(column - column.mean())
+
+
+@pytest.mark.parametrize("samples", [1000, 1001, 1500, 2500])
+def test_the_jackknife_leaves_out_blocks_of_many_samples(samples, monkeypatch):
+    """Its standard error is still that of all samples; in blocks of weights it is the same."""
+    column = np.random.default_rng(8).normal(size=samples)
+    metric = weighted_statistics.mean(column)
+    jackknife = weighted_statistics.jackknife(metric, samples)
+    assert jackknife.mean() == pytest.approx(0, abs=0.01)
+    error = math.sqrt(np.square(jackknife).sum()) / samples
+    assert error == pytest.approx(column.std() / math.sqrt(samples), rel=0.05)
+    monkeypatch.setattr(weighted_statistics, "BLOCK", 7 * samples)
+    assert weighted_statistics.jackknife(metric, samples) == pytest.approx(jackknife)
+
+
+def test_the_jackknife_where_nothing_is_left():
+    """Without the only positive there is no average precision."""
+    positive = np.array([True, False, False])
+    metric = weighted_statistics.average_precision(np.array([0.2, 0.9, 0.1]), positive)
+    assert np.isfinite(weighted_statistics.jackknife(metric, 3)).all()
+    assert weighted_statistics.jackknife(weighted_statistics.mean(np.ones(1)), 1).tolist() == [0.0]

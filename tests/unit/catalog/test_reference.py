@@ -31,6 +31,7 @@ def test_every_option_of_every_image_is_on_it():
         (Option([], items="float"), "–", "list of numbers"),
         (Option(["haswell"]), "`[haswell]`", "list of texts"),
         (Option(""), "–", "text"),
+        (Option({}), "–", "mapping"),
     ],
 )
 def test_values_are_written_as_in_an_experiment(option, default, limits):

@@ -27,7 +27,7 @@ def row(name="onnx.int8", p50=0.2, size=100_000, per_second=1000.0, **changes):
 
 def run(name="before", right=900, rows=None, labels=LABELS, **changes):
     comparison = replace(comparisons.comparison(), variants=rows or (row(),), **changes)
-    return Run(name, comparison, Truth(About(), labels), {"onnx.int8": answers(right)})
+    return Run(name, comparison, Truth(About(), labels), {"onnx.int8": (answers(right),)})
 
 
 def check(before, after, *limits):
@@ -148,7 +148,7 @@ def test_an_error_of_a_regression_may_be_worse_by_so_many_percent():
             name,
             comparisons.comparison(variants=(row(),), dataset={**comparisons.FULL, "task": "regression"}),
             Truth(About(task="regression"), case.labels),
-            {"onnx.int8": task_makers.noisy(case.outputs[0], noise, 5)},
+            {"onnx.int8": (task_makers.noisy(case.outputs[0], noise, 5),)},
         )
         for name, noise in (("before", 0.1), ("after", 0.3))
     ]

@@ -24,7 +24,7 @@ from shared.errors import CrossquantError
 
 def run(name, right=900, labels=LABELS, **changes):
     comparison = replace(comparisons.comparison(), **changes)
-    return Run(name, comparison, Truth(About(), labels), {"onnx.int8": answers(right)})
+    return Run(name, comparison, Truth(About(), labels), {"onnx.int8": (answers(right),)})
 
 
 def shown(before, after):

@@ -36,6 +36,7 @@ HEADLINES = {
     "forecasting": "MAE",
     "regression": "MAE",
     "multilabel": "mAP",
+    "detection": "mAP",
     "reconstruction": "ROC AUC",
     "fidelity": "SQNR",
 }
@@ -66,7 +67,7 @@ def test_a_page_has_the_sections_of_its_task_alone(whole):
     reader = Reader(text)
     section_ids = [attributes["id"] for attributes in reader.of("section")]
     assert "metrics" in section_ids
-    assert ("outputs" in section_ids) is (task == "regression")
+    assert ("outputs" in section_ids) is (task in ("regression", "detection")), "of a model that has several"
     assert not set(CLASSES) & set(section_ids)
     assert [a["href"] for a in reader.of("a")][1 : 1 + len(section_ids)] == [f"#{name}" for name in section_ids]
     ids = [attributes["id"] for _, attributes in reader.tags if "id" in attributes]
@@ -81,7 +82,7 @@ def test_a_page_says_nothing_of_classes_or_of_images(whole):
     assert "top-1" not in words
     assert "accuracy" not in re.sub("(pixel|token) accuracy", "", words), "that of classes"
     assert not re.search(r"\b(none|nan|inf|true|false|undefined)\b", words.replace("no labels", ""))
-    if task != "multilabel":
+    if task not in ("multilabel", "detection"):
         assert not re.search(r"\bimages?\b", words.replace("versions, by image", ""))
     assert f"What {HEADLINES[task]} costs" in text
 
@@ -253,7 +254,7 @@ def test_changed_rows_are_called_rows():
 
 def regression_run(name, noise, **changes):
     case = task_makers.regression()
-    outputs = {"onnx.int8": task_makers.noisy(case.outputs[0], noise, 5), "keras.fp32": case.outputs[0]}
+    outputs = {"onnx.int8": (task_makers.noisy(case.outputs[0], noise, 5),), "keras.fp32": case.outputs[:1]}
     return Run(name, replace(compared("regression"), **changes), Truth(About(task="regression"), case.labels), outputs)
 
 
@@ -281,7 +282,7 @@ def test_runs_of_other_tasks_are_not_paired():
 def test_without_labels_the_digest_of_the_data_tells_whether_samples_are_the_same():
     case = task_makers.fidelity()
     truth = Truth(About(task="fidelity"), None, None, case.outputs[0])
-    outputs = {"onnx.int8": task_makers.noisy(case.outputs[0], 0.1, 1)}
+    outputs = {"onnx.int8": (task_makers.noisy(case.outputs[0], 0.1, 1),)}
     comparison = compared("fidelity")
     runs = [
         Run(name, replace(comparison, digests={"dataset": digest}), truth, outputs)

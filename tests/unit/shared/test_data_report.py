@@ -142,3 +142,13 @@ def test_a_better_preprocessing_is_a_warning(tmp_path: Path):
         "prepared as '0 to 255' the data scores 87.00% instead of 9.80% on 300 test images: "
         "the model seems to be trained so; look at what `data` declares",
     )
+
+
+def test_of_a_detection_the_objects_are_counted(tmp_path: Path):
+    """Padding is none of them."""
+    objects = np.zeros((120, 3, 5), np.float32)
+    objects[..., 4] = [0, 2, -1]
+    options = {"decoder": "corners"}
+    report = look(tmp_path, {"y_train": objects, "y_test": objects[:40]}, task="detection", detection=options)
+    assert report.classes == (ClassCount("a", 120, 40), ClassCount("<b>", 0, 0), ClassCount("c", 120, 40))
+    assert report.warnings == ()

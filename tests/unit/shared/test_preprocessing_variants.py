@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from shared import numerics
 from shared.data import preprocessing_variants
 from shared.data.preprocessing_variants import Declared, PreprocessingVariants, ScoredVariant
 from shared.data.samples import Batch
@@ -193,3 +194,23 @@ def test_without_labels_there_are_no_variants(tmp_path: Path):
     assert compare(expects(RAW), folder, folder, {}, 100) == PreprocessingVariants(
         skipped="without labels there is nothing to score"
     )
+
+
+def test_a_detector_of_swapped_channels(tmp_path: Path):
+    """The object is in the left half where red is bright, in the right half where blue is."""
+    boxes = np.array([[0, 0, 0.5, 1, 0], [0.5, 0, 1, 1, 0]], np.float32)
+    options = {"scores": 0, "normalized": True}
+    folder = dataset(
+        tmp_path / "set", pictures()[..., ::-1], boxes[LABELS][:, None], task="detection", detection=options
+    )
+
+    def model(batch: Batch) -> Batch:
+        means = batch[0].mean(axis=(1, 2))
+        scores = numerics.sigmoid((means[:, 2] - means[:, 0])[:, None] * [0.1, -0.1])
+        both = np.broadcast_to(boxes[::-1, :4], (len(means), 2, 4))
+        return (np.concatenate([both, scores[..., None]], axis=2).astype(np.float32),)
+
+    comparison = compare(model, folder, folder, {}, 100)
+    assert ScoredVariant("BGR", 1.0, True) in comparison.variants
+    assert comparison.declared is not None
+    assert comparison.declared < 0.6

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from shared import numerics, tasks
+from shared import detection, numerics, tasks
+from shared.data import samples
 from shared.data.samples import About
+from shared.detector_outputs import Detection
 from shared.errors import CrossquantError
 
 LOGITS = np.array([[2.0, -1.0, 0.5], [0.0, 0.0, 0.0], [-900.0, 900.0, 0.0]], np.float32)
@@ -197,3 +199,30 @@ def test_the_same_answer_to_every_sample_is_broken():
     assert tasks.find_defect(outputs[:1]) == "", "of a single sample nothing is known"
     outputs[5, 1] += 1
     assert tasks.find_defect(outputs) == ""
+
+
+def test_the_score_of_a_detector():
+    """Boxes and scores are one array, as `select_evaluated` gives them; samples may be drawn several times."""
+    boxes = RANDOM.uniform(0, 40, (30, 6, 2))
+    boxes = np.concatenate([boxes, boxes + RANDOM.uniform(5, 50, (30, 6, 2))], axis=2)
+    labels = np.concatenate([boxes[:, :2], RANDOM.integers(0, 3, (30, 2, 1))], axis=2).astype(np.float32)
+    about = About(task="detection", detection=Detection(scores=1))
+    scores = RANDOM.normal(0, 2, (30, 6, 3))
+    np.put_along_axis(scores[:, :2], labels[..., 4:].astype(int), 3.0, axis=2)
+    outputs = samples.select_evaluated((boxes, scores), about)
+    assert outputs.shape == (30, 6, 7)
+    found = detection.decode_outputs(Detection(), (boxes, scores))
+    expected = detection.coco_map(found, labels)
+    assert 0.3 < expected < 1
+    assert tasks.score_outputs(about, outputs, labels, outputs) == expected
+    assert tasks.describe_score(about, labels) == "COCO mAP"
+    prepared = tasks.prepare_score(about, outputs, labels, None)
+    where = np.sort(RANDOM.integers(0, 30, 30))
+    assert prepared(np.arange(30)) == pytest.approx(expected)
+    assert prepared(where) == pytest.approx(tasks.score_outputs(about, outputs[where], labels[where], None))
+
+
+def test_other_scores_of_drawn_samples():
+    labels = np.array([0, 2, 1], np.int64)
+    where = np.array([0, 0, 2])
+    assert tasks.prepare_score(About(), LOGITS, labels, None)(where) == pytest.approx(1.0)

@@ -318,3 +318,24 @@ def test_each_output_must_fit_its_labels(tmp_path: Path):
     assert check(Signature((IMAGE,), outputs), folder) == (
         "the model answers (2,), the data set has 3 classes: fix the labels"
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "shapes", "classes", "message"),
+    [
+        ({}, [(8, 4), (8, 3)], "abc", ""),
+        ({}, [(None, 4), (None, 3)], "abc", ""),
+        ({"scores": 0}, [(8, 7)], "abc", ""),
+        ({}, [(8, 4), (8, 3)], "", ""),
+        ({}, [(8, 4), (8, 3)], "ab", "output 1 has 3 scores a box, of 3 classes, and there are 2: fix `detection` "),
+        ({"scores": 2}, [(8, 4), (8, 3)], "abc", "detection.scores is 2, and the model has 2 outputs, from 0"),
+        ({}, [(8, 3), (8, 4)], "abc", "output 0 is (8, 3) a sample: a box must have 4 values; set detection.boxes to"),
+    ],
+)
+def test_a_detector_s_outputs_must_fit(tmp_path: Path, options: dict, shapes: list, classes: str, message: str):
+    outputs = tuple(Tensor(str(number), "float32", shape) for number, shape in enumerate(shapes))
+    about = {"task": "detection", "classes": list(classes), "detection": options}
+    folder = given(tmp_path / "data", IMAGES, labels=np.zeros((4, 2, 5)), **about)
+    found = check(Signature((IMAGE,), outputs), folder)
+    assert found.startswith(message)
+    assert bool(found) is bool(message)

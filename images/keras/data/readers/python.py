@@ -134,7 +134,10 @@ def convert_label(label: Any) -> Any:
     """A number or text as it is, and all else as an array."""
     if isinstance(label, str):
         return label
-    array = np.asarray(label)
+    try:
+        array = np.asarray(label)
+    except ValueError:
+        return label  # rows of different lengths: whoever takes the labels says what they must be
     return array.item() if array.ndim == 0 else array
 
 
