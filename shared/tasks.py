@@ -7,13 +7,14 @@ logits. The methods are in shared/numerics.py.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared import detection, numerics, positions
-from shared.data.samples import About, Array
+from shared import detection, embeddings, numerics, positions
+from shared.data.samples import BALANCED, About, Array
 from shared.detection import ClassRanking
 from shared.detector_outputs import Detection
 from shared.errors import CrossquantError
@@ -79,7 +80,17 @@ def rank_boxes(
 def find_score(about: About, labels: Array | None) -> Score | None:
     """Return the score of the task; None where the outputs can only be compared with the float model's."""
     score = SCORES.get(about.task)
-    return None if score is not None and score.against == "labels" and labels is None else score
+    if score is None or score.against == "inputs":
+        return score
+    if labels is None:
+        return None
+    if about.task == "classification" and about.class_weights:
+        return Score("weighted accuracy", partial(compute_weighted_accuracy, about))
+    return (
+        Score("rank correlation", score.compute)
+        if about.task == "embedding" and embeddings.has_pairs(labels)
+        else score
+    )
 
 
 def describe_score(about: About, labels: Array | None) -> str:
@@ -91,6 +102,25 @@ def describe_score(about: About, labels: Array | None) -> str:
 def compute_accuracy(outputs: Array, labels: Array) -> float:
     """Return the share of the samples whose most probable class is the label, 0 to 1."""
     return float((numerics.top_classes(outputs) == labels).mean())
+
+
+def compute_weighted_accuracy(about: About, outputs: Array, labels: Array) -> float:
+    """Return the accuracy in which each sample counts as its class does, 0 to 1; that of all alike without weights."""
+    if not about.class_weights:
+        return compute_accuracy(outputs, labels)
+    weights = weigh_samples(about, labels)
+    right = numerics.top_classes(outputs) == labels
+    return float(weights @ right / weights.sum()) if weights.any() else 0.0
+
+
+def weigh_samples(about: About, labels: Array) -> Doubles:
+    """Return what each sample counts, (samples,): the weight of its class, or where all classes count the same, 1
+    divided by the number of samples of its class.
+    """
+    numbers = labels.ravel().astype(np.int64)
+    if about.class_weights == BALANCED:
+        return np.asarray(1 / np.bincount(numbers)[numbers])
+    return np.array(about.class_weights, np.float64)[numbers]
 
 
 def find_defect(outputs: Array, accuracy: float | None = None) -> str:
@@ -266,5 +296,6 @@ SCORES = {
     "segmentation": Score("mean IoU", score_masks),
     "tagging": Score("token accuracy", score_tags),
     "detection": Score("COCO mAP", score_boxes),
+    "embedding": Score("recall@1", embeddings.score),
     "reconstruction": Score("explained variance", score_reconstruction, "inputs"),
 }

@@ -13,16 +13,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import ndtri
 
-from driver.analysis import bootstrap, grouped_shares, metric_specs, paired_shares
-from driver.analysis.bootstrap import Statistic
+from driver.analysis import bootstrap, grouped_shares, metric_specs, paired_shares, weighted_shares
+from driver.analysis.bootstrap import Doubles, Statistic
 from driver.analysis.cross_cpu import CpuRun, read_runs
 from driver.analysis.evaluation import Answer, Evaluation
 from driver.analysis.facts import Assessment
 from driver.analysis.paired_shares import POWER, PairedCounts, Scale
 from driver.analysis.results import Interval, SmallestLoss, Variant
+from driver.analysis.tasks import TASK_METRICS
 from driver.experiment.model import HERE, Experiment, Gates
-from driver.experiment.task_specs import FIDELITY
+from driver.experiment.task_specs import FIDELITY, TASKS
 from driver.experiment.tolerance import Tolerance, find_tolerance
+from shared.data.samples import About
 
 FEWEST = 200  # samples or groups: of fewer, resampling tells too little of a loss that few of them make
 LEVEL = 0.05  # of the claim that all variants which are shown good enough are
@@ -126,7 +128,8 @@ def assess_together(
     `competing` is the number of candidates, on whichever target; `level` that of bounds by resampling, which are of all
     `candidates` at once. In a `sequence`, each is tested at the whole level.
     """
-    counted = [item for item in candidates if metric_specs.METRIC_SPECS[item.requirement.metric].counted]
+    specs = {item.name: metric_specs.METRIC_SPECS[item.requirement.metric] for item in candidates}
+    counted = [item for item in candidates if specs[item.name].counted or specs[item.name].weighted]
     others = [item for item in candidates if item not in counted]
     number = 1 if sequence else competing
     assessed = {item.name: assess_share(target, item, number) for item in counted}
@@ -138,16 +141,33 @@ def assess_together(
 def assess_share(target: str, candidate: Candidate, competing: int) -> Assessment:
     """Of a metric that is a share of right answers."""
     own, base, metric = candidate.own, candidate.base, candidate.requirement.metric
-    tolerance, groups = candidate.requirement.tolerance, own.truth.groups
+    if own.truth.weights is not None and metric_specs.METRIC_SPECS[metric].weighted:
+        return assess_weighted_share(target, candidate, own.truth.weights, competing)
+    tolerance, groups = candidate.requirement.tolerance, own.truth.counted_groups
     assert tolerance is not None  # shares of right answers have a loss
     pairs = own.pair_with(base, metric)
     counts = PairedCounts(pairs.both_right, pairs.only_reference, pairs.only_variant, pairs.both_wrong)
     if groups is None:
         return assess_counts(target, metric, counts, tolerance, competing)
-    won, lost = own.right & ~base.right, base.right & ~own.right
+    right, base_right = own.computations[metric], base.computations[metric]
+    assert isinstance(right, np.ndarray)
+    assert isinstance(base_right, np.ndarray)
+    won, lost = right & ~base_right, base_right & ~right
     used, level = grouped_shares.discount(counts, won, lost, groups, LEVEL / competing)
     grouped = assess_counts(target, metric, counts, tolerance, competing, used, level)
     return replace(grouped, groups=bootstrap.count_groups(groups))
+
+
+def assess_weighted_share(target: str, candidate: Candidate, weights: Doubles, competing: int) -> Assessment:
+    """The same where samples have weights, (samples,)."""
+    right, base_right = candidate.own.right, candidate.base.right
+    groups, tolerance = candidate.own.truth.groups, candidate.requirement.tolerance
+    assert tolerance is not None
+    counts = weighted_shares.count_weighted(right, base_right, weights)
+    used, level = weighted_shares.discount(counts, right, base_right, weights, groups, LEVEL / competing)
+    assessed = assess_counts(target, candidate.requirement.metric, counts, tolerance, competing, used, level)
+    number = None if groups is None else bootstrap.count_groups(groups)
+    return replace(assessed, groups=number, lost=None, won=None)  # which are weights, and no numbers of samples
 
 
 def assess_counts(
@@ -312,11 +332,12 @@ def stop_sequence(by_target: Mapping[str, ByVariant], order: Sequence[str]) -> N
         tested = tested and all(items[name].outcome == "good_enough" for items in by_target.values())
 
 
-def plan_smallest_loss(samples: int, candidates: int, metric: str) -> SmallestLoss | None:
+def plan_smallest_loss(samples: int, candidates: int, about: About) -> SmallestLoss | None:
     """The same before anything has answered, of a share of right answers: as if PLANNED of the answers differed.
 
-    None of any other metric, of which nothing is known yet.
+    None of any other metric, of which nothing is known yet. `about` describes the samples, of which there are so many.
     """
+    metric = TASK_METRICS[about.task].name_headline(about) or TASKS[about.task].headline
     if not metric_specs.METRIC_SPECS[metric].counted or not samples:
         return None
     loss = paired_shares.find_smallest_loss(samples, PLANNED, LEVEL / max(candidates, 1))

@@ -11,17 +11,17 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from driver.analysis import bootstrap, metric_specs, output_drift, statistics
+from driver.analysis import bootstrap, metric_specs, output_drift, statistics, weighted_statistics
 from driver.analysis.artifacts import Evidence
 from driver.analysis.bootstrap import Doubles, Groups, WeightedMetric
 from driver.analysis.output_drift import ClassOutputs, Outputs
 from driver.analysis.results import Breakdown, Drift, Interval, Metric, OutputDrift, OutputMetrics, Paired
 from driver.analysis.stage_outputs import select_evaluated_output
 from driver.analysis.tasks import TASK_METRICS
-from driver.analysis.tasks.base import Computation, Flags
+from driver.analysis.tasks.base import Computation, Flags, Indices
 from driver.analysis.tasks.classification import read_class_labels
 from driver.experiment.task_specs import TASKS, UNLABELLED, TaskSpec
-from shared import numerics, positions
+from shared import numerics, positions, tasks
 from shared.data import samples
 from shared.data.samples import About, Array, Batch, LabelledOutput
 from shared.errors import CrossquantError
@@ -61,6 +61,24 @@ class Truth:
     def can_evaluate(self) -> bool:
         """Is there anything to evaluate answers by?"""
         return getattr(self, self.spec.evaluated_against) is not None
+
+    @cached_property
+    def counted(self) -> Indices | None:
+        """The samples that a share of right answers counts, None where it counts all."""
+        return None if self.labels is None else TASK_METRICS[self.task].find_counted(self.labels)
+
+    @cached_property
+    def weights(self) -> Doubles | None:
+        """What each sample counts in a weighted share of right answers, (samples,); None where all count the same."""
+        weighted = self.labels is not None and bool(self.about.class_weights)
+        return tasks.weigh_samples(self.about, self.labels) if weighted and self.labels is not None else None
+
+    @property
+    def counted_groups(self) -> Groups | None:
+        """The groups of these samples, numbered from 0."""
+        if self.groups is None or self.counted is None:
+            return self.groups
+        return np.unique(self.groups[self.counted], return_inverse=True)[1]
 
     def restrict(self, indices: NDArray[np.int64]) -> "Truth":
         """To the samples of these indices."""
@@ -179,9 +197,9 @@ class Answer:
     def pair_with(self, base: "Answer", name: str = "") -> Paired:
         """Compare the right answers with those of `base`, by a metric that is a share of right answers.
 
-        `name` is that metric's, "" for the headline. Both have answers to the same samples.
+        `name` is that metric's, "" for the first one. Both have answers to the same samples.
         """
-        name = name or self.headline
+        name = name or next(key for key, each in self.computations.items() if isinstance(each, np.ndarray))
         if (base, name) not in self._pairs:
             own, other = self.computations[name], base.computations[name]
             assert isinstance(own, np.ndarray)
@@ -222,6 +240,24 @@ class Answer:
     def breakdowns(self) -> tuple[Breakdown, ...]:
         """What metrics are of each class or step."""
         return TASK_METRICS[self.truth.task].break_down(self)
+
+    @cached_property
+    def _resampled_shares(self) -> dict[str, Doubles]:
+        return {}
+
+    def replicate(self, name: str) -> Doubles | None:
+        """The resampled values of a metric, also of a share of right answers; None where the task has none of it."""
+        computation = self.computations.get(name)
+        if not isinstance(computation, np.ndarray):
+            return None if computation is None else self.resampled[name]
+        if name not in self._resampled_shares:
+            samples, counted = len(self.outputs), self.truth.counted
+            right, is_counted = np.zeros(samples), np.zeros(samples)
+            right[slice(None) if counted is None else counted] = computation
+            is_counted[slice(None) if counted is None else counted] = 1
+            share = {name: weighted_statistics.ratio(right, is_counted)}
+            self._resampled_shares.update(bootstrap.resample(share, samples, self.truth.groups))
+        return self._resampled_shares[name]
 
     @property
     def headline(self) -> str:
@@ -361,14 +397,13 @@ def find_misfit(truth: Truth, parts: Batch | None) -> str:
 
 def replicate_gate(own: Answer, base: Answer | None, gate: str) -> Doubles | None:
     """The resampled values of what a gate is on, as `Evaluation.replicate` has them, of a loss against `base`."""
-    if not own.weighted_metrics:
-        return None
     if gate not in ("drop_pp", "worse_percent"):
-        return own.resampled.get(gate)
-    if base is None or own.headline not in own.resampled:
+        return own.replicate(gate)
+    before, after = None if base is None else base.replicate(own.headline), own.replicate(own.headline)
+    if before is None or after is None:
         return None
     sign = 1 if metric_specs.METRIC_SPECS[own.headline].better == "higher" else -1
-    return np.asarray(sign * (base.resampled[own.headline] - own.resampled[own.headline]))
+    return np.asarray(sign * (before - after))
 
 
 def compute_output_metrics(further: LabelledOutput, own: Answer, base: Answer | None) -> OutputMetrics:

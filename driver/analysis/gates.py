@@ -13,7 +13,13 @@ from shared.errors import CrossquantError
 
 # Of a variant and a gate's metric, its resampled values; None where there are none.
 Replicate = Callable[[str, str], Any]
-NEEDS = {"auc": "labels of sound samples and of anomalies", "top5": "more than five classes"}
+NEEDS = {
+    "auc": "labels of sound samples and of anomalies",
+    "top5": "more than five classes",
+    "weighted_accuracy": "data.class_weights",
+    **dict.fromkeys(("recall1", "recall5", "recall10"), "one label a sample, and more samples than it takes"),
+    **dict.fromkeys(("spearman", "pearson"), "the number of its pair and a score for each sample"),
+}
 # In the unit that the name of the gate has; KB and MB are 10³ and 10⁶ bytes.
 COSTS: Mapping[str, Callable[[Variant], float | None]] = {
     "p50_ms": lambda row: None if row.latency_ms is None else row.latency_ms.p50,
@@ -235,15 +241,13 @@ def compute_interval(row: Variant, name: str, confidence: float, replicate: Repl
     """The ends of the metric's interval at `confidence`."""
     from driver.analysis import statistics  # noqa: PLC0415 - SciPy takes half a second to import
 
-    if not metric_specs.spec_of(row.headline).counted:
-        return resampled_interval(row, name, confidence, replicate)
     if name == "accuracy":
         right, total = (sum(getattr(count, key) for count in row.classes) for key in ("right", "total"))
         span = statistics.wilson_interval(right, total, confidence)
         return span.low, span.high
     pairs, drift = row.paired, row.drift
-    assert pairs is not None  # or there would be no point
-    assert drift is not None
+    if pairs is None or drift is None:  # of a task without classes
+        return resampled_interval(row, name, confidence, replicate)
     if name in ("changed", "agreement"):
         changed = drift.changed or 0
         span = statistics.wilson_interval(
@@ -255,7 +259,7 @@ def compute_interval(row: Variant, name: str, confidence: float, replicate: Repl
         assert metric is not None
         span = statistics.wilson_interval(round(metric.value * drift.images), drift.images, confidence)
         return span.low, span.high
-    if name == "sqnr":
+    if name != "drop_pp" or not metric_specs.spec_of(row.headline).counted:
         return resampled_interval(row, name, confidence, replicate)
     counts = (pairs.both_right, pairs.only_reference, pairs.only_variant, pairs.both_wrong)
     span = statistics.newcombe_interval(*counts, confidence)

@@ -17,9 +17,10 @@ class MetricSpec:
     has no `form`, since it may be of any magnitude, with so many significant digits.
 
     A loss of no more than `margin` matters to nobody: resampling tells differences of the last bit from nothing. It is
-    in the metric's own unit, or where it is `relative` a share of the reference's metric. None for accuracy: there
-    only an answer that is another one counts. `counted`: it is a share of right answers, whose interval and test are
-    those of counts. `word` is what a sentence calls it, where that is not the label.
+    in the metric's own unit, or where it is `relative` a share of the reference's metric. None for accuracy: there only
+    an answer that is another one counts. `counted`: it is a share of right answers, whose interval and test are those
+    of counts. `weighted`: it is one in which samples have weights, whose bound is that of counts. `word` is what a
+    sentence calls it, where that is not the label.
     """
 
     label: str
@@ -30,6 +31,7 @@ class MetricSpec:
     margin: float = 0.001
     relative: bool = False
     counted: bool = False
+    weighted: bool = False
     word: str = ""
 
     @property
@@ -96,6 +98,10 @@ def make_share_spec(label: str, long: str) -> MetricSpec:
     return MetricSpec(label, long, "higher", "%", "{:.2f}")
 
 
+def make_counted_spec(label: str, long: str) -> MetricSpec:
+    return MetricSpec(label, long, "higher", "%", "{:.2f}", 0.0, counted=True)
+
+
 def make_error_spec(label: str, long: str) -> MetricSpec:
     return MetricSpec(label, long, "lower", "", "", 0.01, relative=True)
 
@@ -111,6 +117,9 @@ def format_significant(value: float | None, digits: int, sign: str = "") -> str:
 
 METRIC_SPECS = {
     "accuracy": MetricSpec("top-1", "accuracy", "higher", "%", "{:.2f}", 0.0, counted=True, word="accuracy"),
+    "weighted_accuracy": MetricSpec(
+        "weighted", "accuracy weighted by class", "higher", "%", "{:.2f}", weighted=True, word="weighted accuracy"
+    ),
     "top5": MetricSpec("top-5", "top-5 accuracy", "higher", "%", "{:.2f}", 0.0, counted=True),
     "map": make_share_spec("mAP", "mean average precision"),
     "f1": make_share_spec("F1", "micro-averaged F1, at 0.5"),
@@ -128,6 +137,17 @@ METRIC_SPECS = {
     "r2": MetricSpec("R²", "coefficient of determination"),
     "mse": make_error_spec("MSE", "mean squared error of the reconstruction"),
     "auc": MetricSpec("ROC AUC", "area under the ROC curve of the reconstruction error"),
+    "recall1": make_counted_spec("recall@1", "share of the samples whose nearest one is of their label"),
+    "recall5": make_counted_spec("recall@5", "share of the samples that have one of their label among the 5 nearest"),
+    "recall10": make_counted_spec(
+        "recall@10", "share of the samples that have one of their label among the 10 nearest"
+    ),
+    "spearman": MetricSpec(
+        "Spearman", "rank correlation of the cosines of pairs with their scores", word="rank correlation"
+    ),
+    "pearson": MetricSpec(
+        "Pearson", "correlation of the cosines of pairs with their scores", word="linear correlation"
+    ),
     "sqnr": MetricSpec("SQNR", "signal to quantization noise", "higher", "dB", "{:.1f}", 0.5),
     "cosine": MetricSpec("cosine", "cosine of the angle to the reference's output", form="{:.5f}"),
     "agreement": make_share_spec("agree", "share of the outputs that agree with the reference"),

@@ -1,8 +1,8 @@
 """The metrics of each task as functions of weights, (samples, resamples): see driver/analysis/bootstrap.py.
 
 Most are made of sums over the samples, so that a resample is one product of matrices, and the influence of a sample is
-what a step of the means towards it changes. Average precision and the area under the ROC curve rank the samples: these
-are ranked once, and a sparse matrix adds up the weights between positives.
+what a step of the means towards it changes. Average precision, the area under the ROC curve and the rank correlation
+rank the samples: these are ranked once, and a sparse matrix adds up the weights of those that count together.
 """
 
 from collections.abc import Callable
@@ -209,6 +209,115 @@ def share_below(others: Doubles, scores: Doubles) -> Doubles:
     """Of each score, how many of the sorted `others` are lower, as a share; equal ones count half."""
     both = [np.searchsorted(others, scores, side) for side in ("left", "right")]
     return np.asarray((both[0] + both[1]) / (2 * len(others)))
+
+
+def mean_of_classes(column: Doubles, classes: NDArray[np.integer]) -> WeightedMetric:
+    """The mean over the classes of the mean of `column` in each, both (samples,): classes that have samples."""
+    numbers, members, sizes = np.unique(classes, return_inverse=True, return_counts=True)
+    order, bounds = np.argsort(members, kind="stable"), np.concatenate([[0], np.cumsum(sizes)])
+    every = build_summing_matrix(np.ones(len(order)), order, bounds)
+    sums = build_summing_matrix(column[order], order, bounds)
+
+    def evaluate(weights: Doubles) -> Doubles:
+        sizes_drawn = every @ weights
+        drawn = sizes_drawn > 0
+        means = (sums @ weights) / np.where(drawn, sizes_drawn, 1)  # 0 of a class that isn't drawn
+        return np.asarray(means.sum(axis=0) / np.maximum(drawn.sum(axis=0), 1))
+
+    def find_influence() -> Doubles:
+        means = np.bincount(members, weights=column) / sizes
+        return np.asarray((column - means[members]) * len(column) / (len(numbers) * sizes[members]))
+
+    return WeightedMetric(evaluate, find_influence)
+
+
+def of_pairs(metric: WeightedMetric, members: NDArray[np.integer], samples: int) -> WeightedMetric:
+    """`metric`, a function of the weights of pairs, as one of the weights of their samples.
+
+    `members` has the samples of each pair, (pairs, 2), of so many `samples`. A pair weighs what its samples weigh in
+    the mean: resamples draw it whole.
+    """
+    sides = members[:, 0], members[:, 1]
+
+    def evaluate(weights: Doubles) -> Doubles:
+        return metric((weights[sides[0]] + weights[sides[1]]) / 2)
+
+    def find_influence() -> Doubles:
+        influence = np.zeros(samples)
+        for side in sides:
+            influence[side] = metric.influence * samples / (2 * len(members))
+        return influence
+
+    return WeightedMetric(evaluate, find_influence)
+
+
+def pearson(one: Doubles, other: Doubles) -> WeightedMetric:
+    """Pearson's correlation of two columns, (samples,); NaN where one of them doesn't vary."""
+    columns = np.stack([one - one.mean(), other - other.mean()], axis=1)
+    products = np.stack([np.square(columns[:, 0]), np.square(columns[:, 1]), columns[:, 0] * columns[:, 1]], axis=1)
+
+    def metric(means: Doubles) -> Doubles:
+        first, second, square, other_square, product = means.T
+        with np.errstate(invalid="ignore"):
+            spread = np.maximum(square - first**2, 0) * np.maximum(other_square - second**2, 0)
+            return np.asarray((product - first * second) / np.sqrt(np.where(spread > 0, spread, np.nan)))
+
+    return of_means(np.concatenate([columns, products], axis=1), metric)
+
+
+def spearman(one: Doubles, other: Doubles) -> WeightedMetric:
+    """Spearman's rank correlation of two columns, (samples,), ties by mid-ranks; NaN where one of them doesn't vary.
+
+    It is exact on a resample: a sample that is drawn twice is two equal ones. A rank is the weight of all lower values
+    and half of the weight of equal ones, so that the mean of the ranks is half of the whole weight.
+    """
+    rank, rank_other = Ranking(one), Ranking(other)
+
+    def evaluate(weights: Doubles) -> Doubles:
+        half = weights.sum(axis=0) / 2
+        ranks, other_ranks = rank.rank(weights) - half, rank_other.rank(weights) - half
+        spread = (weights * np.square(ranks)).sum(axis=0) * (weights * np.square(other_ranks)).sum(axis=0)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(
+                (weights * ranks * other_ranks).sum(axis=0) / np.sqrt(np.where(spread > 0, spread, np.nan))
+            )
+
+    def find_influence() -> Doubles:
+        """The derivative by a sample's weight: its own rank counts, and it is below others in theirs."""
+        half = len(one) / 2
+        once = np.ones((len(one), 1))
+        ranks, other_ranks = rank.rank(once)[:, 0] - half, rank_other.rank(once)[:, 0] - half
+        together = ranks * other_ranks + rank.sum_above(other_ranks) + rank_other.sum_above(ranks)
+        own = np.square(ranks) + 2 * rank.sum_above(ranks)
+        other_own = np.square(other_ranks) + 2 * rank_other.sum_above(other_ranks)
+        product, square, other_square = ranks @ other_ranks, ranks @ ranks, other_ranks @ other_ranks
+        if not square or not other_square:
+            return np.zeros(len(one))
+        value = product / np.sqrt(square * other_square)
+        change = together / np.sqrt(square * other_square) - value / 2 * (own / square + other_own / other_square)
+        return np.asarray(change * len(one))
+
+    return WeightedMetric(evaluate, find_influence)
+
+
+class Ranking:
+    """The order of a column, (samples,), by which weighted samples are ranked."""
+
+    def __init__(self, column: Doubles) -> None:
+        _, self.levels, counts = np.unique(column, return_inverse=True, return_counts=True)
+        order = np.argsort(self.levels, kind="stable")
+        bounds = np.concatenate([[0], np.cumsum(counts)])
+        self.sums = build_summing_matrix(np.ones(len(order)), order, bounds)
+
+    def rank(self, weights: Doubles) -> Doubles:
+        """(samples, resamples): the weight of all lower values, and half of that of equal ones."""
+        weight = self.sums @ weights
+        return np.asarray((np.cumsum(weight, axis=0) - weight / 2)[self.levels])
+
+    def sum_above(self, values: Doubles) -> Doubles:
+        """(samples,): of `values`, (samples,), the sum over the higher samples, and half of that over equal ones."""
+        sums = self.sums @ values
+        return np.asarray((np.cumsum(sums[::-1])[::-1] - sums / 2)[self.levels])
 
 
 def build_summing_matrix(values: Doubles, order: NDArray[np.intp], bounds: NDArray[np.intp]) -> csr_array:

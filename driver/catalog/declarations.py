@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import chain
@@ -14,7 +15,8 @@ from shared.errors import CrossquantError, FieldError
 from shared.text import suggest_names
 
 SHARED_GROUPS = ROOT / "shared" / "stages" / "groups.toml"
-LISTS = {"str": list[str], "int": list[int], "float": list[float]}
+LISTS: dict[str, Any] = {"str": list[str], "int": list[int], "float": list[float]}
+WEIGHTS = (list[float], dict[str, float], Literal["balanced"])  # of classes: in their order, by name, or all alike
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,15 @@ class Option:
     values: tuple[Any, ...] = ()
     min: float | None = None
     max: float | None = None
-    items: Literal["str", "int", "float"] = "str"
+    items: Literal["str", "int", "float", "weight"] = "str"
     help: str = ""
 
     def check(self, value: Any, path: tuple[str, ...]) -> Any:
         """`value`, if it is allowed. FieldError says what would be."""
-        value = decode(LISTS[self.items] if isinstance(self.default, list) else type(self.default), value, path)
+        if isinstance(self.default, list):
+            value = check_weights(value, path) if self.items == "weight" else decode(LISTS[self.items], value, path)
+        else:
+            value = decode(type(self.default), value, path)
         if self.values and value not in self.values:
             raise FieldError(path, f"must be one of {', '.join(map(str, self.values))}, not {value}")
         if self.min is not None and value < self.min:
@@ -41,6 +46,14 @@ class Option:
         if self.max is not None and value > self.max:
             raise FieldError(path, f"must be at most {self.max:g}, not {value}")
         return value
+
+
+def check_weights(value: Any, path: tuple[str, ...]) -> Any:
+    """`value` as one of WEIGHTS. FieldError where it is none."""
+    for kind in WEIGHTS:
+        with suppress(FieldError):
+            return decode(kind, value, path)
+    raise FieldError(path, "must be balanced, a number for each class, or numbers by class, such as {cat: 1, dog: 5}")
 
 
 @dataclass(frozen=True)

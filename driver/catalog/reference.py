@@ -35,7 +35,12 @@ SHARED = """
 They are the same in every image that has them.
 """
 NAMES = {bool: "true or false", int: "whole number", float: "number", str: "text", list: "list", dict: "mapping"}
-ITEMS = {"str": "texts", "int": "whole numbers", "float": "numbers"}
+ITEMS = {
+    "str": "texts",
+    "int": "whole numbers",
+    "float": "numbers",
+    "weight": "numbers, or numbers by class, or `balanced`",
+}
 
 
 def render_page(images: Mapping[str, Image]) -> str:

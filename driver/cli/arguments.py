@@ -20,6 +20,7 @@ TASKS = (
     "tagging",
     "detection",
     "reconstruction",
+    "embedding",
     "fidelity",
 )
 

@@ -52,7 +52,8 @@ def show_examination(freshness: Freshness, output: Output) -> DataReport:
     if drawn := draw_labels(freshness):
         output.print_line(f"test samples with their labels: {shorten_path(drawn)}")
     tested = next((item.samples for item in report.ranges if item.split == "test"), 0)
-    if power := describe_power(freshness.plan, tested, "samples", report.task):
+    about = samples.about(store.artifact_path(freshness.plan, DATASET))
+    if power := describe_power(freshness.plan, tested, "samples", about):
         output.print_line(power)
     output.print_line(f"written to {shorten_path(path)}")
     return report

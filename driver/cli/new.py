@@ -105,7 +105,7 @@ def check_inputs(name: str, arguments: New, output: Output) -> About:
     for line in describe_inputs(folders):
         output.print_line(line)
     about = samples.about(folders[DATASET])
-    if power := describe_power(freshness.plan, samples.count(folders[DATASET]), about.unit, about.task):
+    if power := describe_power(freshness.plan, samples.count(folders[DATASET]), about.unit, about):
         output.print_line(f"power:   {power}")
     return about
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from driver.analysis import fingerprint
 from driver.analysis.results import Baseline, CheckBaseline, Comparison
@@ -18,7 +18,6 @@ from driver.engines import available_images, execute
 from driver.engines.base import Engine
 from driver.experiment import loader, yaml_source
 from driver.experiment.model import Experiment
-from driver.experiment.task_specs import TASKS
 from driver.host import facts
 from driver.inputs import fetching
 from driver.plan import schedule
@@ -27,6 +26,9 @@ from shared.artifacts import store
 from shared.artifacts.freshness import Freshness
 from shared.contract import Plan, encode, read_if_whole
 from shared.errors import CrossquantError
+
+if TYPE_CHECKING:
+    from shared.data.samples import About  # NumPy takes a tenth of a second to import
 
 DEFAULT_ENGINE = EngineOptions()
 log = logging.getLogger(__name__)
@@ -122,8 +124,11 @@ def make_current_plan(experiment: Experiment) -> Plan:
     return make_plan(experiment, {key: folder for key, folder in written.items() if key.startswith("input.")})
 
 
-def describe_power(plan: Plan, samples: int, unit: str, task: str) -> str:
-    """What so many test samples can show of the variants of a plan, in a sentence; "" where that isn't known yet."""
+def describe_power(plan: Plan, samples: int, unit: str, about: "About") -> str:
+    """What so many test samples can show of the variants of a plan, in a sentence; "" where that isn't known yet.
+
+    `about` describes the samples.
+    """
     from driver.analysis.assessment import plan_smallest_loss  # SciPy takes half a second to import
     from driver.report import decision_phrases
 
@@ -131,7 +136,7 @@ def describe_power(plan: Plan, samples: int, unit: str, task: str) -> str:
         step.output == f"predictions.{step.inputs[0]}" and not step.draw for step in plan.steps if step.inputs
     )
     candidates = max(variants - 1, 1)  # all but the reference
-    smallest = plan_smallest_loss(samples, candidates, TASKS[task].headline) if task in TASKS else None
+    smallest = plan_smallest_loss(samples, candidates, about)
     return decision_phrases.planned_loss_sentence(smallest, unit, candidates)
 
 

@@ -143,7 +143,7 @@ def build_row(evaluation: Evaluation, step: Step) -> Variant:
     )
     if base is not None:
         variant = replace(variant, outputs=evaluation.compare_outputs(step.output))
-    unsound = find_defect(own.outputs, own.value if own.truth.spec.has_classes else None)
+    unsound = find_defect(own.outputs, float(own.right.mean()) if own.truth.spec.has_classes else None)
     return replace(variant, status="failed", reason=unsound) if unsound else variant
 
 

@@ -12,10 +12,11 @@ SHARE, ERROR, SIMILARITY, POINTS = (0.0, 1.0), (0.0, math.inf), (-1.0, 1.0), (-1
 RANGES = {  # the values that each metric can have
     **dict.fromkeys(("accuracy", "changed", "agreement", "top5", "map", "f1", "f1_macro", "auc"), SHARE),
     **dict.fromkeys(("miou", "pixel_accuracy", "token_accuracy", "token_f1", "coco_map", "map50"), SHARE),
+    **dict.fromkeys(("weighted_accuracy", "recall1", "recall5", "recall10"), SHARE),
     **dict.fromkeys(("class_accuracy", "class_iou", "class_f1"), SHARE),
     **dict.fromkeys(("mae", "rmse", "mse", "step_mae", *COST_GATES), ERROR),
     "r2": (-math.inf, 1.0),
-    "cosine": SIMILARITY,
+    **dict.fromkeys(("cosine", "spearman", "pearson"), SIMILARITY),
     **dict.fromkeys(("drop_pp", "class_drop_pp"), POINTS),
     "worse_percent": (-100.0, math.inf),
     "sqnr": (-math.inf, math.inf),

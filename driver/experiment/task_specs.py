@@ -47,7 +47,7 @@ TASKS = {
     "classification": TaskSpec(
         "accuracy",
         "labels",
-        ("accuracy", "changed", "drop_pp", "agreement", "sqnr", "top5", *CLASS_GATES),
+        ("accuracy", "weighted_accuracy", "changed", "drop_pp", "agreement", "sqnr", "top5", *CLASS_GATES),
         has_classes=True,
     ),
     "multilabel": TaskSpec("map", "labels", ("map", "f1", "f1_macro", "drop_pp", "worse_percent", "sqnr")),
@@ -61,6 +61,11 @@ TASKS = {
     ),
     "detection": TaskSpec("coco_map", "labels", ("coco_map", "map50", "drop_pp", "worse_percent", "sqnr")),
     "reconstruction": TaskSpec("mse", "inputs", ("auc", "mse", "worse_percent", "sqnr")),
+    "embedding": TaskSpec(
+        "recall1",
+        "labels",
+        ("recall1", "recall5", "recall10", "spearman", "pearson", "drop_pp", "worse_percent", "sqnr"),
+    ),
     "fidelity": TaskSpec("sqnr", "reference", ("sqnr", "cosine", "agreement")),
 }
 FIDELITY = ("sqnr", "cosine", "agreement")  # the metrics that are distances from the reference, which need no labels

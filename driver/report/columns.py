@@ -9,12 +9,15 @@ from driver.analysis.numbers import NONE, tiny
 from driver.analysis.results import Comparison, Metric, Variant
 
 PRICE = ("size KB", "p50 ms", "p90 ms")
+CLASS_HEADLINES = ("weighted_accuracy", "accuracy")  # the first that rows have is that of a classification
 SIGNS = {"good_enough": "✓", "not_shown": "?", "worse": "✗", "not_run": "?", "not_tested": "?"}
 
 
 def names(rows: Sequence[Variant]) -> list[str]:
-    """Of all metrics that some row has, the headline first, but accuracy, which has columns of its own."""
-    return [name for name in dict.fromkeys(metric.name for row in rows for metric in row.metrics) if name != "accuracy"]
+    """Of all metrics that some row has, the headline first, but that of classes, which has columns of its own."""
+    every = list(dict.fromkeys(metric.name for row in rows for metric in row.metrics))
+    apart = next((name for name in CLASS_HEADLINES if name in every), "")
+    return [name for name in every if name != apart]
 
 
 def task_names(comparison: Comparison) -> list[str]:
@@ -28,8 +31,9 @@ def headings(comparison: Comparison) -> tuple[str, ...]:
     if comparison.spec.has_classes:
         every: tuple[str, ...] = (
             "variant",
-            "top-1 %",
+            headline(comparison).heading,
             "Δ pp",
+            *([metric_specs.METRIC_SPECS["accuracy"].heading] if is_weighted(comparison) else []),
             "agree %",
             largest_difference(comparison),
             *PRICE,
@@ -38,6 +42,11 @@ def headings(comparison: Comparison) -> tuple[str, ...]:
     else:
         every = ("variant", *metric_headings(comparison), *PRICE[:2], speed)
     return insert_bound(comparison, every, 1, bound_heading(comparison))
+
+
+def is_weighted(comparison: Comparison) -> bool:
+    """Is the headline metric of classes one by their weights, with the plain accuracy beside it?"""
+    return comparison.spec.has_classes and "accuracy" in names(comparison.variants)
 
 
 def insert_bound(comparison: Comparison, texts: Sequence[str], before: int, bound: str) -> tuple[str, ...]:
@@ -120,18 +129,22 @@ def metric_headings(comparison: Comparison) -> list[str]:
 
 def cells(comparison: Comparison, row: Variant) -> list[str]:
     """The row's metrics as text, in the order of the headings; its status first where that is not `ok`."""
-    metrics = class_cells(row) if comparison.spec.has_classes else metric_cells(comparison, row)
+    metrics = (
+        class_cells(row, is_weighted(comparison)) if comparison.spec.has_classes else metric_cells(comparison, row)
+    )
     prices = price_cells(row)
     texts = [*metrics, *(prices if comparison.spec.has_classes else [*prices[:2], prices[3]])]
     texts = list(insert_bound(comparison, texts, 0, bound_cell(row)))
     return texts if row.status == "ok" else [row.status, *texts[1:]]
 
 
-def class_cells(row: Variant) -> list[str]:
+def class_cells(row: Variant, weighted: bool = False) -> list[str]:
     accuracy = row.headline
+    plain = row.metric("accuracy")
     return [
         format_value(None if accuracy is None else 100 * accuracy.value, "{:.2f}"),
         format_value(metric_specs.difference_in_points(accuracy), "{:+.2f}"),
+        *([format_value(None if plain is None else 100 * plain.value, "{:.2f}")] if weighted else []),
         format_value(None if row.agreement is None else 100 * row.agreement, "{:.2f}"),
         format_value(row.max_abs_diff, "{:.1e}"),
     ]

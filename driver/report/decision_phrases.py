@@ -363,4 +363,4 @@ def smallest_text(smallest: SmallestLoss) -> str:
     spec = METRIC_SPECS[smallest.metric]
     if spec.unit == "%":
         return f"{100 * smallest.loss:.2f} points of {spec.name}"
-    return f"{spec.bare(smallest.loss)} {spec.unit} of the {spec.label}".replace("  ", " ")
+    return f"{spec.bare(smallest.loss)} {spec.unit} of the {spec.name}".replace("  ", " ")

@@ -215,7 +215,7 @@ def spread(row: Variant, draws: Draws) -> str:
     """`87.14 ± 0.04 %, 87.10…87.18 (−0.05 points)`: mean, standard deviation, range, difference of the mean."""
     low, high = 100 * min(draws.values), 100 * max(draws.values)
     spec = metric_specs.spec_of(row.headline)
-    if not spec.counted:
+    if spec is not METRIC_SPECS["accuracy"]:
         return other_spread(spec, draws)
     sure = f", mean 95% {spec.span(draws.interval)}" if draws.interval else ""
     change = points(100 * draws.delta)

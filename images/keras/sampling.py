@@ -6,7 +6,7 @@ import numpy as np
 
 from images.keras.data.arrays import copy_samples
 from shared.command import COMMAND
-from shared.data import leakage, samples
+from shared.data import leakage, mates, samples
 from shared.data.samples import Array, Indices
 from shared.errors import CrossquantError
 
@@ -58,13 +58,17 @@ def drawable_indices(source: Path) -> Indices:
 def draw_indices(source: Path, candidates: Indices, count: int, seed: int) -> Indices:
     """Draw `count` of the training samples `candidates`, sorted; evenly over the classes where there are classes.
 
-    A count of 0 stands for all candidates, up to DEFAULT_COUNT. ValueError where there are too few.
+    Samples of an embedding are drawn with their mates, so that one may be missing (shared/data/mates.py). A count of 0
+    stands for all candidates, up to DEFAULT_COUNT. ValueError where there are too few.
     """
     count = count or min(DEFAULT_COUNT, len(candidates))
     if len(candidates) < max(1, count):
         raise ValueError(f"there are {len(candidates)} samples to draw from, ask for no more")
-    random, labels = np.random.default_rng(seed), load_train_labels(source)
-    if labels is None or samples.about(source).task != "classification":
+    random, labels, about = np.random.default_rng(seed), load_train_labels(source), samples.about(source)
+    units = mates.number_units(about, labels)
+    if units is not None:
+        return np.sort(candidates[mates.draw_with_mates(units[candidates], count, random)])
+    if labels is None or about.task != "classification":
         return np.sort(random.choice(candidates, count, replace=False))
     return candidates[draw_balanced(labels[candidates], count, random)]
 

@@ -7,7 +7,7 @@ import numpy as np
 from images.keras import sampling
 from images.keras.calibration import read_manifest, write_manifest
 from images.keras.dataset import write_about
-from shared.data import samples
+from shared.data import mates, samples
 from shared.data.samples import Array, Indices
 from shared.errors import CrossquantError
 
@@ -35,7 +35,12 @@ def write_half(source: Path, taken: dict[str, Path], out: Path, *, half: int, im
         raise CrossquantError(
             "all training samples calibrate, and none is left to choose by: set calibration.images to fewer than all"
         )
-    candidates = remaining[split_in_halves(class_labels(source, remaining))[half]]
+    units = mates.number_units(samples.about(source), sampling.load_train_labels(source))
+    if units is None:
+        halves = split_in_halves(class_labels(source, remaining))
+    else:
+        halves = mates.split_in_halves(units[remaining], np.random.default_rng(HALVES_SEED))
+    candidates = remaining[halves[half]]
     try:
         indices = sampling.draw_indices(source, candidates, images, seed)
     except ValueError as error:

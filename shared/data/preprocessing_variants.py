@@ -159,6 +159,8 @@ def find_obstacle(dataset: Path, labels: Path) -> str:
     about = samples.about(dataset)
     if not any(find_channel_axis(samples.mapped(path)[:1]) is not None for path in samples.inputs(dataset)):
         return "no input is a picture (height, width and 1 or 3 channels)"
+    if about.task == "embedding":
+        return "some samples of an embedding, without those that they are compared with, tell no score"
     if about.task != "reconstruction" and not (labels / samples.LABELS).exists():
         return "without labels there is nothing to score"
     return ""

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from shared.detector_outputs import SIDES, Detection, join_outputs, separate_out
 from shared.errors import CrossquantError
 from shared.host_paths import on_host
 
+BALANCED: Final = "balanced"
 LABELS, GROUPS, ABOUT = "labels.npy", "groups.npy", "about.json"
 IGNORED = -1  # the label of a position that doesn't count, as the border of an object in a mask
 GROUP = "group"  # begins the names of the files with the groups of all samples
@@ -70,6 +71,8 @@ class About:
     arrays of samples and of labels have in the user's file, empty where they have none. `labels` says what there is to
     know of their labels, which lie elsewhere. `further_outputs` are the other outputs of the model that have labels.
     `detection` says how boxes and scores are read from all outputs, where that is the task.
+    `class_weights` has what a sample of each class counts in the accuracy of a classification, where they don't count
+    the same; BALANCED lets each class count the same.
     """
 
     name: str = ""
@@ -84,6 +87,7 @@ class About:
     labels: Labels | None = None
     further_outputs: tuple[LabelledOutput, ...] = ()
     detection: Detection | None = None
+    class_weights: tuple[float, ...] | Literal["balanced"] = ()
 
     def declared(self, number: int) -> str:
         """The type that the user declares for this input; "" where none is."""

@@ -15,6 +15,7 @@ from shared.errors import CrossquantError
 FILE = "signature.json"
 WHOLE = ("bool", *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)))
 NAMED = 20  # classes in a message
+MANY = 2  # times as many labels as the model has classes: they may be none
 Shape = tuple[int | None, ...]
 
 
@@ -195,12 +196,24 @@ def check_output(output: Tensor, signature: Signature, about: samples.About) -> 
         check_positions(output, about.labels)
     elif about.detection is not None:
         check_boxes(signature, about.detection, len(about.classes))
+    elif about.task == "embedding":
+        check_vector(output, signature)
     elif (wanted := int(np.prod(about.labels.shape))) != (size := _values(output.shape)) and size is not None:
         fitting = [number for number, other in enumerate(signature.outputs) if _values(other.shape) == wanted]
         remedy = f"give {size} values a sample, or the data.task that the model has"
         raise CrossquantError(
             f"the model answers {_shown(output.shape)}, the data set has labels of {_shown((wanted,))}: "
             f"{suggest_output(fitting) or remedy}"
+        )
+
+
+def check_vector(output: Tensor, signature: Signature) -> None:
+    """Raise CrossquantError if the output has no direction: an embedding is a vector."""
+    if _values(output.shape) == 1:
+        fitting = [number for number, other in enumerate(signature.outputs) if (_values(other.shape) or 0) > 1]
+        raise CrossquantError(
+            f"the model answers {_shown(output.shape)}, an embedding is a vector of several values: "
+            f"{suggest_output(fitting) or 'set the data.task that the model has'}"
         )
 
 
@@ -225,6 +238,8 @@ def check_classes(output: Tensor, signature: Signature, about: samples.About, la
                 f"the labels start at 1, and the model counts its {known} classes from 0: set data.label_offset: 1"
             )
         remedy = "fix the labels" if len(output.shape) == 1 else "set the data.task that the model has"
+        if answers is not None and classes > MANY * known:
+            remedy += ", or data.task: embedding if labels only say which samples belong together"
         raise CrossquantError(
             f"the model answers {_shown(output.shape)}, the data set has {classes} classes: "
             f"{suggest_output(fitting) or remedy}"

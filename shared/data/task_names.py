@@ -11,6 +11,7 @@ Task = Literal[
     "tagging",
     "detection",
     "reconstruction",
+    "embedding",
     "fidelity",
 ]
 TASK_NAMES: tuple[Task, ...] = get_args(Task)

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.data import samples
+from shared.data import mates, samples
 from shared.data.samples import Array, Indices, draw_by_class
 from shared.data.subset import Subset
 from shared.emulation import guest
@@ -85,12 +85,15 @@ def keep_common_samples(out: Path, cpus: Sequence[str]) -> None:
 
 
 def choose_samples(dataset: Path, labels: Path, images: int) -> Indices:
-    """Return the indices of about `images` samples: the same number of each class, or evenly spaced.
+    """Return the indices of about `images` samples: the same number of each class, or evenly spaced, or with mates.
 
     They are shuffled: the first ones must stand for all where the time is too short.
     """
-    classes = samples.labels(labels)
-    if classes is not None and samples.about(dataset).task == "classification":
+    classes, about = samples.labels(labels), samples.about(dataset)
+    units = mates.number_units(about, classes)
+    if units is not None:
+        return mates.draw_with_mates(units, images, np.random.default_rng(SEED))
+    if classes is not None and about.task == "classification":
         chosen = subset(classes, images)
     else:
         chosen = Subset(dataset, images).positions

@@ -25,6 +25,7 @@ TYPES = {
     "str": str,
     "list[str]": list,
     "list[int]": list,
+    "list[float] | dict[str, float] | str": list,
     "list[float]": list,
     "dict[str, Any]": dict,
 }

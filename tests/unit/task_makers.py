@@ -73,6 +73,23 @@ def reconstruction(labelled: bool = True) -> Case:
     return Case(about, (inputs,), labels, ((inputs + error).astype(np.float32),))
 
 
+def embedding(pairs: bool = False) -> Case:
+    """A hundred labels of four samples each, but for two samples without a mate; or pairs, whose scores have ties."""
+    inputs = random(11).normal(size=(SAMPLES, 7)).astype(np.float32)
+    label = np.arange(SAMPLES) // 2 if pairs else np.arange(SAMPLES) % (SAMPLES // 4)
+    centres = random(12).normal(size=(SAMPLES, 8))[label]
+    spread = random(14).random((SAMPLES, 1)) if pairs else 1
+    outputs = centres + spread * random(13).normal(0, 0.9, centres.shape)
+    about = {"name": "faces", "task": "embedding", "unit": "samples"}
+    if not pairs:
+        label[:2] = 1000, 1001
+        return Case(about, (inputs,), label, (outputs.astype(np.float32),))
+    lengths = np.linalg.norm(outputs, axis=1)
+    cosines = (outputs[::2] * outputs[1::2]).sum(axis=1) / (lengths[::2] * lengths[1::2])
+    scores = np.round(5 * (cosines + random(15).normal(0, 0.3, len(cosines))))
+    return Case(about, (inputs,), np.stack([label, scores[label]], axis=1), (outputs.astype(np.float32),))
+
+
 def fidelity() -> Case:
     """No labels; outputs of any rank."""
     inputs = random(9).normal(size=(SAMPLES, 5)).astype(np.float32)
@@ -125,6 +142,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "multilabel": multilabel,
     "detection": detection,
     "reconstruction": reconstruction,
+    "embedding": embedding,
     "fidelity": fidelity,
     "segmentation": segmentation,
     "tagging": tagging,
@@ -135,6 +153,7 @@ GATES = {
     "multilabel": Gates({"map": Bound(min=0.5)}, {"drop_pp": Bound(max=2.0)}),
     "detection": Gates({"coco_map": Bound(min=0.5)}, {"drop_pp": Bound(max=5.0), "map50": Bound(min=0.5)}),
     "reconstruction": Gates({}, {"auc": Bound(min=0.9), "sqnr": Bound(min=20)}),
+    "embedding": Gates({"recall1": Bound(min=0.1, confidence=0.95)}, {"drop_pp": Bound(max=5.0, confidence=0.9)}),
     "fidelity": Gates({"sqnr": Bound(min=100)}, {"sqnr": Bound(min=30), "agreement": Bound(min=0.9)}),
     "segmentation": Gates({"class_iou": Bound(min=0.1)}, {"miou": Bound(min=0.5, confidence=0.95)}),
     "tagging": Gates({"class_f1": Bound(min=0.1)}, {"drop_pp": Bound(max=2.0)}),

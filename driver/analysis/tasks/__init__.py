@@ -3,6 +3,7 @@
 from driver.analysis.tasks import (
     classification,
     detection,
+    embedding,
     fidelity,
     forecasting,
     multilabel,
@@ -22,5 +23,6 @@ TASK_METRICS: dict[str, TaskMetrics] = {
     "tagging": tagging.METRICS,
     "detection": detection.METRICS,
     "reconstruction": reconstruction.METRICS,
+    "embedding": embedding.METRICS,
     "fidelity": fidelity.METRICS,
 }

@@ -13,8 +13,9 @@ from shared.data.samples import About, Array
 from shared.positions import PositionCounts
 
 Flags: TypeAlias = NDArray[np.bool_]
-# Of a metric that is a share of right answers, which answers are right, (samples,): its interval and test are exact. Of
-# any other, the metric as a function of resampling weights: driver/analysis/bootstrap.py.
+Indices: TypeAlias = NDArray[np.int64]
+# Of a metric that is a share of right answers, which answers are right, (counted samples,): its interval and test are
+# exact. Of any other, the metric as a function of resampling weights: driver/analysis/bootstrap.py.
 Computation: TypeAlias = Flags | WeightedMetric
 
 
@@ -54,9 +55,13 @@ class TaskMetrics:
 
     `compute` returns the computation of each metric by its name, the headline first. `check` raises CrossquantError
     where the outputs don't fit the labels or inputs that they are compared with. `break_down` returns what metrics are
-    of each class, or of each step.
+    of each class, or of each step. `find_counted` returns from the labels the samples that a share of right answers
+    counts, (counted samples,); None where it counts all of them. `name_headline` returns the headline metric of samples
+    that nothing has answered yet, "" for that of the task's spec.
     """
 
     compute: Callable[[EvaluatedOutput], dict[str, Computation]]
     check: Callable[[EvaluatedOutput], None]
     break_down: Callable[[EvaluatedOutput], tuple[Breakdown, ...]] = have_no_parts
+    find_counted: Callable[[Array], Indices | None] = lambda _: None
+    name_headline: Callable[[About], str] = lambda _: ""

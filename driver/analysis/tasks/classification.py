@@ -1,20 +1,34 @@
-"""Classification: accuracy, and top-5 accuracy of more than five classes."""
+"""Classification: accuracy, and top-5 accuracy of more than five classes. Where classes have weights, these are in the
+headline metric, and the plain accuracy is shown beside it."""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from driver.analysis import weighted_statistics
+from driver.analysis.bootstrap import WeightedMetric
 from driver.analysis.tasks.base import Computation, EvaluatedOutput, Flags, TaskMetrics
 from shared import numerics, tasks
-from shared.data.samples import Array
+from shared.data.samples import BALANCED, About, Array
 from shared.errors import CrossquantError
 
 TOP = 5
 
 
 def compute(output: EvaluatedOutput) -> dict[str, Computation]:
-    if numerics.count_values(output.outputs) <= TOP:
-        return {"accuracy": output.right}
-    return {"accuracy": output.right, "top5": flag_top_answers(output)}
+    weighted: dict[str, Computation] = {"weighted_accuracy": weigh(output)} if output.about.class_weights else {}
+    plain: dict[str, Computation] = {"accuracy": output.right}
+    if numerics.count_values(output.outputs) > TOP:
+        plain["top5"] = flag_top_answers(output)
+    return weighted | plain
+
+
+def weigh(output: EvaluatedOutput) -> WeightedMetric:
+    """The accuracy by the weights of the classes; where these are balanced, the mean of the classes' accuracies."""
+    right = output.right.astype(np.float64)
+    if output.about.class_weights == BALANCED:
+        return weighted_statistics.mean_of_classes(right, output.classes)
+    weights = tasks.weigh_samples(output.about, output.classes)
+    return weighted_statistics.ratio(weights * right, weights)
 
 
 def flag_top_answers(output: EvaluatedOutput, most: int = TOP) -> Flags:
@@ -51,4 +65,8 @@ def read_class_labels(outputs: Array, labels: Array) -> NDArray[np.intp]:
     return labels.ravel().astype(np.intp)
 
 
-METRICS = TaskMetrics(compute, check)
+def name_headline(about: About) -> str:
+    return "weighted_accuracy" if about.class_weights else "accuracy"
+
+
+METRICS = TaskMetrics(compute, check, name_headline=name_headline)

@@ -3,7 +3,7 @@
 from driver.analysis import metric_specs
 from driver.analysis.facts import CannotRun
 from driver.analysis.results import Comparison, Emulated, Variant
-from driver.report import phrases
+from driver.report import columns, phrases
 from driver.report.page.tables import Loss
 
 
@@ -47,5 +47,5 @@ def sentence(comparison: Comparison) -> str:
             else "It loses nothing there."
         )
     verb = "loses" if losing == 1 else "lose"
-    test = "McNemar's exact test" if comparison.spec.has_classes else "paired bootstrap"
+    test = "McNemar's exact test" if columns.headline(comparison).counted else "paired bootstrap"
     return f"{losing} of {len(emulated)} runs {verb} significantly ({test}, p < 0.05)."

@@ -113,7 +113,8 @@ def list_other_metrics(comparison: Comparison) -> list[Column]:
     change = Column(largest, largest, lambda row: Cell(numbers.tiny(row.max_abs_diff), row.max_abs_diff))
     if comparison.spec.has_classes:
         agreement = Column("agree %", "agree", lambda row: Cell(numbers.percent(row.agreement), row.agreement))
-        return [agreement, change]
+        plain = [make_metric_column(metric_specs.METRIC_SPECS["accuracy"], "accuracy")]
+        return [*(plain if columns.is_weighted(comparison) else []), agreement, change]
     names = columns.task_names(comparison)[1:]
     others = [make_metric_column(metric_specs.METRIC_SPECS[name], name) for name in names]
     noise = [Column("SQNR dB", "SQNR", lambda row: Cell(columns.sqnr(row), read_sqnr(row)))]

@@ -32,6 +32,9 @@ def is_loss_alone(metric: Metric) -> bool:
     return matters and metric.p_value < SIGNIFICANT
 
 
+COUNTED = "intervals are Wilson's, differences Newcombe's, p is McNemar's exact one."
+
+
 def names(comparison: Comparison) -> list[str]:
     return columns.names(comparison.variants)
 
@@ -50,10 +53,12 @@ def explain_metrics(comparison: Comparison) -> str:
     """What the metrics are, in words."""
     how = "the same samples through both, 4,000 times with replacement"
     if comparison.spec.has_classes:
-        return "Beyond the accuracy; intervals are Wilson's, differences Newcombe's, p is McNemar's exact one."
+        return f"Beyond the {columns.headline(comparison).name}; {COUNTED}"
     if not comparison.spec.has_differences:
         agrees = "agreement is the same top class, or values within a twentieth of the reference's standard deviation"
         return f"Against the outputs of the reference; {agrees}. Intervals are of the bootstrap over the samples."
+    if all(metric_specs.METRIC_SPECS[name].counted for name in names(comparison)):
+        return f"{COUNTED[0].upper()}{COUNTED[1:]} They are of each row alone, uncorrected."
     return f"Intervals and p are of the paired bootstrap: {how}. They are of each row alone, uncorrected."
 
 

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from images.keras import sampling
-from images.keras.data import detection_labels, label_outputs
+from images.keras.data import detection_labels, embedding_labels, label_outputs
+from images.keras.data.class_weights import resolve_class_weights
 from images.keras.data.label_outputs import Declared
 from images.keras.data.preprocessing import Preprocessing
 from images.keras.data.sample_sets import TEST, ReaderOptions, SampleSets
 from images.keras.data.split import save_splits
-from images.keras.data.task_labels import DETECTION, InputForm, LabelOptions, RawLabels
+from images.keras.data.task_labels import DETECTION, EMBEDDING, InputForm, LabelOptions, RawLabels, TaskLabels
 from images.keras.data.writer import WrittenSet, keep_nonempty, write_set
 from images.keras.label_files import GROUPS_FILE, LABELS_FILE, name_labels
 from shared.data import samples
@@ -47,6 +48,7 @@ def run(
     labels: list[str],
     features: list[str],
     classes: list[str],
+    class_weights: list[float] | dict[str, float] | str,
     script: str,
     header: bool,
     encoding: str,
@@ -85,11 +87,13 @@ def run(
         LabelOptions(label_offset, ignored_label, boxes, fit if resize and 0 in apply_to else ""),
         read_form(out, next(iter(written))),
     )
-    arrays = {
-        LABELS_FILE: headline.labels.arrays,
-        GROUPS_FILE: {split: number_groups(part.groups) for split, part in written.items()},
-    } | {name_labels(item.output): item.labels.arrays for item in further}
-    save_splits(out, arrays, test_share, seed, duplicates)
+    given = {split: number_groups(part.groups) for split, part in written.items()}
+    groups = group_samples(headline.labels, given)
+    arrays = {LABELS_FILE: headline.labels.arrays, GROUPS_FILE: groups} | {
+        name_labels(item.output): item.labels.arrays for item in further
+    }
+    stratify = headline.labels.task != EMBEDDING or all(group is None for group in groups.values())
+    save_splits(out, arrays, test_share, seed, duplicates, stratify=stratify)
     about = About(
         name=source.name,
         classes=headline.labels.classes,
@@ -103,6 +107,7 @@ def run(
             samples.LabelledOutput(item.output, item.name, item.labels.task, item.labels.classes) for item in further
         ),
         detection=boxes,
+        class_weights=resolve_class_weights(class_weights, headline.labels),
     )
     (out / ABOUT).write_text(json.dumps(asdict(about)))
 
@@ -132,6 +137,16 @@ def number_groups(groups: Sequence[Any]) -> Array | None:
     if any(group is None for group in groups):
         raise CrossquantError("some samples have a group and others have none: give each of them one")
     return np.unique([str(group) for group in groups], return_inverse=True)[1].astype(np.int64)
+
+
+def group_samples(labels: TaskLabels, groups: dict[str, Array | None]) -> dict[str, Array | None]:
+    """The groups of each set's samples: those that the data has, and of an embedding those that its labels make."""
+    if labels.task != EMBEDDING:
+        return groups
+    return {
+        split: given if (own := labels.arrays[split]) is None else embedding_labels.group_samples(own, given)
+        for split, given in groups.items()
+    }
 
 
 def collect_labels(written: dict[str, WrittenSet], sets: SampleSets) -> dict[str, RawLabels]:

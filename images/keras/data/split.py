@@ -16,16 +16,23 @@ MOST_ALONE = 20  # samples that may each be the only one of its class without lo
 
 
 def save_splits(
-    out: Path, arrays: dict[str, dict[str, Array | None]], share: float, seed: int, duplicates: str
+    out: Path,
+    arrays: dict[str, dict[str, Array | None]],
+    share: float,
+    seed: int,
+    duplicates: str,
+    *,
+    stratify: bool = True,
 ) -> None:
     """Split a data set that is one set, and write labels, groups, and the indices of samples that must not be drawn.
 
     `arrays` has, by the file name but for the split, an array of each set: those of LABELS_FILE and GROUPS_FILE tell
     what stays together. `share` of the samples, 0 to 1, become the test set. `duplicates`: "skip" draws no training
-    sample that is a test sample too. CrossquantError where there are too few samples to split.
+    sample that is a test sample too. `stratify`: are labels classes, of each of which a share is drawn? CrossquantError
+    where there are too few samples to split.
     """
     if ALL in arrays[LABELS_FILE]:
-        arrays = split_arrays(out, {name: of[ALL] for name, of in arrays.items()}, share, seed)
+        arrays = split_arrays(out, {name: of[ALL] for name, of in arrays.items()}, share, seed, stratify=stratify)
     for name, of in arrays.items():
         for split, array in of.items():
             if array is not None:
@@ -38,11 +45,11 @@ def save_splits(
 
 
 def split_arrays(
-    out: Path, arrays: dict[str, Array | None], share: float, seed: int
+    out: Path, arrays: dict[str, Array | None], share: float, seed: int, *, stratify: bool
 ) -> dict[str, dict[str, Array | None]]:
     """Replace the arrays and digests of ALL by those of TRAIN and TEST; `arrays` of both."""
     digests = np.load(out / leakage.file(ALL))
-    parts = split_indices(digests, arrays[LABELS_FILE], arrays[GROUPS_FILE], share, seed)
+    parts = split_indices(digests, arrays[LABELS_FILE], arrays[GROUPS_FILE], share, seed, stratify=stratify)
     splits = dict(zip((TRAIN, TEST), parts, strict=True))
     for split, indices in splits.items():
         for number, path in enumerate(sampling.array_paths(out, ALL)):
@@ -57,15 +64,17 @@ def split_arrays(
 
 
 def split_indices(
-    digests: leakage.Digests, labels: Array | None, groups: Array | None, share: float, seed: int
+    digests: leakage.Digests, labels: Array | None, groups: Array | None, share: float, seed: int, *, stratify: bool
 ) -> tuple[Indices, Indices]:
-    """Indices (train, test): `share` of each class for the test set. Samples of a group stay together; where there are
-    no groups, equal samples do.
+    """Indices (train, test): `share` of each class for the test set, or of all where it isn't to `stratify`.
+
+    Samples of a group stay together; where there are no groups, equal samples do.
     """
     if groups is None:
         groups = leakage.group_equal(digests)
     firsts = np.unique(groups, return_index=True)[1]
-    classes = np.zeros(len(firsts), np.int64) if labels is None or labels.ndim > 1 else labels[firsts]
+    has_classes = stratify and labels is not None and labels.ndim == 1
+    classes = labels[firsts] if has_classes and labels is not None else np.zeros(len(firsts), np.int64)
     random = np.random.default_rng(seed)
     drawn = []
     for label in np.unique(classes):

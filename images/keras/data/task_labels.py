@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from images.keras.data.sample_sets import TEST, Label, printable_name
+from images.keras.data.sample_sets import TEST, TRAIN, Label, printable_name
 from shared.data.samples import IGNORED, Array
 from shared.data.task_names import Task
 from shared.detector_outputs import Detection
@@ -15,6 +15,7 @@ from shared.errors import CrossquantError
 TaskOrAuto: TypeAlias = Task | Literal["auto"]
 AUTO: Literal["auto"] = "auto"
 TOKEN_AXES, SERIES_AXES = 2, 2  # of labels (samples, tokens), and of one sample of a series, (steps, values)
+PAIR = 2  # values of a label that is the number of a pair and its score, and samples of a pair
 CLASSIFICATION: Task = "classification"
 MULTILABEL: Task = "multilabel"
 REGRESSION: Task = "regression"
@@ -23,6 +24,7 @@ SEGMENTATION: Task = "segmentation"
 TAGGING: Task = "tagging"
 DETECTION: Task = "detection"
 RECONSTRUCTION: Task = "reconstruction"
+EMBEDDING: Task = "embedding"
 FIDELITY: Task = "fidelity"
 PER_POSITION = (SEGMENTATION, TAGGING)
 WHITE = 255  # of a mask as a picture: the only class there is, or the positions that don't count
@@ -87,6 +89,8 @@ def resolve_labels(
     if task == FIDELITY or all(array is None for array in arrays.values()):
         return resolve_unlabeled(task, classes, arrays)
     texts = [array for array in arrays.values() if array is not None and array.dtype.kind == "U"]
+    if task == EMBEDDING:
+        return resolve_embedding(arrays, sets)
     if texts:
         classes = classes or tuple(np.unique(np.concatenate([array.ravel() for array in texts])).tolist())
         arrays = {name: number_texts(array, classes, sets[name]) for name, array in arrays.items()}
@@ -129,6 +133,47 @@ def resolve_unlabeled(task: TaskOrAuto, classes: tuple[str, ...], arrays: dict[s
     if task not in (AUTO, FIDELITY, RECONSTRUCTION):
         raise CrossquantError(f"data.task is {task}, and the data has no labels: give them, or say fidelity")
     return TaskLabels(FIDELITY if task == "auto" else task, classes, dict.fromkeys(arrays))
+
+
+def resolve_embedding(arrays: dict[str, Array | None], sets: dict[str, RawLabels]) -> TaskLabels:
+    """Labels (n,) int64 of samples that belong together, or (n, 2) float64 of pairs. CrossquantError for others."""
+    check_missing(EMBEDDING, arrays)
+    present = {name: array for name, array in arrays.items() if array is not None}
+    shapes = {array[0].size for array in present.values()}
+    for name, array in present.items():
+        if array[0].size not in (1, PAIR) or len(shapes) > 1 or (array[0].size == PAIR and array.dtype.kind == "U"):
+            raise CrossquantError(
+                f"{sets[name].locate(0)}: an embedding takes one label a sample, or two numbers: that of its pair, and "
+                f"the score of the pair; not {array.dtype} of the shape {array.shape[1:]}"
+            )
+    if shapes == {PAIR}:
+        return TaskLabels(EMBEDDING, (), {name: to_pairs(array, sets[name]) for name, array in present.items()})
+    columns = {name: array.ravel() for name, array in present.items()}
+    for name, column in columns.items():
+        if column.dtype.kind == "f":
+            refuse_where(column != np.floor(column), column, sets[name], "is no whole number: number the labels")
+        if name != TRAIN and len(np.unique(column)) == len(column):
+            raise CrossquantError(
+                f"{sets[name].locate(0)}: no two samples of its set have one label: an embedding's labels say which "
+                "samples belong together"
+            )
+    if any(column.dtype.kind == "U" for column in columns.values()):
+        names = np.unique(np.concatenate([column.astype(str) for column in columns.values()]))
+        columns = {name: np.searchsorted(names, column.astype(str)) for name, column in columns.items()}
+    return TaskLabels(EMBEDDING, (), {name: column.astype(np.int64) for name, column in columns.items()})
+
+
+def to_pairs(array: Array, labels: RawLabels) -> Array:
+    """Labels (n, 2) float64: the number of the pair, and its score. CrossquantError where a pair hasn't two samples."""
+    pairs = array.reshape(len(array), PAIR).astype(np.float64)
+    refuse_where(~np.isfinite(pairs).all(axis=1), pairs, labels, "is not finite")
+    _, numbers, sizes = np.unique(pairs[:, 0], return_inverse=True, return_counts=True)
+    refuse_where(sizes[numbers] != PAIR, pairs, labels, "is of a pair that hasn't two samples: give both the number")
+    firsts = np.zeros(len(sizes), np.int64)
+    firsts[numbers[::-1]] = np.arange(len(pairs))[::-1]
+    differs = pairs[:, 1] != pairs[firsts[numbers], 1]
+    refuse_where(differs, pairs, labels, "has another score than the other sample of its pair: give both one")
+    return pairs
 
 
 def to_array(labels: RawLabels, named: bool) -> Array | None:

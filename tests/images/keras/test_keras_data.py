@@ -42,6 +42,7 @@ def test_an_npz_becomes_the_arrays_that_it_holds(user: User):
         "labels": None,
         "further_outputs": [],
         "detection": None,
+        "class_weights": [],
     }
 
 

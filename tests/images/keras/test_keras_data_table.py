@@ -240,3 +240,88 @@ def test_as_many_labels_as_samples_are_no_classes(user: User):
         "30 samples can't be split into a training and a test set: each has a label of its own: set data.task if they "
         "are no classes"
     )
+
+
+# Columns of lists, in Parquet.
+
+TOKENS = {"input_ids": [[101, number, 102, 0] for number in range(20)], "attention_mask": [[1, 1, 1, 0]] * 20}
+
+
+@pytest.mark.parametrize("kind", ["list", "large list", "fixed list"])
+def test_columns_of_lists_are_inputs_of_their_own(user: User, kind: str):
+    types = {"list": pyarrow.list_(pyarrow.int64()), "large list": pyarrow.large_list(pyarrow.int64())}
+    types["fixed list"] = pyarrow.list_(pyarrow.int64(), 4)
+    columns = {name: pyarrow.array(cells, types[kind]) for name, cells in TOKENS.items()}
+    write(user, "texts.parquet", columns | {"kind": [0, 1] * 10})
+    out = user.run("table", test_share=0.5)
+    about = read_about(out)
+    assert (about["inputs"], about["task"]) == (["input_ids", "attention_mask"], "classification")
+    ids = np.concatenate([np.load(out / f"x_{split}_0.npy") for split in ("train", "test")])
+    masks = np.load(out / "x_test_1.npy")
+    assert (ids.dtype, masks.shape) == (np.int64, (10, 4))
+    assert sorted(ids.tolist()) == TOKENS["input_ids"]
+    assert masks.tolist() == TOKENS["attention_mask"][:10]
+
+
+def test_numbers_beside_lists_are_one_input(user: User):
+    columns = {"sugar": WINE["sugar"], "ids": TOKENS["input_ids"], "acid": WINE["acid"]}
+    write(user, "train.parquet", columns | {"kind": WINE["kind"]})
+    write(user, "test.parquet", shift_acid(columns, 10) | {"kind": WINE["kind"]})
+    out = user.run("table")
+    assert read_about(out)["inputs"] == ["features", "ids"]
+    assert np.load(out / "x_test_0.npy")[0].tolist() == [19, 11.5]
+    assert np.load(out / "x_test_1.npy")[3].tolist() == [101, 3, 102, 0]
+    assert read_about(user.run("table", features=["ids", "acid"]))["inputs"] == ["ids", "acid"]
+
+
+def test_lists_of_lists_and_floats(user: User):
+    cells = [[[number, 0.5], [1.0, 2.0], [3.0, 4.0]] for number in range(20)]
+    write(user, "windows.parquet", {"window": cells, "kind": [0, 1] * 10})
+    window = np.load(user.run("table") / "x_test_0.npy")
+    assert (window.shape, window.dtype, window[0, 1].tolist()) == ((4, 3, 2), np.float32, [1.0, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("row", "cell", "message"),
+    [
+        (11, [1, 2, 3], "texts.parquet, row 12: column 'ids' has a list of 3, the first row of 4: pad all to one"),
+        (11, [], "texts.parquet, row 12: column 'ids' has no list with values: fill it or leave the row out"),
+        (3, None, "texts.parquet, row 4: column 'ids' has no list with values: fill it or leave the row out"),
+        (8, [1, 2, None, 4], "texts.parquet, row 9: column 'ids' has a list with a missing value: fill it or leave"),
+    ],
+)
+def test_lists_that_are_no_array_are_refused(user: User, row: int, cell: list | None, message: str):
+    cells: list = list(TOKENS["input_ids"])
+    cells[row] = cell
+    write(user, "texts.parquet", {"ids": cells, "kind": [0, 1] * 10})
+    assert message in user.error_of("table")
+
+
+def test_a_later_batch_has_lists_of_the_first_one_s_length(user: User, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("images.keras.data.readers.table.BATCH", 7)
+    write(user, "texts.parquet", {"ids": [[1, 2]] * 7 + [[1, 2, 3]] * 13, "kind": [0, 1] * 10})
+    assert "texts.parquet, row 8: column 'ids' has a list of 3, the first row of 2: pad" in user.error_of("table")
+
+
+def test_lists_within_lists_of_two_lengths_name_the_row(user: User):
+    cells = [[[1, 2], [3, 4]]] * 5 + [[[1, 2], [3]]] * 15
+    write(user, "texts.parquet", {"ids": cells, "kind": [0, 1] * 10})
+    assert "texts.parquet, row 6: column 'ids' has a list of 1, the first row of 2: pad" in user.error_of("table")
+
+
+def test_lists_of_texts_are_no_features(user: User):
+    write(user, "texts.parquet", {"ids": [["a", "b"]] * 20, "kind": [0, 1] * 10})
+    assert "texts.parquet: 'string' in column 'ids' is not a number" in user.error_of("table")
+
+
+@pytest.mark.parametrize(("tags", "task"), [([0, 2, 1, -100], "tagging"), ([0, 1, 1], "multilabel")])
+def test_labels_may_be_lists(user: User, tags: list, task: str):
+    write(user, "texts.parquet", {"ids": TOKENS["input_ids"], "tags": [tags] * 20})
+    out = user.run("table")
+    assert (read_about(out)["task"], np.load(out / "y_test.npy").shape) == (task, (4, len(tags)))
+
+
+def test_labels_of_two_lengths_are_refused(user: User):
+    cells = [[0, 1, 1, 0]] * 19 + [[0, 1, 1]]
+    write(user, "texts.parquet", {"ids": TOKENS["input_ids"], "tags": cells})
+    assert "texts.parquet, row 20: its label [0 1 1] is unlike the first one's" in user.error_of("table")

@@ -32,6 +32,7 @@ METRICS = {
     "multilabel": ["map", "f1", "f1_macro"],
     "detection": ["coco_map", "map50"],
     "reconstruction": ["auc", "mse"],
+    "embedding": ["recall1", "recall5", "recall10"],
     "fidelity": ["sqnr", "cosine", "agreement"],
     "segmentation": ["miou", "pixel_accuracy"],
     "tagging": ["token_accuracy", "token_f1"],

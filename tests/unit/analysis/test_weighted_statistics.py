@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from driver.analysis import bootstrap, weighted_statistics
 from shared import numerics
@@ -151,6 +152,48 @@ def test_decibels_and_cosine():
     assert once(weighted_statistics.cosine(0 * signal, 0 * signal, 0 * signal), 2) == 1.0
 
 
+@pytest.mark.parametrize("levels", [2, 6, 1000])
+def test_correlations_on_resamples_are_those_of_the_drawn_samples(levels):
+    """With many equal values and with few: a sample that is drawn twice is a tie, too."""
+    random = np.random.default_rng(8)
+    one = random.integers(0, levels, 90).astype(np.float64)
+    other = np.round(one / 2 + random.normal(0, levels / 4, 90))
+    for metric, of in ((weighted_statistics.spearman, stats.spearmanr), (weighted_statistics.pearson, stats.pearsonr)):
+        resampled, expected = drawn(metric(one, other), (one, other), lambda *pair, of=of: of(*pair)[0])
+        assert resampled == pytest.approx(expected, abs=1e-9)
+
+
+def test_what_does_not_vary_has_no_correlation():
+    for metric in (weighted_statistics.spearman, weighted_statistics.pearson):
+        assert np.isnan(once(metric(np.ones(5), np.arange(5.0)), 5))
+        assert np.isnan(once(metric(np.ones(1), np.ones(1)), 1))
+        assert not metric(np.ones(5), np.arange(5.0)).influence.any()
+
+
+def test_a_pair_weighs_as_its_samples_and_other_samples_nothing():
+    one, other = RANDOM.normal(size=20), RANDOM.normal(size=20)
+    members = RANDOM.permutation(50)[:40].reshape(20, 2)
+    metric = weighted_statistics.spearman(one, other)
+    of_samples = weighted_statistics.of_pairs(metric, members, 50)
+    weights = RANDOM.integers(0, 4, (20, 30)).astype(np.float64)
+    spread_out = np.full((50, 30), 7.0)
+    spread_out[members[:, 0]] = spread_out[members[:, 1]] = weights
+    assert of_samples(spread_out) == pytest.approx(metric(weights))
+    groups = np.arange(50)
+    groups[members[:, 1]] = groups[members[:, 0]]
+    groups = np.unique(groups, return_inverse=True)[1]
+    error = np.sqrt(np.square(metric.influence).sum()) / 20
+    by_group = bootstrap.sum_by_group(of_samples.influence, groups)
+    assert np.sqrt(np.square(by_group).sum()) / len(by_group) == pytest.approx(error)
+
+
+def test_the_mean_of_the_means_by_class():
+    column, classes = np.array([1.0, 0.0, 1.0, 1.0]), np.array([0, 0, 0, 5])
+    assert once(weighted_statistics.mean_of_classes(column, classes), 4) == pytest.approx((2 / 3 + 1) / 2)
+    without = np.array([[1.0], [1.0], [1.0], [0.0]])
+    assert weighted_statistics.mean_of_classes(column, classes)(without) == pytest.approx(2 / 3), "of the classes drawn"
+
+
 # Influence values.
 
 
@@ -181,6 +224,14 @@ INFLUENCES = {
     "average_precision": weighted_statistics.average_precision(SCORES[:, 0], POSITIVE[:, 0]),
     "average_precision_tied": weighted_statistics.average_precision(TIED[:, 0], POSITIVE[:, 0]),
     "mean_average_precision": weighted_statistics.mean_average_precision(TIED, POSITIVE),
+    "ratio": weighted_statistics.ratio(VALUES[:, 0], 1 + POWERS[:, 0]),
+    "mean_of_classes": weighted_statistics.mean_of_classes(VALUES[:, 0], np.arange(60) // 17),
+    "pearson": weighted_statistics.pearson(VALUES[:, 0], VALUES[:, 0] + OTHERS[:, 0]),
+    "spearman": weighted_statistics.spearman(VALUES[:, 0], VALUES[:, 0] + OTHERS[:, 0]),
+    "spearman_tied": weighted_statistics.spearman(np.round(VALUES[:, 0]), np.round(VALUES[:, 0] + OTHERS[:, 0])),
+    "of_pairs": weighted_statistics.of_pairs(
+        weighted_statistics.spearman(VALUES[:30, 0], OTHERS[:30, 0]), np.arange(60).reshape(30, 2), 60
+    ),
     "area_under_roc": weighted_statistics.area_under_roc(SCORES[:, 0].astype(np.float64), POSITIVE[:, 0]),
     "area_under_roc_tied": weighted_statistics.area_under_roc(TIED[:, 0].astype(np.float64), POSITIVE[:, 0]),
 }

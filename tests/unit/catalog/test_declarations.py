@@ -67,6 +67,17 @@ def test_a_list_says_what_its_items_are(items, good, bad):
         option.check(bad, ("at",))
 
 
+@pytest.mark.parametrize("good", ["balanced", [], [1, 0.5], {"cat": 1, "dog": 5.5}])
+def test_weights_of_classes(good):
+    assert Option([], items="weight").check(good, ("at",)) == good
+
+
+@pytest.mark.parametrize("bad", ["balance", ["x"], {"cat": "x"}, 3, None])
+def test_what_are_no_weights_of_classes(bad):
+    with pytest.raises(FieldError, match=r"^at: must be balanced, a number for each class, or numbers by class"):
+        Option([], items="weight").check(bad, ("at",))
+
+
 def test_every_stage_of_ours_has_its_file():
     stages_by_image = declarations.load()
     assert set(stages_by_image) == {"keras", "onnx", "torch"}

@@ -39,6 +39,7 @@ HEADLINES = {
     "detection": "mAP",
     "reconstruction": "ROC AUC",
     "fidelity": "SQNR",
+    "embedding": "recall@1",
 }
 CLASSES = ("classes", "pairs", "confidence", "changed")
 

@@ -129,6 +129,29 @@ IMAGES = np.zeros((4, 4, 4, 3), np.uint8)
             "the model answers (3,), the data set has labels of (4,): output 1 would fit, set data.evaluated_output: 1",
         ),
         (answering(1), {"task": "regression"}, np.zeros((4, 1)), ""),
+        (answering(16), {"task": "embedding"}, [7, 7, 9000, 9000], ""),
+        (answering(4, 4), {"task": "embedding"}, np.zeros((4, 2)), ""),
+        (answering(None), {"task": "embedding"}, [7, 7, 9, 9], ""),
+        (
+            answering(1),
+            {"task": "embedding"},
+            [7, 7, 9, 9],
+            "the model answers (1,), an embedding is a vector of several values: set the data.task that the model has",
+        ),
+        (
+            Signature((IMAGE,), (Tensor("sure", "float32", (1,)), Tensor("vector", "float32", (64,)))),
+            {"task": "embedding"},
+            [7, 7, 9, 9],
+            "the model answers (1,), an embedding is a vector of several values: output 1 would fit, set "
+            "data.evaluated_output: 1",
+        ),
+        (
+            answering(16),
+            {},
+            [7, 7, 40, 40],
+            "the model answers (16,), the data set has 41 classes: fix the labels, or data.task: embedding if labels "
+            "only say which samples belong together",
+        ),
         (answering(4, 4, 3), {"task": "reconstruction"}, None, ""),
         (
             answering(4, 4, 1),

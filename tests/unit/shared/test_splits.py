@@ -62,6 +62,6 @@ def test_more_images_than_there_are_is_an_error(source):
     with pytest.raises(CrossquantError) as caught:
         make(selection, source, "selection", 104, taken={})
     assert str(caught.value) == (
-        "104 training samples outside of the calibration sets: there are 100 samples to draw from, ask for no more; the "
-        "option images of selection says how many"
+        "104 training samples outside of the calibration sets: there are 100 samples to draw from, ask for no more; "
+        "the option images of selection says how many"
     )

@@ -1,17 +1,23 @@
-"""A CSV or Parquet table: features and labels by column. `train.csv` and `test.csv`, or one table to be split."""
+"""A CSV or Parquet table: features and labels by column. `train.csv` and `test.csv`, or one table to be split.
+
+Columns of numbers form one input. In a Parquet file a column may have lists of one length, such as token ids: each is
+an input of its own.
+"""
 
 import codecs
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow
 import pyarrow.csv
 import pyarrow.parquet
+from pyarrow import compute
 
 from images.keras import framework_messages
 from images.keras.data.sample_sets import (
@@ -36,13 +42,14 @@ BLOCK = 1 << 20  # bytes of text
 UTF8 = "utf-8"
 NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
 COMMA_NUMBER = re.compile(r"[+-]?\d*,\d+")  # with a decimal comma
+ROW = "features"  # the name of the input that all columns of numbers form, beside columns of lists
 
 
 @dataclass(frozen=True)
 class Table:
     """One table: its columns by name and, of a text file, how it is written. `first_row`: the number of its header.
 
-    Without a header, columns are named by their numbers, from 0.
+    Without a header, columns are named by their numbers, from 0. `lists` are the columns whose cells are lists.
     """
 
     path: Path
@@ -52,6 +59,7 @@ class Table:
     delimiter: str = ","
     decimal: str = "."
     header: bool = True
+    lists: frozenset[str] = frozenset()
 
     def locate(self, row: int) -> str:
         """The place of the row with this index, counted from 1 as spreadsheets do, without the header."""
@@ -75,7 +83,8 @@ def open_table(path: Path, options: ReaderOptions) -> Table:
     """The table with the names of its columns. CrossquantError where it can't be read, or seems to have no header."""
     try:
         if path.suffix.lower() in PARQUET:
-            return Table(path, list(pyarrow.parquet.read_schema(path).names))
+            schema = pyarrow.parquet.read_schema(path)
+            return Table(path, list(schema.names), lists=frozenset(each.name for each in schema if is_list(each.type)))
         check_encoding(path, options.encoding)
         return open_text(path, options)
     except (pyarrow.ArrowException, OSError, UnicodeError, csv.Error) as error:
@@ -126,14 +135,31 @@ def has_decimal_commas(rows: list[list[str]]) -> bool:
     return any(COMMA_NUMBER.fullmatch(cell.strip()) for row in rows for cell in row)
 
 
+def is_list(kind: pyarrow.DataType) -> bool:
+    types = pyarrow.types
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
+
+
 def make_set(table: Table, features: list[str], labels: list[str], group: str) -> SampleSet:
     """The rows of one table, grouped by a column, "" for none. CrossquantError where it lacks one of the columns."""
     plain = [*labels, group] if group else labels  # what may be any text
     check_columns(table, features + plain)
-    batches = read_text(table, features, plain) if table.textual else read_parquet(table.path, features, plain)
+    batches = read_text(table, features, plain) if table.textual else read_parquet(table, features, plain)
     classes = tuple(labels) if len(labels) > 1 else ()
     samples = iterate_samples(batches, features, table, grouped=bool(group))
-    return SampleSet(samples, table.locate, classes, table.textual)
+    return SampleSet(samples, table.locate, classes, table.textual, name_inputs(table, features))
+
+
+def name_inputs(table: Table, features: list[str]) -> tuple[str, ...]:
+    """The names of the inputs, where columns of lists are among them: the others form one, in the place of the first.
+
+    That one has the name of its column, or ROW where it has several.
+    """
+    numbers = [name for name in features if name not in table.lists]
+    if len(numbers) == len(features):
+        return ()
+    row = numbers[0] if len(numbers) == 1 else ROW
+    return tuple(dict.fromkeys(name if name in table.lists else row for name in features))
 
 
 def choose_columns(table: Table, options: ReaderOptions) -> tuple[list[str], list[str]]:
@@ -174,7 +200,7 @@ def make_read_error(path: Path, error: Exception) -> CrossquantError:
     return CrossquantError(f"{printable_name(path.name)} can't be read: {printable_name(first_line(error))[:300]}")
 
 
-Columns = tuple[list[Array], list[list[object]]]  # features by column, labels by column
+Columns = tuple[list[Array], list[list[object]]]  # features by column, (rows, …) each, and labels by column
 
 
 def read_text(table: Table, features: list[str], labels: list[str]) -> Iterator[Columns]:
@@ -220,42 +246,104 @@ def make_number_error(path: Path, row: str, column: str, value: str) -> Crossqua
     )
 
 
-def read_parquet(path: Path, features: list[str], labels: list[str]) -> Iterator[Columns]:
-    """Batches of a Parquet file's rows. CrossquantError for a feature whose column is not of numbers."""
+def read_parquet(table: Table, features: list[str], labels: list[str]) -> Iterator[Columns]:
+    """Batches of a Parquet file's rows. CrossquantError for a feature that is neither a number nor a list of numbers,
+    and for lists that are of different lengths.
+    """
+    lengths: dict[tuple[str, int], int] = {}
+    done = 0
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with pyarrow.parquet.ParquetFile(table.path) as file:
             for name in features:
                 kind = file.schema_arrow.field(name).type
+                while is_list(kind):
+                    kind = kind.value_type
                 numeric = pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind)
                 if not (numeric or pyarrow.types.is_boolean(kind)):
-                    raise make_number_error(path, "", name, str(kind))
+                    raise make_number_error(table.path, "", name, str(kind))
             for batch in file.iter_batches(BATCH, columns=features + labels, use_threads=False):
-                yield convert_batch(batch, features, labels)
+                values = [
+                    unpack_lists(batch.column(name), name, lengths, partial(locate_from, table, done))
+                    if name in table.lists
+                    else to_doubles(batch.column(name))
+                    for name in features
+                ]
+                yield values, list_labels(batch, labels)
+                done += len(batch)
     except (pyarrow.ArrowException, OSError) as error:
-        raise make_read_error(path, error) from None
+        raise make_read_error(table.path, error) from None
+
+
+def locate_from(table: Table, start: int, row: int) -> str:
+    """The place of a row that is counted from `start`."""
+    return table.locate(start + row)
+
+
+def unpack_lists(
+    column: pyarrow.Array, name: str, lengths: dict[tuple[str, int], int], locate: Callable[[int], str]
+) -> Array:
+    """The lists of a column as one array, (rows, length, …), of their own type.
+
+    `lengths` has those of the first row, by column and by how many lists are around a list; this adds what it lacks.
+    CrossquantError, with the row, for other lengths and for missing values.
+    """
+    where, shape, values = f"column '{printable_name(name)}'", [len(column)], column
+    while is_list(values.type):
+        found = compute.fill_null(compute.list_value_length(values), -1).to_numpy(zero_copy_only=False)
+        expected = lengths.setdefault((name, len(shape)), int(found[0]) if len(found) else 0)
+        wrong = np.flatnonzero((found != expected) | (found < 1))
+        if len(wrong):
+            length, inside = int(found[wrong[0]]), int(np.prod(shape[1:]))
+            place = f"{locate(int(wrong[0]) // inside)}: {where}"
+            if length < 1:
+                raise CrossquantError(f"{place} has no list with values: fill it or leave the row out")
+            raise CrossquantError(f"{place} has a list of {length}, the first row of {expected}: pad all to one length")
+        shape.append(expected)
+        values = values.flatten()
+    if values.null_count:
+        row = int(np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))[0]) // int(np.prod(shape[1:]))
+        raise CrossquantError(f"{locate(row)}: {where} has a list with a missing value: fill it or leave the row out")
+    unpacked: Array = values.to_numpy(zero_copy_only=False).reshape(shape)
+    return unpacked
 
 
 def convert_batch(batch: pyarrow.RecordBatch, features: list[str], labels: list[str]) -> Columns:
-    values = [batch.column(name).cast(pyarrow.float64()).to_numpy(zero_copy_only=False) for name in features]
-    return values, [batch.column(name).to_pylist() for name in labels]
+    return [to_doubles(batch.column(name)) for name in features], list_labels(batch, labels)
+
+
+def to_doubles(column: pyarrow.Array) -> Array:
+    doubles: Array = column.cast(pyarrow.float64()).to_numpy(zero_copy_only=False)
+    return doubles
+
+
+def list_labels(batch: pyarrow.RecordBatch, labels: list[str]) -> list[list[object]]:
+    """The labels by column; what is a list in its cell is an array."""
+    columns = (batch.column(name).to_pylist() for name in labels)
+    return [[np.array(label) if isinstance(label, list) else label for label in column] for column in columns]
 
 
 def iterate_samples(
     batches: Iterator[Columns], features: list[str], table: Table, *, grouped: bool
 ) -> Iterator[Sample]:
-    """One input (k,) of all features; the label of one column, or a tuple of several. CrossquantError for NaN.
+    """One input (k,) of all columns of numbers, and one of each column of lists; the label of one column, or a tuple of
+    several. CrossquantError for NaN.
 
     `grouped`: does the last column beside the features group the rows?
     """
     done = 0
+    numbers = [position for position, name in enumerate(features) if name not in table.lists]
     for values, labels in batches:
-        rows = np.stack(values, axis=1)
-        wrong = np.argwhere(~np.isfinite(rows))
-        if len(wrong):
-            row, column = wrong[0]
-            where = f"{table.locate(done + int(row))}: column '{printable_name(features[column])}'"
-            raise CrossquantError(f"{where} has no finite number: fill it or leave the row out")
-        groups = labels.pop() if grouped else [None] * len(rows)
-        for row, label, group in zip(rows, zip(*labels, strict=True), groups, strict=True):
-            yield Sample((row,), label[0] if len(label) == 1 else label, group)
-        done += len(rows)
+        inputs = list(values)
+        if numbers:
+            inputs[numbers[0]] = rows = np.stack([values[position] for position in numbers], axis=1)
+            wrong = np.argwhere(~np.isfinite(rows))
+            if len(wrong):
+                row, column = wrong[0]
+                name = printable_name(features[numbers[column]])
+                where = f"{table.locate(done + int(row))}: column '{name}'"
+                raise CrossquantError(f"{where} has no finite number: fill it or leave the row out")
+        inputs = [array for position, array in enumerate(inputs) if position not in numbers[1:]]
+        groups = labels.pop() if grouped else [None] * len(inputs[0])
+        for arrays, label, group in zip(zip(*inputs, strict=True), zip(*labels, strict=True), groups, strict=True):
+            yield Sample(arrays, label[0] if len(label) == 1 else label, group)
+        done += len(inputs[0])
