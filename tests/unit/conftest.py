@@ -22,7 +22,7 @@ _drawn: dict[bytes, str] = {}
 _trees: dict[tuple[str, ...], str] = {}
 
 
-FEWER_RESAMPLES = 400
+FEWER_RESAMPLES = 200
 
 
 @pytest.fixture(autouse=True)

@@ -77,6 +77,7 @@ def test_the_influence_of_a_sample_is_what_leaving_it_out_changes():
     assert metric.influence == pytest.approx(influence - influence.mean(), rel=0.05, abs=0.02 * influence.std())
 
 
+@pytest.mark.simulation
 @pytest.mark.all_resamples
 def test_intervals_of_a_mean_over_classes_cover_the_truth():
     """Of 200 draws of masks whose truth is known; 95 % within 4 standard deviations of what so many draws tell."""
