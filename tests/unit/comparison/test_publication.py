@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -265,6 +266,7 @@ def test_readers_and_writers_at_once(folder, way):
     def write(number):
         for turn in range(30):
             publish(folder, dict.fromkeys(FILES, f"{number} {turn} " * 500))
+            time.sleep(0.005)  # in memory a writer is so fast that no reader gets through the files between two of them
 
     def look():
         while not done.is_set():
