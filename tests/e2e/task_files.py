@@ -17,7 +17,7 @@ Right = dict[str, float]
 
 def main(folder: Path) -> None:
     right = {}
-    for make in (segmentation, tagging, forecasting, two_outputs):
+    for make in (segmentation, tagging, forecasting, two_outputs, detection, embedding):
         keras.utils.set_random_seed(3)
         name = make.__name__
         model, arrays, right[name] = make(np.random.default_rng(5))
@@ -121,6 +121,47 @@ def two_outputs(random: np.random.Generator) -> tuple[keras.Model, Arrays, Right
         "colour.accuracy": float((answered[1].argmax(axis=1) == colours[TRAIN:]).mean()),
     }
     return model, split(x=pictures, y_corner=corners.astype(np.float32), y_colour=colours), right
+
+
+def detection(random: np.random.Generator) -> tuple[keras.Model, Arrays, Right]:
+    """A grid of 4 x 4 candidates, each with centre, size and two classes; pycocotools is the driver's."""
+    pictures, masks = draw_squares(random)
+    inside = masks[:, 1:] % 255
+    colours = inside.max(axis=(1, 2)).astype(int) - 1
+    top, left = inside.any(axis=2).argmax(axis=1) + 1, inside.any(axis=1).argmax(axis=1)
+    bottom, right = 16 - inside[:, ::-1].any(axis=2).argmax(axis=1), left + 6
+    objects = np.stack([left, top, right, bottom, colours], axis=1).astype(np.float32)[:, None]
+    corners = objects[:, 0, :4] / 16
+    middle, size = (corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]
+    boxes = np.repeat(np.concatenate([middle, size], axis=1)[:, None], 16, axis=1).astype(np.float32)
+    cell = (np.floor(middle[:, 1] * 4) * 4 + np.floor(middle[:, 0] * 4)).astype(int)
+    scores = np.zeros((len(pictures), 16, 2), np.float32)
+    scores[np.arange(len(pictures)), cell, colours] = 1
+    inputs = keras.Input((16, 16, 3))
+    x = layers.Rescaling(1 / 255)(inputs)
+    x = layers.Conv2D(16, 3, strides=2, padding="same", activation="relu")(x)
+    x = layers.Conv2D(24, 3, strides=2, padding="same", activation="relu")(x)
+    x = layers.Conv2D(24, 3, padding="same", activation="relu")(x)
+    place = layers.Reshape((16, 4), name="place")(layers.Conv2D(4, 1, activation="sigmoid")(x))
+    score = layers.Reshape((16, 2), name="score")(layers.Conv2D(2, 1, activation="sigmoid")(x))
+    model = keras.Model(inputs, [place, score])
+    model.compile("adam", ["mse", "binary_crossentropy"])
+    model.fit(pictures[:TRAIN], [boxes[:TRAIN], scores[:TRAIN]], epochs=25, batch_size=20, verbose=0)
+    return model, split(x=pictures, y=objects), {}
+
+
+def embedding(random: np.random.Generator) -> tuple[keras.Model, Arrays, Right]:
+    """Noisy samples of 60 kinds, as vectors; recall@1 by brute force."""
+    centres = random.normal(size=(60, 12))
+    kinds = np.arange(TRAIN + TEST) % 60
+    rows = (centres[kinds] + random.normal(0, 0.6, (len(kinds), 12))).astype(np.float32)
+    inputs = keras.Input((12,))
+    model = keras.Model(inputs, layers.Dense(8)(layers.Dense(32, activation="relu")(inputs)))
+    vectors = model.predict(rows[TRAIN:], verbose=0).astype(np.float64)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    near = vectors @ vectors.T - 9 * np.eye(TEST)
+    right = float((kinds[TRAIN:][near.argmax(axis=1)] == kinds[TRAIN:]).mean())
+    return model, split(x=rows, y=kinds), {"recall1": right}
 
 
 if __name__ == "__main__":
