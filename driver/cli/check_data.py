@@ -60,18 +60,23 @@ def show_examination(freshness: Freshness, output: Output) -> DataReport:
 
 
 def draw_labels(freshness: Freshness) -> Path | None:
-    """Draw some test samples with their masks into a PNG on the volume; None where there are none to draw."""
+    """Draw some test samples with their masks or boxes into a PNG on the volume; None where there are none to draw."""
     if any(freshness.current(name) is None for name in (DATASET, LABELS)):
         return None
     folder, labels_folder = (store.artifact_path(freshness.plan, name) for name in (DATASET, LABELS))
     labels, pictures = samples.labels(labels_folder), samples.mapped(samples.inputs(folder)[0])
-    if samples.about(folder).task != "segmentation" or labels is None or pictures.ndim != PICTURE_AXES:
+    about = samples.about(folder)
+    if about.task not in ("segmentation", "detection") or labels is None or pictures.ndim != PICTURE_AXES:
         return None
     from driver.report import label_pictures
 
     path = store.volumes() / freshness.plan.experiment / "check-data.png"
-    chosen = slice(label_pictures.MOST)
-    store.write_atomically(path, label_pictures.draw_masks(np.asarray(pictures[chosen]), labels[chosen]))
+    first, own = np.asarray(pictures[: label_pictures.MOST]), labels[: label_pictures.MOST]
+    if about.detection is None:
+        content = label_pictures.draw_masks(first, own)
+    else:
+        content = label_pictures.draw_boxes(first, own, normalized=about.detection.normalized)
+    store.write_atomically(path, content)
     return path
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from driver.report.page.thumbnails import from_pixels
 
@@ -37,6 +37,26 @@ def draw_masks(pictures: NDArray[Any], masks: NDArray[Any]) -> bytes:
         for picture, mask in zip(pictures[:MOST], masks[:MOST], strict=True)
     ]
     return encode(arrange(pairs, COLUMNS // 2))
+
+
+def draw_boxes(pictures: NDArray[Any], objects: NDArray[Any], *, normalized: bool) -> bytes:
+    """The first pictures with the boxes of their objects, as a PNG.
+
+    Objects are (samples, most objects, 5): x1, y1, x2, y2 and the class, which is below 0 in rows of padding; boxes are
+    in pixels or, `normalized`, in shares of the picture's width and height.
+    """
+    parts = []
+    for picture, boxes in zip(pictures[:MOST], objects[:MOST], strict=True):
+        large = upscale(from_pixels(picture))
+        height, width = picture.shape[:2]
+        scale = np.array(large.size) if normalized else np.array(large.size) / (width, height)
+        pen = ImageDraw.Draw(large)
+        for *corners, label in boxes[boxes[:, 4] >= 0].tolist():
+            left, top, right, bottom = (np.array(corners) * np.tile(scale, 2)).tolist()
+            colour = COLOURS[1 + int(label) % (len(COLOURS) - 1)]
+            pen.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=colour, width=2)
+        parts.append(large)
+    return encode(arrange(parts, COLUMNS))
 
 
 def cover(picture: Image.Image, mask: NDArray[Any]) -> Image.Image:

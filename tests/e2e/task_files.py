@@ -142,11 +142,12 @@ def detection(random: np.random.Generator) -> tuple[keras.Model, Arrays, Right]:
     x = layers.Conv2D(16, 3, strides=2, padding="same", activation="relu")(x)
     x = layers.Conv2D(24, 3, strides=2, padding="same", activation="relu")(x)
     x = layers.Conv2D(24, 3, padding="same", activation="relu")(x)
-    place = layers.Reshape((16, 4), name="place")(layers.Conv2D(4, 1, activation="sigmoid")(x))
+    seen = layers.Dense(64, activation="relu")(layers.Flatten()(x))
+    place = layers.Reshape((16, 4), name="place")(layers.Dense(64, activation="sigmoid")(seen))
     score = layers.Reshape((16, 2), name="score")(layers.Conv2D(2, 1, activation="sigmoid")(x))
     model = keras.Model(inputs, [place, score])
     model.compile("adam", ["mse", "binary_crossentropy"])
-    model.fit(pictures[:TRAIN], [boxes[:TRAIN], scores[:TRAIN]], epochs=25, batch_size=20, verbose=0)
+    model.fit(pictures[:TRAIN], [boxes[:TRAIN], scores[:TRAIN]], epochs=40, batch_size=20, verbose=0)
     return model, split(x=pictures, y=objects), {}
 
 

@@ -36,3 +36,16 @@ def test_a_mask_of_another_size_is_stretched_and_colours_come_again():
 def test_twelve_samples_at_most_are_drawn_two_in_a_row():
     drawn = draw(np.zeros((40, 4, 4, 3), np.uint8), np.zeros((40, 4, 4), np.int8))
     assert drawn.shape[0] == 6 * (SIDE + 8) - 8
+
+
+@pytest.mark.parametrize("normalized", [False, True])
+def test_boxes_are_drawn_at_their_places_and_padding_is_not(normalized):
+    boxes = np.array([[[1, 2, 3, 4, 0], [0, 0, 4, 4, -1]]], np.float32)
+    boxes[..., :4] /= 4 if normalized else 1
+    content = label_pictures.draw_boxes(np.zeros((1, 4, 4, 3), np.uint8), boxes, normalized=normalized)
+    drawn = np.asarray(Image.open(io.BytesIO(content)))
+    rows, columns = np.nonzero((drawn == COLOURS[1]).all(axis=2))
+    quarter = SIDE // 4
+    assert (rows.min(), rows.max() + 1) == (2 * quarter, 4 * quarter)
+    assert (columns.min(), columns.max() + 1) == (quarter, 3 * quarter)
+    assert (drawn[0, 0] == 0).all()
