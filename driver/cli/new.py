@@ -11,6 +11,7 @@ from typing import IO, Any
 import numpy as np
 import yaml
 
+from driver.analysis.metric_specs import METRIC_SPECS
 from driver.catalog import declarations
 from driver.cli.arguments import New
 from driver.cli.console import Output, make_output, shorten_path
@@ -192,11 +193,21 @@ def write_text(name: str, arguments: New, found_task: str = "") -> str:
         name=name,
         model=dump_section({"name": name, "model": model, "dataset": dataset}),
         data="# What the data are, and what is done to them once, before any framework sees them: docs/your-data.md\n"
+        + describe_task(task, by_labels=bool(found_task) and "task" not in data)
         + dump_section({"data": data}),
         tolerance=suggest_tolerance(task),
         recommended=", ".join(RECOMMENDED),
         gates=f"  quantized:\n{suggest_gate(task)}" if task in TASKS else "",
     )
+
+
+def describe_task(task: str, *, by_labels: bool) -> str:
+    """A comment: the task with its headline metric, and where it is known from; "" where it isn't known."""
+    if task not in TASKS:
+        return ""
+    spec = METRIC_SPECS[TASKS[task].headline]
+    told = " (told by the labels; `task` sets another)" if by_labels else ""
+    return f"# Task: {task}{told}. Variants are compared by {spec.label}, {spec.long}: {spec.direction}.\n"
 
 
 def suggest_tolerance(task: str) -> str:

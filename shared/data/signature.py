@@ -9,12 +9,12 @@ import numpy as np
 from shared import detector_outputs, positions
 from shared.contract import encode, read_shown
 from shared.data import samples
-from shared.detector_outputs import Detection
 from shared.errors import CrossquantError
 
 FILE = "signature.json"
 WHOLE = ("bool", *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)))
 NAMED = 20  # classes in a message
+BOX, BOX_AXES = 4, 2  # values of a box, and the axes of boxes: candidates and values
 MANY = 2  # times as many labels as the model has classes: they may be none
 Shape = tuple[int | None, ...]
 
@@ -190,24 +190,25 @@ def check_output(output: Tensor, signature: Signature, about: samples.About) -> 
         )
     if about.labels is None or about.task in ("reconstruction", "fidelity"):
         return
-    if about.task == "classification":
-        check_classes(output, signature, about, about.labels)
-    elif about.task in ("segmentation", "tagging"):
-        check_positions(output, about.labels)
-    elif about.detection is not None:
-        check_boxes(signature, about.detection, len(about.classes))
-    elif about.task == "embedding":
-        check_vector(output, signature)
-    elif (wanted := int(np.prod(about.labels.shape))) != (size := _values(output.shape)) and size is not None:
-        fitting = [number for number, other in enumerate(signature.outputs) if _values(other.shape) == wanted]
-        remedy = f"give {size} values a sample, or the data.task that the model has"
-        raise CrossquantError(
-            f"the model answers {_shown(output.shape)}, the data set has labels of {_shown((wanted,))}: "
-            f"{suggest_output(fitting) or remedy}"
-        )
+    CHECKS.get(about.task, check_values)(output, signature, about, about.labels)
 
 
-def check_vector(output: Tensor, signature: Signature) -> None:
+def check_values(output: Tensor, signature: Signature, _about: samples.About, labels: samples.Labels) -> None:
+    """Raise CrossquantError if the output hasn't a value for each of a sample's labels."""
+    wanted, size = int(np.prod(labels.shape)), _values(output.shape)
+    if size is None or wanted == size:
+        return
+    fitting = [number for number, other in enumerate(signature.outputs) if _values(other.shape) == wanted]
+    remedy = f"give {size} values a sample, or the data.task that the model has"
+    if len(output.shape) == BOX_AXES and (output.shape[-1] or 0) >= BOX and wanted % (BOX + 1) == 0:
+        remedy = "set data.task: detection if the labels are boxes with their classes"
+    raise CrossquantError(
+        f"the model answers {_shown(output.shape)}, the data set has labels of {_shown((wanted,))}: "
+        f"{suggest_output(fitting) or remedy}"
+    )
+
+
+def check_vector(output: Tensor, signature: Signature, _about: samples.About, _labels: samples.Labels) -> None:
     """Raise CrossquantError if the output has no direction: an embedding is a vector."""
     if _values(output.shape) == 1:
         fitting = [number for number, other in enumerate(signature.outputs) if (_values(other.shape) or 0) > 1]
@@ -252,7 +253,7 @@ def check_classes(output: Tensor, signature: Signature, about: samples.About, la
         )
 
 
-def check_positions(output: Tensor, labels: samples.Labels) -> None:
+def check_positions(output: Tensor, _signature: Signature, _about: samples.About, labels: samples.Labels) -> None:
     """Raise CrossquantError if the output hasn't a value for each class at each position that is labelled."""
     shape = tuple(1 if size is None else size for size in output.shape)
     wanted = tuple(1 if size is None else size for size in labels.shape)
@@ -273,9 +274,11 @@ def check_positions(output: Tensor, labels: samples.Labels) -> None:
         )
 
 
-def check_boxes(signature: Signature, options: Detection, classes: int) -> None:
+def check_boxes(_output: Tensor, signature: Signature, about: samples.About, _labels: samples.Labels) -> None:
     """Raise CrossquantError if the outputs can't be read as boxes and scores; what is of unknown size isn't checked."""
-    shapes = [[size or 0 for size in output.shape] for output in signature.outputs]
+    options = about.detection
+    assert options is not None  # as of every detection
+    shapes = [[size or 0 for size in tensor.shape] for tensor in signature.outputs]
     read = (
         shapes
         if len(shapes) == 1
@@ -283,7 +286,17 @@ def check_boxes(signature: Signature, options: Detection, classes: int) -> None:
     )
     if all(all(shape) for shape in read):
         outputs = [np.broadcast_to(np.float32(0), (1, *shape)) for shape in shapes]
-        detector_outputs.check_outputs(options, outputs, None, classes)
+        detector_outputs.check_outputs(options, outputs, None, len(about.classes))
+
+
+# What an output must be by the task of its labels; of any other, `check_values`.
+CHECKS = {
+    "classification": check_classes,
+    "segmentation": check_positions,
+    "tagging": check_positions,
+    "detection": check_boxes,
+    "embedding": check_vector,
+}
 
 
 def suggest_output(fitting: Sequence[int]) -> str:

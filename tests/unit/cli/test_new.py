@@ -114,6 +114,15 @@ def write_text(model, data, task="", found=""):
     return new.write_text("mine", New(Display(), EngineOptions(), model, data, task=task), found)
 
 
+def test_the_task_and_its_headline_metric_are_told(model, tmp_path):
+    data = save_npz(tmp_path / "data", x_train=np.zeros((3, 2)))
+    line = "Variants are compared by mIoU, intersection over union, the mean of the classes: higher is better."
+    found = f"# Task: segmentation (told by the labels; `task` sets another). {line}\ndata:\n"
+    assert found in write_text(model, data, found="segmentation")
+    assert f"# Task: segmentation. {line}\n" in write_text(model, data, "segmentation", "segmentation")
+    assert "# Task:" not in write_text(model, data)
+
+
 @pytest.mark.parametrize(
     ("task", "found", "tolerance"),
     [

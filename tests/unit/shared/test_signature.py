@@ -64,6 +64,13 @@ IMAGES = np.zeros((4, 4, 4, 3), np.uint8)
             "the model answers (2, 2, 3), the data set has labels of (4, 4): it must answer a value for each class at "
             "each of these positions; resize the labels, or set data.task: fidelity",
         ),
+        (
+            answering(16, 4),
+            {"task": "regression"},
+            np.zeros((4, 10)),
+            "the model answers (16, 4), the data set has labels of (10,): set data.task: detection if the labels are "
+            "boxes with their classes",
+        ),
         (answering(6, 2), {"task": "forecasting"}, np.zeros((4, 6, 2)), ""),
         (answering(1), {}, [0, 1, 1, 1], ""),
         (answering(10), {}, None, ""),
