@@ -17,13 +17,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from shared import numerics
-from shared.detector_outputs import SIDES, Decoder, Detection, check_outputs, separate_outputs
+from shared.detector_outputs import PADDING, SIDES, Decoder, Detection, check_outputs, separate_outputs
 from shared.numerics import Array, Doubles
 
 Flags: TypeAlias = NDArray[np.bool_]
 Integers: TypeAlias = NDArray[np.int64]
 
-PADDING = -1  # the class of a row that is no object
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)  # COCO's
 RECALL_LEVELS = np.linspace(0.0, 1.0, 101)  # COCO's
 MOST_DETECTIONS = 100  # an image: COCO's

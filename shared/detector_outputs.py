@@ -17,6 +17,8 @@ Decoder: TypeAlias = Literal["corners", "center_size", "ssd"]
 Activation: TypeAlias = Literal["auto", "none", "sigmoid", "softmax"]
 
 SIDES = 4  # values of a box
+PADDING = -1  # the class of a row of labels that is no object
+MOST_UNNAMED = 1000  # values of a candidate that no names of classes account for
 LABEL_COLUMNS = SIDES + 1
 LABEL_AXES = 3  # samples, objects, columns
 
@@ -66,7 +68,7 @@ def check_options(detection: Detection) -> None:
             raise CrossquantError(f"detection.{name} is {getattr(detection, name):g}: it must be from 0 to 1")
     if detection.boxes < 0 or detection.scores < 0:
         raise CrossquantError("detection.boxes and detection.scores are numbers of outputs, from 0")
-    if len(detection.variances) != SIDES or min(detection.variances) <= 0:
+    if len(detection.variances) != SIDES or not np.isfinite(detection.variances).all() or min(detection.variances) <= 0:
         raise CrossquantError("detection.variances must be four numbers above 0, such as [0.1, 0.1, 0.2, 0.2]")
     if (detection.decoder == "ssd") != bool(detection.anchors):
         needs = "needs anchors" if detection.decoder == "ssd" else "takes no anchors"
@@ -87,6 +89,11 @@ def separate_outputs(detection: Detection, outputs: Sequence[Array], classes: in
     boxes, scores = (_pick_output(outputs, detection, name) for name in ("boxes", "scores"))
     if boxes is scores:
         width = SIDES + detection.columns + classes
+        if not classes and boxes.ndim == 3 and boxes.shape[1] < boxes.shape[2] > MOST_UNNAMED:
+            raise CrossquantError(
+                f"output {detection.boxes} is {boxes.shape[1:]} a sample, and it can't be told which axis has the "
+                "candidates: name the classes in data.classes"
+            )
         joint = _orient(boxes, lambda candidates, values: not classes or values == width)
         if joint.shape[-1] <= SIDES + detection.columns or (classes and joint.shape[-1] != width):
             expected = f"4 + {detection.columns + classes}" if classes else f"4 + {detection.columns} + classes"
@@ -151,7 +158,9 @@ def check_outputs(detection: Detection, outputs: Sequence[Array], labels: Array 
             f"labels of {labels.shape} for {len(boxes)} images: they must be (samples, objects, 5), each x1, y1, x2, "
             "y2, class; see docs/your-data.md"
         )
-    found = scores.shape[-1] - detection.columns
+    found, numbers = scores.shape[-1] - detection.columns, labels[..., SIDES]
+    if not np.isfinite(labels).all() or (numbers != np.floor(numbers)).any() or numbers.min(initial=PADDING) < PADDING:
+        raise CrossquantError("labels with values that are no boxes or classes; see docs/your-data.md")
     if labels.size and labels[..., SIDES].max() >= found:
         raise CrossquantError(
             f"an object of class {labels[..., SIDES].max():g}, but the model scores {found} classes, from 0: number "

@@ -31,8 +31,11 @@ class PositionCounts:
 
     def summarize(self, by_class: "ByClass") -> tuple[float | None, ...]:
         """Return what `by_class` makes of the counts of all samples: a value for each class, None where nothing is."""
-        values = by_class(*(each.sum(axis=0) for each in (self.right, self.answered, self.labelled)))
-        return tuple(None if np.isnan(value) else float(value) for value in values)
+        return tuple(None if np.isnan(value) else float(value) for value in self.apply(by_class))
+
+    def apply(self, by_class: "ByClass") -> Doubles:
+        """Return what `by_class` makes of the counts of all samples, (classes,)."""
+        return by_class(*(each.sum(axis=0) for each in (self.right, self.answered, self.labelled)))
 
 
 def find_class_axis(outputs: Shape, labels: Shape) -> int | None:

@@ -282,9 +282,7 @@ def score_boxes(outputs: Array, labels: Array) -> float:
 
 def score_positions(outputs: Array, labels: Array, by_class: Callable[[Doubles, Doubles, Doubles], Doubles]) -> float:
     """Return the mean over the classes of what `by_class` makes of the counts of all positions."""
-    counts = positions.count_positions(outputs, labels)
-    totals = (each.sum(axis=0) for each in (counts.right, counts.answered, counts.labelled))
-    return float(positions.mean_over_classes(by_class(*totals)))
+    return float(positions.mean_over_classes(positions.count_positions(outputs, labels).apply(by_class)))
 
 
 # The score of each task; of any other, and without labels, it is the agreement with the float model's outputs.

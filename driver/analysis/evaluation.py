@@ -285,6 +285,7 @@ class Evaluation:
         self.misfits: dict[str, str] = {}
         self._truths: dict[str, Truth | None] = {}
         self._answers: dict[str, Answer | None] = {}
+        self._further: dict[int, Answer | None] = {}
         self._reference_outputs: tuple[Outputs, ...] | None = None
 
     def truth(self, artifact: str = "dataset") -> Truth | None:
@@ -313,24 +314,29 @@ class Evaluation:
 
         An output that doesn't fit its labels is left out: `check_fits` refuses it where the model is loaded.
         """
-        truth, own, base = self.truth(), self.evidence.outputs(variant), self.evidence.outputs(self.reference)
-        if truth is None or own is None or base is None or self.answer(variant) is None:
+        truth, own = self.truth(), self.evidence.outputs(variant)
+        if truth is None or own is None or self.answer(variant) is None:
             return []
-        return [
-            (further, make_answer(judged, samples.select_parts(own, judged.about)), Answer(judged, judged.reference))
-            for further in truth.about.further_outputs
-            if (judged := self._load_further_truth(truth, further, base)) is not None
-            and judged.reference is not None
-            and not find_misfit(judged, select_evaluated_output(own, judged.about))
-        ]
+        answers = []
+        for further in truth.about.further_outputs:
+            base = self._answer_further_output(truth, further)
+            parts = None if base is None else select_evaluated_output(own, base.about)
+            if base is not None and parts is not None and not find_misfit(base.truth, parts):
+                answers.append((further, make_answer(base.truth, parts), base))
+        return answers
 
-    def _load_further_truth(self, truth: Truth, further: LabelledOutput, base: Batch) -> Truth | None:
-        about, labels = samples.describe_output(truth.about, further), self.evidence.labels(output=further.output)
-        judged = Truth(about, labels, groups=truth.groups)
-        answered = select_evaluated_output(base, about)
-        if labels is None or answered is None or find_misfit(judged, answered):
-            return None
-        return replace(judged, reference=answered[-1])
+    def _answer_further_output(self, truth: Truth, further: LabelledOutput) -> Answer | None:
+        """The reference's answers at another output; None where they aren't there, or don't fit the labels."""
+        if further.output not in self._further:
+            about, labels = samples.describe_output(truth.about, further), self.evidence.labels(output=further.output)
+            outputs, judged = self.evidence.outputs(self.reference), Truth(about, labels, groups=truth.groups)
+            parts = None if outputs is None else select_evaluated_output(outputs, about)
+            fits = labels is not None and parts is not None and not find_misfit(judged, parts)
+            if fits and parts is not None:
+                self._further[further.output] = make_answer(replace(judged, reference=parts[-1]), parts)
+            else:
+                self._further[further.output] = None
+        return self._further[further.output]
 
     def replicate(self, variant: str, gate: str) -> Doubles | None:
         """The resampled values of what a gate is on: a metric, or the loss of the headline metric against the reference

@@ -15,6 +15,7 @@ from shared.artifacts import notes
 from shared.contract import decode, decode_known, loads, shown
 from shared.data import samples
 from shared.data.samples import About, Array, Batch
+from shared.detector_outputs import check_options
 from shared.emulation import emulation
 from shared.errors import CrossquantError, FieldError
 from shared.measure import instructions, predictions
@@ -96,6 +97,8 @@ def read_content(path: Path) -> Any:
         value = decode(EXACT[path.name], data) if exact else decode_known(IN_PART[path.name], data)
     except (OSError, ValueError, FieldError) as error:
         raise Unusable(f"{path.name}: {error}") from None
+    if isinstance(value, About):
+        check_about(value)
     return shown(value)
 
 
@@ -132,6 +135,28 @@ def check_samples(folder: Path, files: Collection[str], *, needed: bool = False)
             raise Unusable(f"{file} is {labels.dtype} {labels.shape}")
     if samples.GROUPS in files:
         map_array(folder / samples.GROUPS)
+
+
+def check_about(about: About) -> None:
+    """Do its settings make sense? The outputs of a model are read by them."""
+    further = [item.output for item in about.further_outputs]
+    outputs = [about.evaluated_output, *further]
+    if min(outputs) < 0 or len(set(outputs)) != len(outputs):
+        raise Unusable(f"{samples.ABOUT}: outputs are {outputs}")
+    if (about.task == "detection") != (about.detection is not None) or any(
+        item.task == "detection" for item in about.further_outputs
+    ):
+        raise Unusable(f"{samples.ABOUT}: detection: must be there for the task detection alone")
+    if about.detection is not None:
+        try:
+            check_options(about.detection)
+        except CrossquantError as error:
+            raise Unusable(f"{samples.ABOUT}: {error}") from None
+    weights = () if isinstance(about.class_weights, str) else about.class_weights
+    if about.class_weights and about.task != "classification":
+        raise Unusable(f"{samples.ABOUT}: class_weights: are of a classification")
+    if weights and not (all(math.isfinite(weight) and weight >= 0 for weight in weights) and any(weights)):
+        raise Unusable(f"{samples.ABOUT}: class_weights: must be finite numbers, 0 or more")
 
 
 def is_labels(file: str) -> bool:

@@ -22,7 +22,9 @@ from shared.data.preprocessing_variants import PreprocessingVariants
 from shared.errors import CrossquantError, StageError
 
 OUTPUT, LABELS = "check", "labels"
-PICTURE_AXES = 4  # of an array of pictures: samples, height, width, channels
+DRAWN = ("segmentation", "detection")  # tasks whose labels are drawn over pictures
+PICTURE_AXES, LABEL_AXES = 4, 3  # of arrays of pictures, of masks and of objects, with that of the samples
+MOST_CHANNELS = 4  # of a picture: a smaller axis before the last one has the channels
 MOST = 20  # classes in the table
 
 
@@ -66,8 +68,12 @@ def draw_labels(freshness: Freshness) -> Path | None:
     folder, labels_folder = (store.artifact_path(freshness.plan, name) for name in (DATASET, LABELS))
     labels, pictures = samples.labels(labels_folder), samples.mapped(samples.inputs(folder)[0])
     about = samples.about(folder)
-    if about.task not in ("segmentation", "detection") or labels is None or pictures.ndim != PICTURE_AXES:
+    if about.task not in DRAWN or labels is None or pictures.ndim != PICTURE_AXES or len(labels) != len(pictures):
         return None
+    if labels.ndim != LABEL_AXES or (about.task == "detection") != (about.detection is not None):
+        return None
+    if pictures.shape[1] <= MOST_CHANNELS < pictures.shape[-1]:
+        pictures = np.moveaxis(pictures, 1, -1)
     from driver.report import label_pictures
 
     path = store.volumes() / freshness.plan.experiment / "check-data.png"

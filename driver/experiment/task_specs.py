@@ -1,7 +1,8 @@
 """The table of tasks: the headline metric of each, and what gates may be on.
 
 A new task is a line here, a module in driver/analysis/tasks/ that computes its metrics, and its score in
-shared/tasks.py, by which stages choose layers. Nothing else branches on a task's name.
+shared/tasks.py, by which stages choose layers. What the labels of a task look like, the stages that read and check data
+know by its name (shared/data/, images/keras/data/).
 """
 
 from dataclasses import dataclass

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shared import detection, tasks
+from shared import detection, numerics, tasks
 from shared.data import leakage, samples
 from shared.data.preprocessing_variants import PreprocessingVariants
 from shared.data.samples import Array, LabelledOutput
@@ -152,7 +152,9 @@ def count_labels(path: Path, task: str) -> Array:
     if task == "detection":
         return detection.count_objects(labels)
     if task in PER_POSITION:
-        return np.bincount(np.concatenate([np.zeros(0, np.int64), labels[labels != samples.IGNORED]]).astype(np.int64))
+        most = max(0, int(labels.max(initial=0)) + 1)
+        blocks = (block[block != samples.IGNORED] for block in numerics.iterate_blocks(labels))
+        return np.asarray(sum((np.bincount(block, minlength=most) for block in blocks), np.zeros(most, np.int64)))
     return np.bincount(labels) if labels.ndim == 1 else labels.sum(axis=0, dtype=np.int64)
 
 

@@ -30,6 +30,7 @@ from shared.runner.progress import report
 
 INDICES, SUMMARY, ANSWERS = "indices.npy", "cpus.json", "output.npy"
 SEED = 0
+RUN = 100  # samples that are shuffled among each other, where they are drawn with their mates
 
 
 @dataclass(frozen=True)
@@ -87,12 +88,15 @@ def keep_common_samples(out: Path, cpus: Sequence[str]) -> None:
 def choose_samples(dataset: Path, labels: Path, images: int) -> Indices:
     """Return the indices of about `images` samples: the same number of each class, or evenly spaced, or with mates.
 
-    They are shuffled: the first ones must stand for all where the time is too short.
+    They are shuffled: the first ones must stand for all where the time is too short. Mates stay near each other, and no
+    order tells them.
     """
     classes, about = samples.labels(labels), samples.about(dataset)
     units = mates.number_units(about, classes)
     if units is not None:
-        return mates.draw_with_mates(units, images, np.random.default_rng(SEED))
+        drawn, random = mates.draw_with_mates(units, images, np.random.default_rng(SEED)), np.random.default_rng(SEED)
+        runs = range(0, len(drawn), RUN)
+        return np.concatenate([random.permutation(drawn[start : start + RUN]) for start in runs])
     if classes is not None and about.task == "classification":
         chosen = subset(classes, images)
     else:

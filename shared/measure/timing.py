@@ -13,7 +13,7 @@ import numpy as np
 
 from shared import tasks
 from shared.data import samples
-from shared.data.samples import Batch
+from shared.data.samples import About, Batch
 from shared.errors import CrossquantError, StageError
 from shared.measure import machine, predictions
 from shared.measure.predictions import Model
@@ -147,6 +147,13 @@ def sound(available: Mapping[str, Path], dataset: Path) -> list[str]:
     """The variants worth timing: those whose predictions are there, and not all the same."""
     about = samples.about(dataset)
     names = [name for name in available if f"predictions.{name}" in available]
-    answers = {name: predictions.outputs(available[f"predictions.{name}"]) for name in names}
-    evaluated = {name: samples.select_evaluated(list(map(samples.mapped, of)), about) for name, of in answers.items()}
-    return [name for name in names if not tasks.find_defect(evaluated[name])]
+    return [name for name in names if is_sound(predictions.outputs(available[f"predictions.{name}"]), about)]
+
+
+def is_sound(outputs: Sequence[Path], about: About) -> bool:
+    """Do the evaluated outputs of a variant differ from sample to sample?"""
+    try:
+        parts = samples.select_parts(list(map(samples.mapped, outputs)), about)
+    except CrossquantError:
+        return False
+    return not all(tasks.find_defect(part) for part in parts)

@@ -49,7 +49,11 @@ def count_higher(outputs: Array, labels: NDArray[np.intp]) -> NDArray[np.intp]:
 
 def check(output: EvaluatedOutput) -> None:
     if output.labels is not None:
-        read_class_labels(output.outputs, output.labels)
+        labels, weights = read_class_labels(output.outputs, output.labels), output.about.class_weights
+        if not isinstance(weights, str) and weights and labels.size and labels.max() >= len(weights):
+            raise CrossquantError(
+                f"there are {len(weights)} class weights, and a label is {labels.max()}: give one a class"
+            )
 
 
 def read_class_labels(outputs: Array, labels: Array) -> NDArray[np.intp]:

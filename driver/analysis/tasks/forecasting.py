@@ -6,6 +6,7 @@ from driver.analysis.results import Breakdown
 from driver.analysis.tasks import regression
 from driver.analysis.tasks.base import EvaluatedOutput, TaskMetrics
 from driver.analysis.tasks.reconstruction import blocks_in_pairs
+from shared.errors import CrossquantError
 
 
 def break_down(output: EvaluatedOutput) -> tuple[Breakdown, ...]:
@@ -27,4 +28,16 @@ def break_down(output: EvaluatedOutput) -> tuple[Breakdown, ...]:
     )
 
 
-METRICS = TaskMetrics(regression.compute, regression.check, break_down)
+def check(output: EvaluatedOutput) -> None:
+    """The outputs have the steps and the values of a step where the labels have them."""
+    if output.labels is None:
+        return
+    own, wanted = (tuple(size for size in array.shape[1:] if size > 1) for array in (output.outputs, output.labels))
+    if own != wanted:
+        raise CrossquantError(
+            f"labels of {output.labels.shape[1:]} a sample and outputs of {output.outputs.shape[1:]}: a forecast must "
+            "have the steps and the values of its labels, in the same order"
+        )
+
+
+METRICS = TaskMetrics(regression.compute, check, break_down)

@@ -4,7 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from images.keras.data.sample_sets import printable_name
+import numpy as np
+
+from images.keras.data.sample_sets import TEST, printable_name
 from images.keras.data.task_labels import CLASSIFICATION, TaskLabels
 from shared.data.samples import BALANCED
 from shared.errors import CrossquantError
@@ -28,6 +30,9 @@ def resolve_class_weights(
     weights = list_weights(given, labels)
     if not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not any(weights):
         raise CrossquantError("data.class_weights: a weight is 0 or more, and one at least is above 0")
+    test = labels.arrays.get(TEST)
+    if test is not None and not any(weights[int(label)] for label in np.unique(test)):
+        raise CrossquantError("data.class_weights: all classes of the test set weigh 0")
     return tuple(weights)
 
 

@@ -11,8 +11,7 @@ from images.keras.data.sample_sets import find_root, list_entries, printable_nam
 from images.keras.data.task_labels import LabelOptions, RawLabels
 from shared.contract import decode
 from shared.data.samples import Array
-from shared.detection import PADDING
-from shared.detector_outputs import LABEL_COLUMNS, SIDES, Detection, check_options
+from shared.detector_outputs import LABEL_COLUMNS, PADDING, SIDES, Detection, check_options
 from shared.errors import CrossquantError, FieldError
 from shared.numerics import Doubles
 

@@ -11,6 +11,9 @@ from images.keras.data.task_labels import AUTO, DETECTION, InputForm, LabelOptio
 from shared.data.task_names import TASK_NAMES
 from shared.errors import CrossquantError
 
+# Tasks that need more than the labels of an output: the inputs, all outputs, or groups of the samples.
+DECIDING = ("reconstruction", "detection", "embedding")
+
 
 @dataclass(frozen=True)
 class Declared:
@@ -115,11 +118,18 @@ def find_tasks(outputs: Sequence[int], declared: Declared) -> list[TaskOrAuto]:
     for place, output in enumerate(outputs):
         if output == declared.evaluated_output and declared.task != AUTO:
             tasks[place] = declared.task
-    return [check_task(name) for name in tasks]
+    return [
+        check_task(name, further=output != declared.evaluated_output)
+        for name, output in zip(tasks, outputs, strict=True)
+    ]
 
 
-def check_task(name: str) -> TaskOrAuto:
-    """The name of a task, or `auto`. CrossquantError for any other."""
+def check_task(name: str, *, further: bool) -> TaskOrAuto:
+    """The name of a task, or `auto`. CrossquantError for any other, or for one that a further output can't have."""
+    if further and name in DECIDING:
+        raise CrossquantError(
+            f"data.output_tasks: {name} is a task of the output that decides: let data.evaluated_output be its number"
+        )
     for task in (AUTO, *TASK_NAMES):
         if name == task:
             return task

@@ -64,5 +64,7 @@ def test_subsets_and_other_cpus_have_mates(tmp_path):
     positions = Subset(tmp_path, 60).positions
     assert (len(positions), count_alone(PAIRS, positions)) == (60, 0)
     assert (np.diff(positions) > 0).all()
-    chosen = emulation.choose_samples(tmp_path, tmp_path, 60)
-    assert (len(chosen), count_alone(PAIRS, chosen), count_alone(PAIRS, chosen[:30])) == (60, 0, 0)
+    chosen = emulation.choose_samples(tmp_path, tmp_path, 300)
+    assert (len(chosen), count_alone(PAIRS, chosen), count_alone(PAIRS, chosen[:100])) == (300, 0, 0)
+    beside = (PAIRS[chosen[:-1]] == PAIRS[chosen[1:]]).mean()
+    assert beside < 0.1, "the process that runs the model can't tell mates by their order"
