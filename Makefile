@@ -54,7 +54,7 @@ test-long: check images data  ## the tests that take too long for CI
 	.venv/bin/python -m pytest -m long
 
 unit: setup  ## the tests that need neither Docker nor a framework
-	PYTEST_DEBUG_TEMPROOT=$(IN_MEMORY) .venv/bin/python -m pytest -n auto --dist loadfile -m "not long and not simulation" tests/unit
+	PYTEST_DEBUG_TEMPROOT=$(IN_MEMORY) .venv/bin/python -m pytest -n auto --dist loadfile -m "not long and not slow" tests/unit
 	.venv/bin/python -m pytest -n auto --dist loadfile tests/contract
 
 docker-host:  ## install and start Docker Engine and Compose v2 on this Debian host

@@ -47,7 +47,7 @@ def find_class_axis(outputs: Shape, labels: Shape) -> int | None:
     for axis in (len(outputs) - 1, *range(1, len(outputs) - 1)):
         if len(outputs) == len(labels) + 1 and outputs[:axis] + outputs[axis + 1 :] == labels and outputs[axis] > 1:
             return int(axis)
-    if outputs in (labels, (*labels, 1)):
+    if outputs in (labels, (*labels, 1), (*labels[:1], 1, *labels[1:])):
         return None
     raise CrossquantError(
         f"labels of {labels[1:]} a sample and outputs of {outputs[1:]}: an output must have a value for each class at "
@@ -72,17 +72,18 @@ def answer_positions(outputs: Array, labels: Array, threshold: float = 0.5) -> A
     return np.asarray(outputs.argmax(axis=axis))
 
 
-def find_threshold(outputs: Array) -> float:
+def find_threshold(outputs: Array, logits: bool | None) -> float:
     """Return from where on a single value says the second class: 0 of logits, 0.5 of probabilities."""
-    return 0.0 if numerics.are_logits(outputs) else 0.5
+    return 0.0 if (numerics.are_logits(outputs) if logits is None else logits) else 0.5
 
 
-def iterate_positions(outputs: Array, labels: Array) -> Iterator[tuple[Array, Array]]:
+def iterate_positions(outputs: Array, labels: Array, logits: bool | None) -> Iterator[tuple[Array, Array]]:
     """Yield blocks of samples: the class of each position by the outputs and by the labels, (samples, positions).
 
-    CrossquantError for labels that are none of the classes.
+    `logits`: are the outputs logits? None where only they themselves can tell. CrossquantError for labels that are none
+    of the classes.
     """
-    classes, threshold, start = count_classes(outputs, labels), find_threshold(outputs), 0
+    classes, threshold, start = count_classes(outputs, labels), find_threshold(outputs, logits), 0
     check_range(labels, classes)
     for block in numerics.iterate_blocks(outputs):
         labelled = labels[start : start + len(block)]
@@ -102,11 +103,14 @@ def check_range(labels: Array, classes: int) -> None:
         )
 
 
-def count_positions(outputs: Array, labels: Array) -> PositionCounts:
-    """Count the positions of each sample by class."""
+def count_positions(outputs: Array, labels: Array, logits: bool | None = None) -> PositionCounts:
+    """Count the positions of each sample by class.
+
+    `logits`: are the outputs logits? None where only they themselves can tell.
+    """
     classes = count_classes(outputs, labels)
     blocks = []
-    for answered, labelled in iterate_positions(outputs, labels):
+    for answered, labelled in iterate_positions(outputs, labels, logits):
         counted = labelled != IGNORED
         right = counted & (answered == labelled)
         pairs = ((labelled, right), (answered, counted), (labelled, counted))

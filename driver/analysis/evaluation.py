@@ -183,7 +183,7 @@ class Answer:
     def position_counts(self) -> PositionCounts:
         """Of a task with labels per position."""
         assert self.truth.labels is not None  # a task without labels is another one: `load_truth`
-        return positions.count_positions(self.outputs, self.truth.labels)
+        return positions.count_positions(self.outputs, self.truth.labels, self.truth.logits)
 
     @cached_property
     def computations(self) -> dict[str, Computation]:

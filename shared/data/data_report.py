@@ -92,7 +92,8 @@ def make_data_report(source: Path, variants: PreprocessingVariants) -> DataRepor
         warnings=tuple(
             list_warnings(ranges, () if about.task in PARTS_COUNTED else classes, repeated_test, variants, about.unit)
         ),
-        wrong=tuple(list_faults(ranges, pairs, classes if about.task == "classification" else (), variants)),
+        wrong=tuple(list_faults(ranges, pairs, classes if about.task == "classification" else (), variants))
+        + tuple(list_blind_detectors(about, variants)),
         outputs=about.further_outputs,
     )
 
@@ -181,6 +182,15 @@ def list_faults(
     chance = tasks.describe_chance(variants.declared or 0.0, len(classes), variants.samples) if scored else ""
     if chance and not any(variant.better for variant in variants.variants):
         yield f"the model {chance}"
+
+
+def list_blind_detectors(about: samples.About, variants: PreprocessingVariants) -> Iterator[str]:
+    """Describe a detector that finds nothing: its outputs are read in another way than they are meant."""
+    if about.detection is not None and variants.declared == 0:
+        yield (
+            "the model finds no object of the test samples: are detection.decoder and detection.normalized those of "
+            "its outputs?"
+        )
 
 
 def list_warnings(

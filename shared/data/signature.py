@@ -88,8 +88,11 @@ def check_label_names(signature: Signature, about: samples.About) -> None:
             f"{named.index(about.label)}"
         )
     if set(labels) <= set(named):
-        order = ", ".join(str(named.index(name)) for name in labels)
-        raise CrossquantError(f"the labels are named as other outputs of the model: set data.outputs: [{order}]")
+        pairs = ", ".join(f"{name} is output {named.index(name)}" for name in labels)
+        raise CrossquantError(
+            f"the labels are named as other outputs of the model, where {pairs}: set data.outputs to these numbers, in "
+            "the order of the labels in your data"
+        )
     raise CrossquantError(
         f"the model's outputs are named {', '.join(named)}, the labels {', '.join(labels)}: give all of them the "
         "model's names, or none"

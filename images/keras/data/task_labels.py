@@ -15,6 +15,8 @@ from shared.errors import CrossquantError
 TaskOrAuto: TypeAlias = Task | Literal["auto"]
 AUTO: Literal["auto"] = "auto"
 TOKEN_AXES, SERIES_AXES = 2, 2  # of labels (samples, tokens), and of one sample of a series, (steps, values)
+PICTURE_AXES = 3  # of one picture, with that of its channels
+HALF = 0.5  # of the positions must have a class, for labels to be one-hot masks
 PAIR = 2  # values of a label that is the number of a pair and its score, and samples of a pair
 CLASSIFICATION: Task = "classification"
 MULTILABEL: Task = "multilabel"
@@ -99,7 +101,7 @@ def resolve_labels(
     if task == CLASSIFICATION and not texts:
         arrays = count_from_zero(arrays, options.offset)
     if task in PER_POSITION:
-        arrays = number_positions(arrays, task, options, textual=bool(texts))
+        arrays = number_positions(arrays, task, options, form, textual=bool(texts))
     converted = {
         name: None if array is None else convert(task, array, classes, sets[name]) for name, array in arrays.items()
     }
@@ -279,14 +281,15 @@ def are_positions(array: Array, form: InputForm) -> bool:
 
 
 def number_positions(
-    arrays: dict[str, Array | None], task: str, options: LabelOptions, *, textual: bool
+    arrays: dict[str, Array | None], task: str, options: LabelOptions, form: InputForm, *, textual: bool
 ) -> dict[str, Array | None]:
     """Class numbers by position, IGNORED where one doesn't count, from masks as people have them.
 
     One-hot masks and those with a last axis of one value lose it. Masks of 0 and 255 are of two classes; beside others,
     255 doesn't count, nor does -100 of a token.
     """
-    there = {name: to_signed(collapse_classes(array)) for name, array in arrays.items() if array is not None}
+    there = collapse_masks({name: array for name, array in arrays.items() if array is not None}, form)
+    there = {name: to_signed(array) for name, array in there.items()}
     values = np.unique(np.concatenate([np.unique(array) for array in there.values()]))
     if options.ignored == IGNORED and task == SEGMENTATION and values.tolist() in ([0, WHITE], [WHITE]):
         return {name: (array > 0).astype(np.int64) for name, array in there.items()}
@@ -304,13 +307,29 @@ def to_signed(array: Array) -> Array:
     return array.astype(np.promote_types(array.dtype, np.int8))
 
 
-def collapse_classes(array: Array) -> Array:
-    """Without a last axis of one value, or of classes of which each position has one."""
-    if array.ndim > TOKEN_AXES and array.shape[-1] == 1:
-        return array[..., 0]
-    if array.ndim > SERIES_AXES and is_binary(array) and bool((array.sum(axis=-1) == 1).all()):
-        return np.asarray(array.argmax(axis=-1))
-    return array
+def collapse_masks(arrays: dict[str, Array], form: InputForm) -> dict[str, Array]:
+    """Masks without an axis of one value, or of classes of which a position has one, last or behind the samples.
+
+    A position that has no class doesn't count. CrossquantError for masks that still have an axis too many.
+    """
+    for axis in (-1, 1):
+        if all(array.ndim > TOKEN_AXES and array.shape[axis] == 1 for array in arrays.values()):
+            return {name: np.take(array, 0, axis) for name, array in arrays.items()}
+        if all(array.ndim > TOKEN_AXES + 1 and is_binary(array) for array in arrays.values()):
+            sums = {name: array.sum(axis=axis, dtype=np.int64) for name, array in arrays.items()}
+            if all(each.max() == 1 for each in sums.values()) and any(
+                (each == 1).mean() > HALF for each in sums.values()
+            ):
+                return {
+                    name: np.where(sums[name] == 1, array.argmax(axis=axis), IGNORED) for name, array in arrays.items()
+                }
+    first = next(iter(arrays.values()))
+    if len(form.shape) >= PICTURE_AXES and first.ndim > len(form.shape):
+        raise CrossquantError(
+            f"masks of {first.shape[1:]} a sample, of pictures of {form.shape}: give the class of each place, as one "
+            "number, or set data.task: fidelity"
+        )
+    return arrays
 
 
 def is_binary(array: Array) -> bool:
@@ -354,6 +373,8 @@ def to_positions(array: Array, classes: tuple[str, ...], labels: RawLabels) -> A
     if classes:
         problem = f"has values that are out of range: there are {len(classes)} classes, from 0"
         refuse_where((flat >= len(classes)).any(axis=1), flat, labels, problem)
+    if array.size and array.max() == IGNORED:
+        raise CrossquantError(f"{labels.locate(0)}: no position of its set counts: all labels are to be ignored")
     return array.astype(np.min_scalar_type(-int(array.max()) - 1))
 
 

@@ -136,8 +136,15 @@ def write_masks(user: User, masks: np.ndarray, **options):
 
 @pytest.mark.parametrize(
     "masks",
-    [MASKS, MASKS.astype(np.float64), MASKS[..., None], np.eye(3, dtype=np.uint8)[MASKS]],
-    ids=["numbers", "floats", "one channel", "one-hot"],
+    [
+        MASKS,
+        MASKS.astype(np.float64),
+        MASKS[..., None],
+        MASKS[:, None],
+        np.eye(3, dtype=np.uint8)[MASKS],
+        np.moveaxis(np.eye(3, dtype=np.uint8)[MASKS], -1, 1),
+    ],
+    ids=["numbers", "floats", "one channel", "one channel first", "one-hot", "one-hot first"],
 )
 def test_masks_are_classes_by_position(user: User, masks: np.ndarray):
     out = write_masks(user, masks)
@@ -159,6 +166,25 @@ def test_what_does_not_count_in_a_mask(user: User, ignored: int, options: dict, 
     written = np.load(write_masks(user, masks, **options) / "y_test.npy")
     assert (written[:, 0, 0] == -1).all()
     assert np.array_equal(written[:, 1:], MASKS[:, 1:])
+
+
+def test_places_of_one_hot_masks_that_have_no_class_do_not_count(user: User):
+    """Also where one set alone has such places."""
+    masks = np.eye(3, dtype=np.uint8)[MASKS]
+    bordered = masks.copy()
+    bordered[:, 0] = 0
+    user.npz(x_train=PICTURES, x_test=PICTURES + 5000, y_train=masks, y_test=bordered)
+    out = user.run("npz")
+    train, test = (np.load(out / f"y_{split}.npy") for split in ("train", "test"))
+    assert np.array_equal(train, MASKS)
+    assert (test[:, 0] == -1).all()
+    assert np.array_equal(test[:, 1:], MASKS[:, 1:])
+
+
+def test_labels_of_one_output_by_its_number(user: User):
+    user.npz(x=rows(30), y_1=np.array([0, 1, 1] * 10))
+    assert user.error_of("npz").startswith("there are labels for the outputs 1: data.evaluated_output")
+    assert read_about(user.run("npz", evaluated_output=1))["evaluated_output"] == 1
 
 
 def test_masks_that_count_from_one(user: User):
@@ -194,6 +220,12 @@ def test_the_steps_of_a_forecast_stay_apart(user: User):
     [
         (MASKS + 0.5, {"task": "segmentation"}, "x_train[0]: its label [0.5 1.5 2.5"),
         (MASKS, {"classes": ["a", "b"]}, "x_train[0]: its label [0 1 2"),
+        (
+            np.ones((20, 4, 4, 3), int) * [0, 1, 1],
+            {},
+            "masks of (4, 4, 3) a sample, of pictures of (4, 4, 3): give the",
+        ),
+        (np.full((20, 4, 4), -1), {}, "x_train[0]: no position of its set counts"),
         (MASKS[:, 0, 0], {"task": "segmentation"}, "x_train[0]: it has one label, and the task takes one for each"),
     ],
 )
@@ -258,6 +290,10 @@ def test_labels_with_the_numbers_of_their_outputs(user: User):
         ({"outputs": [0]}, "data.outputs has 1 numbers, and there are 2 arrays of labels"),
         ({"outputs": [1, 1]}, "there are labels for the outputs 1, 1: "),
         ({"output_tasks": ["auto"]}, "data.output_tasks has 1 tasks, and there are 2 arrays of labels"),
+        (
+            {"output_tasks": ["auto", "embedding"]},
+            "data.output_tasks: embedding is a task of the output that decides: let data.evaluated_output be its",
+        ),
         ({"output_tasks": ["auto", "boxes"]}, "data.output_tasks: 'boxes' is no task: auto, classification"),
     ],
 )

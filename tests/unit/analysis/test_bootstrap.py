@@ -229,7 +229,7 @@ def test_samples_of_a_group_that_are_alike_count_once():
     assert as_if.high - as_if.low < 0.6 * (alone.high - alone.low)
 
 
-@pytest.mark.simulation
+@pytest.mark.slow
 def test_all_bounds_hold_together_as_often_as_they_promise():
     """Of 400 experiments with 12 correlated and skewed losses: in 5 % one of the upper bounds is too low."""
     random, experiments, samples, candidates = np.random.default_rng(11), 400, 100, 12

@@ -118,7 +118,7 @@ def is_shown(random, groups, mean_size, discordant, alike):
     return paired_shares.score(used, LIMIT, "ratio") > -ndtri(level)
 
 
-@pytest.mark.simulation
+@pytest.mark.slow
 @pytest.mark.parametrize("alike", [0.0, 0.1, 0.3, 0.5])
 @pytest.mark.parametrize(
     ("groups", "mean_size", "discordant"),

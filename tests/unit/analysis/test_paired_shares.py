@@ -314,7 +314,7 @@ def test_the_level_holds_over_all_tables(scale, samples):
     assert (most <= levels).all(), most
 
 
-@pytest.mark.simulation
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("samples", [500, 2000, 10_000])
 def test_the_level_holds_for_more_samples(scale, samples):

@@ -7,11 +7,12 @@ from evidence_makers import ORDER
 from sklearn.metrics import f1_score, jaccard_score, mean_absolute_error, mean_squared_error
 from task_makers import NOISE, TaskVolume, compared, noisy
 
-from driver.analysis import bootstrap, weighted_statistics
+from driver.analysis import bootstrap, evaluation, weighted_statistics
+from driver.analysis.evaluation import Truth
 from driver.analysis.results import Gate
 from driver.experiment.model import Bound, Gates
 from shared import positions
-from shared.data.samples import IGNORED
+from shared.data.samples import IGNORED, About
 from shared.errors import CrossquantError
 
 pytestmark = pytest.mark.usefixtures("volumes")
@@ -77,7 +78,7 @@ def test_the_influence_of_a_sample_is_what_leaving_it_out_changes():
     assert metric.influence == pytest.approx(influence - influence.mean(), rel=0.05, abs=0.02 * influence.std())
 
 
-@pytest.mark.simulation
+@pytest.mark.slow
 @pytest.mark.all_resamples
 def test_intervals_of_a_mean_over_classes_cover_the_truth():
     """Of 200 draws of masks whose truth is known; 95 % within 4 standard deviations of what so many draws tell."""
@@ -160,3 +161,13 @@ def test_a_gate_on_the_class_or_step_that_is_worst_off(task, name, worst):
     values = find_row(comparison, "onnx.fp32").breakdowns[0].values
     assert gate.value == worst(values)
     assert values[gate.label] == gate.value
+
+
+def test_a_forecast_has_the_steps_where_its_labels_have_them():
+    case = task_makers.forecasting()
+    turned = (np.swapaxes(case.outputs[0], 1, 2),)
+    truth = Truth(About(task="forecasting"), case.labels)
+    assert evaluation.find_misfit(truth, case.outputs) == ""
+    assert evaluation.find_misfit(truth, turned).startswith(
+        "labels of (6, 2) a sample and outputs of (2, 6): a forecast"
+    )

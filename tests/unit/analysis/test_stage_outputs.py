@@ -11,7 +11,7 @@ from evidence_makers import LABELS, RECIPES, START, Volume, answers, default_exp
 from thorough import FOUND
 from variant_makers import accuracy_of
 
-from driver.analysis import explanations, saturation
+from driver.analysis import explanations, saturation, stage_outputs
 from driver.analysis.artifacts import Evidence
 from driver.analysis.evaluation import Evaluation
 from driver.analysis.facts import StageNote
@@ -408,3 +408,28 @@ def test_labels_of_several_classes_a_sample_are_one_line(volume):
         volume.publish(f"predictions.{name}", {"output_0.npy": answers(10)})
     with pytest.raises(CrossquantError, match=r"^labels of \(100, 3\): a sample must have one class"):
         compare.compare(evaluate(volume), volume.experiment)
+
+
+@pytest.mark.parametrize(
+    ("about", "problem"),
+    [
+        ({"evaluated_output": -1}, "outputs are [-1]"),
+        ({"further_outputs": [{"output": 0, "name": "", "task": "regression"}]}, "outputs are [0, 0]"),
+        ({"task": "detection"}, "detection: must be there for the task detection alone"),
+        ({"detection": {}}, "detection: must be there for the task detection alone"),
+        (
+            {"task": "detection", "detection": {"boxes": -5}},
+            "detection.boxes and detection.scores are numbers of outputs",
+        ),
+        ({"task": "detection", "detection": {"variances": [0.1, 0.1]}}, "detection.variances must be four numbers"),
+        ({"task": "detection", "detection": {"decoder": "ssd"}}, "the decoder ssd needs anchors"),
+        ({"class_weights": [1.0, -1.0]}, "class_weights: must be finite numbers, 0 or more"),
+        ({"class_weights": [0.0, 0.0]}, "class_weights: must be finite numbers, 0 or more"),
+        ({"task": "regression", "class_weights": [1.0]}, "class_weights: are of a classification"),
+    ],
+)
+def test_what_describes_the_samples_makes_sense(tmp_path, about, problem):
+    (tmp_path / "about.json").write_text(json.dumps(about))
+    with pytest.raises(stage_outputs.Unusable) as caught:
+        stage_outputs.read_content(tmp_path / "about.json")
+    assert str(caught.value).startswith(f"about.json: {problem}")

@@ -117,7 +117,7 @@ def compute_area(ranking, right, weights):
     return (highest * each * right[:, None]).sum(axis=0) / (ranking.objects @ weights)
 
 
-@pytest.mark.simulation
+@pytest.mark.slow
 @pytest.mark.parametrize("draws", [100, pytest.param(1000, marks=pytest.mark.long)])
 def test_bounds_hold_the_value_of_all_images(draws):
     """120 images are drawn of 1,500, again and again. Within noise, and two points more, since images are few."""

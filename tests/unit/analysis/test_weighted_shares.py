@@ -65,3 +65,31 @@ def test_a_loss_that_is_just_tolerated_is_seldom_shown_good_enough(lost, times):
         right, base_right = drawn >= np.array(lost)[labels] + 0.02, drawn < 0.98
         shown += bound(right, base_right, weights).high < 0.01
     assert shown / 400 <= 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("sizes", "lost", "others"), [((1950, 50), 0.03, 0.04), ((4950, 50), 0.03, 0.02), ((2000, 1000, 50), 0.03, 0.1)]
+)
+def test_large_classes_that_differ_say_nothing_of_a_small_one(sizes, lost, others):
+    """All of the loss is in the smallest class, and it is just what is tolerated; of 300 seeded sets."""
+    random, labels = np.random.default_rng(2), np.repeat(np.arange(len(sizes)), sizes)
+    weights, shown, last = 1 / np.array(sizes, np.float64)[labels], 0, len(sizes) - 1
+    for _ in range(300):
+        drawn, kind = random.random(len(labels)), labels == last
+        right = np.where(kind, drawn >= lost, (drawn >= others / 2))
+        base_right = np.where(kind, True, (drawn < others / 2) | (drawn >= others))
+        shown += bound(right, base_right, weights).high < lost / len(sizes)
+    assert shown / 300 <= 0.05 + 4 * np.sqrt(0.05 * 0.95 / 300)
+
+
+@pytest.mark.slow
+def test_groups_of_equal_weights_count_as_two_samples_at_most():
+    """Whole groups lose, just as much as is tolerated; of 300 seeded sets."""
+    random, groups, shown = np.random.default_rng(3), np.repeat(np.arange(200), 20), 0
+    for _ in range(300):
+        burst = random.random(200)[groups] < 0.0088
+        noise = random.random(len(groups))
+        right, base_right = ~burst & (noise >= 0.02), noise < 0.98
+        shown += bound(right, base_right, np.ones(len(groups)), groups).high < 0.0088
+    assert shown / 300 <= 0.05 + 4 * np.sqrt(0.05 * 0.95 / 300)

@@ -321,6 +321,7 @@ def test_flips_are_told_both_ways(default):
     )
 
 
+@pytest.mark.slow
 def test_of_many_variants_the_shipped_one_has_the_most_pictures(hundred):
     counts = {
         name: len(re.findall("<img", gallery))
@@ -462,6 +463,7 @@ def test_the_default_page_is_small(default):
     assert len(default.encode()) < 1_500_000
 
 
+@pytest.mark.slow
 def test_forty_variants_make_a_page_of_less_than_two_megabytes():
     """With six hundred changed images of each, and all that a thorough experiment has."""
     comparison = thorough.hundred()
@@ -473,6 +475,7 @@ def test_forty_variants_make_a_page_of_less_than_two_megabytes():
     assert len(page.page_html(comparison, page_data).encode()) < 2_000_000
 
 
+@pytest.mark.slow
 def test_a_hundred_variants(hundred):
     reader = Reader(hundred)
     names = [row.name for row in thorough.hundred().variants]

@@ -152,3 +152,11 @@ def test_of_a_detection_the_objects_are_counted(tmp_path: Path):
     report = look(tmp_path, {"y_train": objects, "y_test": objects[:40]}, task="detection", detection=options)
     assert report.classes == (ClassCount("a", 120, 40), ClassCount("<b>", 0, 0), ClassCount("c", 120, 40))
     assert report.warnings == ()
+
+
+@pytest.mark.parametrize(("declared", "said"), [(0.0, True), (0.2, False), (None, False)])
+def test_a_detector_that_finds_nothing_is_told(tmp_path: Path, declared: float | None, said: bool):
+    objects = np.zeros((40, 1, 5), np.float32)
+    source(tmp_path / "source", {"y_train": objects, "y_test": objects}, task="detection", detection={})
+    report = data_report.make_data_report(tmp_path / "source", PreprocessingVariants(samples=40, declared=declared))
+    assert any(line.startswith("the model finds no object of the test samples") for line in report.wrong) is said

@@ -27,6 +27,7 @@ def draw(samples=7, shape=(5, 4), classes=4, seed=0):
         ((9, 4, 4, 4), (9, 4, 4), 3),
         ((9, 5, 4, 1), (9, 5, 4), None),
         ((9, 5, 4), (9, 5, 4), None),
+        ((9, 1, 5, 4), (9, 5, 4), None),
     ],
 )
 def test_where_the_classes_are(outputs, labels, axis):
@@ -91,3 +92,10 @@ def test_blocks_change_nothing(monkeypatch):
     whole = positions.count_positions(outputs, labels)
     monkeypatch.setattr("shared.numerics.BLOCK_VALUES", 100)
     assert np.array_equal(positions.count_positions(outputs, labels).right, whole.right)
+
+
+def test_one_value_beyond_one_makes_no_logits_of_what_the_reference_has_as_probabilities():
+    labels = np.array([[[0, 1], [1, 1]]])
+    outputs = np.array([[[0.2, 0.6], [1.02, 0.9]]], np.float32)
+    assert positions.count_positions(outputs, labels).right.tolist() == [[0, 3]]
+    assert positions.count_positions(outputs, labels, logits=False).right.tolist() == [[1, 3]]

@@ -329,7 +329,11 @@ def with_two_outputs(first: str, second: str, folder: Path) -> str:
     [
         (("boxes", "classes"), ""),
         (("", ""), ""),
-        (("classes", "boxes"), "the labels are named as other outputs of the model: set data.outputs: [1, 0]"),
+        (
+            ("classes", "boxes"),
+            "the labels are named as other outputs of the model, where classes is output 1, boxes is output 0: set "
+            "data.outputs to these numbers, in the order of the labels in your data",
+        ),
         (
             ("classes", "kind"),
             "the model's outputs are named boxes, classes, the labels classes, kind: give all of them the model's "

@@ -177,7 +177,7 @@ def make_set(arrays: Arrays, inputs: list[str], labels: list[str]) -> SampleSet:
             raise CrossquantError(
                 f"{first} has {lengths[0]} samples, {printable_name(member.name)} has {length}: fix one of them"
             )
-    numbered = len(labels) > 1 and not name_arrays(labels)
+    numbered = labels not in ([], ["0"]) and not name_arrays(labels)
     if numbered and not all(key.isdigit() for key in labels):
         raise CrossquantError(f"labels are named and numbered, {printable_name(labels)}: do one of the two for all")
     return SampleSet(
